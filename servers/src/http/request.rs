@@ -1,0 +1,351 @@
+//! Reading the head of a request, strictly: whatever two parties could frame differently is refused (RFC 9112,
+//! sections 2.2, 3, 6 and 11.2).
+
+use memchr::memchr;
+
+use super::response::Status;
+
+/// The longest head, from the request line to the empty line. Servers in the field allow 8 to 32 KiB.
+pub const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// The longest request line; RFC 9112, section 3, recommends at least 8000 octets.
+pub const MAX_REQUEST_LINE_BYTES: usize = 8 * 1024;
+
+/// The most header fields; browsers send about 15, a chain of proxies some 30 more.
+const MAX_HEADERS: usize = 100;
+
+/// The longest body that is read; it is thrown away, so the limit bounds time and not memory.
+pub const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Versions of the protocol that are spoken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Http10,
+    Http11,
+}
+
+/// What is asked for, as far as this server tells methods apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    Get,
+    Head,
+    /// One that the standard knows and no resource here has.
+    Other,
+}
+
+/// How the body of a request is delimited (RFC 9112, section 6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    None,
+    Length(u64),
+    Chunked,
+}
+
+/// A whole head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head<'a> {
+    pub method: Method,
+    pub target: &'a [u8],
+    pub version: Version,
+    pub keep_alive: bool,
+    pub framing: Framing,
+    pub expects_continue: bool,
+}
+
+/// Where the head that `input` begins with ends, if it is there whole; `scanned` remembers what was looked at, so that a
+/// head that comes byte by byte is still read in linear time.
+pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Status> {
+    while let Some(offset) = memchr(b'\n', &input[*scanned..]) {
+        let line_end = *scanned + offset;
+        if line_end > MAX_HEAD_BYTES {
+            break;
+        }
+        if line_end == 0 || input[line_end - 1] != b'\r' {
+            return Err(Status::BadRequest);
+        }
+        *scanned = line_end + 1;
+        if input[..line_end].ends_with(b"\r\n\r") {
+            *scanned = 0;
+            return Ok(Some(line_end + 1));
+        }
+    }
+    // Everything without a line end was looked at too.
+    let line_begin = *scanned;
+    *scanned = input.len();
+    if input.len() <= MAX_REQUEST_LINE_BYTES {
+        return Ok(None);
+    }
+    let in_request_line = line_begin == 0 || memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none();
+    match (in_request_line, input.len() > MAX_HEAD_BYTES) {
+        (true, _) => Err(Status::UriTooLong),
+        (false, true) => Err(Status::RequestHeaderFieldsTooLarge),
+        (false, false) => Ok(None),
+    }
+}
+
+/// Parses a head that [`find_end`] found whole.
+pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
+    // As `find_end` counts it, so that the answer does not depend on how the octets were split.
+    if memchr(b'\n', bytes).is_some_and(|line_end| line_end >= MAX_REQUEST_LINE_BYTES) {
+        return Err(Status::UriTooLong);
+    }
+    let mut headers = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, &mut headers) {
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
+        Err(httparse::Error::TooManyHeaders) => return Err(Status::RequestHeaderFieldsTooLarge),
+        Err(httparse::Error::Version) => return Err(refuse_version(bytes)),
+        _ => return Err(Status::BadRequest),
+    }
+    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+        return Err(Status::BadRequest);
+    };
+    let version = if version == 0 { Version::Http10 } else { Version::Http11 };
+    let fields = Fields::read(request.headers)?;
+    if fields.hosts > 1 || (fields.hosts == 0 && version == Version::Http11) {
+        return Err(Status::BadRequest);
+    }
+    Ok(Head {
+        method: parse_method(method)?,
+        target: origin_form(target.as_bytes())?,
+        version,
+        keep_alive: !fields.close && (version == Version::Http11 || fields.keep_alive),
+        framing: fields.framing(version)?,
+        expects_continue: fields.expects_continue && version == Version::Http11,
+    })
+}
+
+/// A version of HTTP that is not spoken here is told apart from a line that is not HTTP at all.
+fn refuse_version(head: &[u8]) -> Status {
+    let line = head.split(|&octet| octet == b'\r').next().unwrap_or_default();
+    match line.rsplit(|&octet| octet == b' ').next() {
+        // Versions that are spoken are not what is wrong with the line.
+        Some(b"HTTP/1.0" | b"HTTP/1.1") => Status::BadRequest,
+        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Status::HttpVersionNotSupported
+        }
+        _ => Status::BadRequest,
+    }
+}
+
+/// Methods are case-sensitive; one that nobody registered is answered 501 (RFC 9110, section 9.1).
+fn parse_method(method: &str) -> Result<Method, Status> {
+    match method {
+        "GET" => Ok(Method::Get),
+        "HEAD" => Ok(Method::Head),
+        "POST" | "PUT" | "DELETE" | "CONNECT" | "OPTIONS" | "TRACE" | "PATCH" => Ok(Method::Other),
+        _ => Err(Status::NotImplemented),
+    }
+}
+
+/// The path and query of a target in any form that a request may have (RFC 9112, section 3.2).
+fn origin_form(target: &[u8]) -> Result<&[u8], Status> {
+    if target.starts_with(b"/") || target == b"*" {
+        return Ok(target);
+    }
+    match memchr::memmem::find(target, b"://") {
+        Some(scheme) if target[..scheme].eq_ignore_ascii_case(b"http") => {
+            let authority = &target[scheme + 3..];
+            Ok(memchr(b'/', authority).map_or(b"/", |path| &authority[path..]))
+        }
+        // CONNECT names an authority, which no method that is served here takes.
+        None if target.contains(&b':') => Ok(target),
+        _ => Err(Status::BadRequest),
+    }
+}
+
+/// The header fields that framing and persistence hang on.
+#[derive(Debug, Default)]
+struct Fields {
+    hosts: u32,
+    length: Option<u64>,
+    transfer_encoding: Option<Result<(), Status>>,
+    close: bool,
+    keep_alive: bool,
+    expects_continue: bool,
+}
+
+impl Fields {
+    fn read(headers: &[httparse::Header<'_>]) -> Result<Self, Status> {
+        let mut fields = Self::default();
+        for header in headers {
+            fields.take(header.name, header.value)?;
+        }
+        Ok(fields)
+    }
+
+    fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Status> {
+        // The length tells almost every other header apart without looking at its letters.
+        match name.len() {
+            4 if name.eq_ignore_ascii_case("host") => self.take_host(value),
+            6 if name.eq_ignore_ascii_case("expect") => self.take_expect(value),
+            10 if name.eq_ignore_ascii_case("connection") => {
+                self.take_connection(value);
+                Ok(())
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => self.take_length(value),
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.take_transfer_encoding(value),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_host(&mut self, value: &[u8]) -> Result<(), Status> {
+        self.hosts += 1;
+        let valid = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(octet);
+        if value.iter().all(valid) { Ok(()) } else { Err(Status::BadRequest) }
+    }
+
+    fn take_expect(&mut self, value: &[u8]) -> Result<(), Status> {
+        self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
+        if self.expects_continue { Ok(()) } else { Err(Status::ExpectationFailed) }
+    }
+
+    fn take_connection(&mut self, value: &[u8]) {
+        for option in value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii) {
+            self.close |= option.eq_ignore_ascii_case(b"close");
+            self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        }
+    }
+
+    /// A second length is refused even if it is the same: RFC 9112, section 6.3, allows either, this is the simpler.
+    fn take_length(&mut self, value: &[u8]) -> Result<(), Status> {
+        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+        let number = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+        match (self.length.replace(number.ok_or(Status::BadRequest)?), number) {
+            (Some(_), _) => Err(Status::BadRequest),
+            (None, Some(length)) if length > MAX_BODY_BYTES => Err(Status::ContentTooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    fn take_transfer_encoding(&mut self, value: &[u8]) -> Result<(), Status> {
+        if self.transfer_encoding.is_some() {
+            return Err(Status::BadRequest);
+        }
+        let chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
+        let codings = value.split(|&octet| octet == b',').count();
+        let last = value.rsplit(|&octet| octet == b',').next().is_some_and(chunked);
+        let chunked_codings = value.split(|&octet| octet == b',').filter(|coding| chunked(coding)).count();
+        self.transfer_encoding = Some(match (codings, chunked_codings, last) {
+            (1, 1, _) => Ok(()),
+            // A coding under the chunks that is not known here; anything else leaves the end of the body open.
+            (_, 1, true) | (1, 0, _) => Err(Status::NotImplemented),
+            _ => Err(Status::BadRequest),
+        });
+        Ok(())
+    }
+
+    fn framing(&self, version: Version) -> Result<Framing, Status> {
+        match (self.transfer_encoding, self.length) {
+            (None, None | Some(0)) => Ok(Framing::None),
+            (None, Some(length)) => Ok(Framing::Length(length)),
+            // Both, or an HTTP/1.0 client that cannot mean it: the shapes of request smuggling.
+            (Some(_), Some(_)) => Err(Status::BadRequest),
+            (Some(_), None) if version == Version::Http10 => Err(Status::BadRequest),
+            (Some(coding), None) => coding.map(|()| Framing::Chunked),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status_of(head: &str) -> Option<u16> {
+        parse(head.as_bytes()).err().map(|status| status as u16)
+    }
+
+    #[test]
+    fn reads_what_a_browser_sends() {
+        let head =
+            parse(b"GET /a?b=c HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive\r\n\r\n").unwrap();
+        assert_eq!(head.target, b"/a?b=c");
+        assert!(head.keep_alive);
+        assert_eq!(head.framing, Framing::None);
+    }
+
+    #[test]
+    fn persistence_follows_the_version_and_the_connection_options() {
+        let keep_alive = |head: &str| parse(head.as_bytes()).unwrap().keep_alive;
+        assert!(keep_alive("GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
+        assert!(!keep_alive("GET / HTTP/1.1\r\nHost: a\r\nConnection: TE, Close\r\n\r\n"));
+        assert!(!keep_alive("GET / HTTP/1.0\r\n\r\n"));
+        assert!(keep_alive("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+    }
+
+    #[test]
+    fn refuses_ambiguous_framing() {
+        for fields in [
+            "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n",
+            "Content-Length: 1, 1\r\n",
+            "Content-Length: +1\r\n",
+            "Content-Length: \r\n",
+            "Content-Length: 99999999999999999999999\r\n",
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "Transfer-Encoding: chunked, gzip\r\n",
+            "Transfer-Encoding: chunked, chunked\r\n",
+            "Content-Length : 1\r\n",
+            "X: a\r\n b\r\n",
+            "X: a\rb\r\n",
+            "X: a\0b\r\n",
+        ] {
+            assert_eq!(
+                status_of(&format!("POST / HTTP/1.1\r\nHost: a\r\n{fields}\r\n")),
+                Some(400),
+                "{fields:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_with_the_status_that_says_why() {
+        for (head, status) in [
+            ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505),
+            ("GET / FTP/1.0\r\nHost: a\r\n\r\n", 400),
+            ("BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+            ("get / HTTP/1.1\r\nHost: a\r\n\r\n", 501),
+            ("GET / HTTP/1.1\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+            ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400),
+            ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+            ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n", 413),
+            ("POST / HTTP/1.1\r\nHost: a\r\nExpect: a-miracle\r\n\r\n", 417),
+        ] {
+            assert_eq!(status_of(head), Some(status), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn takes_a_target_in_absolute_form() {
+        let target = |line: &str| {
+            let head = format!("{line}\r\nHost: a\r\n\r\n");
+            parse(head.as_bytes()).unwrap().target.to_vec()
+        };
+        assert_eq!(target("GET http://a/b?c HTTP/1.1"), b"/b?c");
+        assert_eq!(target("GET HTTP://a HTTP/1.1"), b"/");
+    }
+
+    #[test]
+    fn bounds_the_head_even_before_its_end() {
+        let find = |input: &[u8]| find_end(input, &mut 0).map_err(|status| status as u16);
+        assert_eq!(find(&vec![b'a'; MAX_REQUEST_LINE_BYTES + 1]), Err(414));
+        let mut many = b"GET / HTTP/1.1\r\n".to_vec();
+        many.resize(MAX_HEAD_BYTES, b'a');
+        assert_eq!(find(&many), Ok(None));
+        many.push(b'a');
+        assert_eq!(find(&many), Err(431));
+        many.extend_from_slice(b"\r\n\r\n");
+        assert_eq!(find(&many), Err(431));
+    }
+
+    #[test]
+    fn refuses_a_bare_line_feed() {
+        for head in ["GET / HTTP/1.1\nHost: a\n\n", "GET / HTTP/1.1\r\nHost: a\n\r\n", "\n"] {
+            assert_eq!(find_end(head.as_bytes(), &mut 0), Err(Status::BadRequest), "{head:?}");
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Writing responses: the status line, the headers that every response has, and the answers that refuse.
+
+use super::date::DateCache;
+use super::request::Version;
+
+/// The statuses that this server answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u16)]
+#[expect(missing_docs, reason = "each is the status of its name in RFC 9110, section 15")]
+pub enum Status {
+    Ok = 200,
+    Found = 302,
+    BadRequest = 400,
+    NotFound = 404,
+    MethodNotAllowed = 405,
+    RequestTimeout = 408,
+    ContentTooLarge = 413,
+    UriTooLong = 414,
+    ExpectationFailed = 417,
+    RequestHeaderFieldsTooLarge = 431,
+    NotImplemented = 501,
+    HttpVersionNotSupported = 505,
+}
+
+impl Status {
+    /// The status line without its line end, up to `HTTP/1.1`: a server answers in its own version (RFC 9110, 6.2).
+    fn line(self) -> &'static str {
+        match self {
+            Self::Ok => "HTTP/1.1 200 OK",
+            Self::Found => "HTTP/1.1 302 Found",
+            Self::BadRequest => "HTTP/1.1 400 Bad Request",
+            Self::NotFound => "HTTP/1.1 404 Not Found",
+            Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed",
+            Self::RequestTimeout => "HTTP/1.1 408 Request Timeout",
+            Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large",
+            Self::UriTooLong => "HTTP/1.1 414 URI Too Long",
+            Self::ExpectationFailed => "HTTP/1.1 417 Expectation Failed",
+            Self::RequestHeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large",
+            Self::NotImplemented => "HTTP/1.1 501 Not Implemented",
+            Self::HttpVersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported",
+        }
+    }
+
+    /// What a person who asked is told: the status in words.
+    fn text(self) -> &'static str {
+        &self.line()["HTTP/1.1 ".len()..]
+    }
+
+    /// The headers that this status needs beside those of every response.
+    fn headers(self) -> &'static str {
+        match self {
+            Self::Found => "Location: /\r\n",
+            Self::MethodNotAllowed => "Allow: GET, HEAD\r\n",
+            _ => "",
+        }
+    }
+}
+
+/// The whole answer of a server that takes no more: it has no memory, process or descriptor for a connection.
+pub const UNAVAILABLE: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\
+    Retry-After: 1\r\nConnection: close\r\n\r\n503 Service Unavailable\n";
+
+/// The interim answer to `Expect: 100-continue`.
+pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What becomes of the connection after a response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum After {
+    /// It stays open; a client of HTTP/1.0 has to be told.
+    KeepAlive(Version),
+    /// It closes.
+    Close,
+}
+
+/// Writes the status line and the headers that do not change from request to request.
+pub fn write_fixed_head(out: &mut Vec<u8>, status: Status, content_type: &str, content_length: usize) {
+    out.extend_from_slice(status.line().as_bytes());
+    out.extend_from_slice(b"\r\nServer: c10k\r\nContent-Type: ");
+    out.extend_from_slice(content_type.as_bytes());
+    out.extend_from_slice(b"\r\nContent-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(content_length).as_bytes());
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(status.headers().as_bytes());
+}
+
+/// Writes the rest of a head.
+pub fn finish_head(out: &mut Vec<u8>, after: After, date: &mut DateCache) {
+    out.extend_from_slice(b"Date: ");
+    out.extend_from_slice(date.now());
+    out.extend_from_slice(match after {
+        After::Close => b"\r\nConnection: close\r\n\r\n",
+        After::KeepAlive(Version::Http10) => b"\r\nConnection: keep-alive\r\n\r\n",
+        After::KeepAlive(Version::Http11) => b"\r\n\r\n",
+    });
+}
+
+/// Writes a whole response whose body is its status in words; `with_body` is false for HEAD.
+pub fn write_status(out: &mut Vec<u8>, status: Status, after: After, with_body: bool, date: &mut DateCache) {
+    let text = status.text();
+    write_fixed_head(out, status, "text/plain", text.len() + 1);
+    finish_head(out, after, date);
+    if with_body {
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_states_its_own_length() {
+        let text = std::str::from_utf8(UNAVAILABLE).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+    }
+
+    #[test]
+    fn a_status_line_holds_its_number() {
+        for status in [Status::Ok, Status::Found, Status::UriTooLong, Status::HttpVersionNotSupported] {
+            assert!(status.text().starts_with(&(status as u16).to_string()));
+        }
+    }
+}
