@@ -1,0 +1,67 @@
+//! HdrHistogram V2 interval logs (`.hlog`), one line per second and distribution, for every reader of that format.
+//!
+//! Values are nanoseconds; the tag of a line names its distribution.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+
+use crate::recorder::Interval;
+
+/// A log that is written while the run goes on.
+pub struct HdrLog {
+    file: File,
+    serializer: V2DeflateSerializer,
+    lines: Vec<u8>,
+    has_head: bool,
+}
+
+impl HdrLog {
+    /// Creates the file; its head follows with the first interval, which tells when the measured part began.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: File::create(path)?,
+            serializer: V2DeflateSerializer::new(),
+            lines: Vec::new(),
+            has_head: false,
+        })
+    }
+
+    /// Appends what was seen in an interval that ends now, a line per distribution that has values.
+    pub fn append(&mut self, interval: &Interval) -> io::Result<()> {
+        if !self.has_head {
+            self.write_head(SystemTime::now() - interval.length)?;
+        }
+        for (name, times) in interval.seen.times.named().into_iter().filter(|(_, times)| !times.is_empty()) {
+            IntervalLogWriterBuilder::new()
+                .begin_log_with(&mut self.lines, &mut self.serializer)?
+                .write_histogram(times, Duration::from_secs(interval.number), interval.length, Tag::new(name))
+                .map_err(io::Error::other)?;
+        }
+        self.flush()
+    }
+
+    fn write_head(&mut self, begun: SystemTime) -> io::Result<()> {
+        IntervalLogWriterBuilder::new()
+            .add_comment("[Histogram log format version 1.3]")
+            .add_comment("[Values are nanoseconds, written by c10k]")
+            .with_start_time(begun)
+            .with_base_time(begun)
+            .begin_log_with(&mut self.lines, &mut self.serializer)?;
+        self.lines.extend_from_slice(
+            b"\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
+        );
+        self.has_head = true;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.write_all(&self.lines)?;
+        self.lines.clear();
+        Ok(())
+    }
+}

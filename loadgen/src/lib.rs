@@ -1,0 +1,21 @@
+//! The load generator of c10k: it drives one HTTP/1.1 server and tells, in histograms, what that was like.
+//!
+//! It sees an address and nothing else of the server. [`Workload`] says as data what to send to a [`Target`], [`start`]
+//! runs it on worker threads with an event loop each, and [`Measurement`] is what came of it.
+
+mod connection;
+mod hdr_log;
+pub mod measurement;
+mod recorder;
+mod run;
+mod target;
+mod usage;
+mod worker;
+pub mod workload;
+
+pub use hdr_log::HdrLog;
+pub use measurement::{Measurement, Summary};
+pub use recorder::{Interval, Recorder};
+pub use run::{Event, Run, start};
+pub use target::{Request, Target, TargetError};
+pub use workload::Workload;

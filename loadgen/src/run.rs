@@ -1,0 +1,308 @@
+//! One run: workers are started, told when the measured part begins, listened to, and merged.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+
+use crate::measurement::{Connections, Generator, Measurement, Requests};
+use crate::recorder::{Interval, Recorder};
+use crate::target::Target;
+use crate::worker::{self, Ending};
+use crate::workload::{Until, Workload};
+
+/// What the workers of a run share.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub target: Target,
+    pub workload: Workload,
+    pub clock: Clock,
+    timeline: Timeline,
+    /// Requests of the measured part that may still be sent, where their number ends it.
+    tickets: AtomicI64,
+    /// Set by whoever started the run.
+    stop: Arc<AtomicBool>,
+    /// Set when nobody holds the run any more.
+    abandoned: AtomicBool,
+}
+
+/// Nanoseconds since the begin of the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock(Instant);
+
+impl Clock {
+    pub fn now(self) -> u64 {
+        self.at(Instant::now())
+    }
+
+    fn at(self, instant: Instant) -> u64 {
+        u64::try_from(instant.duration_since(self.0).as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+/// When the measured part begins and ends, in nanoseconds of the clock; `u64::MAX` while that is not known.
+#[derive(Debug)]
+struct Timeline {
+    workers_to_come: AtomicUsize,
+    begin: AtomicU64,
+    end: AtomicU64,
+}
+
+impl Plan {
+    /// Says that a worker has its connections. The last one sets the begin of the measured part.
+    pub fn worker_is_ready(&self, now: u64) {
+        if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let begin = now + nanos(self.workload.warmup);
+            if let Until::Elapsed(time) = self.workload.until {
+                self.timeline.end.store(begin + nanos(time), Ordering::Release);
+            }
+            self.timeline.begin.store(begin, Ordering::Release);
+        }
+    }
+
+    /// Begin and end of the measured part, as far as they are known.
+    pub fn window(&self) -> (u64, u64) {
+        // The begin is written last, so whoever sees it sees the end too.
+        let begin = self.timeline.begin.load(Ordering::Acquire);
+        (begin, self.timeline.end.load(Ordering::Acquire))
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// Whether a request that ended at `now` belongs to the measured part. Where time bounds it, that is what ended
+    /// within, whenever it began, so that the throughput is that of the server and not of those who began late enough;
+    /// where a number does, it is what has one of the tickets.
+    pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
+        match self.workload.until {
+            Until::Elapsed(_) => (begin..end).contains(&now),
+            Until::Requests(_) => has_ticket,
+        }
+    }
+
+    /// Whether a request without an answer at the end belongs to the measured part.
+    pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
+        matches!(self.workload.until, Until::Elapsed(_)) || has_ticket
+    }
+
+    /// Leave to send one more request of the measured part.
+    pub fn take_ticket(&self) -> bool {
+        match self.workload.until {
+            Until::Elapsed(_) => true,
+            Until::Requests(_) => self.tickets.fetch_sub(1, Ordering::Relaxed) > 0,
+        }
+    }
+}
+
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// What a worker tells while it runs.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// It passed the begin of the measured part.
+    Begun,
+    /// What it saw in a second.
+    Interval(Interval),
+    /// It passed the end; its connections are still open.
+    Ended(Box<Ending>),
+}
+
+/// What a caller is told while a run goes on.
+#[derive(Debug)]
+pub enum Event {
+    /// The measured part begins now.
+    Begun,
+    /// A second of the measured part, or what the end left of one, is over on every worker.
+    Interval(Interval),
+    /// The measured part is over; the connections stay open until [`Run::finish`].
+    Ended,
+}
+
+/// A run that goes on. Dropping it ends it.
+#[derive(Debug)]
+pub struct Run {
+    plan: Arc<Plan>,
+    messages: Receiver<Message>,
+    /// Dropping it lets the workers close their connections.
+    hold: Option<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+    begun: bool,
+    ended: bool,
+    /// Seconds that not every worker has told of yet, with how many have.
+    open_intervals: Vec<(usize, Interval)>,
+    total: Recorder,
+    endings: Vec<Ending>,
+}
+
+/// Starts the workers of a run. Setting `stop` ends it early; what was measured until then stays.
+///
+/// # Errors
+/// When a thread or its event queue can't be made.
+pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::Result<Run> {
+    let threads = workload.threads.clamp(1, workload.connections.max(1));
+    let tickets = match workload.until {
+        Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
+        Until::Elapsed(_) => 0,
+    };
+    let timeline = Timeline {
+        workers_to_come: AtomicUsize::new(threads),
+        begin: AtomicU64::new(u64::MAX),
+        end: AtomicU64::new(u64::MAX),
+    };
+    let plan = Arc::new(Plan {
+        target,
+        workload,
+        clock: Clock(Instant::now()),
+        timeline,
+        tickets: AtomicI64::new(tickets),
+        stop,
+        abandoned: AtomicBool::new(false),
+    });
+    let (sender, messages) = unbounded();
+    let (hold, release) = bounded(0);
+    let mut run = Run {
+        plan: Arc::clone(&plan),
+        messages,
+        hold: Some(hold),
+        threads: Vec::new(),
+        begun: false,
+        ended: false,
+        open_intervals: Vec::new(),
+        total: Recorder::default(),
+        endings: Vec::new(),
+    };
+    for index in 0..threads {
+        let worker = worker::Worker::new(Arc::clone(&plan), index, threads, sender.clone())?;
+        let release = release.clone();
+        let thread = thread::Builder::new().name(format!("generator-{index}"));
+        run.threads.push(thread.spawn(move || worker.run(&release))?);
+    }
+    Ok(run)
+}
+
+impl Run {
+    /// Waits for what comes next; `None` after [`Event::Ended`].
+    pub fn next_event(&mut self) -> Option<Event> {
+        while self.endings.len() < self.threads.len() {
+            match self.messages.recv().ok()? {
+                Message::Begun if !self.begun => {
+                    self.begun = true;
+                    return Some(Event::Begun);
+                }
+                Message::Begun => {}
+                Message::Interval(interval) => {
+                    if let Some(interval) = self.add(interval) {
+                        return Some(Event::Interval(interval));
+                    }
+                }
+                Message::Ended(ending) => self.endings.push(*ending),
+            }
+        }
+        // Workers that were stopped may have ended in different seconds.
+        if let Some((_, interval)) = self.open_intervals.pop() {
+            self.total.merge(&interval.seen);
+            return Some(Event::Interval(interval));
+        }
+        (!std::mem::replace(&mut self.ended, true)).then_some(Event::Ended)
+    }
+
+    /// Waits for the end, closes the connections and gives what was measured.
+    pub fn finish(mut self) -> Measurement {
+        while self.next_event().is_some() {}
+        self.hold = None;
+        for thread in self.threads.drain(..) {
+            // A worker that panicked has told its story on standard error; its requests are missing from the counts.
+            let _ = thread.join();
+        }
+        summarize(&self.plan, std::mem::take(&mut self.total), &self.endings)
+    }
+
+    /// Adds what one worker saw to what the others saw in the same second; gives it back when it is complete.
+    fn add(&mut self, interval: Interval) -> Option<Interval> {
+        let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
+            None => {
+                self.open_intervals.push((1, interval));
+                self.open_intervals.len() - 1
+            }
+            Some(at) => {
+                let (workers, open) = &mut self.open_intervals[at];
+                *workers += 1;
+                open.length = open.length.max(interval.length);
+                open.seen.merge(&interval.seen);
+                at
+            }
+        };
+        if self.open_intervals[at].0 < self.threads.len() {
+            return None;
+        }
+        let (_, interval) = self.open_intervals.swap_remove(at);
+        self.total.merge(&interval.seen);
+        Some(interval)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        self.plan.abandoned.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Puts together what all workers saw.
+fn summarize(plan: &Plan, mut total: Recorder, endings: &[Ending]) -> Measurement {
+    let sum = |of: fn(&Ending) -> u64| endings.iter().map(of).sum::<u64>();
+    let ages: Vec<u64> = endings.iter().flat_map(|ending| ending.in_flight_ages.iter().copied()).collect();
+    censor(&mut total, &ages);
+    let errors = total.errors;
+    let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
+    let sent = total.completed + failed + ages.len() as u64;
+    let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
+    let (intended, end) = match plan.workload.until {
+        Until::Elapsed(_) => (sent, endings.iter().map(|ending| ending.window.1).max()),
+        Until::Requests(requests) => (requests, endings.iter().map(|ending| ending.last_done).max()),
+    };
+    let established = sum(|ending| ending.established);
+    let served = sum(|ending| ending.served);
+    Measurement {
+        target: plan.target.url.clone(),
+        workload: plan.workload.clone(),
+        duration: Duration::from_nanos(end.unwrap_or_default().saturating_sub(begin)),
+        requests: Requests {
+            intended,
+            sent,
+            completed: total.completed,
+            failed,
+            in_flight_at_end: ages.len() as u64,
+        },
+        connections: Connections {
+            requested: plan.workload.connections as u64,
+            established,
+            served,
+            starved: established.saturating_sub(served),
+            opened_total: sum(|ending| ending.opened_total),
+        },
+        errors,
+        times: total.times,
+        bytes: total.bytes,
+        generator: Generator {
+            threads: endings.len(),
+            user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
+            system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
+        },
+    }
+}
+
+/// Enters requests without an answer at their age, which is the least that their latency can be, so that a server that
+/// hangs does not look fast. Ages below the median say nothing: such a request may yet be like the others.
+fn censor(total: &mut Recorder, ages: &[u64]) {
+    let latency = &mut total.times.latency;
+    let median = latency.value_at_quantile(0.5);
+    for &age in ages.iter().filter(|&&age| age > median) {
+        latency.saturating_record(age);
+    }
+}
