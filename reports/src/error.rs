@@ -1,0 +1,97 @@
+//! What can go wrong between a record and its pages: each error says what was tried, what was found, and what to do.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a run could not be written, read or rendered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The file system refused.
+    #[error("cannot {action} {path}: {source}; {advice}", path = .path.display())]
+    Io {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What was found.
+        source: io::Error,
+        /// The next step.
+        advice: &'static str,
+    },
+    /// A file is not the JSON it should be.
+    #[error(
+        "cannot understand {path}, line {line}: {source}; the file is damaged or was edited: \
+         restore it, or measure again",
+        path = .path.display()
+    )]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What was found.
+        source: serde_json::Error,
+    },
+    /// A file is of another version than this crate reads.
+    #[error(
+        "cannot read {path}, line {line}: it is of version {found}, and this c10k reads version {supported}; \
+         render it with the c10k that wrote it",
+        path = .path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The version it declares.
+        found: u64,
+        /// The version that this crate reads.
+        supported: u32,
+    },
+    /// `environment.json` contradicts itself.
+    #[error("cannot use {path}: {problem}; correct the suite that it came from, and measure again", path = .path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// The contradiction.
+        problem: String,
+    },
+    /// A histogram log cannot be read.
+    #[error("cannot use the histograms in {path}: {problem}; they are left out", path = .path.display())]
+    Histograms {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        problem: String,
+    },
+    /// The time a run began is not one.
+    #[error("cannot name the run's folder after the time {text:?}: {source}; give it as RFC 3339, in UTC")]
+    Time {
+        /// The time as given.
+        text: String,
+        /// What was found.
+        source: jiff::Error,
+    },
+    /// A template could not be filled in.
+    #[error("cannot render the page: {0}; this is a defect of c10k")]
+    Template(#[from] askama::Error),
+}
+
+impl Error {
+    /// For `map_err`: a failure to read `path`.
+    pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let advice = "give the folder of a run, such as reports/runs/<UTC time>-<suite>";
+        Self::io("read", path, advice)
+    }
+
+    /// For `map_err`: a failure to write `path`.
+    pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        Self::io("write", path, "make sure that the folder is writable and its disk has room")
+    }
+
+    fn io(action: &'static str, path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source, advice }
+    }
+}

@@ -1,0 +1,112 @@
+//! A panel: two axes, their grid and ticks, and the mapping from data to places on the canvas.
+
+use plotters::coord::CoordTranslate as _;
+use plotters::coord::cartesian::Cartesian2d;
+use plotters::coord::types::RangedCoordf64;
+use plotters::style::text_anchor::HPos;
+
+use super::axis::Axis;
+use super::canvas::{Canvas, Font, Place};
+use super::palette::{GRID, INK, MUTED};
+
+/// Width of a chart of one workload, in px.
+pub const WIDTH_PX: f64 = 560.0;
+
+/// Size of ordinary text in a chart, in px.
+pub const TEXT_PX: f64 = 13.0;
+
+/// Room that a panel needs below its frame for ticks and the title of its x axis, in px.
+pub const BELOW_PX: f64 = 50.0;
+
+/// Room that a panel needs above its frame for the title of its y axis, in px.
+pub const ABOVE_PX: f64 = 30.0;
+
+/// Ordinary text.
+pub const TEXT: Font = Font { size_px: TEXT_PX, color: INK, bold: false, align: HPos::Left };
+
+/// Text of less weight.
+pub const NOTE: Font = Font { size_px: TEXT_PX, color: MUTED, bold: false, align: HPos::Left };
+
+/// A rectangle in px.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// Left edge.
+    pub left: f64,
+    /// Upper edge.
+    pub top: f64,
+    /// Right edge.
+    pub right: f64,
+    /// Lower edge.
+    pub bottom: f64,
+}
+
+/// Two axes in a frame.
+pub struct Panel {
+    x: Axis,
+    y: Axis,
+    coordinates: Cartesian2d<RangedCoordf64, RangedCoordf64>,
+}
+
+/// `plotters` maps to whole numbers, so it is asked for hundredths of a px.
+const HUNDREDTHS: f64 = 100.0;
+
+impl Panel {
+    /// A panel with `x` and `y` in `frame`, drawn with its grid, ticks and titles.
+    pub fn draw(canvas: &mut Canvas, frame: Frame, x: Axis, y: Axis) -> Self {
+        let whole = |px: f64| (px * HUNDREDTHS).round() as i32;
+        let across = whole(frame.left)..whole(frame.right);
+        // From the bottom up, as y grows.
+        let up = whole(frame.bottom)..whole(frame.top);
+        let ((x0, x1), (y0, y1)) = (x.ends(), y.ends());
+        let panel = Self { coordinates: Cartesian2d::new(x0..x1, y0..y1, (across, up)), x, y };
+        panel.draw_x(canvas, frame);
+        panel.draw_y(canvas, frame);
+        canvas.line((frame.left, frame.bottom), (frame.right, frame.bottom), INK, 1.0);
+        panel
+    }
+
+    /// Where a value of each axis lies.
+    pub fn at(&self, x: f64, y: f64) -> Place {
+        let (x, y) = self.coordinates.translate(&(self.x.position(x), self.y.position(y)));
+        (f64::from(x) / HUNDREDTHS, f64::from(y) / HUNDREDTHS)
+    }
+
+    fn draw_x(&self, canvas: &mut Canvas, frame: Frame) {
+        let font = Font { align: HPos::Center, ..NOTE };
+        let y = self.y.range().0;
+        for (value, text) in &self.x.ticks {
+            let (x, _) = self.at(*value, y);
+            canvas.line((x, frame.top), (x, frame.bottom), GRID, 1.0);
+            canvas.text(text, (x, frame.bottom + 13.0), font);
+        }
+        let middle = f64::midpoint(frame.left, frame.right);
+        canvas.text(&self.x.title, (middle, frame.bottom + 34.0), font);
+    }
+
+    fn draw_y(&self, canvas: &mut Canvas, frame: Frame) {
+        let x = self.x.range().0;
+        for (value, text) in &self.y.ticks {
+            let (_, y) = self.at(x, *value);
+            canvas.line((frame.left, y), (frame.right, y), GRID, 1.0);
+            canvas.text(text, (frame.left - 7.0, y), Font { align: HPos::Right, ..NOTE });
+        }
+        if self.y.title.is_empty() {
+            return;
+        }
+        // Above the frame and not turned on its side, so that it reads at once.
+        canvas.text(&self.y.title, (TITLE_LEFT_PX.max(frame.left - 60.0), frame.top - 18.0), NOTE);
+    }
+}
+
+/// Left edge of titles, in px.
+pub const TITLE_LEFT_PX: f64 = 12.0;
+
+/// Writes what a chart shows, and under it the rest of what has to be said; returns where the next thing may begin.
+pub fn heading(canvas: &mut Canvas, title: &str, subtitle: &str) -> f64 {
+    canvas.text(title, (TITLE_LEFT_PX, 20.0), Font { size_px: 15.0, bold: true, ..TEXT });
+    canvas.text(subtitle, (TITLE_LEFT_PX, 40.0), NOTE);
+    HEADING_PX
+}
+
+/// Height of a heading, in px.
+pub const HEADING_PX: f64 = 54.0;

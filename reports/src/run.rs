@@ -1,0 +1,226 @@
+//! Reads the folder of a run: `environment.json` and `record.jsonl`, as [`crate::RunWriter`] left them.
+//!
+//! A run that was interrupted is still a run. A last line that was cut by a crash is left out with a note; anything else
+//! that is wrong with the files is an error, since a report on half-understood numbers is worse than none.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::record::{self, Environment, Outcome, Record};
+
+/// Name of the file that holds the [`Environment`].
+pub const ENVIRONMENT_FILE: &str = "environment.json";
+
+/// Name of the file that holds a [`Record`] per line.
+pub const RECORD_FILE: &str = "record.jsonl";
+
+/// A run as it was recorded.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// The folder that it was read from.
+    pub dir: PathBuf,
+    /// What was to be measured, where, and how.
+    pub environment: Environment,
+    /// What was measured, in the order of measurement.
+    pub records: Vec<Record>,
+    /// What a reader has to know about the reading of the files.
+    pub notes: Vec<String>,
+}
+
+impl Run {
+    /// Reads the run in `dir`, but not its histograms: a list of runs needs none.
+    pub fn load(dir: &Path) -> Result<Self, Error> {
+        let environment = load_environment(&dir.join(ENVIRONMENT_FILE))?;
+        let mut run = Self { dir: dir.to_path_buf(), environment, records: Vec::new(), notes: Vec::new() };
+        run.load_records()?;
+        run.check_plan()?;
+        Ok(run)
+    }
+
+    fn load_records(&mut self) -> Result<(), Error> {
+        let path = self.dir.join(RECORD_FILE);
+        let bytes = match fs::read(&path) {
+            // Interrupted between the making of the two files: nothing was measured, which is a result to show.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            read => read.map_err(Error::reading(&path))?,
+        };
+        for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            match parse::<Record>(&path, index + 1, line) {
+                Ok(record) => self.check_summary(&path, index + 1, record)?,
+                Err(Error::Malformed { .. }) if !line.ends_with(b"\n") => self.notes.push(format!(
+                    "The last line of {RECORD_FILE} (line {}) is cut off, as a crash leaves it; \
+                     that measurement is left out.",
+                    index + 1
+                )),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps `record` if its summary, which has a version of its own, is of the version this crate reads.
+    fn check_summary(&mut self, path: &Path, line: usize, record: Record) -> Result<(), Error> {
+        if let Outcome::Measured(summary) = &record.outcome {
+            let supported = c10k_loadgen::measurement::VERSION;
+            check_version(path, line, summary.version.into(), supported)?;
+        }
+        self.records.push(record);
+        Ok(())
+    }
+
+    /// Checks that names are unique and known, so that everything later can look them up without a doubt.
+    fn check_plan(&mut self) -> Result<(), Error> {
+        let environment = &self.environment;
+        let subjects = unique(environment.subjects.iter().map(|subject| subject.name.as_str()));
+        let workloads = unique(environment.workloads.iter().map(|workload| workload.name.as_str()));
+        let cells = unique(environment.cells.iter());
+        let problem = match (subjects, workloads, cells) {
+            (Err(name), _, _) => Some(format!("two subjects have the name {name:?}")),
+            (_, Err(name), _) => Some(format!("two workloads have the name {name:?}")),
+            (_, _, Err(cell)) => {
+                Some(format!("the cell of {:?} and {:?} is twice in it", cell.subject, cell.workload))
+            }
+            (Ok(subjects), Ok(workloads), Ok(cells)) => {
+                self.notes.extend(unplanned(&self.records, &cells));
+                let known = |cell: &&record::Cell| {
+                    subjects.contains(cell.subject.as_str()) && workloads.contains(cell.workload.as_str())
+                };
+                let stray = environment.cells.iter().find(|cell| !known(cell));
+                stray.map(|cell| {
+                    format!("the cell of {:?} and {:?} names one unknown", cell.subject, cell.workload)
+                })
+            }
+        };
+        let path = self.dir.join(ENVIRONMENT_FILE);
+        problem.map_or(Ok(()), |problem| Err(Error::Inconsistent { path, problem }))
+    }
+}
+
+fn load_environment(path: &Path) -> Result<Environment, Error> {
+    let bytes = fs::read(path).map_err(Error::reading(path))?;
+    parse(path, 1, &bytes)
+}
+
+/// Reads one JSON document that declares its version. The version is read first and alone: a document of another version
+/// may be of another shape altogether.
+fn parse<T: DeserializeOwned>(path: &Path, line: usize, json: &[u8]) -> Result<T, Error> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    // Within its document serde_json counts lines too; in a pretty-printed file that is the line to name.
+    let malformed = |source: serde_json::Error| Error::Malformed {
+        path: path.to_path_buf(),
+        line: line - 1 + source.line().max(1),
+        source,
+    };
+    let versioned: Versioned = serde_json::from_slice(json).map_err(malformed)?;
+    check_version(path, line, versioned.version, record::VERSION)?;
+    serde_json::from_slice(json).map_err(malformed)
+}
+
+fn check_version(path: &Path, line: usize, found: u64, supported: u32) -> Result<(), Error> {
+    if found == u64::from(supported) {
+        return Ok(());
+    }
+    Err(Error::Version { path: path.to_path_buf(), line, found, supported })
+}
+
+/// The set of `items`, or the first that comes twice.
+fn unique<T: Eq + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> Result<HashSet<T>, T> {
+    let mut seen = HashSet::new();
+    for item in items {
+        if !seen.insert(item) {
+            return Err(item);
+        }
+    }
+    Ok(seen)
+}
+
+/// A note per record of a cell that was never planned.
+fn unplanned(records: &[Record], planned: &HashSet<&record::Cell>) -> Vec<String> {
+    let stray = records.iter().filter(|record| !planned.contains(&record.cell));
+    stray
+        .map(|Record { cell, .. }| {
+            format!(
+                "A measurement of {} under {} is left out: it was not planned.",
+                cell.subject, cell.workload
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RunWriter;
+    use crate::fixture;
+
+    /// A run whose record holds `lines`.
+    fn load(lines: &str) -> Result<Run, Error> {
+        let reports = tempfile::tempdir().unwrap();
+        let writer = RunWriter::create(reports.path(), &fixture::environment()).unwrap();
+        fs::write(writer.dir().join(RECORD_FILE), lines).unwrap();
+        Run::load(writer.dir())
+    }
+
+    fn line() -> String {
+        serde_json::to_string(&fixture::measured("epoll", "short-1", 1)).unwrap()
+    }
+
+    #[test]
+    fn a_cut_last_line_is_left_out_with_a_note() {
+        let run = load(&format!("{}\n{}", line(), &line()[..40])).unwrap();
+        assert_eq!(run.records.len(), 1);
+        assert!(run.notes[0].contains("line 2"), "{:?}", run.notes);
+    }
+
+    #[test]
+    fn a_last_line_that_only_lacks_its_newline_counts() {
+        let run = load(&format!("{}\n{}", line(), line())).unwrap();
+        assert_eq!((run.records.len(), run.notes.len()), (2, 0));
+    }
+
+    #[test]
+    fn a_damaged_line_elsewhere_is_an_error_that_names_it() {
+        let error = load(&format!("{}\n{}\n{}\n", line(), &line()[..40], line())).unwrap_err().to_string();
+        assert!(error.contains("record.jsonl, line 2"), "{error}");
+    }
+
+    #[test]
+    fn an_unknown_version_is_refused_whatever_else_the_line_holds() {
+        let error =
+            load(&format!("{}\n{{\"version\":7,\"shape\":\"new\"}}\n", line())).unwrap_err().to_string();
+        assert!(error.contains("record.jsonl, line 2") && error.contains("version 7"), "{error}");
+        assert!(error.contains("reads version 1"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_run_says_what_to_give() {
+        let error = Run::load(Path::new("no-such-run")).unwrap_err().to_string();
+        assert!(error.contains("no-such-run/environment.json") && error.contains("reports/runs/"), "{error}");
+    }
+
+    #[test]
+    fn a_run_without_a_record_measured_nothing() {
+        let reports = tempfile::tempdir().unwrap();
+        let writer = RunWriter::create(reports.path(), &fixture::environment()).unwrap();
+        fs::remove_file(writer.dir().join(RECORD_FILE)).unwrap();
+        assert!(Run::load(writer.dir()).unwrap().records.is_empty());
+    }
+
+    #[test]
+    fn a_plan_that_contradicts_itself_is_refused() {
+        let reports = tempfile::tempdir().unwrap();
+        let mut environment = fixture::environment();
+        environment.cells[0].subject = "nginx".to_owned();
+        let writer = RunWriter::create(reports.path(), &environment).unwrap();
+        let error = Run::load(writer.dir()).unwrap_err().to_string();
+        assert!(error.contains("\"nginx\"") && error.contains("environment.json"), "{error}");
+    }
+}
