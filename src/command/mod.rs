@@ -1,0 +1,64 @@
+//! The subcommands: one file each, one line each here.
+
+mod bench;
+mod load;
+mod models;
+mod report;
+mod serve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+
+/// Compares server concurrency models with numbers that can be trusted.
+#[derive(Debug, Parser)]
+#[command(name = "c10k", version, arg_required_else_help = true, max_term_width = 100)]
+enum Command {
+    Models(models::Args),
+    Serve(serve::Args),
+    Load(load::Args),
+    Bench(bench::Args),
+    Report(report::Args),
+}
+
+/// Runs the command line of this process. `Ok` is done or a verdict against; an error is of usage or environment.
+pub fn run() -> Result<ExitCode> {
+    match parse()? {
+        Some(Command::Models(args)) => args.run(),
+        Some(Command::Serve(args)) => args.run(),
+        Some(Command::Load(args)) => args.run(),
+        Some(Command::Bench(args)) => args.run(),
+        Some(Command::Report(args)) => args.run(),
+        None => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// `None` when what was asked for was help.
+fn parse() -> Result<Option<Command>> {
+    let error = match Command::try_parse() {
+        Ok(command) => return Ok(Some(command)),
+        Err(error) => error,
+    };
+    if !error.use_stderr() {
+        error.print()?;
+        return Ok(None);
+    }
+    // clap explains in paragraphs; the first one is the error, and it has to fit on a line.
+    let text = error.render().to_string();
+    let first = text.split("\n\n").next().unwrap_or(&text);
+    let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    bail!("{}; see --help", line.trim_start_matches("error: "))
+}
+
+/// Prints to standard output; a reader that has gone away, such as `head`, is no error.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            bail!("cannot write to standard output: {error}")
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,108 @@
+//! `c10k serve MODEL`: one server, until it is told to stop.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use c10k_servers::site::Site;
+use c10k_servers::{Entry, Listener, Options, ROSTER, Shutdown, find};
+
+use super::print;
+use crate::cpus::CpuList;
+use crate::limits;
+
+/// Serve with one concurrency model until SIGTERM or SIGINT
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// A model of `c10k models`
+    #[arg(value_parser = parse_model)]
+    model: &'static Entry,
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT", value_parser = parse_address)]
+    addr: SocketAddr,
+    /// Folder to serve, read once at start; without it, one page of 1 KiB
+    #[arg(long, value_name = "DIR")]
+    root: Option<PathBuf>,
+    /// Size of the model's pool, where it has one
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    backlog: u32,
+    /// Processors to run on, such as 0,2-3
+    #[arg(long, value_name = "CPUS")]
+    pin: Option<CpuList>,
+    /// Connections served at once, further ones wait in the backlog; by default what the limit of open files allows
+    #[arg(long, value_name = "N")]
+    max_connections: Option<NonZeroUsize>,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<ExitCode> {
+        limits::raise_open_files();
+        if let Some(cpus) = &self.pin {
+            cpus.pin()?;
+        }
+        let site = match &self.root {
+            None => Site::embedded(),
+            Some(root) => Site::load(root).context("cannot serve the folder of --root")?,
+        };
+        let options = Options { workers: self.workers, max_connections: self.max_connections()? };
+        let listener =
+            Listener::bind(self.addr, self.backlog).map_err(|error| bind_error(self.addr, &error))?;
+        if listener.backlog() < self.backlog {
+            eprintln!(
+                "c10k: the kernel cuts the backlog of {} to {} (net.core.somaxconn)",
+                self.backlog,
+                listener.backlog()
+            );
+        }
+        let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
+        let model = (self.model.build)(&options);
+        print(&format!("listening on {}\n", listener.local_address()?))?;
+        model
+            .serve(listener, Arc::new(site), shutdown)
+            .with_context(|| format!("the model {} cannot go on", self.model.name))?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// More connections than open files would fail one by one under load; better once, here.
+    fn max_connections(&self) -> Result<NonZeroUsize> {
+        let possible = NonZeroUsize::new(limits::max_connections()).unwrap_or(NonZeroUsize::MIN);
+        match self.max_connections {
+            Some(wanted) if wanted > possible => {
+                bail!(
+                    "--max-connections {wanted} needs more open files than allowed: {possible} at most, see `ulimit -Hn`"
+                )
+            }
+            wanted => Ok(wanted.unwrap_or(possible)),
+        }
+    }
+}
+
+fn parse_model(name: &str) -> Result<&'static Entry> {
+    let names = || ROSTER.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
+    find(name).ok_or_else(|| anyhow!("there is no such model; the models are {}", names()))
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr> {
+    let (_, port) = text.rsplit_once(':').context("write HOST:PORT, such as 127.0.0.1:8080")?;
+    if port.parse::<u16>().is_err() {
+        bail!("port `{port}` is not a number from 0 to 65535");
+    }
+    let mut addresses = text.to_socket_addrs().context("cannot resolve the host")?;
+    addresses.next().context("the host has no address")
+}
+
+fn bind_error(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; choose another port with --addr, port 0 takes a free one",
+        std::io::ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 belong to the superuser",
+        _ => "",
+    };
+    anyhow!("cannot listen on {address}: {error}{hint}")
+}

@@ -1,0 +1,92 @@
+//! Processors: lists of them as on the command line, and pinning to them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// Processors by number, as in `0,2-3`; never empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CpuList(Vec<usize>);
+
+impl CpuList {
+    /// The processors that this process may use.
+    pub fn available() -> Result<Self> {
+        let set = sched_getaffinity(None).context("cannot read which processors this process may use")?;
+        Ok(Self((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()))
+    }
+
+    /// Their numbers, in ascending order.
+    pub fn numbers(&self) -> &[usize] {
+        &self.0
+    }
+
+    /// A half for the server and the rest for the generator; `None` on a machine with one processor.
+    pub fn split(&self) -> Option<(Self, Self)> {
+        let (server, generator) = self.0.split_at(self.0.len() / 2);
+        (!server.is_empty()).then(|| (Self(server.to_vec()), Self(generator.to_vec())))
+    }
+
+    /// Keeps the calling thread, and every thread and process that it starts from now on, on these processors.
+    pub fn pin(&self) -> Result<()> {
+        let mut set = CpuSet::new();
+        for &cpu in &self.0 {
+            set.set(cpu);
+        }
+        let available = Self::available()?;
+        let refusal = || format!("cannot pin to processors {self}; this process may use {available}");
+        sched_setaffinity(None, &set).with_context(refusal)?;
+        // The kernel leaves out those that there are not, without a word.
+        if Self::available()? != *self {
+            bail!(refusal());
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for CpuList {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut cpus = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let number = |text: &str| text.parse::<usize>().ok().filter(|&cpu| cpu < CpuSet::MAX_CPU);
+            match (number(first), number(last)) {
+                (Some(first), Some(last)) if first <= last => cpus.extend(first..=last),
+                _ => bail!("`{part}` is no processor number or range; write a list like 0,2-3"),
+            }
+        }
+        cpus.sort_unstable();
+        cpus.dedup();
+        Ok(Self(cpus))
+    }
+}
+
+impl fmt::Display for CpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&numbers.join(","))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lists_and_ranges() {
+        assert_eq!("3,0-1,1".parse::<CpuList>().unwrap().numbers(), [0, 1, 3]);
+        for text in ["", "a", "1-", "2-1", "0,,1", "99999"] {
+            assert!(text.parse::<CpuList>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn splits_between_server_and_generator() {
+        let (server, generator) = "0-2".parse::<CpuList>().unwrap().split().unwrap();
+        assert_eq!((server.numbers(), generator.numbers()), (&[0][..], &[1, 2][..]));
+        assert_eq!("5".parse::<CpuList>().unwrap().split(), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! The machine and the checkout that a run was measured on.
+
+use std::fs;
+use std::process::Command;
+
+use c10k_reports::record::Machine;
+use rustix::process::{Resource, getrlimit};
+use rustix::system::uname;
+
+/// Describes this machine; what can't be read is told as unknown.
+pub fn machine(cpus: usize) -> Machine {
+    let kernel = uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    Machine {
+        cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
+        cpus,
+        memory_bytes: memory_bytes(),
+        kernel: format!("{} {} {}", text(kernel.sysname()), text(kernel.release()), text(kernel.machine())),
+        limits: limits(),
+    }
+}
+
+/// The revision of the source that this binary was built from, as far as its checkout is still there.
+pub fn revision() -> String {
+    let git = |args: &[&str]| {
+        let output =
+            Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let Some(revision) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown".into();
+    };
+    match git(&["status", "--porcelain"]).as_deref() {
+        Some("") => revision,
+        _ => format!("{revision}-dirty"),
+    }
+}
+
+/// Limits that bear on results, in the order in which they are shown.
+fn limits() -> Vec<(String, String)> {
+    let open_files = getrlimit(Resource::Nofile);
+    let limit = |value: Option<u64>| value.map_or_else(|| "unlimited".into(), |value| value.to_string());
+    let sysctl = |name: &str| {
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        let text = fs::read_to_string(path).ok()?;
+        Some((name.to_owned(), text.split_whitespace().collect::<Vec<_>>().join(" to ")))
+    };
+    let mut limits = vec![
+        ("open files (soft)".to_owned(), limit(open_files.current)),
+        ("open files (hard)".to_owned(), limit(open_files.maximum)),
+    ];
+    let names = [
+        "net.core.somaxconn",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.tcp_tw_reuse",
+        "net.ipv4.tcp_max_syn_backlog",
+    ];
+    limits.extend(names.into_iter().filter_map(sysctl));
+    limits
+}
+
+fn memory_bytes() -> u64 {
+    let kib = field("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// The value of the first line `NAME : VALUE` of a file.
+fn field(path: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn describes_this_machine() {
+        let machine = machine(2);
+        assert!(machine.memory_bytes > 1 << 20);
+        assert!(machine.kernel.starts_with("Linux "));
+        assert!(machine.limits.iter().any(|(name, _)| name == "net.core.somaxconn"));
+    }
+}

@@ -1,0 +1,10 @@
+//! The command `c10k`: parse, run, say what went wrong, exit.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    c10k::command::run().unwrap_or_else(|error| {
+        eprintln!("c10k: {error:#}");
+        ExitCode::from(2)
+    })
+}

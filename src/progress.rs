@@ -1,0 +1,60 @@
+//! How far a run has come: a bar with the time left on a terminal, plain lines elsewhere.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Tells it on standard error.
+#[derive(Debug)]
+pub struct Progress {
+    bar: Option<ProgressBar>,
+    done: usize,
+    total: usize,
+}
+
+impl Progress {
+    /// Begins; `each` is about how long one step takes.
+    pub fn new(total: usize, each: Duration) -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(total as u64);
+            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {eta} left · {wide_msg}");
+            bar.set_style(style.expect("the template is a constant that is right"));
+            bar
+        });
+        eprintln!(
+            "measuring {total} times, about {}",
+            humantime::format_duration(round(each * total as u32))
+        );
+        Self { bar, done: 0, total }
+    }
+
+    /// One step was done.
+    pub fn advance(&mut self, message: &str) {
+        self.done += 1;
+        match &self.bar {
+            Some(bar) => {
+                bar.set_message(message.to_owned());
+                bar.inc(1);
+            }
+            None => eprintln!(
+                "[{:>width$}/{}] {message}",
+                self.done,
+                self.total,
+                width = self.total.to_string().len()
+            ),
+        }
+    }
+
+    /// The last step was done, or there will be no more.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// To whole seconds.
+fn round(time: Duration) -> Duration {
+    Duration::from_secs(time.as_secs_f64().round() as u64)
+}

@@ -1,0 +1,242 @@
+//! Measures the cells of a suite: in rounds, each in an order of its own, every subject a fresh process.
+//!
+//! A round measures every cell once, so that a machine that grows slower in the middle does so for all of them alike; the
+//! order is shuffled, so that no cell always follows the same one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use c10k_loadgen::workload::{Pacing, Until};
+use c10k_loadgen::{Event, HdrLog, Measurement, Request, Summary, Target, Workload};
+use c10k_reports::RunWriter;
+use c10k_reports::record::{self, Cell, Environment, Outcome, Record, ServerUsage, VERSION};
+use jiff::Timestamp;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use crate::cpus::CpuList;
+use crate::environment;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+use crate::resources::{self, CpuTime};
+use crate::subject::RunningSubject;
+use crate::suite::{Subject, Suite, SuiteWorkload, label};
+
+/// What starting and stopping a subject adds to a measurement, for the time left that is shown.
+const OVERHEAD: Duration = Duration::from_millis(200);
+
+/// What is to be measured, how, and where it is written.
+#[derive(Debug)]
+pub struct Experiment<'a> {
+    pub suite: &'a Suite,
+    pub cells: Vec<Cell>,
+    pub seed: u64,
+    /// The binary that serves.
+    pub c10k: &'a Path,
+    pub reports_dir: &'a Path,
+}
+
+/// What became of an experiment.
+#[derive(Debug)]
+pub struct Finished {
+    /// The folder of the run.
+    pub dir: PathBuf,
+    /// Measurements that failed, or in which a request did.
+    pub failed: usize,
+    /// Whether the user ended it.
+    pub interrupted: bool,
+}
+
+/// One measurement: its outcome, what the server used, and the name of its histograms.
+type Measured = (Box<Summary>, ServerUsage, String);
+
+impl Experiment<'_> {
+    /// Measures everything, or what there is time for until `interrupt`.
+    pub fn run(&self, interrupt: &Interrupt) -> Result<Finished> {
+        let cpus = CpuList::available()?;
+        let split = cpus.split();
+        if let Some((_, generator)) = &split {
+            generator.pin()?;
+        }
+        let server_cpus = split.as_ref().map(|(server, _)| server);
+        let mut writer = RunWriter::create(self.reports_dir, &self.environment(&cpus, split.as_ref()))?;
+        let total = self.cells.len() * self.suite.pace.rounds as usize;
+        let mut progress = Progress::new(total, self.suite.pace.warmup + self.suite.pace.duration + OVERHEAD);
+        let mut failed = 0;
+        let mut order = ChaCha8Rng::seed_from_u64(self.seed);
+        'rounds: for round in 1..=self.suite.pace.rounds {
+            let mut cells = self.cells.clone();
+            cells.shuffle(&mut order);
+            for cell in cells {
+                let record = self.measure(cell, round, server_cpus, writer.dir(), interrupt);
+                if interrupt.happened() {
+                    // What was cut short is no measurement.
+                    break 'rounds;
+                }
+                failed += usize::from(has_failed(&record));
+                progress.advance(&describe(&record));
+                writer.append(&record)?;
+            }
+        }
+        progress.finish();
+        Ok(Finished { dir: writer.dir().to_owned(), failed, interrupted: interrupt.happened() })
+    }
+
+    fn measure(
+        &self,
+        cell: Cell,
+        round: u32,
+        server_cpus: Option<&CpuList>,
+        dir: &Path,
+        interrupt: &Interrupt,
+    ) -> Record {
+        let started_utc = Timestamp::now().to_string();
+        let (outcome, server, histograms) = match self.try_measure(&cell, round, server_cpus, dir, interrupt)
+        {
+            Ok((summary, server, histograms)) => (Outcome::Measured(summary), Some(server), Some(histograms)),
+            Err(error) => (Outcome::Failed(format!("{error:#}")), None, None),
+        };
+        Record { version: VERSION, cell, round, started_utc, outcome, server, histograms }
+    }
+
+    fn try_measure(
+        &self,
+        cell: &Cell,
+        round: u32,
+        server_cpus: Option<&CpuList>,
+        dir: &Path,
+        interrupt: &Interrupt,
+    ) -> Result<Measured> {
+        let (subject, workload) = (self.subject(cell)?, self.workload(cell)?);
+        let running =
+            RunningSubject::start(self.c10k, subject.model.name, &serve_args(subject, server_cpus))?;
+        let target = Target::resolve(&format!("http://{}{}", running.address(), workload.path))?;
+        let histograms = format!("{round:02}-{}.hlog", label(cell).replace('/', "-"));
+        let load = self.load(workload);
+        let (measured, usage) = drive(target, load, running.pid(), &dir.join(&histograms), interrupt)?;
+        running.stop()?;
+        ensure!(measured.requests.completed > 0, "no request was answered: {}", errors(&measured));
+        Ok((Box::new(Summary::from(&measured)), usage, histograms))
+    }
+
+    fn load(&self, workload: &SuiteWorkload) -> Workload {
+        Workload {
+            pacing: Pacing::Closed,
+            connections: workload.connections,
+            lifetime: workload.lifetime,
+            until: Until::Elapsed(self.suite.pace.duration),
+            warmup: self.suite.pace.warmup,
+            timeout: self.suite.timeout,
+            threads: 1,
+            request: Request::default(),
+        }
+    }
+
+    fn subject(&self, cell: &Cell) -> Result<&Subject> {
+        self.suite
+            .subjects
+            .iter()
+            .find(|subject| subject.name == cell.subject)
+            .context("the cell has no subject")
+    }
+
+    fn workload(&self, cell: &Cell) -> Result<&SuiteWorkload> {
+        self.suite
+            .workloads
+            .iter()
+            .find(|workload| workload.name == cell.workload)
+            .context("the cell has no workload")
+    }
+
+    fn environment(&self, cpus: &CpuList, split: Option<&(CpuList, CpuList)>) -> Environment {
+        let (server, generator) =
+            split.map_or((&[][..], &[][..]), |(server, generator)| (server.numbers(), generator.numbers()));
+        let subject = |subject: &Subject| record::Subject {
+            name: subject.name.clone(),
+            command: ["c10k serve", subject.model.name]
+                .into_iter()
+                .chain(serve_args(subject, split.map(|(server, _)| server)).iter().map(String::as_str))
+                .collect::<Vec<_>>()
+                .join(" "),
+            traits: subject.model.traits.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
+        };
+        let workload = |workload: &SuiteWorkload| record::WorkloadEntry {
+            name: workload.name.clone(),
+            description: workload.description(),
+            connections: workload.connections,
+            lifetime: workload.lifetime.to_string(),
+        };
+        Environment {
+            version: VERSION,
+            suite: self.suite.name.clone(),
+            purpose: self.suite.purpose.clone(),
+            started_utc: Timestamp::now().to_string(),
+            command: std::env::args().collect::<Vec<_>>().join(" "),
+            c10k_version: env!("CARGO_PKG_VERSION").into(),
+            revision: environment::revision(),
+            seed: self.seed,
+            rounds: self.suite.pace.rounds,
+            machine: environment::machine(cpus.numbers().len()),
+            server_cpus: server.to_vec(),
+            generator_cpus: generator.to_vec(),
+            subjects: self.suite.subjects.iter().map(subject).collect(),
+            workloads: self.suite.workloads.iter().map(workload).collect(),
+            cells: self.cells.clone(),
+        }
+    }
+}
+
+fn serve_args(subject: &Subject, server_cpus: Option<&CpuList>) -> Vec<String> {
+    let pin = server_cpus.map(|cpus| ["--pin".to_owned(), cpus.to_string()]);
+    subject.args.iter().cloned().chain(pin.into_iter().flatten()).collect()
+}
+
+/// Runs the generator and looks at the server's resources where the measured part begins and ends.
+fn drive(
+    target: Target,
+    load: Workload,
+    pid: u32,
+    histograms: &Path,
+    interrupt: &Interrupt,
+) -> Result<(Measurement, ServerUsage)> {
+    let mut log =
+        HdrLog::create(histograms).with_context(|| format!("cannot write {}", histograms.display()))?;
+    let mut run =
+        c10k_loadgen::start(target, load, interrupt.flag()).context("cannot start the generator")?;
+    let (mut begin, mut usage) = (CpuTime::default(), ServerUsage::default());
+    while let Some(event) = run.next_event() {
+        match event {
+            Event::Begun => begin = CpuTime::of_tree(pid),
+            Event::Ended => usage = resources::usage(pid, &begin, &CpuTime::of_tree(pid)),
+            Event::Interval(interval) => {
+                log.append(&interval).with_context(|| format!("cannot write {}", histograms.display()))?;
+            }
+        }
+    }
+    Ok((run.finish(), usage))
+}
+
+fn has_failed(record: &Record) -> bool {
+    match &record.outcome {
+        Outcome::Failed(_) => true,
+        Outcome::Measured(summary) => summary.requests.failed > 0 || summary.errors.total() > 0,
+    }
+}
+
+fn describe(record: &Record) -> String {
+    let outcome = match &record.outcome {
+        Outcome::Failed(error) => format!("failed: {error}"),
+        Outcome::Measured(summary) => {
+            let failed = summary.requests.failed + summary.errors.connect;
+            let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
+            format!("{:.0} requests/s, p99 {:.0} µs{failed}", summary.throughput_rps, summary.latency_us.p99)
+        }
+    };
+    format!("{} (round {}): {outcome}", label(&record.cell), record.round)
+}
+
+fn errors(measured: &Measurement) -> String {
+    format!("{:?}", measured.errors).replace(" {", ":").replace(" }", "")
+}

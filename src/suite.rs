@@ -1,0 +1,257 @@
+//! Suites: a TOML file of subjects and workloads becomes the cells that are measured.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use c10k_loadgen::workload::Lifetime;
+use c10k_reports::record::Cell;
+use c10k_servers::Entry;
+use regex::Regex;
+use serde::Deserialize;
+
+/// Suites that need no file.
+const BUILT_IN: &[(&str, &str)] = &[("default", include_str!("../benches/suites/default.toml"))];
+
+/// What is to be measured, and for how long.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    pub name: String,
+    pub purpose: String,
+    pub pace: Pace,
+    /// A request without an answer for this long has failed.
+    pub timeout: Duration,
+    pub subjects: Vec<Subject>,
+    pub workloads: Vec<SuiteWorkload>,
+}
+
+/// How often and how long each cell is measured.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    pub rounds: u32,
+    #[serde(deserialize_with = "time")]
+    pub warmup: Duration,
+    #[serde(deserialize_with = "time")]
+    pub duration: Duration,
+}
+
+/// A server under test.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    pub name: String,
+    pub model: &'static Entry,
+    /// Further arguments of `c10k serve`.
+    pub args: Vec<String>,
+}
+
+/// What the generator sends.
+#[derive(Debug, Clone)]
+pub struct SuiteWorkload {
+    pub name: String,
+    pub path: String,
+    pub lifetime: Lifetime,
+    pub connections: usize,
+}
+
+/// The file, as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    purpose: String,
+    rounds: u32,
+    #[serde(deserialize_with = "time")]
+    warmup: Duration,
+    #[serde(deserialize_with = "time")]
+    duration: Duration,
+    #[serde(deserialize_with = "time")]
+    timeout: Duration,
+    quick: Option<Pace>,
+    #[serde(rename = "subject")]
+    subjects: Vec<SubjectTable>,
+    #[serde(rename = "workload")]
+    workloads: Vec<WorkloadTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SubjectTable {
+    name: String,
+    model: String,
+    #[serde(default)]
+    args: Vec<String>,
+}
+
+/// A table is a whole family: every lifetime with every number of connections.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WorkloadTable {
+    path: String,
+    lifetime: Vec<String>,
+    connections: Vec<usize>,
+}
+
+impl Suite {
+    /// Reads a suite by its built-in name or from the file of that path.
+    pub fn read(name_or_path: &str, quick: bool) -> Result<Self> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+            return Self::parse(text, quick).with_context(|| format!("the built-in suite {name_or_path}"));
+        }
+        let text = fs::read_to_string(name_or_path).with_context(|| {
+            let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            format!(
+                "cannot read the suite `{name_or_path}`; it is neither built in ({}) nor a file",
+                names.join(", ")
+            )
+        })?;
+        Self::parse(&text, quick).with_context(|| format!("the suite {}", Path::new(name_or_path).display()))
+    }
+
+    fn parse(text: &str, quick: bool) -> Result<Self> {
+        let file: File = toml::from_str(text).map_err(|error| one_line(text, &error))?;
+        let usual = Pace { rounds: file.rounds, warmup: file.warmup, duration: file.duration };
+        let pace = if quick { file.quick.unwrap_or(usual) } else { usual };
+        ensure!(pace.rounds > 0, "`rounds` must be at least 1");
+        ensure!(!pace.duration.is_zero(), "`duration` must be longer than nothing");
+        let subjects = file.subjects.into_iter().map(Subject::try_from).collect::<Result<Vec<_>>>()?;
+        let mut workloads = Vec::new();
+        for table in file.workloads {
+            workloads.extend(table.expand()?);
+        }
+        ensure!(
+            !subjects.is_empty() && !workloads.is_empty(),
+            "it needs at least one [[subject]] and one [[workload]]"
+        );
+        unique("subject", subjects.iter().map(|subject| &subject.name))?;
+        unique("workload", workloads.iter().map(|workload| &workload.name))?;
+        Ok(Self { name: file.name, purpose: file.purpose, pace, timeout: file.timeout, subjects, workloads })
+    }
+
+    /// The cells, subject by subject within each workload; only those whose `SUBJECT/WORKLOAD` matches the filter.
+    pub fn cells(&self, filter: Option<&Regex>) -> Vec<Cell> {
+        let matches = |cell: &Cell| filter.is_none_or(|filter| filter.is_match(&label(cell)));
+        let of = |workload: &SuiteWorkload, subject: &Subject| Cell {
+            subject: subject.name.clone(),
+            workload: workload.name.clone(),
+        };
+        let all = self
+            .workloads
+            .iter()
+            .flat_map(|workload| self.subjects.iter().map(move |subject| of(workload, subject)));
+        all.filter(matches).collect()
+    }
+}
+
+/// How a cell is called on the command line.
+pub fn label(cell: &Cell) -> String {
+    format!("{}/{}", cell.subject, cell.workload)
+}
+
+impl TryFrom<SubjectTable> for Subject {
+    type Error = anyhow::Error;
+
+    fn try_from(table: SubjectTable) -> Result<Self> {
+        let model = c10k_servers::find(&table.model).with_context(|| {
+            format!("subject `{}`: there is no model `{}`, see `c10k models`", table.name, table.model)
+        })?;
+        Ok(Self { name: table.name, model, args: table.args })
+    }
+}
+
+impl WorkloadTable {
+    fn expand(self) -> Result<Vec<SuiteWorkload>> {
+        ensure!(self.path.starts_with('/'), "the path `{}` of a workload must begin with a slash", self.path);
+        let mut workloads = Vec::new();
+        for lifetime in &self.lifetime {
+            let lifetime: Lifetime =
+                lifetime.parse().map_err(anyhow::Error::msg).context("`lifetime` of a workload")?;
+            for &connections in &self.connections {
+                ensure!(connections > 0, "`connections` of a workload must be at least 1");
+                let name = format!("{lifetime}-{connections}");
+                workloads.push(SuiteWorkload { name, path: self.path.clone(), lifetime, connections });
+            }
+        }
+        Ok(workloads)
+    }
+}
+
+impl SuiteWorkload {
+    /// What it sends, in a sentence.
+    pub fn description(&self) -> String {
+        let Self { path, connections, .. } = self;
+        let carried = match self.lifetime {
+            Lifetime::Persistent => "kept open for the whole measurement".into(),
+            Lifetime::SHORT => "with one request each, then closed and opened anew".into(),
+            Lifetime::Requests(requests) => {
+                format!("with {requests} requests each, then closed and opened anew")
+            }
+        };
+        let plural = if *connections == 1 { "connection" } else { "connections" };
+        format!("Closed loop, {connections} {plural} at once, {carried}; every request is GET {path}.")
+    }
+}
+
+fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            bail!("the {what} `{name}` is there twice");
+        }
+    }
+    Ok(())
+}
+
+/// The parser explains over several lines; an error here has one.
+fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+    anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
+}
+
+fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    humantime::parse_duration(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_suites_can_be_read() {
+        for (name, _) in BUILT_IN {
+            let suite = Suite::read(name, false).unwrap();
+            assert_eq!(&suite.name, name);
+            assert!(Suite::read(name, true).unwrap().pace.duration < suite.pace.duration);
+        }
+    }
+
+    #[test]
+    fn the_default_suite_has_every_model_with_every_workload() {
+        let suite = Suite::read("default", false).unwrap();
+        assert_eq!(suite.cells(None).len(), 4 * 6);
+        let epoll = Regex::new("^epoll/short").unwrap();
+        assert_eq!(suite.cells(Some(&epoll)).len(), 3);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_suite_is_told_in_one_line() {
+        let good = BUILT_IN[0].1;
+        for (from, to, expected) in [
+            ("rounds = 3", "rounds = 0", "`rounds`"),
+            ("rounds = 3", "rounds = \"x\"", "line 4"),
+            ("rounds = 3", "", "missing field `rounds`"),
+            ("rounds = 3", "rounds = 3\nround = 3", "unknown field `round`"),
+            ("duration = \"2s\"", "duration = \"2\"", "`2`"),
+            ("model = \"epoll\"", "model = \"kqueue\"", "kqueue"),
+            ("name = \"epoll\"", "name = \"fork\"", "twice"),
+            ("\"short\"", "\"shrt\"", "shrt"),
+            ("[1, 64, 512]", "[0]", "at least 1"),
+        ] {
+            let error = format!("{:#}", Suite::parse(&good.replacen(from, to, 1), false).unwrap_err());
+            assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+        }
+    }
+}

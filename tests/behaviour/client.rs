@@ -1,0 +1,256 @@
+//! A client that is written for the purpose: it sends the very octets it is given, when it is told to, and reads answers
+//! so strictly that whatever they have too much or too little shows.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::wait::PATIENCE;
+
+/// Room for one read; not the server's, so that pieces fall differently.
+const READ_BYTES: usize = 64 * 1024;
+
+/// A connection to a server, and what came from it that no answer has taken yet.
+#[derive(Debug)]
+pub struct Client {
+    stream: TcpStream,
+    received: Vec<u8>,
+}
+
+/// One whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    /// Status line and headers, up to and with the empty line.
+    pub head: String,
+    pub body: Vec<u8>,
+}
+
+/// A GET of HTTP/1.1 with nothing special about it.
+pub fn get(target: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
+}
+
+/// What `/bytes/N` is documented to answer.
+pub fn pattern(length: usize) -> Vec<u8> {
+    let octet = |i: usize| match i % 64 {
+        63 => b'\n',
+        column => b'0' + ((i / 64 + column) % 64) as u8,
+    };
+    // It repeats every 64 lines.
+    let block: Vec<u8> = (0..64 * 64).map(octet).collect();
+    block.into_iter().cycle().take(length).collect()
+}
+
+impl Client {
+    #[track_caller]
+    pub fn connect(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).expect("the server takes connections"))
+    }
+
+    /// A client with a small receive buffer: the server soon has to wait for it.
+    #[track_caller]
+    pub fn connect_with_small_buffer(address: SocketAddr, octets: usize) -> Self {
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("sockets can be had");
+        // Before connecting, since the window is agreed on there.
+        socket.set_recv_buffer_size(octets).expect("a buffer's size can be set");
+        socket.connect(&address.into()).expect("the server takes connections");
+        Self::of(socket.into())
+    }
+
+    fn of(stream: TcpStream) -> Self {
+        stream.set_nodelay(true).expect("TCP has TCP_NODELAY");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        Self { stream, received: Vec::new() }
+    }
+
+    /// Sends octets as they are.
+    #[track_caller]
+    pub fn send(&mut self, octets: impl AsRef<[u8]>) {
+        self.stream.write_all(octets.as_ref()).expect("the server takes what is sent");
+    }
+
+    /// Sends octets to a server that may have gone away; says whether it took them.
+    pub fn try_send(&mut self, octets: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(octets.as_ref()).is_ok()
+    }
+
+    /// Asks and reads the answer.
+    #[track_caller]
+    pub fn get(&mut self, target: &str) -> Answer {
+        self.send(get(target));
+        self.answer()
+    }
+
+    /// Sends octets and reads one answer.
+    #[track_caller]
+    pub fn ask(&mut self, octets: impl AsRef<[u8]>) -> Answer {
+        self.send(octets);
+        self.answer()
+    }
+
+    /// Reads one answer with its body.
+    #[track_caller]
+    pub fn answer(&mut self) -> Answer {
+        self.read_answer(true).expect("a whole answer comes")
+    }
+
+    /// Reads one answer to a HEAD.
+    #[track_caller]
+    pub fn answer_without_body(&mut self) -> Answer {
+        self.read_answer(false).expect("a whole answer comes")
+    }
+
+    /// Reads one answer; an error if there is none or only a part of it.
+    pub fn try_answer(&mut self) -> io::Result<Answer> {
+        self.read_answer(true)
+    }
+
+    fn read_answer(&mut self, with_body: bool) -> io::Result<Answer> {
+        let head_length = self.receive_head()?;
+        let head = String::from_utf8(self.received.drain(..head_length).collect()).expect("a head is text");
+        let status = parse_status(&head);
+        let length = match status {
+            100..200 => 0,
+            _ => parse_length(&head),
+        };
+        let body = if with_body { self.receive_exactly(length)? } else { Vec::new() };
+        Ok(Answer { status, head, body })
+    }
+
+    /// Reads exactly so many octets.
+    #[track_caller]
+    pub fn read_exactly(&mut self, octets: usize) -> Vec<u8> {
+        self.receive_exactly(octets).expect("the server sends more")
+    }
+
+    /// Reads a head and leaves its body where it is; says how long that body will be.
+    #[track_caller]
+    pub fn read_head(&mut self) -> usize {
+        let length = self.receive_head().expect("a head comes");
+        let head: Vec<u8> = self.received.drain(..length).collect();
+        parse_length(&String::from_utf8(head).expect("a head is text"))
+    }
+
+    /// Checks that the server has closed its side, properly and with nothing more to say.
+    #[track_caller]
+    pub fn assert_ended(&mut self) {
+        let more = self.receive().expect("the end comes as an end, not as a reset");
+        assert_eq!(more, 0, "{}", String::from_utf8_lossy(&self.received));
+        assert!(self.received.is_empty(), "{}", String::from_utf8_lossy(&self.received));
+    }
+
+    /// Checks that the connection is over: ended, or reset.
+    #[track_caller]
+    pub fn assert_is_over(&mut self) {
+        let result = self.receive();
+        let over = match &result {
+            Ok(octets) => *octets == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        };
+        assert!(over, "{result:?}");
+    }
+
+    /// Whether nothing comes for that long.
+    pub fn hears_nothing_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("a timeout can be set");
+        let result = self.receive();
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether an answer begins, or the connection ends where one could.
+    #[track_caller]
+    pub fn answer_begins(&mut self) -> bool {
+        assert!(self.received.is_empty(), "the answer before was too long");
+        self.receive().is_ok_and(|octets| octets > 0)
+    }
+
+    /// Says that it will send no more.
+    pub fn shut_sending(&self) {
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Goes away with a reset rather than an end.
+    pub fn reset(self) {
+        SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER can be set");
+    }
+
+    fn receive(&mut self) -> io::Result<usize> {
+        let before = self.received.len();
+        self.received.resize(before + READ_BYTES, 0);
+        let result = self.stream.read(&mut self.received[before..]);
+        self.received.truncate(before + result.as_ref().copied().unwrap_or(0));
+        result
+    }
+
+    fn receive_more(&mut self) -> io::Result<()> {
+        match self.receive()? {
+            0 => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("the end after {} octets of an answer", self.received.len()),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Receives until a head is there and says how long it is.
+    fn receive_head(&mut self) -> io::Result<usize> {
+        loop {
+            if let Some(end) = self.received.windows(4).position(|octets| octets == b"\r\n\r\n") {
+                return Ok(end + 4);
+            }
+            self.receive_more()?;
+        }
+    }
+
+    fn receive_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
+        while self.received.len() < octets {
+            self.receive_more()?;
+        }
+        let rest = self.received.split_off(octets);
+        Ok(std::mem::replace(&mut self.received, rest))
+    }
+}
+
+impl Answer {
+    /// The value of a header that is there once.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        header(&self.head, name)
+    }
+
+    /// Whether it says that the connection closes.
+    pub fn closes(&self) -> bool {
+        self.header("Connection") == Some("close")
+    }
+}
+
+#[track_caller]
+fn parse_status(head: &str) -> u16 {
+    head.strip_prefix("HTTP/1.1 ")
+        .and_then(|rest| rest.get(..4)?.trim_end().parse().ok())
+        .unwrap_or_else(|| panic!("not the head of an answer: {head:?}"))
+}
+
+#[track_caller]
+fn parse_length(head: &str) -> usize {
+    header(head, "Content-Length")
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_else(|| panic!("no Content-Length in {head:?}"))
+}
+
+#[track_caller]
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut values = head
+        .split("\r\n")
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value);
+    let value = values.next();
+    assert_eq!(values.next(), None, "{name} is there twice in {head:?}");
+    value
+}

@@ -1,0 +1,64 @@
+//! One behaviour suite for every concurrency model: what the standard and the design promise, asked of a real server
+//! process through real sockets.
+//!
+//! A test is a model and a behaviour, named `MODEL::behaviour`, and filters work as with any `cargo test`:
+//! `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested without a line here: the roster is
+//! asked of `c10k models --json`. A new behaviour is a function and a line in the list on top of its subject's file.
+
+mod client;
+mod model;
+mod processes;
+mod server;
+mod subjects;
+mod wait;
+
+use std::process::ExitCode;
+use std::thread;
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use model::Model;
+use subjects::{Behaviour, Outcome, SUBJECTS};
+
+/// Tests at once for each processor. Most of them wait for the kernel or for a server's drain time; more would have the
+/// spinning model's servers take all processors.
+const TESTS_PER_CPU: usize = 4;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments
+        .test_threads
+        .or_else(|| thread::available_parallelism().ok().map(|cpus| cpus.get() * TESTS_PER_CPU));
+    raise_open_files();
+    let models = model::roster();
+    let behaviours: Vec<Behaviour> = SUBJECTS.iter().copied().flatten().copied().collect();
+    let trials = behaviours
+        .iter()
+        .flat_map(|&behaviour| models.iter().map(move |&model| trial(model, behaviour)))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if !arguments.list {
+        let names: Vec<&str> = models.iter().map(|model| model.name).collect();
+        println!("{} models ({}) × {} behaviours\n", models.len(), names.join(", "), behaviours.len());
+    }
+    conclusion.exit_code()
+}
+
+fn trial(model: Model, behaviour: Behaviour) -> Trial {
+    Trial::ignorable_test(format!("{}::{}", model.name, behaviour.name), move || {
+        if let Some(reason) = model.unavailable {
+            return Ok(Completion::ignored_with(reason));
+        }
+        match (behaviour.show)(&model) {
+            Outcome::Shown => Ok::<_, Failed>(Completion::Completed),
+            Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+        }
+    })
+}
+
+/// A thousand clients are a thousand files of this process; the soft limit is often 1024.
+fn raise_open_files() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}

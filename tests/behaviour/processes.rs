@@ -1,0 +1,134 @@
+//! Processes as /proc shows them: who is whose child, who is a zombie, what they cost and hold.
+
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::param::clock_ticks_per_second;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Process {
+    pub pid: i32,
+    parent: i32,
+    /// A number is given again, but not with the same start.
+    start_ticks: u64,
+    cpu_ticks: u64,
+    pub is_zombie: bool,
+}
+
+impl Process {
+    /// The process of that number; nothing if there is none, or no longer.
+    pub fn find(pid: i32) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name is in parentheses and may hold anything; the third field of proc_pid_stat(5) follows the last one.
+        let (_, fields) = stat.rsplit_once(") ")?;
+        let fields: Vec<&str> = fields.split(' ').collect();
+        let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
+        Some(Self {
+            pid,
+            parent: number(4)? as i32,
+            start_ticks: number(22)?,
+            cpu_ticks: number(14)? + number(15)?,
+            is_zombie: fields[0] == "Z",
+        })
+    }
+
+    /// Whether it is still there, if only as a zombie.
+    pub fn is_there(&self) -> bool {
+        Self::find(self.pid).is_some_and(|now| now.start_ticks == self.start_ticks)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) {
+        // It may have ended by itself meanwhile.
+        let _ = Pid::from_raw(self.pid).map(|pid| kill_process(pid, Signal::KILL));
+    }
+
+    /// The CPU time that it has taken.
+    pub fn cpu_time(&self) -> Duration {
+        Duration::from_secs_f64(self.cpu_ticks as f64 / clock_ticks_per_second() as f64)
+    }
+
+    /// The numbers of its open descriptors.
+    pub fn open_files(&self) -> Vec<u64> {
+        let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {
+            return Vec::new();
+        };
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// Sets a soft limit of it from outside and gives back what it was before; an error says why that can't be done here.
+    ///
+    /// By the program `prlimit`, run as `user` where one is given: even the superuser may lack the right to set the limits
+    /// of somebody else's process, while everybody has it for their own.
+    pub fn set_soft_limit(&self, limit: Limit, value: &str, user: Option<u32>) -> Result<String, String> {
+        let before = self.soft_limit(limit);
+        let mut command = Command::new("prlimit");
+        command.args(["--pid", &self.pid.to_string(), &format!("--{}={value}:", limit.option())]);
+        if let Some(user) = user {
+            command.uid(user).current_dir("/");
+        }
+        match command.output() {
+            Ok(output) if output.status.success() => Ok(before),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(format!("prlimit is not installed: {error}")),
+        }
+    }
+
+    fn soft_limit(&self, limit: Limit) -> String {
+        let table = fs::read_to_string(format!("/proc/{}/limits", self.pid)).expect("the process is there");
+        let row = table.lines().find_map(|line| line.strip_prefix(limit.row()));
+        let soft = row.and_then(|row| row.split_whitespace().next());
+        soft.expect("the table has a row for each limit").to_owned()
+    }
+}
+
+/// A limit that a test may set.
+#[derive(Debug, Clone, Copy)]
+pub enum Limit {
+    OpenFiles,
+    Processes,
+}
+
+impl Limit {
+    fn option(self) -> &'static str {
+        match self {
+            Self::OpenFiles => "nofile",
+            Self::Processes => "nproc",
+        }
+    }
+
+    /// How its row begins in /proc/PID/limits.
+    fn row(self) -> &'static str {
+        match self {
+            Self::OpenFiles => "Max open files",
+            Self::Processes => "Max processes",
+        }
+    }
+}
+
+/// All processes below `ancestor`, at any depth.
+pub fn descendants(ancestor: i32) -> Vec<Process> {
+    let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
+    let entries = fs::read_dir("/proc").expect("/proc can be read");
+    for process in entries.flatten().filter_map(|entry| find_by_folder(&entry.path())) {
+        children.entry(process.parent).or_default().push(process);
+    }
+    let (mut found, mut parents) = (Vec::new(), vec![ancestor]);
+    while let Some(parent) = parents.pop() {
+        for child in children.remove(&parent).unwrap_or_default() {
+            parents.push(child.pid);
+            found.push(child);
+        }
+    }
+    found
+}
+
+fn find_by_folder(folder: &Path) -> Option<Process> {
+    Process::find(folder.file_name()?.to_str()?.parse().ok()?)
+}

@@ -1,0 +1,287 @@
+//! A server process under test: started, awaited, and gone when the test ends, however it ends.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::client::Client;
+use crate::model::{C10K, Model};
+use crate::processes::{Process, descendants};
+use crate::wait::{self, PATIENCE};
+
+/// Enough for the handful of clients that most tests have; pools with their default size would start hundreds of threads
+/// in each.
+const WORKERS: usize = 16;
+
+/// A server that is to be started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    model: Model,
+    address: SocketAddr,
+    workers: usize,
+    arguments: Vec<String>,
+    open_files: Option<u64>,
+    user: Option<u32>,
+    own_group: bool,
+}
+
+impl Launch {
+    /// Listens there rather than on any free port.
+    pub fn address(mut self, address: SocketAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Sets the size of a pool, where the model has one.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Adds arguments of `c10k serve`.
+    pub fn arguments<T: Into<String>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets its limit of open files, soft and hard, from the start.
+    pub fn open_files(mut self, limit: u64) -> Self {
+        self.open_files = Some(limit);
+        self
+    }
+
+    /// Runs it as another user.
+    pub fn user(mut self, user: u32) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Makes it the leader of a group of processes, as a shell with job control does.
+    pub fn own_group(mut self) -> Self {
+        self.own_group = true;
+        self
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn start(self) -> Server {
+        self.try_start().expect("c10k serve can be started")
+    }
+
+    /// Starts it and waits until it listens; an error when there is no process to begin with.
+    pub fn try_start(self) -> std::io::Result<Server> {
+        let stderr = tempfile::tempfile()?;
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
+        let mut server =
+            Server { model: self.model, child: command.spawn()?, address: self.address, stderr, ended: None };
+        server.address = server.await_listening_line();
+        Ok(server)
+    }
+
+    /// Runs one that is expected to end by itself.
+    pub fn run_to_its_end(self) -> Output {
+        self.command().output().expect("c10k serve can be started")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = match self.open_files {
+            None => Command::new(C10K),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), C10K]);
+                shell
+            }
+        };
+        if self.own_group {
+            command.process_group(0);
+        }
+        if let Some(user) = self.user {
+            command.uid(user).current_dir("/");
+        }
+        command
+            .args(["serve", self.model.name, "--addr", &self.address.to_string()])
+            .args(["--workers", &self.workers.to_string()])
+            .args(&self.arguments);
+        command
+    }
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Server {
+    model: Model,
+    child: Child,
+    pub address: SocketAddr,
+    stderr: File,
+    ended: Option<ExitStatus>,
+}
+
+impl Server {
+    /// Starts a server of `model` with nothing special about it.
+    pub fn start(model: &Model) -> Self {
+        Self::launch(model).start()
+    }
+
+    /// Prepares one.
+    pub fn launch(model: &Model) -> Launch {
+        Launch {
+            model: *model,
+            address: own_address(),
+            workers: WORKERS,
+            arguments: Vec::new(),
+            open_files: None,
+            user: None,
+            own_group: false,
+        }
+    }
+
+    /// A new client of it.
+    #[track_caller]
+    pub fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Checks that a new client is served.
+    #[track_caller]
+    pub fn assert_serves(&self) {
+        assert_eq!(self.connect().get("/").status, 200);
+    }
+
+    /// Whether nobody listens there any more.
+    pub fn port_is_closed(&self) -> bool {
+        TcpStream::connect(self.address).is_err()
+    }
+
+    /// Its process.
+    #[track_caller]
+    pub fn process(&self) -> Process {
+        Process::find(self.child.id().cast_signed()).expect("the server runs")
+    }
+
+    /// Its process and all below it.
+    pub fn processes(&self) -> Vec<Process> {
+        let mut all = self.children();
+        all.push(self.process());
+        all
+    }
+
+    /// The processes below its own.
+    pub fn children(&self) -> Vec<Process> {
+        descendants(self.child.id().cast_signed())
+    }
+
+    /// The CPU time that it takes during `window`, as a share of that.
+    pub fn cpu_share_during(&self, window: Duration) -> f64 {
+        let taken = || -> Duration { self.processes().iter().map(Process::cpu_time).sum() };
+        let (begin, before) = (Instant::now(), taken());
+        thread::sleep(window);
+        (taken().saturating_sub(before)).as_secs_f64() / begin.elapsed().as_secs_f64()
+    }
+
+    /// Sends a signal to its process, and to none of its children.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("the server runs");
+    }
+
+    /// Sends a signal to its process and all its children, as a terminal does. It has to be in a group of its own.
+    pub fn signal_group(&self, signal: Signal) {
+        kill_process_group(Pid::from_child(&self.child), signal).expect("the server leads a group");
+    }
+
+    /// Whether it runs.
+    pub fn is_running(&mut self) -> bool {
+        self.ended = self.ended.or_else(|| self.child.try_wait().expect("a child can be waited for"));
+        self.ended.is_none()
+    }
+
+    /// Waits for its end after a signal, checks that it was a clean one, and says how long that took.
+    #[track_caller]
+    pub fn await_clean_end(&mut self) -> Duration {
+        let begin = Instant::now();
+        wait::until("the server has ended", || !self.is_running());
+        let time = begin.elapsed();
+        let said = self.said();
+        assert!(
+            self.ended.is_some_and(|status| status.success()),
+            "{} ended with {:?}; it said: {said}",
+            self.model.name,
+            self.ended
+        );
+        assert!(!said.contains("panicked"), "{}: {said}", self.model.name);
+        time
+    }
+
+    /// Sends SIGTERM, and checks that it ends cleanly and takes its children along.
+    #[track_caller]
+    pub fn stop(&mut self) -> Duration {
+        let children = self.children();
+        self.signal(Signal::TERM);
+        let time = self.await_clean_end();
+        assert_are_gone(&children);
+        time
+    }
+
+    /// What it wrote to standard error.
+    pub fn said(&mut self) -> String {
+        let mut text = String::new();
+        let _ = self.stderr.seek(SeekFrom::Start(0));
+        let _ = self.stderr.read_to_string(&mut text);
+        text
+    }
+
+    fn await_listening_line(&mut self) -> SocketAddr {
+        let mut stdout = self.child.stdout.take().expect("its output is a pipe");
+        let patience = Timespec::try_from(PATIENCE).ok();
+        let readable = poll(&mut [PollFd::new(&stdout, PollFlags::IN)], patience.as_ref());
+        assert_eq!(readable, Ok(1), "the server says nothing");
+        let mut line = String::new();
+        BufReader::new(&mut stdout).read_line(&mut line).expect("its output can be read");
+        line.strip_prefix("listening on ")
+            .and_then(|rest| rest.strip_suffix('\n')?.parse().ok())
+            .unwrap_or_else(|| panic!("instead of listening it printed {line:?} and said {}", self.said()))
+    }
+}
+
+/// Whatever happens to a test, its server ends here; one that has to be killed has failed.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !self.is_running() {
+            return;
+        }
+        if !thread::panicking() {
+            self.stop();
+            return;
+        }
+        self.signal(Signal::TERM);
+        if !wait::holds_within(PATIENCE, || !self.is_running()) {
+            eprintln!("{}: SIGTERM did not end the server; killing it", self.model.name);
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Checks that processes that were there are there no longer.
+#[track_caller]
+pub fn assert_are_gone(processes: &[Process]) {
+    let left = || -> Vec<&Process> { processes.iter().filter(|process| process.is_there()).collect() };
+    wait::until("the children of the server are gone", || left().is_empty());
+}
+
+/// An address of this machine that no other server here has, with any free port: a port of the common address could go to
+/// another test's server, or to some client, as soon as it is closed.
+fn own_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(1);
+    let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let run = std::process::id() as u8;
+    SocketAddr::from(([127, run.clamp(1, 254), high, low], 0))
+}

@@ -1,0 +1,128 @@
+//! Clients that go away in every way and at every time; the server goes on, and keeps nothing of them.
+
+use super::{Behaviour, behaviours};
+use crate::client::{Client, get};
+use crate::model::Model;
+use crate::server::{Server, assert_are_gone};
+use crate::wait;
+
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    survives_clients_that_leave_without_a_word,
+    survives_clients_that_leave_in_the_middle_of_a_request,
+    survives_clients_that_leave_in_the_middle_of_an_answer,
+    survives_clients_that_leave_before_their_answer_is_made,
+    leaves_no_zombie_of_connections_that_have_ended,
+    survives_the_death_of_its_children,
+];
+
+/// Clients of each kind; more than a leak could hide in.
+const CLIENTS: usize = 20;
+
+/// What a server holds, in descriptors and processes.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Clone, Copy)]
+struct Holdings {
+    zombies: usize,
+    processes: usize,
+    open_files: usize,
+}
+
+impl Holdings {
+    fn of(server: &Server) -> Self {
+        let processes = server.processes();
+        Self {
+            zombies: processes.iter().filter(|process| process.is_zombie).count(),
+            processes: processes.len(),
+            open_files: server.process().open_files().len(),
+        }
+    }
+
+    fn is_within(self, bound: Self) -> bool {
+        self.zombies <= bound.zombies
+            && self.processes <= bound.processes
+            && self.open_files <= bound.open_files
+    }
+}
+
+/// Lets `CLIENTS` clients do something before they go, each first with an end and then with a reset, and checks that the
+/// server serves on and is soon left with no more than it held for a single client.
+#[track_caller]
+fn assert_survives(model: &Model, before_leaving: impl Fn(&mut Client)) {
+    let server = Server::start(model);
+    let with_one_client = {
+        let mut client = server.connect();
+        client.get("/");
+        Holdings::of(&server)
+    };
+    for _ in 0..CLIENTS {
+        let mut client = server.connect();
+        before_leaving(&mut client);
+        drop(client);
+        let mut client = server.connect();
+        before_leaving(&mut client);
+        client.reset();
+    }
+    server.assert_serves();
+    // Without further traffic: nothing may depend on the next client to be noticed.
+    let left = || Holdings::of(&server).is_within(with_one_client);
+    wait::until("what the clients left behind is gone", left);
+}
+
+fn survives_clients_that_leave_without_a_word(model: &Model) {
+    assert_survives(model, |_| {});
+    assert_survives(model, |client| {
+        client.get("/");
+    });
+}
+
+fn survives_clients_that_leave_in_the_middle_of_a_request(model: &Model) {
+    for part in [
+        "G",
+        "GET / HTTP/1.1\r\nHost: local",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf",
+        "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe",
+    ] {
+        assert_survives(model, |client| client.send(part));
+    }
+}
+
+fn survives_clients_that_leave_in_the_middle_of_an_answer(model: &Model) {
+    assert_survives(model, |client| {
+        client.send(get("/bytes/10485760"));
+        client.read_exactly(1000);
+    });
+}
+
+fn survives_clients_that_leave_before_their_answer_is_made(model: &Model) {
+    assert_survives(model, |client| client.send(get("/sleep/1000").repeat(3)));
+    assert_survives(model, |client| {
+        client.send(get("/bytes/10485760").repeat(3));
+        client.shut_sending();
+    });
+}
+
+fn leaves_no_zombie_of_connections_that_have_ended(model: &Model) {
+    let server = Server::start(model);
+    for _ in 0..100 {
+        server.assert_serves();
+    }
+    wait::until("no zombie is left", || Holdings::of(&server).zombies == 0);
+}
+
+/// Whatever kills a child, such as the kernel when memory runs out, costs the connections of that child and no more.
+fn survives_the_death_of_its_children(model: &Model) {
+    let server = Server::start(model);
+    let mut clients: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.get("/");
+    }
+    let children = server.children();
+    for child in &children {
+        child.kill();
+    }
+    assert_are_gone(&children);
+    for client in &mut clients {
+        let goes_on = client.try_send(get("/")) && client.try_answer().is_ok();
+        assert!(goes_on || !children.is_empty(), "a connection of no child was lost");
+    }
+    server.assert_serves();
+}

@@ -1,0 +1,65 @@
+//! What is asked of every model, by subject: one file each, one line each here.
+
+mod answers;
+mod bodies;
+mod crowds;
+mod departures;
+mod folder;
+mod hostility;
+mod persistence;
+mod pieces;
+mod programs;
+mod shortage;
+mod shutdown;
+mod slow_readers;
+
+use crate::model::Model;
+
+/// All behaviours. Those that wait come first, so that the others run beside them.
+pub const SUBJECTS: &[&[Behaviour]] = &[
+    shutdown::BEHAVIOURS,
+    programs::BEHAVIOURS,
+    crowds::BEHAVIOURS,
+    shortage::BEHAVIOURS,
+    slow_readers::BEHAVIOURS,
+    departures::BEHAVIOURS,
+    answers::BEHAVIOURS,
+    persistence::BEHAVIOURS,
+    pieces::BEHAVIOURS,
+    bodies::BEHAVIOURS,
+    folder::BEHAVIOURS,
+    hostility::BEHAVIOURS,
+];
+
+/// Something that every model does, and the test that shows it by not failing.
+#[derive(Debug, Clone, Copy)]
+pub struct Behaviour {
+    pub name: &'static str,
+    pub show: fn(&Model) -> Outcome,
+}
+
+/// What came of a test that has not failed.
+#[derive(Debug)]
+pub enum Outcome {
+    Shown,
+    /// This machine can't show it, for that reason.
+    Skipped(String),
+}
+
+/// Most tests can be run everywhere and have nothing to say.
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Self::Shown
+    }
+}
+
+/// The behaviours of a subject: the functions of those names.
+macro_rules! behaviours {
+    ($($name:ident,)+) => {
+        &[$($crate::subjects::Behaviour {
+            name: stringify!($name),
+            show: |model| $crate::subjects::Outcome::from($name(model)),
+        },)+]
+    };
+}
+use behaviours;

@@ -1,0 +1,245 @@
+//! The end of a server: quick when it is idle, patient with what is under way, and without anything left behind.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use super::{Behaviour, behaviours};
+use crate::client::{Client, get, pattern};
+use crate::model::Model;
+use crate::server::{Server, assert_are_gone};
+use crate::wait;
+
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    cuts_a_client_that_does_not_read_after_the_drain_time,
+    ends_in_time_though_a_handler_sleeps_on,
+    ends_at_sigterm_while_idle,
+    ends_at_sigint_too,
+    ends_at_ctrl_c_in_its_terminal,
+    ends_promptly_while_clients_arrive,
+    closes_idle_connections_at_sigterm,
+    closes_a_refused_connection_at_sigterm,
+    finishes_the_request_in_flight_at_sigterm,
+    finishes_a_download_at_sigterm_and_takes_no_new_client,
+    breaks_no_answer_off_at_sigterm_under_load,
+    ends_once_at_repeated_signals,
+    starts_again_on_its_port_while_connections_are_in_time_wait,
+    refuses_a_busy_port_with_one_line_and_status_2,
+];
+
+/// How long requests in flight may take after the signal, as the design fixes it.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// What is not under way must not hold a server up: well below the drain time, and long even for a busy machine.
+const PROMPT: Duration = Duration::from_secs(3);
+
+/// More than the kernel's buffers hold, so that the server is still writing.
+const LARGE: usize = 16 * 1024 * 1024;
+
+#[track_caller]
+fn assert_ends_promptly(server: &mut Server) {
+    let time = server.stop();
+    assert!(time < PROMPT, "it took {time:?}");
+    assert!(server.port_is_closed());
+}
+
+/// A client in the middle of a large answer that it reads only when told to.
+fn downloading_client(server: &Server) -> Client {
+    let mut client = Client::connect_with_small_buffer(server.address, 64 * 1024);
+    client.send(get(&format!("/bytes/{LARGE}")));
+    assert_eq!(client.read_head(), LARGE);
+    client
+}
+
+fn cuts_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
+    let mut server = Server::start(model);
+    let _stuck = downloading_client(&server);
+    let mut half = server.connect();
+    half.send("GET / HTTP/1.1\r\nHost: local");
+    let time = server.stop();
+    assert!(time + Duration::from_secs(1) > DRAIN_TIME, "it was cut after {time:?}");
+    assert!(time < DRAIN_TIME + PROMPT, "it took {time:?}");
+}
+
+fn ends_in_time_though_a_handler_sleeps_on(model: &Model) {
+    let mut server = Server::start(model);
+    let mut client = server.connect();
+    client.send(get("/sleep/15000000"));
+    // Taken, since another one is answered or waits behind it.
+    server.connect().hears_nothing_for(Duration::from_millis(50));
+    let time = server.stop();
+    assert!(time < DRAIN_TIME + PROMPT, "it took {time:?}");
+}
+
+fn ends_at_sigterm_while_idle(model: &Model) {
+    let mut server = Server::start(model);
+    assert_ends_promptly(&mut server);
+    let mut server = Server::start(model);
+    server.assert_serves();
+    assert_ends_promptly(&mut server);
+}
+
+fn ends_at_sigint_too(model: &Model) {
+    let mut server = Server::start(model);
+    let mut idle = server.connect();
+    idle.get("/");
+    let mut client = downloading_client(&server);
+    let children = server.children();
+    server.signal(Signal::INT);
+    assert!(client.read_exactly(LARGE) == pattern(LARGE));
+    idle.assert_ended();
+    assert!(server.await_clean_end() < PROMPT);
+    assert_are_gone(&children);
+}
+
+/// A terminal sends the signal to the children too.
+fn ends_at_ctrl_c_in_its_terminal(model: &Model) {
+    let mut server = Server::launch(model).own_group().start();
+    let mut idle = server.connect();
+    idle.get("/");
+    let mut client = downloading_client(&server);
+    let children = server.children();
+    server.signal_group(Signal::INT);
+    assert!(client.read_exactly(LARGE) == pattern(LARGE));
+    idle.assert_ended();
+    assert!(server.await_clean_end() < PROMPT);
+    assert_are_gone(&children);
+}
+
+/// A signal may come at any moment in the life of a connection, its first included.
+fn ends_promptly_while_clients_arrive(model: &Model) {
+    for _ in 0..10 {
+        let mut server = Server::start(model);
+        let _clients: Vec<Client> = (0..5).map(|_| server.connect()).collect();
+        assert_ends_promptly(&mut server);
+    }
+}
+
+fn closes_idle_connections_at_sigterm(model: &Model) {
+    let mut server = Server::start(model);
+    let mut silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    let mut idle: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut idle {
+        client.get("/");
+    }
+    assert_ends_promptly(&mut server);
+    idle.iter_mut().for_each(Client::assert_ended);
+    silent.iter_mut().for_each(Client::assert_is_over);
+}
+
+/// A refused client that stays is owed nothing.
+fn closes_a_refused_connection_at_sigterm(model: &Model) {
+    let mut server = Server::start(model);
+    let mut refused = server.connect();
+    assert_eq!(refused.ask("GARBAGE\r\n\r\n").status, 400);
+    refused.assert_ended();
+    assert_ends_promptly(&mut server);
+}
+
+fn finishes_the_request_in_flight_at_sigterm(model: &Model) {
+    let mut server = Server::start(model);
+    let mut warm = server.connect();
+    warm.get("/");
+    warm.send(get("/sleep/300000"));
+    // It has come in: the request itself takes no time, and the handler has long to go.
+    assert!(warm.hears_nothing_for(Duration::from_millis(100)));
+    let children = server.children();
+    server.signal(Signal::TERM);
+    assert_eq!(warm.answer().status, 200);
+    warm.assert_ended();
+    assert!(server.await_clean_end() < PROMPT);
+    assert_are_gone(&children);
+}
+
+fn finishes_a_download_at_sigterm_and_takes_no_new_client(model: &Model) {
+    let mut server = Server::start(model);
+    let mut client = downloading_client(&server);
+    let children = server.children();
+    server.signal(Signal::TERM);
+    wait::until("nobody listens any more", || server.port_is_closed());
+    assert!(server.is_running(), "it is gone before the download is complete");
+    assert!(client.read_exactly(LARGE) == pattern(LARGE));
+    client.assert_is_over();
+    server.await_clean_end();
+    assert_are_gone(&children);
+}
+
+fn breaks_no_answer_off_at_sigterm_under_load(model: &Model) {
+    let mut server = Server::start(model);
+    let (address, answered) = (server.address, AtomicUsize::new(0));
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| ask_until_the_end(address, &answered));
+        }
+        wait::until("requests are answered", || answered.load(Ordering::Relaxed) > 200);
+        assert_ends_promptly(&mut server);
+    });
+}
+
+/// Asks one request after the other until the server ends. It may end between two answers, but not within one.
+fn ask_until_the_end(address: SocketAddr, answered: &AtomicUsize) {
+    let mut client = Client::connect(address);
+    while client.try_send(get("/bytes/50000")) && client.answer_begins() {
+        assert!(client.answer().body.len() == 50_000);
+        answered.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn ends_once_at_repeated_signals(model: &Model) {
+    let mut server = Server::start(model);
+    let mut client = downloading_client(&server);
+    let children = server.children();
+    for signal in [Signal::TERM, Signal::TERM, Signal::INT, Signal::TERM] {
+        server.signal(signal);
+    }
+    assert!(client.read_exactly(LARGE) == pattern(LARGE));
+    server.await_clean_end();
+    assert_are_gone(&children);
+}
+
+fn starts_again_on_its_port_while_connections_are_in_time_wait(model: &Model) {
+    let mut server = Server::start(model);
+    let address = server.address;
+    for _ in 0..3 {
+        // Who closes first keeps the connection in TIME_WAIT: here the server, at the client's wish and at its end.
+        let mut client = server.connect();
+        client.ask("GET / HTTP/1.0\r\n\r\n");
+        client.assert_ended();
+        let mut idle = server.connect();
+        idle.get("/");
+        server.stop();
+        idle.assert_ended();
+        server = Server::launch(model).address(address).start();
+    }
+    server.assert_serves();
+    assert!(is_in_time_wait(address), "the test does not show what it is for");
+}
+
+/// Looks for the address in the kernel's table of connections (`/proc/net/tcp`), which has it in hexadecimal.
+fn is_in_time_wait(address: SocketAddr) -> bool {
+    let SocketAddr::V4(address) = address else {
+        return false;
+    };
+    let ip = u32::from_ne_bytes(address.ip().octets());
+    let local = format!("{ip:08X}:{:04X}", address.port());
+    let table = fs::read_to_string("/proc/net/tcp").expect("the table can be read");
+    table.lines().any(|line| {
+        let mut columns = line.split_whitespace();
+        columns.nth(1) == Some(&local) && columns.nth(1) == Some("06")
+    })
+}
+
+fn refuses_a_busy_port_with_one_line_and_status_2(model: &Model) {
+    let server = Server::start(model);
+    let output = Server::launch(model).address(server.address).run_to_its_end();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stderr).expect("it speaks text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains(&server.address.to_string()), "{said}");
+    server.assert_serves();
+}

@@ -1,0 +1,161 @@
+//! The command line: what is wrong with it is said in one line, with status 2, and before anything was done.
+
+use std::fs;
+use std::net::TcpListener;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn c10k(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_c10k")).args(arguments).output().expect("the command can be run")
+}
+
+/// Runs it and checks that it ends as a mistake does. Gives back the line.
+#[track_caller]
+fn refused(arguments: &[&str]) -> String {
+    let output = c10k(arguments);
+    let line = String::from_utf8(output.stderr).expect("it speaks text");
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(output.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.starts_with("c10k: ") && line.ends_with('\n'), "{line:?}");
+    line
+}
+
+/// Checks that `c10k serve epoll` with these arguments is refused with a line that has `hint` in it.
+#[track_caller]
+fn serve_refused(arguments: &[&str], hint: &str) {
+    let line = refused(&[&["serve", "epoll"], arguments].concat());
+    assert!(line.contains(hint), "{hint:?} is not in {line:?}");
+}
+
+#[test]
+fn refuses_a_model_that_there_is_not_and_names_those_there_are() {
+    let line = refused(&["serve", "telepathy"]);
+    assert!(line.contains("telepathy") && line.contains("epoll"), "{line}");
+}
+
+#[test]
+fn refuses_to_serve_without_a_model() {
+    assert!(refused(&["serve"]).contains("MODEL"));
+}
+
+#[test]
+fn refuses_subcommands_and_flags_that_there_are_not() {
+    assert!(refused(&["swerve"]).contains("swerve"));
+    assert!(refused(&["--swerve"]).contains("--swerve"));
+    assert!(refused(&["models", "--yaml"]).contains("--yaml"));
+    serve_refused(&["--wrokers", "3"], "--wrokers");
+    serve_refused(&["another"], "another");
+}
+
+#[test]
+fn refuses_no_subcommand_at_all() {
+    assert!(refused(&[]).contains("--help"));
+}
+
+#[test]
+fn refuses_a_busy_port() {
+    let busy = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = busy.local_addr().expect("it has an address").to_string();
+    serve_refused(&["--addr", &address], &address);
+}
+
+#[test]
+fn refuses_addresses_that_are_none() {
+    serve_refused(&["--addr", "127.0.0.1:65536"], "65536");
+    serve_refused(&["--addr", "127.0.0.1:-1"], "-1");
+    serve_refused(&["--addr", "127.0.0.1:http"], "http");
+    serve_refused(&["--addr", "127.0.0.1"], "HOST:PORT");
+    serve_refused(&["--addr", ""], "HOST:PORT");
+    // Reserved for documentation, so it is nobody's.
+    serve_refused(&["--addr", "192.0.2.1:0"], "192.0.2.1");
+}
+
+#[test]
+fn refuses_a_root_that_is_no_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let missing = folder.path().join("missing");
+    let file = folder.path().join("file");
+    fs::write(&file, "text").expect("a file can be written");
+    for path in [missing, file] {
+        let path = path.to_string_lossy();
+        serve_refused(&["--addr", "127.0.0.1:0", "--root", &path], &path);
+    }
+}
+
+#[test]
+fn refuses_numbers_out_of_range() {
+    for option in ["--workers", "--max-connections", "--backlog"] {
+        for number in ["0", "-1", "x", "", "99999999999999999999999"] {
+            serve_refused(&[&format!("{option}={number}")], option);
+        }
+    }
+}
+
+#[test]
+fn refuses_more_connections_than_files_can_be_opened() {
+    serve_refused(&["--max-connections", "4000000000"], "ulimit");
+}
+
+#[test]
+fn refuses_processors_that_are_none() {
+    for list in ["", "a", "1-", "2-1", "0,,1", "0;1", "-1", "99999"] {
+        serve_refused(&[&format!("--pin={list}")], "--pin");
+    }
+}
+
+#[test]
+fn refuses_to_pin_to_processors_that_this_machine_has_not() {
+    serve_refused(&["--addr", "127.0.0.1:0", "--pin", "1023"], "1023");
+    serve_refused(&["--addr", "192.0.2.1:0", "--pin", "0,1023"], "1023");
+}
+
+#[test]
+fn explains_itself() {
+    for arguments in [&["--help"][..], &["-h"], &["help"], &["serve", "--help"], &["models", "--help"]] {
+        let output = c10k(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{arguments:?}");
+        let text = String::from_utf8(output.stdout).expect("it speaks text");
+        assert!(text.contains("Usage: c10k"), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
+fn tells_its_version() {
+    let output = c10k(&["--version"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), concat!("c10k ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn lists_every_model_for_people_and_for_programs() {
+    let text = String::from_utf8(c10k(&["models"]).stdout).expect("it speaks text");
+    let output = c10k(&["models", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let roster: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else");
+    let entries = roster.as_array().expect("the roster is an array");
+    assert!(entries.len() >= 4, "{roster}");
+    for entry in entries {
+        for key in ["name", "about", "waits", "runs", "accepts"] {
+            assert!(entry[key].as_str().is_some_and(|text| !text.is_empty()), "{key} of {entry}");
+        }
+        assert!(entry["available"].is_boolean(), "{entry}");
+        let name = entry["name"].as_str().expect("checked above");
+        assert!(text.lines().any(|line| line.split(' ').next() == Some(name)), "{name} is not in\n{text}");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_error() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_c10k"))
+        .arg("models")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
