@@ -89,7 +89,11 @@ impl Listener {
         loop {
             match accept_with(&self.socket, flags) {
                 Ok(stream) => return Ok(stream.into()),
-                Err(Errno::MFILE | Errno::NFILE) => self.refuse_one()?,
+                Err(Errno::MFILE | Errno::NFILE) => {
+                    self.refuse_one()?;
+                    // Whoever is served already should not wait for a flood to end.
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
                 // These concern the connection that was to be accepted, not the listener (accept(2), "Error handling").
                 Err(
                     Errno::CONNABORTED

@@ -54,11 +54,16 @@ pub struct Head<'a> {
 
 /// Where the head that `input` begins with ends, if it is there whole; `scanned` remembers what was looked at, so that a
 /// head that comes byte by byte is still read in linear time.
+///
+/// Limits go by the place of an octet, never by how much came at once, so that every split has the same answer.
 pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Status> {
+    if input.len() > MAX_REQUEST_LINE_BYTES && memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none() {
+        return Err(Status::UriTooLong);
+    }
     while let Some(offset) = memchr(b'\n', &input[*scanned..]) {
         let line_end = *scanned + offset;
         if line_end > MAX_HEAD_BYTES {
-            break;
+            return Err(Status::RequestHeaderFieldsTooLarge);
         }
         if line_end == 0 || input[line_end - 1] != b'\r' {
             return Err(Status::BadRequest);
@@ -69,26 +74,12 @@ pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Stat
             return Ok(Some(line_end + 1));
         }
     }
-    // Everything without a line end was looked at too.
-    let line_begin = *scanned;
     *scanned = input.len();
-    if input.len() <= MAX_REQUEST_LINE_BYTES {
-        return Ok(None);
-    }
-    let in_request_line = line_begin == 0 || memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none();
-    match (in_request_line, input.len() > MAX_HEAD_BYTES) {
-        (true, _) => Err(Status::UriTooLong),
-        (false, true) => Err(Status::RequestHeaderFieldsTooLarge),
-        (false, false) => Ok(None),
-    }
+    if input.len() > MAX_HEAD_BYTES { Err(Status::RequestHeaderFieldsTooLarge) } else { Ok(None) }
 }
 
 /// Parses a head that [`find_end`] found whole.
 pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
-    // As `find_end` counts it, so that the answer does not depend on how the octets were split.
-    if memchr(b'\n', bytes).is_some_and(|line_end| line_end >= MAX_REQUEST_LINE_BYTES) {
-        return Err(Status::UriTooLong);
-    }
     let mut headers = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     match request.parse_with_uninit_headers(bytes, &mut headers) {

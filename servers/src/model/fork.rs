@@ -15,7 +15,9 @@ use nix::sys::signal::SigSet;
 use nix::unistd::{ForkResult, fork};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, wait};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_parent_process_death_signal, wait,
+};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 
 use super::{Accepts, Entry, Runs, Traits, Waits};
@@ -37,7 +39,7 @@ struct Fork {
 
 impl ConcurrencyModel for Fork {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let mut children = Children::watch()?;
+        let (mut children, parent) = (Children::watch()?, getpid());
         // Made before the fork, so that no child has to.
         let (mut service, mut buffer) = (Service::new(site), vec![0; READ_BYTES]);
         while !shutdown.is_signalled() {
@@ -66,7 +68,7 @@ impl ConcurrencyModel for Fork {
                 Ok(ForkResult::Child) => {
                     drop(listener);
                     shutdown.detach_signals();
-                    serve_as_child(stream, &blocked, &mut service, &mut buffer);
+                    serve_as_child(parent, stream, &blocked, &mut service, &mut buffer);
                 }
                 Ok(ForkResult::Parent { child }) => children.add(child.as_raw()),
                 Err(_) => refuse(&stream),
@@ -79,8 +81,18 @@ impl ConcurrencyModel for Fork {
 
 /// Serves one connection and ends the process. A stop signal ends the connection's input: what was received is still
 /// answered.
-fn serve_as_child(stream: TcpStream, blocked: &SigSet, service: &mut Service, buffer: &mut [u8]) -> ! {
+fn serve_as_child(
+    parent: Pid,
+    stream: TcpStream,
+    blocked: &SigSet,
+    service: &mut Service,
+    buffer: &mut [u8],
+) -> ! {
     let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    if getppid() != Some(parent) {
+        // It died before it could be watched.
+        signal_hook::low_level::exit(0);
+    }
     let stream = Arc::new(stream);
     for signal in [SIGTERM, SIGINT] {
         let stream = Arc::clone(&stream);

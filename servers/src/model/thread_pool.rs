@@ -57,13 +57,24 @@ impl ConcurrencyModel for ThreadPool {
         let open = Arc::new(OpenConnections::default());
         // Nothing is ever sent on it: it tells the end of the last worker.
         let (alive, all_ended) = bounded::<()>(0);
-        for _ in 0..self.workers {
+        for started in 0..self.workers {
             let (waiting, open, site, alive) =
                 (waiting.clone(), Arc::clone(&open), Arc::clone(&site), alive.clone());
-            thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES).spawn(move || {
-                work(&waiting, &open, site);
-                drop(alive);
-            })?;
+            thread::Builder::new()
+                .name("worker".into())
+                .stack_size(STACK_BYTES)
+                .spawn(move || {
+                    work(&waiting, &open, site);
+                    drop(alive);
+                })
+                .map_err(|error| {
+                    let message = format!(
+                        "cannot start worker {} of {}: {error}; ask for fewer with --workers",
+                        started + 1,
+                        self.workers
+                    );
+                    io::Error::new(error.kind(), message)
+                })?;
         }
         drop((waiting, alive));
         while let Some(stream) = listener.wait_accept(&shutdown)? {

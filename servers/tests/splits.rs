@@ -1,0 +1,178 @@
+//! However the octets of requests are split on their way, and however mutilated they are, the answers are the same and
+//! nothing panics.
+
+use std::sync::Arc;
+
+use c10k_servers::http::{Connection, Service, Want};
+use c10k_servers::site::Site;
+use proptest::prelude::*;
+
+/// Requests of every framing and fate; what follows one is on the same connection.
+const REQUESTS: [&str; 11] = [
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /redirect HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    "GET http://a/bytes/20000 HTTP/1.1\r\nHost: a\r\nX-Filler: 0123456789\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\nGET / HTTP/",
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi",
+    "GET /nowhere?at=all HTTP/1.1\r\nHost: a\r\n\r\n",
+    "BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+];
+
+const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/// What is done to the octets of some requests, at a place that is a share of their length.
+#[derive(Debug, Clone)]
+enum Mutation {
+    Replace(f64, u8),
+    Insert(f64, Vec<u8>),
+    Remove(f64, usize),
+    Repeat(f64, usize),
+    Cut(f64),
+}
+
+impl Mutation {
+    fn apply(&self, octets: &mut Vec<u8>) {
+        let length = octets.len();
+        let place = |share: f64| (share * length as f64) as usize;
+        match self {
+            Self::Replace(share, octet) => {
+                if let Some(old) = octets.get_mut(place(*share)) {
+                    *old = *octet;
+                }
+            }
+            Self::Insert(share, more) => {
+                let at = place(*share);
+                octets.splice(at..at, more.iter().copied());
+            }
+            Self::Remove(share, count) => {
+                let at = place(*share);
+                octets.drain(at..(at + count).min(octets.len()));
+            }
+            Self::Repeat(share, count) => {
+                let at = place(*share);
+                let again = octets[at..(at + count).min(octets.len())].to_vec();
+                octets.splice(at..at, again);
+            }
+            Self::Cut(share) => octets.truncate(place(*share)),
+        }
+    }
+}
+
+/// Octets that mean something in HTTP, and any others.
+fn octets() -> impl Strategy<Value = Vec<u8>> {
+    let telling = prop::sample::select(vec![
+        "\r\n",
+        "\n",
+        "\r",
+        "\r\n\r\n",
+        " ",
+        ":",
+        ",",
+        ";",
+        "\0",
+        "HTTP/1.0",
+        "HTTP/2.0",
+        "0",
+        "99999999999999999999",
+        "chunked",
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 0\r\n",
+        "Connection: close\r\n",
+        "Host: b\r\n",
+        "Expect: 100-continue\r\n",
+        "\t",
+        "é",
+        "/../",
+    ]);
+    prop_oneof![
+        4 => telling.prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 1..20),
+        1 => (any::<u8>(), 1..20_000usize).prop_map(|(octet, count)| vec![octet; count]),
+    ]
+}
+
+fn mutation() -> impl Strategy<Value = Mutation> {
+    let share = || 0.0..1.0;
+    prop_oneof![
+        (share(), any::<u8>()).prop_map(|(at, octet)| Mutation::Replace(at, octet)),
+        (share(), octets()).prop_map(|(at, more)| Mutation::Insert(at, more)),
+        (share(), 1..40usize).prop_map(|(at, count)| Mutation::Remove(at, count)),
+        (share(), 1..200usize).prop_map(|(at, count)| Mutation::Repeat(at, count)),
+        share().prop_map(Mutation::Cut),
+    ]
+}
+
+fn input() -> impl Strategy<Value = Vec<u8>> {
+    let requests = prop::collection::vec(prop::sample::select(REQUESTS.to_vec()), 1..6);
+    (requests, prop::collection::vec(mutation(), 0..5)).prop_map(|(requests, mutations)| {
+        let mut octets = requests.concat().into_bytes();
+        for mutation in &mutations {
+            mutation.apply(&mut octets);
+        }
+        octets
+    })
+}
+
+/// What a client gets that sends `octets` in pieces of these lengths, over and over, and takes at most so many octets at a
+/// time; and whether the connection then ends.
+fn talk(octets: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
+    let mut service = Service::new(Arc::new(Site::embedded()));
+    let (mut connection, mut output) = (Connection::default(), Vec::new());
+    let (mut rest, mut steps) = (octets, steps.iter().cycle());
+    while !rest.is_empty() && connection.want() == Want::Read {
+        let step = steps.next().map_or(rest.len(), |&step| step.clamp(1, rest.len()));
+        connection.receive(&rest[..step], &mut service);
+        rest = &rest[step..];
+        while connection.want() == Want::Write {
+            let pending: Vec<u8> =
+                connection.pending_output().iter().flat_map(|part| part.to_vec()).collect();
+            assert!(!pending.is_empty(), "it wants to write and has nothing to");
+            let taken = pending.len().min(at_most);
+            output.extend_from_slice(&pending[..taken]);
+            connection.advance(taken, &mut service);
+        }
+    }
+    (comparable(&String::from_utf8_lossy(&output)), connection.want() != Want::Read)
+}
+
+/// Without what may differ: the time, and interim answers, which only a client that waits for one is given.
+fn comparable(output: &str) -> String {
+    let text: String = output.split_inclusive('\n').filter(|line| !line.starts_with("Date: ")).collect();
+    text.replace(INTERIM, "")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_split_of_mutated_requests_gives_the_same_answers(
+        octets in input(), steps in prop::collection::vec(1..3000usize, 1..4), takes in 1..30_000usize,
+    ) {
+        let whole = talk(&octets, &[], usize::MAX);
+        prop_assert_eq!(&talk(&octets, &steps, usize::MAX), &whole);
+        prop_assert_eq!(&talk(&octets, &steps, takes), &whole);
+    }
+
+    #[test]
+    fn octet_by_octet_gives_the_same_answers(octets in input().prop_filter("short", |octets| octets.len() < 2000)) {
+        prop_assert_eq!(talk(&octets, &[1], usize::MAX), talk(&octets, &[], usize::MAX));
+    }
+
+    #[test]
+    fn a_client_that_leaves_is_let_go(octets in input()) {
+        let mut service = Service::new(Arc::new(Site::embedded()));
+        let mut connection = Connection::default();
+        connection.receive(&octets, &mut service);
+        connection.receive_end();
+        while connection.want() == Want::Write {
+            let pending = connection.pending_output().iter().map(|part| part.len()).sum();
+            connection.advance(pending, &mut service);
+        }
+        // Either it is done, or has an error to tell first and then closes.
+        prop_assert!(connection.want() != Want::Read);
+    }
+}
