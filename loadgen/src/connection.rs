@@ -172,14 +172,12 @@ impl Connection {
             let before = self.partial.len();
             self.partial.extend_from_slice(octets);
             // The end may lie across the seam of two pieces.
-            let Some(end) = memmem::find(&self.partial[before.saturating_sub(3)..], b"\r\n\r\n") else {
-                return if self.partial.len() > MAX_HEAD_BYTES || !could_be_http(&self.partial) {
-                    Err(ProtocolError)
-                } else {
-                    Ok(None)
-                };
-            };
-            let end = before.saturating_sub(3) + end + 4;
+            let from = before.saturating_sub(3);
+            let end = memmem::find(&self.partial[from..], b"\r\n\r\n").map(|end| from + end + 4);
+            if end.unwrap_or(self.partial.len()) > MAX_HEAD_BYTES || !could_be_http(&self.partial) {
+                return Err(ProtocolError);
+            }
+            let Some(end) = end else { return Ok(None) };
             let head = parse(&self.partial[..end], to_head)?;
             known.octets.clear();
             known.octets.extend_from_slice(&self.partial[..end]);
@@ -206,6 +204,9 @@ impl Connection {
         };
         let mut line = std::mem::take(&mut self.partial);
         line.extend_from_slice(&octets[..end]);
+        if line.len() > MAX_LINE_BYTES {
+            return Err(ProtocolError);
+        }
         match line.pop() {
             Some(b'\r') => Ok(Some((line, end + 1))),
             _ => Err(ProtocolError),

@@ -3,19 +3,28 @@
 //! It sees an address and nothing else of the server. [`Workload`] says as data what to send to a [`Target`], [`start`]
 //! runs it on worker threads with an event loop each, and [`Measurement`] is what came of it.
 
-mod connection;
+pub mod check;
+mod confidence;
+#[doc(hidden)] // Public for loadgen/fuzz alone.
+pub mod connection;
+mod follow;
 mod hdr_log;
+mod kernel;
 pub mod measurement;
 mod recorder;
 mod run;
+mod schedule;
+mod source;
 mod target;
 mod usage;
 mod worker;
 pub mod workload;
 
+pub use follow::{FollowError, follow};
 pub use hdr_log::HdrLog;
 pub use measurement::{Measurement, Summary};
 pub use recorder::{Interval, Recorder};
 pub use run::{Event, Run, start};
+pub use source::ephemeral_ports;
 pub use target::{Request, Target, TargetError};
 pub use workload::Workload;

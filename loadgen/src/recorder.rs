@@ -19,6 +19,8 @@ pub struct Recorder {
     pub times: Distributions,
     /// Requests with a whole answer of a good status.
     pub completed: u64,
+    /// Of those, how many were redirections.
+    pub redirected: u64,
     /// Everything that went wrong.
     pub errors: Errors,
     /// Octets that crossed the sockets.
@@ -49,8 +51,10 @@ impl Default for Recorder {
                 service: empty_times(),
                 connect: empty_times(),
                 first_byte: empty_times(),
+                send_lag: empty_times(),
             },
             completed: 0,
+            redirected: 0,
             errors: Errors::default(),
             bytes: Bytes::default(),
         }
@@ -84,6 +88,7 @@ impl Recorder {
             }
         }
         self.completed += other.completed;
+        self.redirected += other.redirected;
         self.errors += other.errors;
         self.bytes.read += other.bytes.read;
         self.bytes.written += other.bytes.written;

@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::measurement::{Connections, Generator, Measurement, Requests};
+use crate::measurement::{
+    Batch, Connections, Fairness, Generator, KernelCounters, MAX_BATCHES, Measurement, Requests,
+};
 use crate::recorder::{Interval, Recorder};
 use crate::target::Target;
 use crate::worker::{self, Ending};
-use crate::workload::{Until, Workload};
+use crate::workload::{Pacing, Until, Workload};
 
 /// What the workers of a run share.
 #[derive(Debug)]
@@ -59,7 +61,9 @@ impl Plan {
             if let Until::Elapsed(time) = self.workload.until {
                 self.timeline.end.store(begin + nanos(time), Ordering::Release);
             }
-            self.timeline.begin.store(begin, Ordering::Release);
+            // Where the run counts from its begin, that is known already.
+            let _ =
+                self.timeline.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 
@@ -74,19 +78,20 @@ impl Plan {
         self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Whether a request that ended at `now` belongs to the measured part. Where time bounds it, that is what ended
-    /// within, whenever it began, so that the throughput is that of the server and not of those who began late enough;
-    /// where a number does, it is what has one of the tickets.
+    /// Whether a request that ended at `now` belongs to the measured part. In a closed loop that time bounds, that is what
+    /// ended within, whenever it began, so that the throughput is that of the server and not of those who began late
+    /// enough. In an open loop it is what should have been sent within; where a number bounds the part, what has a ticket.
     pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
-        match self.workload.until {
-            Until::Elapsed(_) => (begin..end).contains(&now),
-            Until::Requests(_) => has_ticket,
+        match (self.workload.pacing, self.workload.until) {
+            (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),
+            (Pacing::Open { .. }, _) | (_, Until::Requests(_)) => has_ticket,
         }
     }
 
     /// Whether a request without an answer at the end belongs to the measured part.
     pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
-        matches!(self.workload.until, Until::Elapsed(_)) || has_ticket
+        has_ticket
+            || matches!((self.workload.pacing, self.workload.until), (Pacing::Closed, Until::Elapsed(_)))
     }
 
     /// Leave to send one more request of the measured part.
@@ -96,6 +101,11 @@ impl Plan {
             Until::Requests(_) => self.tickets.fetch_sub(1, Ordering::Relaxed) > 0,
         }
     }
+}
+
+/// What falls to worker `index`, dealt out evenly; the first workers take what is left over.
+pub(crate) fn share(whole: usize, index: usize, workers: usize) -> usize {
+    whole / workers + usize::from(index < whole % workers)
 }
 
 pub(crate) fn nanos(time: Duration) -> u64 {
@@ -134,9 +144,16 @@ pub struct Run {
     threads: Vec<JoinHandle<()>>,
     begun: bool,
     ended: bool,
+    /// Whether requests without an answer were entered at their age.
+    censored: bool,
     /// Seconds that not every worker has told of yet, with how many have.
     open_intervals: Vec<(usize, Interval)>,
     total: Recorder,
+    batches: Vec<Batch>,
+    /// Seconds that a batch holds.
+    seconds_per_batch: u64,
+    last_second: u64,
+    kernel_at_begin: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
 
@@ -150,9 +167,11 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
         Until::Elapsed(_) => 0,
     };
+    // A closed loop of so many requests without a warm-up sends those and no others: they count from the first one on.
+    let counts_all = workload.pacing == Pacing::Closed && tickets > 0 && workload.warmup.is_zero();
     let timeline = Timeline {
         workers_to_come: AtomicUsize::new(threads),
-        begin: AtomicU64::new(u64::MAX),
+        begin: AtomicU64::new(if counts_all { 0 } else { u64::MAX }),
         end: AtomicU64::new(u64::MAX),
     };
     let plan = Arc::new(Plan {
@@ -173,15 +192,21 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         threads: Vec::new(),
         begun: false,
         ended: false,
+        censored: false,
         open_intervals: Vec::new(),
         total: Recorder::default(),
+        batches: Vec::new(),
+        seconds_per_batch: 1,
+        last_second: 0,
+        kernel_at_begin: None,
         endings: Vec::new(),
     };
     for index in 0..threads {
         let worker = worker::Worker::new(Arc::clone(&plan), index, threads, sender.clone())?;
+        let idle = share(plan.workload.idle, index, threads);
         let release = release.clone();
         let thread = thread::Builder::new().name(format!("generator-{index}"));
-        run.threads.push(thread.spawn(move || worker.run(&release))?);
+        run.threads.push(thread.spawn(move || worker.run(idle, &release))?);
     }
     Ok(run)
 }
@@ -193,6 +218,7 @@ impl Run {
             match self.messages.recv().ok()? {
                 Message::Begun if !self.begun => {
                     self.begun = true;
+                    self.kernel_at_begin = KernelCounters::now();
                     return Some(Event::Begun);
                 }
                 Message::Begun => {}
@@ -206,21 +232,53 @@ impl Run {
         }
         // Workers that were stopped may have ended in different seconds.
         if let Some((_, interval)) = self.open_intervals.pop() {
-            self.total.merge(&interval.seen);
+            self.keep(&interval);
+            return Some(Event::Interval(interval));
+        }
+        if let Some(interval) = self.censored() {
             return Some(Event::Interval(interval));
         }
         (!std::mem::replace(&mut self.ended, true)).then_some(Event::Ended)
     }
 
     /// Waits for the end, closes the connections and gives what was measured.
-    pub fn finish(mut self) -> Measurement {
+    ///
+    /// # Errors
+    /// When a worker panicked, for its requests are missing from the counts.
+    pub fn finish(mut self) -> io::Result<Measurement> {
         while self.next_event().is_some() {}
         self.hold = None;
         for thread in self.threads.drain(..) {
-            // A worker that panicked has told its story on standard error; its requests are missing from the counts.
-            let _ = thread.join();
+            thread.join().map_err(|_| io::Error::other("a worker of the generator panicked"))?;
         }
-        summarize(&self.plan, std::mem::take(&mut self.total), &self.endings)
+        let kernel = self.kernel_at_begin.and_then(|begin| Some(KernelCounters::now()?.since(begin)));
+        let total = std::mem::take(&mut self.total);
+        Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
+    }
+
+    /// Requests without an answer, once all workers have ended, as an interval of no length: they are entered at their
+    /// age, which is the least that their latency can be, so that a server that hangs does not look fast. Ages below the
+    /// median say nothing: such a request may yet be like the others.
+    fn censored(&mut self) -> Option<Interval> {
+        if std::mem::replace(&mut self.censored, true) {
+            return None;
+        }
+        let median = self.total.times.latency.value_at_quantile(0.5);
+        let mut seen = Box::<Recorder>::default();
+        for ending in &self.endings {
+            for &age in ending.in_flight_ages.iter().chain(&ending.unsent_ages).filter(|&&age| age > median) {
+                seen.times.latency.saturating_record(age);
+            }
+        }
+        if seen.times.latency.is_empty() {
+            return None;
+        }
+        let interval = Interval { number: self.last_second, length: Duration::ZERO, seen };
+        self.total.merge(&interval.seen);
+        if let Some(last) = self.batches.last_mut() {
+            *last = Batch::join(&[last.clone(), Batch::of(&interval)]);
+        }
+        Some(interval)
     }
 
     /// Adds what one worker saw to what the others saw in the same second; gives it back when it is complete.
@@ -242,8 +300,23 @@ impl Run {
             return None;
         }
         let (_, interval) = self.open_intervals.swap_remove(at);
-        self.total.merge(&interval.seen);
+        self.keep(&interval);
         Some(interval)
+    }
+
+    /// Adds a second to the whole, and to the stretch that it belongs to.
+    fn keep(&mut self, interval: &Interval) {
+        self.total.merge(&interval.seen);
+        self.last_second = self.last_second.max(interval.number);
+        if interval.number.is_multiple_of(self.seconds_per_batch) || self.batches.is_empty() {
+            if self.batches.len() == MAX_BATCHES {
+                self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
+                self.seconds_per_batch *= 2;
+            }
+            self.batches.push(Batch::of(interval));
+        } else if let Some(last) = self.batches.last_mut() {
+            *last = Batch::join(&[last.clone(), Batch::of(interval)]);
+        }
     }
 }
 
@@ -254,30 +327,45 @@ impl Drop for Run {
 }
 
 /// Puts together what all workers saw.
-fn summarize(plan: &Plan, mut total: Recorder, endings: &[Ending]) -> Measurement {
+fn summarize(
+    plan: &Plan,
+    total: Recorder,
+    batches: Vec<Batch>,
+    kernel: Option<KernelCounters>,
+    endings: &[Ending],
+) -> Measurement {
     let sum = |of: fn(&Ending) -> u64| endings.iter().map(of).sum::<u64>();
-    let ages: Vec<u64> = endings.iter().flat_map(|ending| ending.in_flight_ages.iter().copied()).collect();
-    censor(&mut total, &ages);
+    let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
+    let (in_flight, unsent) = (all(|ending| &ending.in_flight_ages), all(|ending| &ending.unsent_ages));
     let errors = total.errors;
     let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
-    let sent = total.completed + failed + ages.len() as u64;
+    let sent = total.completed + failed + in_flight.len() as u64;
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
-    let (intended, end) = match plan.workload.until {
-        Until::Elapsed(_) => (sent, endings.iter().map(|ending| ending.window.1).max()),
-        Until::Requests(requests) => (requests, endings.iter().map(|ending| ending.last_done).max()),
+    let last_answer = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
+    let end = match plan.workload.until {
+        Until::Elapsed(_) => endings.iter().map(|ending| ending.window.1).max().unwrap_or_default(),
+        Until::Requests(_) => last_answer,
     };
-    let established = sum(|ending| ending.established);
-    let served = sum(|ending| ending.served);
+    let intended = match (plan.workload.pacing, plan.workload.until) {
+        (_, Until::Requests(requests)) => requests,
+        (Pacing::Open { .. }, _) => sum(|ending| ending.scheduled),
+        (Pacing::Closed, _) => sent + unsent.len() as u64,
+    };
+    let (established, served) = (sum(|ending| ending.established), sum(|ending| ending.served));
+    let mut send_times = all(|ending| &ending.send_times);
+    send_times.sort_unstable();
     Measurement {
         target: plan.target.url.clone(),
         workload: plan.workload.clone(),
-        duration: Duration::from_nanos(end.unwrap_or_default().saturating_sub(begin)),
+        duration: Duration::from_nanos(end.saturating_sub(begin)),
+        elapsed: Duration::from_nanos(last_answer.max(end).saturating_sub(begin)),
         requests: Requests {
             intended,
             sent,
             completed: total.completed,
+            redirected: total.redirected,
             failed,
-            in_flight_at_end: ages.len() as u64,
+            in_flight_at_end: in_flight.len() as u64,
         },
         connections: Connections {
             requested: plan.workload.connections as u64,
@@ -285,6 +373,7 @@ fn summarize(plan: &Plan, mut total: Recorder, endings: &[Ending]) -> Measuremen
             served,
             starved: established.saturating_sub(served),
             opened_total: sum(|ending| ending.opened_total),
+            idle_established: sum(|ending| ending.idle_established),
         },
         errors,
         times: total.times,
@@ -294,15 +383,9 @@ fn summarize(plan: &Plan, mut total: Recorder, endings: &[Ending]) -> Measuremen
             user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
             system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
         },
-    }
-}
-
-/// Enters requests without an answer at their age, which is the least that their latency can be, so that a server that
-/// hangs does not look fast. Ages below the median say nothing: such a request may yet be like the others.
-fn censor(total: &mut Recorder, ages: &[u64]) {
-    let latency = &mut total.times.latency;
-    let median = latency.value_at_quantile(0.5);
-    for &age in ages.iter().filter(|&&age| age > median) {
-        latency.saturating_record(age);
+        fairness: Fairness::of(all(|ending| &ending.answers)),
+        batches,
+        send_times,
+        kernel,
     }
 }

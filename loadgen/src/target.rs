@@ -74,6 +74,21 @@ impl Target {
         Ok(Self { url: url.into(), addresses, host: authority.as_str().into(), path })
     }
 
+    /// The target that a `Location` leads to: a URL, or a path on the same server (RFC 9110, section 10.2.2).
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self, TargetError> {
+        let location = location.split('#').next().unwrap_or_default();
+        if location.starts_with('/') && !location.starts_with("//") {
+            Self::resolve(&format!("http://{}{location}", self.host))
+        } else {
+            Self::resolve(location)
+        }
+    }
+
+    /// Whether it is on this machine, as far as its addresses tell.
+    pub fn is_loopback(&self) -> bool {
+        self.addresses.iter().all(|address| address.ip().is_loopback())
+    }
+
     /// The octets of a request; `last` ones ask for the connection to be closed.
     pub fn render(&self, request: &Request, last: bool) -> Vec<u8> {
         let names = |name: &str| request.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
@@ -118,6 +133,14 @@ mod tests {
         let text = String::from_utf8(target.render(&request, false)).unwrap();
         assert_eq!(text, "POST / HTTP/1.1\r\nhost: example\r\nContent-Length: 5\r\n\r\nhello");
         assert_eq!(target.addresses, ["[::1]:80".parse().unwrap()]);
+    }
+
+    #[test]
+    fn goes_where_a_location_leads() {
+        let target = Target::resolve("http://127.0.0.1:8080/a").unwrap();
+        assert_eq!(target.redirected("/b#c").unwrap().url, "http://127.0.0.1:8080/b");
+        assert_eq!(target.redirected("http://127.0.0.1:81/").unwrap().url, "http://127.0.0.1:81/");
+        assert!(matches!(target.redirected("https://127.0.0.1/"), Err(TargetError::Https(_))));
     }
 
     #[test]

@@ -27,6 +27,10 @@ pub struct Workload {
     pub threads: usize,
     /// What every request says.
     pub request: Request,
+    /// Further connections that are opened and only held.
+    pub idle: usize,
+    /// Connections opened per second at the most; without it, as many as are called for.
+    pub connect_rate: Option<f64>,
 }
 
 /// Whether a request waits for the answer to the one before it.
@@ -34,12 +38,43 @@ pub struct Workload {
 pub enum Pacing {
     /// Closed loop: every connection sends its next request as soon as it has its answer.
     Closed,
+    /// Open loop: requests are sent when a schedule says so, whether answers have come or not.
+    Open {
+        /// Requests per second, all workers together.
+        rate: f64,
+        /// How they are spread over time.
+        arrivals: Arrivals,
+        /// Seed of random arrivals.
+        seed: u64,
+        /// A worker sleeps until so long before a send and then spins: what the kernel may be late to wake it.
+        spin: Duration,
+    },
+}
+
+/// How the requests of an open loop are spread over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arrivals {
+    /// Evenly.
+    Constant,
+    /// As a Poisson process: gaps are independent and exponentially distributed, as with many independent users.
+    Poisson,
+}
+
+impl Pacing {
+    /// Requests per second that were asked for; none in a closed loop.
+    pub fn rate(&self) -> Option<f64> {
+        match *self {
+            Self::Closed => None,
+            Self::Open { rate, .. } => Some(rate),
+        }
+    }
 }
 
 impl std::fmt::Display for Pacing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Closed => f.write_str("closed"),
+            Self::Open { .. } => f.write_str("open"),
         }
     }
 }

@@ -1,0 +1,50 @@
+//! Answers of any octets: however they are split, and whatever head was seen before, the client reads the same.
+
+#![no_main]
+
+use c10k_loadgen::connection::{Connection, KnownHead, Progress};
+use libfuzzer_sys::fuzz_target;
+
+/// What was read: a status, whether the connection stays, and where the answer ended; and what became of the rest.
+#[derive(Debug, PartialEq, Eq)]
+struct Read {
+    answers: Vec<(u16, bool, usize)>,
+    is_refused: bool,
+    /// The status of the answer that the end of the connection completes.
+    at_end: Option<u16>,
+}
+
+/// Reads answers from pieces of `octets`, whose lengths are `steps` over and over.
+fn read(octets: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
+    let (mut connection, mut known) = (Connection::default(), KnownHead::default());
+    let (mut answers, mut at) = (Vec::new(), 0);
+    let mut steps = steps.iter().cycle();
+    while at < octets.len() {
+        let step = steps.next().map_or(octets.len(), |&step| usize::from(step).max(1));
+        let mut piece = &octets[at..octets.len().min(at + step)];
+        at += piece.len();
+        while !piece.is_empty() {
+            if !remembers {
+                known = KnownHead::default();
+            }
+            match connection.receive(piece, to_head, &mut known) {
+                Ok(Progress::Partial) => break,
+                Ok(Progress::Whole { head, consumed }) => {
+                    assert!(consumed <= piece.len() && consumed > 0);
+                    piece = &piece[consumed..];
+                    answers.push((head.status, head.keep_alive, at - piece.len()));
+                }
+                Err(_) => return Read { answers, is_refused: true, at_end: None },
+            }
+        }
+    }
+    Read { answers, is_refused: false, at_end: connection.receive_end().map(|head| head.status) }
+}
+
+fuzz_target!(|input: (bool, [u8; 4], &[u8])| {
+    let (to_head, steps, octets) = input;
+    let whole = read(octets, to_head, &[], true);
+    assert_eq!(whole, read(octets, to_head, &[], false), "a head that was seen before");
+    assert_eq!(whole, read(octets, to_head, &steps, true), "pieces of {steps:?}");
+    assert_eq!(whole, read(octets, to_head, &[1], true), "octet by octet");
+});

@@ -1,0 +1,255 @@
+//! `arrivals`: whether an open loop sent its requests as spread over time as it was asked to.
+//!
+//! Bunched arrivals meet a longer line than spread ones, at the same rate. Poisson arrivals are tested with Anderson and
+//! Darling's test, constant ones by how far the gaps are from the period. Only where a connection was free for nearly
+//! every request is it the generator whose spread is seen; elsewhere the server's slowness delayed the sends.
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{Check, Judgement, Verdict, percent, time};
+use crate::measurement::{MAX_SEND_TIMES, Measurement};
+use crate::workload::{Arrivals, Pacing};
+
+pub(super) const CHECK: Check = Check { name: "arrivals", judge };
+
+/// Share of the requests that must have found a connection free.
+const MIN_FREE: f64 = 0.99;
+
+/// Gaps below which nothing is said.
+const MIN_GAPS: usize = 100;
+
+/// Gaps that are tested, spread over what was kept. With 500, a deviation of a tenth of the distribution is found; with
+/// ten thousand every generator would fail, for deviations that no server feels.
+const MAX_GAPS: usize = 500;
+
+/// Critical values of A² for a distribution without estimated parameters: 0.1 % (D'Agostino and Stephens 1986,
+/// Goodness-of-Fit Techniques, table 4.2), and one in a million, which no table holds: the tail is √3 · erfc(√A²), as the
+/// first term of the limit ΣXⱼ²/(j(j+1)) rules it (Anderson and Darling 1952).
+const WARN_A2: f64 = 6.0;
+const FAIL_A2: f64 = 12.5;
+
+/// Mean gap that is tested, in units of the generator's own lateness. At 20, a send is moved by a twentieth of a gap, which
+/// adds less than 1 to A².
+const LATENESS_PER_GAP: f64 = 20.0;
+
+/// What is forgiven at the most: the lateness that this generator claims to keep in 99 of 100 sends.
+const MAX_LATENESS_NS: u64 = 50_000;
+
+/// Of constant arrivals, nine gaps in ten must be nearer to the period than the larger of these: beyond a quarter of it
+/// they are uneven, beyond a whole one they come in bunches.
+const WARN_PERIODS: f64 = 0.25;
+const WARN_NS: f64 = 50_000.0;
+const FAIL_PERIODS: f64 = 1.0;
+const FAIL_NS: f64 = 200_000.0;
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let Pacing::Open { rate, arrivals, .. } = measured.workload.pacing else { return None };
+    let lag = &measured.times.send_lag;
+    if (lag.len() as f64) < MIN_FREE * measured.requests.sent as f64 {
+        return None;
+    }
+    // Every worker keeps its first send times; beyond as many of all together, those of some may be missing.
+    let kept = &measured.send_times[..measured.send_times.len().min(MAX_SEND_TIMES)];
+    let period_ns = 1e9 / rate;
+    match arrivals {
+        Arrivals::Constant => judge_constant(&gaps(kept), period_ns),
+        Arrivals::Poisson => {
+            let lateness_ns = lag.value_at_quantile(0.9).min(MAX_LATENESS_NS) as f64;
+            let mean_ns = period_ns.max(LATENESS_PER_GAP * lateness_ns);
+            judge_poisson(&beyond(lateness_ns, gaps(&thinned(kept, period_ns / mean_ns))), mean_ns)
+        }
+    }
+}
+
+fn gaps(times: &[u64]) -> Vec<f64> {
+    times.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect()
+}
+
+/// Each of the times with that probability. A Poisson process that is thinned at random is one still (Kingman 1993,
+/// Poisson Processes, section 5.1), with gaps that are long against a lateness that no server feels.
+fn thinned(times: &[u64], probability: f64) -> Vec<u64> {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    times.iter().copied().filter(|_| random.random_bool(probability)).collect()
+}
+
+/// The exponential distribution has no memory: gaps above any bound, less the bound, are distributed like all gaps. So
+/// those that the generator's lateness may have made are left out at no loss; a gap of nothing would count as infinitely
+/// unlikely.
+fn beyond(bound: f64, gaps: Vec<f64>) -> Vec<f64> {
+    gaps.into_iter().filter(|&gap| gap > bound).map(|gap| gap - bound).collect()
+}
+
+fn judge_poisson(gaps: &[f64], mean_ns: f64) -> Option<Judgement> {
+    if gaps.len() < MIN_GAPS {
+        return None;
+    }
+    let sample = gaps.iter().step_by(gaps.len().div_ceil(MAX_GAPS));
+    let uniform = sample.map(|gap| -(-gap / mean_ns).exp_m1()).collect::<Vec<_>>();
+    let size = uniform.len();
+    let a2 = anderson_darling(uniform);
+    let verdict = Verdict::above(a2, WARN_A2, FAIL_A2);
+    let comparison = if verdict == Verdict::Pass { "below" } else { "above" };
+    let mut detail = format!(
+        "Anderson–Darling A² = {a2:.2} of {size} exponential gaps, {comparison} the {WARN_A2} of chance"
+    );
+    if verdict != Verdict::Pass {
+        detail += ": the arrivals are no Poisson process; give the generator a processor of its own (--pin)";
+    }
+    Some(Judgement::new(verdict, detail))
+}
+
+fn judge_constant(gaps: &[f64], period_ns: f64) -> Option<Judgement> {
+    if gaps.len() < MIN_GAPS {
+        return None;
+    }
+    let mut deviations = gaps.iter().map(|gap| (gap - period_ns).abs()).collect::<Vec<_>>();
+    deviations.sort_by(f64::total_cmp);
+    let p90 = deviations[deviations.len() * 9 / 10];
+    let verdict =
+        Verdict::above(p90, WARN_NS.max(WARN_PERIODS * period_ns), FAIL_NS.max(FAIL_PERIODS * period_ns));
+    let mut detail = format!(
+        "nine gaps in ten are within {}, {} of the period",
+        time(p90 as u64),
+        percent(p90 / period_ns)
+    );
+    if verdict != Verdict::Pass {
+        detail += ": requests come in bunches; give the generator a processor of its own (--pin)";
+    }
+    Some(Judgement::new(verdict, detail))
+}
+
+/// A² of values that should be uniform between 0 and 1, the distribution being known without estimates (Anderson and
+/// Darling 1954; computing formula of D'Agostino and Stephens 1986, equation 4.2).
+fn anderson_darling(mut uniform: Vec<f64>) -> f64 {
+    // Beyond these the logarithms are infinite, where a value that cannot be is infinitely unlikely.
+    for u in &mut uniform {
+        *u = u.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
+    }
+    uniform.sort_by(f64::total_cmp);
+    let n = uniform.len() as f64;
+    let pairs = uniform.iter().zip(uniform.iter().rev());
+    let weighted =
+        (0..).zip(pairs).map(|(i, (low, high))| f64::from(2 * i + 1) * (low.ln() + (-high).ln_1p()));
+    -n - weighted.sum::<f64>() / n
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use statrs::function::erf::erfc;
+
+    use super::*;
+    use crate::check::fixture::{self, times};
+    use crate::schedule::Schedule;
+
+    /// An open loop that should be Poisson, with every send delayed by what `delay` says of its time.
+    fn poisson(delay: impl Fn(u64) -> u64) -> Measurement {
+        let mut measured = fixture::open(Arrivals::Poisson);
+        measured.send_times.iter_mut().for_each(|at| *at += delay(*at));
+        measured
+    }
+
+    /// To the next whole multiple.
+    fn wait_for(step: u64) -> impl Fn(u64) -> u64 {
+        move |at| at.next_multiple_of(step) - at
+    }
+
+    #[test]
+    fn passes_arrivals_of_the_schedule() {
+        for arrivals in [Arrivals::Constant, Arrivals::Poisson] {
+            assert_eq!(judge(&fixture::open(arrivals)).unwrap().verdict, Verdict::Pass);
+        }
+    }
+
+    #[test]
+    fn passes_lateness_within_what_the_generator_claims() {
+        // At 100,000 requests per second, sent in steps of 5 µs, half of the mean gap.
+        let mut measured = fixture::open(Arrivals::Poisson);
+        let rate = 1e5;
+        measured.workload.pacing =
+            Pacing::Open { rate, arrivals: Arrivals::Poisson, seed: 1, spin: Duration::ZERO };
+        let schedule = Schedule::new(rate, Arrivals::Poisson, 1, 0, 1).take(MAX_SEND_TIMES);
+        measured.send_times = schedule.map(|at| at.next_multiple_of(5_000)).collect();
+        measured.times.send_lag = times(&[(5_000, measured.requests.sent)]);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_generator_that_is_later_than_it_claims_cannot_excuse_bunches_with_that() {
+        let mut measured = poisson(wait_for(5_000_000));
+        measured.times.send_lag = times(&[(5_000_000, measured.requests.sent)]);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn warns_of_arrivals_that_are_a_little_too_regular() {
+        let verdict = judge(&poisson(wait_for(120_000))).unwrap().verdict;
+        assert_eq!(verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn fails_bunched_arrivals() {
+        assert_eq!(judge(&poisson(wait_for(5_000_000))).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn fails_constant_arrivals_that_should_be_poisson() {
+        let mut measured = fixture::open(Arrivals::Poisson);
+        measured.send_times = fixture::open(Arrivals::Constant).send_times;
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn fails_poisson_arrivals_that_should_be_constant_and_warns_of_unevenness() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        for (at, lag) in measured.send_times.iter_mut().zip([0, 400_000].into_iter().cycle()) {
+            *at += lag;
+        }
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Warn);
+        measured.send_times = fixture::open(Arrivals::Poisson).send_times;
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn does_not_apply_where_the_server_delayed_the_sends() {
+        let mut measured = poisson(wait_for(5_000_000));
+        measured.times.send_lag = times(&[(2_000, measured.requests.sent / 2)]);
+        assert_eq!(judge(&measured), None);
+        assert_eq!(judge(&fixture::closed()), None);
+    }
+
+    #[test]
+    fn anderson_darling_agrees_with_a_calculation_by_hand() {
+        // Of one value in the middle: −1 − 2 ln ½.
+        assert!((anderson_darling(vec![0.5]) - (2.0 * 2.0_f64.ln() - 1.0)).abs() < 1e-12);
+        // Of two: −2 − ½ [ln ¼ + ln ¼ + 3 (ln ¾ + ln ¾)].
+        let two = -2.0 - (0.25_f64.ln() + 3.0 * 0.75_f64.ln());
+        assert!((anderson_darling(vec![0.75, 0.25]) - two).abs() < 1e-12);
+    }
+
+    #[test]
+    fn anderson_darling_exceeds_published_critical_values_as_often_as_published() {
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let samples = 4000;
+        let statistics = (0..samples)
+            .map(|_| anderson_darling((0..100).map(|_| random.random::<f64>()).collect()))
+            .collect::<Vec<_>>();
+        // D'Agostino and Stephens 1986, table 4.2, and three standard deviations of the simulation.
+        for (critical, level) in [(1.248, 0.25), (1.933, 0.10), (2.492, 0.05), (3.880, 0.01)] {
+            let share = statistics.iter().filter(|&&a2| a2 > critical).count() as f64 / f64::from(samples);
+            let allowed = 3.0 * (level * (1.0 - level) / f64::from(samples)).sqrt();
+            assert!((share - level).abs() < allowed, "{critical}: {share} and not {level}");
+        }
+    }
+
+    #[test]
+    fn the_tail_beyond_the_table_joins_it() {
+        let tail = |a2: f64| 3.0_f64.sqrt() * erfc(a2.sqrt());
+        for (critical, level) in [(3.880, 0.01), (4.500, 0.005), (WARN_A2, 0.001)] {
+            assert!((tail(critical) / level - 1.0).abs() < 0.1, "{critical}: {}", tail(critical));
+        }
+        assert!((0.9e-6..1.1e-6).contains(&tail(FAIL_A2)));
+    }
+}

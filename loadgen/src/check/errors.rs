@@ -1,0 +1,96 @@
+//! `errors`: how much of what was sent came to nothing.
+//!
+//! A request that failed has no latency, so with a share f of failures nothing is known of the percentiles above 1 − f.
+
+use super::{Check, Judgement, Verdict, percent};
+use crate::measurement::{Errors, Measurement};
+
+pub(super) const CHECK: Check = Check { name: "errors", judge };
+
+/// Above it p99 is the percentile of another population: those that were lucky.
+const MAX_FAILED_SHARE: f64 = 0.01;
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let (requests, errors) = (measured.requests, measured.errors);
+    let failed_requests = share(requests.failed, requests.completed);
+    let failed_connects = share(errors.connect, measured.connections.opened_total);
+    if requests.failed == 0 && errors.connect == 0 {
+        return Some(Judgement::new(Verdict::Pass, format!("none in {} requests", requests.completed)));
+    }
+    // No failure at all is small enough to pass: each is a thing that a server should not do.
+    let verdict = Verdict::above(failed_requests.max(failed_connects), 0.0, MAX_FAILED_SHARE);
+    let mut detail = format!(
+        "{} of requests and {} of connects failed ({})",
+        percent(failed_requests),
+        percent(failed_connects),
+        kinds(errors)
+    );
+    if requests.failed > 0 && requests.completed > 0 {
+        detail += &format!("; no latency above p{} is known", known_percentile(failed_requests));
+    }
+    Some(Judgement::new(verdict, detail))
+}
+
+fn share(bad: u64, good: u64) -> f64 {
+    bad as f64 / (bad + good).max(1) as f64
+}
+
+/// The highest percentile with a known latency, rounded down to four digits behind the point.
+fn known_percentile(failed_share: f64) -> f64 {
+    ((1.0 - failed_share) * 1e6).floor() / 1e4
+}
+
+fn kinds(errors: Errors) -> String {
+    let Errors { connect, reset, timeout, status, protocol } = errors;
+    let kinds = [
+        (connect, "connect"),
+        (reset, "reset"),
+        (timeout, "timeout"),
+        (status, "status"),
+        (protocol, "protocol"),
+    ];
+    let told = kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}"));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture;
+
+    fn with(resets: u64, connects: u64) -> Judgement {
+        let mut measured = fixture::closed();
+        measured.requests.completed = 10_000 - resets;
+        measured.requests.failed = resets;
+        measured.errors = Errors { reset: resets, connect: connects, ..Errors::default() };
+        judge(&measured).unwrap()
+    }
+
+    #[test]
+    fn passes_without_any() {
+        assert_eq!(with(0, 0).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn warns_of_a_few_and_says_which_and_what_they_hide() {
+        let judgement = with(12, 0);
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert_eq!(
+            judgement.detail,
+            "0.12 % of requests and 0 % of connects failed (12 reset); no latency above p99.88 is known"
+        );
+    }
+
+    #[test]
+    fn fails_when_one_request_in_a_hundred_fails() {
+        assert_eq!(with(101, 0).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn fails_when_connects_fail() {
+        let judgement = with(0, 64);
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert_eq!(judgement.detail, "0 % of requests and 50 % of connects failed (64 connect)");
+    }
+}

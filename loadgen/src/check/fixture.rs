@@ -1,0 +1,131 @@
+//! Measurements in which nothing went wrong, for tests to spoil.
+
+use std::time::Duration;
+
+use crate::measurement::{
+    Batch, Bytes, Connections, Distributions, Errors, Fairness, Generator, KernelCounters, Measurement,
+    Requests, Times,
+};
+use crate::recorder::empty_times;
+use crate::schedule::Schedule;
+use crate::target::Request;
+use crate::workload::{Arrivals, Lifetime, Pacing, Until, Workload};
+
+/// Length of the measured part, in seconds and batches.
+pub const SECONDS: u64 = 10;
+
+/// Connections at once.
+pub const CONNECTIONS: u64 = 64;
+
+/// Offered requests per second of [`open`].
+pub const RATE: f64 = 1000.0;
+
+/// A closed loop whose requests take 1 ms in the mean, so that each connection has 1000 of them a second.
+pub fn closed() -> Measurement {
+    measurement(Pacing::Closed, vec![batch(CONNECTIONS * 1000, 1_000_000); SECONDS as usize])
+}
+
+/// An open loop of 1000 requests per second, sent 2 µs late.
+pub fn open(arrivals: Arrivals) -> Measurement {
+    let pacing = Pacing::Open { rate: RATE, arrivals, seed: 1, spin: Duration::from_micros(100) };
+    let mut measured = measurement(pacing, vec![batch(RATE as u64, 1_000_000); SECONDS as usize]);
+    measured.times.send_lag = times(&[(2_000, measured.requests.sent)]);
+    measured.send_times = Schedule::new(RATE, arrivals, 1, 0, 1)
+        .take_while(|&at| at < SECONDS * 1_000_000_000)
+        .map(|at| at + 2_000)
+        .collect();
+    measured
+}
+
+/// A second with that many requests of that latency in the mean, spread evenly from half of it to one and a half.
+pub fn batch(completed: u64, mean_ns: u64) -> Batch {
+    let steps = (0..100).map(|step| mean_ns / 2 + mean_ns * (2 * step + 1) / 200);
+    let counts = (0..100).map(|step| (step + 1) * completed / 100 - step * completed / 100);
+    let latency = times(&steps.zip(counts).collect::<Vec<_>>());
+    Batch { length: Duration::from_secs(1), completed, latency }
+}
+
+/// A distribution of values with their counts.
+pub fn times(values: &[(u64, u64)]) -> Times {
+    let mut times = empty_times();
+    for &(value, count) in values {
+        times.record_n(value, count).expect("a value within the bounds");
+    }
+    times
+}
+
+/// Puts other batches into a measurement, and what follows from them.
+pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
+    let whole = Batch::join(&batches);
+    measured.duration = whole.length;
+    measured.requests.completed = whole.completed;
+    measured.requests.sent = whole.completed;
+    measured.requests.intended = whole.completed;
+    measured.times.latency = whole.latency.clone();
+    measured.times.service = whole.latency;
+    measured.batches = batches;
+}
+
+/// A server that took every request and answered none.
+pub fn forget_answers(measured: &mut Measurement) {
+    let in_flight = measured.requests.intended.min(CONNECTIONS);
+    set_batches(measured, vec![batch(0, 1); SECONDS as usize]);
+    // Its requests are in the distribution at their age.
+    measured.times.latency = times(&[(11_000_000_000, in_flight)]);
+    measured.requests = Requests {
+        intended: measured.workload.pacing.rate().map_or(in_flight, |rate| rate as u64 * SECONDS),
+        sent: in_flight,
+        in_flight_at_end: in_flight,
+        ..Requests::default()
+    };
+    measured.connections.served = 0;
+    measured.connections.starved = CONNECTIONS;
+    measured.fairness = Fairness::default();
+}
+
+fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
+    let workload = Workload {
+        pacing,
+        connections: CONNECTIONS as usize,
+        lifetime: Lifetime::Persistent,
+        until: Until::Elapsed(Duration::from_secs(SECONDS)),
+        warmup: Duration::from_secs(1),
+        timeout: Duration::from_secs(5),
+        threads: 1,
+        request: Request { method: "GET".into(), headers: Vec::new(), body: Vec::new() },
+        idle: 0,
+        connect_rate: None,
+    };
+    let mut measured = Measurement {
+        target: "http://127.0.0.1:8080/".into(),
+        workload,
+        duration: Duration::ZERO,
+        elapsed: Duration::ZERO,
+        requests: Requests::default(),
+        connections: Connections {
+            requested: CONNECTIONS,
+            established: CONNECTIONS,
+            served: CONNECTIONS,
+            opened_total: CONNECTIONS,
+            ..Connections::default()
+        },
+        errors: Errors::default(),
+        times: Distributions {
+            latency: empty_times(),
+            service: empty_times(),
+            connect: times(&[(100_000, CONNECTIONS)]),
+            first_byte: empty_times(),
+            send_lag: empty_times(),
+        },
+        bytes: Bytes::default(),
+        generator: Generator { threads: 1, user_s: 1.0, system_s: 3.0 },
+        fairness: Fairness::default(),
+        batches: Vec::new(),
+        send_times: Vec::new(),
+        kernel: Some(KernelCounters::default()),
+    };
+    set_batches(&mut measured, batches);
+    let each = measured.requests.completed / CONNECTIONS;
+    measured.fairness = Fairness { min: each, median: each, max: each, jain: 1.0 };
+    measured
+}

@@ -1,0 +1,63 @@
+//! `kernel-drops`: whether the kernel kept connections waiting.
+//!
+//! A SYN that is dropped is sent again after a second, which a latency shows and does not explain. The counters are of
+//! the whole machine, or network namespace: they tell only of a server that is on it, and others may have raised them.
+
+use super::{Check, Judgement, Verdict};
+use crate::measurement::{KernelCounters, Measurement};
+
+pub(super) const CHECK: Check = Check { name: "kernel-drops", judge };
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let KernelCounters { listen_overflows, listen_drops, syn_retransmits } = measured.kernel?;
+    if listen_overflows + listen_drops + syn_retransmits == 0 {
+        return Some(Judgement::new(Verdict::Pass, "no listen overflows and no SYN sent again".into()));
+    }
+    let mut detail = format!(
+        "{listen_overflows} listen overflows, {listen_drops} listen drops, {syn_retransmits} SYNs sent again"
+    );
+    if listen_overflows > 0 {
+        detail += ": the server accepts too slowly for its backlog; raise its --backlog and net.core.somaxconn, \
+                   or lower --connect-rate";
+    } else if syn_retransmits > 0 {
+        detail += ": each costs a connection a second or more; look at net.ipv4.tcp_max_syn_backlog, \
+                   tcp_syncookies and the way to the server";
+    }
+    Some(Judgement::new(Verdict::Warn, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture;
+
+    fn with(kernel: Option<KernelCounters>) -> Option<Judgement> {
+        judge(&Measurement { kernel, ..fixture::closed() })
+    }
+
+    #[test]
+    fn passes_when_nothing_was_dropped() {
+        assert_eq!(with(Some(KernelCounters::default())).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn warns_of_overflows_and_says_what_to_raise() {
+        let overflow = KernelCounters { listen_overflows: 7, listen_drops: 7, syn_retransmits: 5 };
+        let judgement = with(Some(overflow)).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(judgement.detail.contains("--backlog and net.core.somaxconn"), "{}", judgement.detail);
+    }
+
+    #[test]
+    fn warns_of_syns_that_were_lost_elsewhere() {
+        let lost = KernelCounters { syn_retransmits: 5, ..KernelCounters::default() };
+        let judgement = with(Some(lost)).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(judgement.detail.contains("5 SYNs sent again: each costs"), "{}", judgement.detail);
+    }
+
+    #[test]
+    fn does_not_apply_where_the_counters_cannot_be_read() {
+        assert_eq!(with(None), None);
+    }
+}

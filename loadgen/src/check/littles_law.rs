@@ -1,0 +1,166 @@
+//! `littles-law`: in a closed loop, throughput × mean latency is the number of connections that were at work (Little
+//! 1961, "A proof for the queuing formula L = λW").
+//!
+//! A connection of a closed loop is never idle: it has a request from the moment that it becomes free, and that moment is
+//! where latency begins, connects included. So the law is a book-keeping identity of the generator: what is missing is
+//! time that no latency tells of, what is too much was counted twice.
+
+use super::{Check, Judgement, Verdict};
+use crate::measurement::{Measurement, Times};
+use crate::workload::{Pacing, Until};
+
+pub(super) const CHECK: Check = Check { name: "littles-law", judge };
+
+/// Deviation that is allowed beside the edges: times are kept to 0.1 %, and workers see the end up to a tick (10 ms)
+/// late.
+const TOLERANCE: f64 = 0.02;
+
+/// When one request may take more than this share of the run, the edges of the run hide whatever the law could show.
+const MAX_EDGE: f64 = 0.5;
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    // A run of a number of requests ends with connections that have nothing left to do.
+    let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until) else {
+        return None;
+    };
+    let run_ns = measured.duration.as_nanos() as f64;
+    let connections = measured.connections;
+    if measured.times.service.is_empty() || connections.established == 0 || run_ns == 0.0 {
+        return None;
+    }
+    let edge = longest_answer_ns(measured) / run_ns;
+    if edge > MAX_EDGE {
+        return None;
+    }
+    let at_work = (time_within(&measured.times.latency, run_ns) + timed_out_ns(measured)) / run_ns;
+    // A connection that was never established waits for its first request; whether that is told depends on the end.
+    let expected = at_work.clamp(connections.established as f64, connections.requested as f64);
+    let deviation = at_work / expected - 1.0;
+    let verdict = match deviation {
+        _ if deviation.abs() <= TOLERANCE + edge => Verdict::Pass,
+        // How long a request took that failed is not known; nor is for how long a connection could not be made.
+        _ if deviation < 0.0 && has_untimed_failures(measured) => Verdict::Warn,
+        _ => Verdict::Fail,
+    };
+    let mut detail = format!("throughput × latency ≈ {at_work:.1} of {expected:.0}");
+    if verdict != Verdict::Pass {
+        detail += ", more than the edges of the run explain: the latencies do not tell where the time went";
+    }
+    Some(Judgement::new(verdict, detail))
+}
+
+/// A request that began before the measured part counts whole, and one that is under way at the end may be lost: for each
+/// connection, one request on either side at most. The latencies do not tell how long that one is, for they hold the
+/// ages of requests without an answer.
+fn longest_answer_ns(measured: &Measurement) -> f64 {
+    let connect = &measured.times.connect;
+    let connect_ns = if connect.is_empty() { 0 } else { connect.max() };
+    (measured.times.service.max() + connect_ns) as f64
+}
+
+/// All times together. One that is longer than the run, such as the age of a request that was never answered, began
+/// before it.
+fn time_within(times: &Times, run_ns: f64) -> f64 {
+    let time = |ns: u64| (times.median_equivalent(ns) as f64).min(run_ns);
+    times.iter_recorded().map(|value| time(value.value_iterated_to()) * value.count_at_value() as f64).sum()
+}
+
+/// Requests that were given up are in no distribution, but how long they took is known.
+fn timed_out_ns(measured: &Measurement) -> f64 {
+    measured.errors.timeout as f64 * measured.workload.timeout.as_nanos() as f64
+}
+
+fn has_untimed_failures(measured: &Measurement) -> bool {
+    measured.errors.total() > measured.errors.timeout
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::check::fixture::{self, CONNECTIONS, SECONDS, batch};
+    use crate::measurement::Errors;
+    use crate::workload::Arrivals;
+
+    #[test]
+    fn passes_when_every_connection_was_at_work() {
+        let judgement = judge(&fixture::closed()).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert_eq!(judgement.detail, "throughput × latency ≈ 64.0 of 64");
+    }
+
+    #[test]
+    fn fails_when_time_is_missing() {
+        let mut measured = fixture::closed();
+        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize]);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn fails_when_time_is_counted_twice() {
+        let mut measured = fixture::closed();
+        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 1000, 1_100_000); SECONDS as usize]);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn only_warns_of_missing_time_when_requests_failed_in_an_unknown_time() {
+        let mut measured = fixture::closed();
+        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize]);
+        measured.errors = Errors { reset: 3, ..Errors::default() };
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn counts_the_time_of_requests_that_timed_out() {
+        let mut measured = fixture::closed();
+        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize]);
+        // A tenth of 64 connections for 10 seconds.
+        measured.workload.timeout = Duration::from_secs(1);
+        measured.errors = Errors { timeout: 64, ..Errors::default() };
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn counts_the_time_of_requests_that_hang_at_the_end() {
+        let mut measured = fixture::closed();
+        fixture::set_batches(
+            &mut measured,
+            vec![batch((CONNECTIONS - 8) * 1000, 1_000_000); SECONDS as usize],
+        );
+        // Eight of the connections never had an answer, the warm-up included.
+        measured.times.latency.record_n(11_000_000_000, 8).unwrap();
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn connections_that_never_stood_may_or_may_not_be_told_of() {
+        let mut measured = fixture::closed();
+        measured.connections.established = 50;
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+        fixture::set_batches(&mut measured, vec![batch(50_000, 1_000_000); SECONDS as usize]);
+        assert_eq!(judge(&measured).unwrap().detail, "throughput × latency ≈ 50.0 of 50");
+    }
+
+    #[test]
+    fn does_not_fail_a_server_with_few_and_long_requests() {
+        // Each connection finished four requests of 3 s in 10 s: the first of them began before.
+        let mut measured = fixture::closed();
+        let mut batches = vec![batch(0, 1); SECONDS as usize];
+        batches[3] = batch(4 * CONNECTIONS, 3_000_000_000);
+        fixture::set_batches(&mut measured, batches);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn does_not_apply_to_an_open_loop_a_number_of_requests_or_one_request_per_run() {
+        assert_eq!(judge(&fixture::open(Arrivals::Constant)), None);
+        let mut measured = fixture::closed();
+        measured.workload.until = Until::Requests(10);
+        assert_eq!(judge(&measured), None);
+        fixture::set_batches(&mut measured, vec![batch(64, 8_000_000_000)]);
+        measured.workload.until = Until::Elapsed(Duration::from_secs(10));
+        assert_eq!(judge(&measured), None);
+    }
+}

@@ -1,0 +1,177 @@
+//! Validity checks: whether a measurement says what it seems to say. One check, one file, and one line in [`ALL`].
+//!
+//! A check fails where a number that is shown would mislead: the generator's own doing, or a quantity that does not exist
+//! (the latency of an overload grows with the length of the run). A server that is slow, or unfair, is a result; that is
+//! at most a warning.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measurement::Measurement;
+
+mod arrivals;
+mod errors;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod generator_cpu;
+mod kernel_drops;
+mod littles_law;
+mod offered_rate;
+mod sample_size;
+mod send_lag;
+mod starvation;
+mod steady_state;
+
+/// All checks, in the order in which they are told: what went wrong first, the finer points last.
+pub const ALL: [Check; 10] = [
+    errors::CHECK,
+    offered_rate::CHECK,
+    littles_law::CHECK,
+    starvation::CHECK,
+    kernel_drops::CHECK,
+    generator_cpu::CHECK,
+    send_lag::CHECK,
+    arrivals::CHECK,
+    steady_state::CHECK,
+    sample_size::CHECK,
+];
+
+/// A validity test of one measurement.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// What it is called, in kebab case.
+    pub name: &'static str,
+    /// `None` where it does not apply.
+    judge: fn(&Measurement) -> Option<Judgement>,
+}
+
+/// What a check says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// In one word.
+    pub verdict: Verdict,
+    /// A sentence with the numbers behind it, and what to do where something is wrong.
+    pub detail: String,
+}
+
+/// Whether a measurement can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It can, in this respect.
+    Pass,
+    /// It can, with what the detail says kept in mind.
+    Warn,
+    /// It can't.
+    Fail,
+}
+
+/// What one check said of a measurement, as it is written down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct CheckOutcome {
+    /// Name of the check, such as `littles-law`.
+    pub name: String,
+    /// In one word.
+    pub verdict: Verdict,
+    /// A sentence with the numbers behind it.
+    pub detail: String,
+}
+
+impl Check {
+    /// What it says of a measurement; `None` where it does not apply.
+    pub fn outcome(&self, measured: &Measurement) -> Option<CheckOutcome> {
+        let Judgement { verdict, detail } = (self.judge)(measured)?;
+        Some(CheckOutcome { name: self.name.to_owned(), verdict, detail })
+    }
+}
+
+impl Judgement {
+    fn new(verdict: Verdict, detail: String) -> Self {
+        Self { verdict, detail }
+    }
+}
+
+impl Verdict {
+    /// By how large something is: above `fail` it fails, above `warn` it warns.
+    fn above(value: f64, warn: f64, fail: f64) -> Self {
+        match value {
+            value if value > fail => Self::Fail,
+            value if value > warn => Self::Warn,
+            _ => Self::Pass,
+        }
+    }
+}
+
+/// What all checks that apply say of a measurement.
+pub fn outcomes(measured: &Measurement) -> Vec<CheckOutcome> {
+    ALL.iter().filter_map(|check| check.outcome(measured)).collect()
+}
+
+/// Whether a measurement can be believed: no check failed.
+pub fn is_valid(outcomes: &[CheckOutcome]) -> bool {
+    outcomes.iter().all(|outcome| outcome.verdict != Verdict::Fail)
+}
+
+/// A share as a percentage with two significant digits at least.
+fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = if percent == 0.0 || percent >= 10.0 { 0 } else { (1.0 - percent.log10().floor()) as usize };
+    format!("{percent:.digits$} %")
+}
+
+/// Nanoseconds, for people.
+fn time(nanoseconds: u64) -> String {
+    match nanoseconds as f64 {
+        ns if ns < 1e6 => format!("{:.1} µs", ns / 1e3),
+        ns => format!("{:.1} ms", ns / 1e6),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::workload::Arrivals;
+
+    #[test]
+    fn a_good_measurement_passes_every_check_that_applies() {
+        for measured in
+            [fixture::closed(), fixture::open(Arrivals::Constant), fixture::open(Arrivals::Poisson)]
+        {
+            let outcomes = outcomes(&measured);
+            assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Pass), "{outcomes:#?}");
+            assert!(outcomes.len() >= 7, "{outcomes:#?}");
+            assert!(is_valid(&outcomes));
+        }
+    }
+
+    #[test]
+    fn names_are_unique_and_in_kebab_case() {
+        let names = ALL.iter().map(|check| check.name).collect::<HashSet<_>>();
+        assert_eq!(names.len(), ALL.len());
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '-')));
+    }
+
+    #[test]
+    fn one_failure_makes_a_measurement_invalid_and_a_warning_does_not() {
+        let outcome = |verdict| CheckOutcome { name: String::new(), verdict, detail: String::new() };
+        assert!(is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Warn)]));
+        assert!(!is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Fail)]));
+    }
+
+    #[test]
+    fn a_measurement_of_nothing_is_judged_without_a_panic_and_is_not_valid() {
+        for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
+            fixture::forget_answers(&mut measured);
+            assert!(!is_valid(&outcomes(&measured)));
+        }
+    }
+
+    #[test]
+    fn percentages_keep_two_digits() {
+        let texts = [0.0, 0.000_12, 0.0123, 0.5, 1.0].map(percent);
+        assert_eq!(texts, ["0 %", "0.012 %", "1.2 %", "50 %", "100 %"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! `offered-rate`: in an open loop, whether the rate that was offered was called for, sent and answered.
+//!
+//! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
+//! the run, and no property of the server. Throughput and errors are what such a run shows.
+
+use super::{Check, Judgement, Verdict, percent};
+use crate::measurement::Measurement;
+use crate::workload::Until;
+
+pub(super) const CHECK: Check = Check { name: "offered-rate", judge };
+
+/// Shares of the requests that may be left behind. One in a hundred without an answer makes p99 an age at the end of the
+/// run; one in twenty is a line that grows.
+const WARN_MISSING: f64 = 0.01;
+const FAIL_MISSING: f64 = 0.05;
+
+/// Standard deviations by which the number of Poisson arrivals may differ from its expectation: once in 16,000 runs.
+const CHANCE: f64 = 4.0;
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let offered_rps = measured.workload.pacing.rate()?;
+    let requests = measured.requests;
+    let duration_s = measured.duration.as_secs_f64();
+    if duration_s == 0.0 {
+        return None;
+    }
+    let (expected, unit) = match measured.workload.until {
+        Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
+        // The last answers take their time, too: what one takes without the line is no shortfall.
+        Until::Requests(_) => {
+            let service_s = measured.times.service.value_at_quantile(0.5) as f64 / 1e9;
+            (offered_rps * (duration_s - service_s).max(0.0), "reached")
+        }
+    };
+    let called_for = requests.intended as f64;
+    let allowed = CHANCE * expected.sqrt().max(1.0) + WARN_MISSING * expected;
+    if (called_for - expected).abs() > allowed {
+        let rate = called_for * offered_rps / expected.max(f64::MIN_POSITIVE);
+        let detail = format!("{rate:.1} requests/s were {unit} of {offered_rps} offered");
+        // What the schedule did not call for was never sent and waits in no line: nothing else would show it.
+        return Some(Judgement::new(Verdict::Fail, detail));
+    }
+    let answered = (requests.completed + requests.failed) as f64 / called_for.max(1.0);
+    let sent = requests.sent as f64 / called_for.max(1.0);
+    let verdict = Verdict::above(1.0 - answered, WARN_MISSING, FAIL_MISSING);
+    let mut detail = format!(
+        "{} of {} requests were sent, {} answered",
+        percent(sent),
+        requests.intended,
+        percent(answered)
+    );
+    if verdict != Verdict::Pass {
+        detail += &format!(
+            ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
+            measured.workload.connections
+        );
+    }
+    Some(Judgement::new(verdict, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::check::fixture;
+    use crate::workload::Arrivals;
+
+    fn with_answers(completed: u64) -> Judgement {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.requests.completed = completed;
+        measured.requests.sent = completed + 64;
+        judge(&measured).unwrap()
+    }
+
+    #[test]
+    fn passes_when_all_are_answered() {
+        assert_eq!(judge(&fixture::open(Arrivals::Constant)).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn warns_when_a_few_are_left_and_fails_when_the_line_grows() {
+        assert_eq!(with_answers(9950).verdict, Verdict::Pass);
+        assert_eq!(with_answers(9850).verdict, Verdict::Warn);
+        let judgement = with_answers(7000);
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.detail.starts_with("71 % of 10000 requests were sent, 70 % answered"));
+    }
+
+    #[test]
+    fn a_failed_request_is_an_answer_here() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.requests.completed = 8000;
+        measured.requests.failed = 2000;
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn fails_when_the_schedule_was_not_kept() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.duration = Duration::from_secs(11);
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert_eq!(judgement.detail, "909.1 requests/s were called for of 1000 offered");
+    }
+
+    #[test]
+    fn chance_in_poisson_arrivals_is_no_fault() {
+        let mut measured = fixture::open(Arrivals::Poisson);
+        for intended in [9_700, 10_300] {
+            measured.requests.intended = intended;
+            measured.requests.completed = intended;
+            measured.requests.sent = intended;
+            assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+        }
+    }
+
+    #[test]
+    fn a_number_of_requests_that_takes_too_long_fails() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.workload.until = Until::Requests(10_000);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+        measured.duration = Duration::from_secs(20);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn does_not_apply_to_a_closed_loop() {
+        assert_eq!(judge(&fixture::closed()), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! `send-lag`: in an open loop, how much of the latency is the generator's own lateness.
+//!
+//! Latency runs from the intended send time, so it holds the lag. A lag that is a small part of it does no harm.
+
+use super::{Check, Judgement, Verdict, percent, time};
+use crate::measurement::Measurement;
+
+pub(super) const CHECK: Check = Check { name: "send-lag", judge };
+
+/// Share of a latency percentile that the same percentile of the lag may make up. Above a tenth, a difference of a tenth
+/// between two servers may be the generator's; above half, the number says more of the generator than of the server.
+const WARN_SHARE: f64 = 0.1;
+const FAIL_SHARE: f64 = 0.5;
+
+/// Percentiles that are compared, and the lag that this generator claims to keep; below it nothing is said.
+const CLAIMS_NS: [(&str, f64, u64); 2] = [("p50", 0.5, 5_000), ("p99", 0.99, 50_000)];
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    measured.workload.pacing.rate()?;
+    let latency = &measured.times.latency;
+    if measured.times.send_lag.is_empty() || latency.is_empty() {
+        return None;
+    }
+    let mut worst = Verdict::Pass;
+    let mut parts = Vec::new();
+    for (name, quantile, claim_ns) in CLAIMS_NS {
+        let lag = lag_ns(measured, quantile);
+        let share = lag as f64 / latency.value_at_quantile(quantile).max(1) as f64;
+        if lag > claim_ns {
+            worst = worst.max(Verdict::above(share, WARN_SHARE, FAIL_SHARE));
+        }
+        parts.push(format!("{name} {}, {} of the latency's", time(lag), percent(share)));
+    }
+    let mut detail = parts.join("; ");
+    if worst != Verdict::Pass {
+        detail += ": give the generator a processor of its own (--pin), a longer --spin or more --threads";
+    }
+    Some(Judgement::new(worst, detail))
+}
+
+/// A quantile of the generator's lateness. Its histogram holds only those that found a connection free: when the generator
+/// itself stands still, they are the first few of what was due meanwhile, and the others wait in line for what is not the
+/// server's fault. But who is due while it stands still for D is late by all values up to D alike, so in a run of T the
+/// q-quantile is D − (1 − q)·T at least.
+fn lag_ns(measured: &Measurement, quantile: f64) -> u64 {
+    let lag = &measured.times.send_lag;
+    let beyond_ns = (1.0 - quantile) * measured.duration.as_nanos() as f64;
+    lag.value_at_quantile(quantile).max((lag.max() as f64 - beyond_ns) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{self, times};
+    use crate::workload::Arrivals;
+
+    /// With a latency of about 1 ms.
+    fn with_lag(most_ns: u64, every_twentieth_ns: u64) -> Judgement {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.times.send_lag = times(&[(most_ns, 9_500), (every_twentieth_ns, 500)]);
+        judge(&measured).unwrap()
+    }
+
+    #[test]
+    fn passes_when_it_is_a_small_part_of_the_latency() {
+        let judgement = with_lag(20_000, 80_000);
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert_eq!(
+            judgement.detail,
+            "p50 20.0 µs, 2.0 % of the latency's; p99 80.1 µs, 5.4 % of the latency's"
+        );
+    }
+
+    #[test]
+    fn warns_when_it_blurs_a_percentile() {
+        assert_eq!(with_lag(150_000, 150_000).verdict, Verdict::Warn);
+        assert_eq!(with_lag(2_000, 300_000).verdict, Verdict::Warn);
+    }
+
+    #[test]
+    fn fails_when_a_percentile_is_mostly_lag() {
+        assert_eq!(with_lag(600_000, 600_000).verdict, Verdict::Fail);
+        assert_eq!(with_lag(2_000, 1_000_000).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn passes_within_what_the_generator_claims_however_fast_the_server_is() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.times.latency = times(&[(8_000, 10_000)]);
+        measured.times.send_lag = times(&[(4_500, 10_000)]);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_generator_that_stood_still_cannot_blame_the_line_on_the_server() {
+        // For half a second of ten, with 500 requests due and 16 connections to send them on.
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.times.send_lag = times(&[(2_000, 9_500), (500_000_000, 16)]);
+        measured.times.latency = times(&[(60_000, 9_500), (450_000_000, 500)]);
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.detail.contains("p99 400.2 ms, 89 % of the latency's"), "{}", judgement.detail);
+    }
+
+    #[test]
+    fn does_not_apply_to_a_closed_loop() {
+        assert_eq!(judge(&fixture::closed()), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Where connections come from: ports run out, and on loopback there are more addresses to take them from.
+//!
+//! A connection occupies one port of its source address, some of them for a minute after its end (`TIME_WAIT`). The kernel
+//! gives a connecting socket every other port first, and searches longer and longer for one of the rest, so an address is
+//! used for half of its ports.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+
+use socket2::Socket;
+
+/// Addresses in 127.0.0.0/8 that are used at the most; with the default range that is 3.5 million connections.
+const MAX_SOURCES: u32 = 250;
+
+/// The default of `net.ipv4.ip_local_port_range`, for machines that do not tell.
+const DEFAULT_PORTS: usize = 28_232;
+
+/// The source addresses of one worker.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    /// How many are in use; with one, it is the kernel's choice.
+    count: u32,
+    next: u32,
+    is_loopback: bool,
+}
+
+impl Sources {
+    /// For so many connections at once, of all workers together, to these addresses.
+    pub fn new(targets: &[SocketAddr], connections: usize) -> Self {
+        let is_loopback = targets.iter().all(|target| target.is_ipv4() && target.ip().is_loopback());
+        let needed = u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
+        let count = if is_loopback { needed.clamp(1, MAX_SOURCES) } else { 1 };
+        Self { count, next: 0, is_loopback }
+    }
+
+    /// Takes another address, if there is one: the ports of those in use have run out.
+    pub fn add(&mut self) -> bool {
+        let possible = self.is_loopback && self.count < MAX_SOURCES;
+        self.count += u32::from(possible);
+        possible
+    }
+
+    /// Gives a socket its source address.
+    pub fn bind_next(&mut self, socket: &Socket) -> io::Result<()> {
+        if self.count == 1 {
+            return Ok(());
+        }
+        self.next = (self.next + 1) % self.count;
+        let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + self.next);
+        leave_port_to_connect(socket)?;
+        socket.bind(&SocketAddr::from((source, 0)).into())
+    }
+}
+
+/// Ports that the kernel gives to connecting sockets, per source address.
+pub fn ephemeral_ports() -> usize {
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
+    let ports = range.and_then(|text| {
+        let mut bounds = text.split_whitespace().filter_map(|bound| bound.parse::<usize>().ok());
+        let (first, last) = (bounds.next()?, bounds.next()?);
+        (last + 1).checked_sub(first)
+    });
+    ports.filter(|&ports| ports >= 2).unwrap_or(DEFAULT_PORTS)
+}
+
+/// `IP_BIND_ADDRESS_NO_PORT`: binding chooses the address only, so that a port may serve for several destinations, and one
+/// in `TIME_WAIT` be used again (ip(7)).
+fn leave_port_to_connect(socket: &Socket) -> io::Result<()> {
+    let on: libc::c_int = 1;
+    let length = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the kernel reads `length` octets from a pointer to a value of that size, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            length,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn loopback() -> SocketAddr {
+        ([127, 0, 0, 1], 80).into()
+    }
+
+    #[test]
+    fn many_connections_on_loopback_come_from_several_addresses() {
+        assert_eq!(Sources::new(&[loopback()], 1000).count, 1);
+        assert!(Sources::new(&[loopback()], ephemeral_ports()).count >= 2);
+        let mut remote = Sources::new(&[([192, 0, 2, 1], 80).into()], 1_000_000);
+        assert_eq!((remote.count, remote.add()), (1, false));
+    }
+
+    #[test]
+    fn added_addresses_are_used_in_turns() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut sources = Sources::new(&[address], 1);
+        assert!(sources.add() && sources.add());
+        let connect = |_| {
+            let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+            sources.bind_next(&socket).unwrap();
+            socket.connect(&address.into()).unwrap();
+            socket.local_addr().unwrap().as_socket().unwrap().ip()
+        };
+        assert_eq!((0..6).map(connect).collect::<HashSet<_>>().len(), 3);
+    }
+}

@@ -1,0 +1,162 @@
+//! Making connections, making them again, and leaving them.
+
+use std::io;
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::io::Errno;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::{LINGERING, State, TICK, Worker};
+use crate::connection::Connection;
+use crate::run::nanos;
+use crate::workload::Lifetime;
+
+/// What a socket is registered for, once and for all.
+const EVERYTHING: epoll::EventFlags = epoll::EventFlags::IN
+    .union(epoll::EventFlags::OUT)
+    .union(epoll::EventFlags::RDHUP)
+    .union(epoll::EventFlags::ET);
+
+/// Connections of one worker that are being opened at the same time, so that a listen backlog is not flooded.
+const MAX_CONNECTING: usize = 128;
+
+/// Waits between tries to connect: the first one, doubled each time, up to the last one.
+const FIRST_RETRY: Duration = Duration::from_millis(10);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+
+impl Worker {
+    /// Opens the connections that are only held, one after the other, before anything is measured. They are not waited
+    /// for later, so they cost the generator nothing.
+    pub(super) fn open_idle(&mut self, count: usize) {
+        let timeout = Timespec::try_from(self.plan.workload.timeout).unwrap_or_default();
+        for _ in 0..count {
+            if self.plan.is_stopped() {
+                return;
+            }
+            let connected = self.connect().and_then(|socket| {
+                let mut fds = [PollFd::new(&socket, PollFlags::OUT)];
+                let in_time = poll(&mut fds, Some(&timeout))? > 0;
+                let established = in_time && socket.peer_addr().is_ok();
+                Ok(established.then_some(socket))
+            });
+            match connected {
+                Ok(Some(socket)) => self.idle.push(socket),
+                _ => self.recorder.errors.connect += 1,
+            }
+        }
+    }
+
+    /// Lets those connect again that have waited long enough.
+    pub(super) fn retry(&mut self, now: u64) {
+        self.to_retry.retain(|&(until, key)| {
+            if until <= now {
+                self.to_open.push_back(key);
+            }
+            until > now
+        });
+    }
+
+    /// Opens connections whose turn has come. Only the first ones are held back: later, the generator should keep nobody
+    /// waiting.
+    pub(super) fn open_due(&mut self, now: u64) {
+        while (self.is_ready || self.connecting < MAX_CONNECTING) && self.next_open <= now {
+            let Some(key) = self.to_open.pop_front() else { return };
+            if self.open_every > 0 {
+                // What a tick was too late for is made up; what was not asked for earlier is not.
+                self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
+            }
+            self.open(key, now);
+        }
+    }
+
+    pub(super) fn open(&mut self, key: usize, now: u64) {
+        // Not `now`: other connections may have been opened since.
+        let began = self.plan.clock.now();
+        let socket = self.connect().and_then(|socket| {
+            epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(key as u64), EVERYTHING)?;
+            Ok(socket)
+        });
+        let slot = &mut self.slots[key];
+        slot.state = State::Connecting;
+        slot.connect_began = began;
+        slot.connect_took = None;
+        slot.answer = Connection::default();
+        slot.left = match self.plan.workload.lifetime {
+            Lifetime::Persistent => u64::MAX,
+            Lifetime::Requests(requests) => u64::from(requests.get()),
+        };
+        slot.socket = socket.ok();
+        self.connecting += 1;
+        if self.slots[key].socket.is_none() {
+            return self.connect_failed(key, now);
+        }
+        if self.slots[key].job.is_some() {
+            // On loopback the handshake is over by now and this goes through; elsewhere an event will follow.
+            self.send(key, self.plan.clock.now());
+        }
+    }
+
+    /// Has a socket reported again that was not read empty; edge-triggered, it would not be.
+    pub(super) fn look_again(&self, key: usize) {
+        if let Some(socket) = &self.slots[key].socket {
+            let _ = epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(key as u64), EVERYTHING);
+        }
+    }
+
+    /// Begins to connect to the next address, without waiting for the end of it.
+    pub(super) fn connect(&mut self) -> io::Result<TcpStream> {
+        let addresses = &self.plan.target.addresses;
+        self.next_address = (self.next_address + 1) % addresses.len();
+        let address = addresses[self.next_address];
+        loop {
+            let socket =
+                Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+            socket.set_tcp_nodelay(true)?;
+            self.sources.bind_next(&socket)?;
+            match socket.connect(&address.into()) {
+                Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && self.sources.add() => {
+                    continue;
+                }
+                result => result?,
+            }
+            return Ok(socket.into());
+        }
+    }
+
+    pub(super) fn connect_failed(&mut self, key: usize, now: u64) {
+        let slot = &mut self.slots[key];
+        slot.socket = None;
+        slot.state = State::Closed;
+        slot.failures += 1;
+        self.connecting -= 1;
+        self.recorder.errors.connect += 1;
+        let wait = FIRST_RETRY.saturating_mul(1 << (slot.failures - 1).min(16)).min(LAST_RETRY);
+        self.to_retry.push((now + nanos(wait), key));
+    }
+
+    pub(super) fn established(&mut self, key: usize, now: u64) {
+        let slot = &mut self.slots[key];
+        slot.connect_took = Some(now - slot.connect_began);
+        slot.was_established = true;
+        slot.failures = 0;
+        self.connecting -= 1;
+        self.opened_total += 1;
+    }
+
+    /// Leaves it to the server to close first, as it was asked: whoever closes first keeps the port in `TIME_WAIT`, and
+    /// the client has to be economical with ports.
+    pub(super) fn linger(&mut self, key: usize, now: u64) {
+        let Some(socket) = self.slots[key].socket.take() else {
+            return;
+        };
+        let entry = self.lingering.vacant_entry();
+        let data = epoll::EventData::new_u64(entry.key() as u64 | LINGERING);
+        if epoll::modify(&self.epoll, &socket, data, epoll::EventFlags::RDHUP | epoll::EventFlags::ET).is_ok()
+        {
+            entry.insert((socket, now));
+        }
+    }
+}

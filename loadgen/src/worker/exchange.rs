@@ -1,0 +1,220 @@
+//! One request and its answer: written, read, checked, timed, or given up.
+
+use std::io::{self, Read, Write};
+use std::time::Duration;
+
+use rustix::event::epoll;
+
+use super::{Job, LINGERING, State, Worker};
+use crate::connection::{Head, Progress};
+use crate::measurement::MAX_SEND_TIMES;
+use crate::run::nanos;
+
+/// How long a server may take to close a connection that it was asked to close, before the client does.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Reads from one connection before the others, and the clock, have their turn: 4 MiB.
+const READS_PER_EVENT: usize = 64;
+
+/// How a request may fail.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Failure {
+    Reset,
+    Timeout,
+    Protocol,
+}
+
+impl Worker {
+    pub(super) fn on_event(&mut self, event: epoll::Event, buffer: &mut [u8]) {
+        use epoll::EventFlags as Flags;
+        let (data, flags) = (event.data.u64(), event.flags);
+        if data & LINGERING != 0 {
+            // The server has closed, or talks on where it should have.
+            let _ = self.lingering.try_remove((data & !LINGERING) as usize);
+            return;
+        }
+        let key = data as usize;
+        let slot = &self.slots[key];
+        let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
+        match slot.state {
+            State::Connecting if flags.intersects(Flags::ERR | Flags::HUP) => {
+                self.connect_failed(key, self.plan.clock.now());
+            }
+            State::Connecting if slot.job.is_some() => self.send(key, self.plan.clock.now()),
+            State::Connecting => {
+                let now = self.plan.clock.now();
+                self.established(key, now);
+                self.next(key, now);
+            }
+            State::Waiting => {
+                if flags.contains(Flags::OUT) && self.request_goes_on(key) {
+                    self.send(key, self.plan.clock.now());
+                }
+                if flags.contains(Flags::IN) || ending {
+                    self.receive(key, ending, buffer);
+                }
+            }
+            // The server closed a connection that it had nothing to say on: it is made anew, at once or when it is needed.
+            State::Free if ending => {
+                self.slots[key].socket = None;
+                self.next(key, self.plan.clock.now());
+            }
+            State::Closed | State::Free | State::Done => {}
+        }
+    }
+
+    /// Sends the slot's request, or what is left of it.
+    pub(super) fn send(&mut self, key: usize, now: u64) {
+        let slot = &mut self.slots[key];
+        let request = if slot.left == 1 { &self.last_request } else { &self.request };
+        let (Some(socket), Some(job)) = (&mut slot.socket, &mut slot.job) else { return };
+        let written = match socket.write(&request[job.written..]) {
+            Ok(written) => written,
+            // Not connected yet, or the socket's buffer is full: an event will follow.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(_) if slot.state == State::Connecting => return self.connect_failed(key, now),
+            Err(_) => {
+                job.sent = now;
+                return self.fail(key, Failure::Reset, now);
+            }
+        };
+        if slot.state == State::Connecting && written == 0 {
+            return;
+        }
+        if job.written == 0 {
+            job.sent = now;
+            if job.had_connection && job.has_ticket {
+                self.recorder.times.send_lag.saturating_record(now - job.intended);
+            }
+            if job.has_ticket && self.send_times.len() < MAX_SEND_TIMES {
+                self.send_times.push(now.saturating_sub(self.window.0));
+            }
+        }
+        job.written += written;
+        self.recorder.bytes.written += written as u64;
+        if slot.state == State::Connecting {
+            self.established(key, now);
+        }
+        self.slots[key].state = State::Waiting;
+    }
+
+    pub(super) fn request_goes_on(&self, key: usize) -> bool {
+        let slot = &self.slots[key];
+        let request = if slot.left == 1 { &self.last_request } else { &self.request };
+        slot.job.is_some_and(|job| job.written < request.len())
+    }
+
+    /// Reads until the answer is whole or the socket is empty. `ending` tells that the server has closed its side, so that
+    /// the end is there to be read.
+    pub(super) fn receive(&mut self, key: usize, ending: bool, buffer: &mut [u8]) {
+        let to_head = self.is_head;
+        for _ in 0..READS_PER_EVENT {
+            let slot = &mut self.slots[key];
+            let Some(socket) = &mut slot.socket else { return };
+            let read = match socket.read(buffer) {
+                Ok(read) => read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return self.fail(key, Failure::Reset, self.plan.clock.now()),
+            };
+            let now = self.plan.clock.now();
+            if read == 0 {
+                return match slot.answer.receive_end() {
+                    Some(head) => self.answered(key, head, true, now),
+                    None => self.fail(key, Failure::Reset, now),
+                };
+            }
+            self.recorder.bytes.read += read as u64;
+            if let Some(job) = &mut slot.job {
+                job.first_byte.get_or_insert(now);
+            }
+            match slot.answer.receive(&buffer[..read], to_head, &mut self.known_head) {
+                Ok(Progress::Whole { head, consumed }) if consumed == read => {
+                    return self.answered(key, head, ending, now);
+                }
+                // Edge-triggered: a short read has emptied the socket, and an event will follow.
+                Ok(Progress::Partial) if read < buffer.len() && !ending => return,
+                Ok(Progress::Partial) => {}
+                // Octets that nobody asked for: whatever the length was, it was wrong.
+                Ok(Progress::Whole { .. }) | Err(_) => return self.fail(key, Failure::Protocol, now),
+            }
+        }
+        self.look_again(key);
+    }
+
+    pub(super) fn answered(&mut self, key: usize, head: Head, server_closed: bool, now: u64) {
+        self.cross_boundaries(now);
+        let Some(job) = self.slots[key].job else { return };
+        self.note_if_late(job, now);
+        let slot = &mut self.slots[key];
+        slot.was_answered = true;
+        if self.plan.is_counted(job.has_ticket, now, self.window) {
+            self.last_done = now;
+            slot.answers += 1;
+            if head.status < 400 {
+                slot.good_answers += 1;
+                self.recorder.redirected += u64::from((300..400).contains(&head.status));
+                let first_byte = job.first_byte.unwrap_or(now);
+                self.recorder.record(job.intended, job.sent, first_byte, now, slot.connect_took.take());
+            } else {
+                self.recorder.errors.status += 1;
+            }
+        }
+        // An answer that came before the whole request was sent leaves nobody to take the rest of it.
+        let was_cut = job.written < if slot.left == 1 { self.last_request.len() } else { self.request.len() };
+        slot.left -= 1;
+        let asked_to_close = slot.left == 0 || !head.keep_alive;
+        if server_closed || was_cut {
+            slot.socket = None;
+        } else if asked_to_close {
+            self.linger(key, now);
+        }
+        self.next(key, now);
+    }
+
+    pub(super) fn fail(&mut self, key: usize, failure: Failure, now: u64) {
+        self.cross_boundaries(now);
+        if let Some(job) = self.slots[key].job {
+            self.note_if_late(job, now);
+        }
+        let slot = &mut self.slots[key];
+        slot.socket = None;
+        if let Some(job) = slot.job.filter(|job| self.plan.is_counted(job.has_ticket, now, self.window)) {
+            self.last_done = now;
+            let errors = &mut self.recorder.errors;
+            match failure {
+                Failure::Reset => errors.reset += 1,
+                Failure::Timeout => {
+                    errors.timeout += 1;
+                    // It took at least as long; without it, a server that is too slow would look fast.
+                    self.recorder.times.latency.saturating_record(now - job.intended);
+                }
+                Failure::Protocol => errors.protocol += 1,
+            }
+        }
+        self.next(key, now);
+    }
+
+    /// What time bounds ends between two looks at the clock: what came after it was in flight at the end.
+    pub(super) fn note_if_late(&mut self, job: Job, now: u64) {
+        if now >= self.window.1 && job.intended < self.window.1 && self.plan.counts_in_flight(false) {
+            self.late_ages.push(self.window.1 - job.intended);
+        }
+    }
+
+    /// Gives up requests, connects and closes that take too long. One pass over the active connections.
+    pub(super) fn expire(&mut self, now: u64) {
+        let timeout = nanos(self.plan.workload.timeout);
+        for key in 0..self.slots.len() {
+            let slot = &self.slots[key];
+            match slot.state {
+                State::Waiting if slot.job.is_some_and(|job| now >= job.sent + timeout) => {
+                    self.fail(key, Failure::Timeout, now);
+                }
+                State::Connecting if now >= slot.connect_began + timeout => self.connect_failed(key, now),
+                _ => {}
+            }
+        }
+        self.lingering.retain(|_, (_, since)| now < *since + nanos(LINGER));
+    }
+}

@@ -1,0 +1,89 @@
+//! Which request is sent when: at once behind the answer before it in a closed loop, by the schedule in an open one.
+
+use super::{Job, State, Worker};
+use crate::run::nanos;
+use crate::workload::Lifetime;
+
+impl Worker {
+    /// Gives a slot that is free its next request, and sends it as soon as there is a connection.
+    pub(super) fn next(&mut self, key: usize, now: u64) {
+        if self.schedule.is_some() {
+            return self.next_of_line(key, now);
+        }
+        let measured = now >= self.window.0;
+        let over = now >= self.window.1 || (measured && !self.plan.take_ticket());
+        if over {
+            self.slots[key].job = None;
+            self.slots[key].state = State::Done;
+            return;
+        }
+        self.begin(key, Job { intended: now, has_ticket: measured, ..Job::default() }, now);
+    }
+
+    pub(super) fn begin(&mut self, key: usize, job: Job, now: u64) {
+        let slot = &mut self.slots[key];
+        slot.job = Some(job);
+        if slot.socket.is_some() {
+            self.send(key, now);
+        } else {
+            slot.state = State::Closed;
+            self.to_open.push_back(key);
+        }
+    }
+
+    /// In an open loop, a slot that is free takes who waits longest, or waits itself.
+    pub(super) fn next_of_line(&mut self, key: usize, now: u64) {
+        if let Some(job) = self.line.pop_front() {
+            return self.begin(key, job, now);
+        }
+        let slot = &mut self.slots[key];
+        slot.job = None;
+        if slot.socket.is_some() || self.plan.workload.lifetime != Lifetime::Persistent {
+            // A connection with a lifetime is made when there is a request for it, which then pays for it.
+            slot.state = State::Free;
+            self.free.push_back(key);
+        } else {
+            slot.state = State::Closed;
+            self.to_open.push_back(key);
+        }
+    }
+
+    /// The next time of the schedule, on the clock. It begins with the warm-up.
+    pub(super) fn due(&mut self) -> u64 {
+        let begin = self.window.0.saturating_sub(nanos(self.plan.workload.warmup));
+        self.schedule.as_mut().and_then(Iterator::next).map_or(u64::MAX, |at| begin + at)
+    }
+
+    /// Sends what an open loop has to send by now; what finds no connection free waits in line.
+    pub(super) fn dispatch_due(&mut self) {
+        while self.next_due != u64::MAX {
+            let now = self.plan.clock.now();
+            let intended = self.next_due;
+            if intended > now {
+                return;
+            }
+            let measured = intended >= self.window.0;
+            if intended >= self.window.1 || (measured && !self.plan.take_ticket()) {
+                self.next_due = u64::MAX;
+                return;
+            }
+            self.next_due = self.due();
+            self.scheduled += u64::from(measured);
+            let job = Job { intended, has_ticket: measured, had_connection: true, ..Job::default() };
+            match self.pop_free() {
+                Some(key) => self.begin(key, job, now),
+                None => self.line.push_back(Job { had_connection: false, ..job }),
+            }
+        }
+    }
+
+    /// A slot that waits for a request; those that were closed meanwhile are passed over.
+    pub(super) fn pop_free(&mut self) -> Option<usize> {
+        loop {
+            let key = self.free.pop_front()?;
+            if self.slots[key].state == State::Free {
+                return Some(key);
+            }
+        }
+    }
+}
