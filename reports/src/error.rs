@@ -8,20 +8,20 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum Error {
     /// The file system refused.
-    #[error("cannot {action} {path}: {source}; {advice}", path = .path.display())]
+    #[error("cannot {action} {path}: {cause}; {advice}", path = .path.display())]
     Io {
         /// What was tried, such as `read`.
         action: &'static str,
         /// On what.
         path: PathBuf,
         /// What was found.
-        source: io::Error,
+        cause: io::Error,
         /// The next step.
         advice: &'static str,
     },
     /// A file is not the JSON it should be.
     #[error(
-        "cannot understand {path}, line {line}: {source}; the file is damaged or was edited: \
+        "cannot understand {path}, line {line}: {cause}; the file is damaged or was edited: \
          restore it, or measure again",
         path = .path.display()
     )]
@@ -31,7 +31,7 @@ pub enum Error {
         /// The line, counted from 1.
         line: usize,
         /// What was found.
-        source: serde_json::Error,
+        cause: serde_json::Error,
     },
     /// A file is of another version than this crate reads.
     #[error(
@@ -66,12 +66,12 @@ pub enum Error {
         problem: String,
     },
     /// The time a run began is not one.
-    #[error("cannot name the run's folder after the time {text:?}: {source}; give it as RFC 3339, in UTC")]
+    #[error("cannot name the run's folder after the time {text:?}: {cause}; give it as RFC 3339, in UTC")]
     Time {
         /// The time as given.
         text: String,
         /// What was found.
-        source: jiff::Error,
+        cause: jiff::Error,
     },
     /// A template could not be filled in.
     #[error("cannot render the page: {0}; this is a defect of c10k")]
@@ -92,6 +92,6 @@ impl Error {
 
     fn io(action: &'static str, path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
-        move |source| Self::Io { action, path, source, advice }
+        move |cause| Self::Io { action, path, cause, advice }
     }
 }

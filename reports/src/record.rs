@@ -41,6 +41,39 @@ pub struct Environment {
     pub workloads: Vec<WorkloadEntry>,
     /// The cells that were planned.
     pub cells: Vec<Cell>,
+    /// The error of the instrument, as `c10k calibrate` last found it on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// What `c10k calibrate` found: the generator's own error, against servers whose truth is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`VERSION`].
+    pub version: u32,
+    /// When it was found (RFC 3339, UTC).
+    pub measured_utc: String,
+    /// Requests per second that one worker sends to a server that does nothing but answer, in a closed loop.
+    pub highest_rps_per_worker: f64,
+    /// CPU time of the generator per request there, in microseconds.
+    pub cpu_us_per_request: f64,
+    /// How late it sends in an open loop of 10,000 requests per second, in microseconds: median and 99th percentile.
+    pub send_lag_us: (f64, f64),
+    /// Percentiles of answers that were held back for known, random times.
+    pub delays: Vec<Comparison>,
+    /// Percentiles of the latency of a server that stopped for a known time.
+    pub stall: Vec<Comparison>,
+}
+
+/// A percentile as it was and as it was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Between 0 and 100; 100 is the maximum.
+    pub percentile: f64,
+    /// What it was, in microseconds.
+    pub true_us: f64,
+    /// What the generator said, in microseconds.
+    pub measured_us: f64,
 }
 
 /// The machine that a run was measured on.

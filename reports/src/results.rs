@@ -209,6 +209,13 @@ impl CellResult {
         self.sum(|summary| summary.requests.failed + summary.errors.total()) > 0
     }
 
+    /// Whether any connection was never answered, or never made.
+    pub fn has_unserved_connections(&self) -> bool {
+        self.sum(|summary| {
+            summary.connections.requested - summary.connections.served.min(summary.connections.requested)
+        }) > 0
+    }
+
     /// Failures by kind, such as `12 timeout, 3 reset`.
     pub fn errors_by_kind(&self) -> String {
         let sum = |value: fn(&Errors) -> u64| self.sum(|summary| value(&summary.errors));

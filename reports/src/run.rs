@@ -114,10 +114,10 @@ fn parse<T: DeserializeOwned>(path: &Path, line: usize, json: &[u8]) -> Result<T
         version: u64,
     }
     // Within its document serde_json counts lines too; in a pretty-printed file that is the line to name.
-    let malformed = |source: serde_json::Error| Error::Malformed {
+    let malformed = |cause: serde_json::Error| Error::Malformed {
         path: path.to_path_buf(),
-        line: line - 1 + source.line().max(1),
-        source,
+        line: line - 1 + cause.line().max(1),
+        cause,
     };
     let versioned: Versioned = serde_json::from_slice(json).map_err(malformed)?;
     check_version(path, line, versioned.version, record::VERSION)?;

@@ -64,7 +64,7 @@ impl RunWriter {
 
 fn dir_name(environment: &Environment) -> Result<String, Error> {
     let text = &environment.started_utc;
-    let started: Timestamp = text.parse().map_err(|source| Error::Time { text: text.clone(), source })?;
+    let started: Timestamp = text.parse().map_err(|cause| Error::Time { text: text.clone(), cause })?;
     Ok(format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), file::slug(&environment.suite)))
 }
 

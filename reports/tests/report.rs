@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use c10k_loadgen::measurement::{Errors, Percentiles, Summary, Times};
-use c10k_reports::record::{Environment, Outcome, Record, ServerUsage, WorkloadEntry};
+use c10k_reports::record::{
+    Calibration, Comparison, Environment, Outcome, Record, ServerUsage, WorkloadEntry,
+};
 use c10k_reports::{RunWriter, render_index, render_run};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -413,12 +415,25 @@ fn twenty_five_subjects_fit() {
     }
 }
 
-/// Leaves the run's pages in `$C10K_SAMPLE_DIR`, for whoever changes their looks:
-/// `C10K_SAMPLE_DIR=/some/folder cargo test -p c10k-reports --test report -- --ignored`.
 #[test]
-#[ignore = "writes a sample to look at, and checks nothing"]
-fn leaves_a_sample_to_look_at() {
-    let reports = PathBuf::from(std::env::var_os("C10K_SAMPLE_DIR").expect("C10K_SAMPLE_DIR names a folder"));
-    render_run(&write_run(&reports, 30_000)).unwrap();
-    render_index(&reports).unwrap();
+fn the_error_of_the_instrument_is_shown_where_it_is_known() {
+    let render = |calibration| {
+        let reports = tempfile::tempdir().unwrap();
+        let environment = Environment { calibration, ..fixture::environment() };
+        let run = RunWriter::create(reports.path(), &environment).unwrap();
+        fs::read_to_string(render_run(run.dir()).unwrap()).unwrap()
+    };
+    let known = render(Some(Calibration {
+        version: 1,
+        measured_utc: "2026-03-01T08:00:00Z".to_owned(),
+        highest_rps_per_worker: 201_234.0,
+        cpu_us_per_request: 4.8,
+        send_lag_us: (0.1, 12.0),
+        delays: vec![Comparison { percentile: 50.0, true_us: 3000.0, measured_us: 3020.0 }],
+        stall: vec![Comparison { percentile: 100.0, true_us: 4e6, measured_us: 3.999e6 }],
+    }));
+    for text in ["201,000", "p50", "+20.0\u{a0}µs", "max", "−1.00\u{a0}ms"] {
+        assert!(known.contains(text), "{text}");
+    }
+    assert!(!render(None).contains("instrument"));
 }

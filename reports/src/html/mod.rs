@@ -5,6 +5,7 @@
 
 mod caution;
 mod index;
+mod instrument;
 mod machine;
 mod more;
 mod overview;
@@ -29,6 +30,7 @@ const SECTIONS: &[Section] = &[
     title::render,
     what_was_run::render,
     machine::render,
+    instrument::render,
     caution::render,
     overview::render,
     summary::render,

@@ -78,10 +78,11 @@ fn rows(results: &Results, workload: usize) -> Vec<Row<'_>> {
     rows.collect()
 }
 
-/// Who leads among `cells`. A cell with failed requests leads nothing: errors are fast and cheap.
+/// Who leads among `cells`. A cell with failed requests leads nothing, for errors are fast and cheap, and neither does one
+/// that left connections unserved, for those who are not served cost nothing.
 fn leading(cells: &[&CellResult], value: fn(&CellResult) -> Option<Spread>, better: Better) -> Vec<bool> {
     let sound = |cell: &&CellResult| {
-        if cell.has_failed_requests() { None } else { value(cell) }
+        if cell.has_failed_requests() || cell.has_unserved_connections() { None } else { value(cell) }
     };
     leaders(&cells.iter().map(sound).collect::<Vec<_>>(), better)
 }
