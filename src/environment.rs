@@ -1,9 +1,10 @@
 //! The machine and the checkout that a run was measured on.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use c10k_reports::record::Machine;
+use c10k_reports::record::{Calibration, Machine, VERSION};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
@@ -20,7 +21,7 @@ pub fn machine(cpus: usize) -> Machine {
     }
 }
 
-/// The revision of the source that this binary was built from, as far as its checkout is still there.
+/// The revision of the checkout that this binary was built from, as it is now; `unknown` where that is not there.
 pub fn revision() -> String {
     let git = |args: &[&str]| {
         let output =
@@ -34,6 +35,12 @@ pub fn revision() -> String {
         Some("") => revision,
         _ => format!("{revision}-dirty"),
     }
+}
+
+/// What `c10k calibrate` left in the folder of the reports; none where it never ran, or left what can't be read.
+pub fn calibration(reports_dir: &Path) -> Option<Calibration> {
+    let text = fs::read_to_string(reports_dir.join("calibration.json")).ok()?;
+    serde_json::from_str(&text).ok().filter(|calibration: &Calibration| calibration.version == VERSION)
 }
 
 /// Limits that bear on results, in the order in which they are shown.

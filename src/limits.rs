@@ -1,5 +1,6 @@
 //! Limits of this process.
 
+use anyhow::{Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that a server or a generator needs beside its connections: standard streams, the listener, event queues.
@@ -12,6 +13,16 @@ pub fn raise_open_files() {
         // Where it can't be raised, the limit stays as it is and is told where it matters.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
+}
+
+/// Whether one process may have so many connections.
+pub fn check_connections(connections: usize) -> Result<()> {
+    let possible = max_connections();
+    ensure!(
+        connections <= possible,
+        "{connections} connections need more open files than allowed: {possible} at most, see `ulimit -Hn`"
+    );
+    Ok(())
 }
 
 /// Connections that one process may have open.

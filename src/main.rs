@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     c10k::command::run().unwrap_or_else(|error| {
-        eprintln!("c10k: {error:#}");
+        c10k::output::note(&format!("c10k: {error:#}\n"));
         ExitCode::from(2)
     })
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::output::note;
+
 /// Tells it on standard error.
 #[derive(Debug)]
 pub struct Progress {
@@ -22,27 +24,22 @@ impl Progress {
             bar.set_style(style.expect("the template is a constant that is right"));
             bar
         });
-        eprintln!(
-            "measuring {total} times, about {}",
-            humantime::format_duration(round(each * total as u32))
-        );
+        note(&format!(
+            "measuring {total} times, about {}\n",
+            humantime::format_duration(round(each.saturating_mul(u32::try_from(total).unwrap_or(u32::MAX))))
+        ));
         Self { bar, done: 0, total }
     }
 
     /// One step was done.
     pub fn advance(&mut self, message: &str) {
         self.done += 1;
-        match &self.bar {
-            Some(bar) => {
-                bar.set_message(message.to_owned());
-                bar.inc(1);
-            }
-            None => eprintln!(
-                "[{:>width$}/{}] {message}",
-                self.done,
-                self.total,
-                width = self.total.to_string().len()
-            ),
+        if let Some(bar) = &self.bar {
+            bar.set_message(message.to_owned());
+            bar.inc(1);
+        } else {
+            let width = self.total.to_string().len();
+            note(&format!("[{:>width$}/{}] {message}\n", self.done, self.total));
         }
     }
 

@@ -1,13 +1,16 @@
 //! What a server's processes use, children included, read from `/proc`.
 //!
 //! Accounting in clock ticks of 10 ms would lose most of what 512 children use between two looks, so the total is the
-//! scheduler's own, in nanoseconds (`schedstat`); ticks only tell how it divides into user mode and kernel.
+//! scheduler's own, in nanoseconds, from the clock of each process (`clock_getcpuclockid(3)`); ticks only tell how it divides
+//! into user mode and kernel, and what children used that have ended.
 
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use c10k_reports::record::ServerUsage;
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
 use rustix::param::clock_ticks_per_second;
 
 /// CPU time of a process and all its descendants, those that have ended included, since they were started.
@@ -19,20 +22,22 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// Reads it; a process that is gone has used nothing.
-    pub fn of_tree(pid: u32) -> Self {
+    /// Reads it; `None` when the process can't be looked at. A descendant that is gone has used nothing.
+    pub fn of_tree(pid: u32) -> Option<Self> {
+        let tick_s = 1.0 / clock_ticks_per_second() as f64;
         let mut sum = Self::default();
-        for pid in tree(pid) {
-            let Some(stat) = Stat::read(pid) else { continue };
-            let tick_s = 1.0 / clock_ticks_per_second() as f64;
-            let by_ticks = (stat.user + stat.system) as f64 * tick_s;
-            // Threads that have ended are missing from one, what came since the last tick from the other.
-            sum.total_s += by_ticks.max(running_time(pid).as_secs_f64());
-            sum.total_s += (stat.children_user + stat.children_system) as f64 * tick_s;
+        for process in tree(pid) {
+            let (Some(stat), Some(used)) = (Stat::read(process), cpu_clock(process)) else {
+                if process == pid {
+                    return None;
+                }
+                continue;
+            };
+            sum.total_s += used.as_secs_f64() + (stat.children_user + stat.children_system) as f64 * tick_s;
             sum.user_ticks += stat.user + stat.children_user;
             sum.system_ticks += stat.system + stat.children_system;
         }
-        sum
+        Some(sum)
     }
 }
 
@@ -47,39 +52,32 @@ pub fn usage(pid: u32, begin: &CpuTime, end: &CpuTime) -> ServerUsage {
         user_s: total_s * user_share,
         system_s: total_s * (1.0 - user_share),
         memory_bytes: pids.iter().map(|&pid| proportional_set_size(pid)).sum(),
-        tasks: pids.iter().map(|&pid| tasks(pid).len() as u64).sum(),
+        tasks: pids.iter().map(|&pid| tasks(pid)).sum(),
     }
 }
 
-/// A process and its descendants.
+/// A process and its descendants. A process of many threads is taken to fork from its first one: to look at all of them
+/// would take long enough to be in the way of what is measured.
 fn tree(pid: u32) -> Vec<u32> {
     let mut pids = vec![pid];
     let mut next = 0;
     while next < pids.len() {
-        for task in tasks(pids[next]) {
-            let children =
-                fs::read_to_string(format!("/proc/{}/task/{task}/children", pids[next])).unwrap_or_default();
-            pids.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
-        }
+        let pid = pids[next];
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        pids.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         next += 1;
     }
     pids
 }
 
-fn tasks(pid: u32) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else {
-        return Vec::new();
-    };
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+fn tasks(pid: u32) -> u64 {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, |entries| entries.count() as u64)
 }
 
-/// Time on a processor of all threads that live.
-fn running_time(pid: u32) -> Duration {
-    let of = |task: u32| -> Option<u64> {
-        let text = fs::read_to_string(format!("/proc/{pid}/task/{task}/schedstat")).ok()?;
-        text.split_whitespace().next()?.parse().ok()
-    };
-    Duration::from_nanos(tasks(pid).into_iter().filter_map(of).sum())
+/// Time on a processor of all threads of a process, those that have ended included.
+fn cpu_clock(pid: u32) -> Option<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(pid.cast_signed())).ok()?;
+    Some(clock_gettime(clock).ok()?.into())
 }
 
 /// Resident memory, shared pages divided among those who share them, in bytes.
@@ -138,7 +136,7 @@ mod tests {
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(shell.stdout.as_mut().unwrap()), &mut line)
             .unwrap();
-        let used = usage(shell.id(), &CpuTime::default(), &CpuTime::of_tree(shell.id()));
+        let used = usage(shell.id(), &CpuTime::default(), &CpuTime::of_tree(shell.id()).unwrap());
         assert!(used.user_s + used.system_s > 0.02, "{used:?}");
         assert!(used.memory_bytes > 0 && used.tasks == 1, "{used:?}");
         drop(shell.stdin.take());

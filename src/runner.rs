@@ -33,6 +33,8 @@ pub struct Experiment<'a> {
     pub suite: &'a Suite,
     pub cells: Vec<Cell>,
     pub seed: u64,
+    /// The processors that may be used, as they were before anything was pinned.
+    pub cpus: &'a CpuList,
     /// The binary that serves.
     pub c10k: &'a Path,
     pub reports_dir: &'a Path,
@@ -47,24 +49,25 @@ pub struct Finished {
     pub failed: usize,
     /// Whether the user ended it.
     pub interrupted: bool,
+    /// Why it ended early, where a measurement could not be kept.
+    pub lost: Option<c10k_reports::Error>,
 }
 
 /// One measurement: its outcome, what the server used, and the name of its histograms.
-type Measured = (Box<Summary>, ServerUsage, String);
+type Measured = (Box<Summary>, Option<ServerUsage>, String);
 
 impl Experiment<'_> {
     /// Measures everything, or what there is time for until `interrupt`.
     pub fn run(&self, interrupt: &Interrupt) -> Result<Finished> {
-        let cpus = CpuList::available()?;
-        let split = cpus.split();
+        let split = self.cpus.split();
         if let Some((_, generator)) = &split {
             generator.pin()?;
         }
         let server_cpus = split.as_ref().map(|(server, _)| server);
-        let mut writer = RunWriter::create(self.reports_dir, &self.environment(&cpus, split.as_ref()))?;
+        let mut writer = RunWriter::create(self.reports_dir, &self.environment(split.as_ref()))?;
         let total = self.cells.len() * self.suite.pace.rounds as usize;
         let mut progress = Progress::new(total, self.suite.pace.warmup + self.suite.pace.duration + OVERHEAD);
-        let mut failed = 0;
+        let (mut failed, mut lost) = (0, None);
         let mut order = ChaCha8Rng::seed_from_u64(self.seed);
         'rounds: for round in 1..=self.suite.pace.rounds {
             let mut cells = self.cells.clone();
@@ -77,11 +80,14 @@ impl Experiment<'_> {
                 }
                 failed += usize::from(has_failed(&record));
                 progress.advance(&describe(&record));
-                writer.append(&record)?;
+                if let Err(error) = writer.append(&record) {
+                    lost = Some(error);
+                    break 'rounds;
+                }
             }
         }
         progress.finish();
-        Ok(Finished { dir: writer.dir().to_owned(), failed, interrupted: interrupt.happened() })
+        Ok(Finished { dir: writer.dir().to_owned(), failed, interrupted: interrupt.happened(), lost })
     }
 
     fn measure(
@@ -95,7 +101,7 @@ impl Experiment<'_> {
         let started_utc = Timestamp::now().to_string();
         let (outcome, server, histograms) = match self.try_measure(&cell, round, server_cpus, dir, interrupt)
         {
-            Ok((summary, server, histograms)) => (Outcome::Measured(summary), Some(server), Some(histograms)),
+            Ok((summary, server, histograms)) => (Outcome::Measured(summary), server, Some(histograms)),
             Err(error) => (Outcome::Failed(format!("{error:#}")), None, None),
         };
         Record { version: VERSION, cell, round, started_utc, outcome, server, histograms }
@@ -109,11 +115,12 @@ impl Experiment<'_> {
         dir: &Path,
         interrupt: &Interrupt,
     ) -> Result<Measured> {
-        let (subject, workload) = (self.subject(cell)?, self.workload(cell)?);
+        let subject = self.suite.subject(cell).context("the cell has no subject")?;
+        let workload = self.suite.workload(cell).context("the cell has no workload")?;
         let running =
             RunningSubject::start(self.c10k, subject.model.name, &serve_args(subject, server_cpus))?;
         let target = Target::resolve(&format!("http://{}{}", running.address(), workload.path))?;
-        let histograms = format!("{round:02}-{}.hlog", label(cell).replace('/', "-"));
+        let histograms = format!("{round:02}-{}.hlog", label(cell).replace('/', "--"));
         let load = self.load(workload);
         let (measured, usage) = drive(target, load, running.pid(), &dir.join(&histograms), interrupt)?;
         running.stop()?;
@@ -131,26 +138,12 @@ impl Experiment<'_> {
             timeout: self.suite.timeout,
             threads: 1,
             request: Request::default(),
+            idle: 0,
+            connect_rate: None,
         }
     }
 
-    fn subject(&self, cell: &Cell) -> Result<&Subject> {
-        self.suite
-            .subjects
-            .iter()
-            .find(|subject| subject.name == cell.subject)
-            .context("the cell has no subject")
-    }
-
-    fn workload(&self, cell: &Cell) -> Result<&SuiteWorkload> {
-        self.suite
-            .workloads
-            .iter()
-            .find(|workload| workload.name == cell.workload)
-            .context("the cell has no workload")
-    }
-
-    fn environment(&self, cpus: &CpuList, split: Option<&(CpuList, CpuList)>) -> Environment {
+    fn environment(&self, split: Option<&(CpuList, CpuList)>) -> Environment {
         let (server, generator) =
             split.map_or((&[][..], &[][..]), |(server, generator)| (server.numbers(), generator.numbers()));
         let subject = |subject: &Subject| record::Subject {
@@ -173,17 +166,21 @@ impl Experiment<'_> {
             suite: self.suite.name.clone(),
             purpose: self.suite.purpose.clone(),
             started_utc: Timestamp::now().to_string(),
-            command: std::env::args().collect::<Vec<_>>().join(" "),
+            command: std::env::args_os()
+                .map(|arg| arg.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+                .join(" "),
             c10k_version: env!("CARGO_PKG_VERSION").into(),
             revision: environment::revision(),
             seed: self.seed,
             rounds: self.suite.pace.rounds,
-            machine: environment::machine(cpus.numbers().len()),
+            machine: environment::machine(self.cpus.numbers().len()),
             server_cpus: server.to_vec(),
             generator_cpus: generator.to_vec(),
             subjects: self.suite.subjects.iter().map(subject).collect(),
             workloads: self.suite.workloads.iter().map(workload).collect(),
             cells: self.cells.clone(),
+            calibration: environment::calibration(self.reports_dir),
         }
     }
 }
@@ -200,22 +197,25 @@ fn drive(
     pid: u32,
     histograms: &Path,
     interrupt: &Interrupt,
-) -> Result<(Measurement, ServerUsage)> {
+) -> Result<(Measurement, Option<ServerUsage>)> {
     let mut log =
         HdrLog::create(histograms).with_context(|| format!("cannot write {}", histograms.display()))?;
     let mut run =
         c10k_loadgen::start(target, load, interrupt.flag()).context("cannot start the generator")?;
-    let (mut begin, mut usage) = (CpuTime::default(), ServerUsage::default());
+    let (mut begin, mut usage) = (None, None);
     while let Some(event) = run.next_event() {
         match event {
             Event::Begun => begin = CpuTime::of_tree(pid),
-            Event::Ended => usage = resources::usage(pid, &begin, &CpuTime::of_tree(pid)),
+            Event::Ended => {
+                let both = begin.zip(CpuTime::of_tree(pid));
+                usage = both.map(|(begin, end)| resources::usage(pid, &begin, &end));
+            }
             Event::Interval(interval) => {
                 log.append(&interval).with_context(|| format!("cannot write {}", histograms.display()))?;
             }
         }
     }
-    Ok((run.finish(), usage))
+    Ok((run.finish()?, usage))
 }
 
 fn has_failed(record: &Record) -> bool {

@@ -116,6 +116,8 @@ impl Suite {
         let pace = if quick { file.quick.unwrap_or(usual) } else { usual };
         ensure!(pace.rounds > 0, "`rounds` must be at least 1");
         ensure!(!pace.duration.is_zero(), "`duration` must be longer than nothing");
+        ensure!(!file.timeout.is_zero(), "`timeout` must be longer than nothing");
+        check_name("suite", &file.name)?;
         let subjects = file.subjects.into_iter().map(Subject::try_from).collect::<Result<Vec<_>>>()?;
         let mut workloads = Vec::new();
         for table in file.workloads {
@@ -145,6 +147,18 @@ impl Suite {
     }
 }
 
+impl Suite {
+    /// The subject of a cell.
+    pub fn subject(&self, cell: &Cell) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.name == cell.subject)
+    }
+
+    /// The workload of a cell.
+    pub fn workload(&self, cell: &Cell) -> Option<&SuiteWorkload> {
+        self.workloads.iter().find(|workload| workload.name == cell.workload)
+    }
+}
+
 /// How a cell is called on the command line.
 pub fn label(cell: &Cell) -> String {
     format!("{}/{}", cell.subject, cell.workload)
@@ -154,6 +168,7 @@ impl TryFrom<SubjectTable> for Subject {
     type Error = anyhow::Error;
 
     fn try_from(table: SubjectTable) -> Result<Self> {
+        check_name("subject", &table.name)?;
         let model = c10k_servers::find(&table.model).with_context(|| {
             format!("subject `{}`: there is no model `{}`, see `c10k models`", table.name, table.model)
         })?;
@@ -163,7 +178,8 @@ impl TryFrom<SubjectTable> for Subject {
 
 impl WorkloadTable {
     fn expand(self) -> Result<Vec<SuiteWorkload>> {
-        ensure!(self.path.starts_with('/'), "the path `{}` of a workload must begin with a slash", self.path);
+        let is_path = self.path.starts_with('/') && self.path.bytes().all(|octet| octet.is_ascii_graphic());
+        ensure!(is_path, "the path {:?} of a workload must begin with a slash and have no spaces", self.path);
         let mut workloads = Vec::new();
         for lifetime in &self.lifetime {
             let lifetime: Lifetime =
@@ -194,6 +210,17 @@ impl SuiteWorkload {
     }
 }
 
+/// Names become parts of file names.
+fn check_name(what: &str, name: &str) -> Result<()> {
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"._-".contains(&octet);
+    let valid = (1..=64).contains(&name.len()) && name.bytes().all(fits);
+    ensure!(
+        valid,
+        "the name of a {what} has 1 to 64 letters, digits, dots, dashes and underscores, unlike {name:?}"
+    );
+    Ok(())
+}
+
 fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {
     let mut seen = HashSet::new();
     for name in names {
@@ -212,7 +239,7 @@ fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
 
 fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+    crate::time::parse(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
 }
 
 #[cfg(test)]
@@ -249,6 +276,10 @@ mod tests {
             ("name = \"epoll\"", "name = \"fork\"", "twice"),
             ("\"short\"", "\"shrt\"", "shrt"),
             ("[1, 64, 512]", "[0]", "at least 1"),
+            ("timeout = \"5s\"", "timeout = \"0s\"", "`timeout`"),
+            ("warmup = \"300ms\"", "warmup = \"100y\"", "longer than 1day"),
+            ("path = \"/\"", "path = \"/a b\"", "no spaces"),
+            ("name = \"fork\"", "name = \"a/b\"", "a/b"),
         ] {
             let error = format!("{:#}", Suite::parse(&good.replacen(from, to, 1), false).unwrap_err());
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");

@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use regex::Regex;
 
-use super::print;
+use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
+use crate::output::print;
 use crate::runner::{Experiment, Finished};
 use crate::suite::{Suite, label};
 
@@ -23,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "REGEX")]
     filter: Option<Regex>,
     /// Measurements of each cell; without it, as the suite says
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
     /// Fewer and shorter measurements, as the suite says
     #[arg(long)]
@@ -62,16 +63,26 @@ impl Args {
         if selected.is_empty() {
             return self.nothing_to_measure();
         }
+        for (suite, cells) in &selected {
+            let connections =
+                cells.iter().filter_map(|cell| suite.workload(cell)).map(|workload| workload.connections);
+            limits::check_connections(connections.max().unwrap_or(0))?;
+        }
         let c10k =
             std::env::current_exe().context("cannot find the program that serves, which is this one")?;
         let interrupt = Interrupt::catch()?;
+        let cpus = CpuList::available()?;
         let mut failed = 0;
         for (suite, cells) in selected {
             let seed = self.seed.unwrap_or_else(rand::random);
-            let experiment = Experiment { suite, cells, seed, c10k: &c10k, reports_dir: &self.output };
+            let experiment =
+                Experiment { suite, cells, seed, cpus: &cpus, c10k: &c10k, reports_dir: &self.output };
             let finished = experiment.run(&interrupt)?;
             failed += finished.failed;
             report(&finished, &self.output)?;
+            if let Some(error) = finished.lost {
+                return Err(error.into());
+            }
             if finished.interrupted {
                 return Ok(ExitCode::from(130));
             }

@@ -1,24 +1,31 @@
 //! `c10k load URL`: drives one server and tells what that was like.
 
-use std::fs;
-use std::io::IsTerminal;
+mod text;
+
+use std::fs::{self, File};
+use std::io::{IsTerminal, Write};
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
-use c10k_loadgen::measurement::{Errors, Percentiles};
-use c10k_loadgen::workload::{Lifetime, Pacing, Until};
+use anyhow::{Context, Result, bail};
+use c10k_loadgen::measurement::Percentiles;
+use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
 use c10k_loadgen::{Event, HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 
-use super::print;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
+use crate::output::{note, print};
+use crate::time;
+
+/// More per second than any machine sends; a guard against typing errors.
+const MAX_RATE: f64 = 1e8;
 
 /// Drive a server and measure it
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each on its own")]
 pub struct Args {
     /// What to ask for, `http://HOST[:PORT]/PATH`
     url: String,
@@ -26,14 +33,32 @@ pub struct Args {
     #[arg(long, default_value = "64", value_name = "N")]
     connections: NonZeroUsize,
     /// Length of the measured part [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "requests")]
+    #[arg(long, value_name = "TIME", value_parser = time::parse_positive, conflicts_with = "requests")]
     duration: Option<Duration>,
     /// Measure so many requests instead of a time
     #[arg(long, value_name = "N")]
     requests: Option<NonZeroU64>,
     /// Traffic before the measured part
-    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time::parse)]
     warmup: Duration,
+    /// Open loop: send so many requests per second, whether answers come or not; without it, a closed loop
+    #[arg(long, value_name = "RPS", value_parser = parse_rate)]
+    rate: Option<f64>,
+    /// How an open loop's requests are spread over time
+    #[arg(long, value_enum, default_value = "constant", requires = "rate")]
+    arrivals: ArrivalsArg,
+    /// An open loop sleeps until so long before a send, then spins; 0s never spins
+    #[arg(long, default_value = "100us", value_name = "TIME", value_parser = time::parse, requires = "rate")]
+    spin: Duration,
+    /// Seed of random arrivals
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// Further connections that are opened and only held
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    idle: usize,
+    /// Connections opened per second at the most
+    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    connect_rate: Option<f64>,
     /// Worker threads, each with its own event loop
     #[arg(long, default_value = "1", value_name = "N")]
     threads: NonZeroUsize,
@@ -44,7 +69,7 @@ pub struct Args {
     #[arg(long, default_value = "persistent", value_name = "N")]
     lifetime: Lifetime,
     /// A request without an answer for this long has failed
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = parse_time)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = time::parse_positive)]
     timeout: Duration,
     /// Method of the requests
     #[arg(long, default_value = "GET", value_name = "M", value_parser = parse_method)]
@@ -55,6 +80,9 @@ pub struct Args {
     /// Body of the requests, or @FILE to read it from there
     #[arg(long, value_name = "TEXT|@FILE")]
     body: Option<String>,
+    /// Follow redirections once, before the run, and measure where they end
+    #[arg(long)]
+    follow: bool,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -64,21 +92,45 @@ pub struct Args {
     /// Write an HdrHistogram V2 interval log
     #[arg(long, value_name = "FILE.hlog")]
     hdr: Option<PathBuf>,
+    /// Exit with status 1 when a check fails
+    #[arg(long)]
+    strict: bool,
     /// Print nothing
     #[arg(long, conflicts_with = "json")]
     quiet: bool,
 }
 
+/// [`Arrivals`] on the command line.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ArrivalsArg {
+    Constant,
+    Poisson,
+}
+
+impl From<ArrivalsArg> for Arrivals {
+    fn from(arrivals: ArrivalsArg) -> Self {
+        match arrivals {
+            ArrivalsArg::Constant => Self::Constant,
+            ArrivalsArg::Poisson => Self::Poisson,
+        }
+    }
+}
+
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
-        let (target, workload) = (Target::resolve(&self.url)?, self.workload()?);
-        if workload.connections > limits::max_connections() {
-            bail!(
-                "{} connections need more open files than allowed: {} connections at most, see `ulimit -Hn`",
-                workload.connections,
-                limits::max_connections()
-            );
+        let (mut target, workload) = (Target::resolve(&self.url)?, self.workload()?);
+        if self.follow {
+            target = c10k_loadgen::follow(target, &workload.request, workload.timeout)?;
+        }
+        limits::check_connections(workload.connections.saturating_add(workload.idle))?;
+        if workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
+            let ports = c10k_loadgen::ephemeral_ports();
+            note(&format!(
+                "c10k: {ports} ports, each taken for a minute where the server does not close first, are good for {} \
+                 new connections per second\n",
+                ports / 60
+            ));
         }
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
@@ -88,18 +140,22 @@ impl Args {
             .as_deref()
             .map(|path| HdrLog::create(path).with_context(|| cannot_write(path)))
             .transpose()?;
+        // Made before the run, so that nobody waits for it in vain.
+        let output =
+            self.output.as_deref().map(|path| File::create(path).with_context(|| cannot_write(path)));
+        let output = output.transpose()?;
         let measured = self.measure(target, workload, log)?;
         let summary = Summary::from(&measured);
         let json = format!("{:#}\n", serde_json::to_value(&summary)?);
-        if let Some(path) = &self.output {
-            fs::write(path, &json).with_context(|| cannot_write(path))?;
-        }
         if self.json {
             print(&json)?;
         } else if !self.quiet {
-            print(&text(&measured, &summary))?;
+            print(&text::render(&measured, &summary))?;
         }
-        Ok(ExitCode::SUCCESS)
+        if let (Some(mut file), Some(path)) = (output, &self.output) {
+            file.write_all(json.as_bytes()).with_context(|| cannot_write(path))?;
+        }
+        Ok(if self.strict && !summary.valid { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
     /// Options become a workload before anything is sent.
@@ -116,8 +172,15 @@ impl Args {
             (None, duration) => Until::Elapsed(duration.unwrap_or(Duration::from_secs(10))),
         };
         Ok(Workload {
-            pacing: Pacing::Closed,
+            pacing: self.rate.map_or(Pacing::Closed, |rate| Pacing::Open {
+                rate,
+                arrivals: self.arrivals.into(),
+                seed: self.seed,
+                spin: self.spin,
+            }),
             connections: self.connections.get(),
+            idle: self.idle,
+            connect_rate: self.connect_rate,
             lifetime: self.lifetime,
             until,
             warmup: self.warmup,
@@ -138,14 +201,14 @@ impl Args {
                     log.append(&interval).with_context(|| cannot_write(path))?;
                 }
                 if live {
-                    eprint!("\r\x1b[K{}", live_line(&interval));
+                    note(&format!("\r\x1b[K{}", live_line(&interval)));
                 }
             }
         }
         if live {
-            eprint!("\r\x1b[K");
+            note("\r\x1b[K");
         }
-        Ok(run.finish())
+        Ok(run.finish()?)
     }
 }
 
@@ -153,9 +216,11 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
-fn parse_time(text: &str) -> Result<Duration> {
-    let time = humantime::parse_duration(text)?;
-    if time.is_zero() { Err(anyhow!("must be longer than nothing")) } else { Ok(time) }
+fn parse_rate(text: &str) -> Result<f64> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate <= MAX_RATE => Ok(rate),
+        _ => bail!("write a number per second, above 0 and up to {MAX_RATE}"),
+    }
 }
 
 fn parse_method(text: &str) -> Result<String> {
@@ -185,46 +250,4 @@ fn live_line(interval: &Interval) -> String {
         latency.p99,
         seen.errors.total()
     )
-}
-
-/// What a person reads.
-fn text(measured: &Measurement, summary: &Summary) -> String {
-    let Summary { requests, connections, errors, .. } = summary;
-    let mut text = format!(
-        "{} · {} loop · {} connections ({}) · {:.2} s\n\n",
-        summary.target, summary.r#loop, connections.requested, measured.workload.lifetime, summary.duration_s
-    );
-    text += &format!("  {:.0} requests/s, {} completed", summary.throughput_rps, requests.completed);
-    text += &format!(", {} failed, {} in flight at the end\n", requests.failed, requests.in_flight_at_end);
-    if connections.starved > 0 || connections.established < connections.requested {
-        text += &format!(
-            "  connections: {} of {} established, {} of them never served\n",
-            connections.established, connections.requested, connections.starved
-        );
-    }
-    if errors.total() > 0 {
-        let Errors { connect, reset, timeout, status, protocol } = errors;
-        text += &format!(
-            "  errors: {connect} connect, {reset} reset, {timeout} timeout, {status} status, {protocol} protocol\n"
-        );
-    }
-    text += &format!(
-        "\n{:>14}{:>10}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
-        "µs", "p50", "p90", "p99", "p99.9", "max", "mean"
-    );
-    for (name, times) in [
-        ("latency", &summary.latency_us),
-        ("service", &summary.service_us),
-        ("first byte", &summary.first_byte_us),
-        ("connect", &summary.connect_us),
-    ] {
-        if times.count > 0 {
-            let Percentiles { p50, p90, p99, p99_9, max, mean, .. } = times;
-            text += &format!("{name:>14}{p50:10.1}{p90:10.1}{p99:10.1}{p99_9:10.1}{max:10.1}{mean:10.1}\n");
-        }
-    }
-    let cpu_us = (summary.generator.user_s + summary.generator.system_s) * 1e6;
-    text +=
-        &format!("\n  generator: {:.2} µs of CPU per request\n", cpu_us / requests.completed.max(1) as f64);
-    text
 }

@@ -1,12 +1,12 @@
 //! The subcommands: one file each, one line each here.
 
 mod bench;
+mod calibrate;
 mod load;
 mod models;
 mod report;
 mod serve;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -18,9 +18,10 @@ use clap::Parser;
 enum Command {
     Models(models::Args),
     Serve(serve::Args),
-    Load(load::Args),
+    Load(Box<load::Args>),
     Bench(bench::Args),
     Report(report::Args),
+    Calibrate(calibrate::Args),
 }
 
 /// Runs the command line of this process. `Ok` is done or a verdict against; an error is of usage or environment.
@@ -31,6 +32,7 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Load(args)) => args.run(),
         Some(Command::Bench(args)) => args.run(),
         Some(Command::Report(args)) => args.run(),
+        Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }
 }
@@ -50,15 +52,4 @@ fn parse() -> Result<Option<Command>> {
     let first = text.split("\n\n").next().unwrap_or(&text);
     let line = first.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     bail!("{}; see --help", line.trim_start_matches("error: "))
-}
-
-/// Prints to standard output; a reader that has gone away, such as `head`, is no error.
-fn print(text: &str) -> Result<()> {
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            bail!("cannot write to standard output: {error}")
-        }
-        _ => Ok(()),
-    }
 }

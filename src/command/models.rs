@@ -7,7 +7,7 @@ use anyhow::Result;
 use c10k_servers::{Entry, ROSTER};
 use serde_json::{Map, Value, json};
 
-use super::print;
+use crate::output::print;
 
 /// List the concurrency models
 #[derive(Debug, clap::Args)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use super::print;
+use crate::output::print;
 
 /// Render reports again from the records of runs
 #[derive(Debug, clap::Args)]

@@ -10,9 +10,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use c10k_servers::site::Site;
 use c10k_servers::{Entry, Listener, Options, ROSTER, Shutdown, find};
 
-use super::print;
 use crate::cpus::CpuList;
 use crate::limits;
+use crate::output::{note, print};
 
 /// Serve with one concurrency model until SIGTERM or SIGINT
 #[derive(Debug, clap::Args)]
@@ -54,11 +54,11 @@ impl Args {
         let listener =
             Listener::bind(self.addr, self.backlog).map_err(|error| bind_error(self.addr, &error))?;
         if listener.backlog() < self.backlog {
-            eprintln!(
-                "c10k: the kernel cuts the backlog of {} to {} (net.core.somaxconn)",
+            note(&format!(
+                "c10k: the kernel cuts the backlog of {} to {} (net.core.somaxconn)\n",
                 self.backlog,
                 listener.backlog()
-            );
+            ));
         }
         let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
         let model = (self.model.build)(&options);

@@ -1,0 +1,200 @@
+//! `c10k calibrate`: the generator's own error, against servers whose truth is known.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use c10k_loadgen::measurement::Times;
+use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
+use c10k_loadgen::{Measurement, Request, Target, Workload};
+use c10k_reports::record::{Calibration, Comparison, VERSION};
+use jiff::Timestamp;
+
+use crate::cpus::CpuList;
+use crate::interrupt::Interrupt;
+use crate::limits;
+use crate::output::print;
+use crate::responder::{Responder, Script};
+use crate::time;
+
+/// Find the generator's own error, against servers whose truth is known
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Length of each of the four measurements; the stall takes a fifth of it
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = time::parse_positive)]
+    duration: Duration,
+    /// Where the result is kept; `c10k bench` shows it in its reports
+    #[arg(long, default_value = "reports/calibration.json", value_name = "FILE.json")]
+    output: PathBuf,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Percentiles that are compared; a fifth of the requests of the stall are late, so its median says little.
+const DELAY_PERCENTILES: &[f64] = &[1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
+const STALL_PERCENTILES: &[f64] = &[50.0, 90.0, 95.0, 99.0, 99.9, 100.0];
+
+/// Requests per second where the times of answers matter.
+const ANSWERS_RATE: f64 = 1000.0;
+
+/// Requests per second where the times of sends do.
+const SENDS_RATE: f64 = 10_000.0;
+
+/// Known delays: from some 100 µs to some 100 ms, as log-normal as services are.
+const DELAY_MEDIAN: Duration = Duration::from_millis(3);
+const DELAY_SIGMA: f64 = 1.0;
+
+/// The share of the time that the server stops for.
+const STALL_SHARE: f64 = 0.2;
+
+impl Args {
+    pub fn run(&self) -> Result<ExitCode> {
+        limits::raise_open_files();
+        let interrupt = Interrupt::catch()?;
+        let calibration = Bench { duration: self.duration, interrupt: &interrupt }.calibrate()?;
+        if interrupt.happened() {
+            return Ok(ExitCode::from(130));
+        }
+        let json = format!("{:#}\n", serde_json::to_value(&calibration)?);
+        if let Some(folder) = self.output.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        }
+        fs::write(&self.output, &json).with_context(|| format!("cannot write {}", self.output.display()))?;
+        print(&if self.json { json } else { text(&calibration) })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The bench that the instrument lies on.
+struct Bench<'a> {
+    duration: Duration,
+    interrupt: &'a Interrupt,
+}
+
+impl Bench<'_> {
+    fn calibrate(&self) -> Result<Calibration> {
+        let (closed, _) = self.measure(Script::Null, Pacing::Closed, 64)?;
+        let (sends, _) = self.measure(Script::Null, open(SENDS_RATE), 64)?;
+        let script = Script::Delays { median: DELAY_MEDIAN, sigma: DELAY_SIGMA, seed: 1 };
+        // Enough connections that no request waits for one.
+        let (answers, held) = self.measure(script, open(ANSWERS_RATE), 512)?;
+        let length = self.duration.mul_f64(STALL_SHARE);
+        let script = Script::Stall { after: self.duration.mul_f64((1.0 - STALL_SHARE) / 2.0), length };
+        let late = (length.as_secs_f64() * ANSWERS_RATE) as usize;
+        let (stalled, _) = self.measure(script, open(ANSWERS_RATE), late + 96)?;
+        let used_s = closed.generator.user_s + closed.generator.system_s;
+        let lag = &sends.times.send_lag;
+        let lag_us = |quantile| lag.value_at_quantile(quantile) as f64 / 1e3;
+        Ok(Calibration {
+            version: VERSION,
+            measured_utc: Timestamp::now().to_string(),
+            highest_rps_per_worker: closed.requests.completed as f64 / closed.duration.as_secs_f64(),
+            cpu_us_per_request: used_s * 1e6 / closed.requests.completed.max(1) as f64,
+            send_lag_us: (lag_us(0.5), lag_us(0.99)),
+            delays: compare(held, &answers.times.service, DELAY_PERCENTILES),
+            stall: compare(late_by(&stalled, length), &stalled.times.latency, STALL_PERCENTILES),
+        })
+    }
+
+    /// Drives a responder for a while; gives how long it held each answer back, too.
+    fn measure(&self, script: Script, pacing: Pacing, connections: usize) -> Result<(Measurement, Vec<u64>)> {
+        let split = CpuList::available()?.split();
+        if let Some((_, generator)) = &split {
+            generator.pin()?;
+        }
+        let responder = Responder::start(script, split.map(|(responder, _)| responder))?;
+        let workload = Workload {
+            pacing,
+            connections,
+            lifetime: Lifetime::Persistent,
+            until: Until::Elapsed(self.duration),
+            warmup: Duration::ZERO,
+            timeout: self.duration,
+            threads: 1,
+            request: Request::default(),
+            idle: 0,
+            connect_rate: None,
+        };
+        let run = c10k_loadgen::start(Target::resolve(&responder.url())?, workload, self.interrupt.flag())
+            .context("cannot start the generator")?;
+        let measured = run.finish()?;
+        Ok((measured, responder.finish()?))
+    }
+}
+
+fn open(rate: f64) -> Pacing {
+    Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::from_micros(100) }
+}
+
+/// What a server that stops for so long does to requests that come evenly: those that come while it stops wait for its
+/// end, the longest the first; the others wait no longer than usual, which is taken from the measurement.
+fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
+    let period_ns = 1e9 / ANSWERS_RATE;
+    let late = (length.as_nanos() as f64 / period_ns) as u64;
+    let usual = measured.times.latency.value_at_quantile(0.4);
+    let on_time = measured.requests.intended.saturating_sub(late);
+    let waits = (0..late).map(|i| length.as_nanos() as u64 - (i as f64 * period_ns) as u64 + usual);
+    waits.chain((0..on_time).map(|_| usual)).collect()
+}
+
+/// Puts percentiles side by side; `truth` is every single value, in nanoseconds.
+fn compare(mut truth: Vec<u64>, measured: &Times, percentiles: &[f64]) -> Vec<Comparison> {
+    truth.sort_unstable();
+    let at = |percentile: f64| {
+        // As HdrHistogram counts: the smallest value that at least so many values do not exceed.
+        let rank = (percentile / 100.0 * truth.len() as f64).ceil().max(1.0) as usize;
+        truth.get(rank - 1).map_or(0.0, |&ns| ns as f64 / 1e3)
+    };
+    let compare = |&percentile: &f64| Comparison {
+        percentile,
+        true_us: at(percentile),
+        measured_us: measured.value_at_quantile(percentile / 100.0) as f64 / 1e3,
+    };
+    percentiles.iter().map(compare).collect()
+}
+
+fn text(calibration: &Calibration) -> String {
+    let Calibration { highest_rps_per_worker, cpu_us_per_request, send_lag_us: (lag_p50, lag_p99), .. } =
+        calibration;
+    let mut text = format!(
+        "highest rate      {highest_rps_per_worker:.0} requests/s per worker, {cpu_us_per_request:.2} µs of CPU each\n\
+         send lag          p50 {lag_p50:.1} µs, p99 {lag_p99:.1} µs at {SENDS_RATE:.0} requests/s\n"
+    );
+    for (title, comparisons) in [
+        ("answers held back for known times", &calibration.delays),
+        ("a server that stops for a known time", &calibration.stall),
+    ] {
+        text += &format!(
+            "\n{title}\n{:>10}{:>14}{:>14}{:>12}{:>9}\n",
+            "percentile", "true µs", "measured µs", "error µs", "error %"
+        );
+        for &Comparison { percentile, true_us, measured_us } in comparisons {
+            let error_us = measured_us - true_us;
+            let share = 100.0 * error_us / true_us;
+            text +=
+                &format!("{percentile:>10}{true_us:>14.1}{measured_us:>14.1}{error_us:>12.1}{share:>9.2}\n");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compares_percentiles_as_histograms_count_them() {
+        let mut measured = Times::new(3).unwrap();
+        for us in 1..=1000 {
+            measured.record(us * 1000).unwrap();
+        }
+        let truth = (1..=1000).rev().map(|us| us * 1000).collect();
+        for comparison in compare(truth, &measured, &[1.0, 50.0, 99.9, 100.0]) {
+            assert!((comparison.true_us - comparison.percentile * 10.0).abs() <= 1.0, "{comparison:?}");
+            assert!((comparison.measured_us / comparison.true_us - 1.0).abs() < 0.001, "{comparison:?}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! What `c10k load` prints for people: the counts, a table of times, a picture of the latency, and the checks.
+
+use c10k_loadgen::check::{CheckOutcome, Verdict};
+use c10k_loadgen::measurement::{Errors, Intervals, Percentiles, Times};
+use c10k_loadgen::{Measurement, Summary};
+
+/// Rows of the histogram.
+const ROWS: usize = 10;
+
+/// Columns of its longest bar. With the labels, a line fits a terminal of 80 columns.
+const BAR_COLUMNS: f64 = 40.0;
+
+/// Eighths of a column, from one to seven.
+const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
+
+/// Everything there is to say of a run.
+pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
+    let parts = [
+        head(measured, summary),
+        table([
+            ("latency", summary.latency_us),
+            ("service", summary.service_us),
+            ("first byte", summary.first_byte_us),
+            ("connect", summary.connect_us),
+            ("send lag", summary.send_lag_us),
+        ]),
+        histogram(&measured.times.latency),
+        generator(summary),
+        checks(&summary.checks),
+    ];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn head(measured: &Measurement, summary: &Summary) -> String {
+    let Summary { requests, connections, errors, .. } = summary;
+    let mut text = format!(
+        "{} · {} loop · {} connections ({}) · {:.2} s\n\n",
+        summary.target, summary.r#loop, connections.requested, measured.workload.lifetime, summary.duration_s
+    );
+    text += &format!("  {:.0} requests/s", summary.throughput_rps);
+    if let Some(rate) = summary.offered_rps {
+        text += &format!(" of {rate} offered");
+    }
+    text += &format!(
+        ", {} completed, {} failed, {} in flight at the end\n",
+        requests.completed, requests.failed, requests.in_flight_at_end
+    );
+    if connections.starved > 0 || connections.established < connections.requested {
+        text += &format!(
+            "  connections: {} of {} established, {} of them never served\n",
+            connections.established, connections.requested, connections.starved
+        );
+    }
+    if errors.total() > 0 {
+        let Errors { connect, reset, timeout, status, protocol } = errors;
+        text += &format!(
+            "  errors: {connect} connect, {reset} reset, {timeout} timeout, {status} status, {protocol} protocol\n"
+        );
+    }
+    text
+}
+
+/// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100.
+fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
+    let mut text = row("", ["p50", "p90", "p99", "p99.9", "max", "mean"].map(str::to_owned));
+    for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
+        let Percentiles { p50, p90, p99, p99_9, max, mean, .. } = times;
+        text += &row(name, [p50, p90, p99, p99_9, max, mean].map(time));
+        if let Some(Intervals { p50, p90, p99, p99_9 }) = times.ci95 {
+            for (name, side) in [("95 % from", 0), ("95 % to", 1)] {
+                let limit =
+                    |limits: Option<[f64; 2]>| limits.map_or("–".into(), |limits| time(limits[side]));
+                let limits = [p50, p90, p99, p99_9].map(limit);
+                text += row(name, [&limits[..], &[String::new(), String::new()]].concat()).trim_end();
+                text += "\n";
+            }
+        }
+    }
+    text
+}
+
+fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
+    let mut row = format!("{name:>12}");
+    for cell in cells {
+        row += &format!("{cell:>11}");
+    }
+    row + "\n"
+}
+
+/// Microseconds with three digits, in the unit in which a person would say them.
+fn time(us: f64) -> String {
+    let (value, unit) = match us {
+        // What rounds up to 1000 belongs to the next unit.
+        us if us < 999.5 => (us, "µs"),
+        us if us < 999.5e3 => (us / 1e3, "ms"),
+        us => (us / 1e6, "s"),
+    };
+    let digits = match value {
+        value if value < 9.995 => 2,
+        value if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+/// How many requests took how long, in rows that grow by the same factor: a tail is seen beside the bulk.
+fn histogram(latency: &Times) -> String {
+    if latency.is_empty() {
+        return String::new();
+    }
+    let (low, high) = (latency.min().max(1) as f64, latency.max() as f64);
+    // Of times that are nearly alike, more rows would only show how finely they are told apart.
+    let rows = if high / low < 1.05 { 1 } else { ROWS };
+    let factor = (high / low).powf(1.0 / rows as f64);
+    let counts = counts(latency, low, factor, rows);
+    let (all, most) = (latency.len() as f64, counts.iter().copied().max().unwrap_or(1) as f64);
+    let line = |(row, &count): (usize, &u64)| {
+        let from = low * factor.powf(row as f64) / 1e3;
+        let share = share(count as f64 / all);
+        let bar = bar(count as f64 / most * BAR_COLUMNS);
+        format!("{:>12} – {:<10}{share:>9}  {bar}", time(from), time(from * factor)).trim_end().to_owned()
+            + "\n"
+    };
+    counts.iter().enumerate().map(line).collect()
+}
+
+fn counts(latency: &Times, low: f64, factor: f64, rows: usize) -> Vec<u64> {
+    let mut counts = vec![0; rows];
+    for value in latency.iter_recorded() {
+        let row = (value.value_iterated_to() as f64 / low).ln() / factor.ln();
+        // Also where there is one row, and the factor is 1.
+        counts[if row.is_finite() { (row as usize).min(rows - 1) } else { 0 }] += value.count_at_value();
+    }
+    counts
+}
+
+fn share(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => String::new(),
+        percent if percent < 0.01 => "< 0.01 %".into(),
+        percent => format!("{percent:.2} %"),
+    }
+}
+
+/// Whole columns and eighths of one; what is there at all is seen.
+fn bar(columns: f64) -> String {
+    let eighths = if columns > 0.0 { ((columns * 8.0).round() as usize).max(1) } else { 0 };
+    let part = (eighths % 8).checked_sub(1).map(|part| EIGHTHS[part]);
+    "█".repeat(eighths / 8).chars().chain(part).collect()
+}
+
+fn generator(summary: &Summary) -> String {
+    let generator = summary.generator;
+    let cpu_s = generator.user_s + generator.system_s;
+    let done = summary.requests.completed + summary.requests.failed;
+    let per_request_us = cpu_s * 1e6 / done.max(1) as f64;
+    format!("  generator: {per_request_us:.2} µs of CPU per request\n")
+}
+
+/// Those that passed in a number, the others in full.
+fn checks(outcomes: &[CheckOutcome]) -> String {
+    if outcomes.is_empty() {
+        return String::new();
+    }
+    let passed = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Pass).count();
+    let mut text = format!("  checks: {passed} of {} passed\n", outcomes.len());
+    for CheckOutcome { name, verdict, detail } in outcomes {
+        match verdict {
+            Verdict::Pass => {}
+            Verdict::Warn => text += &format!("    warning  {name}: {detail}\n"),
+            Verdict::Fail => text += &format!("    FAILED   {name}: {detail}\n"),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(values: &[(u64, u64)]) -> Times {
+        let mut times = Times::new(3).unwrap();
+        for &(value, count) in values {
+            times.record_n(value, count).unwrap();
+        }
+        times
+    }
+
+    #[test]
+    fn times_have_three_digits_and_the_unit_that_fits() {
+        let texts = [0.0, 1.234, 98.04, 99.96, 999.4, 999.6, 1_234.0, 999_700.0, 61e6].map(time);
+        assert_eq!(
+            texts,
+            ["0.00 µs", "1.23 µs", "98.0 µs", "100 µs", "999 µs", "1.00 ms", "1.23 ms", "1.00 s", "61.0 s"]
+        );
+    }
+
+    #[test]
+    fn a_histogram_counts_every_value_once_in_rows_of_one_factor() {
+        let text = histogram(&times(&[(100_000, 1), (200_000, 97), (102_400_000, 2)]));
+        let lines = text.lines().collect::<Vec<_>>();
+        assert_eq!(lines.len(), ROWS);
+        assert_eq!(lines[0], "      100 µs – 200 µs       1.00 %  ▍");
+        assert_eq!(lines[1], format!("      200 µs – 400 µs      97.00 %  {}", "█".repeat(40)));
+        assert_eq!(lines[2], "      400 µs – 800 µs");
+        assert_eq!(lines[9], "     51.2 ms – 102 ms       2.00 %  ▉");
+    }
+
+    #[test]
+    fn values_that_are_alike_are_one_row_and_none_is_no_picture() {
+        assert_eq!(histogram(&times(&[(100_000, 5)])).lines().count(), 1);
+        assert_eq!(histogram(&times(&[])), "");
+    }
+
+    #[test]
+    fn a_bar_is_exact_to_an_eighth_and_never_empty_for_something() {
+        assert_eq!([0.0, 0.001, 1.0, 1.5, 2.99].map(bar), ["", "▏", "█", "█▌", "███"]);
+    }
+
+    #[test]
+    fn intervals_stand_below_the_latency() {
+        let latency_us = Percentiles {
+            count: 10,
+            p50: 100.0,
+            ci95: Some(Intervals { p50: Some([98.0, 1020.0]), ..Intervals::default() }),
+            ..Percentiles::default()
+        };
+        let text = table([("latency", latency_us), ("connect", Percentiles::default())]);
+        let lines = text.lines().collect::<Vec<_>>();
+        assert_eq!(lines.len(), 4);
+        assert_eq!(lines[2], "   95 % from    98.0 µs          –          –          –");
+        assert_eq!(lines[3], "     95 % to    1.02 ms          –          –          –");
+        assert!(lines.iter().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn checks_that_passed_are_a_number_and_others_a_line() {
+        let outcome = |name: &str, verdict| CheckOutcome { name: name.into(), verdict, detail: "why".into() };
+        let text = checks(&[
+            outcome("errors", Verdict::Pass),
+            outcome("arrivals", Verdict::Warn),
+            outcome("send-lag", Verdict::Fail),
+        ]);
+        assert_eq!(text, "  checks: 1 of 3 passed\n    warning  arrivals: why\n    FAILED   send-lag: why\n");
+    }
+}

@@ -1,0 +1,133 @@
+//! Every shape that an answer may have in HTTP/1.1: it counts as what it is.
+
+use std::io::Write;
+
+use crate::command::load;
+use crate::server::{After, Server};
+
+/// Answers of these octets all count as complete, on connections that stay open.
+#[track_caller]
+fn all_complete(octets: &[u8], arguments: &str) {
+    let server = Server::answering(octets, After::Keep);
+    let outcome = load(&server, &format!("--connections 2 --requests 50 {arguments}"));
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 50);
+    assert_eq!(outcome.count("connections/opened_total"), 2, "{:#}", outcome.json);
+}
+
+#[test]
+fn interim_answers_are_passed_over() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    all_complete(format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").as_bytes(), "");
+}
+
+#[test]
+fn answers_without_a_body_end_with_their_heads() {
+    for octets in [
+        &b"HTTP/1.1 204 No Content\r\n\r\n"[..],
+        b"HTTP/1.1 304 Not Modified\r\nContent-Length: 999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        all_complete(octets, "");
+    }
+}
+
+#[test]
+fn answers_to_head_have_a_length_and_no_body() {
+    all_complete(b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n", "--method HEAD");
+    all_complete(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "--method HEAD");
+    all_complete(b"HTTP/1.1 200 OK\r\n\r\n", "--method HEAD");
+}
+
+#[test]
+fn a_body_behind_an_answer_to_head_is_a_protocol_error() {
+    let server = Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Keep);
+    let outcome = load(&server, "--connections 1 --requests 5 --method HEAD");
+    outcome.assert_errors(&[("protocol", 5)]);
+}
+
+#[test]
+fn chunked_answers_end_with_their_last_chunk() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for chunks in [
+        "0\r\n\r\n",
+        "2\r\nok\r\n0\r\n\r\n",
+        "2;name=value\r\nok\r\n0A\r\n0123456789\r\n00\r\n\r\n",
+        "1\r\nx\r\n0\r\nTrailer: of one\r\nAnd: another\r\n\r\n",
+    ] {
+        all_complete(format!("{head}{chunks}").as_bytes(), "");
+    }
+}
+
+#[test]
+fn a_large_answer_is_one_answer() {
+    let mut octets = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".to_vec();
+    octets.resize(octets.len() + 3_000_000, b'x');
+    let whole = octets.len() as u64;
+    let server = Server::answering(octets, After::Keep);
+    let outcome = load(&server, "--connections 2 --requests 10");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 10);
+    assert_eq!(outcome.count("bytes/read"), 10 * whole);
+}
+
+#[test]
+fn answers_that_differ_each_time_are_all_read() {
+    let server = Server::start(|request, socket| {
+        let body = "x".repeat(request.total % 97);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nX-Number: {}\r\nContent-Length: {}\r\n\r\n",
+            request.total,
+            body.len()
+        );
+        socket.write_all(format!("{head}{body}").as_bytes()).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 3 --requests 300");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 300);
+}
+
+#[test]
+fn an_answer_without_a_length_ends_with_its_connection() {
+    for version in ["HTTP/1.0", "HTTP/1.1"] {
+        let server = Server::answering(format!("{version} 200 OK\r\n\r\nuntil the end"), After::Close);
+        let outcome = load(&server, "--connections 2 --requests 20");
+        outcome.assert_errors(&[]);
+        assert_eq!(outcome.completed(), 20);
+        assert!(outcome.count("connections/opened_total") >= 20, "{:#}", outcome.json);
+    }
+}
+
+#[test]
+fn redirects_are_answers_and_are_not_followed() {
+    let server = Server::answering(
+        *b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+        After::Keep,
+    );
+    let outcome = load(&server, "--connections 1 --requests 20");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 20);
+    assert!(server.requests().iter().all(|request| request.head.starts_with("GET / HTTP/1.1\r\n")));
+}
+
+#[test]
+fn statuses_from_400_are_status_errors_on_connections_that_stay() {
+    for status in ["404 Not Found", "500 Internal Server Error", "503 Service Unavailable"] {
+        let server =
+            Server::answering(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno"), After::Keep);
+        let outcome = load(&server, "--connections 1 --requests 20");
+        outcome.assert_errors(&[("status", 20)]);
+        assert_eq!(outcome.completed(), 0);
+        assert_eq!(outcome.count("latency_us/count"), 0, "errors are no latencies");
+        assert_eq!(outcome.count("connections/opened_total"), 1);
+        // It was answered, if badly.
+        assert_eq!(outcome.count("connections/starved"), 0);
+    }
+}
+
+#[test]
+fn a_status_that_nobody_registered_is_an_answer_by_its_class() {
+    all_complete(b"HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n", "");
+    let server = Server::answering(*b"HTTP/1.1 499 \r\nContent-Length: 0\r\n\r\n", After::Keep);
+    load(&server, "--connections 1 --requests 5").assert_errors(&[("status", 5)]);
+}

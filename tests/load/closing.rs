@@ -1,0 +1,88 @@
+//! Servers that close connections behind an answer, with and without saying so: that is their right, and no error.
+
+use std::io::Write;
+
+use crate::command::load;
+use crate::server::{After, OK, Server};
+
+const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+
+#[test]
+fn a_server_that_says_it_closes_is_no_error() {
+    let server = Server::answering(LAST, After::Close);
+    let outcome = load(&server, "--connections 4 --requests 100");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 100);
+    assert!(outcome.count("connections/opened_total") >= 100, "{:#}", outcome.json);
+    assert_eq!(outcome.count("connections/established"), 4);
+}
+
+#[test]
+fn a_server_that_says_it_closes_and_does_not_is_not_waited_for() {
+    let server = Server::answering(LAST, After::Keep);
+    let outcome = load(&server, "--connections 2 --requests 20");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 20);
+    assert!(
+        server.seen().iter().all(|seen| seen.requests.len() <= 1),
+        "a request came behind the last answer"
+    );
+}
+
+/// Closes behind each answer without having said so. The client may have sent its next request by then, which is lost;
+/// nothing else is.
+fn silent_closer() -> Server {
+    Server::answering(OK, After::Close)
+}
+
+#[test]
+fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
+    let server = silent_closer();
+    let outcome = load(&server, "--connections 4 --requests 100");
+    let resets = outcome.count("errors/reset");
+    outcome.assert_errors(&[("reset", resets)]);
+    assert_eq!(outcome.completed() + resets, 100, "{:#}", outcome.json);
+    assert!(outcome.completed() > 0);
+    assert!(server.answers() >= outcome.completed());
+    assert!(outcome.count("connections/opened_total") + resets >= outcome.completed(), "{:#}", outcome.json);
+    assert_eq!(outcome.count("connections/served"), 4);
+}
+
+#[test]
+fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
+    let server = silent_closer();
+    // Far fewer requests than connections could carry: each close is seen long before the next request.
+    let outcome = load(&server, "--connections 10 --rate 100 --duration 500ms");
+    assert_eq!(outcome.count("requests/intended"), 50);
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 50);
+}
+
+#[test]
+fn a_limit_of_requests_per_connection_that_is_announced_is_no_error() {
+    let server = Server::start(|request, socket| match request.number {
+        0..4 => socket.write_all(OK).map(|()| After::Keep),
+        _ => socket.write_all(LAST).map(|()| After::Close),
+    });
+    let outcome = load(&server, "--connections 3 --requests 150");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 150);
+    assert!(outcome.count("connections/opened_total") >= 30, "{:#}", outcome.json);
+    assert!(server.seen().iter().all(|seen| seen.requests.len() <= 5));
+}
+
+#[test]
+fn http_1_0_answers_end_their_connections() {
+    let server = Server::answering(*b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Close);
+    let outcome = load(&server, "--connections 2 --requests 20");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 20);
+}
+
+#[test]
+fn answers_of_several_threads_that_close_are_all_counted() {
+    let server = Server::answering(LAST, After::Close);
+    let outcome = load(&server, "--connections 6 --threads 3 --requests 90");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 90);
+}

@@ -1,0 +1,177 @@
+//! Runs `c10k load` and checks what has to hold whatever the server did.
+
+use std::io::Read;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::server::Server;
+use crate::wait;
+
+/// No run here should take longer, on however busy a machine; most take half a second.
+const LONGEST_RUN: Duration = Duration::from_secs(10);
+
+/// Runs `c10k load URL --json` with these arguments to its end.
+#[track_caller]
+pub fn load(server: &Server, arguments: &str) -> Outcome {
+    Load::start(&server.url(), &words(arguments)).outcome(LONGEST_RUN)
+}
+
+/// As [`load`], with a URL in place of a server.
+#[track_caller]
+pub fn load_url(url: &str, arguments: &[&str]) -> Outcome {
+    Load::start(url, arguments).outcome(LONGEST_RUN)
+}
+
+pub fn words(arguments: &str) -> Vec<&str> {
+    arguments.split_whitespace().collect()
+}
+
+/// A run that goes on; dropping it ends it.
+pub struct Load {
+    child: Child,
+    stdout: JoinHandle<String>,
+    stderr: JoinHandle<String>,
+    started: Instant,
+}
+
+/// The command, ready to be run; without a warm-up unless one is asked for.
+pub fn command(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
+    command.args(["load", url]).args(arguments);
+    if !arguments.contains(&"--warmup") {
+        command.args(["--warmup", "0s"]);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+impl Load {
+    #[track_caller]
+    pub fn start(url: &str, arguments: &[&str]) -> Self {
+        let mut child = command(url, arguments)
+            .arg("--json")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the command can be run");
+        let stdout = read(child.stdout.take().expect("it is piped"));
+        let stderr = read(child.stderr.take().expect("it is piped"));
+        Self { child, stdout, stderr, started: Instant::now() }
+    }
+
+    /// As Ctrl-C does.
+    pub fn interrupt(&self) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::INT).expect("the process is there");
+    }
+
+    /// Waits for the end and reads what it said. Fails if the end does not come within `limit`.
+    #[track_caller]
+    pub fn outcome(mut self, limit: Duration) -> Outcome {
+        let status = end_of(&mut self.child, limit);
+        let took = self.started.elapsed();
+        let (stdout, stderr) = (self.stdout.join(), self.stderr.join());
+        let (stdout, stderr) = (stdout.expect("it speaks text"), stderr.expect("it speaks text"));
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert_eq!(stderr, "", "nothing was wrong");
+        let json: Value = serde_json::from_str(&stdout).expect("one JSON object and nothing else");
+        let outcome = Outcome { json, took };
+        outcome.check_books();
+        outcome
+    }
+}
+
+/// Waits for the end of a process, and ends it if it does not.
+#[track_caller]
+pub fn end_of(child: &mut Child, limit: Duration) -> ExitStatus {
+    let mut status = None;
+    wait::holds_within(limit, || {
+        status = child.try_wait().expect("it is our child");
+        status.is_some()
+    });
+    status.unwrap_or_else(|| {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("the run did not end within {limit:?}")
+    })
+}
+
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut text = String::new();
+        pipe.read_to_string(&mut text).expect("it speaks text");
+        text
+    })
+}
+
+/// What a run said.
+#[derive(Debug)]
+pub struct Outcome {
+    pub json: Value,
+    pub took: Duration,
+}
+
+impl Outcome {
+    /// A count, such as `requests/sent`.
+    #[track_caller]
+    pub fn count(&self, path: &str) -> u64 {
+        let value = self.json.pointer(&format!("/{path}")).and_then(Value::as_u64);
+        value.unwrap_or_else(|| panic!("{path} is no count in {:#}", self.json))
+    }
+
+    /// A number, such as `latency_us/max`.
+    #[track_caller]
+    pub fn number(&self, path: &str) -> f64 {
+        let value = self.json.pointer(&format!("/{path}")).and_then(Value::as_f64);
+        value.unwrap_or_else(|| panic!("{path} is no number in {:#}", self.json))
+    }
+
+    pub fn completed(&self) -> u64 {
+        self.count("requests/completed")
+    }
+
+    pub fn in_flight(&self) -> u64 {
+        self.count("requests/in_flight_at_end")
+    }
+
+    /// Checks that these errors were counted and no others.
+    #[track_caller]
+    pub fn assert_errors(&self, expected: &[(&str, u64)]) {
+        for kind in ["connect", "reset", "timeout", "status", "protocol"] {
+            let wanted = expected.iter().find(|(name, _)| *name == kind).map_or(0, |(_, count)| *count);
+            assert_eq!(self.count(&format!("errors/{kind}")), wanted, "{kind} errors of {:#}", self.json);
+        }
+    }
+
+    /// Checks that errors of this kind alone were counted, and gives their number.
+    #[track_caller]
+    pub fn only_errors(&self, kind: &str) -> u64 {
+        let count = self.count(&format!("errors/{kind}"));
+        self.assert_errors(&[(kind, count)]);
+        assert!(count > 0, "no {kind} errors in {:#}", self.json);
+        count
+    }
+
+    /// Every request has exactly one fate, every connection that stood was served or starved.
+    #[track_caller]
+    fn check_books(&self) {
+        let errors =
+            |kinds: &[&str]| kinds.iter().map(|kind| self.count(&format!("errors/{kind}"))).sum::<u64>();
+        let (sent, failed) = (self.count("requests/sent"), self.count("requests/failed"));
+        let told = format!("{:#}", self.json);
+        assert_eq!(self.count("version"), 1, "{told}");
+        assert_eq!(sent, self.completed() + failed + self.in_flight(), "{told}");
+        assert_eq!(failed, errors(&["reset", "timeout", "status", "protocol"]), "{told}");
+        assert!(self.count("requests/intended") >= sent, "{told}");
+        assert_eq!(self.count("service_us/count"), self.completed(), "{told}");
+        assert!(self.count("latency_us/count") >= self.completed(), "{told}");
+        let (established, served) = (self.count("connections/established"), self.count("connections/served"));
+        assert_eq!(established, served + self.count("connections/starved"), "{told}");
+        assert!(established <= self.count("connections/requested"), "{told}");
+    }
+}

@@ -1,0 +1,120 @@
+//! Patterns of connections: how long they live, how fast they come, and those that are only held.
+
+use std::time::Duration;
+
+use crate::command::{load, load_url, words};
+use crate::server::{After, OK, Request, Server};
+use crate::wait;
+
+fn answering() -> Server {
+    Server::answering(OK, After::Keep)
+}
+
+fn asks_to_close(request: &Request) -> bool {
+    request.head.to_ascii_lowercase().contains("\r\nconnection: close\r\n")
+}
+
+#[test]
+fn a_connection_carries_as_many_requests_as_its_lifetime_says() {
+    let server = answering();
+    let outcome = load(&server, "--connections 4 --requests 120 --lifetime 3");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 120);
+    for seen in server.seen() {
+        assert!(seen.requests.len() <= 3, "{}", seen.requests.len());
+        for request in &seen.requests {
+            assert_eq!(asks_to_close(request), request.number == 2, "{}", request.head);
+        }
+    }
+    // Each of four may end with a connection that had no time to carry all of its requests.
+    let whole = server.seen().iter().filter(|seen| seen.requests.len() == 3).count();
+    assert!(server.seen().len() - whole <= 4, "{whole} of {}", server.seen().len());
+}
+
+#[test]
+fn a_short_connection_carries_one_request() {
+    let server = answering();
+    let outcome = load(&server, "--connections 4 --requests 100 --lifetime short");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 100);
+    assert!(server.seen().iter().all(|seen| seen.requests.len() <= 1));
+    assert!(server.requests().iter().all(asks_to_close));
+    assert_eq!(outcome.count("connect_us/count"), 100, "every connect was timed");
+}
+
+#[test]
+fn short_connections_of_an_open_loop_are_made_when_they_are_needed() {
+    let server = answering();
+    let outcome = load(&server, "--connections 8 --rate 200 --duration 400ms --lifetime short");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 80);
+    assert_eq!(outcome.count("connections/opened_total"), 80);
+    assert!(server.seen().iter().all(|seen| seen.requests.len() == 1));
+}
+
+#[test]
+fn persistent_connections_are_opened_once() {
+    let server = answering();
+    let outcome = load(&server, "--connections 7 --duration 300ms --threads 2");
+    assert_eq!(server.seen().len(), 7);
+    assert_eq!(outcome.count("connections/opened_total"), 7);
+    assert_eq!(outcome.count("generator/threads"), 2);
+}
+
+#[test]
+fn idle_connections_are_opened_and_held_to_the_end() {
+    let server = answering();
+    let outcome = load(&server, "--connections 3 --idle 20 --duration 400ms");
+    assert_eq!(outcome.count("connections/requested"), 3);
+    assert_eq!(outcome.count("connections/idle_established"), 20);
+    wait::until("all connections are seen to end", || server.seen().iter().all(|seen| seen.ended.is_some()));
+    let seen = server.seen();
+    let (idle, busy): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.requests.is_empty());
+    assert_eq!((idle.len(), busy.len()), (20, 3));
+    let last =
+        busy.iter().flat_map(|seen| &seen.requests).map(|request| request.at).max().expect("requests came");
+    assert!(idle.iter().all(|seen| seen.ended.expect("it ended") >= last), "one was closed before the end");
+}
+
+#[test]
+fn idle_connections_that_the_server_closes_disturb_nobody() {
+    let server = Server::greeting(|connection, _| if connection < 5 { After::Close } else { After::Keep });
+    let outcome = load(&server, "--connections 2 --idle 5 --duration 300ms");
+    outcome.assert_errors(&[]);
+    assert!(outcome.completed() > 0);
+}
+
+#[test]
+fn a_connect_rate_bounds_how_fast_connections_come() {
+    let server = answering();
+    let outcome = load(&server, "--connections 21 --connect-rate 50 --duration 300ms");
+    assert_eq!(outcome.count("connections/established"), 21);
+    let accepted: Vec<_> = server.seen().iter().map(|seen| seen.accepted).collect();
+    let (first, last) = (accepted.iter().min().expect("some"), accepted.iter().max().expect("some"));
+    // Twenty gaps of 20 ms, of which a late tick may make up for one.
+    assert!(last.duration_since(*first) >= Duration::from_millis(350), "{:?}", last.duration_since(*first));
+}
+
+#[test]
+fn a_connect_rate_bounds_short_connections_too() {
+    let server = answering();
+    let outcome = load(&server, "--connections 4 --connect-rate 100 --lifetime short --duration 500ms");
+    outcome.assert_errors(&[]);
+    assert!((30..=60).contains(&outcome.completed()), "{}", outcome.completed());
+}
+
+#[test]
+fn a_target_of_ipv6_is_reached() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    let script = |_: &Request, socket: &mut std::net::TcpStream| {
+        std::io::Write::write_all(socket, OK).map(|()| After::Keep)
+    };
+    let server = Server::build("[::1]:0", script, |_, _| After::Keep, None);
+    let outcome = load_url(&server.url(), &words("--connections 2 --requests 10"));
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 10);
+    assert!(server.requests()[0].head.contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port())));
+}

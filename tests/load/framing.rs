@@ -1,0 +1,129 @@
+//! Servers whose answers are not what they say, or not HTTP at all.
+
+use std::io::Write;
+
+use crate::command::load;
+use crate::server::{After, Server};
+
+/// Every answer is these octets, then the connection closes; ten requests have to fail in the way of `kind`.
+#[track_caller]
+fn all_fail(kind: &str, octets: &[u8], after: After) {
+    let server = Server::answering(octets, after);
+    let outcome = load(&server, "--connections 2 --requests 10 --timeout 300ms");
+    let text = String::from_utf8_lossy(octets).into_owned();
+    outcome.assert_errors(&[(kind, 10)]);
+    assert_eq!(outcome.completed(), 0, "{text}");
+}
+
+#[test]
+fn an_answer_shorter_than_it_says_is_a_connection_that_broke_off() {
+    all_fail("reset", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", After::Close);
+}
+
+#[test]
+fn a_head_that_breaks_off_is_a_connection_that_broke_off() {
+    all_fail("reset", b"HTTP/1.1 200 OK\r\nContent-Le", After::Close);
+}
+
+#[test]
+fn chunks_that_break_off_are_a_connection_that_broke_off() {
+    all_fail("reset", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", After::Close);
+}
+
+#[test]
+fn an_answer_shorter_than_it_says_on_a_connection_that_stays_times_out() {
+    let server = Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", After::Keep);
+    let outcome = load(&server, "--connections 2 --requests 4 --timeout 200ms");
+    outcome.assert_errors(&[("timeout", 4)]);
+}
+
+#[test]
+fn an_answer_longer_than_it_says_is_a_protocol_error() {
+    for after in [After::Keep, After::Close] {
+        all_fail("protocol", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", after);
+    }
+}
+
+#[test]
+fn two_answers_to_one_request_are_a_protocol_error() {
+    let twice = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".repeat(2);
+    all_fail("protocol", &twice, After::Keep);
+}
+
+#[test]
+fn two_lengths_that_differ_are_a_protocol_error() {
+    let octets = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok";
+    all_fail("protocol", octets, After::Keep);
+}
+
+#[test]
+fn a_length_beside_chunks_is_a_protocol_error() {
+    let octets =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    all_fail("protocol", octets, After::Keep);
+}
+
+#[test]
+fn lengths_that_are_no_numbers_are_protocol_errors() {
+    for length in ["-1", "2x", "", "99999999999999999999999"] {
+        let octets = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nok");
+        all_fail("protocol", octets.as_bytes(), After::Keep);
+    }
+}
+
+#[test]
+fn chunks_that_are_none_are_protocol_errors() {
+    for chunks in ["xyz\r\n", "2\r\nokay\r\n0\r\n\r\n", "2\nok\n0\n\n", "\r\n", "fffffffffffffffff\r\n"] {
+        let octets = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        all_fail("protocol", octets.as_bytes(), After::Keep);
+    }
+}
+
+#[test]
+fn garbage_in_place_of_an_answer_is_a_protocol_error() {
+    for octets in [
+        &b"<html><body>as HTTP/0.9 did it</body></html>"[..],
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 OK\r\n\r\n",
+        b"\0\0\0\0",
+        b"\r\n\r\n",
+        b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    ] {
+        all_fail("protocol", octets, After::Keep);
+        all_fail("protocol", octets, After::Close);
+    }
+}
+
+#[test]
+fn octets_behind_an_answer_that_come_late_are_no_answer_to_the_next_request() {
+    let server = Server::start(|_, socket| {
+        socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        socket.write_all(b"late").map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 1 --requests 10");
+    // Each good answer is followed by garbage that spoils the next one.
+    assert_eq!(outcome.completed(), 5, "{:#}", outcome.json);
+    outcome.assert_errors(&[("protocol", 5)]);
+}
+
+#[test]
+fn a_head_without_end_is_a_protocol_error_sooner_than_a_timeout() {
+    let server = Server::start(|_, socket| {
+        socket.write_all(b"HTTP/1.1 200 OK\r\n")?;
+        for _ in 0..10_000 {
+            socket.write_all(b"X-Filler: 0123456789abcdef0123456789abcdef\r\n")?;
+        }
+        Ok(After::Hold)
+    });
+    let outcome = load(&server, "--connections 2 --requests 6 --timeout 5s");
+    outcome.assert_errors(&[("protocol", 6)]);
+}
+
+#[test]
+fn header_fields_without_number_are_a_protocol_error() {
+    let octets = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: y\r\n".repeat(1000));
+    all_fail("protocol", octets.as_bytes(), After::Keep);
+}

@@ -1,0 +1,22 @@
+//! `c10k load` against servers that misbehave: whatever a server does, the run ends on time and its counts are right.
+//!
+//! Each test starts a server of its own inside this process, a small script of what it does with each request, runs the
+//! real command against it, and compares what the command says with what the server saw. What holds for every run, such as
+//! that no request is lost from the books, is asserted for every run: see [`command`].
+
+mod answers;
+mod bodies;
+mod closing;
+mod command;
+mod connections;
+mod counts;
+mod framing;
+mod interruption;
+mod open_loop;
+mod outputs;
+mod resets;
+mod server;
+mod silence;
+mod slowness;
+mod usage;
+mod wait;

@@ -1,0 +1,156 @@
+//! The open loop: requests are due when the schedule says so, and what a server makes them wait is its latency.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::command::{Outcome, load, load_url};
+use crate::outputs::read_log;
+use crate::server::{After, OK, Server};
+
+#[test]
+fn constant_arrivals_are_as_many_as_rate_and_time_make() {
+    for (arguments, intended) in [
+        ("--connections 4 --rate 200 --duration 500ms", 100),
+        ("--connections 4 --rate 333 --duration 300ms", 100),
+        ("--connections 4 --rate 100 --duration 500ms --threads 2", 50),
+        ("--connections 2 --rate 3 --duration 700ms", 3),
+    ] {
+        let server = Server::answering(OK, After::Keep);
+        let outcome = load(&server, arguments);
+        outcome.assert_errors(&[]);
+        assert_eq!(outcome.count("requests/intended"), intended, "{arguments}");
+        assert_eq!(outcome.completed(), intended, "{arguments}");
+        assert_eq!(server.requests().len() as u64, intended, "{arguments}");
+    }
+}
+
+#[test]
+fn poisson_arrivals_are_near_what_rate_and_time_make_and_the_same_each_time() {
+    let intended = |seed: u32| {
+        let server = Server::answering(OK, After::Keep);
+        let mut arguments = "--connections 8 --rate 500 --duration 500ms --arrivals poisson".to_owned();
+        write!(arguments, " --seed {seed}").expect("a String takes any text");
+        let outcome = load(&server, &arguments);
+        outcome.assert_errors(&[]);
+        assert_eq!(outcome.completed(), server.requests().len() as u64);
+        outcome.count("requests/intended")
+    };
+    let first = intended(1);
+    // Six standard deviations of a Poisson variable of mean 250.
+    assert!((155..=345).contains(&first), "{first}");
+    assert_eq!(intended(1), first);
+}
+
+#[test]
+fn the_json_of_an_open_loop_says_what_was_offered() {
+    let server = Server::answering(OK, After::Keep);
+    let outcome = load(&server, "--connections 2 --rate 100 --duration 300ms");
+    assert_eq!(outcome.json["loop"], "open");
+    assert!((outcome.number("offered_rps") - 100.0).abs() < 1e-9);
+    assert_eq!(outcome.count("send_lag_us/count"), 30);
+}
+
+/// Answers at once but for a stall that begins so long after the first request and is so long.
+fn stalling(after: Duration, length: Duration) -> Server {
+    let first = OnceLock::new();
+    Server::start(move |request, socket| {
+        let begin = *first.get_or_init(|| request.at) + after;
+        let now = Instant::now();
+        if now >= begin && now < begin + length {
+            thread::sleep(begin + length - now);
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    })
+}
+
+/// Latencies above `bound` in the log of a run.
+fn above(folder: &tempfile::TempDir, bound: Duration) -> u64 {
+    let bound_ns = bound.as_nanos() as u64;
+    let latencies = read_log(&folder.path().join("log")).into_iter().filter(|line| line.tag == "latency");
+    latencies.map(|line| line.times.count_between(bound_ns, u64::MAX)).sum()
+}
+
+fn load_with_log(server: &Server, folder: &tempfile::TempDir, arguments: &str) -> Outcome {
+    let log = folder.path().join("log");
+    let log = log.to_str().expect("it is text");
+    let arguments: Vec<&str> = arguments.split_whitespace().chain(["--hdr", log]).collect();
+    load_url(&server.url(), &arguments)
+}
+
+#[test]
+fn a_stall_is_seen_by_every_request_that_was_due_in_it() {
+    for connections in [2, 100] {
+        let server = stalling(Duration::from_millis(300), Duration::from_millis(300));
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let arguments = format!("--connections {connections} --rate 200 --duration 1s");
+        let outcome = load_with_log(&server, &folder, &arguments);
+        outcome.assert_errors(&[]);
+        assert_eq!(outcome.count("requests/intended"), 200);
+        assert_eq!(outcome.completed(), 200, "{:#}", outcome.json);
+        let max = outcome.number("latency_us/max");
+        assert!((280_000.0..600_000.0).contains(&max), "{max} µs with {connections} connections");
+        // Those due in the first 150 of 300 ms wait longer than 150 ms: 30 of them, and more where the machine was slow.
+        let slow = above(&folder, Duration::from_millis(150));
+        assert!((26..=70).contains(&slow), "{slow} with {connections} connections");
+    }
+}
+
+#[test]
+fn more_than_a_server_can_do_waits_in_line_and_is_not_dropped() {
+    let server = Server::start(|_, socket| {
+        thread::sleep(Duration::from_millis(50));
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 1 --rate 100 --duration 1s");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.count("requests/intended"), 100, "the schedule does not wait for the server");
+    let (sent, completed) = (outcome.count("requests/sent"), outcome.completed());
+    assert!((5..=40).contains(&completed), "{completed}");
+    assert!(sent <= completed + 1, "{sent}: one connection, one request in flight");
+    // What was never sent is in the latencies at its age. Were it not, the worst would be the last one sent.
+    assert!(outcome.count("latency_us/count") > completed + 20, "{:#}", outcome.json);
+    assert!(outcome.number("latency_us/p99") >= 700_000.0, "{:#}", outcome.json);
+    let service = outcome.number("service_us/p50");
+    assert!((50_000.0..150_000.0).contains(&service), "{service}");
+    // Waiting for a connection is the server's doing, not the generator's.
+    assert!(outcome.number("send_lag_us/max") < 500_000.0, "{:#}", outcome.json);
+    assert!(outcome.took < Duration::from_secs(5), "{:?}", outcome.took);
+}
+
+/// Answers the first ten requests and none behind them.
+fn falling_silent() -> Server {
+    Server::start(|request, socket| match request.total {
+        0..10 => socket.write_all(OK).map(|()| After::Keep),
+        _ => Ok(After::Hold),
+    })
+}
+
+#[test]
+fn a_server_that_hangs_cannot_look_fast() {
+    for arguments in ["--connections 1 --duration 800ms", "--connections 1 --rate 100 --duration 800ms"] {
+        let outcome = load(&falling_silent(), arguments);
+        assert!(outcome.completed() <= 10);
+        assert_eq!(outcome.in_flight(), 1, "{:#}", outcome.json);
+        let max = outcome.number("latency_us/max");
+        assert!(max >= 650_000.0, "{max} µs with {arguments}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_cannot_look_fast_although_requests_time_out() {
+    let outcome = load(&falling_silent(), "--connections 2 --rate 100 --duration 900ms --timeout 300ms");
+    assert!(outcome.count("errors/timeout") > 0, "{:#}", outcome.json);
+    let max = outcome.number("latency_us/max");
+    assert!(max >= 300_000.0, "{max} µs");
+}
+
+#[test]
+fn send_lag_is_the_generators_own_and_small() {
+    let server = Server::answering(OK, After::Keep);
+    let outcome = load(&server, "--connections 16 --rate 200 --duration 500ms");
+    // The machine is shared and the build is for debugging: an order of magnitude is all that can be asked.
+    assert!(outcome.number("send_lag_us/p50") < 5_000.0, "{:#}", outcome.json);
+}

@@ -1,0 +1,178 @@
+//! Where results go: files that parse, and one line where one can't be written.
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::Deserializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
+use serde_json::Value;
+
+use crate::command::{command, end_of, load_url};
+use crate::server::{After, OK, Server};
+
+/// A histogram of a log, with its tag and the length of its interval in seconds.
+pub struct Line {
+    pub tag: String,
+    pub length_s: f64,
+    pub times: Histogram<u64>,
+}
+
+/// Reads a log as any other program would.
+#[track_caller]
+pub fn read_log(path: &Path) -> Vec<Line> {
+    let octets = fs::read(path).expect("the log is there");
+    let mut deserializer = Deserializer::new();
+    let mut line = |entry| match entry {
+        LogEntry::Interval(interval) => {
+            let histogram = STANDARD.decode(interval.encoded_histogram()).expect("it is base64");
+            Some(Line {
+                tag: interval.tag().map(|tag| tag.as_str().to_owned()).expect("it has a tag"),
+                length_s: interval.duration().as_secs_f64(),
+                times: deserializer.deserialize(&mut &histogram[..]).expect("it is a histogram"),
+            })
+        }
+        LogEntry::StartTime(_) | LogEntry::BaseTime(_) => None,
+    };
+    // The reader knows no legend, which other readers skip, as the format's own documentation has them do.
+    let text = String::from_utf8(octets).expect("it is text");
+    let text: String = text.split_inclusive('\n').filter(|line| !line.starts_with('"')).collect();
+    IntervalLogIterator::new(text.as_bytes())
+        .filter_map(|entry| line(entry.expect("every line parses")))
+        .collect()
+}
+
+fn answering() -> Server {
+    Server::answering(OK, After::Keep)
+}
+
+const SHORT: [&str; 4] = ["--connections", "2", "--duration", "300ms"];
+
+#[test]
+fn the_file_of_output_says_what_standard_output_says() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("out.json");
+    let path = file.to_str().expect("it is text");
+    let server = answering();
+    let outcome = load_url(&server.url(), &[&SHORT[..], &["--output", path]].concat());
+    let written: Value =
+        serde_json::from_slice(&fs::read(&file).expect("it was written")).expect("it is JSON");
+    assert_eq!(written, outcome.json);
+}
+
+#[test]
+fn the_log_holds_every_latency_and_service_time() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("out.hlog");
+    let path = file.to_str().expect("it is text");
+    let server = answering();
+    let arguments = ["--connections", "2", "--duration", "1200ms", "--rate", "300", "--hdr", path];
+    let outcome = load_url(&server.url(), &arguments);
+    let lines = read_log(&file);
+    for (tag, key) in [("latency", "latency_us"), ("service", "service_us"), ("connect", "connect_us")] {
+        let of_tag: Vec<_> = lines.iter().filter(|line| line.tag == tag).collect();
+        let logged: u64 = of_tag.iter().map(|line| line.times.len()).sum();
+        assert_eq!(logged, outcome.count(&format!("{key}/count")), "{tag}");
+        let max = of_tag.iter().map(|line| line.times.max()).max().unwrap_or_default();
+        let told = outcome.number(&format!("{key}/max")) * 1e3;
+        assert!((max as f64 - told).abs() <= told * 0.002, "{tag}: {max} and {told}");
+    }
+    let length: f64 = lines.iter().filter(|line| line.tag == "latency").map(|line| line.length_s).sum();
+    assert!((1.15..2.5).contains(&length), "{length}");
+}
+
+/// Runs it to its end with these arguments and these standard streams.
+#[track_caller]
+fn run(url: &str, arguments: &[&str], stdout: Stdio) -> Output {
+    let mut child = command(url, arguments)
+        .stdout(stdout)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    // A reader that goes away at once.
+    drop(child.stdout.take());
+    let status = end_of(&mut child, Duration::from_secs(10));
+    let mut stderr = Vec::new();
+    child.stderr.take().expect("it is piped").read_to_end(&mut stderr).expect("it can be read");
+    Output { status, stdout: Vec::new(), stderr }
+}
+
+#[track_caller]
+fn one_line(output: &Output) -> String {
+    let line = String::from_utf8(output.stderr.clone()).expect("it speaks text");
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.starts_with("c10k: ") && !line.contains("panicked"), "{line}");
+    line
+}
+
+#[test]
+fn files_that_cannot_be_written_are_told_in_a_line() {
+    let server = answering();
+    for option in ["--output", "--hdr"] {
+        for path in ["/dev/full", "/no/such/folder/out", "/"] {
+            let output = run(&server.url(), &[&SHORT[..], &["--json", option, path]].concat(), Stdio::null());
+            let line = one_line(&output);
+            assert!(line.contains(path), "{line}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
+    let server = answering();
+    let begun = std::time::Instant::now();
+    for option in ["--output", "--hdr"] {
+        let arguments = ["--connections", "1", "--duration", "2500ms", option, "/no/such/folder/out"];
+        one_line(&run(&server.url(), &arguments, Stdio::null()));
+        assert!(begun.elapsed() < Duration::from_secs(2), "{option}: a run was made to be thrown away");
+    }
+}
+
+#[test]
+fn a_standard_output_that_is_full_is_told_in_a_line() {
+    let server = answering();
+    let full = File::create("/dev/full").expect("it is there");
+    one_line(&run(&server.url(), &[&SHORT[..], &["--json"]].concat(), full.into()));
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_error() {
+    let server = answering();
+    for format in [&["--json"][..], &[]] {
+        let output = run(&server.url(), &[&SHORT[..], format].concat(), Stdio::piped());
+        assert_eq!(output.status.code(), Some(0), "{:?}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.stderr, b"");
+    }
+}
+
+/// Runs it with its standard output read.
+fn told(server: &Server, arguments: &[&str]) -> Output {
+    let output = Command::new(env!("CARGO_BIN_EXE_c10k"))
+        .args(["load", &server.url(), "--warmup", "0s"])
+        .args(SHORT)
+        .args(arguments)
+        .output()
+        .expect("the command can be run");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stderr, b"", "{:?}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+#[test]
+fn the_text_has_the_numbers_that_matter() {
+    let text = String::from_utf8(told(&answering(), &[]).stdout).expect("it speaks text");
+    for word in ["requests/s", "latency", "p99"] {
+        assert!(text.contains(word), "{word} is not in {text}");
+    }
+}
+
+#[test]
+fn quiet_says_nothing() {
+    assert_eq!(told(&answering(), &["--quiet"]).stdout, b"");
+}

@@ -1,0 +1,126 @@
+//! Servers that dawdle, and those that never come to an end.
+
+use std::io::{Seek, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::Duration;
+
+use crate::command::load;
+use crate::server::{After, OK, Server};
+
+/// Writes one octet at a time with a pause behind each.
+fn dribble(socket: &mut TcpStream, octets: &[u8], pause: Duration) -> std::io::Result<()> {
+    for octet in octets.chunks(1) {
+        socket.write_all(octet)?;
+        thread::sleep(pause);
+    }
+    Ok(())
+}
+
+/// Writes without end, as fast as it can be: from a file, which the kernel sends without copying it. Whoever reads until
+/// there is nothing left to read, reads for ever.
+fn pour(socket: &mut TcpStream) -> std::io::Result<()> {
+    let mut file = tempfile::tempfile()?;
+    file.set_len(1 << 26)?;
+    loop {
+        file.rewind()?;
+        std::io::copy(&mut file, socket)?;
+    }
+}
+
+#[test]
+fn an_answer_octet_by_octet_is_an_answer() {
+    let server =
+        Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(2)).map(|()| After::Keep));
+    let outcome = load(&server, "--connections 4 --requests 12");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 12);
+    // 40 octets with 2 ms between them.
+    assert!(outcome.number("latency_us/min") >= 76_000.0, "{:#}", outcome.json);
+    assert!(outcome.number("first_byte_us/p50") < outcome.number("service_us/p50"), "{:#}", outcome.json);
+}
+
+#[test]
+fn an_answer_that_is_too_slow_times_out_however_much_of_it_came() {
+    let server =
+        Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(20)).map(|()| After::Keep));
+    let outcome = load(&server, "--connections 3 --requests 6 --timeout 300ms");
+    outcome.assert_errors(&[("timeout", 6)]);
+    assert!(outcome.took < Duration::from_secs(4), "{:?}", outcome.took);
+}
+
+#[test]
+fn a_head_that_never_ends_times_out() {
+    let server = Server::start(|_, socket| {
+        socket.write_all(b"HTTP/1.1 200 OK\r\n")?;
+        loop {
+            dribble(socket, b"X: y\r\n", Duration::from_millis(5))?;
+        }
+    });
+    let outcome = load(&server, "--connections 2 --requests 2 --timeout 300ms");
+    outcome.assert_errors(&[("timeout", 2)]);
+}
+
+#[test]
+fn a_body_that_never_ends_times_out() {
+    for head in ["Transfer-Encoding: chunked\r\n\r\n", "Connection: close\r\n\r\n"] {
+        let server = Server::start(move |_, socket| {
+            socket.write_all(b"HTTP/1.1 200 OK\r\n")?;
+            socket.write_all(head.as_bytes())?;
+            loop {
+                dribble(socket, b"1\r\nx\r\n", Duration::from_millis(5))?;
+            }
+        });
+        let outcome = load(&server, "--connections 2 --requests 2 --timeout 300ms");
+        outcome.assert_errors(&[("timeout", 2)]);
+    }
+}
+
+#[test]
+fn a_body_that_never_ends_times_out_however_fast_it_comes() {
+    let server = Server::start(|_, socket| {
+        socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+        pour(socket).map(|()| After::Close)
+    });
+    let outcome = load(&server, "--connections 2 --requests 2 --timeout 300ms");
+    outcome.assert_errors(&[("timeout", 2)]);
+    assert!(outcome.took < Duration::from_secs(3), "{:?}", outcome.took);
+}
+
+#[test]
+fn one_endless_body_does_not_keep_the_others_waiting() {
+    let server = Server::start(|request, socket| {
+        if request.connection == 0 {
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\n")?;
+            pour(socket)?;
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 4 --duration 500ms");
+    assert!(outcome.completed() > 0);
+    assert_eq!(outcome.count("connections/starved"), 1);
+    assert!(outcome.took < Duration::from_secs(3), "{:?}", outcome.took);
+}
+
+#[test]
+fn interim_answers_without_end_time_out() {
+    let server = Server::start(|_, socket| {
+        loop {
+            socket.write_all(b"HTTP/1.1 102 Processing\r\n\r\n")?;
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    let outcome = load(&server, "--connections 2 --requests 2 --timeout 300ms");
+    outcome.assert_errors(&[("timeout", 2)]);
+}
+
+#[test]
+fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
+    let server =
+        Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(100)).map(|()| After::Keep));
+    let outcome = load(&server, "--connections 5 --duration 300ms");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 0);
+    assert_eq!(outcome.in_flight(), 5);
+    assert!(outcome.took < Duration::from_secs(3), "{:?}", outcome.took);
+}

@@ -1,0 +1,122 @@
+//! What is wrong with a command line is said in one line, with status 2, and before anything is sent.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::command::{command, end_of};
+
+/// Runs it and checks that it ends as a mistake does. Gives back the line.
+#[track_caller]
+fn refused(url: &str, arguments: &[&str]) -> String {
+    let mut child = command(url, &[arguments, &["--json"]].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    end_of(&mut child, Duration::from_secs(10));
+    let output = child.wait_with_output().expect("it can be read");
+    let line = String::from_utf8(output.stderr).expect("it speaks text");
+    assert_eq!(output.status.code(), Some(2), "{line}");
+    assert!(output.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&output.stdout));
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(line.starts_with("c10k: ") && line.ends_with('\n'), "{line:?}");
+    line
+}
+
+#[test]
+fn refuses_https_and_says_what_to_measure_instead() {
+    let line = refused("https://127.0.0.1/", &[]);
+    assert!(line.contains("http://") && line.contains("TLS"), "{line}");
+}
+
+#[test]
+fn refuses_urls_that_are_none() {
+    for url in [
+        "127.0.0.1:8080",
+        "127.0.0.1",
+        "ftp://127.0.0.1/",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:x/",
+        "http://",
+        "http://127.0.0.1:/a b",
+        "",
+    ] {
+        let line = refused(url, &[]);
+        assert!(line.contains("http://HOST"), "{url}: {line}");
+    }
+}
+
+#[test]
+fn refuses_a_host_that_there_is_not_and_names_it() {
+    let line = refused("http://no-such-host.invalid/", &[]);
+    assert!(line.contains("no-such-host.invalid"), "{line}");
+}
+
+/// Nobody listens there; nobody should be asked.
+const URL: &str = "http://127.0.0.1:9/";
+
+#[test]
+fn refuses_numbers_that_make_no_sense_and_names_their_option() {
+    for arguments in [
+        ["--connections", "0"],
+        ["--connections=-1", "--quiet=no"],
+        ["--connections", "many"],
+        ["--requests", "0"],
+        ["--duration", "0s"],
+        ["--duration", "soon"],
+        ["--timeout", "0s"],
+        ["--threads", "0"],
+        ["--rate", "0"],
+        ["--rate=-1", "--quiet=no"],
+        ["--rate", "nan"],
+        ["--rate", "inf"],
+        ["--rate", "1e300"],
+        ["--connect-rate", "0"],
+        ["--lifetime", "0"],
+        ["--lifetime", "for ever"],
+        ["--method", "GE T"],
+        ["--method", ""],
+        ["--header", "no colon"],
+        ["--header", ": no name"],
+        ["--header", "X: y\r\nZ: smuggled"],
+        ["--body", "@/no/such/file"],
+    ] {
+        let line = refused(URL, &arguments);
+        let option = arguments[0].split('=').next().unwrap_or_default().trim_start_matches('-');
+        assert!(line.contains(option), "{arguments:?}: {line}");
+    }
+}
+
+#[test]
+fn refuses_times_that_nanoseconds_of_64_bits_cannot_tell() {
+    for option in ["--duration", "--warmup", "--timeout"] {
+        let line = refused(URL, &[option, "10000years"]);
+        assert!(line.contains(option), "{line}");
+    }
+    refused(URL, &["--rate", "1", "--spin", "10000years"]);
+}
+
+#[test]
+fn refuses_arrivals_without_a_rate() {
+    assert!(refused(URL, &["--arrivals", "poisson"]).contains("--rate"));
+}
+
+#[test]
+fn refuses_a_time_together_with_a_number() {
+    let line = refused(URL, &["--duration", "1s", "--requests", "5"]);
+    assert!(line.contains("--requests"), "{line}");
+}
+
+#[test]
+fn refuses_more_connections_than_files_can_be_opened_and_says_what_would_be_needed() {
+    for arguments in [&["--connections", "100000000"][..], &["--idle", "100000000"]] {
+        let line = refused(URL, arguments);
+        assert!(line.contains("ulimit"), "{line}");
+    }
+}
+
+#[test]
+fn refuses_numbers_that_overflow_when_they_are_added() {
+    let most = usize::MAX.to_string();
+    refused(URL, &["--connections", &most, "--idle", &most]);
+}

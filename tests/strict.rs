@@ -1,0 +1,42 @@
+//! `c10k load --strict`: a measurement that cannot be believed is a verdict against, and one that can is not.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::{Command, Output};
+use std::thread;
+
+/// Drives a server with that status line, for a moment.
+fn load(status: &'static str, arguments: &[&str]) -> Output {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
+        while connection.read(&mut [0; 4096]).is_ok_and(|read| read > 0) {
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
+    command.args(["load", &url, "--connections", "1", "--warmup", "0s", "--duration", "200ms"]);
+    command.args(arguments).output().unwrap()
+}
+
+#[test]
+fn a_measurement_that_fails_a_check_is_status_1_under_strict_and_0_without() {
+    let strict = load("404 Not Found", &["--strict", "--json"]);
+    assert_eq!(strict.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&strict.stdout).unwrap();
+    assert_eq!(json["valid"], false, "{json:#}");
+    let lenient = load("404 Not Found", &[]);
+    assert_eq!(lenient.status.code(), Some(0));
+    let text = String::from_utf8(lenient.stdout).unwrap();
+    assert!(text.contains("FAILED   errors: 100 % of requests"), "{text}");
+}
+
+#[test]
+fn a_good_measurement_is_status_0_under_strict() {
+    let output = load("200 OK", &["--strict", "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{json:#}");
+    assert_eq!(json["valid"], true);
+}
