@@ -104,8 +104,8 @@ struct State {
     listener: TcpListener,
     epoll: OwnedFd,
     connections: Vec<TcpStream>,
-    /// Answers that are due later: when, on which connection, and when they were asked for.
-    due: BinaryHeap<Reverse<(Instant, usize, Instant)>>,
+    /// Answers that are due later: when, when they were asked for, and on which connection. First come, first served.
+    due: BinaryHeap<Reverse<(Instant, Instant, usize)>>,
     delays: Delays,
     held: Vec<u64>,
 }
@@ -190,12 +190,12 @@ impl State {
         // Anything else is the end of the connection.
         if read.is_ok_and(|read| buffer[..read].ends_with(b"\r\n\r\n")) {
             let now = Instant::now();
-            self.due.push(Reverse((self.delays.due(now), index, now)));
+            self.due.push(Reverse((self.delays.due(now), now, index)));
         }
     }
 
     fn answer_due(&mut self) -> Result<()> {
-        while let Some(&Reverse((due, index, asked))) = self.due.peek() {
+        while let Some(&Reverse((due, asked, index))) = self.due.peek() {
             if due > Instant::now() {
                 break;
             }

@@ -94,15 +94,15 @@ fn binomial_limits(quantile: f64, samples: f64) -> Option<[f64; 2]> {
     Some([low, high])
 }
 
-/// Whether most of what is not below `bound` may be without an end: the last batch holds the ages of such requests, which
-/// did not complete. The bound would then be the least that the quantile can be, and not the most.
+/// Whether most of what is not below `bound` may be without an end: batches also hold the ages of requests that timed out
+/// or had no answer at the end, beside what completed. The bound would then be the least that the quantile can be, and
+/// not the most.
 fn rests_on_ages(whole: &Times, batches: &[Batch], bound: u64) -> bool {
     let bound = whole.lowest_equivalent(bound);
     let beyond = |times: &Times| if times.is_empty() { 0 } else { times.count_between(bound, times.max()) };
-    let ages = batches
-        .last()
-        .map_or(0, |last| last.latency.len().saturating_sub(last.completed).min(beyond(&last.latency)));
-    ages * 2 > beyond(whole)
+    let ages =
+        |batch: &Batch| batch.latency.len().saturating_sub(batch.completed).min(beyond(&batch.latency));
+    batches.iter().map(ages).sum::<u64>() * 2 > beyond(whole)
 }
 
 #[cfg(test)]

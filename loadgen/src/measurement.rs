@@ -67,7 +67,7 @@ pub struct Batch {
     pub length: Duration,
     /// Requests with a whole answer of a good status.
     pub completed: u64,
-    /// Their latencies, in nanoseconds; in the last stretch also the ages of requests without an answer.
+    /// Their latencies, in nanoseconds, and the ages of requests that timed out or had no answer at the end.
     pub latency: Times,
 }
 
@@ -231,7 +231,7 @@ pub struct Errors {
     pub reset: u64,
     /// A request had no answer in time.
     pub timeout: u64,
-    /// An answer of another status than 2xx.
+    /// An answer of status 400 or above.
     pub status: u64,
     /// An answer that is not HTTP/1.1, or of another length than it should be.
     pub protocol: u64,

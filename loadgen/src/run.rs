@@ -230,7 +230,8 @@ impl Run {
                 Message::Ended(ending) => self.endings.push(*ending),
             }
         }
-        // Workers that were stopped may have ended in different seconds.
+        // Workers that were stopped may have ended in different seconds; the earliest first.
+        self.open_intervals.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
         if let Some((_, interval)) = self.open_intervals.pop() {
             self.keep(&interval);
             return Some(Event::Interval(interval));

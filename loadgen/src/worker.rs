@@ -125,8 +125,9 @@ struct Job {
     written: usize,
     /// Whether it was begun within the measured part, and has a ticket of it.
     has_ticket: bool,
-    /// Whether a connection was free for it, so that nothing but the generator can delay its sending.
-    had_connection: bool,
+    /// Whether it has a connection, or only has to make one, so that nothing but the generator delays it; and how late that
+    /// was is not recorded yet.
+    lag_is_open: bool,
 }
 
 pub(crate) struct Worker {
@@ -248,8 +249,8 @@ impl Worker {
                 next_expire = now + nanos(EXPIRE_EVERY);
                 self.expire(now);
             }
-            self.open_due(now);
             self.dispatch_due();
+            self.open_due(now);
             self.wait(&mut events);
             for event in events.drain(..) {
                 self.on_event(event, &mut buffer);
@@ -290,6 +291,7 @@ impl Worker {
             // An open loop gives the answers to its last requests some time to come.
             Until::Elapsed(_) if is_open && now < self.window.1.saturating_add(nanos(GRACE)) => {
                 now >= self.window.1
+                    && self.next_due >= self.window.1
                     && self.line.is_empty()
                     && !self.slots.iter().any(|slot| slot.job.is_some())
             }

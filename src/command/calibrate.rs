@@ -54,7 +54,13 @@ impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
         let interrupt = Interrupt::catch()?;
-        let calibration = Bench { duration: self.duration, interrupt: &interrupt }.calibrate()?;
+        // The responder on one half of the processors, the generator on the other, where there are two.
+        let (responder_cpus, generator_cpus) = CpuList::available()?.split().unzip();
+        if let Some(cpus) = generator_cpus {
+            cpus.pin()?;
+        }
+        let bench = Bench { duration: self.duration, responder_cpus, interrupt: &interrupt };
+        let calibration = bench.calibrate()?;
         if interrupt.happened() {
             return Ok(ExitCode::from(130));
         }
@@ -71,6 +77,7 @@ impl Args {
 /// The bench that the instrument lies on.
 struct Bench<'a> {
     duration: Duration,
+    responder_cpus: Option<CpuList>,
     interrupt: &'a Interrupt,
 }
 
@@ -101,11 +108,7 @@ impl Bench<'_> {
 
     /// Drives a responder for a while; gives how long it held each answer back, too.
     fn measure(&self, script: Script, pacing: Pacing, connections: usize) -> Result<(Measurement, Vec<u64>)> {
-        let split = CpuList::available()?.split();
-        if let Some((_, generator)) = &split {
-            generator.pin()?;
-        }
-        let responder = Responder::start(script, split.map(|(responder, _)| responder))?;
+        let responder = Responder::start(script, self.responder_cpus.clone())?;
         let workload = Workload {
             pacing,
             connections,

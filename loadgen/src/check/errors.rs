@@ -1,6 +1,7 @@
 //! `errors`: how much of what was sent came to nothing.
 //!
-//! A request that failed has no latency, so with a share f of failures nothing is known of the percentiles above 1 − f.
+//! How long a request that failed would have taken is not known, so with a share f of failures nothing is known
+//! of the percentiles above 1 − f.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Errors, Measurement};

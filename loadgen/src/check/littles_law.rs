@@ -28,11 +28,11 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if measured.times.service.is_empty() || connections.established == 0 || run_ns == 0.0 {
         return None;
     }
-    let edge = longest_answer_ns(measured) / run_ns;
+    let edge = longest_ns(measured) / run_ns;
     if edge > MAX_EDGE {
         return None;
     }
-    let at_work = (time_within(&measured.times.latency, run_ns) + timed_out_ns(measured)) / run_ns;
+    let at_work = time_within(&measured.times.latency, run_ns) / run_ns;
     // A connection that was never established waits for its first request; whether that is told depends on the end.
     let expected = at_work.clamp(connections.established as f64, connections.requested as f64);
     let deviation = at_work / expected - 1.0;
@@ -52,10 +52,12 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 /// A request that began before the measured part counts whole, and one that is under way at the end may be lost: for each
 /// connection, one request on either side at most. The latencies do not tell how long that one is, for they hold the
 /// ages of requests without an answer.
-fn longest_answer_ns(measured: &Measurement) -> f64 {
+fn longest_ns(measured: &Measurement) -> f64 {
     let connect = &measured.times.connect;
     let connect_ns = if connect.is_empty() { 0 } else { connect.max() };
-    (measured.times.service.max() + connect_ns) as f64
+    let answer_ns = (measured.times.service.max() + connect_ns) as f64;
+    let gave_up = measured.errors.timeout > 0;
+    if gave_up { answer_ns.max(measured.workload.timeout.as_nanos() as f64) } else { answer_ns }
 }
 
 /// All times together. One that is longer than the run, such as the age of a request that was never answered, began
@@ -63,11 +65,6 @@ fn longest_answer_ns(measured: &Measurement) -> f64 {
 fn time_within(times: &Times, run_ns: f64) -> f64 {
     let time = |ns: u64| (times.median_equivalent(ns) as f64).min(run_ns);
     times.iter_recorded().map(|value| time(value.value_iterated_to()) * value.count_at_value() as f64).sum()
-}
-
-/// Requests that were given up are in no distribution, but how long they took is known.
-fn timed_out_ns(measured: &Measurement) -> f64 {
-    measured.errors.timeout as f64 * measured.workload.timeout.as_nanos() as f64
 }
 
 fn has_untimed_failures(measured: &Measurement) -> bool {
@@ -115,10 +112,11 @@ mod tests {
     #[test]
     fn counts_the_time_of_requests_that_timed_out() {
         let mut measured = fixture::closed();
-        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize]);
-        // A tenth of 64 connections for 10 seconds.
+        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 700, 1_000_000); SECONDS as usize]);
+        // Three tenths of 64 connections for 10 seconds.
         measured.workload.timeout = Duration::from_secs(1);
-        measured.errors = Errors { timeout: 64, ..Errors::default() };
+        measured.errors = Errors { timeout: 192, ..Errors::default() };
+        measured.times.latency.record_n(1_000_000_000, 192).unwrap();
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
     }
 

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{LINGERING, State, TICK, Worker};
+use super::{Job, LINGERING, State, TICK, Worker};
 use crate::connection::Connection;
 use crate::run::nanos;
 use crate::workload::Lifetime;
@@ -78,6 +78,10 @@ impl Worker {
             epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(key as u64), EVERYTHING)?;
             Ok(socket)
         });
+        if let Some(job) = self.slots[key].job.filter(|job| job.lag_is_open) {
+            self.note_lag(job, began);
+            self.slots[key].job = Some(Job { lag_is_open: false, ..job });
+        }
         let slot = &mut self.slots[key];
         slot.state = State::Connecting;
         slot.connect_began = began;

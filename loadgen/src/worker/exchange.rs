@@ -83,7 +83,7 @@ impl Worker {
         }
         if job.written == 0 {
             job.sent = now;
-            if job.had_connection && job.has_ticket {
+            if job.lag_is_open && job.has_ticket {
                 self.recorder.times.send_lag.saturating_record(now - job.intended);
             }
             if job.has_ticket && self.send_times.len() < MAX_SEND_TIMES {

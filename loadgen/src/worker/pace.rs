@@ -69,11 +69,21 @@ impl Worker {
             }
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
-            let job = Job { intended, has_ticket: measured, had_connection: true, ..Job::default() };
-            match self.pop_free() {
-                Some(key) => self.begin(key, job, now),
-                None => self.line.push_back(Job { had_connection: false, ..job }),
+            let job = Job { intended, has_ticket: measured, lag_is_open: true, ..Job::default() };
+            if let Some(key) = self.pop_free() {
+                self.begin(key, job, now);
+            } else {
+                // What it waits for from now on is a connection; what it waited for until now was the generator.
+                self.note_lag(job, now);
+                self.line.push_back(Job { lag_is_open: false, ..job });
             }
+        }
+    }
+
+    /// Records how late the generator was for a request of the measured part.
+    pub(super) fn note_lag(&mut self, job: Job, now: u64) {
+        if job.has_ticket {
+            self.recorder.times.send_lag.saturating_record(now - job.intended);
         }
     }
 
