@@ -1,5 +1,8 @@
 //! The command line: what is wrong with it is said in one line, with status 2, and before anything was done.
 
+#[path = "support/refusal.rs"]
+mod refusal;
+
 use std::fs;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
@@ -13,13 +16,7 @@ fn c10k(arguments: &[&str]) -> Output {
 /// Runs it and checks that it ends as a mistake does. Gives back the line.
 #[track_caller]
 fn refused(arguments: &[&str]) -> String {
-    let output = c10k(arguments);
-    let line = String::from_utf8(output.stderr).expect("it speaks text");
-    assert_eq!(output.status.code(), Some(2), "{line}");
-    assert!(output.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(line.starts_with("c10k: ") && line.ends_with('\n'), "{line:?}");
-    line
+    refusal::line_of(c10k(arguments))
 }
 
 /// Checks that `c10k serve epoll` with these arguments is refused with a line that has `hint` in it.

@@ -10,6 +10,7 @@ mod model;
 mod processes;
 mod server;
 mod subjects;
+#[path = "../support/wait.rs"]
 mod wait;
 
 use std::process::ExitCode;

@@ -14,9 +14,12 @@ mod framing;
 mod interruption;
 mod open_loop;
 mod outputs;
+#[path = "../support/refusal.rs"]
+mod refusal;
 mod resets;
 mod server;
 mod silence;
 mod slowness;
 mod usage;
+#[path = "../support/wait.rs"]
 mod wait;

@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::command::{command, end_of};
+use crate::refusal;
 
 /// Runs it and checks that it ends as a mistake does. Gives back the line.
 #[track_caller]
@@ -14,13 +15,7 @@ fn refused(url: &str, arguments: &[&str]) -> String {
         .spawn()
         .expect("the command can be run");
     end_of(&mut child, Duration::from_secs(10));
-    let output = child.wait_with_output().expect("it can be read");
-    let line = String::from_utf8(output.stderr).expect("it speaks text");
-    assert_eq!(output.status.code(), Some(2), "{line}");
-    assert!(output.stdout.is_empty(), "{:?}", String::from_utf8_lossy(&output.stdout));
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(line.starts_with("c10k: ") && line.ends_with('\n'), "{line:?}");
-    line
+    refusal::line_of(child.wait_with_output().expect("it can be read"))
 }
 
 #[test]
