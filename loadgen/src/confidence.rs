@@ -13,9 +13,26 @@
 //! clusters it is the method of batch means, whose batches have to be longer than what makes requests alike (Schmeiser
 //! 1982, "Batch size effects in the analysis of simulation output").
 
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};
 
-use crate::measurement::{Batch, Intervals, Times};
+use crate::measurement::{Batch, Times};
+
+/// 95 % confidence intervals of percentiles, lower and upper limit, in microseconds. They allow for autocorrelation. One
+/// is absent where there are too few effective samples, or too few batches.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[expect(missing_docs, reason = "each field is of the percentile that its name says")]
+pub struct Intervals {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50: Option<[f64; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p90: Option<[f64; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<[f64; 2]>,
+    #[serde(rename = "p99.9", default, skip_serializing_if = "Option::is_none")]
+    pub p99_9: Option<[f64; 2]>,
+}
 
 /// What is left out on either side: half of 1 − 95 %.
 const TAIL: f64 = 0.025;

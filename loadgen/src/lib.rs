@@ -4,7 +4,7 @@
 //! runs it on worker threads with an event loop each, and [`Measurement`] is what came of it.
 
 pub mod check;
-mod confidence;
+pub mod confidence;
 #[doc(hidden)] // Public for loadgen/fuzz alone.
 pub mod connection;
 mod follow;
@@ -15,6 +15,7 @@ mod recorder;
 mod run;
 mod schedule;
 mod source;
+pub mod summary;
 mod target;
 mod usage;
 mod worker;
@@ -22,9 +23,10 @@ pub mod workload;
 
 pub use follow::{FollowError, follow};
 pub use hdr_log::HdrLog;
-pub use measurement::{Measurement, Summary};
+pub use measurement::Measurement;
 pub use recorder::{Interval, Recorder};
 pub use run::{Event, Run, start};
 pub use source::ephemeral_ports;
+pub use summary::Summary;
 pub use target::{Request, Target, TargetError};
 pub use workload::Workload;

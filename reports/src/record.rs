@@ -2,7 +2,7 @@
 //!
 //! The runner writes them as it goes, the pages are rendered from them alone, so `c10k report` can render any run again.
 
-use c10k_loadgen::measurement::Summary;
+use c10k_loadgen::summary::Summary;
 use serde::{Deserialize, Serialize};
 
 /// The version of both files that this crate writes and reads.

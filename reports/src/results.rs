@@ -4,7 +4,8 @@
 
 use std::collections::HashMap;
 
-use c10k_loadgen::measurement::{Errors, Summary, Times};
+use c10k_loadgen::measurement::{Errors, Times};
+use c10k_loadgen::summary::Summary;
 
 use crate::histogram_log::{self, Tagged};
 use crate::record::{self, Environment, Outcome, ServerUsage};

@@ -66,7 +66,7 @@ impl Run {
     /// Keeps `record` if its summary, which has a version of its own, is of the version this crate reads.
     fn check_summary(&mut self, path: &Path, line: usize, record: Record) -> Result<(), Error> {
         if let Outcome::Measured(summary) = &record.outcome {
-            let supported = c10k_loadgen::measurement::VERSION;
+            let supported = c10k_loadgen::summary::VERSION;
             check_version(path, line, summary.version.into(), supported)?;
         }
         self.records.push(record);

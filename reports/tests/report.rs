@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use c10k_loadgen::measurement::{Errors, Percentiles, Summary, Times};
+use c10k_loadgen::measurement::{Errors, Times};
+use c10k_loadgen::summary::{Percentiles, Summary};
 use c10k_reports::record::{
     Calibration, Comparison, Environment, Outcome, Record, ServerUsage, WorkloadEntry,
 };

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use c10k_loadgen::measurement::Percentiles;
+use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
 use c10k_loadgen::{Event, HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 

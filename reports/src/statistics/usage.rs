@@ -1,6 +1,6 @@
 //! What a server spent per request: the measure that survives a noisy machine best, since waiting costs nothing.
 
-use c10k_loadgen::measurement::Summary;
+use c10k_loadgen::summary::Summary;
 
 use crate::record::ServerUsage;
 

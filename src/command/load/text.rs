@@ -1,7 +1,9 @@
 //! What `c10k load` prints for people: the counts, a table of times, a picture of the latency, and the checks.
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
-use c10k_loadgen::measurement::{Errors, Intervals, Percentiles, Times};
+use c10k_loadgen::confidence::Intervals;
+use c10k_loadgen::measurement::{Errors, Times};
+use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::{Measurement, Summary};
 
 /// Rows of the histogram.

@@ -1,0 +1,289 @@
+//! [`Summary`], the wire format of what a run measured: the numbers of a [`Measurement`], its judgement and its intervals.
+//!
+//! It is version 1 of `c10k load --json`: keys may be added, none is renamed or removed.
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::check::{self, CheckOutcome};
+use crate::confidence::{self, Intervals};
+use crate::measurement::{
+    Bytes, Connections, Distributions, Errors, Fairness, Generator, KernelCounters, Measurement, Requests,
+    Times,
+};
+
+/// The version of the wire format that this crate writes and reads.
+pub const VERSION: u32 = 1;
+
+/// Version 1 of `c10k load --json`: what a [`Measurement`] says to others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Summary {
+    /// [`VERSION`]; no other is read.
+    #[serde(deserialize_with = "known_version")]
+    #[cfg_attr(test, schemars(extend("const" = VERSION)))]
+    pub version: u32,
+    /// The URL that was asked for.
+    pub target: String,
+    /// `closed` or `open`.
+    pub r#loop: String,
+    /// Requests per second that an open loop meant to send; absent in a closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offered_rps: Option<f64>,
+    /// Completed requests per second.
+    pub throughput_rps: f64,
+    /// Length of the measured part, in seconds.
+    pub duration_s: f64,
+    /// Requests by what became of them.
+    pub requests: Requests,
+    /// Connections by what became of them.
+    pub connections: Connections,
+    /// Failures by kind.
+    pub errors: Errors,
+    /// From the intended send time to the last byte.
+    pub latency_us: Percentiles,
+    /// From the actual send to the last byte.
+    pub service_us: Percentiles,
+    /// From `connect` to the established connection.
+    pub connect_us: Percentiles,
+    /// From the actual send to the first byte.
+    pub first_byte_us: Percentiles,
+    /// From the intended send time to the actual send, where a connection was free.
+    #[serde(default)]
+    pub send_lag_us: Percentiles,
+    /// Octets that crossed the sockets.
+    pub bytes: Bytes,
+    /// What the generator itself used.
+    pub generator: Generator,
+    /// How evenly the connections were served.
+    #[serde(default)]
+    pub fairness: Fairness,
+    /// What this machine's kernel counted meanwhile; absent where that can't be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelCounters>,
+    /// What the validity checks that apply say; none in records of before there were checks.
+    #[serde(default)]
+    pub checks: Vec<CheckOutcome>,
+    /// Whether the numbers can be believed: no check failed.
+    #[serde(default = "unless_told")]
+    pub valid: bool,
+}
+
+/// Nothing was known against a measurement of before there were checks.
+fn unless_told() -> bool {
+    true
+}
+
+/// Why a text is no summary.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// Written by a program that keeps it in another way.
+    #[error("{}", unknown_version(*.0))]
+    Version(u32),
+    /// Not what [`VERSION`] says that it is.
+    #[error("this is no result of `c10k load --json`: {0}")]
+    Format(#[from] serde_json::Error),
+}
+
+fn unknown_version(version: u32) -> String {
+    format!(
+        "the measurement is kept in format version {version}; this c10k reads version {VERSION}, a newer one may read it"
+    )
+}
+
+/// Refuses versions that this crate does not know, wherever a summary is nested.
+fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    match u32::deserialize(deserializer)? {
+        VERSION => Ok(VERSION),
+        version => Err(D::Error::custom(unknown_version(version))),
+    }
+}
+
+impl Summary {
+    /// Reads what `c10k load --json` wrote.
+    ///
+    /// # Errors
+    /// When the text is something else, or of another version. The version is looked at first: what else is in a text of
+    /// another one cannot be known.
+    pub fn read(json: &str) -> Result<Self, ReadError> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        match serde_json::from_str::<Version>(json)?.version {
+            VERSION => Ok(serde_json::from_str(json)?),
+            version => Err(ReadError::Version(version)),
+        }
+    }
+}
+
+/// A distribution in a few numbers, in microseconds. All zero when `count` is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[expect(missing_docs, reason = "each field is the percentile that its name says")]
+pub struct Percentiles {
+    pub count: u64,
+    pub min: f64,
+    pub mean: f64,
+    pub p50: f64,
+    pub p90: f64,
+    pub p95: f64,
+    pub p99: f64,
+    #[serde(rename = "p99.9")]
+    pub p99_9: f64,
+    #[serde(rename = "p99.99")]
+    pub p99_99: f64,
+    pub max: f64,
+    /// 95 % confidence intervals; of latency only, where there is enough to tell them from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ci95: Option<Intervals>,
+}
+
+impl From<&Measurement> for Summary {
+    fn from(measured: &Measurement) -> Self {
+        let duration_s = measured.duration.as_secs_f64();
+        let checks = check::outcomes(measured);
+        let Distributions { latency, service, connect, first_byte, send_lag } = &measured.times;
+        Self {
+            version: VERSION,
+            target: measured.target.clone(),
+            r#loop: measured.workload.pacing.to_string(),
+            offered_rps: measured.workload.pacing.rate(),
+            // Of no time at all, not even a rate of nothing: JSON has no NaN.
+            throughput_rps: measured.throughput_rps(),
+            duration_s,
+            requests: measured.requests,
+            connections: measured.connections,
+            errors: measured.errors,
+            latency_us: Percentiles {
+                ci95: confidence::intervals(latency, &measured.batches),
+                ..Percentiles::of(latency)
+            },
+            service_us: Percentiles::of(service),
+            connect_us: Percentiles::of(connect),
+            first_byte_us: Percentiles::of(first_byte),
+            send_lag_us: Percentiles::of(send_lag),
+            bytes: measured.bytes,
+            generator: measured.generator,
+            fairness: measured.fairness,
+            kernel: measured.kernel,
+            valid: check::is_valid(&checks),
+            checks,
+        }
+    }
+}
+
+impl Percentiles {
+    /// Reads a distribution of nanoseconds.
+    pub fn of(times: &Times) -> Self {
+        if times.is_empty() {
+            return Self::default();
+        }
+        let us = |ns: u64| ns as f64 / 1e3;
+        let at = |quantile: f64| us(times.value_at_quantile(quantile));
+        Self {
+            count: times.len(),
+            min: us(times.min()),
+            mean: times.mean() / 1e3,
+            p50: at(0.5),
+            p90: at(0.9),
+            p95: at(0.95),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            p99_99: at(0.9999),
+            max: us(times.max()),
+            ci95: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{env, fs};
+
+    use schemars::generate::SchemaSettings;
+
+    use super::*;
+    use crate::check::fixture;
+    use crate::workload::Arrivals;
+
+    /// The committed schema; the test below tells how it is made.
+    const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/summary.schema.json");
+
+    fn json() -> String {
+        serde_json::to_string(&Summary::from(&fixture::open(Arrivals::Poisson))).unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let summary = Summary::from(&fixture::closed());
+        assert!(summary.valid && !summary.checks.is_empty());
+        assert!(summary.latency_us.ci95.is_some() && summary.service_us.ci95.is_none());
+        let json = serde_json::to_string(&summary).unwrap();
+        assert_eq!(Summary::read(&json).unwrap(), summary);
+    }
+
+    #[test]
+    fn another_version_is_refused_before_anything_else_is_looked_at() {
+        for json in
+            [r#"{ "bytes": "renamed", "version": 2 }"#, &json().replacen("\"version\":1", "\"version\":2", 1)]
+        {
+            let error = Summary::read(json).unwrap_err();
+            assert!(matches!(error, ReadError::Version(2)));
+            assert_eq!(
+                error.to_string(),
+                "the measurement is kept in format version 2; this c10k reads version 1, a newer one may read it"
+            );
+        }
+    }
+
+    #[test]
+    fn another_version_is_refused_inside_another_record() {
+        #[derive(Debug, Deserialize)]
+        struct Record {
+            #[expect(dead_code, reason = "it is never read")]
+            measured: Box<Summary>,
+        }
+        let json = format!(r#"{{ "measured": {} }}"#, json().replacen("\"version\":1", "\"version\":2", 1));
+        let error = serde_json::from_str::<Record>(&json).unwrap_err().to_string();
+        assert!(error.starts_with("the measurement is kept in format version 2"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_summary_is_refused() {
+        assert!(matches!(Summary::read("{}"), Err(ReadError::Format(_))));
+        assert!(matches!(Summary::read("bytes"), Err(ReadError::Format(_))));
+    }
+
+    #[test]
+    fn a_record_of_before_there_were_checks_is_read_and_holds_nothing_against_itself() {
+        let mut json: serde_json::Value = serde_json::from_str(&json()).unwrap();
+        let keys = json.as_object_mut().unwrap();
+        for key in ["checks", "valid", "fairness", "kernel", "send_lag_us"] {
+            keys.remove(key);
+        }
+        keys["latency_us"].as_object_mut().unwrap().remove("ci95");
+        let summary = Summary::read(&json.to_string()).unwrap();
+        assert!(summary.valid && summary.checks.is_empty() && summary.latency_us.ci95.is_none());
+    }
+
+    #[test]
+    fn keys_that_are_not_known_yet_are_passed_over() {
+        assert!(Summary::read(&json().replacen('{', r#"{ "of_tomorrow": [1],"#, 1)).is_ok());
+    }
+
+    #[test]
+    fn the_committed_schema_is_that_of_the_types() {
+        let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+        let mut schema = serde_json::to_string_pretty(&generator.into_root_schema_for::<Summary>()).unwrap();
+        schema.push('\n');
+        if env::var_os("UPDATE_SCHEMA").is_some() {
+            fs::write(SCHEMA, &schema).unwrap();
+        }
+        let committed = fs::read_to_string(SCHEMA).unwrap_or_default();
+        assert!(
+            committed == schema,
+            "{SCHEMA} is out of date: run `UPDATE_SCHEMA=1 cargo test -p c10k-loadgen --lib schema`"
+        );
+    }
+}
