@@ -2,9 +2,9 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use c10k_servers::http::{Connection, Service, Want};
+use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
@@ -31,8 +31,8 @@ fn http_core(criterion: &mut Criterion) {
         ("head", 1, &head),
         ("pipelined_16", BATCH, &batch),
     ] {
-        let mut service = Service::new(Arc::new(Site::embedded()));
-        let mut connection = Connection::default();
+        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+        let mut connection = Connection::new(Instant::now());
         group.throughput(Throughput::Elements(requests as u64));
         group.bench_function(name, |bencher| {
             bencher.iter(|| answer(&mut connection, &mut service, black_box(octets)));

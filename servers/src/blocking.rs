@@ -1,44 +1,127 @@
 //! One connection served by whoever calls, blocking: what all models with a thread or a process per connection share.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{self, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::http::{Connection, Service, Want};
+use crate::shutdown::Shutdown;
 
 /// Room for one read. A request of a browser has about 1 KiB; pipelined ones come in larger pieces.
 pub const READ_BYTES: usize = 16 * 1024;
 
-/// Serves `stream` until the client or an answer ends the connection.
+/// Stack of a thread that serves a connection; its buffer is on the heap, and only touched pages take memory.
+pub const STACK_BYTES: usize = 256 * 1024;
+
+/// The shortest timeout of a socket; none at all would be no timeout.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+
+/// A stream whose calls keep their caller until they are done.
+pub trait BlockingStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    fn write(&self, octets: &[u8]) -> io::Result<usize>;
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
+    fn shutdown_write(&self) -> io::Result<()>;
+    /// Sets how long a read may take; what it was before is the idle timeout of the listener.
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
+}
+
+impl BlockingStream for TcpStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut &*self, buffer)
+    }
+
+    fn write(&self, octets: &[u8]) -> io::Result<usize> {
+        Write::write(&mut &*self, octets)
+    }
+
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        Write::write_vectored(&mut &*self, pieces)
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.shutdown(net::Shutdown::Write)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        Self::set_read_timeout(self, Some(timeout))
+    }
+}
+
+/// Serves `stream` until the client or an answer ends the connection, or the client takes too long.
 ///
-/// To stop early, shut down the socket's receiving side: what was received is still answered, then the end is seen.
-pub fn serve_connection(mut stream: &TcpStream, service: &mut Service, buffer: &mut [u8]) -> io::Result<()> {
-    let mut connection = Connection::default();
+/// To stop early, signal the shutdown and shut down the socket's receiving side: what was received is still answered, and
+/// what was on its way, then the end is seen.
+pub fn serve_connection(
+    stream: &impl BlockingStream,
+    service: &mut Service,
+    buffer: &mut [u8],
+    shutdown: &Shutdown,
+) -> io::Result<()> {
+    service.set_time(Instant::now());
+    let mut connection = Connection::new(service.now());
+    // The socket has it from its listener. While every read brings whole requests it is never set.
+    let mut timeout = service.timeouts().idle;
     loop {
+        if shutdown.is_signalled() {
+            service.close_after_answers();
+        }
         match connection.want() {
-            Want::Read => match retry(|| stream.read(buffer))? {
-                0 => connection.receive_end(),
-                read => connection.receive(&buffer[..read], service),
+            Want::Read => {
+                set_timeout(stream, &mut timeout, time_left(&connection, service))?;
+                let read = retry(|| stream.read(buffer));
+                service.set_time(Instant::now());
+                match read {
+                    Ok(0) => match shutdown.last_call() {
+                        // Shutting the receiving side down does not keep the kernel from taking what is on its way.
+                        Some(left) if !left.is_zero() => thread::sleep(left),
+                        _ => connection.receive_end(),
+                    },
+                    Ok(read) => connection.receive(&buffer[..read], service),
+                    Err(error) if is_timeout(&error) => connection.time_out(service),
+                    Err(error) => return Err(error),
+                }
+            }
+            Want::Write => match retry(|| write_pending(stream, &connection)) {
+                Ok(written) => connection.advance(written, service),
+                Err(error) if is_timeout(&error) => connection.time_out(service),
+                Err(error) => return Err(error),
             },
-            Want::Write => {
-                let written = retry(|| write_pending(stream, &connection))?;
-                connection.advance(written, service);
-            }
             Want::ShutdownWrite => {
-                stream.shutdown(net::Shutdown::Write)?;
-                connection.write_side_is_shut();
+                stream.shutdown_write()?;
+                connection.write_side_is_shut(service);
             }
+            Want::RunJob | Want::Reply => unreachable!("handlers run in place here"),
             Want::Close => return Ok(()),
         }
     }
 }
 
 /// Sends what it can of the pending output with one call.
-pub fn write_pending(mut stream: &TcpStream, connection: &Connection) -> io::Result<usize> {
+pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> io::Result<usize> {
     match connection.pending_output() {
         [small, large] if large.is_empty() => stream.write(&small),
         [small, large] if small.is_empty() => stream.write(&large),
         both => stream.write_vectored(&both),
     }
+}
+
+fn time_left(connection: &Connection, service: &Service) -> Duration {
+    let deadline = connection.deadline(service);
+    deadline.map_or(service.timeouts().idle, |deadline| deadline.saturating_duration_since(service.now()))
+}
+
+fn set_timeout(stream: &impl BlockingStream, is: &mut Duration, wanted: Duration) -> io::Result<()> {
+    if *is != wanted {
+        *is = wanted;
+        stream.set_read_timeout(wanted.max(SHORTEST_TIMEOUT))?;
+    }
+    Ok(())
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn retry(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {

@@ -4,20 +4,34 @@
 //! the [`http::Connection`], where its connections come from is the [`Listener`].
 
 mod blocking;
+mod children;
+#[cfg(target_os = "linux")]
+mod epoll;
+mod event_loop;
 pub mod http;
+#[cfg(target_os = "linux")]
+mod jobs;
 mod listener;
+#[cfg(target_os = "linux")]
+mod loops;
+#[cfg(target_os = "linux")]
+mod mailbox;
 mod model;
 mod open_connections;
 mod peer;
+mod pool;
 mod shutdown;
 pub mod site;
+mod sweep;
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread;
 
-pub use listener::Listener;
-pub use model::{Accepts, Entry, ROSTER, Runs, Traits, Waits, find};
+use http::{Handlers, Service, Timeouts};
+pub use listener::{Listener, Listening};
+pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
 pub use shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
 
@@ -33,8 +47,40 @@ pub trait ConcurrencyModel {
 /// What can be set for a model. Each takes what applies to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Size of a pool; without it, what the model finds sensible for this machine.
+    /// Size of a pool, or number of event loops; without it, what the model finds sensible for this machine.
     pub workers: Option<NonZeroUsize>,
-    /// Connections served at once; further ones wait in the listen backlog.
+    /// Connections served at once; further ones wait in the listen backlog. Loops with listeners of their own divide it.
     pub max_connections: NonZeroUsize,
+    /// How long clients may take.
+    pub timeouts: Timeouts,
+}
+
+impl Options {
+    /// How many workers there are, of which each takes one connection at a time and mostly waits.
+    fn blocking_workers(&self) -> usize {
+        let workers = self.workers.map_or(cpus() * BLOCKING_WORKERS_PER_CPU, NonZeroUsize::get);
+        workers.min(self.max_connections.get())
+    }
+
+    /// How many event loops there are: one for each processor that this process may use.
+    fn event_loops(&self) -> usize {
+        event_loops(self.workers).min(self.max_connections.get())
+    }
+
+    fn service(&self, site: Arc<Site>) -> Service {
+        Service::new(site, self.timeouts, Handlers::InPlace)
+    }
+}
+
+/// Workers per processor where nobody says how many: they mostly wait. Apache httpd starts 400 threads at the most,
+/// Tomcat 200.
+const BLOCKING_WORKERS_PER_CPU: usize = 256;
+
+/// As many event loops as are asked for, or one for each processor.
+fn event_loops(workers: Option<NonZeroUsize>) -> usize {
+    workers.map_or_else(cpus, NonZeroUsize::get)
+}
+
+fn cpus() -> usize {
+    thread::available_parallelism().map_or(1, NonZeroUsize::get)
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::http::UNAVAILABLE;
@@ -18,10 +17,27 @@ use crate::shutdown::Shutdown;
 /// Between two tries to accept when the kernel has no memory for it; long against a try, short against a client's time.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
-/// A listening socket that never blocks.
+/// Connections that an event loop takes per turn.
+const ACCEPTS_AT_ONCE: usize = 64;
+
+/// How a listener is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct Listening {
+    /// Where.
+    pub address: SocketAddr,
+    /// Connections that may wait to be accepted; the kernel caps it.
+    pub backlog: u32,
+    /// How long calls on accepted sockets wait that are made blocking.
+    pub idle_timeout: Duration,
+    /// Whether further sockets can listen on the same address, each with a queue of its own.
+    pub sharded: bool,
+}
+
+/// A listening socket. It never blocks, unless it is told to.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
+    listening: Listening,
     backlog: u32,
     /// A descriptor kept back: when there are no more, it makes room to take a connection off the queue and refuse it.
     /// Without that, the queue would stay readable and an event loop would spin on it.
@@ -29,20 +45,31 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address` with `SO_REUSEADDR` (a restart within `TIME_WAIT` works) and `TCP_NODELAY`, which accepted
-    /// connections inherit. The kernel caps the backlog; [`Self::backlog`] tells what came of it.
-    pub fn bind(address: SocketAddr, backlog: u32) -> io::Result<Self> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        socket.set_reuse_address(true)?;
-        socket.set_tcp_nodelay(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    /// Listens with `SO_REUSEADDR` (a restart within `TIME_WAIT` works). Accepted connections inherit `TCP_NODELAY` and the
+    /// timeouts of blocking calls. The kernel caps the backlog; [`Self::backlog`] tells what came of it.
+    pub fn bind(listening: Listening) -> io::Result<Self> {
+        if listening.sharded && listening.address.port() != 0 {
+            // Shards share an address with whoever else is willing to, another server of ours included.
+            drop(bind(Listening { sharded: false, ..listening })?);
+        }
+        let (socket, backlog) = (bind(listening)?, listening.backlog);
         Ok(Self {
-            socket: socket.into(),
+            socket,
+            listening,
             backlog: kernel_backlog_limit().map_or(backlog, |limit| backlog.min(limit)),
             reserve: Mutex::new(File::open("/dev/null").ok()),
         })
+    }
+
+    /// This one and further ones on the same address, `count` in all; the kernel deals new connections out among them.
+    pub fn into_shards(self, count: usize) -> io::Result<Vec<Self>> {
+        let listening = Listening { address: self.local_address()?, ..self.listening };
+        let mut shards = vec![self];
+        while shards.len() < count {
+            let reserve = Mutex::new(File::open("/dev/null").ok());
+            shards.push(Self { socket: bind(listening)?, listening, backlog: shards[0].backlog, reserve });
+        }
+        Ok(shards)
     }
 
     /// The address listened on, with the port that the kernel chose if it was left open.
@@ -57,19 +84,67 @@ impl Listener {
 
     /// Takes the next connection for non-blocking use; `WouldBlock` when none is waiting.
     pub fn accept(&self) -> io::Result<TcpStream> {
-        self.accept_with(SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
+        self.accept_or_shed(Blocking::No)
+    }
+
+    /// Takes connections that are waiting, for non-blocking use, at most so many and few enough that those who are served
+    /// already don't wait long.
+    pub fn accept_some(&self, at_most: usize, mut take: impl FnMut(TcpStream)) -> io::Result<()> {
+        for _ in 0..at_most.min(ACCEPTS_AT_ONCE) {
+            match self.accept() {
+                Ok(stream) => take(stream),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Takes the next connection for blocking use; `WouldBlock` when none is waiting.
     pub fn accept_blocking(&self) -> io::Result<TcpStream> {
-        self.accept_with(SocketFlags::CLOEXEC)
+        self.accept_or_shed(Blocking::Yes)
+    }
+
+    /// Lets [`Self::accept_blocking`] wait for a connection. Of several threads or processes that wait, one is woken.
+    pub fn set_blocking(&self, blocking: bool) -> io::Result<()> {
+        self.socket.set_nonblocking(!blocking)
+    }
+
+    /// Stops listening. Gives back the connections that waited to be accepted, for non-blocking use: their clients were
+    /// told that they have arrived.
+    ///
+    /// Other processes that hold this socket can't accept from it any more either.
+    pub fn close(&self) -> Vec<TcpStream> {
+        let mut waiting = Vec::new();
+        let _ = self.socket.set_nonblocking(true);
+        // Clients that come faster than that are no longer those who came before.
+        while waiting.len() <= self.backlog as usize {
+            let Ok(stream) = self.accept() else { break };
+            waiting.push(stream);
+        }
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
+        waiting
+    }
+
+    /// The same, for blocking use.
+    pub fn close_blocking(&self) -> impl Iterator<Item = TcpStream> + use<> {
+        self.close().into_iter().filter(|stream| stream.set_nonblocking(false).is_ok())
     }
 
     /// Waits for the next connection, for blocking use; `None` when the shutdown came first.
     pub fn wait_accept(&self, shutdown: &Shutdown) -> io::Result<Option<TcpStream>> {
+        self.wait_accept_as(Blocking::Yes, shutdown)
+    }
+
+    /// The same, for non-blocking use.
+    pub fn wait_accept_non_blocking(&self, shutdown: &Shutdown) -> io::Result<Option<TcpStream>> {
+        self.wait_accept_as(Blocking::No, shutdown)
+    }
+
+    fn wait_accept_as(&self, blocking: Blocking, shutdown: &Shutdown) -> io::Result<Option<TcpStream>> {
         while !shutdown.is_signalled() {
             // Under load a connection is already there, and this is the only call.
-            match self.accept_blocking() {
+            match self.accept_or_shed(blocking) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(shutdown)?,
                 accepted => return accepted.map(Some),
             }
@@ -85,10 +160,10 @@ impl Listener {
         }
     }
 
-    fn accept_with(&self, flags: SocketFlags) -> io::Result<TcpStream> {
+    fn accept_or_shed(&self, blocking: Blocking) -> io::Result<TcpStream> {
         loop {
-            match accept_with(&self.socket, flags) {
-                Ok(stream) => return Ok(stream.into()),
+            match accept(&self.socket, blocking) {
+                Ok(stream) => return Ok(stream),
                 Err(Errno::MFILE | Errno::NFILE) => {
                     self.refuse_one()?;
                     // Whoever is served already should not wait for a flood to end.
@@ -116,9 +191,7 @@ impl Listener {
     fn refuse_one(&self) -> io::Result<()> {
         let mut reserve = self.reserve.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         drop(reserve.take());
-        let refused = accept_with(&self.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK).map(|stream| {
-            refuse(&stream.into());
-        });
+        let refused = accept(&self.socket, Blocking::No).map(|stream| refuse(&stream));
         *reserve = File::open("/dev/null").ok();
         match refused {
             Ok(()) => Ok(()),
@@ -126,6 +199,47 @@ impl Listener {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Whether calls on an accepted socket wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blocking {
+    Yes,
+    No,
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStream> {
+    use rustix::net::{SocketFlags, accept_with};
+    let flags = match blocking {
+        Blocking::Yes => SocketFlags::CLOEXEC,
+        Blocking::No => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+    };
+    Ok(accept_with(socket, flags)?.into())
+}
+
+/// Without accept4(2), which sets the flags in the same call.
+#[cfg(target_vendor = "apple")]
+fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStream> {
+    use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
+    let stream = rustix::net::accept(socket)?;
+    fcntl_setfd(&stream, FdFlags::CLOEXEC)?;
+    ioctl_fionbio(&stream, blocking == Blocking::No)?;
+    Ok(stream.into())
+}
+
+fn bind(listening: Listening) -> io::Result<TcpListener> {
+    let Listening { address, backlog, idle_timeout, sharded } = listening;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharded)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_read_timeout(Some(idle_timeout))?;
+    socket.set_write_timeout(Some(idle_timeout))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
 }
 
 /// The machine is out of something that others will give back: waits a moment, then it is as if nobody had come.
@@ -158,22 +272,53 @@ fn kernel_backlog_limit() -> Option<u32> {
 mod tests {
     use super::*;
 
+    fn listener(sharded: bool) -> Listener {
+        let idle_timeout = Duration::from_secs(33);
+        let listening = Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded };
+        Listener::bind(listening).unwrap()
+    }
+
+    fn connect(listener: &Listener) -> TcpStream {
+        TcpStream::connect(listener.local_address().unwrap()).unwrap()
+    }
+
     #[test]
-    fn accepted_connections_inherit_tcp_nodelay() {
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), 16).unwrap();
-        let shutdown = Shutdown::new().unwrap();
-        let _client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+    fn accepted_connections_inherit_tcp_nodelay_and_the_timeouts() {
+        let (listener, shutdown) = (listener(false), Shutdown::new().unwrap());
+        let _client = connect(&listener);
         let accepted = listener.wait_accept(&shutdown).unwrap().unwrap();
         assert!(accepted.nodelay().unwrap());
+        assert_eq!(accepted.read_timeout().unwrap(), Some(Duration::from_secs(33)));
+        assert_eq!(accepted.write_timeout().unwrap(), Some(Duration::from_secs(33)));
     }
 
     #[test]
     fn waiting_ends_with_the_shutdown() {
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), 16).unwrap();
-        let shutdown = Shutdown::new().unwrap();
+        let (listener, shutdown) = (listener(false), Shutdown::new().unwrap());
         let signal = shutdown.clone();
         let thread = std::thread::spawn(move || signal.signal());
         assert!(listener.wait_accept(&shutdown).unwrap().is_none());
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn closing_gives_back_who_has_arrived_and_refuses_who_comes() {
+        let listener = listener(false);
+        let address = listener.local_address().unwrap();
+        let clients: Vec<TcpStream> = (0..5).map(|_| connect(&listener)).collect();
+        let arrived: Vec<_> = listener.close().iter().map(|stream| stream.peer_addr().unwrap()).collect();
+        assert_eq!(arrived, clients.iter().map(|client| client.local_addr().unwrap()).collect::<Vec<_>>());
+        assert!(TcpStream::connect(address).is_err());
+    }
+
+    #[test]
+    fn shards_share_an_address_with_each_other_and_with_nobody_else() {
+        let shards = listener(true).into_shards(3).unwrap();
+        let address = shards[2].local_address().unwrap();
+        assert!(shards.iter().all(|shard| shard.local_address().unwrap() == address));
+        let again = Listener::bind(Listening { address, ..shards[0].listening });
+        assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let _clients: Vec<TcpStream> = (0..5).map(|_| connect(&shards[0])).collect();
+        assert_eq!(shards.into_iter().map(|shard| shard.close().len()).sum::<usize>(), 5);
     }
 }

@@ -1,63 +1,113 @@
-//! The connections that blocking threads are serving, so that a shutdown can reach a thread that waits in a read.
+//! The connections that blocking threads are serving, so that a shutdown can reach a thread that waits in a read, and an
+//! acceptor can wait for room.
 
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::{self, TcpStream};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use slab::Slab;
 
-/// All open connections of a server.
+use crate::blocking::STACK_BYTES;
+use crate::shutdown::Shutdown;
+
+/// How soon an acceptor that waits for room sees a shutdown.
+const FULL_CHECK: Duration = Duration::from_millis(50);
+
+/// All open connections of a server, those included that still wait for a thread.
 #[derive(Debug, Default)]
-pub struct OpenConnections(Mutex<State>);
+pub struct OpenConnections {
+    state: Mutex<State>,
+    /// Notified at the end of a connection, if anybody waits for one.
+    ended: Condvar,
+}
 
 #[derive(Debug, Default)]
 struct State {
     streams: Slab<Arc<TcpStream>>,
     ending: bool,
+    waiting: usize,
 }
 
 /// One of them, for as long as it is served.
 #[derive(Debug)]
-pub struct Registered<'a> {
+pub struct Registered {
     stream: Arc<TcpStream>,
     key: usize,
-    open: &'a OpenConnections,
+    open: Arc<OpenConnections>,
 }
 
 impl OpenConnections {
     /// Adds one; it is taken out again when the result is dropped.
-    pub fn register(&self, stream: TcpStream) -> Registered<'_> {
+    pub fn register(self: &Arc<Self>, stream: TcpStream) -> Registered {
         let stream = Arc::new(stream);
         let mut state = self.state();
         if state.ending {
-            let _ = stream.shutdown(Shutdown::Read);
+            let _ = stream.shutdown(net::Shutdown::Read);
         }
         let key = state.streams.insert(Arc::clone(&stream));
-        Registered { stream, key, open: self }
+        Registered { stream, key, open: Arc::clone(self) }
     }
 
-    /// Lets every connection read what it has received, and then its end.
-    pub fn end_input(&self) {
+    /// Waits until there are fewer than so many; `false` when the shutdown came first.
+    pub fn wait_for_room(&self, max_connections: usize, shutdown: &Shutdown) -> bool {
+        let mut state = self.state();
+        while state.streams.len() >= max_connections && !shutdown.is_signalled() {
+            state = self.wait(state, FULL_CHECK);
+        }
+        !shutdown.is_signalled()
+    }
+
+    /// None yet; a thread waits for the shutdown, to reach those who wait for their clients then.
+    pub fn until(shutdown: &Shutdown) -> io::Result<Arc<Self>> {
+        let open = Arc::new(Self::default());
+        let (drained, shutdown) = (Arc::clone(&open), shutdown.clone());
+        thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+            if shutdown.wait().is_ok() {
+                drained.drain(&shutdown);
+            }
+        })?;
+        Ok(open)
+    }
+
+    /// Lets every connection read what it has received, and then its end; breaks off those that take too long.
+    pub fn drain(&self, shutdown: &Shutdown) {
         let mut state = self.state();
         state.ending = true;
         for (_, stream) in &state.streams {
-            let _ = stream.shutdown(Shutdown::Read);
+            let _ = stream.shutdown(net::Shutdown::Read);
+        }
+        while !state.streams.is_empty() && !shutdown.drain_time_left().is_zero() {
+            state = self.wait(state, shutdown.drain_time_left());
+        }
+        for (_, stream) in &state.streams {
+            let _ = stream.shutdown(net::Shutdown::Both);
         }
     }
 
-    /// Breaks every connection off.
-    pub fn cut(&self) {
-        for (_, stream) in &self.state().streams {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+    /// Waits for the end of a connection.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
+        state.waiting += 1;
+        let (mut state, _) = self.ended.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner);
+        state.waiting -= 1;
+        state
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Deref for Registered<'_> {
+impl Registered {
+    /// The socket, for whoever has something to say on it when this is gone.
+    pub fn stream(&self) -> Arc<TcpStream> {
+        Arc::clone(&self.stream)
+    }
+}
+
+impl Deref for Registered {
     type Target = TcpStream;
 
     fn deref(&self) -> &TcpStream {
@@ -65,8 +115,13 @@ impl Deref for Registered<'_> {
     }
 }
 
-impl Drop for Registered<'_> {
+impl Drop for Registered {
     fn drop(&mut self) {
-        self.open.state().streams.remove(self.key);
+        let mut state = self.open.state();
+        state.streams.remove(self.key);
+        // A notification is a system call, and hardly ever is there anybody to hear it.
+        if state.waiting > 0 {
+            self.open.ended.notify_all();
+        }
     }
 }

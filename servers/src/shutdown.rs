@@ -3,15 +3,21 @@
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use signal_hook::consts::{SIGALRM, SIGINT, SIGTERM};
 use signal_hook::{SigId, low_level};
 
 /// How long requests in flight may take after the signal before their connections are cut.
 pub const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// How long after the signal a client without a request under way may still come with one: it was on its way. Long against
+/// a way through a network, short against the patience of whoever waits for the end.
+const LAST_CALL: Duration = Duration::from_millis(100);
 
 /// What a model gets on top of that to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
@@ -26,7 +32,10 @@ struct Inner {
     signalled: Arc<AtomicBool>,
     reader: UnixStream,
     writer: UnixStream,
-    handlers: Vec<SigId>,
+    /// Those that write to it.
+    wakers: Vec<SigId>,
+    /// When it was first seen to be set.
+    seen: OnceLock<Instant>,
 }
 
 impl Shutdown {
@@ -44,22 +53,22 @@ impl Shutdown {
         let (reader, writer) = UnixStream::pair()?;
         writer.set_nonblocking(true)?;
         let signalled = Arc::default();
-        let mut handlers = Vec::new();
+        let mut wakers = Vec::new();
         for &signal in signals {
             // The flag first: whoever is woken must find it set.
-            handlers.push(signal_hook::flag::register(signal, Arc::clone(&signalled))?);
-            handlers.push(signal_hook::low_level::pipe::register(signal, writer.try_clone()?)?);
+            signal_hook::flag::register(signal, Arc::clone(&signalled))?;
+            wakers.push(low_level::pipe::register(signal, writer.try_clone()?)?);
         }
         if !signals.is_empty() {
-            handlers.extend(end_by_force_after(DRAIN_TIME + GRACE, signals)?);
+            end_by_force_after(DRAIN_TIME + GRACE, signals)?;
         }
-        Ok(Self(Arc::new(Inner { signalled, reader, writer, handlers })))
+        Ok(Self(Arc::new(Inner { signalled, reader, writer, wakers, seen: OnceLock::new() })))
     }
 
-    /// For a child process: its signals no longer set this shutdown, whose descriptor it shares with its parent.
-    pub(crate) fn detach_signals(&self) {
-        for &handler in &self.0.handlers {
-            signal_hook::low_level::unregister(handler);
+    /// For a child process, which shares the descriptor with its parent: its own signals no longer wake others.
+    pub(crate) fn keep_to_itself(&self) {
+        for &waker in &self.0.wakers {
+            low_level::unregister(waker);
         }
     }
 
@@ -74,21 +83,47 @@ impl Shutdown {
     pub fn is_signalled(&self) -> bool {
         self.0.signalled.load(Ordering::Relaxed)
     }
+
+    /// Waits for it.
+    pub fn wait(&self) -> io::Result<()> {
+        while !self.is_signalled() {
+            match poll(&mut [PollFd::new(self, PollFlags::IN)], None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is left of the time in which clients may still come with a request; `None` while there is no stop.
+    pub fn last_call(&self) -> Option<Duration> {
+        self.is_signalled().then(|| LAST_CALL.saturating_sub(self.time_since()))
+    }
+
+    /// What is left of the time for requests in flight, of a shutdown that was set.
+    pub fn drain_time_left(&self) -> Duration {
+        DRAIN_TIME.saturating_sub(self.time_since())
+    }
+
+    /// For how long it is known to be set.
+    fn time_since(&self) -> Duration {
+        self.0.seen.get_or_init(Instant::now).elapsed()
+    }
 }
 
 /// Ends the process so long after a signal even if its only thread is in a handler that blocks: an alarm needs no thread,
 /// which a model that forks must not have.
-fn end_by_force_after(time: Duration, signals: &[i32]) -> io::Result<Vec<SigId>> {
+fn end_by_force_after(time: Duration, signals: &[i32]) -> io::Result<()> {
     // SAFETY: the handlers make one call each, alarm(2) and _exit(2), which are async-signal-safe, and touch nothing else.
     unsafe {
-        let mut handlers = vec![low_level::register(SIGALRM, || low_level::exit(0))?];
+        low_level::register(SIGALRM, || low_level::exit(0))?;
         for &signal in signals {
-            handlers.push(low_level::register(signal, move || {
+            low_level::register(signal, move || {
                 nix::unistd::alarm::set(time.as_secs() as u32);
-            })?);
+            })?;
         }
-        Ok(handlers)
     }
+    Ok(())
 }
 
 impl AsFd for Shutdown {

@@ -36,6 +36,7 @@ static PATTERN: [u8; 64 * 1024] = {
 #[derive(Debug)]
 pub struct Site {
     pages: HashMap<Box<[u8]>, Arc<Page>>,
+    has_panic: bool,
 }
 
 /// A resource that is held whole.
@@ -64,17 +65,26 @@ pub enum Route<'a> {
     Spin(Duration),
     /// A handler that blocks its thread for so long.
     Sleep(Duration),
+    /// A handler that panics.
+    Panic,
     /// A redirection to `/`.
     Redirect,
     /// Nothing.
     NotFound,
 }
 
+impl Route<'_> {
+    /// Whether its handler keeps a thread for longer than it takes to copy an answer.
+    pub fn blocks(&self) -> bool {
+        matches!(self, Self::Spin(_) | Self::Sleep(_))
+    }
+}
+
 impl Site {
     /// The site without a folder: one embedded page of 1 KiB at `/`.
     pub fn embedded() -> Self {
         let page = Page::new("text/html; charset=utf-8", DEFAULT_PAGE.as_bytes().to_vec());
-        Self { pages: HashMap::from([(Box::from(*b"/"), page)]) }
+        Self { pages: HashMap::from([(Box::from(*b"/"), page)]), has_panic: false }
     }
 
     /// Reads every file below `root`; `index.html` answers for its folder too.
@@ -108,7 +118,13 @@ impl Site {
                 pages.insert(path, Arc::clone(&page));
             }
         }
-        Ok(Self { pages })
+        Ok(Self { pages, has_panic: false })
+    }
+
+    /// Adds `/panic`, whose handler panics: for those who want to see what that costs.
+    #[must_use]
+    pub fn with_panic(self) -> Self {
+        Self { has_panic: true, ..self }
     }
 
     /// Finds what answers `target`, a path with or without a query. The synthetic endpoints come before files.
@@ -116,6 +132,9 @@ impl Site {
         let path = target.split(|&octet| octet == b'?').next().unwrap_or_default();
         if let Some(route) = synthetic(path) {
             return route;
+        }
+        if self.has_panic && path == b"/panic" {
+            return Route::Panic;
         }
         let page =
             if path.contains(&b'%') { self.pages.get(decode(path).as_slice()) } else { self.pages.get(path) };

@@ -2,8 +2,9 @@
 //! nothing panics.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use c10k_servers::http::{Connection, Service, Want};
+use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use proptest::prelude::*;
 
@@ -120,8 +121,8 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 /// What a client gets that sends `octets` in pieces of these lengths, over and over, and takes at most so many octets at a
 /// time; and whether the connection then ends.
 fn talk(octets: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
-    let mut service = Service::new(Arc::new(Site::embedded()));
-    let (mut connection, mut output) = (Connection::default(), Vec::new());
+    let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+    let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
     let (mut rest, mut steps) = (octets, steps.iter().cycle());
     while !rest.is_empty() && connection.want() == Want::Read {
         let step = steps.next().map_or(rest.len(), |&step| step.clamp(1, rest.len()));
@@ -164,8 +165,8 @@ proptest! {
 
     #[test]
     fn a_client_that_leaves_is_let_go(octets in input()) {
-        let mut service = Service::new(Arc::new(Site::embedded()));
-        let mut connection = Connection::default();
+        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+        let mut connection = Connection::new(Instant::now());
         connection.receive(&octets, &mut service);
         connection.receive_end();
         while connection.want() == Want::Write {

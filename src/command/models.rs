@@ -1,12 +1,15 @@
 //! `c10k models`: the roster.
 
 use std::fmt::Write;
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use c10k_servers::{Entry, ROSTER};
+use c10k_servers::http::Timeouts;
+use c10k_servers::{Entry, Options, ROSTER};
 use serde_json::{Map, Value, json};
 
+use crate::limits;
 use crate::output::print;
 
 /// List the concurrency models
@@ -19,28 +22,48 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
-        print(&if self.json { json_roster() } else { text_roster() })?;
+        limits::raise_open_files();
+        let max_connections = NonZeroUsize::new(limits::max_connections()).unwrap_or(NonZeroUsize::MIN);
+        // As `c10k serve` has them where nothing is said.
+        let options = Options { workers: None, max_connections, timeouts: Timeouts::default() };
+        print(&if self.json { json_roster(&options) } else { text_roster(&options) })?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn text_roster() -> String {
-    let mut text =
-        format!("{:<12} {:<9} {:<11} {:<13} {}\n", "MODEL", "WAITS", "RUNS", "ACCEPTS", "WHAT IT IS");
-    for Entry { name, about, traits, .. } in ROSTER {
-        let [waits, runs, accepts] = traits.named().map(|(_, value)| value);
-        let _ = writeln!(text, "{name:<12} {waits:<9} {runs:<11} {accepts:<13} {about}");
+/// A line per model, in columns as wide as what is in them.
+fn text_roster(options: &Options) -> String {
+    let mut rows =
+        vec![["model", "waits", "runs", "accepts", "at once", "handlers", "what it is"].map(String::from)];
+    for entry in ROSTER {
+        let [waits, runs, accepts, at_once, handlers] = entry.traits.named().map(|(_, value)| value);
+        let about = match entry.build(*options) {
+            Ok(_) => entry.about.to_owned(),
+            Err(reason) => format!("{}; NOT HERE: {reason}", entry.about),
+        };
+        rows.push([entry.name.to_owned(), waits, runs, accepts, at_once, handlers, about]);
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for row in &rows {
+        let (last, columns) = row.split_last().expect("a row has columns");
+        for (column, cell) in columns.iter().enumerate() {
+            let _ = write!(text, "{cell:<width$}  ", width = width(column));
+        }
+        let _ = writeln!(text, "{last}");
     }
     text
 }
 
-fn json_roster() -> String {
+fn json_roster(options: &Options) -> String {
     let entry = |entry: &Entry| {
+        let reason = entry.build(*options).err();
         let mut object = Map::from_iter([
             ("name".into(), json!(entry.name)),
             ("about".into(), json!(entry.about)),
-            ("available".into(), json!(true)),
+            ("available".into(), json!(reason.is_none())),
         ]);
+        object.extend(reason.map(|reason| ("reason".into(), json!(reason))));
         object.extend(entry.traits.named().map(|(name, value)| (name.into(), Value::String(value))));
         Value::Object(object)
     };

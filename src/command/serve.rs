@@ -5,14 +5,17 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
-use c10k_servers::{Entry, Listener, Options, ROSTER, Shutdown, find};
+use c10k_servers::{Accepts, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
 
 use crate::cpus::CpuList;
 use crate::limits;
 use crate::output::{note, print};
+use crate::time;
 
 /// Serve with one concurrency model until SIGTERM or SIGINT
 #[derive(Debug, clap::Args)]
@@ -26,7 +29,7 @@ pub struct Args {
     /// Folder to serve, read once at start; without it, one page of 1 KiB
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Size of the model's pool, where it has one
+    /// Size of the model's pool, or number of its event loops, where it has such
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
     /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
@@ -38,6 +41,15 @@ pub struct Args {
     /// Connections served at once, further ones wait in the backlog; by default what the limit of open files allows
     #[arg(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
+    /// How long a client may take for the head of a request, from its first octet on
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time::parse_positive)]
+    head_timeout: Duration,
+    /// How long a client may do nothing: not send a further request or body, not take an answer
+    #[arg(long, default_value = "60s", value_name = "TIME", value_parser = time::parse_positive)]
+    idle_timeout: Duration,
+    /// Serve /panic, a handler that panics, to see what that costs
+    #[arg(long)]
+    panic_endpoint: bool,
 }
 
 impl Args {
@@ -46,13 +58,20 @@ impl Args {
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }
-        let site = match &self.root {
-            None => Site::embedded(),
-            Some(root) => Site::load(root).context("cannot serve the folder of --root")?,
+        let site = self.site()?;
+        let timeouts = Timeouts { head: self.head_timeout, idle: self.idle_timeout };
+        let options = Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
+        let model = self
+            .model
+            .build(options)
+            .map_err(|reason| anyhow!("the model {} can't run here: {reason}", self.model.name))?;
+        let listening = Listening {
+            address: self.addr,
+            backlog: self.backlog,
+            idle_timeout: self.idle_timeout,
+            sharded: self.model.traits.accepts == Accepts::Shards,
         };
-        let options = Options { workers: self.workers, max_connections: self.max_connections()? };
-        let listener =
-            Listener::bind(self.addr, self.backlog).map_err(|error| bind_error(self.addr, &error))?;
+        let listener = Listener::bind(listening).map_err(|error| bind_error(self.addr, &error))?;
         if listener.backlog() < self.backlog {
             note(&format!(
                 "c10k: the kernel cuts the backlog of {} to {} (net.core.somaxconn)\n",
@@ -61,7 +80,6 @@ impl Args {
             ));
         }
         let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
-        let model = (self.model.build)(&options);
         print(&format!("listening on {}\n", listener.local_address()?))?;
         model
             .serve(listener, Arc::new(site), shutdown)
@@ -69,16 +87,27 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
+    fn site(&self) -> Result<Site> {
+        let site = match &self.root {
+            None => Site::embedded(),
+            Some(root) => Site::load(root).context("cannot serve the folder of --root")?,
+        };
+        Ok(if self.panic_endpoint { site.with_panic() } else { site })
+    }
+
     /// More connections than open files would fail one by one under load; better once, here.
     fn max_connections(&self) -> Result<NonZeroUsize> {
-        let possible = NonZeroUsize::new(limits::max_connections()).unwrap_or(NonZeroUsize::MIN);
+        let possible = limits::max_connections().saturating_sub(self.model.own_descriptors(self.workers));
         match self.max_connections {
-            Some(wanted) if wanted > possible => {
+            Some(wanted) if wanted.get() > possible => {
                 bail!(
                     "--max-connections {wanted} needs more open files than allowed: {possible} at most, see `ulimit -Hn`"
                 )
             }
-            wanted => Ok(wanted.unwrap_or(possible)),
+            Some(wanted) => Ok(wanted),
+            None => NonZeroUsize::new(possible).context(
+                "the limit of open files leaves none for connections; ask for fewer --workers or see `ulimit -Hn`",
+            ),
         }
     }
 }

@@ -3,8 +3,9 @@
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
+use std::time::Instant;
 
-use c10k_servers::http::{Connection, Service, Want};
+use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use libfuzzer_sys::fuzz_target;
 
@@ -13,8 +14,8 @@ static SITE: LazyLock<Arc<Site>> = LazyLock::new(|| Arc::new(Site::embedded()));
 /// What a client gets when it sends `octets` in pieces whose lengths are `steps` over and over, and what the server waits
 /// for then.
 fn talk(octets: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
-    let mut service = Service::new(Arc::clone(&SITE));
-    let (mut connection, mut output, mut at) = (Connection::default(), Vec::new(), 0);
+    let mut service = Service::new(Arc::clone(&SITE), Timeouts::default(), Handlers::InPlace);
+    let (mut connection, mut output, mut at) = (Connection::new(Instant::now()), Vec::new(), 0);
     let mut steps = steps.iter().cycle();
     while at < octets.len() && connection.want() == Want::Read {
         let step = steps.next().map_or(octets.len(), |&step| usize::from(step).max(1));

@@ -3,13 +3,14 @@
 use std::io::IoSlice;
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::Service;
 use super::body::BodyReader;
+use super::handler::{self, Job, Reply};
 use super::request::{self, Framing, Head, Method, Version};
 use super::response::{self, After, CONTINUE, Status};
-use crate::site::{self, Page, Route};
+use super::{Handlers, Service};
+use crate::site::{self, Page};
 
 /// Bodies up to this size are copied behind their heads and leave in one write; larger ones are sent from where they lie.
 const COPY_LIMIT_BYTES: usize = 16 * 1024;
@@ -21,6 +22,9 @@ const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
 /// than a reset (RFC 9112, section 9.6).
 const LINGER_LIMIT_BYTES: usize = 1024 * 1024;
 
+/// And for so long; an answer has reached its client by then, or never will.
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
 /// What a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
@@ -30,12 +34,17 @@ pub enum Want {
     Write,
     /// That the sending side be shut down; then [`Connection::write_side_is_shut`].
     ShutdownWrite,
+    /// That the job of [`Connection::take_job`] be run and its reply given to [`Connection::finish_job`]. Only where the
+    /// [`Service`] says that handlers are not run in place.
+    RunJob,
+    /// That reply.
+    Reply,
     /// To be closed.
     Close,
 }
 
 /// The server's side of one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Connection {
     /// Octets of requests that are not whole yet, or wait for their turn.
     input: Vec<u8>,
@@ -47,6 +56,10 @@ pub struct Connection {
     /// What follows `output`.
     large_body: Option<LargeBody>,
     state: State,
+    /// When the client last did something that it was waited for.
+    progress: Instant,
+    /// When the head that is not whole yet began.
+    head_began: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +71,11 @@ enum State {
         reader: BodyReader,
         request: Box<Request>,
     },
+    /// A handler has the request; the job is there until somebody takes it to run it.
+    Working {
+        request: Box<Request>,
+        job: Option<Job>,
+    },
     /// The last answer is written; then the connection closes, after lingering if the client may still be talking.
     Closing {
         linger: bool,
@@ -65,11 +83,12 @@ enum State {
     /// The sending side is shut, what comes is dropped.
     Lingering {
         dropped: usize,
+        since: Instant,
     },
     Closed,
 }
 
-/// What is remembered of a request while its body is read.
+/// What is remembered of a request while its body is read or its handler runs elsewhere.
 #[derive(Debug)]
 struct Request {
     method: Method,
@@ -110,11 +129,27 @@ enum Step {
 }
 
 impl Connection {
+    /// A connection that was accepted at `now`.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            input: Vec::new(),
+            scanned: 0,
+            output: Vec::new(),
+            sent: 0,
+            large_body: None,
+            state: State::Head,
+            progress: now,
+            head_began: None,
+        }
+    }
+
     /// Takes what the client sent, all of it, and answers the requests that are whole.
     ///
-    /// Handlers run inside: `/sleep` and `/spin` keep the calling thread until they are done.
+    /// Handlers run inside, unless the service says otherwise: `/sleep` and `/spin` keep the calling thread until they
+    /// are done.
     pub fn receive(&mut self, octets: &[u8], service: &mut Service) {
-        if let State::Lingering { dropped } = &mut self.state {
+        self.progress = service.now;
+        if let State::Lingering { dropped, .. } = &mut self.state {
             *dropped += octets.len();
         } else if self.input.is_empty() {
             // The common case: whole requests, parsed where they lie.
@@ -124,6 +159,7 @@ impl Connection {
             self.input.extend_from_slice(octets);
             self.answer_buffered(service);
         }
+        self.time_head(service.now);
     }
 
     /// Takes the news that the client will send no more. What is being answered is still sent.
@@ -132,6 +168,29 @@ impl Connection {
             State::Lingering { .. } | State::Closed => State::Closed,
             _ => State::Closing { linger: false },
         };
+    }
+
+    /// Until when the client may take for what is waited for; `None` while it is not the client's turn.
+    pub fn deadline(&self, service: &Service) -> Option<Instant> {
+        match (&self.state, self.head_began) {
+            _ if self.has_output() => Some(self.progress + service.timeouts.idle),
+            (State::Working { .. }, _) => None,
+            (State::Lingering { since, .. }, _) => Some(*since + LINGER_TIME),
+            (_, Some(began)) => Some(began + service.timeouts.head),
+            _ => Some(self.progress + service.timeouts.idle),
+        }
+    }
+
+    /// Takes the news that [`Self::deadline`] has passed: who is in the middle of a request is told, then it ends.
+    pub fn time_out(&mut self, service: &mut Service) {
+        self.progress = service.now;
+        let is_asking = self.head_began.is_some() || matches!(self.state, State::Body { .. });
+        if is_asking && !self.has_output() {
+            self.refuse(Status::RequestTimeout, service);
+        } else {
+            (self.output, self.sent, self.large_body) = (Vec::new(), 0, None);
+            self.state = State::Closed;
+        }
     }
 
     /// Octets to send, in two pieces of which either may be empty.
@@ -143,6 +202,7 @@ impl Connection {
     /// Takes the news that the first `octets` of [`Self::pending_output`] were sent; requests that waited for room are
     /// then answered.
     pub fn advance(&mut self, octets: usize, service: &mut Service) {
+        self.progress = service.now;
         let small = octets.min(self.output.len() - self.sent);
         self.sent += small;
         if self.sent == self.output.len() {
@@ -155,6 +215,7 @@ impl Connection {
         }
         if !self.input.is_empty() && !self.has_output() {
             self.answer_buffered(service);
+            self.time_head(service.now);
         }
     }
 
@@ -164,14 +225,40 @@ impl Connection {
             _ if self.has_output() => Want::Write,
             State::Closing { linger: true } => Want::ShutdownWrite,
             State::Closing { linger: false } | State::Closed => Want::Close,
-            State::Lingering { dropped } if dropped > LINGER_LIMIT_BYTES => Want::Close,
+            State::Lingering { dropped, .. } if dropped > LINGER_LIMIT_BYTES => Want::Close,
             State::Head | State::Body { .. } | State::Lingering { .. } => Want::Read,
+            State::Working { job: Some(_), .. } => Want::RunJob,
+            State::Working { job: None, .. } => Want::Reply,
         }
     }
 
     /// Takes the news that the sending side was shut down, as [`Want::ShutdownWrite`] asked.
-    pub fn write_side_is_shut(&mut self) {
-        self.state = State::Lingering { dropped: 0 };
+    pub fn write_side_is_shut(&mut self, service: &Service) {
+        self.state = State::Lingering { dropped: 0, since: service.now };
+    }
+
+    /// The job that [`Want::RunJob`] is about, once.
+    pub fn take_job(&mut self) -> Option<Job> {
+        match &mut self.state {
+            State::Working { job, .. } => job.take(),
+            _ => None,
+        }
+    }
+
+    /// Takes what the job had to say; requests that waited behind it are then answered.
+    pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) {
+        if !matches!(self.state, State::Working { .. }) {
+            return;
+        }
+        self.progress = service.now;
+        if let State::Working { request, .. } = mem::take(&mut self.state) {
+            let date = service.date.at(service.now);
+            self.write_reply(reply, &request.head(), service.closing, date);
+            if !self.input.is_empty() {
+                self.answer_buffered(service);
+                self.time_head(service.now);
+            }
+        }
     }
 
     /// Whether no request is under way: nothing to send, and not a single octet of a next request.
@@ -180,8 +267,14 @@ impl Connection {
             State::Head => self.input.is_empty() && !self.has_output(),
             // Everything was said; that the client may talk on is a courtesy that ends with the server.
             State::Lingering { .. } | State::Closed => true,
-            State::Body { .. } | State::Closing { .. } => false,
+            State::Body { .. } | State::Working { .. } | State::Closing { .. } => false,
         }
+    }
+
+    /// Starts the clock of a head that has begun, and stops that of one that is whole.
+    fn time_head(&mut self, now: Instant) {
+        let is_partial = matches!(self.state, State::Head) && !self.input.is_empty() && !self.has_output();
+        self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
     fn has_output(&self) -> bool {
@@ -203,13 +296,20 @@ impl Connection {
                 Ok(Step::Consumed(octets)) => consumed += octets,
                 Ok(Step::NeedMore) => break,
                 Err(status) => {
-                    response::write_status(&mut self.output, status, After::Close, true, &mut service.date);
-                    self.state = State::Closing { linger: true };
+                    self.refuse(status, service);
                     return input.len();
                 }
             }
         }
         consumed
+    }
+
+    /// Says what was wrong and ends the connection.
+    fn refuse(&mut self, status: Status, service: &mut Service) {
+        let date = service.date.at(service.now);
+        response::write_status(&mut self.output, status, After::Close, true, date);
+        self.state = State::Closing { linger: true };
+        self.head_began = None;
     }
 
     fn step(&mut self, input: &[u8], service: &mut Service) -> Result<Step, Status> {
@@ -229,7 +329,9 @@ impl Connection {
                 *linger = true;
                 Ok(Step::Consumed(input.len()))
             }
-            State::Closing { .. } | State::Lingering { .. } | State::Closed => Ok(Step::NeedMore),
+            State::Working { .. } | State::Closing { .. } | State::Lingering { .. } | State::Closed => {
+                Ok(Step::NeedMore)
+            }
         }
     }
 
@@ -246,6 +348,8 @@ impl Connection {
             return Ok(Step::NeedMore);
         };
         let head = request::parse(&input[..end])?;
+        // What follows is the next head, with a clock of its own.
+        self.head_began = None;
         if head.framing == Framing::None {
             self.respond(&head, service);
         } else {
@@ -258,50 +362,58 @@ impl Connection {
         Ok(Step::Consumed(end))
     }
 
+    /// Answers a request, or leaves it to a job.
     fn respond(&mut self, head: &Head<'_>, service: &mut Service) {
-        let Service { site, date, closing } = service;
-        let after = if head.keep_alive && !*closing {
+        let Service { site, handlers, now, date, closing, .. } = service;
+        let route = site.find(head.target);
+        let offload = match handlers {
+            _ if head.method == Method::Other => false,
+            Handlers::InPlace => false,
+            Handlers::OffloadBlocking => route.blocks(),
+            Handlers::OffloadAll => true,
+        };
+        if offload {
+            let mut request = Box::new(Request::remember(head));
+            let job = Job::new(Arc::clone(site), mem::take(&mut request.target));
+            self.state = State::Working { request, job: Some(job) };
+            return;
+        }
+        let reply = match head.method {
+            Method::Other => Reply::Status(Status::MethodNotAllowed),
+            Method::Get | Method::Head => handler::run(route),
+        };
+        self.write_reply(&reply, head, *closing, date.at(*now));
+    }
+
+    fn write_reply(&mut self, reply: &Reply<'_>, head: &Head<'_>, closing: bool, date: &[u8]) {
+        // A handler that panicked may have left more behind than can be seen from here.
+        let failed = matches!(reply, Reply::Status(Status::InternalServerError));
+        let after = if head.keep_alive && !closing && !failed {
             After::KeepAlive(head.version)
         } else {
             self.state = State::Closing { linger: false };
             After::Close
         };
         let with_body = head.method != Method::Head;
-        if head.method == Method::Other {
-            return response::write_status(&mut self.output, Status::MethodNotAllowed, after, true, date);
-        }
-        let status = match site.find(head.target) {
-            Route::Page(page) => {
+        match reply {
+            Reply::Page(page) => {
                 self.output.extend_from_slice(&page.fixed_head);
                 response::finish_head(&mut self.output, after, date);
                 if with_body {
                     self.write_page(page);
                 }
-                return;
             }
-            Route::Bytes(length) => {
+            &Reply::Bytes(length) => {
                 response::write_fixed_head(&mut self.output, Status::Ok, "text/plain", length);
                 response::finish_head(&mut self.output, after, date);
                 if with_body {
                     self.write_pattern(length);
                 }
-                return;
             }
-            Route::Spin(time) => {
-                let begin = Instant::now();
-                while begin.elapsed() < time {
-                    std::hint::spin_loop();
-                }
-                Status::Ok
+            &Reply::Status(status) => {
+                response::write_status(&mut self.output, status, after, with_body, date);
             }
-            Route::Sleep(time) => {
-                std::thread::sleep(time);
-                Status::Ok
-            }
-            Route::Redirect => Status::Found,
-            Route::NotFound => Status::NotFound,
-        };
-        response::write_status(&mut self.output, status, after, with_body, date);
+        }
     }
 
     fn write_page(&mut self, page: &Arc<Page>) {
@@ -335,15 +447,20 @@ impl Request {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Timeouts;
     use super::*;
     use crate::site::Site;
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
+    fn service() -> Service {
+        Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), Handlers::InPlace)
+    }
+
     /// Feeds `input` in pieces of `step` octets and takes all output; gives it back with the last wish.
     fn talk(input: &[u8], step: usize) -> (String, Want) {
-        let mut service = Service::new(Arc::new(Site::embedded()));
-        let (mut connection, mut output) = (Connection::default(), Vec::new());
+        let mut service = service();
+        let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
         for piece in input.chunks(step) {
             if connection.want() != Want::Read {
                 break;
@@ -396,8 +513,8 @@ mod tests {
 
     #[test]
     fn pipelined_large_bodies_wait_for_their_turn() {
-        let mut service = Service::new(Arc::new(Site::embedded()));
-        let mut connection = Connection::default();
+        let mut service = service();
+        let mut connection = Connection::new(Instant::now());
         let request = "GET /bytes/16777216 HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100);
         connection.receive(request.as_bytes(), &mut service);
         assert!(connection.output.capacity() < 4096, "{}", connection.output.capacity());
@@ -429,8 +546,8 @@ mod tests {
 
     #[test]
     fn a_client_that_stops_sending_still_gets_its_answer() {
-        let mut service = Service::new(Arc::new(Site::embedded()));
-        let mut connection = Connection::default();
+        let mut service = service();
+        let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
         connection.receive_end();
         assert_eq!(connection.want(), Want::Write);
@@ -439,11 +556,126 @@ mod tests {
         assert_eq!(connection.want(), Want::Close);
     }
 
+    const PART_OF_A_HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: ";
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A connection and its service at a time, and that time.
+    fn at_a_time() -> (Connection, Service, Instant) {
+        let (mut service, now) = (service(), Instant::now());
+        service.set_time(now);
+        (Connection::new(now), service, now)
+    }
+
+    fn take_output(connection: &mut Connection, service: &mut Service) -> String {
+        let pending: Vec<u8> = connection.pending_output().iter().flat_map(|part| part.to_vec()).collect();
+        connection.advance(pending.len(), service);
+        String::from_utf8(pending).unwrap()
+    }
+
+    #[test]
+    fn a_head_has_ten_seconds_from_its_first_octet_however_it_comes() {
+        let (mut connection, mut service, begin) = at_a_time();
+        assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
+        for i in 0..PART_OF_A_HEAD.len() as u64 {
+            service.set_time(begin + seconds(20) + Duration::from_millis(i * 100));
+            connection.receive(&PART_OF_A_HEAD[i as usize..][..1], &mut service);
+            assert_eq!(connection.deadline(&service), Some(begin + seconds(30)), "after {i} octets");
+        }
+        connection.time_out(&mut service);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["408"]);
+        assert_eq!(connection.want(), Want::ShutdownWrite);
+        connection.write_side_is_shut(&service);
+        assert_eq!(connection.deadline(&service), Some(service.now() + LINGER_TIME));
+    }
+
+    #[test]
+    fn every_head_of_a_connection_has_its_own_clock() {
+        let (mut connection, mut service, begin) = at_a_time();
+        let (now, request_and_part) = (begin + seconds(5), [GET.as_bytes(), PART_OF_A_HEAD].concat());
+        service.set_time(begin);
+        connection.receive(PART_OF_A_HEAD, &mut service);
+        service.set_time(now);
+        connection.receive(&[b"a\r\n\r\n", &request_and_part[..]].concat(), &mut service);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200", "200"]);
+        assert_eq!(connection.deadline(&service), Some(now + seconds(10)));
+    }
+
+    #[test]
+    fn an_idle_connection_ends_without_a_word_a_minute_after_its_last_answer() {
+        let (mut connection, mut service, begin) = at_a_time();
+        connection.receive(GET.as_bytes(), &mut service);
+        service.set_time(begin + seconds(9));
+        take_output(&mut connection, &mut service);
+        assert_eq!(connection.deadline(&service), Some(begin + seconds(69)));
+        connection.time_out(&mut service);
+        assert_eq!(connection.want(), Want::Close);
+    }
+
+    #[test]
+    fn a_body_that_stops_coming_is_told_and_a_client_that_stops_reading_is_cut() {
+        let (mut connection, mut service, begin) = at_a_time();
+        connection.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", &mut service);
+        assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
+        connection.time_out(&mut service);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["408"]);
+        let (mut connection, mut service, begin) = at_a_time();
+        connection.receive(b"GET /bytes/999999 HTTP/1.1\r\nHost: a\r\n\r\n", &mut service);
+        service.set_time(begin + seconds(50));
+        connection.advance(10_000, &mut service);
+        assert_eq!(connection.deadline(&service), Some(begin + seconds(110)));
+        connection.time_out(&mut service);
+        assert_eq!(connection.want(), Want::Close);
+    }
+
+    #[test]
+    fn a_handler_that_panics_costs_its_connection_and_an_answer_says_so() {
+        let (text, want) = talk(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n", 999);
+        assert_eq!(statuses(&text), ["500"]);
+        assert!(text.contains("Connection: close\r\n"), "{text}");
+        assert_eq!(want, Want::Close);
+    }
+
+    /// What comes of `requests` when handlers are run by whoever is told to, and how many were.
+    fn talk_with_jobs(requests: &str, handlers: Handlers) -> (Vec<String>, usize) {
+        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), handlers);
+        let mut connection = Connection::new(service.now());
+        connection.receive(requests.as_bytes(), &mut service);
+        let (mut text, mut jobs) = (String::new(), 0);
+        loop {
+            match connection.want() {
+                Want::Write => text += &take_output(&mut connection, &mut service),
+                Want::RunJob => {
+                    let job = connection.take_job().unwrap();
+                    assert_eq!((connection.want(), connection.deadline(&service)), (Want::Reply, None));
+                    assert!(!connection.is_idle());
+                    connection.finish_job(&job.run(), &mut service);
+                    jobs += 1;
+                }
+                _ => return (statuses(&text).iter().map(ToString::to_string).collect(), jobs),
+            }
+        }
+    }
+
+    #[test]
+    fn handlers_run_elsewhere_answer_in_order_all_the_same() {
+        let targets = ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing"];
+        let requests = targets.map(|target| GET.replacen('/', target, 1)).concat();
+        let expected = ["200", "200", "200", "200", "404"].map(String::from).to_vec();
+        for (handlers, jobs) in
+            [(Handlers::InPlace, 0), (Handlers::OffloadBlocking, 2), (Handlers::OffloadAll, 5)]
+        {
+            assert_eq!(talk_with_jobs(&requests, handlers), (expected.clone(), jobs), "{handlers:?}");
+        }
+    }
+
     #[test]
     fn the_last_answer_of_a_stopping_server_closes() {
-        let mut service = Service::new(Arc::new(Site::embedded()));
+        let mut service = service();
         service.close_after_answers();
-        let mut connection = Connection::default();
+        let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
         let text = String::from_utf8_lossy(&connection.output).into_owned();
         assert!(text.contains("Connection: close\r\n"), "{text}");

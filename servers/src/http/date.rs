@@ -1,26 +1,29 @@
 //! The `Date` header's text, formatted once a second rather than once a request.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use httpdate::HttpDate;
+
+const SECOND_NS: u64 = 1_000_000_000;
 
 /// The text of the last second that was asked for.
 #[derive(Debug, Default)]
 pub struct DateCache {
-    unix_second: u64,
     text: String,
+    /// When the wall clock's next second begins.
+    valid_until: Option<Instant>,
 }
 
 impl DateCache {
     /// The time of now as an IMF-fixdate (RFC 9110, section 5.6.7), 29 octets.
-    pub fn now(&mut self) -> &[u8] {
-        let now = SystemTime::now();
-        let unix_second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        if unix_second != self.unix_second || self.text.is_empty() {
-            self.unix_second = unix_second;
+    pub fn at(&mut self, now: Instant) -> &[u8] {
+        if self.valid_until.is_none_or(|until| now >= until) {
+            let wall = SystemTime::now();
+            let second = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.valid_until = Some(now + Duration::from_nanos(SECOND_NS - u64::from(second.subsec_nanos())));
             self.text.clear();
-            write!(self.text, "{}", HttpDate::from(now)).expect("a String takes any text");
+            write!(self.text, "{}", HttpDate::from(wall)).expect("a String takes any text");
         }
         self.text.as_bytes()
     }
@@ -33,9 +36,21 @@ mod tests {
     #[test]
     fn writes_an_imf_fixdate() {
         let mut cache = DateCache::default();
-        let text = String::from_utf8(cache.now().to_vec()).unwrap();
+        let text = String::from_utf8(cache.at(Instant::now()).to_vec()).unwrap();
         assert_eq!(text.len(), 29, "{text}");
         assert!(text.ends_with(" GMT"), "{text}");
         assert!(httpdate::parse_http_date(&text).is_ok());
+    }
+
+    #[test]
+    fn looks_at_the_wall_clock_once_a_second() {
+        let (mut cache, now) = (DateCache::default(), Instant::now());
+        cache.at(now);
+        let until = cache.valid_until.unwrap();
+        assert!(until > now && until <= now + Duration::from_secs(1));
+        cache.at(now);
+        assert_eq!(cache.valid_until, Some(until));
+        cache.at(until);
+        assert_ne!(cache.valid_until, Some(until));
     }
 }

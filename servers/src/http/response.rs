@@ -1,6 +1,5 @@
 //! Writing responses: the status line, the headers that every response has, and the answers that refuse.
 
-use super::date::DateCache;
 use super::request::Version;
 
 /// The statuses that this server answers with.
@@ -13,10 +12,12 @@ pub enum Status {
     BadRequest = 400,
     NotFound = 404,
     MethodNotAllowed = 405,
+    RequestTimeout = 408,
     ContentTooLarge = 413,
     UriTooLong = 414,
     ExpectationFailed = 417,
     RequestHeaderFieldsTooLarge = 431,
+    InternalServerError = 500,
     NotImplemented = 501,
     HttpVersionNotSupported = 505,
 }
@@ -30,10 +31,12 @@ impl Status {
             Self::BadRequest => "HTTP/1.1 400 Bad Request",
             Self::NotFound => "HTTP/1.1 404 Not Found",
             Self::MethodNotAllowed => "HTTP/1.1 405 Method Not Allowed",
+            Self::RequestTimeout => "HTTP/1.1 408 Request Timeout",
             Self::ContentTooLarge => "HTTP/1.1 413 Content Too Large",
             Self::UriTooLong => "HTTP/1.1 414 URI Too Long",
             Self::ExpectationFailed => "HTTP/1.1 417 Expectation Failed",
             Self::RequestHeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large",
+            Self::InternalServerError => "HTTP/1.1 500 Internal Server Error",
             Self::NotImplemented => "HTTP/1.1 501 Not Implemented",
             Self::HttpVersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported",
         }
@@ -83,9 +86,9 @@ pub fn write_fixed_head(out: &mut Vec<u8>, status: Status, content_type: &str, c
 }
 
 /// Writes the rest of a head.
-pub fn finish_head(out: &mut Vec<u8>, after: After, date: &mut DateCache) {
+pub fn finish_head(out: &mut Vec<u8>, after: After, date: &[u8]) {
     out.extend_from_slice(b"Date: ");
-    out.extend_from_slice(date.now());
+    out.extend_from_slice(date);
     out.extend_from_slice(match after {
         After::Close => b"\r\nConnection: close\r\n\r\n",
         After::KeepAlive(Version::Http10) => b"\r\nConnection: keep-alive\r\n\r\n",
@@ -94,7 +97,7 @@ pub fn finish_head(out: &mut Vec<u8>, after: After, date: &mut DateCache) {
 }
 
 /// Writes a whole response whose body is its status in words; `with_body` is false for HEAD.
-pub fn write_status(out: &mut Vec<u8>, status: Status, after: After, with_body: bool, date: &mut DateCache) {
+pub fn write_status(out: &mut Vec<u8>, status: Status, after: After, with_body: bool, date: &[u8]) {
     let text = status.text();
     write_fixed_head(out, status, "text/plain", text.len() + 1);
     finish_head(out, after, date);

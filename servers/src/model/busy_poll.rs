@@ -5,44 +5,71 @@
 //! growth is what readiness notification was invented for.
 
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::{Accepts, Entry, Runs, Traits, Waits};
 use crate::blocking::READ_BYTES;
 use crate::http::Service;
-use crate::peer::{Drain, Next, Peer};
+use crate::peer::{Next, Peer};
+use crate::sweep::Sweep;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
-pub const ENTRY: Entry = Entry {
-    name: "busy-poll",
-    about: "one thread that tries every non-blocking socket in turn, never sleeping",
-    traits: Traits { waits: Waits::Spin, runs: Runs::EventLoop, accepts: Accepts::OneAcceptor },
-    build: |options: &Options| Box::new(BusyPoll { max_connections: options.max_connections.get() }),
-};
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(BusyPoll { options })
+}
 
 struct BusyPoll {
-    max_connections: usize,
+    options: Options,
 }
 
 impl ConcurrencyModel for BusyPoll {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (mut service, mut buffer) = (Service::new(site), vec![0; READ_BYTES]);
-        let mut peers: Vec<Peer> = Vec::new();
+        let mut list = List::new(self.options.service(site));
         while !shutdown.is_signalled() {
-            if peers.len() < self.max_connections {
-                match listener.accept() {
-                    Ok(stream) => peers.push(Peer::new(stream)),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            peers.retain_mut(|peer| peer.turn(&mut service, &mut buffer) != Next::Closed);
+            let room = self.options.max_connections.get() - list.peers.len();
+            listener.accept_some(room, |stream| list.add(stream))?;
+            list.turn();
         }
-        drop(listener);
-        let drain = Drain::begin(&mut service);
-        while !peers.is_empty() && !drain.left().is_zero() {
-            peers.retain_mut(|peer| peer.turn(&mut service, &mut buffer) != Next::Closed && !peer.is_idle());
+        for stream in listener.close() {
+            list.add(stream);
+        }
+        list.service.close_after_answers();
+        while !list.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
+            list.turn();
+            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
+                list.peers.retain(|peer| !peer.is_idle());
+            }
         }
         Ok(())
+    }
+}
+
+/// All connections, and what it takes to serve them.
+struct List {
+    peers: Vec<Peer>,
+    service: Service,
+    buffer: Vec<u8>,
+    sweep: Sweep,
+}
+
+impl List {
+    fn new(service: Service) -> Self {
+        let sweep = Sweep::new(service.timeouts(), service.now());
+        Self { peers: Vec::new(), service, buffer: vec![0; READ_BYTES], sweep }
+    }
+
+    fn add(&mut self, stream: TcpStream) {
+        self.peers.push(Peer::new(stream, &self.service));
+    }
+
+    /// Tries every connection once.
+    fn turn(&mut self) {
+        let Self { peers, service, buffer, sweep } = self;
+        service.set_time(Instant::now());
+        peers.retain_mut(|peer| peer.turn(service, buffer) != Next::Close);
+        if sweep.is_due(service.now()) {
+            peers.retain_mut(|peer| !peer.is_overdue(service) || peer.time_out(service) != Next::Close);
+        }
     }
 }

@@ -1,16 +1,238 @@
-//! The roster: one file per model, one line each here.
+//! The roster: one file per model, one entry each here.
+//!
+//! What a model declares stands here rather than in its file, so that it is known where the file is left out of a build.
 
 mod busy_poll;
 mod epoll;
+#[cfg(target_os = "linux")]
+mod epoll_edge;
+#[cfg(target_os = "linux")]
+mod epoll_handoff;
+#[cfg(target_os = "linux")]
+mod epoll_level;
+#[cfg(target_os = "linux")]
+mod epoll_sharded;
+#[cfg(target_os = "linux")]
+mod epoll_workers;
 mod fork;
+mod iterative;
+mod poll;
+mod prefork;
+mod prethread;
+mod select;
+mod thread;
 mod thread_pool;
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
-use crate::{ConcurrencyModel, Options};
+use rustix::process::{Resource, geteuid, getrlimit};
+
+use crate::{ConcurrencyModel, Options, event_loops};
+
+/// A model's file, where it is part of this build.
+macro_rules! built {
+    ($module:ident) => {
+        Ok($module::build)
+    };
+    ($module:ident if $condition:meta, else $reason:expr) => {{
+        #[cfg($condition)]
+        let build: Result<Build, &str> = Ok($module::build);
+        #[cfg(not($condition))]
+        let build: Result<Build, &str> = Err($reason);
+        build
+    }};
+}
 
 /// All models, in the order in which they are shown: from blocking to readiness.
-pub const ROSTER: &[Entry] = &[fork::ENTRY, thread_pool::ENTRY, busy_poll::ENTRY, epoll::ENTRY];
+pub const ROSTER: &[Entry] = &[
+    // Blocking.
+    Entry {
+        name: "iterative",
+        about: "one connection after the other, on one thread",
+        traits: traits(Waits::Blocking, Runs::Thread, Accepts::OneAcceptor, AtOnce::One, Handlers::InPlace),
+        build: built!(iterative),
+        probe: None,
+    },
+    Entry {
+        name: "fork",
+        about: "a process per connection",
+        traits: traits(
+            Waits::Blocking,
+            Runs::Process,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(fork),
+        probe: None,
+    },
+    Entry {
+        name: "prefork",
+        about: "a fixed set of processes that all accept",
+        traits: traits(
+            Waits::Blocking,
+            Runs::ProcessPool,
+            Accepts::SharedListener,
+            AtOnce::Workers,
+            Handlers::InPlace,
+        ),
+        build: built!(prefork),
+        probe: None,
+    },
+    Entry {
+        name: "thread",
+        about: "a thread per connection",
+        traits: traits(
+            Waits::Blocking,
+            Runs::Thread,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(thread),
+        probe: None,
+    },
+    Entry {
+        name: "thread-pool",
+        about: "a fixed set of threads fed by one acceptor through a bounded queue",
+        traits: traits(Waits::Blocking, Runs::Pool, Accepts::OneAcceptor, AtOnce::Workers, Handlers::InPlace),
+        build: built!(thread_pool),
+        probe: None,
+    },
+    Entry {
+        name: "prethread",
+        about: "a fixed set of threads that all accept",
+        traits: traits(
+            Waits::Blocking,
+            Runs::Pool,
+            Accepts::SharedListener,
+            AtOnce::Workers,
+            Handlers::InPlace,
+        ),
+        build: built!(prethread),
+        probe: None,
+    },
+    // Polled.
+    Entry {
+        name: "busy-poll",
+        about: "one thread that tries every non-blocking socket in turn, never sleeping",
+        traits: traits(
+            Waits::Spin,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(busy_poll),
+        probe: None,
+    },
+    Entry {
+        name: "select",
+        about: "one thread that gives the kernel a set of sockets with every wait",
+        traits: traits(
+            Waits::Select,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::SelectableFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(select),
+        probe: None,
+    },
+    Entry {
+        name: "poll",
+        about: "one thread that gives the kernel a list of sockets with every wait",
+        traits: traits(
+            Waits::Poll,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(poll),
+        probe: None,
+    },
+    // Readiness, one loop.
+    Entry {
+        name: "epoll",
+        about: "one thread with readiness notification through the `polling` crate",
+        traits: traits(
+            Waits::Epoll,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(epoll),
+        probe: None,
+    },
+    Entry {
+        name: "epoll-level",
+        about: "one thread with epoll by hand, level-triggered",
+        traits: traits(
+            Waits::Epoll,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(epoll_level if target_os = "linux", else "needs epoll, which only Linux has"),
+        probe: None,
+    },
+    Entry {
+        name: "epoll-edge",
+        about: "one thread with epoll by hand, edge-triggered",
+        traits: traits(
+            Waits::Epoll,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(epoll_edge if target_os = "linux", else "needs epoll, which only Linux has"),
+        probe: None,
+    },
+    // Readiness, many loops.
+    Entry {
+        name: "epoll-sharded",
+        about: "an event loop per processor, each with a listener of its own",
+        traits: traits(Waits::Epoll, Runs::EventLoops, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
+        build: built!(epoll_sharded if target_os = "linux", else "needs epoll, which only Linux has"),
+        probe: None,
+    },
+    Entry {
+        name: "epoll-handoff",
+        about: "an event loop per processor, fed by one acceptor",
+        traits: traits(
+            Waits::Epoll,
+            Runs::EventLoops,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(epoll_handoff if target_os = "linux", else "needs epoll, which only Linux has"),
+        probe: None,
+    },
+    Entry {
+        name: "epoll-workers",
+        about: "one event loop for input and output, a pool of threads for handlers",
+        traits: traits(
+            Waits::Epoll,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::Offloaded,
+        ),
+        build: built!(epoll_workers if target_os = "linux", else "needs epoll, which only Linux has"),
+        probe: None,
+    },
+];
+
+/// A listener, its reserve, and a few to wait and be woken with.
+const DESCRIPTORS_PER_LOOP: usize = 6;
+
+type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 
 /// A model of the roster.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +243,47 @@ pub struct Entry {
     pub about: &'static str,
     /// What it declares about itself, for grouping.
     pub traits: Traits,
+    /// Makes it, or says why it is not part of this build.
+    build: Result<Build, &'static str>,
+    /// Says what this machine lacks for it, where there is something to ask.
+    probe: Option<fn() -> Result<(), String>>,
+}
+
+impl Entry {
     /// Makes it.
-    pub build: fn(&Options) -> Box<dyn ConcurrencyModel>,
+    ///
+    /// # Errors
+    /// Why it can't run here: left out of this build, not for this system, or not with these limits. In one line, with the
+    /// next step where there is one.
+    pub fn build(&self, options: Options) -> Result<Box<dyn ConcurrencyModel>, String> {
+        let build = self.build?;
+        self.check_tasks(&options)?;
+        self.probe.map_or(Ok(()), |probe| probe())?;
+        Ok(build(options))
+    }
+
+    /// Descriptors that it needs beside those of its connections and those that every server has.
+    pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
+        match self.traits.runs {
+            Runs::EventLoops | Runs::AsyncTasks => event_loops(workers) * DESCRIPTORS_PER_LOOP,
+            _ => 0,
+        }
+    }
+
+    /// A pool that is larger than the limit of processes can't be started, however few others there are.
+    fn check_tasks(&self, options: &Options) -> Result<(), String> {
+        let pool = match self.traits.runs {
+            Runs::ProcessPool | Runs::Pool => options.blocking_workers() as u64,
+            _ => return Ok(()),
+        };
+        match getrlimit(Resource::Nproc).current {
+            // The superuser is not bound by it.
+            Some(limit) if limit < pool && !geteuid().is_root() => Err(format!(
+                "its {pool} workers need more processes than allowed: {limit}, see `ulimit -u`; ask for fewer with --workers"
+            )),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// What a model declares about itself.
@@ -34,72 +295,116 @@ pub struct Traits {
     pub runs: Runs,
     /// How connections come in.
     pub accepts: Accepts,
+    /// What bounds the connections that it serves at once.
+    pub at_once: AtOnce,
+    /// Where a handler runs that blocks.
+    pub handlers: Handlers,
 }
 
-/// How a model learns that a connection has something for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Waits {
-    /// It blocks in the call.
-    Blocking,
-    /// It asks over and over.
-    Spin,
-    /// The kernel keeps the list and says who is ready.
-    Epoll,
+const fn traits(waits: Waits, runs: Runs, accepts: Accepts, at_once: AtOnce, handlers: Handlers) -> Traits {
+    Traits { waits, runs, accepts, at_once, handlers }
 }
 
-/// Who runs a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runs {
-    /// A process of its own.
-    Process,
-    /// A thread of a fixed set, for as long as the connection lives.
-    Pool,
-    /// One thread for all of them.
-    EventLoop,
+/// An enum of which each variant has a text for people and reports.
+macro_rules! named {
+    ($(#[$about:meta])* $name:ident { $($(#[$variant_about:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum $name { $($(#[$variant_about])* $variant,)+ }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $text,)+ })
+            }
+        }
+    };
 }
 
-/// How connections come in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accepts {
-    /// One thread accepts for all.
-    OneAcceptor,
-}
-
-impl fmt::Display for Waits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Blocking => "blocking",
-            Self::Spin => "spin",
-            Self::Epoll => "epoll",
-        })
+named! {
+    /// How a model learns that a connection has something for it.
+    Waits {
+        /// It blocks in the call.
+        Blocking = "blocking",
+        /// It asks over and over.
+        Spin = "spin",
+        /// It gives the kernel a set of sockets with every wait.
+        Select = "select",
+        /// It gives the kernel a list of sockets with every wait.
+        Poll = "poll",
+        /// The kernel keeps the list and says who is ready.
+        Epoll = "epoll",
+        /// The kernel does what is to be done and says what came of it.
+        IoUring = "io_uring",
     }
 }
 
-impl fmt::Display for Runs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Process => "process",
-            Self::Pool => "pool",
-            Self::EventLoop => "event loop",
-        })
+named! {
+    /// Who runs a connection.
+    Runs {
+        /// A process of its own.
+        Process = "process",
+        /// A process of a fixed set, for as long as the connection lives.
+        ProcessPool = "process pool",
+        /// A thread: its own, or the only one.
+        Thread = "thread",
+        /// A thread of a fixed set, for as long as the connection lives.
+        Pool = "thread pool",
+        /// One thread for all of them.
+        EventLoop = "event loop",
+        /// One of a few threads, each for many of them.
+        EventLoops = "event loops",
+        /// A task of a runtime.
+        AsyncTasks = "async tasks",
+        /// A thread that the program schedules, not the kernel.
+        GreenThreads = "green threads",
     }
 }
 
-impl fmt::Display for Accepts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OneAcceptor => "one acceptor",
-        })
+named! {
+    /// How connections come in.
+    Accepts {
+        /// One thread accepts for all.
+        OneAcceptor = "one acceptor",
+        /// All accept from the same socket.
+        SharedListener = "shared listener",
+        /// Each has a listener of its own on the same address.
+        Shards = "SO_REUSEPORT shards",
+    }
+}
+
+named! {
+    /// What bounds the connections that a model serves at once. Further ones wait to be accepted.
+    AtOnce {
+        /// It has one at a time.
+        One = "one",
+        /// Each worker has one at a time.
+        Workers = "workers",
+        /// `select` takes no descriptors above 1023.
+        SelectableFiles = "FD_SETSIZE",
+        /// Nothing but the limit of open files.
+        OpenFiles = "open files",
+    }
+}
+
+named! {
+    /// Where a handler runs that blocks.
+    Handlers {
+        /// Where its connection does: whoever else is there waits.
+        InPlace = "in place",
+        /// On a thread that is there for that.
+        Offloaded = "offloaded",
     }
 }
 
 impl Traits {
     /// The traits by name, in display order.
-    pub fn named(&self) -> [(&'static str, String); 3] {
+    pub fn named(&self) -> [(&'static str, String); 5] {
         [
             ("waits", self.waits.to_string()),
             ("runs", self.runs.to_string()),
             ("accepts", self.accepts.to_string()),
+            ("at_once", self.at_once.to_string()),
+            ("handlers", self.handlers.to_string()),
         ]
     }
 }
@@ -107,4 +412,17 @@ impl Traits {
 /// The model of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     ROSTER.iter().find(|entry| entry.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_model_has_a_name_of_its_own() {
+        let names: HashSet<&str> = ROSTER.iter().map(|entry| entry.name).collect();
+        assert_eq!(names.len(), ROSTER.len());
+    }
 }

@@ -1,0 +1,196 @@
+//! Processes that serve blocking: what the models that fork share, on either side of the fork.
+
+use std::collections::HashSet;
+use std::io::{self, Read};
+use std::net::{self, TcpStream};
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as Sig};
+use nix::unistd::{ForkResult, fork};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, wait};
+use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
+use signal_hook::low_level;
+
+use crate::blocking::serve_connection;
+use crate::http::Service;
+use crate::shutdown::Shutdown;
+
+/// The child processes of this server.
+#[derive(Debug)]
+pub struct Children {
+    running: HashSet<Pid>,
+    /// Whether SIGCHLD came since the last look.
+    ended: Arc<AtomicBool>,
+    /// Readable when it did.
+    wake: UnixStream,
+}
+
+impl Children {
+    /// Begins to listen for the end of children.
+    pub fn watch() -> io::Result<Self> {
+        let (wake, writer) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        writer.set_nonblocking(true)?;
+        let ended = Arc::default();
+        signal_hook::flag::register(SIGCHLD, Arc::clone(&ended))?;
+        low_level::pipe::register(SIGCHLD, writer)?;
+        Ok(Self { running: HashSet::new(), ended, wake })
+    }
+
+    /// How many are running, as far as is known.
+    pub fn count(&self) -> usize {
+        self.running.len()
+    }
+
+    /// Forks; `serve` is what the child does, and its end is the end of the child.
+    ///
+    /// This process must have one thread.
+    pub fn fork(&mut self, shutdown: &Shutdown, serve: impl FnOnce(Child)) -> io::Result<()> {
+        let parent = getpid();
+        // A stop signal must not reach a child that has no handler of its own yet: it would be lost.
+        let before = block_stop_signals()?;
+        // SAFETY: this process has one thread, so the child may do whatever its parent could.
+        match unsafe { fork() } {
+            Ok(ForkResult::Child) => {
+                shutdown.keep_to_itself();
+                if let Some(child) = Child::begin(parent, shutdown) {
+                    let _ = before.thread_set_mask();
+                    serve(child);
+                }
+                low_level::exit(0)
+            }
+            Ok(ForkResult::Parent { child }) => {
+                before.thread_set_mask()?;
+                self.running.extend(Pid::from_raw(child.as_raw()));
+                Ok(())
+            }
+            Err(error) => {
+                before.thread_set_mask()?;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Takes the exit status of every child that has ended, so that none stays behind as a zombie.
+    pub fn reap_ended(&mut self) -> io::Result<()> {
+        if !self.ended.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, _))) => self.running.remove(&pid),
+                Ok(None) | Err(Errno::CHILD) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+        }
+    }
+
+    /// Waits for the end of a child, for one of `fds`, or for so long.
+    pub fn wait(&mut self, fds: &[PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let mut all = vec![PollFd::new(&self.wake, PollFlags::IN)];
+        all.extend_from_slice(fds);
+        match poll(&mut all, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Empties the pipe; what it says is in `ended` already.
+        let _ = (&self.wake).read(&mut [0; 512]);
+        Ok(())
+    }
+
+    /// Lets the children finish what they are answering, and ends those that take too long.
+    pub fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
+        self.send_all(Signal::TERM);
+        while !self.running.is_empty() {
+            self.reap_ended()?;
+            let left = shutdown.drain_time_left();
+            if left.is_zero() {
+                break;
+            }
+            if !self.running.is_empty() {
+                self.wait(&[], Some(left))?;
+            }
+        }
+        self.send_all(Signal::KILL);
+        while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
+        Ok(())
+    }
+
+    fn send_all(&self, signal: Signal) {
+        for &pid in &self.running {
+            let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+/// Holds SIGTERM and SIGINT back and gives the mask that was before.
+fn block_stop_signals() -> io::Result<SigSet> {
+    let stop = SigSet::from_iter([Sig::SIGTERM, Sig::SIGINT]);
+    Ok(stop.thread_swap_mask(SigmaskHow::SIG_BLOCK)?)
+}
+
+/// The child's side: one connection after the other, and a stop signal that ends the input of the present one, so that what
+/// was received is still answered.
+#[derive(Debug)]
+pub struct Child {
+    shutdown: Shutdown,
+    /// The connection that a stop signal is to reach, -1 for none.
+    serving: Arc<AtomicI32>,
+}
+
+impl Child {
+    /// `None` when the parent died before it could be watched.
+    fn begin(parent: Pid, shutdown: &Shutdown) -> Option<Self> {
+        die_with_parent();
+        if getppid() != Some(parent) {
+            return None;
+        }
+        let serving = Arc::new(AtomicI32::new(-1));
+        for signal in [SIGTERM, SIGINT] {
+            let serving = Arc::clone(&serving);
+            // SAFETY: the handler reads an atomic and makes one system call, which is async-signal-safe.
+            let _ = unsafe { low_level::register(signal, move || end_input(serving.load(Ordering::SeqCst))) };
+        }
+        Some(Self { shutdown: shutdown.clone(), serving })
+    }
+
+    /// Serves `stream` to its end.
+    pub fn serve(&self, stream: &TcpStream, service: &mut Service, buffer: &mut [u8]) {
+        self.serving.store(stream.as_raw_fd(), Ordering::SeqCst);
+        if self.shutdown.is_signalled() {
+            // The signal came before there was anything to reach.
+            end_input(stream.as_raw_fd());
+        }
+        let _ = serve_connection(stream, service, buffer, &self.shutdown);
+        self.serving.store(-1, Ordering::SeqCst);
+        // The end of the process would close it too, but only after taking down all its memory, and the client waits.
+        let _ = stream.shutdown(net::Shutdown::Both);
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_stopped(&self) -> bool {
+        self.shutdown.is_signalled()
+    }
+}
+
+/// Shuts the receiving side of the socket of that number down.
+fn end_input(socket: i32) {
+    if socket >= 0 {
+        // SAFETY: the number was stored by `Child::serve`, which holds the socket open until it has taken it back.
+        let socket = unsafe { BorrowedFd::borrow_raw(socket) };
+        let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Read);
+    }
+}
+
+/// Lets the kernel tell this process of its parent's death, where it can.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
+}

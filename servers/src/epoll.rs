@@ -1,0 +1,98 @@
+//! An epoll instance by hand (epoll(7)): what the models with epoll share that go without a library.
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+
+use crate::event_loop::{Poller, Ready};
+use crate::peer::Interest;
+
+/// Events taken per wait; those beyond are told with the next one.
+const EVENTS_PER_WAIT: usize = 512;
+
+/// When the kernel tells of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    /// With every wait, for as long as it is ready.
+    Level,
+    /// Once, when it becomes ready: the kernel does not look at it again with the next wait, and the loop must remember what
+    /// it has left.
+    Edge,
+}
+
+/// The sockets that one thread waits for.
+pub struct Epoll {
+    instance: OwnedFd,
+    trigger: Trigger,
+    events: Vec<epoll::Event>,
+}
+
+impl Epoll {
+    pub fn new(trigger: Trigger) -> io::Result<Self> {
+        let instance = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        Ok(Self { instance, trigger, events: Vec::with_capacity(EVENTS_PER_WAIT) })
+    }
+
+    fn flags(&self, interest: Interest) -> epoll::EventFlags {
+        let flags = match interest {
+            Interest::Readable => epoll::EventFlags::IN,
+            Interest::Writable => epoll::EventFlags::OUT,
+        };
+        match self.trigger {
+            Trigger::Level => flags,
+            // An end that is there already when the octets before it are read has no edge of its own.
+            Trigger::Edge => flags | epoll::EventFlags::ET | epoll::EventFlags::RDHUP,
+        }
+    }
+}
+
+impl Poller for Epoll {
+    fn is_edge_triggered(&self) -> bool {
+        self.trigger == Trigger::Edge
+    }
+
+    fn watch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
+        Ok(epoll::add(&self.instance, fd, data(key), epoll::EventFlags::IN)?)
+    }
+
+    fn unwatch(&mut self, fd: BorrowedFd<'_>, _key: usize) -> io::Result<()> {
+        Ok(epoll::delete(&self.instance, fd)?)
+    }
+
+    fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
+        Ok(epoll::add(&self.instance, fd, data(key), self.flags(Interest::Readable))?)
+    }
+
+    fn change(&mut self, fd: BorrowedFd<'_>, key: usize, interest: Interest) -> io::Result<()> {
+        // The kernel looks whether it is ready now, so that no edge is lost.
+        Ok(epoll::modify(&self.instance, fd, data(key), self.flags(interest))?)
+    }
+
+    fn remove(&mut self, _fd: BorrowedFd<'_>, _key: usize) -> io::Result<()> {
+        // The kernel forgets a socket when it is closed.
+        Ok(())
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        self.events.clear();
+        match epoll::wait(&self.instance, spare_capacity(&mut self.events), timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        ready.extend(self.events.iter().map(|&epoll::Event { flags, data, .. }| Ready {
+            key: data.u64() as usize,
+            ends:
+                flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR),
+        }));
+        Ok(())
+    }
+}
+
+fn data(key: usize) -> epoll::EventData {
+    epoll::EventData::new_u64(key as u64)
+}

@@ -1,0 +1,310 @@
+//! One thread, many connections: the loop of all models that are told which sockets are ready.
+//!
+//! Who tells, and how, is the [`Poller`], and the only thing in which those models differ: select, poll, epoll through a
+//! library, epoll by hand, level- or edge-triggered.
+
+use std::io;
+use std::mem;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use crate::blocking::READ_BYTES;
+use crate::http::{Job, Reply, Service};
+use crate::listener::refuse;
+use crate::peer::{Interest, Next, Peer};
+use crate::sweep::Sweep;
+use crate::{Listener, Shutdown};
+
+/// What a loop watches beside its connections, by key; connections have their slot behind these.
+pub const LISTENER: usize = 0;
+pub const SHUTDOWN: usize = 1;
+pub const WAKE: usize = 2;
+const FIRST_PEER: usize = 3;
+
+/// How often a loop that stops looks whether it is done.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
+/// Tells which sockets are ready.
+///
+/// Keys are small numbers that are used again. What is added is removed before it is closed.
+pub trait Poller {
+    /// Whether a socket is told about once when it becomes ready, rather than for as long as it is.
+    fn is_edge_triggered(&self) -> bool {
+        false
+    }
+
+    /// Tells for as long as `fd` is readable.
+    fn watch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
+
+    /// Ends that.
+    fn unwatch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
+
+    /// Tells when a connection is readable.
+    fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
+
+    /// Tells when a connection is ready for that instead.
+    fn change(&mut self, fd: BorrowedFd<'_>, key: usize, interest: Interest) -> io::Result<()>;
+
+    /// Forgets a connection, which is closed next.
+    fn remove(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
+
+    /// Waits until something is ready, and no longer than `timeout`; adds it to `ready`.
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()>;
+}
+
+/// Something that is ready.
+#[derive(Debug, Clone, Copy)]
+pub struct Ready {
+    pub key: usize,
+    /// Whether it is known that the client has sent its last octet.
+    pub ends: bool,
+}
+
+/// What is ready beside connections.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Woken {
+    pub listener: bool,
+    pub wake: bool,
+}
+
+/// The connections of one thread, and who tells which of them are ready.
+#[derive(Debug)]
+pub struct EventLoop<P> {
+    poller: P,
+    peers: Slab<Slot>,
+    /// Connections that there have been.
+    added: u64,
+    ready: Vec<Ready>,
+    /// Those that go on without being told, after the others had their turn.
+    again: Vec<usize>,
+    jobs: Vec<(Token, Job)>,
+    service: Service,
+    buffer: Vec<u8>,
+    sweep: Sweep,
+    max_connections: usize,
+}
+
+/// Names a connection, also after it is gone.
+#[derive(Debug, Clone, Copy)]
+pub struct Token {
+    slot: usize,
+    number: u64,
+}
+
+/// A connection and what the poller was told of it.
+#[derive(Debug)]
+struct Slot {
+    peer: Peer,
+    /// How many connections there were before it.
+    number: u64,
+    interest: Interest,
+    /// Whether it is in line to go on without being told.
+    in_line: bool,
+}
+
+impl<P: Poller> EventLoop<P> {
+    pub fn new(poller: P, service: Service, max_connections: usize) -> Self {
+        let sweep = Sweep::new(service.timeouts(), service.now());
+        Self {
+            poller,
+            peers: Slab::new(),
+            added: 0,
+            ready: Vec::new(),
+            again: Vec::new(),
+            jobs: Vec::new(),
+            service,
+            buffer: vec![0; READ_BYTES],
+            sweep,
+            max_connections,
+        }
+    }
+
+    /// Serves what comes from `listener` until `shutdown`, then what is under way.
+    pub fn serve(self, listener: &Listener, shutdown: &Shutdown) -> io::Result<()> {
+        self.serve_and(listener, shutdown, |_, _| {})
+    }
+
+    /// The same, and calls `between` after every turn.
+    pub fn serve_and(
+        mut self,
+        listener: &Listener,
+        shutdown: &Shutdown,
+        mut between: impl FnMut(&mut Self, Woken),
+    ) -> io::Result<()> {
+        self.poller.watch(listener.as_fd(), LISTENER)?;
+        self.poller.watch(shutdown.as_fd(), SHUTDOWN)?;
+        let mut listening = true;
+        while !shutdown.is_signalled() {
+            let woken = self.turn(None)?;
+            if woken.listener {
+                self.accept(listener)?;
+            }
+            between(&mut self, woken);
+            let room = self.peers.len() < self.max_connections;
+            if room != listening {
+                listening = room;
+                let fd = listener.as_fd();
+                if room { self.poller.watch(fd, LISTENER)? } else { self.poller.unwatch(fd, LISTENER)? }
+            }
+        }
+        self.poller.unwatch(shutdown.as_fd(), SHUTDOWN)?;
+        if listening {
+            self.poller.unwatch(listener.as_fd(), LISTENER)?;
+        }
+        for stream in listener.close() {
+            self.add(stream);
+        }
+        self.drain(shutdown, between)
+    }
+
+    /// Tells of `fd` as [`Woken::wake`] for as long as it is readable.
+    pub fn watch_wake(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.poller.watch(fd, WAKE)
+    }
+
+    /// Waits until something is ready, and serves the connections of which that is so.
+    pub fn turn(&mut self, at_most: Option<Duration>) -> io::Result<Woken> {
+        let mut ready = mem::take(&mut self.ready);
+        self.poller.wait(&mut ready, self.wait_time(at_most))?;
+        self.service.set_time(Instant::now());
+        let mut woken = Woken::default();
+        let again = mem::take(&mut self.again);
+        for event in ready.drain(..) {
+            match event.key {
+                LISTENER => woken.listener = true,
+                WAKE => woken.wake = true,
+                SHUTDOWN => {}
+                key => self.turn_peer(key - FIRST_PEER, event.ends),
+            }
+        }
+        for slot in again {
+            if let Some(entry) = self.peers.get_mut(slot) {
+                entry.in_line = false;
+                self.turn_peer(slot, false);
+            }
+        }
+        self.ready = ready;
+        if self.sweep.is_due(self.service.now()) {
+            self.end_overdue();
+        }
+        Ok(woken)
+    }
+
+    /// Serves `stream` from now on.
+    pub fn add(&mut self, stream: TcpStream) {
+        let slot = self.peers.vacant_entry();
+        match self.poller.add(stream.as_fd(), FIRST_PEER + slot.key()) {
+            Ok(()) => {
+                let peer = Peer::new(stream, &self.service);
+                let number = self.added;
+                self.added += 1;
+                slot.insert(Slot { peer, number, interest: Interest::Readable, in_line: false });
+            }
+            // There are limits of what can be watched too (epoll(7), select(2)).
+            Err(_) => refuse(&stream),
+        }
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// What handlers are to be run elsewhere, and for whom.
+    pub fn take_jobs(&mut self) -> impl ExactSizeIterator<Item = (Token, Job)> + '_ {
+        self.jobs.drain(..)
+    }
+
+    /// Goes on with a connection whose handler was run, unless it is gone.
+    pub fn finish_job(&mut self, token: Token, reply: &Reply<'_>) {
+        if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
+            let next = entry.peer.finish_job(reply, &mut self.service);
+            self.go_on(token.slot, next);
+        }
+    }
+
+    /// Lets the connections finish what they are answering, and calls `between` after every turn. From now on every answer
+    /// ends its connection.
+    pub fn drain(mut self, shutdown: &Shutdown, mut between: impl FnMut(&mut Self, Woken)) -> io::Result<()> {
+        self.service.close_after_answers();
+        while !self.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
+            let woken = self.turn(Some(DRAIN_TICK))?;
+            between(&mut self, woken);
+            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
+                for slot in self.slots_where(|peer, _| peer.is_idle()) {
+                    self.close(slot);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the connections that wait, as far as there is room.
+    fn accept(&mut self, listener: &Listener) -> io::Result<()> {
+        let room = self.max_connections - self.peers.len();
+        listener.accept_some(room, |stream| self.add(stream))
+    }
+
+    fn wait_time(&self, at_most: Option<Duration>) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        // Without connections there is nothing to look after, and an idle server sleeps.
+        let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(Instant::now()));
+        [sweep, at_most].into_iter().flatten().min()
+    }
+
+    fn turn_peer(&mut self, slot: usize, ends: bool) {
+        // It may have been closed by something that was ready before it.
+        let Some(Slot { peer, .. }) = self.peers.get_mut(slot) else { return };
+        if ends {
+            peer.expect_end();
+        }
+        let next = peer.turn(&mut self.service, &mut self.buffer);
+        self.go_on(slot, next);
+    }
+
+    /// Does what comes after the turn of a connection; tells the poller only what has changed.
+    fn go_on(&mut self, slot: usize, next: Next) {
+        let Slot { peer, interest, in_line, number } = &mut self.peers[slot];
+        match next {
+            Next::Wait(wanted) | Next::Again(wanted) if wanted != *interest => {
+                *interest = wanted;
+                if self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, wanted).is_err() {
+                    self.close(slot);
+                }
+            }
+            Next::Again(_) if self.poller.is_edge_triggered() && !*in_line => {
+                *in_line = true;
+                self.again.push(slot);
+            }
+            Next::Wait(_) | Next::Again(_) => {}
+            Next::Job => {
+                let token = Token { slot, number: *number };
+                self.jobs.extend(peer.take_job().map(|job| (token, job)));
+            }
+            Next::Close => self.close(slot),
+        }
+    }
+
+    fn close(&mut self, slot: usize) {
+        let Slot { peer, .. } = self.peers.remove(slot);
+        // It ends with the socket at the latest.
+        let _ = self.poller.remove(peer.stream.as_fd(), FIRST_PEER + slot);
+    }
+
+    fn end_overdue(&mut self) {
+        for slot in self.slots_where(Peer::is_overdue) {
+            let next = self.peers[slot].peer.time_out(&mut self.service);
+            self.go_on(slot, next);
+        }
+    }
+
+    fn slots_where(&self, condition: impl Fn(&Peer, &Service) -> bool) -> Vec<usize> {
+        let matches = |(key, slot): (usize, &Slot)| condition(&slot.peer, &self.service).then_some(key);
+        self.peers.iter().filter_map(matches).collect()
+    }
+}

@@ -1,0 +1,98 @@
+//! A queue of jobs for a pool of threads, of which no more are woken than there is work for.
+//!
+//! A channel would do, but its receivers look out for a while before they sleep, which on few processors takes time from
+//! those who have something to do.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Jobs that wait for a thread, and threads that wait for a job.
+#[derive(Debug)]
+pub struct Jobs<T> {
+    state: Mutex<State<T>>,
+    /// Notified for each job that a sleeping thread is to take.
+    some: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    queue: VecDeque<T>,
+    sleeping: usize,
+    closed: bool,
+}
+
+impl<T> Default for Jobs<T> {
+    fn default() -> Self {
+        let state = State { queue: VecDeque::new(), sleeping: 0, closed: false };
+        Self { state: Mutex::new(state), some: Condvar::new() }
+    }
+}
+
+impl<T> Jobs<T> {
+    /// Gives jobs to the pool.
+    pub fn give(&self, jobs: impl ExactSizeIterator<Item = T>) {
+        if jobs.len() == 0 {
+            return;
+        }
+        let mut state = self.state();
+        state.queue.extend(jobs);
+        let wake = state.queue.len().min(state.sleeping);
+        drop(state);
+        for _ in 0..wake {
+            self.some.notify_one();
+        }
+    }
+
+    /// Waits for a job; `None` when no more can come.
+    pub fn take(&self) -> Option<T> {
+        let mut state = self.state();
+        loop {
+            if let Some(job) = state.queue.pop_front() {
+                return Some(job);
+            }
+            if state.closed {
+                return None;
+            }
+            state.sleeping += 1;
+            state = self.some.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.sleeping -= 1;
+        }
+    }
+
+    /// No more will come.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.some.notify_all();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn every_job_is_taken_once_and_the_threads_end_with_the_queue() {
+        let (jobs, sum) = (Jobs::default(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while let Some(job) = jobs.take() {
+                        sum.fetch_add(job, Ordering::Relaxed);
+                    }
+                });
+            }
+            for first in 0..100 {
+                jobs.give(first * 10..first * 10 + 10);
+            }
+            jobs.close();
+        });
+        assert_eq!(sum.into_inner(), (0..1000).sum());
+    }
+}

@@ -1,0 +1,64 @@
+//! Several event loops, each on a thread of its own.
+
+use std::io;
+use std::panic::resume_unwind;
+use std::thread;
+
+use crate::{Options, Shutdown};
+
+/// Runs a loop for each of `inputs` until all have ended. If one fails, the others are told to stop.
+pub fn run_each<T: Send>(
+    inputs: impl IntoIterator<Item = T>,
+    shutdown: &Shutdown,
+    run: impl Fn(T) -> io::Result<()> + Sync,
+) -> io::Result<()> {
+    let run = &run;
+    thread::scope(|scope| {
+        let start = |input| {
+            scope.spawn(move || {
+                let result = run(input);
+                if result.is_err() {
+                    shutdown.signal();
+                }
+                result
+            })
+        };
+        let threads: Vec<_> = inputs.into_iter().map(start).collect();
+        let ended =
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        // All are waited for; the first error is the one to tell.
+        ended.fold(Ok(()), io::Result::and)
+    })
+}
+
+/// How many connections each of the loops may have, so that together they have what the server may.
+pub fn connections_by_loop(options: &Options) -> impl Iterator<Item = usize> + use<> {
+    let (loops, max) = (options.event_loops(), options.max_connections.get());
+    (0..loops).map(move |i| max / loops + usize::from(i < max % loops))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_divided_without_a_rest() {
+        let number = |number| std::num::NonZero::new(number);
+        for (workers, max, expected) in
+            [(3, 8, &[3, 3, 2][..]), (2, 3, &[2, 1]), (8, 2, &[1, 1]), (1, 5, &[5])]
+        {
+            let (max_connections, timeouts) = (number(max).unwrap(), crate::http::Timeouts::default());
+            let options = Options { workers: number(workers), max_connections, timeouts };
+            assert_eq!(connections_by_loop(&options).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn the_failure_of_one_loop_ends_all() {
+        let shutdown = Shutdown::new().unwrap();
+        let result = run_each([false, true], &shutdown, |fails| {
+            if fails { Err(io::Error::other("it fails")) } else { shutdown.wait() }
+        });
+        assert_eq!(result.unwrap_err().to_string(), "it fails");
+    }
+}

@@ -1,0 +1,77 @@
+//! What other threads leave for an event loop, which is woken for it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crossbeam::queue::SegQueue;
+use rustix::event::{EventfdFlags, eventfd};
+
+/// A queue with a descriptor that is readable while there may be something in it.
+#[derive(Debug)]
+pub struct Mailbox<T> {
+    queue: SegQueue<T>,
+    /// Whether the loop was woken and has not looked yet: then one more system call would tell it nothing.
+    is_woken: AtomicBool,
+    eventfd: OwnedFd,
+}
+
+impl<T> Mailbox<T> {
+    pub fn new() -> io::Result<Self> {
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { queue: SegQueue::new(), is_woken: AtomicBool::new(false), eventfd })
+    }
+
+    /// Leaves something.
+    pub fn put(&self, item: T) {
+        self.queue.push(item);
+        self.wake();
+    }
+
+    /// Has the loop look.
+    pub fn wake(&self) {
+        if !self.is_woken.swap(true, Ordering::AcqRel) {
+            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        }
+    }
+
+    /// Takes what there is.
+    pub fn take(&self) -> impl Iterator<Item = T> + '_ {
+        let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
+        // From here on whoever leaves something wakes again.
+        self.is_woken.swap(false, Ordering::AcqRel);
+        std::iter::from_fn(|| self.queue.pop())
+    }
+}
+
+impl<T> AsFd for Mailbox<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+
+    #[test]
+    fn whoever_waits_gets_everything_that_many_threads_leave() {
+        const EACH: usize = 10_000;
+        let mailbox = Arc::new(Mailbox::new().unwrap());
+        for _ in 0..2 {
+            let mailbox = Arc::clone(&mailbox);
+            thread::spawn(move || (0..EACH).for_each(|i| mailbox.put(i)));
+        }
+        let (mut taken, patience) = (0, Timespec { tv_sec: 30, tv_nsec: 0 });
+        while taken < 2 * EACH {
+            let ready = poll(&mut [PollFd::new(&*mailbox, PollFlags::IN)], Some(&patience)).unwrap();
+            assert_eq!(ready, 1, "nobody woke the loop after {taken}");
+            taken += mailbox.take().count();
+        }
+    }
+}

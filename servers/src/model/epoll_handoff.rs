@@ -1,0 +1,128 @@
+//! An event loop per processor, fed by one acceptor: a thread that does nothing but accept gives each connection to the
+//! loop that has the fewest.
+//!
+//! Each loop is that of `epoll-edge`. Connections are dealt out evenly, which the kernel does not do for loops with
+//! listeners of their own; it costs a queue and a wake-up per connection, and a thread that all connections pass through.
+
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::epoll::{Epoll, Trigger};
+use crate::event_loop::EventLoop;
+use crate::loops::run_each;
+use crate::mailbox::Mailbox;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+/// How soon the acceptor sees that a connection has ended while there are as many as there may be.
+const FULL_CHECK: Duration = Duration::from_millis(5);
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(EpollHandoff { options })
+}
+
+struct EpollHandoff {
+    options: Options,
+}
+
+impl ConcurrencyModel for EpollHandoff {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let inboxes =
+            (0..self.options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
+        thread::scope(|scope| {
+            let acceptor = scope.spawn(|| {
+                let result = self.accept(&listener, &inboxes, &shutdown);
+                if result.is_err() {
+                    shutdown.signal();
+                }
+                // Behind the last connection; without it no loop would come to its end.
+                for inbox in &inboxes {
+                    inbox.mailbox.put(Message::End);
+                }
+                result
+            });
+            let ended =
+                run_each(&inboxes, &shutdown, |inbox| self.run_loop(inbox, Arc::clone(&site), &shutdown));
+            let accepted = acceptor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            ended.and(accepted)
+        })
+    }
+}
+
+impl EpollHandoff {
+    fn accept(&self, listener: &Listener, inboxes: &[Inbox], shutdown: &Shutdown) -> io::Result<()> {
+        while !shutdown.is_signalled() {
+            if inboxes.iter().map(Inbox::count).sum::<usize>() >= self.options.max_connections.get() {
+                thread::sleep(FULL_CHECK);
+            } else if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
+                hand_over(stream, inboxes);
+            }
+        }
+        for stream in listener.close() {
+            hand_over(stream, inboxes);
+        }
+        Ok(())
+    }
+
+    fn run_loop(&self, inbox: &Inbox, site: Arc<Site>, shutdown: &Shutdown) -> io::Result<()> {
+        // The acceptor minds the maximum.
+        let mut event_loop =
+            EventLoop::new(Epoll::new(Trigger::Edge)?, self.options.service(site), usize::MAX);
+        event_loop.watch_wake(inbox.mailbox.as_fd())?;
+        let mut is_fed = true;
+        while is_fed {
+            let mut count = event_loop.connections();
+            if event_loop.turn(None)?.wake {
+                for message in inbox.mailbox.take() {
+                    match message {
+                        Message::Connection(stream) => {
+                            event_loop.add(stream);
+                            count += 1;
+                        }
+                        Message::End => is_fed = false,
+                    }
+                }
+            }
+            let ended = count - event_loop.connections();
+            if ended > 0 {
+                inbox.connections.fetch_sub(ended, Ordering::Relaxed);
+            }
+        }
+        event_loop.drain(shutdown, |_, _| {})
+    }
+}
+
+fn hand_over(stream: TcpStream, inboxes: &[Inbox]) {
+    if let Some(inbox) = inboxes.iter().min_by_key(|inbox| inbox.count()) {
+        inbox.connections.fetch_add(1, Ordering::Relaxed);
+        inbox.mailbox.put(Message::Connection(stream));
+    }
+}
+
+/// What the acceptor has for a loop.
+#[derive(Debug)]
+enum Message {
+    Connection(TcpStream),
+    End,
+}
+
+/// The way from the acceptor to a loop.
+struct Inbox {
+    mailbox: Mailbox<Message>,
+    /// What the loop has, and what is on its way there.
+    connections: AtomicUsize,
+}
+
+impl Inbox {
+    fn new() -> io::Result<Self> {
+        Ok(Self { mailbox: Mailbox::new()?, connections: AtomicUsize::new(0) })
+    }
+
+    fn count(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+}

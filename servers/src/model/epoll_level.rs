@@ -1,0 +1,26 @@
+//! One thread with epoll by hand, level-triggered: what `epoll` is without the library in between.
+//!
+//! The control that tells the price of a library from that of the mechanism: the same loop, and nothing but `epoll_wait`
+//! between two turns. A socket is told about for as long as it is ready, so that one read per event is enough.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::epoll::{Epoll, Trigger};
+use crate::event_loop::EventLoop;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(EpollLevel { options })
+}
+
+struct EpollLevel {
+    options: Options,
+}
+
+impl ConcurrencyModel for EpollLevel {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let (poller, service) = (Epoll::new(Trigger::Level)?, self.options.service(site));
+        EventLoop::new(poller, service, self.options.max_connections.get()).serve(&listener, &shutdown)
+    }
+}

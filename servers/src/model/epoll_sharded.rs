@@ -1,0 +1,32 @@
+//! An event loop per processor, each with a listener of its own on the same address (`SO_REUSEPORT`): nothing is shared.
+//!
+//! Each loop is that of `epoll-edge`. The kernel deals new connections out by a hash of their addresses, so that no loop
+//! ever waits for another, and none helps another either: with few connections, one may have all of them. Each has its part
+//! of the connections that the server may have at once, and one that is full leaves further ones in its own backlog.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::epoll::{Epoll, Trigger};
+use crate::event_loop::EventLoop;
+use crate::loops::{connections_by_loop, run_each};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(EpollSharded { options })
+}
+
+struct EpollSharded {
+    options: Options,
+}
+
+impl ConcurrencyModel for EpollSharded {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let shards = listener.into_shards(self.options.event_loops())?;
+        let shards = shards.into_iter().zip(connections_by_loop(&self.options));
+        run_each(shards, &shutdown, |(listener, max_connections)| {
+            let (poller, service) = (Epoll::new(Trigger::Edge)?, self.options.service(Arc::clone(&site)));
+            EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! A fixed set of threads, started before the first connection comes; all of them accept from the same socket, and each
+//! serves one connection at a time.
+//!
+//! No acceptor and no queue: the kernel deals connections out, and of the threads that wait in `accept`, one is woken. A
+//! thread is taken for as long as its connection lives, idle or not.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use crossbeam::channel::unbounded;
+
+use crate::open_connections::OpenConnections;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, pool};
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Prethread { options })
+}
+
+struct Prethread {
+    options: Options,
+}
+
+impl ConcurrencyModel for Prethread {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        listener.set_blocking(true)?;
+        let (listener, open) = (Arc::new(listener), OpenConnections::until(&shutdown)?);
+        // Those that have arrived when the listener is closed; empty and without an end until then.
+        let (leave, left) = unbounded::<TcpStream>();
+        let next = {
+            let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
+            move || {
+                let stream = accept(&listener, &shutdown).or_else(|| left.recv().ok())?;
+                Some(open.register(stream))
+            }
+        };
+        pool::start(self.options, &site, &shutdown, next)?;
+        shutdown.wait()?;
+        for stream in listener.close_blocking() {
+            let _ = leave.send(stream);
+        }
+        drop(leave);
+        open.drain(&shutdown);
+        Ok(())
+    }
+}
+
+/// Waits for a connection; `None` once the server stops.
+fn accept(listener: &Listener, shutdown: &Shutdown) -> Option<TcpStream> {
+    while !shutdown.is_signalled() {
+        // An error is one of the moment, or the end of the listener, which comes behind the signal.
+        if let Ok(stream) = listener.accept_blocking() {
+            return Some(stream);
+        }
+    }
+    None
+}

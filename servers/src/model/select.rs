@@ -1,0 +1,124 @@
+//! One thread that gives the kernel a set of all its sockets with every wait: select(2).
+//!
+//! The oldest of its kind. A set is a bit per descriptor, and there are 1024: connections beyond that wait in the listen
+//! backlog. The kernel overwrites the sets with those that are ready, so that they are copied before every wait and looked
+//! through after it, up to the highest descriptor.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::select::{FD_SETSIZE, FdSet, select};
+use nix::sys::time::{TimeVal, TimeValLike};
+
+use crate::event_loop::{EventLoop, Poller, Ready};
+use crate::peer::Interest;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+/// Descriptors that are no connections: standard streams, the listener and its reserve, the shutdown.
+const OTHER_DESCRIPTORS: usize = 24;
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Select { options })
+}
+
+struct Select {
+    options: Options,
+}
+
+impl ConcurrencyModel for Select {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let (poller, service) = (Sets::new(), self.options.service(site));
+        let max_connections = self.options.max_connections.get().min(FD_SETSIZE - OTHER_DESCRIPTORS);
+        EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
+    }
+}
+
+/// The sets, kept from wait to wait.
+struct Sets {
+    readable: FdSet<'static>,
+    writable: FdSet<'static>,
+    /// Socket and key of each descriptor.
+    sockets: Vec<Option<(BorrowedFd<'static>, usize)>>,
+}
+
+impl Sets {
+    fn new() -> Self {
+        Self { readable: FdSet::new(), writable: FdSet::new(), sockets: Vec::new() }
+    }
+}
+
+impl Poller for Sets {
+    fn watch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
+        self.add(fd, key)
+    }
+
+    fn unwatch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
+        self.remove(fd, key)
+    }
+
+    fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
+        let number = fd.as_raw_fd() as usize;
+        if number >= FD_SETSIZE {
+            return Err(io::Error::other("select(2) takes no descriptor of that number"));
+        }
+        // SAFETY: what is added is removed before it is closed, as the trait says.
+        let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
+        if self.sockets.len() <= number {
+            self.sockets.resize(number + 1, None);
+        }
+        self.sockets[number] = Some((fd, key));
+        self.readable.insert(fd);
+        Ok(())
+    }
+
+    fn change(&mut self, fd: BorrowedFd<'_>, key: usize, interest: Interest) -> io::Result<()> {
+        self.remove(fd, key)?;
+        self.add(fd, key)?;
+        if let (Interest::Writable, Some((fd, _))) = (interest, self.sockets[fd.as_raw_fd() as usize]) {
+            self.readable.remove(fd);
+            self.writable.insert(fd);
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, fd: BorrowedFd<'_>, _key: usize) -> io::Result<()> {
+        if let Some((fd, _)) = self.sockets[fd.as_raw_fd() as usize].take() {
+            self.readable.remove(fd);
+            self.writable.remove(fd);
+        }
+        // Up to the highest is looked at.
+        while self.sockets.last().is_some_and(Option::is_none) {
+            self.sockets.pop();
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        let (mut readable, mut writable) = (self.readable, self.writable);
+        let mut timeout = timeout.map(timeval);
+        // Not more than FD_SETSIZE, and without it the highest would be searched for, set by set.
+        let beyond = self.sockets.len().try_into().ok();
+        let mut left = match select(beyond, &mut readable, &mut writable, None, &mut timeout) {
+            Ok(count) => count,
+            Err(Errno::EINTR) => 0,
+            Err(error) => return Err(error.into()),
+        };
+        for (fd, key) in self.sockets.iter().flatten() {
+            if left == 0 {
+                break;
+            }
+            if readable.contains(*fd) || writable.contains(*fd) {
+                ready.push(Ready { key: *key, ends: false });
+                left -= 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn timeval(time: Duration) -> TimeVal {
+    TimeVal::microseconds(time.as_micros().try_into().unwrap_or(i64::MAX))
+}

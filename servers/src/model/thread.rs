@@ -1,0 +1,55 @@
+//! A thread per connection: one thread accepts and starts a thread for each connection, which ends with it.
+//!
+//! Simple handlers, and the kernel schedules them. It pays with a thread's start and end for every connection, and with a
+//! stack for every open one.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::thread;
+
+use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
+use crate::listener::refuse;
+use crate::open_connections::OpenConnections;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Thread { options })
+}
+
+struct Thread {
+    options: Options,
+}
+
+impl ConcurrencyModel for Thread {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let open = OpenConnections::until(&shutdown)?;
+        while open.wait_for_room(self.options.max_connections.get(), &shutdown) {
+            if let Some(stream) = listener.wait_accept(&shutdown)? {
+                self.start(stream, &open, &site, &shutdown);
+            }
+        }
+        for stream in listener.close_blocking() {
+            self.start(stream, &open, &site, &shutdown);
+        }
+        open.drain(&shutdown);
+        Ok(())
+    }
+}
+
+impl Thread {
+    /// Serves `stream` on a thread of its own; without a thread for it, its client is told.
+    fn start(&self, stream: TcpStream, open: &Arc<OpenConnections>, site: &Arc<Site>, shutdown: &Shutdown) {
+        let registered = open.register(stream);
+        let stream = registered.stream();
+        let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
+        let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+            let (mut service, mut buffer) = (options.service(site), vec![0; READ_BYTES]);
+            // An error of this connection is its end and nobody else's.
+            let _ = serve_connection(&*registered, &mut service, &mut buffer, &shutdown);
+        });
+        if started.is_err() {
+            refuse(&stream);
+        }
+    }
+}
