@@ -28,6 +28,13 @@ impl CpuList {
         (!server.is_empty()).then(|| (Self(server.to_vec()), Self(generator.to_vec())))
     }
 
+    /// The first and the last one; `None` on a machine with one processor. Hardware threads of one core are neighbours in
+    /// the list or half of it apart, so that these two are of different cores, where there are two.
+    pub fn ends(&self) -> Option<(Self, Self)> {
+        let (first, last) = (self.0.first()?, self.0.last()?);
+        (first != last).then(|| (Self(vec![*first]), Self(vec![*last])))
+    }
+
     /// Keeps the calling thread, and every thread and process that it starts from now on, on these processors.
     pub fn pin(&self) -> Result<()> {
         let mut set = CpuSet::new();
@@ -88,5 +95,12 @@ mod tests {
         let (server, generator) = "0-2".parse::<CpuList>().unwrap().split().unwrap();
         assert_eq!((server.numbers(), generator.numbers()), (&[0][..], &[1, 2][..]));
         assert_eq!("5".parse::<CpuList>().unwrap().split(), None);
+    }
+
+    #[test]
+    fn the_ends_are_two_processors_or_none() {
+        let (first, last) = "0-3".parse::<CpuList>().unwrap().ends().unwrap();
+        assert_eq!((first.numbers(), last.numbers()), (&[0][..], &[3][..]));
+        assert_eq!("5".parse::<CpuList>().unwrap().ends(), None);
     }
 }

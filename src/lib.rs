@@ -1,15 +1,16 @@
 //! What the command `c10k` is made of, as a library so that benches and tests measure with the same pieces.
 
 pub mod command;
-mod cpus;
+pub mod cpus;
 mod environment;
-mod interrupt;
-mod limits;
+pub mod interrupt;
+pub mod limits;
+pub mod measure;
 pub mod output;
 mod progress;
-mod resources;
+pub mod resources;
 mod responder;
 mod runner;
 pub mod subject;
 mod suite;
-mod time;
+pub mod time;

@@ -47,13 +47,15 @@ pub fn usage(pid: u32, begin: &CpuTime, end: &CpuTime) -> ServerUsage {
     let user = end.user_ticks.saturating_sub(begin.user_ticks) as f64;
     let system = end.system_ticks.saturating_sub(begin.system_ticks) as f64;
     let user_share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
+    let (memory_bytes, tasks) = held(pid);
+    ServerUsage { user_s: total_s * user_share, system_s: total_s * (1.0 - user_share), memory_bytes, tasks }
+}
+
+/// What a process and all its descendants hold now: their PSS in bytes, and how many tasks (threads of processes) they are.
+pub fn held(pid: u32) -> (u64, u64) {
     let pids = tree(pid);
-    ServerUsage {
-        user_s: total_s * user_share,
-        system_s: total_s * (1.0 - user_share),
-        memory_bytes: pids.iter().map(|&pid| proportional_set_size(pid)).sum(),
-        tasks: pids.iter().map(|&pid| tasks(pid)).sum(),
-    }
+    let memory_bytes = pids.iter().map(|&pid| proportional_set_size(pid)).sum();
+    (memory_bytes, pids.iter().map(|&pid| tasks(pid)).sum())
 }
 
 /// A process and its descendants. A process of many threads is taken to fork from its first one: to look at all of them

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c10k_loadgen::workload::{Pacing, Until};
-use c10k_loadgen::{Event, HdrLog, Measurement, Request, Summary, Target, Workload};
+use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 use c10k_reports::RunWriter;
 use c10k_reports::record::{self, Cell, Environment, Outcome, Record, ServerUsage, VERSION};
 use jiff::Timestamp;
@@ -19,8 +19,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
+use crate::measure::measure;
 use crate::progress::Progress;
-use crate::resources::{self, CpuTime};
 use crate::subject::RunningSubject;
 use crate::suite::{Subject, Suite, SuiteWorkload, label};
 
@@ -122,7 +122,11 @@ impl Experiment<'_> {
         let target = Target::resolve(&format!("http://{}{}", running.address(), workload.path))?;
         let histograms = format!("{round:02}-{}.hlog", label(cell).replace('/', "--"));
         let load = self.load(workload);
-        let (measured, usage) = drive(target, load, running.pid(), &dir.join(&histograms), interrupt)?;
+        let path = dir.join(&histograms);
+        let cannot_write = || format!("cannot write {}", path.display());
+        let mut log = HdrLog::create(&path).with_context(cannot_write)?;
+        let keep = |interval: &Interval| log.append(interval).with_context(cannot_write);
+        let (measured, usage) = measure(target, load, running.pid(), interrupt.flag(), keep)?;
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered: {}", errors(&measured));
         Ok((Box::new(Summary::from(&measured)), usage, histograms))
@@ -188,34 +192,6 @@ impl Experiment<'_> {
 fn serve_args(subject: &Subject, server_cpus: Option<&CpuList>) -> Vec<String> {
     let pin = server_cpus.map(|cpus| ["--pin".to_owned(), cpus.to_string()]);
     subject.args.iter().cloned().chain(pin.into_iter().flatten()).collect()
-}
-
-/// Runs the generator and looks at the server's resources where the measured part begins and ends.
-fn drive(
-    target: Target,
-    load: Workload,
-    pid: u32,
-    histograms: &Path,
-    interrupt: &Interrupt,
-) -> Result<(Measurement, Option<ServerUsage>)> {
-    let mut log =
-        HdrLog::create(histograms).with_context(|| format!("cannot write {}", histograms.display()))?;
-    let mut run =
-        c10k_loadgen::start(target, load, interrupt.flag()).context("cannot start the generator")?;
-    let (mut begin, mut usage) = (None, None);
-    while let Some(event) = run.next_event() {
-        match event {
-            Event::Begun => begin = CpuTime::of_tree(pid),
-            Event::Ended => {
-                let both = begin.zip(CpuTime::of_tree(pid));
-                usage = both.map(|(begin, end)| resources::usage(pid, &begin, &end));
-            }
-            Event::Interval(interval) => {
-                log.append(&interval).with_context(|| format!("cannot write {}", histograms.display()))?;
-            }
-        }
-    }
-    Ok((run.finish()?, usage))
 }
 
 fn has_failed(record: &Record) -> bool {

@@ -1,16 +1,16 @@
 //! The server process of a measurement: started, awaited, stopped, and never left behind.
 
 use std::io::{BufRead, BufReader, Read};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use crossbeam::channel::{RecvTimeoutError, bounded};
-use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, set_parent_process_death_signal};
 
 /// How long a server may take to listen.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ const STOP_TIME: Duration = Duration::from_secs(10);
 /// How often the end of a process is looked for.
 const POLL_TIME: Duration = Duration::from_millis(1);
 
-/// A server that listens. Dropping it kills it.
+/// A server that listens. Dropping it kills it, and all that it started.
 #[derive(Debug)]
 pub struct RunningSubject {
     child: Child,
@@ -33,19 +33,48 @@ impl RunningSubject {
     pub fn start(c10k: &Path, model: &str, args: &[String]) -> Result<Self> {
         let mut command = Command::new(c10k);
         command.args(["serve", model, "--addr", "127.0.0.1:0"]).args(args);
+        Self::announced(command).with_context(|| format!("the server {model} did not start"))
+    }
+
+    /// Starts a server that says on its standard output where it listens, as `c10k serve` does, and waits for that.
+    pub fn announced(command: Command) -> Result<Self> {
+        let mut running = Self::spawn(command, Signal::KILL)?;
+        running.address = await_address(&mut running.child)?;
+        Ok(running)
+    }
+
+    /// Starts a server that listens on `address` without a word, and waits until it accepts a connection. What it starts
+    /// itself has to stay in its process group.
+    pub fn silent(command: Command, address: SocketAddr) -> Result<Self> {
+        // Not killed where this process dies: its children would outlive it. They are its own to end.
+        let mut running = Self::spawn(command, Signal::TERM)?;
+        running.address = address;
+        running.await_connection()?;
+        Ok(running)
+    }
+
+    /// Starts a process that gets `death_signal` should this one die.
+    fn spawn(mut command: Command, death_signal: Signal) -> Result<Self> {
         // A group of its own: Ctrl-C is for the runner, which stops the server in its own time.
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // SAFETY: between fork and exec it makes one system call, prctl(2), and touches no memory of the parent.
-        unsafe { command.pre_exec(|| Ok(set_parent_process_death_signal(Some(Signal::KILL))?)) };
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", c10k.display()))?;
-        match await_address(&mut child) {
-            Ok(address) => Ok(Self { child, address }),
-            Err(error) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                Err(error.context(format!("the server {model} did not start")))
+        unsafe { command.pre_exec(move || Ok(set_parent_process_death_signal(Some(death_signal))?)) };
+        let spawned = command.spawn();
+        let child = spawned
+            .with_context(|| format!("cannot start {}", Path::new(command.get_program()).display()))?;
+        Ok(Self { child, address: SocketAddr::from(([0; 4], 0)) })
+    }
+
+    fn await_connection(&mut self) -> Result<()> {
+        let deadline = Instant::now() + START_TIME;
+        while TcpStream::connect(self.address).is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended ({status}){}", self.last_words());
             }
+            ensure!(Instant::now() < deadline, "it did not listen on {} within {START_TIME:?}", self.address);
+            thread::sleep(POLL_TIME);
         }
+        Ok(())
     }
 
     /// Where it listens.
@@ -83,8 +112,8 @@ impl RunningSubject {
 
 impl Drop for RunningSubject {
     fn drop(&mut self) {
-        // After `stop` there is nothing left to kill, and this does nothing.
-        let _ = self.child.kill();
+        // After `stop` there is nobody left to kill, and this does nothing.
+        kill_group(&self.child);
         let _ = self.child.wait();
     }
 }
@@ -109,10 +138,17 @@ fn await_address(child: &mut Child) -> Result<SocketAddr> {
     }
 }
 
+/// Kills a server and all that it started, for a server that is killed ends no children.
+fn kill_group(child: &Child) {
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+}
+
 /// What a server that has ended said last, on one line.
 fn last_words(child: &mut Child) -> String {
     let mut text = String::new();
-    if let (Ok(Some(_)), Some(stderr)) = (wait(child), &mut child.stderr) {
+    if let (Ok(Some(_)), Some(mut stderr)) = (wait(child), child.stderr.take()) {
+        // A child that it left behind would hold the pipe open.
+        kill_group(child);
         let _ = stderr.read_to_string(&mut text);
     }
     text.trim().lines().next_back().map_or_else(String::new, |line| format!(": {line}"))

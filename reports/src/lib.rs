@@ -19,6 +19,7 @@ mod writer;
 
 pub use error::Error;
 pub use render::{render_index, render_run};
+pub use statistics::spread::{Spread, describe_interval};
 pub use writer::RunWriter;
 
 // The fixture is shared with the tests in `tests/`, which know this crate by its name only.

@@ -7,6 +7,7 @@ mod models;
 mod report;
 mod serve;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -26,7 +27,7 @@ enum Command {
 
 /// Runs the command line of this process. `Ok` is done or a verdict against; an error is of usage or environment.
 pub fn run() -> Result<ExitCode> {
-    match parse()? {
+    match parse(std::env::args_os())? {
         Some(Command::Models(args)) => args.run(),
         Some(Command::Serve(args)) => args.run(),
         Some(Command::Load(args)) => args.run(),
@@ -37,10 +38,10 @@ pub fn run() -> Result<ExitCode> {
     }
 }
 
-/// `None` when what was asked for was help.
-fn parse() -> Result<Option<Command>> {
-    let error = match Command::try_parse() {
-        Ok(command) => return Ok(Some(command)),
+/// Reads a command line; `None` when what was asked for was help, which is printed.
+pub fn parse<T: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Option<T>> {
+    let error = match T::try_parse_from(args) {
+        Ok(parsed) => return Ok(Some(parsed)),
         Err(error) => error,
     };
     if !error.use_stderr() {
