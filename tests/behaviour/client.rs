@@ -28,6 +28,9 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
+/// A request after which the connection ends.
+pub const CLOSE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
 /// A GET of HTTP/1.1 with nothing special about it.
 pub fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -183,7 +186,13 @@ impl Client {
     fn receive(&mut self) -> io::Result<usize> {
         let before = self.received.len();
         self.received.resize(before + READ_BYTES, 0);
-        let result = self.stream.read(&mut self.received[before..]);
+        let result = loop {
+            match self.stream.read(&mut self.received[before..]) {
+                // Whoever stops and continues this process interrupts calls that have a timeout (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
         self.received.truncate(before + result.as_ref().copied().unwrap_or(0));
         result
     }

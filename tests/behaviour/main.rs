@@ -51,6 +51,9 @@ fn trial(model: Model, behaviour: Behaviour) -> Trial {
         if let Some(reason) = model.unavailable {
             return Ok(Completion::ignored_with(reason));
         }
+        if behaviour.needs_several && !model.serves_several() {
+            return Ok(Completion::ignored_with("serves one connection at a time"));
+        }
         match (behaviour.show)(&model) {
             Outcome::Shown => Ok::<_, Failed>(Completion::Completed),
             Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),

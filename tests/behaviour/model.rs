@@ -7,15 +7,60 @@ use serde_json::Value;
 /// The command under test.
 pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// A concurrency model.
+/// A concurrency model, and what it declares about itself. What is expected of it follows from that and never from its
+/// name.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     /// Its name on the command line.
     pub name: &'static str,
     /// Whether it burns a processor by design.
     pub spins: bool,
+    pub runs: Runs,
+    pub at_once: AtOnce,
+    /// Whether each of its loops has a listener of its own, so that there is no order among all who wait.
+    pub is_sharded: bool,
+    /// Whether a handler that blocks runs where nobody else's connection does.
+    pub offloads_handlers: bool,
     /// Why it can't run on this machine, if it can't.
     pub unavailable: Option<&'static str>,
+}
+
+/// Who runs a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runs {
+    Process,
+    ProcessPool,
+    Thread,
+    ThreadPool,
+    /// A loop or a runtime, with many connections on each thread.
+    Loop,
+}
+
+/// What bounds the connections that are served at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AtOnce {
+    One,
+    Workers,
+    /// `select(2)`.
+    SelectableFiles,
+    OpenFiles,
+}
+
+impl Model {
+    /// Whether it serves several connections at once.
+    pub fn serves_several(&self) -> bool {
+        self.at_once != AtOnce::One
+    }
+
+    /// As many clients as it serves at once, and no more than `wanted`.
+    pub fn at_once(&self, wanted: usize) -> usize {
+        if self.serves_several() { wanted } else { wanted.min(1) }
+    }
+
+    /// Whether it makes a process or a thread for each new connection.
+    pub fn has_a_task_per_connection(&self) -> bool {
+        self.serves_several() && matches!(self.runs, Runs::Process | Runs::Thread)
+    }
 }
 
 /// All models, in the order of `c10k models`.
@@ -36,6 +81,23 @@ fn read_model(entry: &Value) -> Model {
     Model {
         name: text("name").expect("a model has a name"),
         spins: text("waits") == Some("spin"),
+        runs: match text("runs") {
+            Some("process") => Runs::Process,
+            Some("process pool") => Runs::ProcessPool,
+            Some("thread") => Runs::Thread,
+            Some("thread pool") => Runs::ThreadPool,
+            Some("event loop" | "event loops" | "async tasks" | "green threads") => Runs::Loop,
+            other => panic!("nobody told the tests what runs {other:?}"),
+        },
+        at_once: match text("at_once") {
+            Some("one") => AtOnce::One,
+            Some("workers") => AtOnce::Workers,
+            Some("FD_SETSIZE") => AtOnce::SelectableFiles,
+            Some("open files") => AtOnce::OpenFiles,
+            other => panic!("nobody told the tests how many at once {other:?} is"),
+        },
+        is_sharded: text("accepts") == Some("SO_REUSEPORT shards"),
+        offloads_handlers: text("handlers") == Some("offloaded"),
         unavailable: (!available).then(|| text("reason").unwrap_or("not available on this machine")),
     }
 }

@@ -54,6 +54,11 @@ impl Process {
         Duration::from_secs_f64(self.cpu_ticks as f64 / clock_ticks_per_second() as f64)
     }
 
+    /// The number of its threads.
+    pub fn threads(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count)
+    }
+
     /// The numbers of its open descriptors.
     pub fn open_files(&self) -> Vec<u64> {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {

@@ -13,13 +13,16 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::client::Client;
-use crate::model::{C10K, Model};
+use crate::model::{AtOnce, C10K, Model, Runs};
 use crate::processes::{Process, descendants};
 use crate::wait::{self, PATIENCE};
 
 /// Enough for the handful of clients that most tests have; pools with their default size would start hundreds of threads
 /// in each.
-const WORKERS: usize = 16;
+pub const WORKERS: usize = 16;
+
+/// Loops of models that have several; more than there are processors on the smallest machine.
+const LOOPS: usize = 3;
 
 /// A server that is to be started.
 #[derive(Debug, Clone)]
@@ -40,7 +43,15 @@ impl Launch {
         self
     }
 
-    /// Sets the size of a pool, where the model has one.
+    /// Sets how many connections are served at once, where that depends on a pool.
+    pub fn pool(mut self, workers: usize) -> Self {
+        if self.model.at_once == AtOnce::Workers {
+            self.workers = workers;
+        }
+        self
+    }
+
+    /// Sets the size of a pool or the number of loops, whatever the model has.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
@@ -80,8 +91,8 @@ impl Launch {
         let stderr = tempfile::tempfile()?;
         let mut command = self.command();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
-        let mut server =
-            Server { model: self.model, child: command.spawn()?, address: self.address, stderr, ended: None };
+        let Self { model, workers, address, .. } = self;
+        let mut server = Server { model, workers, child: command.spawn()?, address, stderr, ended: None };
         server.address = server.await_listening_line();
         Ok(server)
     }
@@ -118,6 +129,7 @@ impl Launch {
 #[derive(Debug)]
 pub struct Server {
     model: Model,
+    workers: usize,
     child: Child,
     pub address: SocketAddr,
     stderr: File,
@@ -135,7 +147,10 @@ impl Server {
         Launch {
             model: *model,
             address: own_address(),
-            workers: WORKERS,
+            workers: match model.runs {
+                Runs::Loop if !model.offloads_handlers => LOOPS,
+                _ => WORKERS,
+            },
             arguments: Vec::new(),
             open_files: None,
             user: None,
@@ -153,6 +168,14 @@ impl Server {
     #[track_caller]
     pub fn assert_serves(&self) {
         assert_eq!(self.connect().get("/").status, 200);
+    }
+
+    /// Checks that new clients are served meanwhile, as far as the model serves several.
+    #[track_caller]
+    pub fn assert_serves_others(&self) {
+        if self.model.serves_several() {
+            self.assert_serves();
+        }
     }
 
     /// Whether nobody listens there any more.
@@ -176,6 +199,14 @@ impl Server {
     /// The processes below its own.
     pub fn children(&self) -> Vec<Process> {
         descendants(self.child.id().cast_signed())
+    }
+
+    /// Waits until all processes of its pool are there, if it has such: the first one may serve before the last one is made.
+    #[track_caller]
+    pub fn await_pool(&self) {
+        if self.model.runs == Runs::ProcessPool {
+            wait::until("all workers are there", || self.children().len() == self.workers);
+        }
     }
 
     /// The CPU time that it takes during `window`, as a share of that.

@@ -6,15 +6,16 @@ use std::thread;
 use rustix::process::{Resource, getrlimit};
 
 use super::{Behaviour, Outcome, behaviours};
-use crate::client::{Client, get};
+use crate::client::{CLOSE, Client, get};
 use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    serves_a_thousand_persistent_connections_at_once,
-    serves_64_clients_at_once,
+    serves_64_clients,
     serves_more_clients_than_it_has_workers,
-    takes_a_burst_of_connections_into_its_backlog,
+    takes_a_burst_of_connections_into_its_backlog;
+    at_once:
+    serves_a_thousand_persistent_connections_at_once,
 ];
 
 fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
@@ -25,7 +26,7 @@ fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
     if getrlimit(Resource::Nofile).maximum.is_some_and(|limit| limit < 1500) {
         return Outcome::Skipped("needs a hard limit of open files of 1500, see `ulimit -Hn`".into());
     }
-    let server = Server::launch(model).workers(CONNECTIONS).start();
+    let server = Server::launch(model).pool(CONNECTIONS).start();
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| server.connect()).collect();
     for _ in 0..3 {
         // All ask before the first answer is read, so that all are served at once and not one after the other.
@@ -40,9 +41,9 @@ fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-fn serves_64_clients_at_once(model: &Model) {
+fn serves_64_clients(model: &Model) {
     const CLIENTS: usize = 64;
-    let server = Server::launch(model).workers(CLIENTS).start();
+    let server = Server::launch(model).pool(CLIENTS).start();
     thread::scope(|scope| {
         for number in 0..CLIENTS {
             let server = &server;
@@ -62,7 +63,7 @@ fn serves_more_clients_than_it_has_workers(model: &Model) {
     let server = Server::launch(model).workers(1).start();
     let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
     for client in &mut clients {
-        client.send("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        client.send(CLOSE);
     }
     // In another order than they came.
     for client in clients.iter_mut().rev() {
@@ -75,10 +76,10 @@ fn takes_a_burst_of_connections_into_its_backlog(model: &Model) {
     let server = Server::start(model);
     // While the handler runs, a model with one thread accepts nobody.
     let mut busy = server.connect();
-    busy.send(get("/sleep/100000"));
+    busy.send(CLOSE.replace("/ ", "/sleep/100000 "));
     let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();
     for client in &mut clients {
-        assert_eq!(client.get("/").status, 200);
+        assert_eq!(client.ask(CLOSE).status, 200);
     }
     assert_eq!(busy.answer().status, 200);
 }

@@ -35,6 +35,8 @@ pub const SUBJECTS: &[&[Behaviour]] = &[
 #[derive(Debug, Clone, Copy)]
 pub struct Behaviour {
     pub name: &'static str,
+    /// Whether it is about several connections that are served at once.
+    pub needs_several: bool,
     pub show: fn(&Model) -> Outcome,
 }
 
@@ -53,13 +55,24 @@ impl From<()> for Outcome {
     }
 }
 
-/// The behaviours of a subject: the functions of those names.
+/// The behaviours of a subject: the functions of those names. Behind `; at_once:` are those of models that serve several
+/// connections at once.
 macro_rules! behaviours {
-    ($($name:ident,)+) => {
-        &[$($crate::subjects::Behaviour {
-            name: stringify!($name),
-            show: |model| $crate::subjects::Outcome::from($name(model)),
-        },)+]
+    ($($name:ident),* $(,)? $(; at_once: $($several:ident),+ $(,)?)?) => {
+        &[
+            $($crate::subjects::behaviour!($name, false),)*
+            $($($crate::subjects::behaviour!($several, true),)+)?
+        ]
     };
 }
+macro_rules! behaviour {
+    ($name:ident, $needs_several:literal) => {
+        $crate::subjects::Behaviour {
+            name: stringify!($name),
+            needs_several: $needs_several,
+            show: |model| $crate::subjects::Outcome::from($name(model)),
+        }
+    };
+}
+use behaviour;
 use behaviours;

@@ -1,7 +1,7 @@
 //! How long a connection lasts, and the order of the answers on it.
 
 use super::{Behaviour, behaviours};
-use crate::client::{get, pattern};
+use crate::client::{CLOSE, get, pattern};
 use crate::model::Model;
 use crate::server::Server;
 
@@ -16,8 +16,6 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_nothing_behind_the_last_request,
     lets_the_client_read_its_last_answer_though_it_talks_on,
 ];
-
-const CLOSE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 fn keeps_a_connection_of_http_1_1(model: &Model) {
     let server = Server::start(model);

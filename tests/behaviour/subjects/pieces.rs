@@ -1,5 +1,8 @@
 //! Requests that come in pieces: TCP is a stream, and where it is cut means nothing.
 
+use std::thread;
+use std::time::Duration;
+
 use super::{Behaviour, behaviours};
 use crate::client::{Client, get};
 use crate::model::Model;
@@ -10,70 +13,90 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_a_head_that_is_split_anywhere,
     answers_a_long_target_the_same_however_it_is_split,
     answers_a_request_whose_end_comes_with_the_next_one,
-    skips_line_ends_in_front_of_a_request,
+    skips_line_ends_in_front_of_a_request;
+    at_once:
     serves_others_while_a_head_is_incomplete,
 ];
 
 const REQUEST: &str = "GET /bytes/9 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";
 
-/// Sends `pieces` one by one. Between two of them another client is answered, so that the server has come by and taken
-/// what was there.
-fn send_in_pieces<'a>(client: &mut Client, other: &mut Client, pieces: impl IntoIterator<Item = &'a [u8]>) {
-    for piece in pieces {
-        client.send(piece);
-        assert_eq!(other.get("/bytes/1").status, 200);
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// A server, and somebody else by whom it shows that it has come by.
+struct Passing {
+    server: Server,
+    other: Option<Client>,
+}
+
+impl Passing {
+    fn start(model: &Model) -> Self {
+        let server = Server::start(model);
+        let other = model.serves_several().then(|| server.connect());
+        Self { server, other }
+    }
+
+    /// Sends `pieces` one by one. Between two of them another client is answered, so that the server has come by and taken
+    /// what was there. One that serves one at a time gets a moment for that; if it were not enough, the piece would come
+    /// together with the next, and the test show less.
+    fn send_in_pieces<'a>(&mut self, client: &mut Client, pieces: impl IntoIterator<Item = &'a [u8]>) {
+        for piece in pieces {
+            client.send(piece);
+            match &mut self.other {
+                Some(other) => assert_eq!(other.get("/bytes/1").status, 200),
+                None => thread::sleep(MOMENT),
+            }
+        }
     }
 }
 
 fn answers_a_request_that_comes_octet_by_octet(model: &Model) {
-    let server = Server::start(model);
-    let (mut client, mut other) = (server.connect(), server.connect());
+    let mut passing = Passing::start(model);
+    let mut client = passing.server.connect();
     for _ in 0..3 {
-        send_in_pieces(&mut client, &mut other, REQUEST.as_bytes().chunks(1));
+        passing.send_in_pieces(&mut client, REQUEST.as_bytes().chunks(1));
         assert_eq!(client.answer().body.len(), 9);
     }
 }
 
 fn answers_a_head_that_is_split_anywhere(model: &Model) {
-    let server = Server::start(model);
-    let (mut client, mut other) = (server.connect(), server.connect());
+    let mut passing = Passing::start(model);
+    let mut client = passing.server.connect();
     for at in 1..REQUEST.len() {
         let (first, second) = REQUEST.as_bytes().split_at(at);
-        send_in_pieces(&mut client, &mut other, [first, second]);
+        passing.send_in_pieces(&mut client, [first, second]);
         assert_eq!(client.answer().body.len(), 9, "split at {at}");
     }
 }
 
 fn answers_a_long_target_the_same_however_it_is_split(model: &Model) {
-    let server = Server::start(model);
-    let mut other = server.connect();
+    let mut passing = Passing::start(model);
     // Around the longest request line, 8 KiB.
     for length in [8000, 8170, 8180, 8185, 8190, 8192, 8193, 8200] {
         let request = get(&format!("/{}", "a".repeat(length - 1)));
-        let whole = server.connect().ask(&request).status;
-        let mut client = server.connect();
-        send_in_pieces(&mut client, &mut other, request.as_bytes().chunks(8196));
+        let whole = passing.server.connect().ask(&request).status;
+        let mut client = passing.server.connect();
+        passing.send_in_pieces(&mut client, request.as_bytes().chunks(8196));
         assert_eq!(client.answer().status, whole, "a target of {length} octets");
     }
 }
 
 fn answers_a_request_whose_end_comes_with_the_next_one(model: &Model) {
-    let server = Server::start(model);
-    let (mut client, mut other) = (server.connect(), server.connect());
+    let mut passing = Passing::start(model);
+    let mut client = passing.server.connect();
     let requests = REQUEST.repeat(40);
     // A step that has nothing in common with the length of a request.
-    send_in_pieces(&mut client, &mut other, requests.as_bytes().chunks(37));
+    passing.send_in_pieces(&mut client, requests.as_bytes().chunks(37));
     for _ in 0..40 {
         assert_eq!(client.answer().body.len(), 9);
     }
 }
 
 fn skips_line_ends_in_front_of_a_request(model: &Model) {
-    let server = Server::start(model);
-    let (mut client, mut other) = (server.connect(), server.connect());
+    let mut passing = Passing::start(model);
+    let mut client = passing.server.connect();
     let request = format!("\r\n\r\n{REQUEST}");
     assert_eq!(client.ask(&request).body.len(), 9);
-    send_in_pieces(&mut client, &mut other, request.as_bytes().chunks(1));
+    passing.send_in_pieces(&mut client, request.as_bytes().chunks(1));
     assert_eq!(client.answer().body.len(), 9);
 }
 

@@ -69,10 +69,11 @@ fn answers_curl(model: &Model) -> Outcome {
 fn answers_ab(model: &Model) -> Outcome {
     let server = Server::start(model);
     let url = format!("http://{}/", server.address);
+    let clients = model.at_once(8).to_string();
     unless_missing(|| {
         for keep_alive in [true, false] {
             let more: &[&str] = if keep_alive { &["-k"] } else { &[] };
-            let report = output_of("ab", &[&["-q", "-n", "400", "-c", "8"], more, &[&url]].concat())?;
+            let report = output_of("ab", &[&["-q", "-n", "400", "-c", &clients], more, &[&url]].concat())?;
             let number = |name: &str| -> Option<u32> {
                 let line = report.lines().find_map(|line| line.strip_prefix(name))?;
                 line.split_whitespace().next()?.parse().ok()
@@ -116,7 +117,12 @@ fn shows_a_page_to_chromium(model: &Model) -> Outcome {
         "a.js",
         "let p = document.querySelector('p'); p.textContent = 'script ran, width ' + p.offsetWidth",
     );
-    let server = Server::launch(model).arguments(["--root", &root.to_string_lossy()]).start();
+    let mut launch = Server::launch(model).arguments(["--root", &root.to_string_lossy()]);
+    if !model.serves_several() {
+        // A browser opens connections that it may need later, and whoever serves one at a time waits for each.
+        launch = launch.arguments(["--idle-timeout", "200ms"]);
+    }
+    let server = launch.start();
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
     let arguments = [
         "--headless",

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use super::{Behaviour, behaviours};
 use crate::client::{Client, get, pattern};
 use crate::model::Model;
-use crate::server::{Server, assert_are_gone};
+use crate::server::{Launch, Server, assert_are_gone};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -24,11 +24,13 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     closes_idle_connections_at_sigterm,
     closes_a_refused_connection_at_sigterm,
     finishes_the_request_in_flight_at_sigterm,
-    finishes_a_download_at_sigterm_and_takes_no_new_client,
+    finishes_a_download_at_sigterm,
     breaks_no_answer_off_at_sigterm_under_load,
     ends_once_at_repeated_signals,
     starts_again_on_its_port_while_connections_are_in_time_wait,
-    refuses_a_busy_port_with_one_line_and_status_2,
+    refuses_a_busy_port_with_one_line_and_status_2;
+    at_once:
+    takes_no_new_client_after_sigterm,
 ];
 
 /// How long requests in flight may take after the signal, as the design fixes it.
@@ -83,31 +85,33 @@ fn ends_at_sigterm_while_idle(model: &Model) {
     assert_ends_promptly(&mut server);
 }
 
+/// Checks that `signal` ends a server with an idle client, and one with a client in the middle of an answer.
+#[track_caller]
+fn assert_ends_at(launch: &Launch, signal: impl Fn(&Server)) {
+    for is_downloading in [false, true] {
+        let mut server = launch.clone().start();
+        let mut client = if is_downloading { downloading_client(&server) } else { server.connect() };
+        if !is_downloading {
+            client.get("/");
+        }
+        let children = server.children();
+        signal(&server);
+        if is_downloading {
+            assert!(client.read_exactly(LARGE) == pattern(LARGE));
+        }
+        client.assert_ended();
+        assert!(server.await_clean_end() < PROMPT);
+        assert_are_gone(&children);
+    }
+}
+
 fn ends_at_sigint_too(model: &Model) {
-    let mut server = Server::start(model);
-    let mut idle = server.connect();
-    idle.get("/");
-    let mut client = downloading_client(&server);
-    let children = server.children();
-    server.signal(Signal::INT);
-    assert!(client.read_exactly(LARGE) == pattern(LARGE));
-    idle.assert_ended();
-    assert!(server.await_clean_end() < PROMPT);
-    assert_are_gone(&children);
+    assert_ends_at(&Server::launch(model), |server| server.signal(Signal::INT));
 }
 
 /// A terminal sends the signal to the children too.
 fn ends_at_ctrl_c_in_its_terminal(model: &Model) {
-    let mut server = Server::launch(model).own_group().start();
-    let mut idle = server.connect();
-    idle.get("/");
-    let mut client = downloading_client(&server);
-    let children = server.children();
-    server.signal_group(Signal::INT);
-    assert!(client.read_exactly(LARGE) == pattern(LARGE));
-    idle.assert_ended();
-    assert!(server.await_clean_end() < PROMPT);
-    assert_are_gone(&children);
+    assert_ends_at(&Server::launch(model).own_group(), |server| server.signal_group(Signal::INT));
 }
 
 /// A signal may come at any moment in the life of a connection, its first included.
@@ -121,11 +125,11 @@ fn ends_promptly_while_clients_arrive(model: &Model) {
 
 fn closes_idle_connections_at_sigterm(model: &Model) {
     let mut server = Server::start(model);
-    let mut silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
-    let mut idle: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    let mut idle: Vec<Client> = (0..model.at_once(4)).map(|_| server.connect()).collect();
     for client in &mut idle {
         client.get("/");
     }
+    let mut silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
     assert_ends_promptly(&mut server);
     idle.iter_mut().for_each(Client::assert_ended);
     silent.iter_mut().for_each(Client::assert_is_over);
@@ -155,17 +159,25 @@ fn finishes_the_request_in_flight_at_sigterm(model: &Model) {
     assert_are_gone(&children);
 }
 
-fn finishes_a_download_at_sigterm_and_takes_no_new_client(model: &Model) {
+fn finishes_a_download_at_sigterm(model: &Model) {
     let mut server = Server::start(model);
     let mut client = downloading_client(&server);
     let children = server.children();
     server.signal(Signal::TERM);
-    wait::until("nobody listens any more", || server.port_is_closed());
-    assert!(server.is_running(), "it is gone before the download is complete");
     assert!(client.read_exactly(LARGE) == pattern(LARGE));
     client.assert_is_over();
     server.await_clean_end();
     assert_are_gone(&children);
+}
+
+fn takes_no_new_client_after_sigterm(model: &Model) {
+    let mut server = Server::start(model);
+    let mut client = downloading_client(&server);
+    server.signal(Signal::TERM);
+    wait::until("nobody listens any more", || server.port_is_closed());
+    assert!(server.is_running(), "it is gone before the download is complete");
+    assert!(client.read_exactly(LARGE) == pattern(LARGE));
+    server.await_clean_end();
 }
 
 fn breaks_no_answer_off_at_sigterm_under_load(model: &Model) {
