@@ -131,6 +131,15 @@ impl Client {
         self.receive_exactly(octets).expect("the server sends more")
     }
 
+    /// Reads whatever comes until the connection is over, ended or reset; says how much that was.
+    pub fn read_until_over(&mut self) -> usize {
+        let mut octets = 0;
+        while self.receive().is_ok_and(|received| received > 0) {
+            octets += std::mem::take(&mut self.received).len();
+        }
+        octets
+    }
+
     /// Reads a head and leaves its body where it is; says how long that body will be.
     #[track_caller]
     pub fn read_head(&mut self) -> usize {
@@ -164,6 +173,20 @@ impl Client {
         let result = self.receive();
         self.stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether something of an answer has come by now, without taking it.
+    pub fn has_answer(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let result = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("and blocking again");
+        match result {
+            Ok(octets) => octets > 0,
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "instead of an answer: {error}");
+                false
+            }
+        }
     }
 
     /// Whether an answer begins, or the connection ends where one could.

@@ -6,6 +6,7 @@
 //! asked of `c10k models --json`. A new behaviour is a function and a line in the list on top of its subject's file.
 
 mod client;
+mod holdings;
 mod model;
 mod processes;
 mod server;

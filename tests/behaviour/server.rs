@@ -24,6 +24,9 @@ pub const WORKERS: usize = 16;
 /// Loops of models that have several; more than there are processors on the smallest machine.
 const LOOPS: usize = 3;
 
+/// What the handler of `/panic` says.
+const WANTED_PANIC: &str = "a client asked for a panic";
+
 /// A server that is to be started.
 #[derive(Debug, Clone)]
 pub struct Launch {
@@ -201,12 +204,19 @@ impl Server {
         descendants(self.child.id().cast_signed())
     }
 
-    /// Waits until all processes of its pool are there, if it has such: the first one may serve before the last one is made.
+    /// Processes below its own that have ended and that nobody has taken notice of.
+    pub fn zombies(&self) -> usize {
+        self.children().iter().filter(|child| child.is_zombie).count()
+    }
+
+    /// Waits until all of its pool are there, if it has such: the first one may serve before the last one is made.
     #[track_caller]
     pub fn await_pool(&self) {
-        if self.model.runs == Runs::ProcessPool {
-            wait::until("all workers are there", || self.children().len() == self.workers);
-        }
+        wait::until("all workers are there", || match self.model.runs {
+            Runs::ProcessPool => self.children().len() == self.workers,
+            Runs::ThreadPool => self.process().threads() > self.workers,
+            _ => true,
+        });
     }
 
     /// The CPU time that it takes during `window`, as a share of that.
@@ -247,7 +257,8 @@ impl Server {
             self.model.name,
             self.ended
         );
-        assert!(!said.contains("panicked"), "{}: {said}", self.model.name);
+        let (panics, wanted) = (said.matches("panicked at").count(), said.matches(WANTED_PANIC).count());
+        assert_eq!(panics, wanted, "{} panicked: {said}", self.model.name);
         time
     }
 

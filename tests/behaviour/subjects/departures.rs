@@ -2,9 +2,10 @@
 
 use super::{Behaviour, behaviours};
 use crate::client::{Client, get};
+use crate::holdings::Holdings;
 use crate::model::Model;
-use crate::server::{Server, WORKERS, assert_are_gone};
-use crate::wait::{self, PATIENCE};
+use crate::server::{Server, assert_are_gone};
+use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     survives_clients_that_leave_without_a_word,
@@ -17,38 +18,6 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 
 /// Clients of each kind; more than a leak could hide in.
 const CLIENTS: usize = 20;
-
-/// What a server that was measured early may still have been making for itself: workers of a pool, loops with their
-/// descriptors. Well below what would be left if each client left something behind.
-const STILL_TO_COME: usize = WORKERS;
-
-/// What a server holds, in descriptors, processes and threads.
-#[derive(Debug, Clone, Copy)]
-struct Holdings {
-    zombies: usize,
-    processes: usize,
-    threads: usize,
-    open_files: usize,
-}
-
-impl Holdings {
-    fn of(server: &Server) -> Self {
-        let processes = server.processes();
-        Self {
-            zombies: processes.iter().filter(|process| process.is_zombie).count(),
-            processes: processes.len(),
-            threads: server.process().threads(),
-            open_files: server.process().open_files().len(),
-        }
-    }
-
-    fn is_within(self, bound: Self) -> bool {
-        self.zombies == 0
-            && self.processes <= bound.processes + STILL_TO_COME
-            && self.threads <= bound.threads + STILL_TO_COME
-            && self.open_files <= bound.open_files + STILL_TO_COME
-    }
-}
 
 /// Lets `CLIENTS` clients do something before they go, each first with an end and then with a reset, and checks that the
 /// server serves on and is soon left with no more than it held for a single client.
@@ -70,8 +39,7 @@ fn assert_survives(model: &Model, before_leaving: impl Fn(&mut Client)) {
     }
     server.assert_serves();
     // Without further traffic: nothing may depend on the next client to be noticed.
-    let is_gone = wait::holds_within(PATIENCE, || Holdings::of(&server).is_within(with_one_client));
-    assert!(is_gone, "it holds {:?}, with one client it was {with_one_client:?}", Holdings::of(&server));
+    with_one_client.await_return_of(&server);
 }
 
 fn survives_clients_that_leave_without_a_word(model: &Model) {
@@ -112,7 +80,7 @@ fn leaves_no_zombie_of_connections_that_have_ended(model: &Model) {
     for _ in 0..100 {
         server.assert_serves();
     }
-    wait::until("no zombie is left", || Holdings::of(&server).zombies == 0);
+    wait::until("no zombie is left", || server.zombies() == 0);
 }
 
 /// Whatever kills a child, such as the kernel when memory runs out, costs the connections of that child and no more.

@@ -5,24 +5,30 @@ mod bodies;
 mod crowds;
 mod departures;
 mod folder;
+mod handlers;
 mod hostility;
+mod panics;
 mod persistence;
 mod pieces;
 mod programs;
 mod shortage;
 mod shutdown;
 mod slow_readers;
+mod timeouts;
 
 use crate::model::Model;
 
 /// All behaviours. Those that wait come first, so that the others run beside them.
 pub const SUBJECTS: &[&[Behaviour]] = &[
     shutdown::BEHAVIOURS,
+    timeouts::BEHAVIOURS,
     programs::BEHAVIOURS,
     crowds::BEHAVIOURS,
     shortage::BEHAVIOURS,
     slow_readers::BEHAVIOURS,
+    handlers::BEHAVIOURS,
     departures::BEHAVIOURS,
+    panics::BEHAVIOURS,
     answers::BEHAVIOURS,
     persistence::BEHAVIOURS,
     pieces::BEHAVIOURS,

@@ -1,0 +1,33 @@
+//! Handlers that block: whom they keep waiting is what a model declares.
+
+use std::time::Duration;
+
+use super::{Behaviour, behaviours};
+use crate::client::{CLOSE, get};
+use crate::model::{Model, Runs};
+use crate::server::Server;
+
+pub const BEHAVIOURS: &[Behaviour] = behaviours![blocks_only_whom_it_declares_to_block,];
+
+/// The server is given that long to begin with the handler.
+const HEAD_START: Duration = Duration::from_millis(150);
+
+/// With a single worker, a client that comes while a handler sleeps is answered after that one, unless its connection has
+/// a process or a thread of its own, or the handler a thread of its own.
+fn blocks_only_whom_it_declares_to_block(model: &Model) {
+    let delays = !model.has_a_task_per_connection() && !(model.runs == Runs::Loop && model.offloads_handlers);
+    // The workers of a model that offloads are those that run the handlers: one sleeps, and one is left.
+    let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
+    let mut sleeper = server.connect();
+    // Who waits has to wait for that; who doesn't is answered long before that.
+    let sleep = if delays { "/sleep/400000 " } else { "/sleep/2000000 " };
+    // It ends with its answer, so that a worker that has one connection at a time is free for the other one.
+    sleeper.send(CLOSE.replace("/ ", sleep));
+    assert!(sleeper.hears_nothing_for(HEAD_START), "the handler does not sleep");
+    let mut other = server.connect();
+    other.send(get("/"));
+    assert_eq!(other.answer().status, 200);
+    // Whoever was delayed comes after the sleeper's answer: one thread has written both.
+    assert_eq!(sleeper.has_answer(), delays, "whether the handler has delayed somebody else's request");
+    assert_eq!(sleeper.answer().status, 200);
+}
