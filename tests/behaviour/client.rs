@@ -44,7 +44,9 @@ pub fn pattern(length: usize) -> Vec<u8> {
     };
     // It repeats every 64 lines.
     let block: Vec<u8> = (0..64 * 64).map(octet).collect();
-    block.into_iter().cycle().take(length).collect()
+    let mut pattern = block.repeat(length.div_ceil(block.len()));
+    pattern.truncate(length);
+    pattern
 }
 
 impl Client {

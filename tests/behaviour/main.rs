@@ -7,8 +7,10 @@
 
 mod client;
 mod holdings;
+mod load;
 mod model;
 mod processes;
+mod scarcity;
 mod server;
 mod subjects;
 #[path = "../support/wait.rs"]

@@ -2,12 +2,10 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use rustix::param::clock_ticks_per_second;
+use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A process at one moment.
@@ -67,53 +65,11 @@ impl Process {
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
 
-    /// Sets a soft limit of it from outside and gives back what it was before; an error says why that can't be done here.
-    ///
-    /// By the program `prlimit`, run as `user` where one is given: even the superuser may lack the right to set the limits
-    /// of somebody else's process, while everybody has it for their own.
-    pub fn set_soft_limit(&self, limit: Limit, value: &str, user: Option<u32>) -> Result<String, String> {
-        let before = self.soft_limit(limit);
-        let mut command = Command::new("prlimit");
-        command.args(["--pid", &self.pid.to_string(), &format!("--{}={value}:", limit.option())]);
-        if let Some(user) = user {
-            command.uid(user).current_dir("/");
-        }
-        match command.output() {
-            Ok(output) if output.status.success() => Ok(before),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
-            Err(error) => Err(format!("prlimit is not installed: {error}")),
-        }
-    }
-
-    fn soft_limit(&self, limit: Limit) -> String {
-        let table = fs::read_to_string(format!("/proc/{}/limits", self.pid)).expect("the process is there");
-        let row = table.lines().find_map(|line| line.strip_prefix(limit.row()));
-        let soft = row.and_then(|row| row.split_whitespace().next());
-        soft.expect("the table has a row for each limit").to_owned()
-    }
-}
-
-/// A limit that a test may set.
-#[derive(Debug, Clone, Copy)]
-pub enum Limit {
-    OpenFiles,
-    Processes,
-}
-
-impl Limit {
-    fn option(self) -> &'static str {
-        match self {
-            Self::OpenFiles => "nofile",
-            Self::Processes => "nproc",
-        }
-    }
-
-    /// How its row begins in /proc/PID/limits.
-    fn row(self) -> &'static str {
-        match self {
-            Self::OpenFiles => "Max open files",
-            Self::Processes => "Max processes",
-        }
+    /// The size of its address space, in octets.
+    pub fn address_space(&self) -> u64 {
+        let sizes = fs::read_to_string(format!("/proc/{}/statm", self.pid)).expect("the process is there");
+        let pages: u64 = sizes.split(' ').next().and_then(|pages| pages.parse().ok()).expect("it has a size");
+        pages * page_size() as u64
     }
 }
 

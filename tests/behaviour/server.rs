@@ -131,7 +131,7 @@ impl Launch {
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
-    model: Model,
+    pub model: Model,
     workers: usize,
     child: Child,
     pub address: SocketAddr,

@@ -1,10 +1,14 @@
 //! Clients that go away in every way and at every time; the server goes on, and keeps nothing of them.
 
-use super::{Behaviour, behaviours};
+use std::collections::HashSet;
+
+use super::{Behaviour, Outcome, behaviours};
 use crate::client::{Client, get};
 use crate::holdings::Holdings;
-use crate::model::Model;
-use crate::server::{Server, assert_are_gone};
+use crate::load::Load;
+use crate::model::{Model, Runs};
+use crate::processes::Process;
+use crate::server::{Server, WORKERS, assert_are_gone};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -14,6 +18,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     survives_clients_that_leave_before_their_answer_is_made,
     leaves_no_zombie_of_connections_that_have_ended,
     survives_the_death_of_its_children,
+    loses_no_more_than_the_connection_of_a_killed_worker,
 ];
 
 /// Clients of each kind; more than a leak could hide in.
@@ -101,4 +106,31 @@ fn survives_the_death_of_its_children(model: &Model) {
     }
     drop(clients);
     server.assert_serves();
+}
+
+/// Each worker of a pool in turn, or as many children as a pool has; meanwhile clients ask, and of those a worker has one.
+fn loses_no_more_than_the_connection_of_a_killed_worker(model: &Model) -> Outcome {
+    if !matches!(model.runs, Runs::Process | Runs::ProcessPool) {
+        return Outcome::Skipped("has no worker processes".into());
+    }
+    let server = Server::start(model);
+    server.await_pool();
+    let mut killed: HashSet<i32> = HashSet::new();
+    Load::during(&server, 4, 4, |load| {
+        while killed.len() < WORKERS {
+            let is_next = |child: &Process| !child.is_zombie && !killed.contains(&child.pid);
+            let Some(child) = server.children().into_iter().find(is_next) else { continue };
+            let before = load.short.served();
+            child.kill();
+            killed.insert(child.pid);
+            wait::until("clients are served", || load.short.served() > before + 4);
+            server.await_pool();
+        }
+        let lost = load.persistent.failed() + load.short.failed();
+        assert!(lost <= killed.len(), "{lost} requests were lost");
+    });
+    wait::until("no zombie is left", || server.zombies() == 0);
+    server.await_pool();
+    server.assert_serves();
+    Outcome::Shown
 }

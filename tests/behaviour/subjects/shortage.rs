@@ -3,21 +3,28 @@
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
+use std::thread;
 use std::time::Duration;
 
 use rustix::process::geteuid;
 
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
-use crate::model::Model;
-use crate::processes::{Limit, Process};
+use crate::load::{Load, Tally};
+use crate::model::{Model, Runs};
+use crate::processes::Process;
+use crate::scarcity::{Limit, Scarcity, first_free_file};
 use crate::server::Server;
+use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     lets_connections_beyond_the_maximum_wait,
     bounds_its_connections_by_its_open_files,
     survives_running_out_of_open_files,
     survives_being_refused_processes_and_threads,
+    recovers_from_a_shortage_of_open_files_under_load,
+    recovers_from_a_shortage_of_processes_and_threads_under_load,
+    survives_a_shortage_of_memory_for_threads,
     takes_no_cpu_time_while_nobody_asks,
 ];
 
@@ -83,8 +90,8 @@ fn bounds_its_connections_by_its_open_files(model: &Model) {
 fn survives_running_out_of_open_files(model: &Model) -> Outcome {
     let server = Server::start(model);
     let mut established: Vec<Client> = (0..model.at_once(4)).map(|_| served_client(&server)).collect();
-    let shortage = match Shortage::begin(&server, None, Limit::OpenFiles, first_free_file) {
-        Ok(shortage) => shortage,
+    let scarcity = match Scarcity::begin(&server, None, Limit::OpenFiles, first_free_file) {
+        Ok(scarcity) => scarcity,
         Err(reason) => return Outcome::Skipped(reason),
     };
     let shed: Vec<Client> = (0..8).map(|_| server.connect()).collect();
@@ -92,7 +99,7 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
         assert_eq!(client.get("/bytes/100000").body.len(), 100_000);
     }
     assert_does_not_spin(model, &server);
-    shortage.end();
+    scarcity.end();
     for client in &mut established {
         assert_eq!(client.get("/").status, 200);
     }
@@ -104,18 +111,15 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
 
 /// A connection for which there is no process or thread is answered 503; a model that needs none serves as ever.
 fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
-    // The superuser is bound by no limit of processes, so its server has to be another one's.
-    let user = geteuid().is_root().then_some(ORDINARY_USER);
-    let launch = Server::launch(model);
-    let server = match user.map_or(launch.clone(), |user| launch.user(user)).try_start() {
-        Ok(server) => server,
-        Err(error) => return Outcome::Skipped(format!("cannot run a server as an ordinary user: {error}")),
+    let (server, user) = match start_as_ordinary_user(model) {
+        Ok(started) => started,
+        Err(reason) => return Outcome::Skipped(reason),
     };
     // One place is left for those who come.
     let mut established: Vec<Client> = (1..model.at_once(5)).map(|_| served_client(&server)).collect();
     server.await_pool();
-    let shortage = match Shortage::begin(&server, user, Limit::Processes, |_| 0) {
-        Ok(shortage) => shortage,
+    let scarcity = match Scarcity::begin(&server, user, Limit::Processes, |_| 0) {
+        Ok(scarcity) => scarcity,
         Err(reason) => return Outcome::Skipped(reason),
     };
     for _ in 0..8 {
@@ -126,9 +130,102 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
         assert_eq!(client.get("/").status, 200);
     }
     assert_does_not_spin(model, &server);
-    shortage.end();
+    scarcity.end();
     drop(established);
     let _more: Vec<Client> = (0..model.at_once(4)).map(|_| served_client(&server)).collect();
+    Outcome::Shown
+}
+
+/// The superuser is bound by no limit of processes, so its server has to be another one's.
+fn start_as_ordinary_user(model: &Model) -> Result<(Server, Option<u32>), String> {
+    let user = geteuid().is_root().then_some(ORDINARY_USER);
+    let launch = Server::launch(model);
+    let started = user.map_or(launch.clone(), |user| launch.user(user)).try_start();
+    let server = started.map_err(|error| format!("cannot run a server as an ordinary user: {error}"))?;
+    Ok((server, user))
+}
+
+/// While something is short, those who are connected are served and those who come are served, told or cut; once it is not,
+/// everybody is served again.
+fn assert_recovers_under_load(
+    model: &Model,
+    server: &Server,
+    begin: impl FnOnce() -> Result<Scarcity, String>,
+) -> Outcome {
+    const ENOUGH: usize = 20;
+    let mut outcome = Outcome::Shown;
+    server.await_pool();
+    Load::during(server, model.at_once(4) - 1, 2, |load| {
+        let goes_on = |tally: &Tally| {
+            let before = tally.served();
+            wait::until("clients are served", || tally.served() >= before + ENOUGH);
+        };
+        let kept = if model.serves_several() { &load.persistent } else { &load.short };
+        goes_on(kept);
+        match begin() {
+            Ok(scarcity) => {
+                thread::sleep(WINDOW);
+                if model.serves_several() {
+                    goes_on(&load.persistent);
+                }
+                scarcity.end();
+            }
+            Err(reason) => outcome = Outcome::Skipped(reason),
+        }
+        goes_on(&load.short);
+        let failed = load.short.failed();
+        goes_on(&load.short);
+        assert_eq!(load.short.failed(), failed, "clients fail after the shortage");
+        assert_eq!(load.persistent.failed(), 0, "the shortage has reached those who were connected");
+    });
+    outcome
+}
+
+fn recovers_from_a_shortage_of_open_files_under_load(model: &Model) -> Outcome {
+    let server = Server::start(model);
+    assert_recovers_under_load(model, &server, || {
+        Scarcity::begin(&server, None, Limit::OpenFiles, first_free_file)
+    })
+}
+
+fn recovers_from_a_shortage_of_processes_and_threads_under_load(model: &Model) -> Outcome {
+    match start_as_ordinary_user(model) {
+        Ok((server, user)) => assert_recovers_under_load(model, &server, || {
+            Scarcity::begin(&server, user, Limit::Processes, |_| 0)
+        }),
+        Err(reason) => Outcome::Skipped(reason),
+    }
+}
+
+/// More than the few octets that a connection takes on the heap, also if that has to grow; less than a stack.
+const SPARE_MEMORY: u64 = 192 * 1024;
+
+/// Memory can run out in many places, most of which end a process in Rust; that for the stack of a new thread is by far the
+/// most, and can be refused.
+fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
+    if model.runs != Runs::Thread || !model.has_a_task_per_connection() {
+        return Outcome::Skipped("makes no threads for its connections".into());
+    }
+    let server = Server::start(model);
+    // Nobody has left before: the stack of a thread that has ended is used again.
+    let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    let size = |process: &Process| process.address_space() + SPARE_MEMORY;
+    let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
+        Ok(scarcity) => scarcity,
+        Err(reason) => return Outcome::Skipped(reason),
+    };
+    for _ in 0..8 {
+        assert_eq!(server.connect().get("/").status, 503);
+    }
+    for client in &mut established {
+        assert_eq!(client.get("/bytes/100000").body.len(), 100_000);
+    }
+    assert_does_not_spin(model, &server);
+    scarcity.end();
+    let _more: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    for client in &mut established {
+        assert_eq!(client.get("/").status, 200);
+    }
     Outcome::Shown
 }
 
@@ -137,45 +234,6 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
     let _idle: Vec<Client> = (0..model.at_once(8)).map(|_| served_client(&server)).collect();
     let _silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
     assert_does_not_spin(model, &server);
-}
-
-/// All processes of a server are out of something, as if others on the machine, or a leak, had taken all there is.
-struct Shortage {
-    limit: Limit,
-    user: Option<u32>,
-    /// The soft limits that there were before.
-    before: Vec<(Process, String)>,
-}
-
-impl Shortage {
-    /// Begins one, or says why that is not possible here.
-    fn begin(
-        server: &Server,
-        user: Option<u32>,
-        limit: Limit,
-        value: impl Fn(&Process) -> u64,
-    ) -> Result<Self, String> {
-        let set = |process: Process| {
-            let before = process.set_soft_limit(limit, &value(&process).to_string(), user)?;
-            Ok((process, before))
-        };
-        let before = server.processes().into_iter().map(set).collect::<Result<_, String>>()?;
-        Ok(Self { limit, user, before })
-    }
-
-    fn end(self) {
-        for (process, before) in self.before.iter().filter(|(process, _)| process.is_there()) {
-            let result = process.set_soft_limit(self.limit, before, self.user);
-            result.expect("a limit can be set twice");
-        }
-    }
-}
-
-/// The number that the next descriptor of a process would have.
-fn first_free_file(process: &Process) -> u64 {
-    let used = process.open_files();
-    let count = used.len() as u64;
-    (0..count).find(|number| !used.contains(number)).unwrap_or(count)
 }
 
 /// Nobody may be left waiting: who came in a shortage has waited until it was over, is told, or is cut.
