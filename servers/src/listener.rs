@@ -164,11 +164,7 @@ impl Listener {
         loop {
             match accept(&self.socket, blocking) {
                 Ok(stream) => return Ok(stream),
-                Err(Errno::MFILE | Errno::NFILE) => {
-                    self.refuse_one()?;
-                    // Whoever is served already should not wait for a flood to end.
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
+                Err(Errno::MFILE | Errno::NFILE) => return self.accept_with_reserve(blocking),
                 // These concern the connection that was to be accepted, not the listener (accept(2), "Error handling").
                 Err(
                     Errno::CONNABORTED
@@ -187,16 +183,25 @@ impl Listener {
         }
     }
 
-    /// Out of descriptors: spends the reserve on taking one connection off the queue and telling it so.
-    fn refuse_one(&self) -> io::Result<()> {
+    /// Out of descriptors: spends the reserve on taking one connection off the queue, and tells it so, unless others have
+    /// given some back meanwhile: a listener that blocks may wait for that connection until long after the shortage.
+    fn accept_with_reserve(&self, blocking: Blocking) -> io::Result<TcpStream> {
         let mut reserve = self.reserve.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         drop(reserve.take());
-        let refused = accept(&self.socket, Blocking::No).map(|stream| refuse(&stream));
+        let accepted = accept(&self.socket, blocking);
         *reserve = File::open("/dev/null").ok();
-        match refused {
-            Ok(()) => Ok(()),
-            Err(Errno::MFILE | Errno::NFILE) => Err(pause()),
-            Err(error) => Err(error.into()),
+        match accepted {
+            Ok(stream) if reserve.is_some() => Ok(stream),
+            Ok(stream) => {
+                refuse(&stream);
+                drop(stream);
+                *reserve = File::open("/dev/null").ok();
+                // Whoever is served already should not wait for a flood to end.
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
+            // Others were faster; whatever else it is shows at the next try.
+            Err(_) => Err(pause()),
         }
     }
 }
