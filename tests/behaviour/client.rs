@@ -55,6 +55,11 @@ impl Client {
         Self::of(TcpStream::connect(address).expect("the server takes connections"))
     }
 
+    /// A client, unless nobody listens there.
+    pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect(address).map(Self::of)
+    }
+
     /// A client with a small receive buffer: the server soon has to wait for it.
     #[track_caller]
     pub fn connect_with_small_buffer(address: SocketAddr, octets: usize) -> Self {
@@ -113,6 +118,20 @@ impl Client {
     /// Reads one answer; an error if there is none or only a part of it.
     pub fn try_answer(&mut self) -> io::Result<Answer> {
         self.read_answer(true)
+    }
+
+    /// Reads one answer, or the end of the connection where that answer could begin; a part of one is neither.
+    #[track_caller]
+    pub fn whole_answer_or_nothing(&mut self) -> Option<Answer> {
+        assert!(self.received.is_empty(), "the answer before was too long");
+        match self.receive() {
+            Ok(0) => None,
+            Ok(_) => Some(self.answer()),
+            Err(error) => {
+                assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "neither an answer nor the end");
+                None
+            }
+        }
     }
 
     fn read_answer(&mut self, with_body: bool) -> io::Result<Answer> {
@@ -189,13 +208,6 @@ impl Client {
                 false
             }
         }
-    }
-
-    /// Whether an answer begins, or the connection ends where one could.
-    #[track_caller]
-    pub fn answer_begins(&mut self) -> bool {
-        assert!(self.received.is_empty(), "the answer before was too long");
-        self.receive().is_ok_and(|octets| octets > 0)
     }
 
     /// Says that it will send no more.

@@ -186,6 +186,11 @@ impl Server {
         TcpStream::connect(self.address).is_err()
     }
 
+    /// The number of its process, whether that still runs or not.
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
     /// Its process.
     #[track_caller]
     pub fn process(&self) -> Process {

@@ -7,6 +7,7 @@ mod departures;
 mod folder;
 mod handlers;
 mod hostility;
+mod last_requests;
 mod panics;
 mod persistence;
 mod pieces;
@@ -21,6 +22,7 @@ use crate::model::Model;
 /// All behaviours. Those that wait come first, so that the others run beside them.
 pub const SUBJECTS: &[&[Behaviour]] = &[
     shutdown::BEHAVIOURS,
+    last_requests::BEHAVIOURS,
     timeouts::BEHAVIOURS,
     programs::BEHAVIOURS,
     crowds::BEHAVIOURS,

@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -25,7 +23,6 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     closes_a_refused_connection_at_sigterm,
     finishes_the_request_in_flight_at_sigterm,
     finishes_a_download_at_sigterm,
-    breaks_no_answer_off_at_sigterm_under_load,
     ends_once_at_repeated_signals,
     starts_again_on_its_port_while_connections_are_in_time_wait,
     refuses_a_busy_port_with_one_line_and_status_2;
@@ -178,27 +175,6 @@ fn takes_no_new_client_after_sigterm(model: &Model) {
     assert!(server.is_running(), "it is gone before the download is complete");
     assert!(client.read_exactly(LARGE) == pattern(LARGE));
     server.await_clean_end();
-}
-
-fn breaks_no_answer_off_at_sigterm_under_load(model: &Model) {
-    let mut server = Server::start(model);
-    let (address, answered) = (server.address, AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| ask_until_the_end(address, &answered));
-        }
-        wait::until("requests are answered", || answered.load(Ordering::Relaxed) > 200);
-        assert_ends_promptly(&mut server);
-    });
-}
-
-/// Asks one request after the other until the server ends. It may end between two answers, but not within one.
-fn ask_until_the_end(address: SocketAddr, answered: &AtomicUsize) {
-    let mut client = Client::connect(address);
-    while client.try_send(get("/bytes/50000")) && client.answer_begins() {
-        assert!(client.answer().body.len() == 50_000);
-        answered.fetch_add(1, Ordering::Relaxed);
-    }
 }
 
 fn ends_once_at_repeated_signals(model: &Model) {

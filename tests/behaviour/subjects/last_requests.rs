@@ -1,0 +1,133 @@
+//! SIGTERM while clients ask: whoever was accepted and has asked is answered, and nobody gets a part of an answer.
+
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, test_kill_process_group};
+
+use super::{Behaviour, behaviours};
+use crate::client::{CLOSE, Client, get};
+use crate::model::{AtOnce, Model};
+use crate::server::{Launch, Server};
+use crate::wait;
+
+pub const BEHAVIOURS: &[Behaviour] =
+    behaviours![loses_no_accepted_request_at_sigterm, serves_those_who_wait_in_the_backlog_at_sigterm,];
+
+/// For how long after SIGTERM a connection without a request is kept, since one may be on its way.
+const LAST_CALL: Duration = Duration::from_millis(100);
+
+/// One request of one client, as that client saw it.
+#[derive(Debug, Clone, Copy)]
+struct Request {
+    /// When the client began to connect, and when it was told that it is connected.
+    connected: [Instant; 2],
+    is_first: bool,
+    /// When the last octet was given to the kernel.
+    sent: Instant,
+    is_answered: bool,
+}
+
+impl Request {
+    /// Whether it may be left without a single octet of an answer, at a server that was told to stop at `stop`.
+    ///
+    /// A request on a connection that lives on may be on its way when the server closes that as idle (RFC 9112, section
+    /// 9.6); not within the last call. A first request is lost if the kernel completes its handshake between the server's
+    /// last `accept`, which found nobody, and its `shutdown` of the listener, which resets whoever is in the queue by then:
+    /// there is no call that does both. The queue is first in, first out: who connected before somebody who was served was
+    /// accepted, and so was who was connected before the signal was sent.
+    fn may_be_lost(&self, stop: Instant, all: &[Self]) -> bool {
+        if self.is_first {
+            let is_behind = |other: &Self| other.is_first && other.connected[0] > self.connected[1];
+            self.connected[0] > stop && !all.iter().any(|other| is_behind(other) && other.is_answered)
+        } else {
+            self.sent > stop + LAST_CALL
+        }
+    }
+}
+
+/// Loops with listeners of their own have a queue each; what is true of a queue is shown for one.
+fn with_one_queue(model: &Model) -> Launch {
+    let launch = Server::launch(model).own_group();
+    if model.is_sharded { launch.workers(1) } else { launch }
+}
+
+fn loses_no_accepted_request_at_sigterm(model: &Model) {
+    for _ in 0..5 {
+        let mut server = with_one_queue(model).start();
+        let (server_address, requests) = (server.address, Mutex::new(Vec::new()));
+        let count = || requests.lock().expect("no client has panicked").len();
+        let stop = thread::scope(|scope| {
+            for _ in 0..model.at_once(5) - 1 {
+                scope.spawn(|| while ask_until_closed(server_address, &get("/bytes/20000"), &requests) {});
+            }
+            for _ in 0..4 {
+                scope.spawn(|| while ask_until_closed(server_address, CLOSE, &requests) {});
+            }
+            wait::until("requests are answered", || count() > 200);
+            let stop = Instant::now();
+            server.stop();
+            stop
+        });
+        let requests = requests.into_inner().expect("no client has panicked");
+        for lost in requests.iter().filter(|request| !request.is_answered) {
+            assert!(lost.may_be_lost(stop, &requests), "it was told to stop at {stop:?} and lost {lost:?}");
+        }
+        assert_group_is_gone(&server);
+    }
+}
+
+/// Asks on one connection until that ends; says whether there was one.
+fn ask_until_closed(server: SocketAddr, request: &str, requests: &Mutex<Vec<Request>>) -> bool {
+    let begin = Instant::now();
+    let Ok(mut client) = Client::try_connect(server) else { return false };
+    let connected = [begin, Instant::now()];
+    let mut is_first = true;
+    loop {
+        // Who can't get rid of a whole request has not asked.
+        if !client.try_send(request) {
+            return true;
+        }
+        let sent = Instant::now();
+        let answer = client.whole_answer_or_nothing();
+        let is_answered = answer.is_some();
+        let request = Request { connected, is_first, sent, is_answered };
+        requests.lock().expect("no client has panicked").push(request);
+        if answer.is_none_or(|answer| answer.closes()) {
+            return true;
+        }
+        is_first = false;
+    }
+}
+
+/// No process may be left, those included that were made after the signal.
+#[track_caller]
+fn assert_group_is_gone(server: &Server) {
+    let group = Pid::from_raw(server.pid()).expect("a process has a number");
+    wait::until("no process is left", || test_kill_process_group(group).is_err());
+}
+
+fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
+    let launch = with_one_queue(model).pool(1);
+    // A loop that runs handlers in place accepts nobody while one sleeps.
+    let launch =
+        if model.at_once == AtOnce::Workers || model.offloads_handlers { launch } else { launch.workers(1) };
+    let mut server = launch.start();
+    let mut busy = server.connect();
+    busy.send(get("/sleep/300000"));
+    assert!(busy.hears_nothing_for(Duration::from_millis(50)));
+    let mut waiting: Vec<Client> = (0..10).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(get("/bytes/9"));
+    }
+    server.signal(Signal::TERM);
+    assert_eq!(busy.answer().status, 200);
+    for client in &mut waiting {
+        assert_eq!(client.answer().body.len(), 9);
+        client.assert_ended();
+    }
+    server.await_clean_end();
+    assert_group_is_gone(&server);
+}
