@@ -23,6 +23,8 @@ mod pool;
 mod shutdown;
 pub mod site;
 mod sweep;
+#[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
+mod tasks;
 
 use std::io;
 use std::num::NonZeroUsize;

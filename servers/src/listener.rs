@@ -259,6 +259,12 @@ impl AsFd for Listener {
     }
 }
 
+/// Whether an error of [`Listener::accept`] says that no connection is waiting. Another `WouldBlock` says only that none can
+/// be taken now, which matters to those who hear of new connections and not of waiting ones.
+pub fn is_empty(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(Errno::AGAIN.raw_os_error())
+}
+
 /// Tells a client that there is no room for it. It may not have sent anything yet; what it sends later meets a closed
 /// socket, as it would with a server that has crashed.
 pub fn refuse(stream: &TcpStream) {

@@ -22,6 +22,12 @@ mod prethread;
 mod select;
 mod thread;
 mod thread_pool;
+#[cfg(feature = "tokio")]
+mod tokio;
+#[cfg(feature = "tokio")]
+mod tokio_blocking;
+#[cfg(all(target_os = "linux", feature = "tokio"))]
+mod tokio_sharded;
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -227,10 +233,47 @@ pub const ROSTER: &[Entry] = &[
         build: built!(epoll_workers if target_os = "linux", else "needs epoll, which only Linux has"),
         probe: None,
     },
+    // Async runtimes.
+    Entry {
+        name: "tokio",
+        about: "a task per connection, on a few threads that take work from each other",
+        traits: traits(
+            Waits::Epoll,
+            Runs::AsyncTasks,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(tokio if feature = "tokio", else WITHOUT_TOKIO),
+        probe: None,
+    },
+    Entry {
+        name: "tokio-sharded",
+        about: "a tokio runtime per processor, each with a listener of its own",
+        traits: traits(Waits::Epoll, Runs::AsyncTasks, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
+        build: built!(tokio_sharded if all(target_os = "linux", feature = "tokio"), else WITHOUT_TOKIO),
+        probe: None,
+    },
+    Entry {
+        name: "tokio-blocking",
+        about: "as tokio, and handlers that block run on threads for that",
+        traits: traits(
+            Waits::Epoll,
+            Runs::AsyncTasks,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::Offloaded,
+        ),
+        build: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
+        probe: None,
+    },
 ];
 
 /// A listener, its reserve, and a few to wait and be woken with.
 const DESCRIPTORS_PER_LOOP: usize = 6;
+/// Why a model is missing whose runtime was left out.
+#[cfg(not(feature = "tokio"))]
+const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 
 type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 

@@ -1,0 +1,142 @@
+//! A task per connection on tokio: a few threads run all tasks, and one that has none takes some of another's.
+//!
+//! The code of a connection reads as if it had a thread of its own; where it would wait, its thread runs another task.
+//! Work is spread over all processors whichever connections it comes from, which costs atomic operations in every wake-up
+//! and caches that tasks leave behind when they move. A handler that blocks keeps one of the few threads.
+
+use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::Shutdown::Write;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+
+use crate::blocking::READ_BYTES;
+use crate::http::{Connection, Handlers, Job, Reply, Service};
+use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener};
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Tokio { options, handlers: Handlers::InPlace })
+}
+
+pub struct Tokio {
+    pub options: Options,
+    pub handlers: Handlers,
+}
+
+impl ConcurrencyModel for Tokio {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let Self { options, handlers } = *self;
+        let service_shutdown = shutdown.clone();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(options.event_loops())
+            .max_blocking_threads(options.blocking_workers())
+            .on_thread_start(move || {
+                let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+                tasks::use_service(service, service_shutdown.clone());
+            })
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let serving = runtime.spawn(async move { serve(&listener, &shutdown, &options).await });
+        let served = runtime.block_on(serving);
+        // A handler that blocks is not waited for.
+        runtime.shutdown_background();
+        served.unwrap_or_else(|panic| Err(panic.into()))
+    }
+}
+
+/// Serves on the runtime that this is called on.
+pub async fn serve(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
+    let runtime = OnTokio {
+        listener,
+        readiness: watch(listener.as_fd())?,
+        signal: watch(shutdown.as_fd())?,
+    };
+    let tasks = Tasks::new(options.timeouts, shutdown.clone());
+    tasks::serve(&runtime, listener, &tasks, options.max_connections.get()).await
+}
+
+fn watch(fd: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
+    // SAFETY: what is borrowed is open until the result is gone, and always the same descriptor.
+    Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
+}
+
+struct OnTokio<'a> {
+    listener: &'a Listener,
+    readiness: AsyncFd<BorrowedFd<'a>>,
+    signal: AsyncFd<BorrowedFd<'a>>,
+}
+
+impl Runtime for OnTokio<'_> {
+    async fn accept(&self) -> io::Result<std::net::TcpStream> {
+        loop {
+            let mut ready = self.readiness.readable().await?;
+            match self.listener.accept() {
+                // tokio is told once when connections come, and must not wait for that while some are left.
+                Err(error) if listener::is_empty(&error) => ready.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::task::yield_now().await,
+                accepted => return accepted,
+            }
+        }
+    }
+
+    async fn stopped(&self) -> io::Result<()> {
+        self.signal.readable().await.map(|_| ())
+    }
+
+    async fn sleep(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn start(&self, stream: std::net::TcpStream, task: Task) {
+        // Without room in the kernel's tables the connection is closed, which is all that can be done.
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            tokio::spawn(serve_connection(stream, task));
+        }
+    }
+}
+
+impl Stream for TcpStream {
+    async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        poll_fn(|context| {
+            // On the stack, where it is not kept while the client is waited for.
+            let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut buffer);
+            // Remembers that a read had room for more, so that no call is made only to hear that there is nothing.
+            ready!(Pin::new(&mut *self).poll_read(context, &mut buffer))?;
+            take(buffer.filled());
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    async fn send(&mut self, connection: &mut Connection) -> io::Result<usize> {
+        poll_fn(|context| {
+            let stream = Pin::new(&mut *self);
+            match connection.pending_output() {
+                [small, large] if large.is_empty() => stream.poll_write(context, &small),
+                both => stream.poll_write_vectored(context, &both),
+            }
+        })
+        .await
+    }
+
+    fn shut_write_side(&self) -> io::Result<()> {
+        SockRef::from(self).shutdown(Write)
+    }
+
+    async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
+        Ok(tokio::task::spawn_blocking(move || job.run()).await?)
+    }
+}
