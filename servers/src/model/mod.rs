@@ -20,6 +20,10 @@ mod poll;
 mod prefork;
 mod prethread;
 mod select;
+#[cfg(feature = "smol")]
+mod smol;
+#[cfg(feature = "smol")]
+mod smol_blocking;
 mod thread;
 mod thread_pool;
 #[cfg(feature = "tokio")]
@@ -267,11 +271,40 @@ pub const ROSTER: &[Entry] = &[
         build: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
     },
+    Entry {
+        name: "smol",
+        about: "a task per connection, on a few threads that share one reactor",
+        traits: traits(
+            Waits::Epoll,
+            Runs::AsyncTasks,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(smol if feature = "smol", else WITHOUT_SMOL),
+        probe: None,
+    },
+    Entry {
+        name: "smol-blocking",
+        about: "as smol, and handlers that block run on threads for that",
+        traits: traits(
+            Waits::Epoll,
+            Runs::AsyncTasks,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::Offloaded,
+        ),
+        build: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
+        probe: None,
+    },
 ];
 
 /// A listener, its reserve, and a few to wait and be woken with.
 const DESCRIPTORS_PER_LOOP: usize = 6;
 /// Why a model is missing whose runtime was left out.
+// Why models are missing whose runtime was left out.
+#[cfg(not(feature = "smol"))]
+const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
 #[cfg(not(feature = "tokio"))]
 const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 

@@ -1,0 +1,13 @@
+//! As `smol`, and handlers that block run on threads that are there for that (`unblock`).
+//!
+//! The few threads that run tasks go on, at the price of a hand-over and two wake-ups for every such request. Handlers that
+//! take no time stay in their tasks.
+
+use crate::http::Handlers;
+use crate::{ConcurrencyModel, Options};
+
+use super::smol::Smol;
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Smol { options, handlers: Handlers::OffloadBlocking })
+}
