@@ -19,7 +19,7 @@ use slab::Slab;
 
 use crate::http::{Connection, Job, Reply, Service, Timeouts, Want};
 use crate::sweep::Sweep;
-use crate::{Listener, Shutdown};
+use crate::Shutdown;
 
 /// How often a server that stops looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
@@ -47,6 +47,9 @@ pub trait Stream {
 pub trait Runtime {
     /// Waits for the next connection.
     async fn accept(&self) -> io::Result<TcpStream>;
+
+    /// Stops listening, and gives back the connections that have come already.
+    fn close(&self) -> Vec<TcpStream>;
 
     /// Waits for the stop signal.
     async fn stopped(&self) -> io::Result<()>;
@@ -81,7 +84,6 @@ fn with_service<T>(run: impl FnOnce(&mut Service) -> T) -> T {
 /// Serves what comes in until the stop signal, at most so many connections at once, then what is under way.
 pub async fn serve(
     runtime: &impl Runtime,
-    listener: &Listener,
     tasks: &Arc<Tasks>,
     max_connections: usize,
 ) -> io::Result<()> {
@@ -94,7 +96,7 @@ pub async fn serve(
     let sweeping = async { Ok(tasks.sweep(runtime).await) };
     let working = first(accepting, sweeping);
     first(runtime.stopped(), async { working.await.map(|never: Infallible| match never {}) }).await?;
-    for stream in listener.close() {
+    for stream in runtime.close() {
         runtime.start(stream, tasks.register());
     }
     tasks.drain(runtime).await;

@@ -195,8 +195,13 @@ impl Connection {
 
     /// Octets to send, in two pieces of which either may be empty.
     pub fn pending_output(&self) -> [IoSlice<'_>; 2] {
-        let large = self.large_body.as_ref().map_or(&[][..], LargeBody::pending);
-        [IoSlice::new(&self.output[self.sent..]), IoSlice::new(large)]
+        self.pending_pieces().map(IoSlice::new)
+    }
+
+    /// The same for those who give them away with the connection. They stay where they are in memory until the connection
+    /// is told something, wherever it is moved.
+    pub fn pending_pieces(&self) -> [&[u8]; 2] {
+        [&self.output[self.sent..], self.large_body.as_ref().map_or(&[], LargeBody::pending)]
     }
 
     /// Takes the news that the first `octets` of [`Self::pending_output`] were sent; requests that waited for room are

@@ -3,6 +3,10 @@
 //! What a model declares stands here rather than in its file, so that it is known where the file is left out of a build.
 
 mod busy_poll;
+#[cfg(all(target_os = "linux", feature = "compio"))]
+mod compio;
+#[cfg(all(target_os = "linux", feature = "compio"))]
+mod compio_blocking;
 mod epoll;
 #[cfg(target_os = "linux")]
 mod epoll_edge;
@@ -297,16 +301,52 @@ pub const ROSTER: &[Entry] = &[
         build: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
         probe: None,
     },
+    Entry {
+        name: "compio",
+        about: "a compio runtime with an io_uring per processor, each with a listener of its own",
+        traits: traits(
+            Waits::IoUring,
+            Runs::AsyncTasks,
+            Accepts::Shards,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(compio if all(target_os = "linux", feature = "compio"), else WITHOUT_COMPIO),
+        probe: PROBE_COMPIO,
+    },
+    Entry {
+        name: "compio-blocking",
+        about: "as compio, and handlers that block run on threads for that",
+        traits: traits(
+            Waits::IoUring,
+            Runs::AsyncTasks,
+            Accepts::Shards,
+            AtOnce::OpenFiles,
+            Handlers::Offloaded,
+        ),
+        build: built!(compio_blocking if all(target_os = "linux", feature = "compio"), else WITHOUT_COMPIO),
+        probe: PROBE_COMPIO,
+    },
 ];
 
 /// A listener, its reserve, and a few to wait and be woken with.
 const DESCRIPTORS_PER_LOOP: usize = 6;
 /// Why a model is missing whose runtime was left out.
 // Why models are missing whose runtime was left out.
+#[cfg(not(target_os = "linux"))]
+const WITHOUT_COMPIO: &str = "needs io_uring, which only Linux has";
+#[cfg(all(target_os = "linux", not(feature = "compio")))]
+const WITHOUT_COMPIO: &str = "left out of this build; build with the feature `compio`";
 #[cfg(not(feature = "smol"))]
 const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
 #[cfg(not(feature = "tokio"))]
 const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
+
+/// What compio needs that a machine may lack.
+#[cfg(all(target_os = "linux", feature = "compio"))]
+const PROBE_COMPIO: Option<fn() -> Result<(), String>> = Some(compio::probe);
+#[cfg(not(all(target_os = "linux", feature = "compio")))]
+const PROBE_COMPIO: Option<fn() -> Result<(), String>> = None;
 
 type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 

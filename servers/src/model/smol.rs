@@ -61,7 +61,7 @@ async fn serve(
         executor: &executor,
     };
     let tasks = Tasks::new(options.timeouts, shutdown.clone());
-    tasks::serve(&runtime, &listener, &tasks, options.max_connections.get()).await
+    tasks::serve(&runtime, &tasks, options.max_connections.get()).await
 }
 
 struct OnSmol<'a> {
@@ -76,6 +76,10 @@ impl Runtime for OnSmol<'_> {
         // Those who are served already have their turn between two who come.
         smol::future::yield_now().await;
         self.readiness.read_with(|_| self.listener.accept()).await
+    }
+
+    fn close(&self) -> Vec<TcpStream> {
+        self.listener.close()
     }
 
     async fn stopped(&self) -> io::Result<()> {

@@ -64,7 +64,7 @@ pub async fn serve(listener: &Listener, shutdown: &Shutdown, options: &Options) 
         signal: watch(shutdown.as_fd())?,
     };
     let tasks = Tasks::new(options.timeouts, shutdown.clone());
-    tasks::serve(&runtime, listener, &tasks, options.max_connections.get()).await
+    tasks::serve(&runtime, &tasks, options.max_connections.get()).await
 }
 
 fn watch(fd: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
@@ -89,6 +89,10 @@ impl Runtime for OnTokio<'_> {
                 accepted => return accepted,
             }
         }
+    }
+
+    fn close(&self) -> Vec<std::net::TcpStream> {
+        self.listener.close()
     }
 
     async fn stopped(&self) -> io::Result<()> {

@@ -1,0 +1,224 @@
+//! A compio runtime per processor, each with an io_uring, one thread and a listener of its own (`SO_REUSEPORT`).
+//!
+//! Tasks ask the kernel to do something and hear that it was done, instead of hearing that they could do it. What is asked
+//! for by all tasks goes to the kernel with one call, which also waits, so that a busy thread makes far fewer than one call
+//! per request. Buffers belong to the kernel until it is done with them: those to read into are lent by a pool that the
+//! kernel takes from when something has come, and what is sent is given away with its connection until it is gone.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::mem;
+use std::net;
+use std::num::NonZero;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use compio::BufResult;
+use compio::buf::{IoBuf, IoVectoredBuf};
+use compio::driver::ProactorBuilder;
+use compio::io::{AsyncReadManaged, AsyncWrite};
+use compio::net::TcpStream;
+use compio::runtime::fd::PollFd;
+use compio::runtime::{self, RuntimeBuilder};
+use socket2::SockRef;
+
+use crate::blocking::READ_BYTES;
+use crate::http::{Connection, Handlers, Job, Reply, Service};
+use crate::loops::{connections_by_loop, run_each};
+use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+/// Buffers to read into, of each thread. Each is used only between the coming of a request and its answer; a burst of more
+/// than these makes some wait for a turn.
+const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Compio { options, handlers: Handlers::InPlace })
+}
+
+/// Whether the kernel has what is needed, and lets us have it. There is no other driver in the build that could take over.
+pub fn probe() -> Result<(), String> {
+    let runtime = make_runtime(1).and_then(|runtime| runtime.buffer_pool().map(|_| ()));
+    runtime.map_err(|error| {
+        format!(
+            "needs io_uring with rings of buffers, as Linux has since 5.19: {error}; containers often forbid it, and see \
+             `sysctl kernel.io_uring_disabled`"
+        )
+    })
+}
+
+pub struct Compio {
+    pub options: Options,
+    pub handlers: Handlers,
+}
+
+impl ConcurrencyModel for Compio {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let Self { options, handlers } = self;
+        let shards = listener.into_shards(options.event_loops())?;
+        let threads = (options.blocking_workers() / shards.len()).max(1);
+        let shards = shards.into_iter().zip(connections_by_loop(options));
+        run_each(shards, &shutdown, |(listener, max_connections)| {
+            let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
+            tasks::use_service(service, shutdown.clone());
+            let tasks = Tasks::new(options.timeouts, shutdown.clone());
+            make_runtime(threads)?.block_on(async {
+                let runtime = OnCompio {
+                    listener: PollFd::new(listener)?,
+                    signal: PollFd::new(shutdown.clone())?,
+                    threads: Rc::new(Threads::new(threads)),
+                };
+                tasks::serve(&runtime, &tasks, max_connections).await
+            })
+        })
+    }
+}
+
+fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {
+    let make = |defer| {
+        let mut ring = ProactorBuilder::new();
+        ring.thread_pool_limit(threads).buffer_pool_size(BUFFERS).buffer_pool_buffer_len(READ_BYTES);
+        // One thread asks, and hears of results when it waits and not in the middle of something.
+        ring.single_issuer(defer).defer_taskrun(defer);
+        RuntimeBuilder::new().with_proactor(ring).build()
+    };
+    // Linux has that since 6.1.
+    make(true).or_else(|_| make(false))
+}
+
+struct OnCompio {
+    listener: PollFd<Listener>,
+    signal: PollFd<Shutdown>,
+    threads: Rc<Threads>,
+}
+
+impl Runtime for OnCompio {
+    /// By readiness, as everywhere: who is out of descriptors has to spend the listener's reserve at once.
+    async fn accept(&self) -> io::Result<net::TcpStream> {
+        loop {
+            self.listener.accept_ready().await?;
+            // The kernel waits for sockets itself, but not for those that say they are never waited for.
+            match self.listener.accept_blocking() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                accepted => return accepted,
+            }
+        }
+    }
+
+    fn close(&self) -> Vec<net::TcpStream> {
+        self.listener.close_blocking().collect()
+    }
+
+    async fn stopped(&self) -> io::Result<()> {
+        self.signal.read_ready().await
+    }
+
+    async fn sleep(&self, time: Duration) {
+        compio::time::sleep(time).await;
+    }
+
+    fn start(&self, stream: net::TcpStream, task: Task) {
+        if let Ok(socket) = TcpStream::from_std(stream) {
+            let stream = Socket { socket, since: Instant::now(), threads: Rc::clone(&self.threads) };
+            runtime::spawn(serve_connection(stream, task)).detach();
+        }
+    }
+}
+
+struct Socket {
+    socket: TcpStream,
+    since: Instant,
+    threads: Rc<Threads>,
+}
+
+impl Stream for Socket {
+    async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
+        loop {
+            match self.socket.read_managed(READ_BYTES).await {
+                // All buffers are taken, by tasks whose turn is before the next try.
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+                Err(error) => return Err(error),
+                Ok(Some(buffer)) => return Ok(take(&buffer)),
+                Ok(None) => return Ok(take(&[])),
+            }
+        }
+    }
+
+    async fn send(&mut self, connection: &mut Connection) -> io::Result<usize> {
+        let pending = Pending(mem::replace(connection, Connection::new(self.since)));
+        let BufResult(sent, Pending(given_back)) = match pending.0.pending_pieces() {
+            [[], _] | [_, []] => self.socket.write(pending).await,
+            _ => self.socket.write_vectored(pending).await,
+        };
+        *connection = given_back;
+        sent
+    }
+
+    fn shut_write_side(&self) -> io::Result<()> {
+        SockRef::from(&self.socket).shutdown(net::Shutdown::Write)
+    }
+
+    async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
+        let _thread = self.threads.one().await;
+        runtime::spawn_blocking(move || job.run()).await.map_err(|_| io::ErrorKind::OutOfMemory.into())
+    }
+}
+
+/// A connection that the kernel sends the pending output of. It has no way to change while it is given away.
+struct Pending(Connection);
+
+impl IoBuf for Pending {
+    fn as_init(&self) -> &[u8] {
+        let [small, large] = self.0.pending_pieces();
+        if small.is_empty() { large } else { small }
+    }
+}
+
+impl IoVectoredBuf for Pending {
+    fn iter_slice(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.pending_pieces().into_iter()
+    }
+}
+
+/// The threads for handlers that block. compio itself would have its own thread spin until one of them is free.
+struct Threads {
+    free: Cell<usize>,
+    waiting: RefCell<VecDeque<Waker>>,
+}
+
+impl Threads {
+    fn new(count: usize) -> Self {
+        Self { free: Cell::new(count), waiting: RefCell::default() }
+    }
+
+    async fn one(&self) -> Taken<'_> {
+        poll_fn(|context| match self.free.get().checked_sub(1) {
+            Some(left) => {
+                self.free.set(left);
+                Poll::Ready(Taken(self))
+            }
+            None => {
+                self.waiting.borrow_mut().push_back(context.waker().clone());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+}
+
+/// A thread, for as long as it is needed.
+struct Taken<'a>(&'a Threads);
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let Self(threads) = self;
+        threads.free.set(threads.free.get() + 1);
+        if let Some(next) = threads.waiting.borrow_mut().pop_front() {
+            next.wake();
+        }
+    }
+}

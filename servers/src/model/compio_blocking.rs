@@ -1,0 +1,13 @@
+//! As `compio`, and handlers that block run on threads that are there for that (`spawn_blocking`).
+//!
+//! The threads of the runtimes go on, at the price of a hand-over and two wake-ups for every such request. Handlers that
+//! take no time stay in their tasks.
+
+use crate::http::Handlers;
+use crate::{ConcurrencyModel, Options};
+
+use super::compio::Compio;
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(Compio { options, handlers: Handlers::OffloadBlocking })
+}
