@@ -69,6 +69,12 @@ impl Options {
         event_loops(self.workers).min(self.max_connections.get())
     }
 
+    /// The same for event loops where `workers` is the size of a pool beside them.
+    #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
+    fn beside_pool(self) -> Self {
+        Self { workers: None, ..self }
+    }
+
     fn service(&self, site: Arc<Site>) -> Service {
         Service::new(site, self.timeouts, Handlers::InPlace)
     }

@@ -37,7 +37,7 @@ use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Compio { options, handlers: Handlers::InPlace })
+    Box::new(Compio { loops: options, threads: 1, handlers: Handlers::InPlace })
 }
 
 /// Whether the kernel has what is needed, and lets us have it. There is no other driver in the build that could take over.
@@ -52,15 +52,18 @@ pub fn probe() -> Result<(), String> {
 }
 
 pub struct Compio {
-    pub options: Options,
+    /// What runtimes there are.
+    pub loops: Options,
+    /// Threads for handlers that block, over all runtimes.
+    pub threads: usize,
     pub handlers: Handlers,
 }
 
 impl ConcurrencyModel for Compio {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, handlers } = self;
+        let Self { loops: options, handlers, .. } = self;
         let shards = listener.into_shards(options.event_loops())?;
-        let threads = (options.blocking_workers() / shards.len()).max(1);
+        let threads = (self.threads / shards.len()).max(1);
         let shards = shards.into_iter().zip(connections_by_loop(options));
         run_each(shards, &shutdown, |(listener, max_connections)| {
             let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);

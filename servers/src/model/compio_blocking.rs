@@ -9,5 +9,6 @@ use crate::{ConcurrencyModel, Options};
 use super::compio::Compio;
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Compio { options, handlers: Handlers::OffloadBlocking })
+    let (loops, threads) = (options.beside_pool(), options.blocking_workers());
+    Box::new(Compio { loops, threads, handlers: Handlers::OffloadBlocking })
 }

@@ -380,8 +380,12 @@ impl Entry {
 
     /// Descriptors that it needs beside those of its connections and those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
+        // Where there is a pool for handlers, that is what has its size from there.
+        let workers = workers.filter(|_| self.traits.handlers == Handlers::InPlace);
         match self.traits.runs {
-            Runs::EventLoops | Runs::AsyncTasks => event_loops(workers) * DESCRIPTORS_PER_LOOP,
+            Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => {
+                event_loops(workers) * DESCRIPTORS_PER_LOOP
+            }
             _ => 0,
         }
     }

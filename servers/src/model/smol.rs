@@ -21,24 +21,26 @@ use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Smol { options, handlers: Handlers::InPlace })
+    Box::new(Smol { options, threads: options.event_loops(), handlers: Handlers::InPlace })
 }
 
 pub struct Smol {
     pub options: Options,
+    /// Threads that run tasks.
+    pub threads: usize,
     pub handlers: Handlers,
 }
 
 impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, handlers } = *self;
+        let Self { options, threads, handlers } = *self;
         let executor = Arc::new(Executor::new());
         // Closed when this returns, which ends the threads. One that is in a handler is not waited for.
         let (_end, ended) = smol::channel::bounded::<()>(1);
-        for started in 0..options.event_loops() {
+        for started in 0..threads {
             let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
             let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
-            start_worker(started, options.event_loops(), move || {
+            start_worker(started, threads, move || {
                 tasks::use_service(service, shutdown);
                 let _ = smol::block_on(executor.run(ended.recv()));
             })?;

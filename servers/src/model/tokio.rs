@@ -26,20 +26,22 @@ use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Tokio { options, handlers: Handlers::InPlace })
+    Box::new(Tokio { options, threads: options.event_loops(), handlers: Handlers::InPlace })
 }
 
 pub struct Tokio {
     pub options: Options,
+    /// Threads that run tasks.
+    pub threads: usize,
     pub handlers: Handlers,
 }
 
 impl ConcurrencyModel for Tokio {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, handlers } = *self;
+        let Self { options, threads, handlers } = *self;
         let service_shutdown = shutdown.clone();
         let runtime = Builder::new_multi_thread()
-            .worker_threads(options.event_loops())
+            .worker_threads(threads)
             .max_blocking_threads(options.blocking_workers())
             .on_thread_start(move || {
                 let service = Service::new(Arc::clone(&site), options.timeouts, handlers);

@@ -9,5 +9,6 @@ use crate::{ConcurrencyModel, Options};
 use super::tokio::Tokio;
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Tokio { options, handlers: Handlers::OffloadBlocking })
+    let threads = options.beside_pool().event_loops();
+    Box::new(Tokio { options, threads, handlers: Handlers::OffloadBlocking })
 }
