@@ -119,6 +119,9 @@ impl Args {
     ) -> Row {
         let count = |connections, requests| {
             strace.clone()?;
+            if connections > 1 && model.at_once == "one" {
+                return Err("it serves one connection at a time".to_owned());
+            }
             let counted = system_calls::per_request(model, connections, requests, processors, interrupt);
             counted.map_err(|error| format!("{error:#}"))
         };

@@ -53,7 +53,7 @@ struct Held {
 pub fn per_idle_connection(model: &Model, connections: usize, processors: &Processors) -> Result<Idle> {
     let one = hold(model, 1, processors)?;
     let many = hold(model, connections, processors)?;
-    ensure!(many.connections > 1, "it holds one connection at a time");
+    ensure!(many.connections > 1, "it serves one connection at a time");
     Ok(Idle {
         connections: many.connections,
         bytes_per_connection: (many.bytes as f64 - one.bytes as f64) / (many.connections - 1) as f64,

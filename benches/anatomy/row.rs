@@ -15,8 +15,9 @@ pub struct Row {
     pub memory: Result<Idle, String>,
 }
 
-/// Fewer calls per request than this are not told by name: they belong to something that happens now and then.
-const WORTH_A_NAME: f64 = 0.005;
+/// Fewer calls per request than this do not count: they belong to something that happens now and then, such as threads that
+/// meet while they start, and differ from run to run.
+const NOW_AND_THEN: f64 = 0.005;
 
 /// How rows are shown.
 pub struct Format {
@@ -69,8 +70,8 @@ fn calls(calls: &Calls) -> String {
         Ok(calls) => calls,
         Err(error) => return error.clone(),
     };
-    let all: f64 = calls.iter().map(|(_, calls)| calls).sum();
-    let named = calls.iter().filter(|(_, calls)| *calls >= WORTH_A_NAME);
-    let named: Vec<_> = named.map(|(name, calls)| format!("{name} {calls:.2}")).collect();
+    let worth_it = || calls.iter().filter(|(_, calls)| *calls >= NOW_AND_THEN);
+    let all: f64 = worth_it().map(|(_, calls)| calls).sum();
+    let named: Vec<_> = worth_it().map(|(name, calls)| format!("{name} {calls:.2}")).collect();
     format!("{all:.2}: {}", named.join(", "))
 }

@@ -28,7 +28,16 @@ pub fn closed_loop(connections: usize, until: Until, warmup: Duration) -> Worklo
 /// Refuses a measurement in which a request failed, or a connection had no answer at all.
 pub fn check(measured: &Measurement) -> Result<()> {
     let (errors, connections) = (measured.errors, measured.connections);
-    ensure!(errors.total() == 0, "requests failed: {errors:?}");
+    let failed = [
+        (errors.connect, "connect"),
+        (errors.reset, "reset"),
+        (errors.timeout, "timeout"),
+        (errors.status, "status"),
+        (errors.protocol, "protocol"),
+    ];
+    let failed: Vec<_> =
+        failed.iter().filter(|(count, _)| *count > 0).map(|(n, kind)| format!("{n} {kind}")).collect();
+    ensure!(failed.is_empty(), "requests failed: {}", failed.join(", "));
     ensure!(
         connections.served == connections.requested,
         "{} of {} connections were served",

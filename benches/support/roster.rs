@@ -14,14 +14,15 @@ pub struct Model {
     pub name: String,
     /// Why it can't run on this machine, if it can't.
     pub unavailable: Option<String>,
-    blocks: bool,
+    /// What limits how many connections it serves at once: `one`, `workers`, `open files` or the like.
+    pub at_once: String,
 }
 
 impl Model {
-    /// Arguments of `c10k serve` with which no connection out of so many lacks a worker. A worker that blocks holds one
-    /// connection; one that does not is an event loop, of which a model knows best how many it wants.
+    /// Arguments of `c10k serve` with which no connection out of so many lacks a worker. Workers that are event loops are
+    /// another matter: of those, a model knows best how many it wants.
     pub fn worker_args(&self, connections: usize) -> Vec<String> {
-        if self.blocks { vec!["--workers".into(), connections.to_string()] } else { Vec::new() }
+        if self.at_once == "workers" { vec!["--workers".into(), connections.to_string()] } else { Vec::new() }
     }
 }
 
@@ -30,7 +31,13 @@ pub fn roster() -> Result<Vec<Model>> {
     let output = Command::new(C10K).args(["models", "--json"]).output().context("cannot run c10k models")?;
     ensure!(output.status.success(), "c10k models --json: {}", output.status);
     let roster: Vec<Value> = serde_json::from_slice(&output.stdout).context("c10k models --json")?;
-    roster.iter().map(|entry| read(entry).context("a model of c10k models --json has no name")).collect()
+    roster
+        .iter()
+        .map(|entry| {
+            read(entry)
+                .context("c10k models --json does not say of each model what it is called and what limits it")
+        })
+        .collect()
 }
 
 fn read(entry: &Value) -> Option<Model> {
@@ -39,6 +46,6 @@ fn read(entry: &Value) -> Option<Model> {
     Some(Model {
         name: text("name")?,
         unavailable: (!available).then(|| text("reason").unwrap_or("not available here".into())),
-        blocks: text("waits").as_deref() == Some("blocking"),
+        at_once: text("at_once")?,
     })
 }
