@@ -8,6 +8,7 @@
 mod client;
 mod holdings;
 mod load;
+mod machine;
 mod model;
 mod processes;
 mod scarcity;

@@ -24,6 +24,12 @@ pub const WORKERS: usize = 16;
 /// Loops of models that have several; more than there are processors on the smallest machine.
 const LOOPS: usize = 3;
 
+/// For as long as that, CPU time is measured and silence is listened to. Not a wait for something to happen.
+pub const WINDOW: Duration = Duration::from_millis(400);
+
+/// A share of one processor that nobody takes who waits properly, and everybody who spins.
+const SPINNING: f64 = 0.5;
+
 /// What the handler of `/panic` says.
 const WANTED_PANIC: &str = "a client asked for a panic";
 
@@ -224,8 +230,15 @@ impl Server {
         });
     }
 
+    /// Checks that it waits for whatever it waits for.
+    #[track_caller]
+    pub fn assert_does_not_spin(&self) {
+        let share = self.cpu_share_during(WINDOW);
+        assert!(self.model.spins || share < SPINNING, "takes {share:.2} of a processor");
+    }
+
     /// The CPU time that it takes during `window`, as a share of that.
-    pub fn cpu_share_during(&self, window: Duration) -> f64 {
+    fn cpu_share_during(&self, window: Duration) -> f64 {
         let taken = || -> Duration { self.processes().iter().map(Process::cpu_time).sum() };
         let (begin, before) = (Instant::now(), taken());
         thread::sleep(window);

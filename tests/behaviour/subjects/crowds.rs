@@ -1,30 +1,31 @@
 //! Many clients at once.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-
-use rustix::process::{Resource, getrlimit};
 
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
-use crate::model::Model;
-use crate::server::Server;
+use crate::holdings::Holdings;
+use crate::machine::check_room;
+use crate::model::{AtOnce, Model};
+use crate::server::{Server, WORKERS};
+use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     serves_64_clients,
     serves_more_clients_than_it_has_workers,
-    takes_a_burst_of_connections_into_its_backlog;
+    takes_a_burst_of_connections_into_its_backlog,
+    serves_100_of_9000_connections,
+    lets_those_wait_whom_it_cannot_hold;
     at_once:
     serves_a_thousand_persistent_connections_at_once,
 ];
 
 fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
     const CONNECTIONS: usize = 1000;
-    // One crowd at a time: all models together would take more descriptors and memory than most machines give.
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    if getrlimit(Resource::Nofile).maximum.is_some_and(|limit| limit < 1500) {
-        return Outcome::Skipped("needs a hard limit of open files of 1500, see `ulimit -Hn`".into());
+    let _turn = take_turn();
+    if let Err(reason) = check_room(model, CONNECTIONS) {
+        return Outcome::Skipped(reason);
     }
     let server = Server::launch(model).pool(CONNECTIONS).start();
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| server.connect()).collect();
@@ -37,6 +38,92 @@ fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
             let answer = client.answer();
             assert_eq!((answer.status, answer.body.len()), (200, 1024));
         }
+    }
+    Outcome::Shown
+}
+
+/// One crowd at a time: all models together would take more descriptors and memory than most machines give.
+fn take_turn() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What nine thousand people are: a hundred of them ask, and the others are there.
+fn serves_100_of_9000_connections(model: &Model) -> Outcome {
+    const CONNECTIONS: usize = 9000;
+    const ACTIVE: usize = 100;
+    if model.at_once != AtOnce::OpenFiles {
+        return Outcome::Skipped("holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into());
+    }
+    let _turn = take_turn();
+    if let Err(reason) = check_room(model, CONNECTIONS) {
+        return Outcome::Skipped(reason);
+    }
+    let server = Server::start(model);
+    server.assert_serves();
+    let before = Holdings::of(&server);
+    let mut idle: Vec<Client> = (ACTIVE..CONNECTIONS).map(|_| server.connect()).collect();
+    // They come last, so that all others have been taken in when these are served.
+    let mut active: Vec<Client> = (0..ACTIVE).map(|_| server.connect()).collect();
+    for _ in 0..10 {
+        ask_all(&mut active);
+    }
+    ask_all(idle.iter_mut().step_by(CONNECTIONS / ACTIVE));
+    drop((idle, active));
+    before.await_return_of(&server);
+    server.assert_serves();
+    Outcome::Shown
+}
+
+/// All ask before the first answer is read.
+#[track_caller]
+fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
+    let mut clients: Vec<&mut Client> = clients.into_iter().collect();
+    for client in &mut clients {
+        client.send(get("/"));
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().body.len(), 1024);
+    }
+}
+
+/// A pool that is full, or a set that is: who comes then is neither refused nor forgotten, and is served in the end.
+fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
+    let holds_about = match model.at_once {
+        AtOnce::OpenFiles => {
+            return Outcome::Skipped("holds all, see lets_connections_beyond_the_maximum_wait".into());
+        }
+        AtOnce::One => 1,
+        AtOnce::Workers => WORKERS,
+        AtOnce::SelectableFiles => 1024,
+    };
+    let _turn = take_turn();
+    if let Err(reason) = check_room(model, holds_about) {
+        return Outcome::Skipped(reason);
+    }
+    let server = Server::start(model);
+    // Few enough for the backlog of the smallest machine.
+    let mut clients: Vec<Client> = (0..holds_about + 100).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.send(get("/"));
+    }
+    let mut rounds = 0;
+    while !clients.is_empty() {
+        wait::until("somebody is served", || clients.iter_mut().any(|client| client.has_answer()));
+        if rounds == 0 {
+            // All who are served without anybody leaving.
+            server.assert_does_not_spin();
+            let served = clients.iter_mut().filter_map(|client| client.has_answer().then_some(())).count();
+            assert!(served <= holds_about, "{served} are served at once");
+        }
+        rounds += 1;
+        clients.retain_mut(|client| {
+            let is_served = client.has_answer();
+            if is_served {
+                assert_eq!(client.answer().status, 200);
+            }
+            !is_served
+        });
     }
     Outcome::Shown
 }

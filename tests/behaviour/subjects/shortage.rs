@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::geteuid;
 
@@ -14,7 +13,7 @@ use crate::load::{Load, Tally};
 use crate::model::{Model, Runs};
 use crate::processes::Process;
 use crate::scarcity::{Limit, Scarcity, first_free_file};
-use crate::server::Server;
+use crate::server::{Server, WINDOW};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -30,18 +29,6 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 
 /// An ordinary user of no name, so that nobody else's processes count.
 const ORDINARY_USER: u32 = 57_123;
-
-/// For as long as that, CPU time is measured and silence is listened to. Not a wait for something to happen.
-const WINDOW: Duration = Duration::from_millis(400);
-
-/// A share of one processor that nobody takes who waits properly, and everybody who spins.
-const SPINNING: f64 = 0.5;
-
-#[track_caller]
-fn assert_does_not_spin(model: &Model, server: &Server) {
-    let share = server.cpu_share_during(WINDOW);
-    assert!(model.spins || share < SPINNING, "takes {share:.2} of a processor");
-}
 
 fn served_client(server: &Server) -> Client {
     let mut client = server.connect();
@@ -62,7 +49,7 @@ fn lets_connections_beyond_the_maximum_wait(model: &Model) {
         client.send(get("/bytes/7"));
     }
     assert!(waiting[0].hears_nothing_for(WINDOW), "served beyond the maximum");
-    assert_does_not_spin(model, &server);
+    server.assert_does_not_spin();
     for client in &mut served {
         assert_eq!(client.get("/").status, 200);
     }
@@ -84,7 +71,7 @@ fn bounds_its_connections_by_its_open_files(model: &Model) {
     for client in &mut clients {
         assert_eq!(client.answer().status, 200);
     }
-    assert_does_not_spin(model, &server);
+    server.assert_does_not_spin();
 }
 
 fn survives_running_out_of_open_files(model: &Model) -> Outcome {
@@ -98,7 +85,7 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
     for client in &mut established {
         assert_eq!(client.get("/bytes/100000").body.len(), 100_000);
     }
-    assert_does_not_spin(model, &server);
+    server.assert_does_not_spin();
     scarcity.end();
     for client in &mut established {
         assert_eq!(client.get("/").status, 200);
@@ -129,7 +116,7 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
     for client in &mut established {
         assert_eq!(client.get("/").status, 200);
     }
-    assert_does_not_spin(model, &server);
+    server.assert_does_not_spin();
     scarcity.end();
     drop(established);
     let _more: Vec<Client> = (0..model.at_once(4)).map(|_| served_client(&server)).collect();
@@ -220,7 +207,7 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     for client in &mut established {
         assert_eq!(client.get("/bytes/100000").body.len(), 100_000);
     }
-    assert_does_not_spin(model, &server);
+    server.assert_does_not_spin();
     scarcity.end();
     let _more: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
     for client in &mut established {
@@ -233,7 +220,7 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
     let server = Server::start(model);
     let _idle: Vec<Client> = (0..model.at_once(8)).map(|_| served_client(&server)).collect();
     let _silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
-    assert_does_not_spin(model, &server);
+    server.assert_does_not_spin();
 }
 
 /// Nobody may be left waiting: who came in a shortage has waited until it was over, is told, or is cut.
