@@ -1,12 +1,14 @@
 //! One request and its answer per model, over a plain blocking client: the cost of a model while it has nothing else to do.
 
+#[path = "support/roster.rs"]
+mod roster;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use c10k::subject::RunningSubject;
-use c10k_servers::ROSTER;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const PERSISTENT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\n\r\n";
@@ -16,7 +18,8 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 const BODY_BYTES: usize = 1024;
 
 fn round_trip(criterion: &mut Criterion) {
-    for model in ROSTER {
+    let models = roster::roster().expect("the command lists its models");
+    for model in models.iter().filter(|model| model.unavailable.is_none()) {
         let mut group = criterion.benchmark_group(format!("round_trip/{}", model.name));
         group
             .warm_up_time(Duration::from_millis(300))
@@ -28,7 +31,7 @@ fn round_trip(criterion: &mut Criterion) {
         let mut address = || -> SocketAddr {
             running
                 .get_or_insert_with(|| {
-                    RunningSubject::start(c10k, model.name, &[]).expect("the server starts")
+                    RunningSubject::start(c10k, &model.name, &[]).expect("the server starts")
                 })
                 .address()
         };

@@ -13,7 +13,10 @@ use regex::Regex;
 use serde::Deserialize;
 
 /// Suites that need no file.
-const BUILT_IN: &[(&str, &str)] = &[("default", include_str!("../benches/suites/default.toml"))];
+const BUILT_IN: &[(&str, &str)] = &[
+    ("default", include_str!("../benches/suites/default.toml")),
+    ("models", include_str!("../benches/suites/models.toml")),
+];
 
 /// What is to be measured, and for how long.
 #[derive(Debug, Clone)]
@@ -256,11 +259,19 @@ mod tests {
     }
 
     #[test]
-    fn the_default_suite_has_every_model_with_every_workload() {
+    fn a_suite_has_every_subject_with_every_workload() {
         let suite = Suite::read("default", false).unwrap();
-        assert_eq!(suite.cells(None).len(), 4 * 6);
+        assert_eq!(suite.cells(None).len(), suite.subjects.len() * 6);
         let epoll = Regex::new("^epoll/short").unwrap();
         assert_eq!(suite.cells(Some(&epoll)).len(), 3);
+    }
+
+    #[test]
+    fn no_model_is_missing_in_the_suite_of_all_models() {
+        let suite = Suite::read("models", false).unwrap();
+        let measured: Vec<&str> = suite.subjects.iter().map(|subject| subject.model.name).collect();
+        let roster: Vec<&str> = c10k_servers::ROSTER.iter().map(|entry| entry.name).collect();
+        assert_eq!(measured, roster);
     }
 
     #[test]
@@ -271,13 +282,13 @@ mod tests {
             ("rounds = 3", "rounds = \"x\"", "line 4"),
             ("rounds = 3", "", "missing field `rounds`"),
             ("rounds = 3", "rounds = 3\nround = 3", "unknown field `round`"),
-            ("duration = \"2s\"", "duration = \"2\"", "`2`"),
+            ("duration = \"1200ms\"", "duration = \"2\"", "`2`"),
             ("model = \"epoll\"", "model = \"kqueue\"", "kqueue"),
             ("name = \"epoll\"", "name = \"fork\"", "twice"),
             ("\"short\"", "\"shrt\"", "shrt"),
             ("[1, 64, 512]", "[0]", "at least 1"),
             ("timeout = \"5s\"", "timeout = \"0s\"", "`timeout`"),
-            ("warmup = \"300ms\"", "warmup = \"100y\"", "longer than 1day"),
+            ("warmup = \"200ms\"", "warmup = \"100y\"", "longer than 1day"),
             ("path = \"/\"", "path = \"/a b\"", "no spaces"),
             ("name = \"fork\"", "name = \"a/b\"", "a/b"),
         ] {

@@ -4,6 +4,10 @@
 //! the [`http::Connection`], where its connections come from is the [`Listener`].
 
 mod blocking;
+// Whole only where all who share it are.
+#[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
+#[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
+mod calls;
 mod children;
 #[cfg(target_os = "linux")]
 mod epoll;
@@ -25,6 +29,8 @@ pub mod site;
 mod sweep;
 #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
 mod tasks;
+#[cfg(target_os = "linux")]
+mod uring;
 
 use std::io;
 use std::num::NonZeroUsize;

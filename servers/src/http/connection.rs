@@ -204,6 +204,11 @@ impl Connection {
         [&self.output[self.sent..], self.large_body.as_ref().map_or(&[], LargeBody::pending)]
     }
 
+    /// Whether nothing is left to do but to read once [`Self::pending_output`] is sent.
+    pub fn reads_after_output(&self) -> bool {
+        self.large_body.is_none() && self.input.is_empty() && matches!(self.state, State::Head)
+    }
+
     /// Takes the news that the first `octets` of [`Self::pending_output`] were sent; requests that waited for room are
     /// then answered.
     pub fn advance(&mut self, octets: usize, service: &mut Service) {

@@ -1,4 +1,4 @@
-//! A compio runtime per processor, each with an io_uring, one thread and a listener of its own (`SO_REUSEPORT`).
+//! A compio runtime per processor, each with an `io_uring`, one thread and a listener of its own (`SO_REUSEPORT`).
 //!
 //! Tasks ask the kernel to do something and hear that it was done, instead of hearing that they could do it. What is asked
 //! for by all tasks goes to the kernel with one call, which also waits, so that a busy thread makes far fewer than one call
@@ -27,14 +27,18 @@ use compio::runtime::{self, RuntimeBuilder};
 use socket2::SockRef;
 
 use crate::blocking::READ_BYTES;
+use crate::calls::Callee;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::loops::{connections_by_loop, run_each};
-use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
+use crate::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Buffers to read into, of each thread. Each is used only between the coming of a request and its answer; a burst of more
 /// than these makes some wait for a turn.
 const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
+
+/// How long a thread for handlers stays that has nothing to do; as with tokio.
+const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Compio { loops: options, threads: 1, handlers: Handlers::InPlace })
@@ -68,14 +72,13 @@ impl ConcurrencyModel for Compio {
         run_each(shards, &shutdown, |(listener, max_connections)| {
             let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
             tasks::use_service(service, shutdown.clone());
-            let tasks = Tasks::new(options.timeouts, shutdown.clone());
             make_runtime(threads)?.block_on(async {
                 let runtime = OnCompio {
                     listener: PollFd::new(listener)?,
                     signal: PollFd::new(shutdown.clone())?,
                     threads: Rc::new(Threads::new(threads)),
                 };
-                tasks::serve(&runtime, &tasks, max_connections).await
+                tasks::serve(&runtime, max_connections, options.timeouts, &shutdown).await
             })
         })
     }
@@ -84,7 +87,8 @@ impl ConcurrencyModel for Compio {
 fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {
     let make = |defer| {
         let mut ring = ProactorBuilder::new();
-        ring.thread_pool_limit(threads).buffer_pool_size(BUFFERS).buffer_pool_buffer_len(READ_BYTES);
+        ring.thread_pool_limit(threads).thread_pool_recv_timeout(IDLE_THREAD_TIME);
+        ring.buffer_pool_size(BUFFERS).buffer_pool_buffer_len(READ_BYTES);
         // One thread asks, and hears of results when it waits and not in the middle of something.
         ring.single_issuer(defer).defer_taskrun(defer);
         RuntimeBuilder::new().with_proactor(ring).build()
@@ -124,16 +128,16 @@ impl Runtime for OnCompio {
         compio::time::sleep(time).await;
     }
 
-    fn start(&self, stream: net::TcpStream, task: Task) {
-        if let Ok(socket) = TcpStream::from_std(stream) {
-            let stream = Socket { socket, since: Instant::now(), threads: Rc::clone(&self.threads) };
-            runtime::spawn(serve_connection(stream, task)).detach();
+    fn start(&self, stream: net::TcpStream, callee: Callee) {
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            let socket = Socket { stream, since: Instant::now(), threads: Rc::clone(&self.threads) };
+            runtime::spawn(serve_connection(socket, callee)).detach();
         }
     }
 }
 
 struct Socket {
-    socket: TcpStream,
+    stream: TcpStream,
     since: Instant,
     threads: Rc<Threads>,
 }
@@ -141,12 +145,13 @@ struct Socket {
 impl Stream for Socket {
     async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
-            match self.socket.read_managed(READ_BYTES).await {
+            match self.stream.read_managed(READ_BYTES).await {
                 // All buffers are taken, by tasks whose turn is before the next try.
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
-                Err(error) => return Err(error),
-                Ok(Some(buffer)) => return Ok(take(&buffer)),
-                Ok(None) => return Ok(take(&[])),
+                received => {
+                    take(received?.as_deref().unwrap_or_default());
+                    return Ok(());
+                }
             }
         }
     }
@@ -154,15 +159,15 @@ impl Stream for Socket {
     async fn send(&mut self, connection: &mut Connection) -> io::Result<usize> {
         let pending = Pending(mem::replace(connection, Connection::new(self.since)));
         let BufResult(sent, Pending(given_back)) = match pending.0.pending_pieces() {
-            [[], _] | [_, []] => self.socket.write(pending).await,
-            _ => self.socket.write_vectored(pending).await,
+            [[], _] | [_, []] => self.stream.write(pending).await,
+            _ => self.stream.write_vectored(pending).await,
         };
         *connection = given_back;
         sent
     }
 
     fn shut_write_side(&self) -> io::Result<()> {
-        SockRef::from(&self.socket).shutdown(net::Shutdown::Write)
+        SockRef::from(&self.stream).shutdown(net::Shutdown::Write)
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
@@ -199,15 +204,13 @@ impl Threads {
     }
 
     async fn one(&self) -> Taken<'_> {
-        poll_fn(|context| match self.free.get().checked_sub(1) {
-            Some(left) => {
+        poll_fn(|context| {
+            if let Some(left) = self.free.get().checked_sub(1) {
                 self.free.set(left);
-                Poll::Ready(Taken(self))
+                return Poll::Ready(Taken(self));
             }
-            None => {
-                self.waiting.borrow_mut().push_back(context.waker().clone());
-                Poll::Pending
-            }
+            self.waiting.borrow_mut().push_back(context.waker().clone());
+            Poll::Pending
         })
         .await
     }

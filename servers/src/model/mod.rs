@@ -19,7 +19,13 @@ mod epoll_sharded;
 #[cfg(target_os = "linux")]
 mod epoll_workers;
 mod fork;
+#[cfg(target_os = "linux")]
+mod io_uring;
+#[cfg(target_os = "linux")]
+mod io_uring_sharded;
 mod iterative;
+#[cfg(all(target_os = "linux", feature = "may"))]
+mod may;
 mod poll;
 mod prefork;
 mod prethread;
@@ -58,7 +64,7 @@ macro_rules! built {
     }};
 }
 
-/// All models, in the order in which they are shown: from blocking to readiness.
+/// All models, in the order in which they are shown: from blocking to completion.
 pub const ROSTER: &[Entry] = &[
     // Blocking.
     Entry {
@@ -241,6 +247,33 @@ pub const ROSTER: &[Entry] = &[
         build: built!(epoll_workers if target_os = "linux", else "needs epoll, which only Linux has"),
         probe: None,
     },
+    // Completion.
+    Entry {
+        name: "io-uring",
+        about: "one thread that leaves accepting, receiving and sending to the kernel",
+        traits: traits(
+            Waits::IoUring,
+            Runs::EventLoop,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(io_uring if target_os = "linux", else "needs io_uring, which only Linux has"),
+        probe: PROBE_IO_URING,
+    },
+    Entry {
+        name: "io-uring-sharded",
+        about: "a thread per processor with a ring and a listener of its own",
+        traits: traits(
+            Waits::IoUring,
+            Runs::EventLoops,
+            Accepts::Shards,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(io_uring_sharded if target_os = "linux", else "needs io_uring, which only Linux has"),
+        probe: PROBE_IO_URING,
+    },
     // Async runtimes.
     Entry {
         name: "tokio",
@@ -327,6 +360,20 @@ pub const ROSTER: &[Entry] = &[
         build: built!(compio_blocking if all(target_os = "linux", feature = "compio"), else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
     },
+    // Green threads.
+    Entry {
+        name: "may",
+        about: "a green thread per connection, on a few threads that take work from each other",
+        traits: traits(
+            Waits::Epoll,
+            Runs::GreenThreads,
+            Accepts::OneAcceptor,
+            AtOnce::OpenFiles,
+            Handlers::InPlace,
+        ),
+        build: built!(may if all(target_os = "linux", feature = "may"), else WITHOUT_MAY),
+        probe: None,
+    },
 ];
 
 /// A listener, its reserve, and a few to wait and be woken with.
@@ -337,6 +384,10 @@ const DESCRIPTORS_PER_LOOP: usize = 6;
 const WITHOUT_COMPIO: &str = "needs io_uring, which only Linux has";
 #[cfg(all(target_os = "linux", not(feature = "compio")))]
 const WITHOUT_COMPIO: &str = "left out of this build; build with the feature `compio`";
+#[cfg(not(target_os = "linux"))]
+const WITHOUT_MAY: &str = "its epoll is used directly, which only Linux has";
+#[cfg(all(target_os = "linux", not(feature = "may")))]
+const WITHOUT_MAY: &str = "left out of this build; build with the feature `may`";
 #[cfg(not(feature = "smol"))]
 const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
 #[cfg(not(feature = "tokio"))]
@@ -344,9 +395,16 @@ const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tok
 
 /// What compio needs that a machine may lack.
 #[cfg(all(target_os = "linux", feature = "compio"))]
-const PROBE_COMPIO: Option<fn() -> Result<(), String>> = Some(compio::probe);
+const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
 #[cfg(not(all(target_os = "linux", feature = "compio")))]
-const PROBE_COMPIO: Option<fn() -> Result<(), String>> = None;
+const PROBE_COMPIO: Option<Probe> = None;
+
+type Probe = fn() -> Result<(), String>;
+
+#[cfg(target_os = "linux")]
+const PROBE_IO_URING: Option<Probe> = Some(crate::uring::probe);
+#[cfg(not(target_os = "linux"))]
+const PROBE_IO_URING: Option<Probe> = None;
 
 type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 
@@ -362,7 +420,7 @@ pub struct Entry {
     /// Makes it, or says why it is not part of this build.
     build: Result<Build, &'static str>,
     /// Says what this machine lacks for it, where there is something to ask.
-    probe: Option<fn() -> Result<(), String>>,
+    probe: Option<Probe>,
 }
 
 impl Entry {

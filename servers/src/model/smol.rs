@@ -15,9 +15,10 @@ use rustix::io::Errno;
 use smol::{Async, Executor, Timer};
 
 use crate::blocking::{READ_BYTES, write_pending};
+use crate::calls::Callee;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::pool::start_worker;
-use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
+use crate::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -62,8 +63,7 @@ async fn serve(
         signal: Async::new_nonblocking(shutdown.as_fd())?,
         executor: &executor,
     };
-    let tasks = Tasks::new(options.timeouts, shutdown.clone());
-    tasks::serve(&runtime, &tasks, options.max_connections.get()).await
+    tasks::serve(&runtime, options.max_connections.get(), options.timeouts, &shutdown).await
 }
 
 struct OnSmol<'a> {
@@ -92,10 +92,10 @@ impl Runtime for OnSmol<'_> {
         Timer::after(time).await;
     }
 
-    fn start(&self, stream: TcpStream, task: Task) {
+    fn start(&self, stream: TcpStream, callee: Callee) {
         // Without room in the kernel's tables the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
-            self.executor.spawn(serve_connection(stream, task)).detach();
+            self.executor.spawn(serve_connection(stream, callee)).detach();
         }
     }
 }

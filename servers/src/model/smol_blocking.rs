@@ -14,7 +14,7 @@ use super::smol::Smol;
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     // They are not stopped again, so that there should be no more than were asked for.
-    NonZero::new(options.blocking_workers()).map(set_max_blocking_threads);
+    set_max_blocking_threads(NonZero::new(options.blocking_workers()).unwrap_or(NonZero::<usize>::MIN));
     let threads = options.beside_pool().event_loops();
     Box::new(Smol { options, threads, handlers: Handlers::OffloadBlocking })
 }

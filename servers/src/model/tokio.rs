@@ -21,8 +21,9 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
 use crate::blocking::READ_BYTES;
+use crate::calls::Callee;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::tasks::{self, Runtime, Stream, Task, Tasks, serve_connection};
+use crate::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -60,13 +61,8 @@ impl ConcurrencyModel for Tokio {
 
 /// Serves on the runtime that this is called on.
 pub async fn serve(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
-    let runtime = OnTokio {
-        listener,
-        readiness: watch(listener.as_fd())?,
-        signal: watch(shutdown.as_fd())?,
-    };
-    let tasks = Tasks::new(options.timeouts, shutdown.clone());
-    tasks::serve(&runtime, &tasks, options.max_connections.get()).await
+    let runtime = OnTokio { listener, readiness: watch(listener.as_fd())?, signal: watch(shutdown.as_fd())? };
+    tasks::serve(&runtime, options.max_connections.get(), options.timeouts, shutdown).await
 }
 
 fn watch(fd: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
@@ -105,10 +101,10 @@ impl Runtime for OnTokio<'_> {
         tokio::time::sleep(time).await;
     }
 
-    fn start(&self, stream: std::net::TcpStream, task: Task) {
+    fn start(&self, stream: std::net::TcpStream, callee: Callee) {
         // Without room in the kernel's tables the connection is closed, which is all that can be done.
         if let Ok(stream) = TcpStream::from_std(stream) {
-            tokio::spawn(serve_connection(stream, task));
+            tokio::spawn(serve_connection(stream, callee));
         }
     }
 }

@@ -1,0 +1,258 @@
+//! How those who wait for their clients are reached meanwhile: when a client takes too long, and when the server stops.
+//!
+//! Whoever serves a connection leaves here until when it waits, and how it is woken. A sweep finds those who wait for too
+//! long, a stop finds all, and no request touches a timer, a channel or a lock.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use slab::Slab;
+
+use crate::Shutdown;
+
+/// A deadline that never comes.
+const NEVER: u64 = u64::MAX;
+
+/// All who serve a connection of a server, or of a part of it that accepts for itself.
+#[derive(Debug)]
+pub struct Callees {
+    state: Mutex<State>,
+    shutdown: Shutdown,
+    /// Deadlines are counted from here.
+    begin: Instant,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    calls: Slab<Arc<Call>>,
+    /// Who waits for room.
+    acceptor: Option<Waker>,
+}
+
+/// How one of them is reached.
+#[derive(Debug)]
+struct Call {
+    /// Until when it waits, in milliseconds.
+    deadline_ms: AtomicU64,
+    /// Whether it is to look at the time and at the shutdown.
+    is_made: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// What somebody waits for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    pub deadline: Option<Instant>,
+    /// Whether a server that stops can do without.
+    pub is_idle: bool,
+}
+
+/// What is told to somebody who was called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    TooLong,
+    Stopped,
+}
+
+impl Callees {
+    pub fn new(shutdown: Shutdown) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), shutdown, begin: Instant::now() })
+    }
+
+    /// Adds one, until the result is dropped.
+    pub fn register(self: &Arc<Self>) -> Callee {
+        let call = Arc::new(Call {
+            deadline_ms: AtomicU64::new(NEVER),
+            is_made: AtomicBool::new(false),
+            waker: Mutex::default(),
+        });
+        let key = self.state().calls.insert(Arc::clone(&call));
+        Callee { all: Arc::clone(self), call, key, waker: None }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.state().calls.len()
+    }
+
+    /// Whether there are fewer than so many; if not, `acceptor` is woken when one has ended.
+    pub fn has_room(&self, max: usize, acceptor: &Waker) -> bool {
+        let mut state = self.state();
+        let has_room = state.calls.len() < max;
+        if !has_room {
+            state.acceptor = Some(acceptor.clone());
+        }
+        has_room
+    }
+
+    /// Calls those who wait for too long.
+    pub fn call_overdue(&self) {
+        let now_ms = self.milliseconds(Instant::now());
+        for (_, call) in &self.state().calls {
+            if call.deadline_ms.load(Ordering::Relaxed) <= now_ms {
+                call.make();
+            }
+        }
+    }
+
+    /// Calls all.
+    pub fn call_all(&self) {
+        for (_, call) in &self.state().calls {
+            call.make();
+        }
+    }
+
+    fn milliseconds(&self, time: Instant) -> u64 {
+        time.saturating_duration_since(self.begin).as_millis() as u64
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    fn make(&self) {
+        // First, since whoever is woken must find it.
+        self.is_made.store(true, Ordering::Release);
+        if let Some(waker) = &*self.waker() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One who can be called.
+#[derive(Debug)]
+pub struct Callee {
+    all: Arc<Callees>,
+    call: Arc<Call>,
+    key: usize,
+    /// What was left at the call. It stays the same for most runtimes, and then no lock is taken.
+    waker: Option<Waker>,
+}
+
+impl Callee {
+    /// Says how it is woken for a call.
+    pub fn listen(&mut self, waker: &Waker) {
+        if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            self.waker = Some(waker.clone());
+            *self.call.waker() = Some(waker.clone());
+        }
+    }
+
+    /// Says when it is to be called.
+    pub fn wait_until(&self, deadline: Option<Instant>) {
+        let deadline_ms = deadline.map_or(NEVER, |deadline| self.all.milliseconds(deadline));
+        self.call.deadline_ms.store(deadline_ms, Ordering::Relaxed);
+    }
+
+    /// What it is told, if it was called meanwhile and has waited for that.
+    pub fn verdict(&self, patience: Patience) -> Option<Verdict> {
+        // Most of the time nobody has called, and a look costs nothing.
+        if !self.call.is_made.load(Ordering::Relaxed) || !self.call.is_made.swap(false, Ordering::Acquire) {
+            return None;
+        }
+        if patience.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Some(Verdict::TooLong);
+        }
+        let last_call_is_over = self.all.shutdown.last_call().is_some_and(|left| left.is_zero());
+        (patience.is_idle && last_call_is_over).then_some(Verdict::Stopped)
+    }
+}
+
+impl Drop for Callee {
+    fn drop(&mut self) {
+        let acceptor = {
+            let mut state = self.all.state();
+            state.calls.remove(self.key);
+            state.acceptor.take()
+        };
+        if let Some(acceptor) = acceptor {
+            acceptor.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Bell(AtomicU64);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    impl Bell {
+        fn rings(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+
+    fn callees() -> (Arc<Callees>, Shutdown) {
+        let shutdown = Shutdown::new().unwrap();
+        (Callees::new(shutdown.clone()), shutdown)
+    }
+
+    #[test]
+    fn calls_those_who_wait_for_too_long_and_nobody_else() {
+        let (callees, _) = callees();
+        let (late, early) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
+        let (mut waits, mut went_on) = (callees.register(), callees.register());
+        let (past, future) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        waits.listen(&Arc::clone(&late).into());
+        waits.wait_until(Some(past));
+        went_on.listen(&Arc::clone(&early).into());
+        went_on.wait_until(Some(past));
+        went_on.wait_until(Some(future));
+        callees.call_overdue();
+        assert_eq!((late.rings(), early.rings()), (1, 0));
+        let patience = |deadline| Patience { deadline: Some(deadline), is_idle: true };
+        assert_eq!(waits.verdict(patience(past)), Some(Verdict::TooLong));
+        assert_eq!(waits.verdict(patience(past)), None, "called once");
+        assert_eq!(went_on.verdict(patience(past)), None, "not called");
+    }
+
+    #[test]
+    fn a_stop_ends_the_idle_after_the_last_call() {
+        let (callees, shutdown) = callees();
+        let callee = callees.register();
+        let told = |is_idle| {
+            callees.call_all();
+            callee.verdict(Patience { deadline: None, is_idle })
+        };
+        shutdown.signal();
+        assert_eq!(told(true), None, "clients may still come with a request");
+        std::thread::sleep(shutdown.last_call().unwrap());
+        assert_eq!(told(false), None);
+        assert_eq!(told(true), Some(Verdict::Stopped));
+    }
+
+    #[test]
+    fn whoever_waits_for_room_is_woken_when_there_is_some() {
+        let (callees, _) = callees();
+        let bell = Arc::new(Bell::default());
+        let acceptor = Waker::from(Arc::clone(&bell));
+        let one = callees.register();
+        assert!(callees.has_room(2, &acceptor));
+        let other = callees.register();
+        assert!(!callees.has_room(2, &acceptor));
+        drop(one);
+        assert_eq!((bell.rings(), callees.count()), (1, 1));
+        drop(other);
+        assert_eq!(bell.rings(), 1, "nobody waits");
+    }
+}

@@ -1,0 +1,212 @@
+//! A green thread per connection: the code of a thread that blocks, on a stack of its own, of which a few threads of the
+//! kernel run many.
+//!
+//! A handler is written as for `thread`, and a connection costs a stack as there; but where it would wait, the program
+//! itself switches to the next stack, which takes tens of instructions and no system call. A handler that blocks otherwise
+//! than through the library keeps a thread of the kernel, and all who are served there.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::net::{self, TcpStream};
+use std::os::fd::{AsRawFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use may::coroutine::{self, Builder};
+use may::io::{CoIo, WaitIo, WaitIoWaker};
+use may::{config, go};
+use rustix::event::epoll::EventFlags;
+
+use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
+use crate::calls::{Callee, Callees, Patience, Verdict};
+use crate::listener::refuse;
+use crate::sweep::Sweep;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+
+/// Stacks that are kept for further connections. Each takes two mappings of memory, made at the start.
+const SPARE_STACKS: usize = 64;
+
+/// How soon the acceptor sees that a connection has ended while there are as many as there may be.
+const FULL_CHECK: Duration = Duration::from_millis(5);
+
+/// How often a server that stops looks whether it is done.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
+pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+    Box::new(May { options })
+}
+
+struct May {
+    options: Options,
+}
+
+impl ConcurrencyModel for May {
+    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
+        config().set_workers(self.options.event_loops()).set_worker_pin(false);
+        config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
+        let callees = Callees::new(shutdown.clone());
+        self.start_sweep(&callees)?;
+        while !shutdown.is_signalled() {
+            if callees.count() >= self.options.max_connections.get() {
+                thread::sleep(FULL_CHECK);
+            } else if let Some(stream) = listener.wait_accept_non_blocking(&shutdown)? {
+                self.start(stream, &callees, &site, &shutdown);
+            }
+        }
+        for stream in listener.close() {
+            self.start(stream, &callees, &site, &shutdown);
+        }
+        while callees.count() > 0 && !shutdown.drain_time_left().is_zero() {
+            thread::sleep(DRAIN_TICK);
+            callees.call_all();
+        }
+        Ok(())
+    }
+}
+
+impl May {
+    /// Serves `stream` on a stack of its own; without memory for one, its client is told.
+    fn start(&self, stream: TcpStream, callees: &Arc<Callees>, site: &Arc<Site>, shutdown: &Shutdown) {
+        let stream = Arc::new(stream);
+        let served = Arc::clone(&stream);
+        let callee = callees.register();
+        let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
+        let serve = move || {
+            let (mut service, mut buffer) = (options.service(site), vec![0; READ_BYTES]);
+            if let Ok(stream) = GreenStream::new(served, callee, options.timeouts.idle) {
+                // An error of this connection is its end and nobody else's.
+                let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
+            }
+        };
+        // may panics where there is no memory for a stack.
+        if !matches!(catch_unwind(AssertUnwindSafe(|| go!(Builder::new(), serve))), Ok(Ok(_))) {
+            refuse(&stream);
+        }
+    }
+
+    /// Calls those who wait for too long, from a green thread too.
+    fn start_sweep(&self, callees: &Arc<Callees>) -> io::Result<()> {
+        let (timeouts, callees) = (self.options.timeouts, Arc::clone(callees));
+        let sweep = move || {
+            let mut sweep = Sweep::new(timeouts, Instant::now());
+            loop {
+                coroutine::sleep(sweep.left(Instant::now()));
+                if sweep.is_due(Instant::now()) {
+                    callees.call_overdue();
+                }
+            }
+        };
+        go!(Builder::new(), sweep).map(|_| ())
+    }
+}
+
+/// A socket whose calls keep their green thread until they are done, and nobody else.
+struct GreenStream {
+    /// Above the socket, which must not be closed before: its number could be another's then.
+    events: CoIo<RawFd>,
+    stream: Arc<TcpStream>,
+    callee: Callee,
+    /// How long a call may take.
+    timeout: Cell<Duration>,
+    /// Whether the last read took all there was. The kernel tells of what comes once.
+    is_drained: Cell<bool>,
+    /// Whether the client has sent its last octet, which it is told of once too.
+    ends: Cell<bool>,
+}
+
+impl GreenStream {
+    fn new(stream: Arc<TcpStream>, mut callee: Callee, timeout: Duration) -> io::Result<Self> {
+        let events = CoIo::new(stream.as_raw_fd())?;
+        callee.listen(&Waker::from(Arc::new(GreenWaker(events.waker()))));
+        let (is_drained, ends) = (Cell::new(true), Cell::new(false));
+        Ok(Self { events, stream, callee, timeout: Cell::new(timeout), is_drained, ends })
+    }
+
+    /// Lets others run until the kernel tells that the socket is ready for something of `wanted`.
+    fn wait(&self, wanted: EventFlags) -> io::Result<()> {
+        const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
+        let deadline = Some(Instant::now() + self.timeout.get());
+        self.callee.wait_until(deadline);
+        loop {
+            let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
+            if told.intersects(END) {
+                self.ends.set(true);
+            }
+            if told.intersects(EventFlags::IN | END) {
+                self.is_drained.set(false);
+            }
+            if told.intersects(wanted | END) {
+                return Ok(());
+            }
+            // Nothing is lost when an upload is cut: other blocking models can't tell either.
+            match self.callee.verdict(Patience { deadline, is_idle: wanted == EventFlags::IN }) {
+                None => {}
+                Some(Verdict::TooLong) => return Err(io::ErrorKind::TimedOut.into()),
+                Some(Verdict::Stopped) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        }
+    }
+
+    /// Tries `call` when the socket is ready, until it has something to say.
+    fn write_when_ready(&self, call: impl Fn(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        loop {
+            match call(&self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(EventFlags::OUT)?,
+                written => return written,
+            }
+        }
+    }
+}
+
+impl BlockingStream for GreenStream {
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.is_drained.get() {
+                self.wait(EventFlags::IN)?;
+            }
+            match BlockingStream::read(&*self.stream, buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained.set(true),
+                read => {
+                    // A read that had room for more has taken all of it (epoll(7)), except for the end behind it.
+                    self.is_drained
+                        .set(!self.ends.get() && read.as_ref().is_ok_and(|read| *read < buffer.len()));
+                    return read;
+                }
+            }
+        }
+    }
+
+    fn write(&self, octets: &[u8]) -> io::Result<usize> {
+        self.write_when_ready(|stream| BlockingStream::write(stream, octets))
+    }
+
+    fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write_when_ready(|stream| BlockingStream::write_vectored(stream, pieces))
+    }
+
+    fn shutdown_write(&self) -> io::Result<()> {
+        self.stream.shutdown(net::Shutdown::Write)
+    }
+
+    fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {
+        self.timeout.set(timeout);
+        Ok(())
+    }
+}
+
+/// Wakes a green thread that waits for its socket.
+struct GreenWaker(WaitIoWaker);
+
+impl Wake for GreenWaker {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wakeup();
+    }
+}

@@ -1,0 +1,266 @@
+//! One thread with an io_uring: the loop of the models that leave to the kernel what is to be done.
+//!
+//! ```text
+//!             requests                                 completions
+//!  accept all, once  ────────►  ┌────────┐  ────────►  accepted   a connection, again and again
+//!  receive, once each ───────►  │ kernel │  ────────►  received   a buffer of the ring, again and again
+//!  send, once an answer ─────►  └────────┘  ────────►  sent       so many octets
+//! ```
+//!
+//! One system call, `io_uring_enter`, gives it the requests of a turn and waits for the completions that make up the next.
+
+mod buffers;
+mod peer;
+mod probe;
+mod ring;
+
+use std::io;
+use std::mem;
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use slab::Slab;
+
+pub use self::probe::probe;
+
+use self::peer::{Next, Peer};
+use self::ring::{COMPLETIONS, Completion, Request, Ring};
+use crate::http::Service;
+use crate::sweep::Sweep;
+use crate::{Listener, Shutdown};
+
+/// With less room than that, connections are accepted one by one: of those that the kernel accepts by itself, a turn may bring
+/// as many as there is room for completions, and another before it is told to stop.
+const ROOM_TO_ACCEPT_ALL: usize = 2 * COMPLETIONS as usize;
+
+/// How often a loop that stops looks whether it is done.
+const DRAIN_TICK: Duration = Duration::from_millis(20);
+
+/// Serves what comes from `listener` until `shutdown`, then what is under way.
+pub fn serve(
+    listener: &Listener,
+    service: Service,
+    max_connections: usize,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
+    let mut io_uring = ring::open()?;
+    let ring = Ring::new(&mut io_uring)?;
+    CompletionLoop::new(ring, listener, service, max_connections).serve(shutdown)
+}
+
+/// The connections of one thread, and its ring.
+struct CompletionLoop<'a> {
+    /// Goes before the connections, with all that the kernel has of them.
+    ring: Ring<'a>,
+    peers: Slab<Peer>,
+    listener: &'a Listener,
+    accepting: Accepting,
+    /// Whether the last try to accept has failed.
+    is_short: bool,
+    max_connections: usize,
+    service: Service,
+    sweep: Sweep,
+    done: Vec<Completion>,
+}
+
+/// What the kernel does with the listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Accepting {
+    Nothing,
+    /// It accepts one.
+    One,
+    /// It accepts all that come.
+    All,
+    /// It was told to stop that.
+    Ending,
+    /// It tells when someone comes.
+    Knock,
+}
+
+impl<'a> CompletionLoop<'a> {
+    fn new(ring: Ring<'a>, listener: &'a Listener, service: Service, max_connections: usize) -> Self {
+        let sweep = Sweep::new(service.timeouts(), service.now());
+        let (peers, accepting) = (Slab::new(), Accepting::Nothing);
+        Self {
+            ring,
+            peers,
+            listener,
+            accepting,
+            is_short: false,
+            max_connections,
+            service,
+            sweep,
+            done: Vec::new(),
+        }
+    }
+
+    fn serve(mut self, shutdown: &Shutdown) -> io::Result<()> {
+        self.ring.watch(shutdown.as_fd());
+        while !shutdown.is_signalled() {
+            self.go_on_accepting();
+            self.turn(None)?;
+        }
+        self.stop_accepting()?;
+        for stream in self.listener.close() {
+            self.add(stream);
+        }
+        self.drain(shutdown)
+    }
+
+    /// Lets the connections finish what they are answering. From now on every answer ends its connection.
+    fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
+        self.service.close_after_answers();
+        while !self.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
+            self.turn(Some(DRAIN_TICK))?;
+            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
+                self.close_where(|peer, _| peer.is_idle());
+            }
+        }
+        self.close_where(|_, _| true);
+        while !self.peers.is_empty() {
+            self.turn(None)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until something was done, and goes on with the connections of which that is so.
+    fn turn(&mut self, at_most: Option<Duration>) -> io::Result<()> {
+        self.ring.wait(self.wait_time(at_most))?;
+        self.service.set_time(Instant::now());
+        let mut done = mem::take(&mut self.done);
+        self.ring.take_completions(&mut done);
+        for completion in &mut done {
+            if let &mut Completion::Sent { slot, result } = completion {
+                self.peers[slot].sent(result, slot, &mut self.service, &mut self.ring);
+                self.go_on(slot);
+            }
+        }
+        while let Some(slot) = self.ring.take_settled() {
+            if let Some(peer) = self.peers.get_mut(slot) {
+                peer.settle(&mut self.service);
+                self.go_on(slot);
+            }
+        }
+        for completion in done.drain(..) {
+            self.complete(completion)?;
+        }
+        self.done = done;
+        if self.sweep.is_due(self.service.now()) {
+            self.end_overdue();
+        }
+        Ok(())
+    }
+
+    fn complete(&mut self, completion: Completion) -> io::Result<()> {
+        match completion {
+            Completion::Accepted { result, is_last } => self.accepted(result.map(Into::into), is_last),
+            Completion::Knocked => self.accept()?,
+            Completion::Received { slot, result, is_last } => {
+                let (service, ring) = (&mut self.service, &mut self.ring);
+                self.peers[slot].received(result, is_last, slot, service, ring);
+                self.go_on(slot);
+            }
+            Completion::Sent { .. } | Completion::Watched => {}
+        }
+        Ok(())
+    }
+
+    fn wait_time(&self, at_most: Option<Duration>) -> Option<Duration> {
+        // Without connections there is nothing to look after, and an idle server sleeps.
+        let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(self.service.now()));
+        [sweep, at_most].into_iter().flatten().min()
+    }
+
+    /// Serves `stream` from now on.
+    fn add(&mut self, stream: TcpStream) {
+        let slot = self.peers.insert(Peer::new(stream, &self.service));
+        self.go_on(slot);
+    }
+
+    fn go_on(&mut self, slot: usize) {
+        if self.peers[slot].go_on(slot, &mut self.service, &mut self.ring) == Next::Drop {
+            self.peers.remove(slot);
+        }
+    }
+
+    /// Has the kernel accept as far as there is room.
+    fn go_on_accepting(&mut self) {
+        let room = self.max_connections.saturating_sub(self.peers.len());
+        let fd = self.listener.as_fd();
+        self.accepting = match self.accepting {
+            Accepting::Nothing if room == 0 => return,
+            Accepting::Nothing if self.is_short => {
+                self.ring.wait_for_knock(fd);
+                Accepting::Knock
+            }
+            Accepting::Nothing => {
+                let all = room > ROOM_TO_ACCEPT_ALL;
+                self.ring.accept(fd, all);
+                if all { Accepting::All } else { Accepting::One }
+            }
+            Accepting::All if room <= ROOM_TO_ACCEPT_ALL => {
+                self.ring.cancel(Request::Accept, ring::NO_SLOT);
+                Accepting::Ending
+            }
+            _ => return,
+        };
+    }
+
+    /// Takes what the kernel has accepted.
+    fn accepted(&mut self, result: Result<TcpStream, Errno>, is_last: bool) {
+        if is_last {
+            self.accepting = Accepting::Nothing;
+        }
+        match result {
+            Ok(stream) => self.add(stream),
+            Err(Errno::CANCELED) => {}
+            // Out of descriptors, say; it would fail again at once, whether someone comes or not.
+            Err(_) => self.is_short = true,
+        }
+    }
+
+    /// Accepts the next one by hand: the listener knows what to do when that fails.
+    fn accept(&mut self) -> io::Result<()> {
+        self.accepting = Accepting::Nothing;
+        match self.listener.accept() {
+            Ok(stream) => {
+                self.is_short = false;
+                self.add(stream);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn stop_accepting(&mut self) -> io::Result<()> {
+        for request in [Request::Accept, Request::Knock] {
+            self.ring.cancel(request, ring::NO_SLOT);
+        }
+        while self.accepting != Accepting::Nothing {
+            self.turn(Some(DRAIN_TICK))?;
+        }
+        Ok(())
+    }
+
+    fn end_overdue(&mut self) {
+        for slot in self.slots_where(Peer::is_overdue) {
+            self.peers[slot].time_out(slot, &mut self.service, &mut self.ring);
+            self.go_on(slot);
+        }
+    }
+
+    fn close_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool) {
+        for slot in self.slots_where(condition) {
+            self.peers[slot].close(slot, &mut self.ring);
+            self.go_on(slot);
+        }
+    }
+
+    fn slots_where(&self, condition: impl Fn(&Peer, &Service) -> bool) -> Vec<usize> {
+        let matches = |(slot, peer): (usize, &Peer)| condition(peer, &self.service).then_some(slot);
+        self.peers.iter().filter_map(matches).collect()
+    }
+}

@@ -1,0 +1,85 @@
+//! Whether this machine lets a process have an io_uring, and one with all that the loop needs.
+
+use std::fs;
+
+use io_uring::{Probe, opcode};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+use super::ring::{self, Ring};
+
+/// 0 for everybody, 1 for a group, 2 for nobody.
+const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
+
+/// Makes one.
+///
+/// # Errors
+/// In one line, with the next step: why that can't be done.
+pub fn probe() -> Result<(), String> {
+    let explain = |error: std::io::Error| {
+        let switch = fs::read_to_string(SWITCH).ok();
+        explain(Errno::from_io_error(&error).unwrap_or(Errno::IO), switch.as_deref().map(str::trim))
+    };
+    let mut io_uring = ring::open().map_err(explain)?;
+    let mut known = Probe::new();
+    io_uring.submitter().register_probe(&mut known).map_err(explain)?;
+    // What the loop needs is no request of its own but a way of receiving. This one is as old.
+    if !known.is_supported(opcode::SendZc::CODE) {
+        return Err(TOO_OLD.into());
+    }
+    Ring::new(&mut io_uring).map(drop).map_err(explain)
+}
+
+const TOO_OLD: &str = "needs Linux 6.0 or newer, for receiving with one request and provided buffers";
+
+/// Says why there is no ring when the system answers `error`, and what to do; `switch` is that of the system.
+fn explain(error: Errno, switch: Option<&str>) -> String {
+    match (error, switch) {
+        (Errno::NOSYS, _) => {
+            "this system has no io_uring: needs Linux 6.0 or newer, built with CONFIG_IO_URING; \
+             in a container, a security profile that allows it"
+                .into()
+        }
+        (Errno::PERM | Errno::ACCESS, Some(switch @ ("1" | "2"))) => format!(
+            "the system allows no io_uring: kernel.io_uring_disabled is {switch}; \
+             the superuser can allow it with `sysctl kernel.io_uring_disabled=0`"
+        ),
+        (Errno::PERM | Errno::ACCESS, _) => {
+            "a security policy allows no io_uring, such as the seccomp profile of a container: \
+             allow io_uring_setup, io_uring_enter and io_uring_register in it"
+                .into()
+        }
+        (Errno::NOMEM, _) => {
+            let limit = getrlimit(Resource::Memlock).current;
+            let limit = limit.map_or("unlimited".into(), |octets| format!("{} KiB", octets / 1024));
+            format!(
+                "there is no memory for an io_uring: raise the limit of locked memory, `ulimit -l` ({limit})"
+            )
+        }
+        (Errno::INVAL, _) => TOO_OLD.into(),
+        (error, _) => format!("io_uring fails: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_names_its_reason_and_the_next_step() {
+        for (error, switch, part) in [
+            (Errno::NOSYS, None, "CONFIG_IO_URING"),
+            (Errno::PERM, Some("2"), "`sysctl kernel.io_uring_disabled=0`"),
+            (Errno::PERM, Some("0"), "seccomp"),
+            (Errno::PERM, None, "io_uring_setup"),
+            (Errno::NOMEM, Some("0"), "`ulimit -l`"),
+            (Errno::INVAL, Some("0"), "Linux 6.0"),
+            (Errno::MFILE, None, "open files"),
+        ] {
+            let text = explain(error, switch);
+            assert!(text.contains(part), "{error:?}: {text}");
+            assert_eq!(text.lines().count(), 1);
+            assert!(!text.contains("  "), "{text}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! A small, safe face of an io_uring (io_uring(7)): what this loop asks of the kernel, and what comes of it.
+
+use std::io;
+use std::mem::{self, ManuallyDrop};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd};
+use std::ptr;
+use std::thread;
+use std::time::Duration;
+
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+use io_uring::{Builder, CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
+use rustix::io::Errno;
+
+use super::buffers::{self, Buffers, Filled};
+
+/// Requests that are given to the kernel with one call; further ones take another. The processor's nearest cache holds all.
+const SUBMISSIONS: u32 = 256;
+
+/// Completions that the kernel can put down before it has to keep them elsewhere.
+pub const COMPLETIONS: u32 = 1024;
+
+/// Between two tries when the kernel has no memory for requests; long against a try, short against a client's time.
+const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// Makes an io_uring as this kernel has it best.
+pub fn open() -> io::Result<IoUring> {
+    let mut result = Err(io::ErrorKind::Unsupported.into());
+    for choose in [newest, deferring, cooperating] {
+        let mut builder = IoUring::builder();
+        choose(&mut builder).setup_submit_all().setup_cqsize(COMPLETIONS).setup_clamp();
+        result = builder.build(SUBMISSIONS);
+        // What a kernel does not know yet it calls invalid.
+        if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
+            break;
+        }
+    }
+    result
+}
+
+/// Linux 6.6: without a level of indirection that only reordering needs.
+fn newest(builder: &mut Builder) -> &mut Builder {
+    deferring(builder).setup_no_sqarray()
+}
+
+/// Linux 6.1: nothing runs behind the back of the thread, and everything in the call in which it waits.
+fn deferring(builder: &mut Builder) -> &mut Builder {
+    builder.setup_single_issuer().setup_defer_taskrun()
+}
+
+/// Before that: at least it is not interrupted for it.
+fn cooperating(builder: &mut Builder) -> &mut Builder {
+    builder.setup_coop_taskrun()
+}
+
+/// The queues of an io_uring, and the memory that it receives into.
+///
+/// When it is dropped, what the kernel still has is taken back first.
+pub struct Ring<'r> {
+    submitter: Submitter<'r>,
+    submissions: SubmissionQueue<'r>,
+    completions: CompletionQueue<'r>,
+    buffers: ManuallyDrop<Buffers>,
+    /// Requests of which the last completion is still to come.
+    in_flight: usize,
+    /// The connections of which something is to be sent with the next call, and those of which it has been.
+    at_once: Vec<usize>,
+    settled: Vec<usize>,
+}
+
+/// What the kernel did.
+#[derive(Debug)]
+pub enum Completion {
+    Accepted {
+        result: Result<OwnedFd, Errno>,
+        is_last: bool,
+    },
+    /// Someone waits to be accepted.
+    Knocked,
+    Received {
+        slot: usize,
+        result: Result<Option<Filled>, Errno>,
+        is_last: bool,
+    },
+    Sent {
+        slot: usize,
+        result: Result<usize, Errno>,
+    },
+    /// The descriptor of [`Ring::watch`] is readable.
+    Watched,
+}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    Accept,
+    Knock,
+    Receive,
+    Send,
+    /// It is not in flight between two calls.
+    SendAtOnce,
+    Watch,
+}
+
+/// What a connection has to do with a request that belongs to none.
+pub const NO_SLOT: usize = 0;
+
+/// Of requests whose completion is of no interest.
+const UNNAMED: u64 = u64::MAX;
+
+impl Request {
+    const ALL: [Self; 6] =
+        [Self::Accept, Self::Knock, Self::Receive, Self::Send, Self::SendAtOnce, Self::Watch];
+
+    /// The name of a request of a connection: the kernel gives it back with every completion.
+    fn name(self, slot: usize) -> u64 {
+        (slot as u64) << 8 | self as u64
+    }
+
+    fn of_name(name: u64) -> Option<(Self, usize)> {
+        Self::ALL.get((name & 0xff) as usize).map(|&request| (request, (name >> 8) as usize))
+    }
+}
+
+impl<'r> Ring<'r> {
+    /// Takes over an io_uring. It can be used by this thread only.
+    pub fn new(io_uring: &'r mut IoUring) -> io::Result<Self> {
+        let (mut submitter, submissions, completions) = io_uring.split();
+        // Spares the kernel to look it up with every call; where it does not work, it is not needed.
+        let _ = submitter.register_ring_fd();
+        // SAFETY: they are dropped below, when nothing is in flight.
+        let buffers = ManuallyDrop::new(unsafe { Buffers::register(&submitter)? });
+        Ok(Self {
+            submitter,
+            submissions,
+            completions,
+            buffers,
+            in_flight: 0,
+            at_once: Vec::new(),
+            settled: Vec::new(),
+        })
+    }
+
+    /// Accepts connections: one, or all that come.
+    pub fn accept(&mut self, listener: BorrowedFd<'_>, all: bool) {
+        let (fd, flags) = (Fd(listener.as_raw_fd()), libc::SOCK_CLOEXEC);
+        let entry = if all {
+            opcode::AcceptMulti::new(fd).flags(flags).build()
+        } else {
+            opcode::Accept::new(fd, ptr::null_mut(), ptr::null_mut()).flags(flags).build()
+        };
+        self.ask(entry, Request::Accept, NO_SLOT);
+    }
+
+    /// Tells when someone waits to be accepted.
+    pub fn wait_for_knock(&mut self, listener: BorrowedFd<'_>) {
+        self.poll(listener, Request::Knock);
+    }
+
+    /// Tells when `fd` is readable.
+    pub fn watch(&mut self, fd: BorrowedFd<'_>) {
+        self.poll(fd, Request::Watch);
+    }
+
+    /// Receives from now on, whenever something comes.
+    pub fn receive(&mut self, slot: usize, socket: BorrowedFd<'_>) {
+        let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
+        self.ask(entry, Request::Receive, slot);
+    }
+
+    /// Sends what there is room for of `octets`, when there is some.
+    ///
+    /// # Safety
+    /// They must stay where they are until it has completed.
+    pub unsafe fn send(&mut self, slot: usize, socket: BorrowedFd<'_>, octets: &[u8]) {
+        let entry = send(socket, octets).build();
+        self.ask(entry, Request::Send, slot);
+    }
+
+    /// The same for octets in two places.
+    ///
+    /// # Safety
+    /// The message and what it is made of must stay where they are until it has completed.
+    pub unsafe fn send_message(&mut self, slot: usize, socket: BorrowedFd<'_>, message: &mut Message) {
+        let entry = opcode::SendMsg::new(Fd(socket.as_raw_fd()), message.header()).build();
+        self.ask(entry, Request::Send, slot);
+    }
+
+    /// Sends all of `octets` with the next [`Self::wait`], so that it needs no completion: there is one only if that was
+    /// not possible. [`Self::take_settled`] tells when that is certain.
+    ///
+    /// # Safety
+    /// They must stay where they are until then.
+    pub unsafe fn send_at_once(&mut self, slot: usize, socket: BorrowedFd<'_>, octets: &[u8]) {
+        let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL;
+        let entry = send(socket, octets).flags(flags).build().flags(squeue::Flags::SKIP_SUCCESS);
+        self.push(&entry.user_data(Request::SendAtOnce.name(slot)));
+        self.at_once.push(slot);
+    }
+
+    /// Ends a request before its time. Its last completion still comes.
+    pub fn cancel(&mut self, request: Request, slot: usize) {
+        self.push(&unnamed(opcode::AsyncCancel::new(request.name(slot)).build()));
+    }
+
+    /// Closes `fd` once what was asked before was begun.
+    pub fn close(&mut self, fd: OwnedFd) {
+        self.push(&unnamed(opcode::Close::new(Fd(fd.into_raw_fd())).build()));
+    }
+
+    /// Gives the kernel all that was asked for, and waits for completions, but not for longer than `timeout`.
+    pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.enter(timeout)?;
+        if self.submissions.is_empty() {
+            self.settled.append(&mut self.at_once);
+        }
+        Ok(())
+    }
+
+    /// Adds the completions that there are to `done`.
+    pub fn take_completions(&mut self, done: &mut Vec<Completion>) {
+        while let Some(entry) = self.completions.next() {
+            if let Some((request, slot)) = Request::of_name(entry.user_data()) {
+                done.push(self.completion(request, slot, &entry));
+            }
+        }
+    }
+
+    /// Of which connection something was sent at once; that it was not has the completions of the last wait.
+    pub fn take_settled(&mut self) -> Option<usize> {
+        self.settled.pop()
+    }
+
+    /// What was received.
+    pub fn octets(&self, filled: &Filled) -> &[u8] {
+        self.buffers.octets(filled)
+    }
+
+    /// Lets the kernel receive into that buffer again.
+    pub fn give_back(&mut self, filled: Filled) {
+        self.buffers.give_back(filled);
+    }
+
+    fn completion(&mut self, request: Request, slot: usize, entry: &cqueue::Entry) -> Completion {
+        let is_last = !cqueue::more(entry.flags());
+        self.in_flight -= usize::from(is_last && request != Request::SendAtOnce);
+        let result = match entry.result() {
+            done @ 0.. => Ok(done as usize),
+            error => Err(Errno::from_raw_os_error(-error)),
+        };
+        match request {
+            Request::Accept => {
+                // SAFETY: the kernel has made this descriptor for us just now, and this completion was the only one to say so.
+                let result = result.map(|fd| unsafe { OwnedFd::from_raw_fd(fd as i32) });
+                Completion::Accepted { result, is_last }
+            }
+            Request::Knock => Completion::Knocked,
+            Request::Receive => {
+                let buffer = cqueue::buffer_select(entry.flags());
+                // SAFETY: this completion says so, and it was taken from the queue.
+                let fill = |length| buffer.map(|id| unsafe { Filled::new(id, length) });
+                Completion::Received { slot, result: result.map(fill), is_last }
+            }
+            Request::Send | Request::SendAtOnce => Completion::Sent { slot, result },
+            Request::Watch => Completion::Watched,
+        }
+    }
+
+    fn poll(&mut self, fd: BorrowedFd<'_>, request: Request) {
+        let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).build();
+        self.ask(entry, request, NO_SLOT);
+    }
+
+    fn ask(&mut self, entry: squeue::Entry, request: Request, slot: usize) {
+        self.in_flight += 1;
+        self.push(&entry.user_data(request.name(slot)));
+    }
+
+    fn push(&mut self, entry: &squeue::Entry) {
+        // SAFETY: what an entry points at stays: the caller of `send` says so, the buffers are dropped after the last receive.
+        while unsafe { self.submissions.push(entry) }.is_err() {
+            self.flush();
+        }
+    }
+
+    /// Makes room for further requests.
+    fn flush(&mut self) {
+        self.submissions.sync();
+        if self.submitter.submit().is_err() {
+            thread::sleep(SHORTAGE_PAUSE);
+        }
+        self.submissions.sync();
+    }
+
+    fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        self.buffers.publish();
+        self.submissions.sync();
+        self.completions.sync();
+        let time = timeout.map(Timespec::from);
+        let args = match &time {
+            Some(time) => SubmitArgs::new().timespec(time),
+            None => SubmitArgs::new(),
+        };
+        let result = self.submitter.submit_with_args(1, &args);
+        self.submissions.sync();
+        self.completions.sync();
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::INTR | Errno::TIME) => Ok(()),
+                // There is no memory for requests, or for completions that do not fit into their queue.
+                Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => {
+                    thread::sleep(SHORTAGE_PAUSE);
+                    Ok(())
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Takes back all that the kernel still has.
+    fn recall(&mut self) -> io::Result<()> {
+        while self.in_flight > 0 {
+            self.push(&unnamed(opcode::AsyncCancel2::new(CancelBuilder::any()).build()));
+            self.enter(None)?;
+            self.take_completions(&mut Vec::new());
+        }
+        Ok(())
+    }
+}
+
+/// Where the octets are that are to be sent as one.
+pub struct Message {
+    header: libc::msghdr,
+    pieces: [libc::iovec; 2],
+}
+
+impl Message {
+    pub fn new(pieces: [&[u8]; 2]) -> Self {
+        let pieces = pieces
+            .map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
+        // SAFETY: without an address, control data and pieces it is all zeros.
+        let header = unsafe { mem::zeroed() };
+        Self { header, pieces }
+    }
+
+    fn header(&mut self) -> *const libc::msghdr {
+        self.header.msg_iov = self.pieces.as_mut_ptr();
+        self.header.msg_iovlen = self.pieces.len() as _;
+        &raw const self.header
+    }
+}
+
+impl Drop for Ring<'_> {
+    fn drop(&mut self) {
+        if self.recall().is_err() {
+            // The kernel would write to memory that is somebody else's by then.
+            std::process::abort();
+        }
+        // SAFETY: nothing is in flight, and they are not used again.
+        unsafe { ManuallyDrop::drop(&mut self.buffers) };
+    }
+}
+
+fn send(socket: BorrowedFd<'_>, octets: &[u8]) -> opcode::Send {
+    let length = octets.len().min(i32::MAX as usize) as u32;
+    opcode::Send::new(Fd(socket.as_raw_fd()), octets.as_ptr(), length)
+}
+
+/// A request of which nobody needs to hear that it was done.
+fn unnamed(entry: squeue::Entry) -> squeue::Entry {
+    entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(UNNAMED)
+}
