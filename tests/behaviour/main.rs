@@ -5,13 +5,18 @@
 //! `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested without a line here: the roster is
 //! asked of `c10k models --json`. A new behaviour is a function and a line in the list on top of its subject's file.
 
+#[path = "../support/client.rs"]
 mod client;
 mod holdings;
 mod load;
 mod machine;
+#[path = "../support/model.rs"]
+#[expect(dead_code, reason = "the soak uses more of it")]
 mod model;
+#[path = "../support/processes.rs"]
 mod processes;
 mod scarcity;
+#[path = "../support/server.rs"]
 mod server;
 mod subjects;
 #[path = "../support/wait.rs"]

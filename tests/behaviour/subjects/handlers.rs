@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, get};
-use crate::model::{Model, Runs};
+use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![blocks_only_whom_it_declares_to_block,];
@@ -15,7 +15,7 @@ const HEAD_START: Duration = Duration::from_millis(150);
 /// With a single worker, a client that comes while a handler sleeps is answered after that one, unless its connection has
 /// a process or a thread of its own, or the handler a thread of its own.
 fn blocks_only_whom_it_declares_to_block(model: &Model) {
-    let delays = !model.has_a_task_per_connection() && !(model.runs == Runs::Loop && model.offloads_handlers);
+    let delays = !(model.has_a_task_per_connection() || model.offloads_handlers);
     // The workers of a model that offloads are those that run the handlers: one sleeps, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
     let mut sleeper = server.connect();

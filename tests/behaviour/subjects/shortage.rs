@@ -43,21 +43,21 @@ fn lets_connections_beyond_the_maximum_wait(model: &Model) {
         launch = launch.workers(1);
     }
     let server = launch.start();
-    let mut served: VecDeque<Client> = (0..model.at_once(3)).map(|_| served_client(&server)).collect();
+    let mut inside: VecDeque<Client> = (0..model.at_once(3)).map(|_| served_client(&server)).collect();
     let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for client in &mut waiting {
         client.send(get("/bytes/7"));
     }
     assert!(waiting[0].hears_nothing_for(WINDOW), "served beyond the maximum");
     server.assert_does_not_spin();
-    for client in &mut served {
+    for client in &mut inside {
         assert_eq!(client.get("/").status, 200);
     }
     // One leaves, one is served, in the order of their coming; nobody fails.
     for mut client in waiting {
-        drop(served.pop_front());
+        drop(inside.pop_front());
         assert_eq!(client.answer().body.len(), 7);
-        served.push_back(client);
+        inside.push_back(client);
     }
 }
 

@@ -13,6 +13,8 @@ pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 pub struct Model {
     /// Its name on the command line.
     pub name: &'static str,
+    /// What it declares, as text: how it waits, who runs it, how it accepts, where handlers run.
+    pub family: [&'static str; 4],
     /// Whether it burns a processor by design.
     pub spins: bool,
     pub runs: Runs,
@@ -80,6 +82,7 @@ fn read_model(entry: &Value) -> Model {
     let available = entry["available"].as_bool().unwrap_or(true);
     Model {
         name: text("name").expect("a model has a name"),
+        family: ["waits", "runs", "accepts", "handlers"].map(|key| text(key).unwrap_or_default()),
         spins: text("waits") == Some("spin"),
         runs: match text("runs") {
             Some("process") => Runs::Process,

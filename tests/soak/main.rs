@@ -1,0 +1,181 @@
+//! A soak: servers of every family under good and hostile clients, and what they hold while nobody is there must not grow.
+//!
+//! `cargo test` runs it for a few seconds; `SOAK_TIME=10min cargo test --test soak` for as long as one likes. All servers run
+//! at once. `SOAK_MODELS=REGEX` chooses others than one for each family, which is what models of the same traits are.
+//!
+//! The time is divided into phases. At the end of each all clients leave, and what the server then still holds is measured: at
+//! these quiet points it can have nothing that belongs to a client. The first third of them warms up: pools start, heaps
+//! and caches take their size. From then on the median of the last third is compared with that of the second: a leak adds up
+//! over as many phases as lie between them, noise does not.
+
+#[path = "../support/client.rs"]
+#[expect(dead_code, reason = "the behaviour suite uses more of it")]
+mod client;
+mod clients;
+#[path = "../support/model.rs"]
+#[expect(dead_code, reason = "the behaviour suite uses more of it")]
+mod model;
+#[path = "../support/processes.rs"]
+#[expect(dead_code, reason = "the behaviour suite uses more of it")]
+mod processes;
+mod sample;
+#[path = "../support/server.rs"]
+#[expect(dead_code, reason = "the behaviour suite uses more of it")]
+mod server;
+#[path = "../support/wait.rs"]
+mod wait;
+
+use std::collections::HashSet;
+use std::env;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use regex::Regex;
+
+use clients::{Counts, GOOD_CLIENTS, HOSTILE_CLIENTS, TIMEOUT};
+use model::Model;
+use sample::Sample;
+use server::Server;
+
+/// A run that fits into `cargo test`.
+const DEFAULT_TIME: Duration = Duration::from_secs(6);
+
+/// A long run has phases of about that length, so that its medians are over many.
+const PHASE: Duration = Duration::from_secs(10);
+
+/// Two quiet points in each third are the least of which a median says something.
+const LEAST_PHASES: u32 = 6;
+
+/// What memory may grow by between two thirds without a leak. The top of a heap moves by 128 KiB before it is given back
+/// (`M_TRIM_THRESHOLD`, mallopt(3)).
+const HEAP_NOISE_BYTES: u64 = 256 * 1024;
+
+/// And for each thread or process: glibc gives it a heap of its own, and it has a stack. Both take their final size when that
+/// one has met the largest of all requests, the deepest panic: a matter of chance, and rare workers of a pool are late. (A pool
+/// of 16 was seen to grow for two minutes, and then no more.)
+///
+/// Between two thirds of ten minutes there are some 50,000 requests: both together are 6 octets of each on one loop, 16 in a
+/// pool.
+const TASK_NOISE_BYTES: u64 = 64 * 1024;
+
+/// Large enough for all clients at once.
+const POOL: usize = 8;
+
+/// Threads and descriptors may go up and down by so many: a pool that grows with its work keeps for a while what it had to
+/// do at the end of a phase. A leak with each hostile client would be hundreds.
+const TASK_NOISE: u64 = 8;
+const FILE_NOISE: u64 = 8;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    let models = chosen_models();
+    // All servers at once.
+    arguments.test_threads = Some(models.len().max(1));
+    let time = env::var("SOAK_TIME").ok().map_or(DEFAULT_TIME, |text| {
+        humantime::parse_duration(&text).unwrap_or_else(|error| panic!("SOAK_TIME={text}: {error}"))
+    });
+    let rows = Arc::new(Mutex::new(Vec::new()));
+    let trial = |model: Model| {
+        let rows = Arc::clone(&rows);
+        Trial::test(format!("{}::holds_no_more_at_the_end", model.name), move || soak(&model, time, &rows))
+    };
+    let conclusion = libtest_mimic::run(&arguments, models.into_iter().map(trial).collect());
+    let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
+    if !rows.is_empty() {
+        rows.sort();
+        println!("{}\n{}\n", header(), rows.join("\n"));
+    }
+    conclusion.exit_code()
+}
+
+/// Those of `SOAK_MODELS`, or the last one of each family: in the roster's order, the later ones are the more refined.
+///
+/// A model that spins takes a processor from all others, so it has to be asked for. One that serves a connection at a time is
+/// left out in any case: each hostile client keeps the others out, as it says of itself.
+fn chosen_models() -> Vec<Model> {
+    let roster =
+        model::roster().into_iter().filter(|model| model.unavailable.is_none() && model.serves_several());
+    if let Ok(pattern) = env::var("SOAK_MODELS") {
+        let pattern = Regex::new(&pattern).unwrap_or_else(|error| panic!("SOAK_MODELS={pattern}: {error}"));
+        return roster.filter(|model| pattern.is_match(model.name)).collect();
+    }
+    let mut models: Vec<Model> = roster.filter(|model| !model.spins).collect();
+    let mut families = HashSet::new();
+    models.reverse();
+    models.retain(|model| families.insert(model.family));
+    models.reverse();
+    models
+}
+
+/// Soaks a server of `model` and adds a row to the table.
+fn soak(model: &Model, time: Duration, rows: &Mutex<Vec<String>>) -> Result<(), Failed> {
+    let phases = LEAST_PHASES.max((time.as_secs() / PHASE.as_secs()) as u32 / 3 * 3);
+    let timeout = format!("{}ms", TIMEOUT.as_millis());
+    let arguments = ["--panic-endpoint", "--head-timeout", &timeout, "--idle-timeout", &timeout];
+    let mut server = Server::launch(model).pool(POOL).arguments(arguments).start();
+    let (begin, counts, mut quiet) = (Instant::now(), Counts::default(), Vec::new());
+    for phase in 1..=phases {
+        let end = begin + time / phases * phase;
+        thread::scope(|scope| {
+            for client in 0..GOOD_CLIENTS + HOSTILE_CLIENTS {
+                let (address, counts) = (server.address, &counts);
+                let seed = u64::from(phase) << 32 | client as u64;
+                scope.spawn(move || clients::run(client < GOOD_CLIENTS, address, seed, end, counts));
+            }
+        });
+        quiet.push(Sample::when_quiet(&server));
+    }
+    server.stop();
+    let row = row(model, &counts, &quiet);
+    rows.lock().unwrap_or_else(PoisonError::into_inner).push(row);
+    counts.check()?;
+    check_growth(&quiet)
+}
+
+/// Checks that the last third of the quiet points is not above the second.
+fn check_growth(quiet: &[Sample]) -> Result<(), Failed> {
+    let third = quiet.len() / 3;
+    let (second, last) = (&quiet[third..2 * third], &quiet[2 * third..]);
+    let memory_noise = HEAP_NOISE_BYTES + TASK_NOISE_BYTES * median(last, |sample| sample.tasks);
+    for (what, of, noise) in [
+        ("octets of memory", (|sample: &Sample| sample.memory) as fn(&Sample) -> u64, memory_noise),
+        ("descriptors", |sample| sample.open_files, FILE_NOISE),
+        ("threads and processes", |sample| sample.tasks, TASK_NOISE),
+    ] {
+        let (before, after) = (median(second, of), median(last, of));
+        if after > before + noise {
+            return Err(format!("its {what} have grown from {before} to {after}: {quiet:?}").into());
+        }
+    }
+    Ok(())
+}
+
+fn median(samples: &[Sample], of: fn(&Sample) -> u64) -> u64 {
+    let mut values: Vec<u64> = samples.iter().map(of).collect();
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+fn header() -> String {
+    format!(
+        "{:<16} {:>9} {:>8} {:>19} {:>13} {:>13}",
+        "model", "requests", "hostile", "memory, KiB", "descriptors", "tasks"
+    )
+}
+
+fn row(model: &Model, counts: &Counts, quiet: &[Sample]) -> String {
+    let (first, last) = (quiet[0], quiet[quiet.len() - 1]);
+    let change = |of: fn(&Sample) -> u64| format!("{} → {}", of(&first), of(&last));
+    format!(
+        "{:<16} {:>9} {:>8} {:>19} {:>13} {:>13}",
+        model.name,
+        counts.answered(),
+        counts.hostile(),
+        change(|sample| sample.memory / 1024),
+        change(|sample| sample.open_files),
+        change(|sample| sample.tasks)
+    )
+}
