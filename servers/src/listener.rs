@@ -199,7 +199,8 @@ impl Listener {
                 // Whoever is served already should not wait for a flood to end.
                 Err(io::ErrorKind::WouldBlock.into())
             }
-            Err(Errno::AGAIN) => Err(io::ErrorKind::WouldBlock.into()),
+            // As it is: it says that nobody waits, while those above say that somebody may.
+            Err(Errno::AGAIN) => Err(Errno::AGAIN.into()),
             // Others were faster; whatever else it is shows at the next try.
             Err(_) => Err(pause()),
         }
