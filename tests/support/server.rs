@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::client::Client;
 use crate::model::{AtOnce, C10K, Model, Runs};
@@ -64,6 +65,18 @@ impl Launch {
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
+    }
+
+    /// Makes it have a single queue of connections that wait, and so an order among them: loops with listeners of their own
+    /// have one each, and are as many as there are processors.
+    pub fn one_queue(self) -> Self {
+        if !self.model.is_sharded {
+            return self;
+        }
+        let allowed = sched_getaffinity(None).expect("a process may ask for its processors");
+        let first = (0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("it runs on one");
+        let loops = if self.model.offloads_handlers { self.workers } else { 1 };
+        self.workers(loops).arguments(["--pin".to_owned(), first.to_string()])
     }
 
     /// Adds arguments of `c10k serve`.

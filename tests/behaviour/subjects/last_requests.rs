@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, test_kill_process_group};
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::model::{AtOnce, Model};
-use crate::server::{Launch, Server};
+use crate::server::Server;
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] =
@@ -48,15 +48,9 @@ impl Request {
     }
 }
 
-/// Loops with listeners of their own have a queue each; what is true of a queue is shown for one.
-fn with_one_queue(model: &Model) -> Launch {
-    let launch = Server::launch(model).own_group();
-    if model.is_sharded { launch.workers(1) } else { launch }
-}
-
 fn loses_no_accepted_request_at_sigterm(model: &Model) {
     for _ in 0..5 {
-        let mut server = with_one_queue(model).start();
+        let mut server = Server::launch(model).one_queue().own_group().start();
         let (server_address, requests) = (server.address, Mutex::new(Vec::new()));
         let count = || requests.lock().expect("no client has panicked").len();
         let stop = thread::scope(|scope| {
@@ -110,7 +104,7 @@ fn assert_group_is_gone(server: &Server) {
 }
 
 fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
-    let launch = with_one_queue(model).pool(1);
+    let launch = Server::launch(model).one_queue().own_group().pool(1);
     // A loop that runs handlers in place accepts nobody while one sleeps.
     let launch =
         if model.at_once == AtOnce::Workers || model.offloads_handlers { launch } else { launch.workers(1) };

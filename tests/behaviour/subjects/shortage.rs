@@ -37,12 +37,8 @@ fn served_client(server: &Server) -> Client {
 }
 
 fn lets_connections_beyond_the_maximum_wait(model: &Model) {
-    let mut launch = Server::launch(model).arguments(["--max-connections", "3"]);
-    if model.is_sharded {
-        // Several loops divide the maximum, and which of them a client comes to is left to chance.
-        launch = launch.workers(1);
-    }
-    let server = launch.start();
+    // Several loops divide the maximum, and which of them a client comes to is left to chance.
+    let server = Server::launch(model).one_queue().arguments(["--max-connections", "3"]).start();
     let mut inside: VecDeque<Client> = (0..model.at_once(3)).map(|_| served_client(&server)).collect();
     let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for client in &mut waiting {
