@@ -104,11 +104,11 @@ const HOSTILE: &[Kind] = kinds![
     vanishes_before_its_answer,
 ];
 
-/// One connection of a client: chance, and how long the client itself has kept the server waiting.
+/// One connection of a client: chance, and the longest that it may have kept the server waiting.
 #[derive(Debug)]
 struct Turn {
     random: ChaCha8Rng,
-    /// Since when it has been for the client to do something.
+    /// When it last sent something; the server may have answered at any time since, and waits from then on.
     since: Instant,
     longest: Duration,
 }
@@ -135,8 +135,8 @@ impl Turn {
     /// Reads an answer and checks it.
     fn expect(&mut self, client: &mut Client, length: usize) -> Result<(), String> {
         self.longest = self.longest.max(self.since.elapsed());
-        let answer = client.try_answer().map_err(|error| error.to_string())?;
         self.since = Instant::now();
+        let answer = client.try_answer().map_err(|error| error.to_string())?;
         let is_right = answer.status == 200 && answer.body == pattern(length);
         is_right.then_some(()).ok_or_else(|| format!("/bytes/{length} was answered {}", answer.head))
     }
