@@ -212,7 +212,7 @@ mod tests {
         let (callees, _) = callees();
         let (late, early) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
         let (mut waits, mut went_on) = (callees.register(), callees.register());
-        let (past, future) = (Instant::now(), Instant::now() + Duration::from_secs(60));
+        let (past, future) = (Instant::now(), Instant::now() + Duration::from_mins(1));
         waits.listen(&Arc::clone(&late).into());
         waits.wait_until(Some(past));
         went_on.listen(&Arc::clone(&early).into());
