@@ -1,12 +1,29 @@
 //! A fixed set of threads that serve one connection at a time: what the models with such a pool share.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::thread;
 
+use crossbeam::channel::{Receiver, Sender, bounded};
+
 use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
 use crate::open_connections::Registered;
 use crate::{Options, Shutdown, Site};
+
+/// A pool that runs.
+#[derive(Debug)]
+pub struct Pool {
+    /// Nothing is ever sent on it: it tells the end of the last worker.
+    workers: Receiver<Infallible>,
+}
+
+impl Pool {
+    /// Waits until no worker is left, and not longer than the drain time.
+    pub fn await_end(self, shutdown: &Shutdown) {
+        let _ = self.workers.recv_timeout(shutdown.drain_time_left());
+    }
+}
 
 /// Starts the threads. Each serves what `next` gives it, until that is nothing.
 pub fn start(
@@ -14,20 +31,22 @@ pub fn start(
     site: &Arc<Site>,
     shutdown: &Shutdown,
     next: impl Fn() -> Option<Registered> + Clone + Send + 'static,
-) -> io::Result<()> {
+) -> io::Result<Pool> {
     let workers = options.blocking_workers();
+    let (alive, pool) = bounded(0);
     for started in 0..workers {
-        let (site, shutdown, next) = (Arc::clone(site), shutdown.clone(), next.clone());
+        let (site, shutdown, next, alive) = (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
         let work = move || {
             let (mut service, mut buffer) = (options.service(site), vec![0; READ_BYTES]);
             while let Some(stream) = next() {
                 // An error of this connection is its end and nobody else's.
                 let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
             }
+            drop::<Sender<Infallible>>(alive);
         };
         start_worker(started, workers, work)?;
     }
-    Ok(())
+    Ok(Pool { workers: pool })
 }
 
 /// Starts one of `workers` threads; an error says what to do.

@@ -25,8 +25,7 @@ impl ConcurrencyModel for Prethread {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         listener.set_blocking(true)?;
         let (listener, open) = (Arc::new(listener), OpenConnections::until(&shutdown)?);
-        // Those that have arrived when the listener is closed; empty and without an end until then. They are registered
-        // before a worker has them, or there would be a moment when nobody seems to be left.
+        // Those that have arrived when the listener is closed; empty and without an end until then.
         let (leave, left) = unbounded();
         let next = {
             let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
@@ -35,13 +34,13 @@ impl ConcurrencyModel for Prethread {
                 accepted.or_else(|| left.recv().ok())
             }
         };
-        pool::start(self.options, &site, &shutdown, next)?;
+        let pool = pool::start(self.options, &site, &shutdown, next)?;
         shutdown.wait()?;
         for stream in listener.close_blocking() {
             let _ = leave.send(open.register(stream));
         }
         drop(leave);
-        open.drain(&shutdown);
+        pool.await_end(&shutdown);
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ impl ConcurrencyModel for ThreadPool {
         let (workers, max) = (self.options.blocking_workers(), self.options.max_connections.get());
         let (queue, waiting) = bounded(workers.min(max - workers));
         let open = OpenConnections::until(&shutdown)?;
-        pool::start(self.options, &site, &shutdown, move || waiting.recv().ok())?;
+        let pool = pool::start(self.options, &site, &shutdown, move || waiting.recv().ok())?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
             // While the queue is full, the rest of the world waits in the listen backlog.
             let _ = queue.send(open.register(stream));
@@ -34,7 +34,8 @@ impl ConcurrencyModel for ThreadPool {
         for stream in left {
             let _ = queue.send(stream);
         }
-        open.drain(&shutdown);
+        drop(queue);
+        pool.await_end(&shutdown);
         Ok(())
     }
 }
