@@ -262,6 +262,7 @@ impl AsFd for Listener {
 
 /// Whether an error of [`Listener::accept`] says that no connection is waiting. Another `WouldBlock` says only that none can
 /// be taken now, which matters to those who hear of new connections and not of waiting ones.
+#[cfg(feature = "tokio")]
 pub fn is_empty(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::AGAIN.raw_os_error())
 }
