@@ -380,10 +380,7 @@ pub const ROSTER: &[Entry] = &[
     },
 ];
 
-/// A listener, its reserve, and a few to wait and be woken with.
-const DESCRIPTORS_PER_LOOP: usize = 6;
-/// Why a model is missing whose runtime was left out.
-// Why models are missing whose runtime was left out.
+// Why a model is missing that this build has not.
 #[cfg(not(target_os = "linux"))]
 const WITHOUT_COMPIO: &str = "needs io_uring, which only Linux has";
 #[cfg(all(target_os = "linux", not(feature = "compio")))]
@@ -397,11 +394,7 @@ const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol
 #[cfg(not(feature = "tokio"))]
 const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 
-/// What compio needs that a machine may lack.
-#[cfg(all(target_os = "linux", feature = "compio"))]
-const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
-#[cfg(not(all(target_os = "linux", feature = "compio")))]
-const PROBE_COMPIO: Option<Probe> = None;
+type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 
 type Probe = fn() -> Result<(), String>;
 
@@ -409,8 +402,13 @@ type Probe = fn() -> Result<(), String>;
 const PROBE_IO_URING: Option<Probe> = Some(crate::uring::probe);
 #[cfg(not(target_os = "linux"))]
 const PROBE_IO_URING: Option<Probe> = None;
+#[cfg(all(target_os = "linux", feature = "compio"))]
+const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
+#[cfg(not(all(target_os = "linux", feature = "compio")))]
+const PROBE_COMPIO: Option<Probe> = None;
 
-type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
+/// A listener, its reserve, and a few to wait and be woken with.
+const DESCRIPTORS_PER_LOOP: usize = 6;
 
 /// A model of the roster.
 #[derive(Debug, Clone, Copy)]
