@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::http::{Connection, Service, Want};
 use crate::shutdown::Shutdown;
 
+/// How soon a connection is looked at again whose input was ended by a stop.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Room for one read. A request of a browser has about 1 KiB; pipelined ones come in larger pieces.
 pub const READ_BYTES: usize = 16 * 1024;
 
@@ -25,6 +28,10 @@ pub trait BlockingStream {
     fn shutdown_write(&self) -> io::Result<()>;
     /// Sets how long a read may take; what it was before is the idle timeout of the listener.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
+    /// Keeps the caller for that long.
+    fn pause(&self, time: Duration) {
+        thread::sleep(time);
+    }
 }
 
 impl BlockingStream for TcpStream {
@@ -73,11 +80,8 @@ pub fn serve_connection(
                 let read = retry(|| stream.read(buffer));
                 service.set_time(Instant::now());
                 match read {
-                    Ok(0) => match shutdown.last_call() {
-                        // Shutting the receiving side down does not keep the kernel from taking what is on its way.
-                        Some(left) if !left.is_zero() => thread::sleep(left),
-                        _ => connection.receive_end(),
-                    },
+                    Ok(0) if may_go_on(&connection, shutdown) => stream.pause(LOOK_AGAIN),
+                    Ok(0) => connection.receive_end(),
                     Ok(read) => connection.receive(&buffer[..read], service),
                     Err(error) if is_timeout(&error) => connection.time_out(service),
                     Err(error) => return Err(error),
@@ -105,6 +109,14 @@ pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> i
         [small, large] if small.is_empty() => stream.write(&large),
         both => stream.write_vectored(&both),
     }
+}
+
+/// Whether more may come though the end was read. It may be only the server's own: shutting the receiving side down does not
+/// keep the kernel from taking what is on its way.
+fn may_go_on(connection: &Connection, shutdown: &Shutdown) -> bool {
+    shutdown.last_call().is_some_and(|left| {
+        !left.is_zero() || (!connection.is_idle() && !shutdown.drain_time_left().is_zero())
+    })
 }
 
 fn time_left(connection: &Connection, service: &Service) -> Duration {

@@ -32,6 +32,9 @@ const SPARE_STACKS: usize = 64;
 /// How soon the acceptor sees that a connection has ended while there are as many as there may be.
 const FULL_CHECK: Duration = Duration::from_millis(5);
 
+/// What a wait for the client ends with when the server does: to a reader it is the end.
+const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
+
 /// How often a server that stops looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 
@@ -142,11 +145,10 @@ impl GreenStream {
             if told.intersects(wanted | END) {
                 return Ok(());
             }
-            // Nothing is lost when an upload is cut: other blocking models can't tell either.
             match self.callee.verdict(Patience { deadline, is_idle: wanted == EventFlags::IN }) {
                 None => {}
                 Some(Verdict::TooLong) => return Err(io::ErrorKind::TimedOut.into()),
-                Some(Verdict::Stopped) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Some(Verdict::Stopped) => return Err(STOPPED.into()),
             }
         }
     }
@@ -166,7 +168,10 @@ impl BlockingStream for GreenStream {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.is_drained.get() {
-                self.wait(EventFlags::IN)?;
+                match self.wait(EventFlags::IN) {
+                    Err(error) if error.kind() == STOPPED => return Ok(0),
+                    waited => waited?,
+                }
             }
             match BlockingStream::read(&*self.stream, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained.set(true),
@@ -190,6 +195,10 @@ impl BlockingStream for GreenStream {
 
     fn shutdown_write(&self) -> io::Result<()> {
         self.stream.shutdown(net::Shutdown::Write)
+    }
+
+    fn pause(&self, time: Duration) {
+        coroutine::sleep(time);
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {

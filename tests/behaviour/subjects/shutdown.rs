@@ -22,6 +22,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     closes_idle_connections_at_sigterm,
     closes_a_refused_connection_at_sigterm,
     finishes_the_request_in_flight_at_sigterm,
+    takes_an_upload_under_way_to_its_end_at_sigterm,
     finishes_a_download_at_sigterm,
     ends_once_at_repeated_signals,
     starts_again_on_its_port_while_connections_are_in_time_wait,
@@ -139,6 +140,24 @@ fn closes_a_refused_connection_at_sigterm(model: &Model) {
     assert_eq!(refused.ask("GARBAGE\r\n\r\n").status, 400);
     refused.assert_ended();
     assert_ends_promptly(&mut server);
+}
+
+fn takes_an_upload_under_way_to_its_end_at_sigterm(model: &Model) {
+    let mut server = Server::start(model);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40\r\n\r\n");
+    let children = server.children();
+    server.signal(Signal::TERM);
+    for _ in 0..4 {
+        // Together longer than anything but an upload is waited for.
+        assert!(client.hears_nothing_for(Duration::from_millis(100)));
+        client.send("0123456789");
+    }
+    let answer = client.answer();
+    assert_eq!(answer.status, 405);
+    assert!(answer.closes());
+    server.await_clean_end();
+    assert_are_gone(&children);
 }
 
 fn finishes_the_request_in_flight_at_sigterm(model: &Model) {
