@@ -1,4 +1,4 @@
-//! One thread with an io_uring: the kernel does what is to be done, and says what came of it.
+//! One thread with an `io_uring`: the kernel does what is to be done, and says what came of it.
 //!
 //! The loop asks for nothing twice. One request has the kernel accept for as long as there is room, one for each connection
 //! has it receive into whichever buffer is free, and an answer is an entry in a queue. One system call gives the kernel all
@@ -20,6 +20,6 @@ struct IoUring {
 impl ConcurrencyModel for IoUring {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let (service, max_connections) = (self.options.service(site), self.options.max_connections.get());
-        uring::serve(&listener, service, max_connections, &shutdown)
+        uring::serve(uring::open()?, &listener, service, max_connections, &shutdown)
     }
 }

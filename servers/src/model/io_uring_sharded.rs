@@ -1,7 +1,7 @@
-//! A thread per processor, each with an io_uring and a listener of its own on the same address (`SO_REUSEPORT`).
+//! A thread per processor, each with an `io_uring` and a listener of its own on the same address (`SO_REUSEPORT`).
 //!
 //! Each loop is that of `io-uring`, dealt out like those of `epoll-sharded`, and with what that is good and bad at: nothing
-//! is shared, and nobody helps. A ring belongs to the thread that made it, so that the kernel needs no lock for it.
+//! is shared, and nobody helps. A ring belongs to one thread, so that the kernel needs no lock for it.
 
 use std::io;
 use std::sync::Arc;
@@ -20,9 +20,12 @@ struct IoUringSharded {
 impl ConcurrencyModel for IoUringSharded {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let shards = listener.into_shards(self.options.event_loops())?;
-        let shards = shards.into_iter().zip(connections_by_loop(&self.options));
-        run_each(shards, &shutdown, |(listener, max_connections)| {
-            uring::serve(&listener, self.options.service(Arc::clone(&site)), max_connections, &shutdown)
+        // All are made before anyone is served: if that fails, the server does not start.
+        let rings = shards.iter().map(|_| uring::open()).collect::<io::Result<Vec<_>>>()?;
+        let loops = rings.into_iter().zip(shards).zip(connections_by_loop(&self.options));
+        run_each(loops, &shutdown, |((ring, listener), max_connections)| {
+            let service = self.options.service(Arc::clone(&site));
+            uring::serve(ring, &listener, service, max_connections, &shutdown)
         })
     }
 }

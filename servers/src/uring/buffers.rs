@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
 
-/// The name of the ring among those of its io_uring; there is one.
+/// The name of the ring among those of its `io_uring`; there is one.
 pub const GROUP: u16 = 0;
 
 /// As many as a turn can fill: the kernel runs out of them only when more connections than that have sent something, and
@@ -62,8 +62,8 @@ impl Buffers {
     pub unsafe fn register(submitter: &Submitter<'_>) -> io::Result<Self> {
         let layout = Layout::new::<Memory>();
         // SAFETY: the layout has a size. Only pages that are touched take memory.
-        let memory = unsafe { alloc_zeroed(layout) }.cast::<Memory>();
-        let memory = NonNull::new(memory).unwrap_or_else(|| handle_alloc_error(layout));
+        let memory = NonNull::new(unsafe { alloc_zeroed(layout) });
+        let memory = memory.unwrap_or_else(|| handle_alloc_error(layout)).cast::<Memory>();
         let mut buffers = Self { memory, tail: 0 };
         // SAFETY: the entries stay where they are until they are dropped, and then nobody receives, as the caller says.
         unsafe { submitter.register_buf_ring_with_flags(memory.as_ptr() as u64, COUNT, GROUP, 0)? };

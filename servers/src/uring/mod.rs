@@ -1,4 +1,4 @@
-//! One thread with an io_uring: the loop of the models that leave to the kernel what is to be done.
+//! One thread with an `io_uring`: the loop of the models that leave to the kernel what is to be done.
 //!
 //! ```text
 //!             requests                                 completions
@@ -20,10 +20,12 @@ use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+use io_uring::IoUring;
 use rustix::io::Errno;
 use slab::Slab;
 
 pub use self::probe::probe;
+pub use self::ring::open;
 
 use self::peer::{Next, Peer};
 use self::ring::{COMPLETIONS, Completion, Request, Ring};
@@ -38,14 +40,14 @@ const ROOM_TO_ACCEPT_ALL: usize = 2 * COMPLETIONS as usize;
 /// How often a loop that stops looks whether it is done.
 const DRAIN_TICK: Duration = Duration::from_millis(20);
 
-/// Serves what comes from `listener` until `shutdown`, then what is under way.
+/// Serves what comes from `listener` until `shutdown`, then what is under way, on a ring that [`open`] has made.
 pub fn serve(
+    mut io_uring: IoUring,
     listener: &Listener,
     service: Service,
     max_connections: usize,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
-    let mut io_uring = ring::open()?;
     let ring = Ring::new(&mut io_uring)?;
     CompletionLoop::new(ring, listener, service, max_connections).serve(shutdown)
 }

@@ -1,4 +1,4 @@
-//! Whether this machine lets a process have an io_uring, and one with all that the loop needs.
+//! Whether this machine lets a process have an `io_uring`, and one with all that the loop needs.
 
 use std::fs;
 
