@@ -31,7 +31,8 @@ fn round_trip(criterion: &mut Criterion) {
         let mut address = || -> SocketAddr {
             running
                 .get_or_insert_with(|| {
-                    RunningSubject::start(c10k, &model.name, &[]).expect("the server starts")
+                    RunningSubject::start(c10k, &model.name, &model.worker_args(2))
+                        .expect("the server starts")
                 })
                 .address()
         };
