@@ -1,6 +1,9 @@
 //! Limits of this process.
 
-use anyhow::{Result, ensure};
+use std::num::NonZeroUsize;
+
+use anyhow::{Context, Result, ensure};
+use c10k_servers::Entry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that a server or a generator needs beside its connections: standard streams, the listener, event queues.
@@ -28,5 +31,16 @@ pub fn check_connections(connections: usize) -> Result<()> {
 /// Connections that one process may have open.
 pub fn max_connections() -> usize {
     let open_files = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
-    usize::try_from(open_files.saturating_sub(OWN_DESCRIPTORS).max(1)).unwrap_or(usize::MAX)
+    usize::try_from(open_files.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX)
+}
+
+/// Connections that a server of `model` may have open with so many workers.
+///
+/// # Errors
+/// When the server itself takes all open files.
+pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Result<NonZeroUsize> {
+    let possible = max_connections().saturating_sub(model.own_descriptors(workers));
+    NonZeroUsize::new(possible).context(
+        "the limit of open files leaves none for connections; ask for fewer --workers or see `ulimit -Hn`",
+    )
 }

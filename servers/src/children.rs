@@ -33,7 +33,14 @@ pub struct Children {
 
 impl Children {
     /// Begins to listen for the end of children.
+    ///
+    /// # Errors
+    /// When this process has other threads: a child has only the one that has forked it, and whatever lock another one held
+    /// stays locked there. It also takes the exit status of any child, whoever has started it.
     pub fn watch() -> io::Result<Self> {
+        if threads().is_some_and(|count| count > 1) {
+            return Err(io::Error::other("a model that forks needs a process without other threads"));
+        }
         let (wake, writer) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
@@ -55,7 +62,8 @@ impl Children {
         let parent = getpid();
         // A stop signal must not reach a child that has no handler of its own yet: it would be lost.
         let before = block_stop_signals()?;
-        // SAFETY: this process has one thread, so the child may do whatever its parent could.
+        // SAFETY: this process has one thread, as was checked at the start and no model that forks changes, so the child may do
+        // whatever its parent could.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 shutdown.keep_to_itself();
@@ -105,9 +113,14 @@ impl Children {
         Ok(())
     }
 
+    /// Tells the children to stop.
+    pub fn stop(&self) {
+        self.send_all(Signal::TERM);
+    }
+
     /// Lets the children finish what they are answering, and ends those that take too long.
     pub fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
-        self.send_all(Signal::TERM);
+        self.stop();
         while !self.running.is_empty() {
             self.reap_ended()?;
             let left = shutdown.drain_time_left();
@@ -128,6 +141,11 @@ impl Children {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// The threads of this process, where that can be told.
+fn threads() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
 
 /// Holds SIGTERM and SIGINT back and gives the mask that was before.

@@ -15,6 +15,7 @@ use crate::blocking::READ_BYTES;
 use crate::http::{Job, Reply, Service};
 use crate::listener::refuse;
 use crate::peer::{Interest, Next, Peer};
+use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{Listener, Shutdown};
 
@@ -23,9 +24,6 @@ pub const LISTENER: usize = 0;
 pub const SHUTDOWN: usize = 1;
 pub const WAKE: usize = 2;
 const FIRST_PEER: usize = 3;
-
-/// How often a loop that stops looks whether it is done.
-const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// Tells which sockets are ready.
 ///

@@ -9,8 +9,8 @@ mod blocking;
 #[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
 mod calls;
 mod children;
-#[cfg(target_os = "linux")]
-mod epoll;
+// Where there is no epoll, nobody runs handlers elsewhere.
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod event_loop;
 pub mod http;
 #[cfg(target_os = "linux")]
@@ -22,8 +22,11 @@ mod loops;
 mod mailbox;
 mod model;
 mod open_connections;
+#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod peer;
 mod pool;
+#[cfg(target_os = "linux")]
+mod raw_epoll;
 mod shutdown;
 pub mod site;
 mod sweep;
@@ -71,6 +74,7 @@ impl Options {
     }
 
     /// How many event loops there are: one for each processor that this process may use.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     fn event_loops(&self) -> usize {
         event_loops(self.workers).min(self.max_connections.get())
     }

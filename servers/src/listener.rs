@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -16,6 +16,9 @@ use crate::shutdown::Shutdown;
 
 /// Between two tries to accept when the kernel has no memory for it; long against a try, short against a client's time.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the queue of a listener that closes is looked through while the kernel has no memory for those in it.
+const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
 /// Connections that an event loop takes per turn.
 const ACCEPTS_AT_ONCE: usize = 64;
@@ -117,10 +120,15 @@ impl Listener {
     pub fn close(&self) -> Vec<TcpStream> {
         let mut waiting = Vec::new();
         let _ = self.socket.set_nonblocking(true);
+        let begin = Instant::now();
         // Clients that come faster than that are no longer those who came before.
-        while waiting.len() <= self.backlog as usize {
-            let Ok(stream) = self.accept() else { break };
-            waiting.push(stream);
+        for _ in 0..=self.backlog {
+            match self.accept() {
+                Ok(stream) => waiting.push(stream),
+                Err(error) if is_empty(&error) || begin.elapsed() > LONGEST_CLOSE => break,
+                // One was told that there is no room; the next one should be too.
+                Err(_) => {}
+            }
         }
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
         waiting
@@ -168,7 +176,6 @@ impl Listener {
                 // These concern the connection that was to be accepted, not the listener (accept(2), "Error handling").
                 Err(
                     Errno::CONNABORTED
-                    | Errno::INTR
                     | Errno::PROTO
                     | Errno::NETDOWN
                     | Errno::HOSTDOWN
@@ -177,6 +184,8 @@ impl Listener {
                     | Errno::NOPROTOOPT
                     | Errno::OPNOTSUPP,
                 ) => {}
+                // A signal may have something to say to whoever waits here.
+                Err(Errno::INTR) => return Err(io::ErrorKind::WouldBlock.into()),
                 Err(Errno::NOBUFS | Errno::NOMEM | Errno::PERM) => return Err(pause()),
                 Err(error) => return Err(error.into()),
             }
@@ -186,16 +195,26 @@ impl Listener {
     /// Out of descriptors: spends the reserve on taking one connection off the queue, and tells it so, unless others have
     /// given some back meanwhile: a listener that blocks may wait for that connection until long after the shortage.
     fn accept_with_reserve(&self, blocking: Blocking) -> io::Result<TcpStream> {
-        let mut reserve = self.reserve.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        drop(reserve.take());
+        // Not locked while it waits, or nobody could close the listener meanwhile.
+        let Some(spent) = self.reserve().take() else {
+            // Another one has it, or it could not be had again.
+            let pause = pause();
+            let restored = File::open("/dev/null").ok();
+            let mut reserve = self.reserve();
+            *reserve = reserve.take().or(restored);
+            return Err(pause);
+        };
+        drop(spent);
         let accepted = accept(&self.socket, blocking);
-        *reserve = File::open("/dev/null").ok();
+        let restored = File::open("/dev/null").ok();
+        let is_restored = restored.is_some();
+        *self.reserve() = restored;
         match accepted {
-            Ok(stream) if reserve.is_some() => Ok(stream),
+            Ok(stream) if is_restored => Ok(stream),
             Ok(stream) => {
                 refuse(&stream);
                 drop(stream);
-                *reserve = File::open("/dev/null").ok();
+                *self.reserve() = File::open("/dev/null").ok();
                 // Whoever is served already should not wait for a flood to end.
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -204,6 +223,10 @@ impl Listener {
             // Others were faster; whatever else it is shows at the next try.
             Err(_) => Err(pause()),
         }
+    }
+
+    fn reserve(&self) -> MutexGuard<'_, Option<File>> {
+        self.reserve.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -262,7 +285,6 @@ impl AsFd for Listener {
 
 /// Whether an error of [`Listener::accept`] says that no connection is waiting. Another `WouldBlock` says only that none can
 /// be taken now, which matters to those who hear of new connections and not of waiting ones.
-#[cfg(feature = "tokio")]
 pub fn is_empty(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::AGAIN.raw_os_error())
 }

@@ -1,7 +1,7 @@
 //! Several event loops, each on a thread of its own.
 
 use std::io;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
 use crate::{Options, Shutdown};
@@ -16,11 +16,11 @@ pub fn run_each<T: Send>(
     thread::scope(|scope| {
         let start = |input| {
             scope.spawn(move || {
-                let result = run(input);
-                if result.is_err() {
+                let ended = catch_unwind(AssertUnwindSafe(|| run(input)));
+                if !matches!(ended, Ok(Ok(()))) {
                     shutdown.signal();
                 }
-                result
+                ended.unwrap_or_else(|panic| resume_unwind(panic))
             })
         };
         let threads: Vec<_> = inputs.into_iter().map(start).collect();

@@ -67,6 +67,9 @@ impl OpenConnections {
         thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             if shutdown.wait().is_ok() {
                 drained.drain(&shutdown);
+                // Some may come yet: those that had arrived in the listener's queue.
+                thread::sleep(shutdown.drain_time_left());
+                drained.cut();
             }
         })?;
         Ok(open)
@@ -82,7 +85,13 @@ impl OpenConnections {
         while !state.streams.is_empty() && !shutdown.drain_time_left().is_zero() {
             state = self.wait(state, shutdown.drain_time_left());
         }
-        for (_, stream) in &state.streams {
+        drop(state);
+        self.cut();
+    }
+
+    /// Breaks off all that are left.
+    fn cut(&self) {
+        for (_, stream) in &self.state().streams {
             let _ = stream.shutdown(net::Shutdown::Both);
         }
     }

@@ -19,6 +19,9 @@ pub const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// a way through a network, short against the patience of whoever waits for the end.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
+/// How often a server that stops looks whether it is done.
+pub const DRAIN_TICK: Duration = Duration::from_millis(20);
+
 /// What a model gets on top of that to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -44,7 +47,8 @@ impl Shutdown {
         Self::on(&[])
     }
 
-    /// A shutdown that SIGTERM and SIGINT set.
+    /// A shutdown that SIGTERM and SIGINT set. It is meant for a process that is a server and nothing else: a second after
+    /// the drain time the process ends with status 0, whatever it is doing.
     pub fn on_signals() -> io::Result<Self> {
         Self::on(&[SIGTERM, SIGINT])
     }
@@ -111,15 +115,19 @@ impl Shutdown {
     }
 }
 
-/// Ends the process so long after a signal even if its only thread is in a handler that blocks: an alarm needs no thread,
-/// which a model that forks must not have.
+/// Ends the process so long after the first signal even if its only thread is in a handler that blocks: an alarm needs no
+/// thread, which a model that forks must not have.
 fn end_by_force_after(time: Duration, signals: &[i32]) -> io::Result<()> {
-    // SAFETY: the handlers make one call each, alarm(2) and _exit(2), which are async-signal-safe, and touch nothing else.
+    let is_set = Arc::new(AtomicBool::new(false));
+    // SAFETY: the handlers touch an atomic and make one call each, alarm(2) and _exit(2), which are async-signal-safe.
     unsafe {
         low_level::register(SIGALRM, || low_level::exit(0))?;
         for &signal in signals {
+            let is_set = Arc::clone(&is_set);
             low_level::register(signal, move || {
-                nix::unistd::alarm::set(time.as_secs() as u32);
+                if !is_set.swap(true, Ordering::Relaxed) {
+                    nix::unistd::alarm::set(time.as_secs() as u32);
+                }
             })?;
         }
     }

@@ -15,10 +15,8 @@ use std::time::{Duration, Instant};
 use crate::Shutdown;
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::http::{Connection, Job, Reply, Service, Timeouts, Want};
+use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
-
-/// How often a server that stops looks whether it is done.
-const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// A connection's socket in the hands of a runtime.
 pub trait Stream {
@@ -145,6 +143,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
             }
             Want::RunJob | Want::Reply => {
                 let job = connection.take_job().expect("the only one who takes it waits for its reply");
+                callee.wait_until(None);
                 let reply = stream.run(job).await?;
                 with_service(|service| {
                     service.set_time(Instant::now());

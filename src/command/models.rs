@@ -1,7 +1,6 @@
 //! `c10k models`: the roster.
 
 use std::fmt::Write;
-use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -23,23 +22,20 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
-        let max_connections = NonZeroUsize::new(limits::max_connections()).unwrap_or(NonZeroUsize::MIN);
-        // As `c10k serve` has them where nothing is said.
-        let options = Options { workers: None, max_connections, timeouts: Timeouts::default() };
-        print(&if self.json { json_roster(&options) } else { text_roster(&options) })?;
+        print(&if self.json { json_roster() } else { text_roster() })?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
 /// A line per model, in columns as wide as what is in them.
-fn text_roster(options: &Options) -> String {
+fn text_roster() -> String {
     let mut rows =
         vec![["model", "waits", "runs", "accepts", "at once", "handlers", "what it is"].map(String::from)];
     for entry in ROSTER {
         let [waits, runs, accepts, at_once, handlers] = entry.traits.named().map(|(_, value)| value);
-        let about = match entry.build(*options) {
-            Ok(_) => entry.about.to_owned(),
-            Err(reason) => format!("{}; NOT HERE: {reason}", entry.about),
+        let about = match why_not_here(entry) {
+            None => entry.about.to_owned(),
+            Some(reason) => format!("{}; NOT HERE: {reason}", entry.about),
         };
         rows.push([entry.name.to_owned(), waits, runs, accepts, at_once, handlers, about]);
     }
@@ -55,9 +51,9 @@ fn text_roster(options: &Options) -> String {
     text
 }
 
-fn json_roster(options: &Options) -> String {
+fn json_roster() -> String {
     let entry = |entry: &Entry| {
-        let reason = entry.build(*options).err();
+        let reason = why_not_here(entry);
         let mut object = Map::from_iter([
             ("name".into(), json!(entry.name)),
             ("about".into(), json!(entry.about)),
@@ -68,4 +64,13 @@ fn json_roster(options: &Options) -> String {
         Value::Object(object)
     };
     format!("{:#}\n", Value::Array(ROSTER.iter().map(entry).collect()))
+}
+
+/// Why `c10k serve` with nothing but the model's name would not start, if that is so.
+fn why_not_here(entry: &Entry) -> Option<String> {
+    let max_connections = match limits::max_connections_of(entry, None) {
+        Ok(max_connections) => max_connections,
+        Err(error) => return Some(error.to_string()),
+    };
+    entry.build(Options { workers: None, max_connections, timeouts: Timeouts::default() }).err()
 }

@@ -97,17 +97,14 @@ impl Args {
 
     /// More connections than open files would fail one by one under load; better once, here.
     fn max_connections(&self) -> Result<NonZeroUsize> {
-        let possible = limits::max_connections().saturating_sub(self.model.own_descriptors(self.workers));
+        let possible = limits::max_connections_of(self.model, self.workers)?;
         match self.max_connections {
-            Some(wanted) if wanted.get() > possible => {
+            Some(wanted) if wanted > possible => {
                 bail!(
                     "--max-connections {wanted} needs more open files than allowed: {possible} at most, see `ulimit -Hn`"
                 )
             }
-            Some(wanted) => Ok(wanted),
-            None => NonZeroUsize::new(possible).context(
-                "the limit of open files leaves none for connections; ask for fewer --workers or see `ulimit -Hn`",
-            ),
+            wanted => Ok(wanted.unwrap_or(possible)),
         }
     }
 }

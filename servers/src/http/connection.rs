@@ -15,6 +15,9 @@ use crate::site::{self, Page};
 /// Bodies up to this size are copied behind their heads and leave in one write; larger ones are sent from where they lie.
 const COPY_LIMIT_BYTES: usize = 16 * 1024;
 
+/// What a connection keeps of a buffer while it is idle: room for an answer with a body that is copied, and its head.
+const KEPT_BYTES: usize = 2 * COPY_LIMIT_BYTES;
+
 /// Pipelined requests are answered until this much is waiting to be sent; the rest waits for the client to read.
 const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
 
@@ -186,7 +189,8 @@ impl Connection {
         self.progress = service.now;
         let is_asking = self.head_began.is_some() || matches!(self.state, State::Body { .. });
         if is_asking && !self.has_output() {
-            self.refuse(Status::RequestTimeout, service);
+            let input = mem::take(&mut self.input);
+            self.refuse(Status::RequestTimeout, &input, service);
         } else {
             (self.output, self.sent, self.large_body) = (Vec::new(), 0, None);
             self.state = State::Closed;
@@ -216,7 +220,7 @@ impl Connection {
         let small = octets.min(self.output.len() - self.sent);
         self.sent += small;
         if self.sent == self.output.len() {
-            self.output.clear();
+            empty(&mut self.output);
             self.sent = 0;
         }
         let large = octets - small;
@@ -294,7 +298,11 @@ impl Connection {
     fn answer_buffered(&mut self, service: &mut Service) {
         let mut input = mem::take(&mut self.input);
         let consumed = self.answer(&input, service);
-        input.drain(..consumed);
+        if consumed == input.len() {
+            empty(&mut input);
+        } else {
+            input.drain(..consumed);
+        }
         self.input = input;
     }
 
@@ -306,7 +314,7 @@ impl Connection {
                 Ok(Step::Consumed(octets)) => consumed += octets,
                 Ok(Step::NeedMore) => break,
                 Err(status) => {
-                    self.refuse(status, service);
+                    self.refuse(status, &input[consumed..], service);
                     return input.len();
                 }
             }
@@ -314,10 +322,14 @@ impl Connection {
         consumed
     }
 
-    /// Says what was wrong and ends the connection.
-    fn refuse(&mut self, status: Status, service: &mut Service) {
+    /// Says what was wrong with what `input` begins with, or with what was read of it before, and ends the connection.
+    fn refuse(&mut self, status: Status, input: &[u8], service: &mut Service) {
+        let is_head = match &self.state {
+            State::Body { request, .. } => request.method == Method::Head,
+            _ => input.starts_with(b"HEAD "),
+        };
         let date = service.date.at(service.now);
-        response::write_status(&mut self.output, status, After::Close, true, date);
+        response::write_status(&mut self.output, status, After::Close, !is_head, date);
         self.state = State::Closing { linger: true };
         self.head_began = None;
     }
@@ -388,10 +400,16 @@ impl Connection {
             self.state = State::Working { request, job: Some(job) };
             return;
         }
+        let blocks = route.blocks();
         let reply = match head.method {
             Method::Other => Reply::Status(Status::MethodNotAllowed),
             Method::Get | Method::Head => handler::run(route),
         };
+        if blocks {
+            // The time that it took is not the client's.
+            *now = Instant::now();
+            self.progress = *now;
+        }
         self.write_reply(&reply, head, *closing, date.at(*now));
     }
 
@@ -452,6 +470,14 @@ impl Request {
     fn head(&self) -> Head<'_> {
         let Self { method, ref target, version, keep_alive } = *self;
         Head { method, target, version, keep_alive, framing: Framing::None, expects_continue: false }
+    }
+}
+
+/// Empties a buffer, and keeps it for the next request unless it has grown beyond what most have.
+fn empty(buffer: &mut Vec<u8>) {
+    buffer.clear();
+    if buffer.capacity() > KEPT_BYTES {
+        *buffer = Vec::new();
     }
 }
 
@@ -543,6 +569,34 @@ mod tests {
         assert_eq!(statuses(&text), ["400"]);
         assert!(text.contains("Connection: close"));
         assert_eq!(want, Want::ShutdownWrite);
+    }
+
+    #[test]
+    fn a_refused_head_request_has_no_body_either() {
+        for head in ["HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n"] {
+            let (text, _) = talk(head.as_bytes(), 999);
+            assert!(text.starts_with("HTTP/1.1 4") && text.ends_with("\r\n\r\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn keeps_no_large_buffer_behind_a_burst() {
+        let (mut connection, mut service, _) = at_a_time();
+        connection.receive(GET.repeat(900).as_bytes(), &mut service);
+        while connection.want() == Want::Write {
+            take_output(&mut connection, &mut service);
+        }
+        assert!(connection.is_idle());
+        assert!(connection.output.capacity() + connection.input.capacity() <= 2 * KEPT_BYTES);
+    }
+
+    #[test]
+    fn the_time_of_a_handler_is_not_the_clients() {
+        let (mut connection, mut service, begin) = at_a_time();
+        connection.receive(b"GET /sleep/2000 HTTP/1.1\r\nHost: a\r\n\r\n", &mut service);
+        take_output(&mut connection, &mut service);
+        let idle = service.timeouts().idle;
+        assert!(connection.deadline(&service) >= Some(begin + Duration::from_millis(2) + idle));
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! kernel takes from when something has come, and what is sent is given away with its connection until it is gone.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::mem;
@@ -195,7 +194,7 @@ impl IoVectoredBuf for Pending {
 /// The threads for handlers that block. compio itself would have its own thread spin until one of them is free.
 struct Threads {
     free: Cell<usize>,
-    waiting: RefCell<VecDeque<Waker>>,
+    waiting: RefCell<Vec<Waker>>,
 }
 
 impl Threads {
@@ -209,7 +208,10 @@ impl Threads {
                 self.free.set(left);
                 return Poll::Ready(Taken(self));
             }
-            self.waiting.borrow_mut().push_back(context.waker().clone());
+            let mut waiting = self.waiting.borrow_mut();
+            if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
             Poll::Pending
         })
         .await
@@ -223,8 +225,9 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Self(threads) = self;
         threads.free.set(threads.free.get() + 1);
-        if let Some(next) = threads.waiting.borrow_mut().pop_front() {
-            next.wake();
+        // Whichever comes first has it, and the others wait on: a task that is gone must not keep it from them.
+        for waker in threads.waiting.take() {
+            waker.wake();
         }
     }
 }

@@ -12,10 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::epoll::{Epoll, Trigger};
 use crate::event_loop::EventLoop;
 use crate::loops::run_each;
 use crate::mailbox::Mailbox;
+use crate::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// How soon the acceptor sees that a connection has ended while there are as many as there may be.
@@ -71,7 +71,7 @@ impl EpollHandoff {
     fn run_loop(&self, inbox: &Inbox, site: Arc<Site>, shutdown: &Shutdown) -> io::Result<()> {
         // The acceptor minds the maximum.
         let mut event_loop =
-            EventLoop::new(Epoll::new(Trigger::Edge)?, self.options.service(site), usize::MAX);
+            EventLoop::new(RawEpoll::new(Trigger::Edge)?, self.options.service(site), usize::MAX);
         event_loop.watch_wake(inbox.mailbox.as_fd())?;
         let mut is_fed = true;
         while is_fed {

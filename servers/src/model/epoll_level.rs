@@ -6,8 +6,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::epoll::{Epoll, Trigger};
 use crate::event_loop::EventLoop;
+use crate::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -20,7 +20,7 @@ struct EpollLevel {
 
 impl ConcurrencyModel for EpollLevel {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (poller, service) = (Epoll::new(Trigger::Level)?, self.options.service(site));
+        let (poller, service) = (RawEpoll::new(Trigger::Level)?, self.options.service(site));
         EventLoop::new(poller, service, self.options.max_connections.get()).serve(&listener, &shutdown)
     }
 }

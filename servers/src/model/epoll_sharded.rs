@@ -7,9 +7,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::epoll::{Epoll, Trigger};
 use crate::event_loop::EventLoop;
 use crate::loops::{connections_by_loop, run_each};
+use crate::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -25,7 +25,7 @@ impl ConcurrencyModel for EpollSharded {
         let shards = listener.into_shards(self.options.event_loops())?;
         let shards = shards.into_iter().zip(connections_by_loop(&self.options));
         run_each(shards, &shutdown, |(listener, max_connections)| {
-            let (poller, service) = (Epoll::new(Trigger::Edge)?, self.options.service(Arc::clone(&site)));
+            let (poller, service) = (RawEpoll::new(Trigger::Edge)?, self.options.service(Arc::clone(&site)));
             EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
         })
     }

@@ -8,12 +8,12 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crate::epoll::{Epoll, Trigger};
 use crate::event_loop::{EventLoop, Token};
 use crate::http::{Handlers, Job, Reply, Service};
 use crate::jobs::Jobs;
 use crate::mailbox::Mailbox;
 use crate::pool::start_worker;
+use crate::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -34,7 +34,7 @@ impl ConcurrencyModel for EpollWorkers {
         }
         let service = Service::new(site, self.options.timeouts, Handlers::OffloadAll);
         let max_connections = self.options.max_connections.get();
-        let mut event_loop = EventLoop::new(Epoll::new(Trigger::Edge)?, service, max_connections);
+        let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, service, max_connections);
         event_loop.watch_wake(replies.as_fd())?;
         let result = event_loop.serve_and(&listener, &shutdown, |event_loop, woken| {
             if woken.wake {

@@ -23,6 +23,7 @@ use rustix::event::epoll::EventFlags;
 use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::listener::refuse;
+use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -34,9 +35,6 @@ const FULL_CHECK: Duration = Duration::from_millis(5);
 
 /// What a wait for the client ends with when the server does: to a reader it is the end.
 const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
-
-/// How often a server that stops looks whether it is done.
-const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(May { options })
@@ -113,8 +111,9 @@ struct GreenStream {
     events: CoIo<RawFd>,
     stream: Arc<TcpStream>,
     callee: Callee,
-    /// How long a call may take.
+    /// How long a read may take, and how long a write.
     timeout: Cell<Duration>,
+    write_timeout: Duration,
     /// Whether the last read took all there was. The kernel tells of what comes once.
     is_drained: Cell<bool>,
     /// Whether the client has sent its last octet, which it is told of once too.
@@ -126,13 +125,14 @@ impl GreenStream {
         let events = CoIo::new(stream.as_raw_fd())?;
         callee.listen(&Waker::from(Arc::new(GreenWaker(events.waker()))));
         let (is_drained, ends) = (Cell::new(true), Cell::new(false));
-        Ok(Self { events, stream, callee, timeout: Cell::new(timeout), is_drained, ends })
+        let (timeout, write_timeout) = (Cell::new(timeout), timeout);
+        Ok(Self { events, stream, callee, timeout, write_timeout, is_drained, ends })
     }
 
     /// Lets others run until the kernel tells that the socket is ready for something of `wanted`.
-    fn wait(&self, wanted: EventFlags) -> io::Result<()> {
+    fn wait(&self, wanted: EventFlags, timeout: Duration) -> io::Result<()> {
         const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
-        let deadline = Some(Instant::now() + self.timeout.get());
+        let deadline = Some(Instant::now() + timeout);
         self.callee.wait_until(deadline);
         loop {
             let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
@@ -157,7 +157,9 @@ impl GreenStream {
     fn write_when_ready(&self, call: impl Fn(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         loop {
             match call(&self.stream) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait(EventFlags::OUT)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait(EventFlags::OUT, self.write_timeout)?;
+                }
                 written => return written,
             }
         }
@@ -168,7 +170,7 @@ impl BlockingStream for GreenStream {
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             if self.is_drained.get() {
-                match self.wait(EventFlags::IN) {
+                match self.wait(EventFlags::IN, self.timeout.get()) {
                     Err(error) if error.kind() == STOPPED => return Ok(0),
                     waited => waited?,
                 }

@@ -296,7 +296,7 @@ pub const ROSTER: &[Entry] = &[
         name: "tokio-sharded",
         about: "a tokio runtime per processor, each with a listener of its own",
         traits: traits(Waits::Epoll, Runs::AsyncTasks, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
-        build: built!(tokio_sharded if all(target_os = "linux", feature = "tokio"), else WITHOUT_TOKIO),
+        build: built!(tokio_sharded if all(target_os = "linux", feature = "tokio"), else WITHOUT_TOKIO_SHARDED),
         probe: None,
     },
     Entry {
@@ -391,6 +391,11 @@ const WITHOUT_MAY: &str = "its epoll is used directly, which only Linux has";
 const WITHOUT_MAY: &str = "left out of this build; build with the feature `may`";
 #[cfg(not(feature = "smol"))]
 const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
+#[cfg(not(target_os = "linux"))]
+const WITHOUT_TOKIO_SHARDED: &str =
+    "needs listeners among which the kernel deals connections out, as Linux does";
+#[cfg(all(target_os = "linux", not(feature = "tokio")))]
+const WITHOUT_TOKIO_SHARDED: &str = WITHOUT_TOKIO;
 #[cfg(not(feature = "tokio"))]
 const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 

@@ -5,8 +5,9 @@
 //! one is woken. A worker is taken for as long as its connection lives, idle or not.
 
 use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
@@ -16,8 +17,8 @@ use crate::http::Service;
 use crate::listener::refuse;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
-/// Between two tries to replace workers that have died. Long enough that workers which die at once don't keep a processor
-/// busy.
+/// Between two rounds of replacing workers that have died, so that workers which die at once, or can't be had, don't keep a
+/// processor busy.
 const REFILL_PAUSE: Duration = Duration::from_millis(100);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -34,26 +35,32 @@ impl ConcurrencyModel for Prefork {
         let mut children = Children::watch()?;
         let (mut service, mut buffer) = (self.options.service(site), vec![0; READ_BYTES]);
         let workers = self.options.blocking_workers();
+        let mut start = |children: &mut Children| {
+            while children.count() < workers {
+                children.fork(&shutdown, |child| work(&child, &listener, &mut service, &mut buffer))?;
+            }
+            io::Result::Ok(())
+        };
+        if let (Err(error), 0) = (start(&mut children), children.count()) {
+            return Err(io::Error::new(error.kind(), format!("cannot start a single worker: {error}")));
+        }
+        let mut refill_at = Instant::now() + REFILL_PAUSE;
         while !shutdown.is_signalled() {
             children.reap_ended()?;
-            while children.count() < workers {
-                let forked =
-                    children.fork(&shutdown, |child| work(&child, &listener, &mut service, &mut buffer));
-                if let Err(error) = forked {
-                    if children.count() == 0 {
-                        return Err(io::Error::new(
-                            error.kind(),
-                            format!("cannot start a single worker: {error}"),
-                        ));
-                    }
-                    break;
-                }
+            let pause =
+                (children.count() < workers).then(|| refill_at.saturating_duration_since(Instant::now()));
+            if pause.is_some_and(|left| left.is_zero()) {
+                // What can't be had now is tried for again.
+                let _ = start(&mut children);
+                refill_at = Instant::now() + REFILL_PAUSE;
+            } else {
+                children.wait(&[PollFd::new(&shutdown, PollFlags::IN)], pause)?;
             }
-            let pause = (children.count() < workers).then_some(REFILL_PAUSE);
-            children.wait(&[PollFd::new(&shutdown, PollFlags::IN)], pause)?;
         }
-        // From now on no worker waits in `accept`, once its signal has got it out of there.
-        for stream in listener.close_blocking() {
+        // No worker waits in `accept` from here on, once its signal has got it out of there.
+        let left: Vec<TcpStream> = listener.close_blocking().collect();
+        children.stop();
+        for stream in left {
             if children.fork(&shutdown, |child| child.serve(&stream, &mut service, &mut buffer)).is_err() {
                 refuse(&stream);
             }

@@ -6,11 +6,15 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam::channel::bounded;
+use crossbeam::channel::{SendTimeoutError, Sender, bounded};
 
 use crate::open_connections::{OpenConnections, Registered};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, pool};
+
+/// How soon the acceptor sees the end of the drain time while the queue is full.
+const FULL_QUEUE_CHECK: Duration = Duration::from_millis(50);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(ThreadPool { options })
@@ -27,15 +31,24 @@ impl ConcurrencyModel for ThreadPool {
         let open = OpenConnections::until(&shutdown)?;
         let pool = pool::start(self.options, &site, &shutdown, move || waiting.recv().ok())?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
-            // While the queue is full, the rest of the world waits in the listen backlog.
-            let _ = queue.send(open.register(stream));
+            hand_over(&queue, open.register(stream), &shutdown);
         }
         let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
         for stream in left {
-            let _ = queue.send(stream);
+            hand_over(&queue, stream, &shutdown);
         }
         drop(queue);
         pool.await_end(&shutdown);
         Ok(())
+    }
+}
+
+/// Waits for room in the queue, and the rest of the world in the listen backlog; at a stop as long as there is time left.
+fn hand_over(queue: &Sender<Registered>, mut stream: Registered, shutdown: &Shutdown) {
+    while let Err(SendTimeoutError::Timeout(back)) = queue.send_timeout(stream, FULL_QUEUE_CHECK) {
+        if shutdown.is_signalled() && shutdown.drain_time_left().is_zero() {
+            return;
+        }
+        stream = back;
     }
 }

@@ -30,15 +30,13 @@ pub use self::ring::open;
 use self::peer::{Next, Peer};
 use self::ring::{COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
+use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{Listener, Shutdown};
 
 /// With less room than that, connections are accepted one by one: of those that the kernel accepts by itself, a turn may bring
 /// as many as there is room for completions, and another before it is told to stop.
 const ROOM_TO_ACCEPT_ALL: usize = 2 * COMPLETIONS as usize;
-
-/// How often a loop that stops looks whether it is done.
-const DRAIN_TICK: Duration = Duration::from_millis(20);
 
 /// Serves what comes from `listener` until `shutdown`, then what is under way, on a ring that [`open`] has made.
 pub fn serve(

@@ -18,6 +18,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     survives_clients_that_leave_before_their_answer_is_made,
     leaves_no_zombie_of_connections_that_have_ended,
     survives_the_death_of_its_children,
+    takes_its_children_along_when_it_is_killed,
     loses_no_more_than_the_connection_of_a_killed_worker,
 ];
 
@@ -133,4 +134,17 @@ fn loses_no_more_than_the_connection_of_a_killed_worker(model: &Model) -> Outcom
     server.await_pool();
     server.assert_serves();
     Outcome::Shown
+}
+
+/// Nobody is left on its port, who would share the next server's clients.
+fn takes_its_children_along_when_it_is_killed(model: &Model) {
+    let mut server = Server::start(model);
+    let mut client = server.connect();
+    client.get("/");
+    let children = server.children();
+    server.process().kill();
+    wait::until("it has ended", || !server.is_running());
+    // Whoever takes them over then may be slow to reap them.
+    let has_ended = |child: &Process| Process::find(child.pid).is_none_or(|now| now.is_zombie);
+    wait::until("its children have ended", || children.iter().all(has_ended));
 }

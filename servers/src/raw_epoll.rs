@@ -25,13 +25,13 @@ pub enum Trigger {
 }
 
 /// The sockets that one thread waits for.
-pub struct Epoll {
+pub struct RawEpoll {
     instance: OwnedFd,
     trigger: Trigger,
     events: Vec<epoll::Event>,
 }
 
-impl Epoll {
+impl RawEpoll {
     pub fn new(trigger: Trigger) -> io::Result<Self> {
         let instance = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self { instance, trigger, events: Vec::with_capacity(EVENTS_PER_WAIT) })
@@ -50,7 +50,7 @@ impl Epoll {
     }
 }
 
-impl Poller for Epoll {
+impl Poller for RawEpoll {
     fn is_edge_triggered(&self) -> bool {
         self.trigger == Trigger::Edge
     }
