@@ -264,3 +264,49 @@ impl<'a> CompletionLoop<'a> {
         self.peers.iter().filter_map(matches).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::Listening;
+    use crate::http::{Handlers, Timeouts};
+    use crate::site::Site;
+
+    /// What comes of `octets` that are sent at once by a client that sends no more, and after what time.
+    fn talk(octets: &[u8]) -> (String, Duration) {
+        let idle_timeout = Duration::from_secs(10);
+        let listening =
+            Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded: false };
+        let (listener, shutdown) = (Listener::bind(listening).unwrap(), Shutdown::new().unwrap());
+        let service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+        thread::scope(|scope| {
+            scope.spawn(|| serve(open().unwrap(), &listener, service, 100, &shutdown).unwrap());
+            let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
+            let (mut text, begin) = (String::new(), Instant::now());
+            client.write_all(octets).unwrap();
+            client.shutdown(std::net::Shutdown::Write).unwrap();
+            client.read_to_string(&mut text).unwrap();
+            shutdown.signal();
+            (text, begin.elapsed())
+        })
+    }
+
+    #[test]
+    fn nothing_waits_for_others_behind_what_is_sent_at_once() {
+        if probe().is_err() {
+            return;
+        }
+        // Each fills a buffer to its end, so that nothing of the next one is known when the first is answered.
+        let head = "GET / HTTP/1.1\r\nHost: a\r\nFiller: \r\n\r\n";
+        let request = head.replace("Filler: ", &format!("Filler: {}", "a".repeat(4096 - head.len())));
+        for count in [1, 2, 20] {
+            let (text, time) = talk(request.repeat(count).as_bytes());
+            assert_eq!(text.matches("200 OK").count(), count);
+            assert!(time < Duration::from_millis(700), "{count}: {time:?}");
+        }
+    }
+}

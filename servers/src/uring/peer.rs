@@ -105,6 +105,9 @@ impl Peer {
         if is_last {
             self.receiving = Receiving::No;
         }
+        if matches!(self.sending, Sending::AtOnce(_)) {
+            ring.come_back();
+        }
         match result {
             Ok(Some(filled)) => {
                 self.take(ring.octets(&filled), service);

@@ -71,6 +71,8 @@ pub struct Ring<'r> {
     /// The connections of which something is to be sent with the next call, and those of which it has been.
     at_once: Vec<usize>,
     settled: Vec<usize>,
+    /// Whether something can go on as soon as that is sent.
+    comes_back: bool,
 }
 
 /// What the kernel did.
@@ -144,6 +146,7 @@ impl<'r> Ring<'r> {
             in_flight: 0,
             at_once: Vec::new(),
             settled: Vec::new(),
+            comes_back: false,
         })
     }
 
@@ -214,9 +217,15 @@ impl<'r> Ring<'r> {
         self.push(&unnamed(opcode::Close::new(Fd(fd.into_raw_fd())).build()));
     }
 
+    /// Has the next [`Self::wait`] wait for nothing: what is sent at once is all that something else waits for.
+    pub fn come_back(&mut self) {
+        self.comes_back = true;
+    }
+
     /// Gives the kernel all that was asked for, and waits for completions, but not for longer than `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.enter(timeout)?;
+        let completions = usize::from(!mem::take(&mut self.comes_back));
+        self.enter(completions, timeout)?;
         // Completions that did not fit into the queue come with a later call, and one of them may be about these.
         if self.submissions.is_empty() && !self.submissions.cq_overflow() {
             self.settled.append(&mut self.at_once);
@@ -299,7 +308,7 @@ impl<'r> Ring<'r> {
         self.submissions.sync();
     }
 
-    fn enter(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+    fn enter(&mut self, completions: usize, timeout: Option<Duration>) -> io::Result<()> {
         self.buffers.publish();
         self.submissions.sync();
         self.completions.sync();
@@ -308,7 +317,7 @@ impl<'r> Ring<'r> {
             Some(time) => SubmitArgs::new().timespec(time),
             None => SubmitArgs::new(),
         };
-        let result = self.submitter.submit_with_args(1, &args);
+        let result = self.submitter.submit_with_args(completions, &args);
         self.submissions.sync();
         self.completions.sync();
         match result {
@@ -329,7 +338,7 @@ impl<'r> Ring<'r> {
     fn recall(&mut self) -> io::Result<()> {
         while self.in_flight > 0 {
             self.push(&unnamed(opcode::AsyncCancel2::new(CancelBuilder::any()).build()));
-            self.enter(None)?;
+            self.enter(1, None)?;
             self.take_completions(&mut Vec::new());
         }
         Ok(())
