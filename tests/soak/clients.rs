@@ -12,6 +12,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::client::{CLOSE, Client, get, pattern};
+use crate::wait;
 
 /// Clients of each kind per server. Hostile ones mostly wait.
 pub const GOOD_CLIENTS: usize = 2;
@@ -23,6 +24,16 @@ pub const TIMEOUT: Duration = Duration::from_millis(500);
 
 /// Between two connections of a client: the rate is bounded, so that a busy machine has the same work as an idle one.
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Connections of a warm-up, round after round: more than enough for each of several loops, among which the kernel distributes
+/// them by chance, to have its share.
+const WARM_UP_ROUNDS: usize = 3;
+
+/// Twice what the largest pool of buffers for reading has, over all connections that come to one loop.
+const WARM_UP_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Requests at once, of answers that are copied to each other: several times what a server collects before it sends.
+const WARM_UP_PIPELINE: usize = 32;
 
 /// What was done so far.
 #[derive(Debug, Default)]
@@ -51,6 +62,39 @@ impl Counts {
             Some(first) => Err(format!("{} requests went wrong, first: {first}", wrong.len())),
         }
     }
+}
+
+/// Has everything in a server take the size that it keeps, heaps and stacks as well as buffers that are lent to the kernel, each
+/// of which takes memory from the first time that it is used: `at_once` clients send and ask for more than any buffer holds
+/// and have a handler panic, all at the same time, so that each of as many workers has its turn.
+pub fn warm_up(server: SocketAddr, at_once: usize) {
+    thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                for _ in 0..WARM_UP_ROUNDS {
+                    // On a busy machine a client may be so late that it is given up.
+                    wait::until("a server is warm", || fills_all_buffers(server).is_ok());
+                }
+            });
+        }
+    });
+}
+
+fn fills_all_buffers(server: SocketAddr) -> Result<(), String> {
+    let mut client = Client::try_connect(server).map_err(|error| error.to_string())?;
+    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {WARM_UP_BODY_BYTES}\r\n\r\n");
+    for (requests, answers, status) in [
+        (head + &"x".repeat(WARM_UP_BODY_BYTES), 1, 405),
+        (get(&format!("/bytes/{WARM_UP_BODY_BYTES}")), 1, 200),
+        (get("/bytes/16000").repeat(WARM_UP_PIPELINE), WARM_UP_PIPELINE, 200),
+        (get("/panic"), 1, 500),
+    ] {
+        send(&mut client, requests)?;
+        for _ in 0..answers {
+            expect_status(&mut client, &[status])?;
+        }
+    }
+    Ok(())
 }
 
 /// Connects again and again until `end`, each time as some kind of client.
@@ -151,7 +195,7 @@ fn send(client: &mut Client, octets: impl AsRef<[u8]>) -> Result<(), String> {
     client.try_send(octets).then_some(()).ok_or_else(|| "it does not take a request".into())
 }
 
-fn expect_status(mut client: Client, statuses: &[u16]) -> Result<usize, String> {
+fn expect_status(client: &mut Client, statuses: &[u16]) -> Result<usize, String> {
     let answer = client.try_answer().map_err(|error| error.to_string())?;
     let is_right = statuses.contains(&answer.status);
     is_right.then_some(1).ok_or_else(|| format!("instead of {statuses:?} it says {}", answer.head))
@@ -169,7 +213,7 @@ fn keeps_its_connection(mut client: Client, turn: &mut Turn) -> Result<usize, St
 
 fn asks_once(mut client: Client, _: &mut Turn) -> Result<usize, String> {
     send(&mut client, CLOSE)?;
-    expect_status(client, &[200])
+    expect_status(&mut client, &[200])
 }
 
 fn pipelines(mut client: Client, turn: &mut Turn) -> Result<usize, String> {
@@ -193,7 +237,7 @@ fn sends_in_pieces(mut client: Client, turn: &mut Turn) -> Result<usize, String>
 
 fn sends_half_a_head(mut client: Client, _: &mut Turn) -> Result<usize, String> {
     client.try_send("GET / HTTP/1.1\r\nHost: loc");
-    expect_status(client, &[408])
+    expect_status(&mut client, &[408])
 }
 
 fn drips_a_head(mut client: Client, _: &mut Turn) -> Result<usize, String> {
@@ -202,12 +246,12 @@ fn drips_a_head(mut client: Client, _: &mut Turn) -> Result<usize, String> {
     while begin.elapsed() < TIMEOUT && client.try_send("x") {
         thread::sleep(PAUSE);
     }
-    expect_status(client, &[408])
+    expect_status(&mut client, &[408])
 }
 
 fn sends_half_a_body(mut client: Client, _: &mut Turn) -> Result<usize, String> {
     client.try_send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf");
-    expect_status(client, &[408])
+    expect_status(&mut client, &[408])
 }
 
 fn says_nothing(mut client: Client, _: &mut Turn) -> Result<usize, String> {
@@ -249,7 +293,7 @@ fn sends_garbage(mut client: Client, turn: &mut Turn) -> Result<usize, String> {
     let mut noise = vec![0; 9000];
     turn.random.fill_bytes(&mut noise);
     client.try_send(noise);
-    expect_status(client, &[400, 414, 501, 505])
+    expect_status(&mut client, &[400, 414, 501, 505])
 }
 
 fn never_stops_talking(mut client: Client, _: &mut Turn) -> Result<usize, String> {
@@ -261,7 +305,7 @@ fn never_stops_talking(mut client: Client, _: &mut Turn) -> Result<usize, String
 
 fn panics_the_handler(mut client: Client, _: &mut Turn) -> Result<usize, String> {
     client.try_send(get("/panic"));
-    expect_status(client, &[500])
+    expect_status(&mut client, &[500])
 }
 
 fn vanishes_in_a_request(mut client: Client, turn: &mut Turn) -> Result<usize, String> {
