@@ -1,16 +1,28 @@
 //! What the command `c10k` is made of, as a library so that benches and tests measure with the same pieces.
+//!
+//! What measures asks Linux for epoll and `/proc`; elsewhere there are the servers alone.
 
 pub mod command;
+#[cfg(target_os = "linux")]
 pub mod cpus;
+#[cfg(target_os = "linux")]
 mod environment;
+#[cfg(target_os = "linux")]
 pub mod interrupt;
 pub mod limits;
+#[cfg(target_os = "linux")]
 pub mod measure;
 pub mod output;
+#[cfg(target_os = "linux")]
 mod progress;
+#[cfg(target_os = "linux")]
 pub mod resources;
+#[cfg(target_os = "linux")]
 mod responder;
+#[cfg(target_os = "linux")]
 mod runner;
+#[cfg(target_os = "linux")]
 pub mod subject;
+#[cfg(target_os = "linux")]
 mod suite;
 pub mod time;

@@ -1,9 +1,13 @@
 //! The subcommands: one file each, one line each here.
 
+#[cfg(target_os = "linux")]
 mod bench;
+#[cfg(target_os = "linux")]
 mod calibrate;
+#[cfg(target_os = "linux")]
 mod load;
 mod models;
+#[cfg(target_os = "linux")]
 mod report;
 mod serve;
 
@@ -19,9 +23,13 @@ use clap::Parser;
 enum Command {
     Models(models::Args),
     Serve(serve::Args),
+    #[cfg(target_os = "linux")]
     Load(Box<load::Args>),
+    #[cfg(target_os = "linux")]
     Bench(bench::Args),
+    #[cfg(target_os = "linux")]
     Report(report::Args),
+    #[cfg(target_os = "linux")]
     Calibrate(calibrate::Args),
 }
 
@@ -30,9 +38,13 @@ pub fn run() -> Result<ExitCode> {
     match parse(std::env::args_os())? {
         Some(Command::Models(args)) => args.run(),
         Some(Command::Serve(args)) => args.run(),
+        #[cfg(target_os = "linux")]
         Some(Command::Load(args)) => args.run(),
+        #[cfg(target_os = "linux")]
         Some(Command::Bench(args)) => args.run(),
+        #[cfg(target_os = "linux")]
         Some(Command::Report(args)) => args.run(),
+        #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }

@@ -12,6 +12,7 @@ use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
 use c10k_servers::{Accepts, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
 
+#[cfg(target_os = "linux")]
 use crate::cpus::CpuList;
 use crate::limits;
 use crate::output::{note, print};
@@ -36,6 +37,7 @@ pub struct Args {
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     backlog: u32,
     /// Processors to run on, such as 0,2-3
+    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
     /// Connections served at once, further ones wait in the backlog; by default what the limit of open files allows
@@ -55,6 +57,7 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        #[cfg(target_os = "linux")]
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }
