@@ -225,7 +225,7 @@ pub struct Errors {
     pub timeout: u64,
     /// An answer of status 400 or above.
     pub status: u64,
-    /// An answer that is not HTTP/1.1, or of another length than it should be.
+    /// An answer that is not HTTP/1.1, or longer than it said.
     pub protocol: u64,
 }
 
