@@ -27,6 +27,8 @@ mod peer;
 mod pool;
 #[cfg(target_os = "linux")]
 mod raw_epoll;
+#[cfg(target_os = "linux")]
+mod room;
 mod shutdown;
 pub mod site;
 mod sweep;

@@ -10,16 +10,13 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use crate::event_loop::EventLoop;
 use crate::loops::run_each;
 use crate::mailbox::Mailbox;
 use crate::raw_epoll::{RawEpoll, Trigger};
+use crate::room::Room;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
-
-/// How soon the acceptor sees that a connection has ended while there are as many as there may be.
-const FULL_CHECK: Duration = Duration::from_millis(5);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(EpollHandoff { options })
@@ -33,9 +30,10 @@ impl ConcurrencyModel for EpollHandoff {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let inboxes =
             (0..self.options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
+        let room = Room::new()?;
         thread::scope(|scope| {
             let acceptor = scope.spawn(|| {
-                let result = self.accept(&listener, &inboxes, &shutdown);
+                let result = self.accept(&listener, &inboxes, &room, &shutdown);
                 if result.is_err() {
                     shutdown.signal();
                 }
@@ -45,8 +43,9 @@ impl ConcurrencyModel for EpollHandoff {
                 }
                 result
             });
-            let ended =
-                run_each(&inboxes, &shutdown, |inbox| self.run_loop(inbox, Arc::clone(&site), &shutdown));
+            let ended = run_each(&inboxes, &shutdown, |inbox| {
+                self.run_loop(inbox, &room, Arc::clone(&site), &shutdown)
+            });
             let accepted = acceptor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             ended.and(accepted)
         })
@@ -54,11 +53,17 @@ impl ConcurrencyModel for EpollHandoff {
 }
 
 impl EpollHandoff {
-    fn accept(&self, listener: &Listener, inboxes: &[Inbox], shutdown: &Shutdown) -> io::Result<()> {
+    fn accept(
+        &self,
+        listener: &Listener,
+        inboxes: &[Inbox],
+        room: &Room,
+        shutdown: &Shutdown,
+    ) -> io::Result<()> {
+        let max = self.options.max_connections.get();
         while !shutdown.is_signalled() {
-            if inboxes.iter().map(Inbox::count).sum::<usize>() >= self.options.max_connections.get() {
-                thread::sleep(FULL_CHECK);
-            } else if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
+            room.wait(|| inboxes.iter().map(Inbox::count).sum::<usize>() < max, shutdown)?;
+            if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
                 hand_over(stream, inboxes);
             }
         }
@@ -68,7 +73,7 @@ impl EpollHandoff {
         Ok(())
     }
 
-    fn run_loop(&self, inbox: &Inbox, site: Arc<Site>, shutdown: &Shutdown) -> io::Result<()> {
+    fn run_loop(&self, inbox: &Inbox, room: &Room, site: Arc<Site>, shutdown: &Shutdown) -> io::Result<()> {
         // The acceptor minds the maximum.
         let mut event_loop =
             EventLoop::new(RawEpoll::new(Trigger::Edge)?, self.options.service(site), usize::MAX);
@@ -90,6 +95,7 @@ impl EpollHandoff {
             let ended = count - event_loop.connections();
             if ended > 0 {
                 inbox.connections.fetch_sub(ended, Ordering::Relaxed);
+                room.made();
             }
         }
         event_loop.drain(shutdown, |_, _| {})

@@ -23,15 +23,13 @@ use rustix::event::epoll::EventFlags;
 use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::listener::refuse;
+use crate::room::Room;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the start.
 const SPARE_STACKS: usize = 64;
-
-/// How soon the acceptor sees that a connection has ended while there are as many as there may be.
-const FULL_CHECK: Duration = Duration::from_millis(5);
 
 /// What a wait for the client ends with when the server does: to a reader it is the end.
 const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
@@ -49,12 +47,12 @@ impl ConcurrencyModel for May {
         // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
         config().set_workers(self.options.event_loops()).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        let callees = Callees::new(shutdown.clone());
+        let (callees, room) = (Callees::new(shutdown.clone()), Arc::new(Room::new()?));
         self.start_sweep(&callees)?;
+        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&room)));
         while !shutdown.is_signalled() {
-            if callees.count() >= self.options.max_connections.get() {
-                thread::sleep(FULL_CHECK);
-            } else if let Some(stream) = listener.wait_accept_non_blocking(&shutdown)? {
+            room.wait(|| callees.has_room(max, &acceptor), &shutdown)?;
+            if let Some(stream) = listener.wait_accept_non_blocking(&shutdown)? {
                 self.start(stream, &callees, &site, &shutdown);
             }
         }

@@ -1,0 +1,119 @@
+//! How a thread that accepts waits while a server has as many connections as it may: until another thread ends one.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::task::Wake;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io::Errno;
+
+use crate::Shutdown;
+
+/// Where one thread waits for room, and others tell that they have made some. A descriptor rather than a condition
+/// variable: a shutdown ends the wait too, and is one.
+#[derive(Debug)]
+pub struct Room {
+    /// Whether anybody waits: hardly ever, and then a connection's end costs no system call.
+    is_awaited: AtomicBool,
+    eventfd: OwnedFd,
+}
+
+impl Room {
+    pub fn new() -> io::Result<Self> {
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self { is_awaited: AtomicBool::new(false), eventfd })
+    }
+
+    /// Waits until `has_room`, or until the shutdown.
+    pub fn wait(&self, has_room: impl Fn() -> bool, shutdown: &Shutdown) -> io::Result<()> {
+        while !has_room() && !shutdown.is_signalled() {
+            self.is_awaited.store(true, Ordering::Relaxed);
+            // Either this thread sees the room that was made, or who made it sees that it is awaited.
+            fence(Ordering::SeqCst);
+            if !has_room() {
+                self.sleep(shutdown)?;
+            }
+            self.is_awaited.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Tells that there may be room now, after there is.
+    pub fn made(&self) {
+        fence(Ordering::SeqCst);
+        if self.is_awaited.load(Ordering::Relaxed) && self.is_awaited.swap(false, Ordering::Relaxed) {
+            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        }
+    }
+
+    fn sleep(&self, shutdown: &Shutdown) -> io::Result<()> {
+        let mut fds = [PollFd::new(&self.eventfd, PollFlags::IN), PollFd::new(shutdown, PollFlags::IN)];
+        match poll(&mut fds, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // There is nothing to read where the shutdown came first.
+        let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
+        Ok(())
+    }
+}
+
+impl Wake for Room {
+    fn wake(self: Arc<Self>) {
+        self.made();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    use super::*;
+
+    /// So many connections are open.
+    fn shared(open: usize) -> (Arc<(Room, AtomicUsize)>, Shutdown) {
+        (Arc::new((Room::new().unwrap(), AtomicUsize::new(open))), Shutdown::new().unwrap())
+    }
+
+    #[test]
+    fn every_end_of_a_connection_lets_the_acceptor_go_on() {
+        const CONNECTIONS: usize = 5_000;
+        let (shared, shutdown) = shared(1);
+        let ending = Arc::clone(&shared);
+        let others = thread::spawn(move || {
+            for _ in 0..CONNECTIONS {
+                // The acceptor's next one is open; it ends while the acceptor looks, or soon after.
+                while ending.1.load(Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
+                ending.1.fetch_sub(1, Ordering::Relaxed);
+                ending.0.made();
+            }
+        });
+        let (room, open) = &*shared;
+        for _ in 0..CONNECTIONS {
+            room.wait(|| open.load(Ordering::Relaxed) < 1, &shutdown).unwrap();
+            open.fetch_add(1, Ordering::Relaxed);
+        }
+        others.join().unwrap();
+    }
+
+    #[test]
+    fn a_shutdown_ends_the_wait() {
+        let (shared, shutdown) = shared(1);
+        let signal = shutdown.clone();
+        let stopper = thread::spawn(move || signal.signal());
+        shared.0.wait(|| false, &shutdown).unwrap();
+        stopper.join().unwrap();
+    }
+
+    #[test]
+    fn nobody_is_told_while_nobody_waits() {
+        let (shared, _) = shared(0);
+        shared.0.made();
+        assert_eq!(rustix::io::read(&shared.0.eventfd, &mut [0; 8]), Err(Errno::AGAIN));
+    }
+}
