@@ -151,6 +151,7 @@ impl Connection {
     /// Handlers run inside, unless the service says otherwise: `/sleep` and `/spin` keep the calling thread until they
     /// are done.
     pub fn receive(&mut self, octets: &[u8], service: &mut Service) {
+        let (before, was_between_requests) = (self.progress, self.is_between_requests());
         self.progress = service.now;
         if let State::Lingering { dropped, .. } = &mut self.state {
             *dropped += octets.len();
@@ -161,6 +162,10 @@ impl Connection {
         } else {
             self.input.extend_from_slice(octets);
             self.answer_buffered(service);
+        }
+        if was_between_requests && self.is_between_requests() {
+            // Empty lines are no sign of life, or they would keep a connection for ever.
+            self.progress = before;
         }
         self.time_head(service.now);
     }
@@ -285,9 +290,15 @@ impl Connection {
         }
     }
 
+    /// Whether nothing has come of a next request; an empty line, half or whole, is nothing.
+    fn is_between_requests(&self) -> bool {
+        matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && !self.has_output()
+    }
+
     /// Starts the clock of a head that has begun, and stops that of one that is whole.
     fn time_head(&mut self, now: Instant) {
-        let is_partial = matches!(self.state, State::Head) && !self.input.is_empty() && !self.has_output();
+        let is_partial =
+            matches!(self.state, State::Head) && !self.has_output() && !self.is_between_requests();
         self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
@@ -676,6 +687,22 @@ mod tests {
         assert_eq!(connection.deadline(&service), Some(begin + seconds(69)));
         connection.time_out(&mut service);
         assert_eq!(connection.want(), Want::Close);
+    }
+
+    #[test]
+    fn empty_lines_do_not_keep_an_idle_connection() {
+        for pieces in [["\r\n", "\r\n"], ["\r", "\n"], ["\r\n\r", "\n\r\n"]] {
+            let (mut connection, mut service, begin) = at_a_time();
+            for (at, piece) in [(20, pieces[0]), (40, pieces[1])] {
+                service.set_time(begin + seconds(at));
+                connection.receive(piece.as_bytes(), &mut service);
+                assert_eq!(connection.deadline(&service), Some(begin + seconds(60)), "after {piece:?}");
+            }
+            service.set_time(begin + seconds(59));
+            connection.receive(GET.as_bytes(), &mut service);
+            assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200"]);
+            assert_eq!(connection.deadline(&service), Some(begin + seconds(119)));
+        }
     }
 
     #[test]
