@@ -6,11 +6,12 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
 use crate::Shutdown;
+use crate::sweep::Sweep;
 
 /// A deadline that never comes.
 const NEVER: u64 = u64::MAX;
@@ -72,8 +73,7 @@ impl Callees {
         Callee { all: Arc::clone(self), call, key, waker: None }
     }
 
-    /// How many there are.
-    pub fn count(&self) -> usize {
+    fn count(&self) -> usize {
         self.state().calls.len()
     }
 
@@ -87,8 +87,21 @@ impl Callees {
         has_room
     }
 
-    /// Calls those who wait for too long.
-    pub fn call_overdue(&self) {
+    /// Calls those who wait for too long, if it is time to look for them; says when it is time again.
+    pub fn look_after(&self, sweep: &mut Sweep) -> Duration {
+        if sweep.is_due(Instant::now()) {
+            self.call_overdue();
+        }
+        sweep.left(Instant::now())
+    }
+
+    /// Calls all in a server that stops; says whether there is anybody to wait for, and time left for it.
+    pub fn call_to_end(&self) -> bool {
+        self.call_all();
+        self.count() > 0 && !self.shutdown.drain_time_left().is_zero()
+    }
+
+    fn call_overdue(&self) {
         let now_ms = self.milliseconds(Instant::now());
         for (_, call) in &self.state().calls {
             if call.deadline_ms.load(Ordering::Relaxed) <= now_ms {
@@ -97,8 +110,7 @@ impl Callees {
         }
     }
 
-    /// Calls all.
-    pub fn call_all(&self) {
+    fn call_all(&self) {
         for (_, call) in &self.state().calls {
             call.make();
         }
@@ -182,7 +194,6 @@ impl Drop for Callee {
 #[cfg(test)]
 mod tests {
     use std::task::Wake;
-    use std::time::Duration;
 
     use super::*;
 

@@ -92,9 +92,8 @@ pub async fn serve(
     for stream in runtime.close() {
         runtime.start(stream, callees.register());
     }
-    while callees.count() > 0 && !shutdown.drain_time_left().is_zero() {
+    while callees.call_to_end() {
         runtime.sleep(DRAIN_TICK).await;
-        callees.call_all();
     }
     Ok(())
 }
@@ -184,10 +183,7 @@ async fn wait<T>(
 async fn sweep(callees: &Callees, timeouts: Timeouts, runtime: &impl Runtime) -> Infallible {
     let mut sweep = Sweep::new(timeouts, Instant::now());
     loop {
-        runtime.sleep(sweep.left(Instant::now())).await;
-        if sweep.is_due(Instant::now()) {
-            callees.call_overdue();
-        }
+        runtime.sleep(callees.look_after(&mut sweep)).await;
     }
 }
 

@@ -47,27 +47,42 @@ impl ConcurrencyModel for May {
         // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
         config().set_workers(self.options.event_loops()).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        let (callees, room) = (Callees::new(shutdown.clone()), Arc::new(Room::new()?));
-        self.start_sweep(&callees)?;
-        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&room)));
-        while !shutdown.is_signalled() {
-            room.wait(|| callees.has_room(max, &acceptor), &shutdown)?;
-            if let Some(stream) = listener.wait_accept_non_blocking(&shutdown)? {
-                self.start(stream, &callees, &site, &shutdown);
-            }
+        let callees = Callees::new(shutdown.clone());
+        self.start_sweep(&callees, &shutdown)?;
+        let accepted = self.accept(&listener, &callees, &site, &shutdown);
+        if accepted.is_err() {
+            // Green threads are not ours to end; it is how they are told.
+            shutdown.signal();
         }
         for stream in listener.close() {
             self.start(stream, &callees, &site, &shutdown);
         }
-        while callees.count() > 0 && !shutdown.drain_time_left().is_zero() {
+        while callees.call_to_end() {
             thread::sleep(DRAIN_TICK);
-            callees.call_all();
         }
-        Ok(())
+        accepted
     }
 }
 
 impl May {
+    fn accept(
+        &self,
+        listener: &Listener,
+        callees: &Arc<Callees>,
+        site: &Arc<Site>,
+        shutdown: &Shutdown,
+    ) -> io::Result<()> {
+        let room = Arc::new(Room::new()?);
+        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&room)));
+        while !shutdown.is_signalled() {
+            room.wait(|| callees.has_room(max, &acceptor), shutdown)?;
+            if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
+                self.start(stream, callees, site, shutdown);
+            }
+        }
+        Ok(())
+    }
+
     /// Serves `stream` on a stack of its own; without memory for one, its client is told.
     fn start(&self, stream: TcpStream, callees: &Arc<Callees>, site: &Arc<Site>, shutdown: &Shutdown) {
         let stream = Arc::new(stream);
@@ -81,25 +96,30 @@ impl May {
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
             }
         };
-        // may panics where there is no memory for a stack.
-        if !matches!(catch_unwind(AssertUnwindSafe(|| go!(Builder::new(), serve))), Ok(Ok(_))) {
+        if start_green(serve).is_err() {
             refuse(&stream);
         }
     }
 
-    /// Calls those who wait for too long, from a green thread too.
-    fn start_sweep(&self, callees: &Arc<Callees>) -> io::Result<()> {
-        let (timeouts, callees) = (self.options.timeouts, Arc::clone(callees));
-        let sweep = move || {
+    /// Calls those who wait for too long, from a green thread too. At a stop all are called.
+    fn start_sweep(&self, callees: &Arc<Callees>, shutdown: &Shutdown) -> io::Result<()> {
+        let (timeouts, callees, shutdown) = (self.options.timeouts, Arc::clone(callees), shutdown.clone());
+        start_green(move || {
             let mut sweep = Sweep::new(timeouts, Instant::now());
-            loop {
-                coroutine::sleep(sweep.left(Instant::now()));
-                if sweep.is_due(Instant::now()) {
-                    callees.call_overdue();
-                }
+            while !shutdown.is_signalled() {
+                coroutine::sleep(callees.look_after(&mut sweep));
             }
-        };
-        go!(Builder::new(), sweep).map(|_| ())
+        })
+    }
+}
+
+/// Runs `work` on a stack of its own.
+fn start_green(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    // may panics where there is no memory for a stack, and the first time where it can't start the threads that run them,
+    // which are the process's then and end with it.
+    match catch_unwind(AssertUnwindSafe(|| go!(Builder::new(), work))) {
+        Ok(started) => started.map(|_| ()),
+        Err(_) => Err(io::Error::other("green threads cannot be started; ask for fewer --workers")),
     }
 }
 
