@@ -13,15 +13,12 @@ use slab::Slab;
 use crate::blocking::STACK_BYTES;
 use crate::shutdown::Shutdown;
 
-/// How soon an acceptor that waits for room sees a shutdown.
-const FULL_CHECK: Duration = Duration::from_millis(50);
-
 /// All open connections of a server, those included that still wait for a thread.
 #[derive(Debug, Default)]
 pub struct OpenConnections {
     state: Mutex<State>,
-    /// Notified at the end of a connection, if anybody waits for one.
-    ended: Condvar,
+    /// Notified at the end of a connection, and at a shutdown, if anybody waits for that.
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -55,7 +52,7 @@ impl OpenConnections {
     pub fn wait_for_room(&self, max_connections: usize, shutdown: &Shutdown) -> bool {
         let mut state = self.state();
         while state.streams.len() >= max_connections && !shutdown.is_signalled() {
-            state = self.wait(state, FULL_CHECK);
+            state = self.wait(state, Duration::MAX);
         }
         !shutdown.is_signalled()
     }
@@ -79,6 +76,7 @@ impl OpenConnections {
     pub fn drain(&self, shutdown: &Shutdown) {
         let mut state = self.state();
         state.ending = true;
+        self.notify(&state);
         for (_, stream) in &state.streams {
             let _ = stream.shutdown(net::Shutdown::Read);
         }
@@ -96,12 +94,20 @@ impl OpenConnections {
         }
     }
 
-    /// Waits for the end of a connection.
+    /// Waits for the end of a connection, or for a shutdown.
     fn wait<'a>(&self, mut state: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
         state.waiting += 1;
-        let (mut state, _) = self.ended.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner);
+        let (mut state, _) =
+            self.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner);
         state.waiting -= 1;
         state
+    }
+
+    /// A notification is a system call, and hardly ever is there anybody to hear it.
+    fn notify(&self, state: &State) {
+        if state.waiting > 0 {
+            self.changed.notify_all();
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -128,9 +134,6 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let mut state = self.open.state();
         state.streams.remove(self.key);
-        // A notification is a system call, and hardly ever is there anybody to hear it.
-        if state.waiting > 0 {
-            self.open.ended.notify_all();
-        }
+        self.open.notify(&state);
     }
 }

@@ -20,6 +20,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     ends_at_ctrl_c_in_its_terminal,
     ends_promptly_while_clients_arrive,
     closes_idle_connections_at_sigterm,
+    serves_those_who_wait_for_room_at_sigterm,
     closes_a_refused_connection_at_sigterm,
     finishes_the_request_in_flight_at_sigterm,
     takes_an_upload_under_way_to_its_end_at_sigterm,
@@ -131,6 +132,24 @@ fn closes_idle_connections_at_sigterm(model: &Model) {
     assert_ends_promptly(&mut server);
     idle.iter_mut().for_each(Client::assert_ended);
     silent.iter_mut().for_each(Client::assert_is_over);
+}
+
+/// The signal is seen by an acceptor that waits for the end of a connection too.
+fn serves_those_who_wait_for_room_at_sigterm(model: &Model) {
+    let mut server = Server::launch(model).one_queue().arguments(["--max-connections", "2"]).start();
+    let mut inside: Vec<Client> = (0..model.at_once(2)).map(|_| server.connect()).collect();
+    for client in &mut inside {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
+    for client in &mut waiting {
+        client.send(get("/bytes/7"));
+    }
+    assert_ends_promptly(&mut server);
+    inside.iter_mut().for_each(Client::assert_ended);
+    for client in &mut waiting {
+        assert_eq!(client.answer().body.len(), 7);
+    }
 }
 
 /// A refused client that stays is owed nothing.
