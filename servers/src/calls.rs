@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::Shutdown;
+use crate::memory;
 use crate::sweep::Sweep;
 
 /// A deadline that never comes.
@@ -71,6 +72,13 @@ impl Callees {
         });
         let key = self.state().calls.insert(Arc::clone(&call));
         Callee { all: Arc::clone(self), call, key, waker: None }
+    }
+
+    /// The same, unless there is no memory for it.
+    #[cfg_attr(not(any(feature = "compio", feature = "smol", feature = "tokio")), allow(dead_code))]
+    pub fn try_register(self: &Arc<Self>) -> Option<Callee> {
+        let has_room = memory::reserve_slot(&mut self.state().calls);
+        has_room.then(|| self.register())
     }
 
     fn count(&self) -> usize {

@@ -12,8 +12,9 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::blocking::READ_BYTES;
-use crate::http::{Job, Reply, Service};
+use crate::http::{Job, Reply, Service, Status};
 use crate::listener::refuse;
+use crate::memory;
 use crate::peer::{Interest, Next, Peer};
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
@@ -24,6 +25,9 @@ pub const LISTENER: usize = 0;
 pub const SHUTDOWN: usize = 1;
 pub const WAKE: usize = 2;
 const FIRST_PEER: usize = 3;
+
+/// So many connections are ready in a turn without memory being asked for: what epoll tells at most, through the library too.
+const READY_AT_ONCE: usize = 1024;
 
 /// Tells which sockets are ready.
 ///
@@ -110,7 +114,7 @@ impl<P: Poller> EventLoop<P> {
             poller,
             peers: Slab::new(),
             added: 0,
-            ready: Vec::new(),
+            ready: Vec::with_capacity(READY_AT_ONCE),
             again: Vec::new(),
             jobs: Vec::new(),
             service,
@@ -193,6 +197,9 @@ impl<P: Poller> EventLoop<P> {
 
     /// Serves `stream` from now on.
     pub fn add(&mut self, stream: TcpStream) {
+        if !memory::reserve_slot(&mut self.peers) {
+            return refuse(&stream);
+        }
         let slot = self.peers.vacant_entry();
         match self.poller.add(stream.as_fd(), FIRST_PEER + slot.key()) {
             Ok(()) => {
@@ -211,9 +218,16 @@ impl<P: Poller> EventLoop<P> {
         self.peers.len()
     }
 
-    /// What handlers are to be run elsewhere, and for whom.
-    pub fn take_jobs(&mut self) -> impl ExactSizeIterator<Item = (Token, Job)> + '_ {
-        self.jobs.drain(..)
+    /// What handlers are to be run elsewhere, and for whom. Whoever takes them calls [`Self::finish_job`].
+    pub fn jobs(&mut self) -> &mut Vec<(Token, Job)> {
+        &mut self.jobs
+    }
+
+    /// Answers them that there is no room.
+    pub fn refuse_jobs(&mut self) {
+        while let Some((token, _)) = self.jobs.pop() {
+            self.finish_job(token, &Reply::Status(Status::ServiceUnavailable));
+        }
     }
 
     /// Goes on with a connection whose handler was run, unless it is gone.
@@ -232,9 +246,7 @@ impl<P: Poller> EventLoop<P> {
             let woken = self.turn(Some(DRAIN_TICK))?;
             between(&mut self, woken);
             if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                for slot in self.slots_where(|peer, _| peer.is_idle()) {
-                    self.close(slot);
-                }
+                self.each_where(|peer, _| peer.is_idle(), Self::close);
             }
         }
         Ok(())
@@ -276,13 +288,26 @@ impl<P: Poller> EventLoop<P> {
                 }
             }
             Next::Again(_) if self.poller.is_edge_triggered() && !*in_line => {
-                *in_line = true;
-                self.again.push(slot);
+                if memory::reserve(&mut self.again, 1) {
+                    *in_line = true;
+                    self.again.push(slot);
+                } else {
+                    // The poller can remember it too: it looks anew, and tells of what is ready already.
+                    let told = self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, *interest);
+                    if told.is_err() {
+                        self.close(slot);
+                    }
+                }
             }
             Next::Wait(_) | Next::Again(_) => {}
             Next::Job => {
                 let token = Token { slot, number: *number };
-                self.jobs.extend(peer.take_job().map(|job| (token, job)));
+                let Some(job) = peer.take_job() else { return };
+                if memory::reserve(&mut self.jobs, 1) {
+                    self.jobs.push((token, job));
+                } else {
+                    self.finish_job(token, &Reply::Status(Status::ServiceUnavailable));
+                }
             }
             Next::Close => self.close(slot),
         }
@@ -295,14 +320,18 @@ impl<P: Poller> EventLoop<P> {
     }
 
     fn end_overdue(&mut self) {
-        for slot in self.slots_where(Peer::is_overdue) {
-            let next = self.peers[slot].peer.time_out(&mut self.service);
-            self.go_on(slot, next);
-        }
+        self.each_where(Peer::is_overdue, |this, slot| {
+            let next = this.peers[slot].peer.time_out(&mut this.service);
+            this.go_on(slot, next);
+        });
     }
 
-    fn slots_where(&self, condition: impl Fn(&Peer, &Service) -> bool) -> Vec<usize> {
-        let matches = |(key, slot): (usize, &Slot)| condition(&slot.peer, &self.service).then_some(key);
-        self.peers.iter().filter_map(matches).collect()
+    /// Does that with all connections of which `condition` holds, without a list of them.
+    fn each_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool, act: impl Fn(&mut Self, usize)) {
+        for slot in 0..self.peers.capacity() {
+            if self.peers.get(slot).is_some_and(|entry| condition(&entry.peer, &self.service)) {
+                act(self, slot);
+            }
+        }
     }
 }

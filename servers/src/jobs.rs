@@ -29,18 +29,22 @@ impl<T> Default for Jobs<T> {
 }
 
 impl<T> Jobs<T> {
-    /// Gives jobs to the pool.
-    pub fn give(&self, jobs: impl ExactSizeIterator<Item = T>) {
-        if jobs.len() == 0 {
-            return;
+    /// Gives all of `jobs` to the pool, or none when there is no memory for them.
+    pub fn give(&self, jobs: &mut Vec<T>) -> bool {
+        if jobs.is_empty() {
+            return true;
         }
         let mut state = self.state();
-        state.queue.extend(jobs);
+        if state.queue.try_reserve(jobs.len()).is_err() {
+            return false;
+        }
+        state.queue.extend(jobs.drain(..));
         let wake = state.queue.len().min(state.sleeping);
         drop(state);
         for _ in 0..wake {
             self.some.notify_one();
         }
+        true
     }
 
     /// Waits for a job; `None` when no more can come.
@@ -89,7 +93,7 @@ mod tests {
                 });
             }
             for first in 0..100 {
-                jobs.give(first * 10..first * 10 + 10);
+                assert!(jobs.give(&mut (first * 10..first * 10 + 10).collect()));
             }
             jobs.close();
         });

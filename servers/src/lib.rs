@@ -20,6 +20,7 @@ mod listener;
 mod loops;
 #[cfg(target_os = "linux")]
 mod mailbox;
+mod memory;
 mod model;
 mod open_connections;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -44,9 +45,15 @@ use std::thread;
 
 use http::{Handlers, Service, Timeouts};
 pub use listener::{Listener, Listening};
+pub use memory::Reserve;
 pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
 pub use shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
+
+/// The allocator of the whole program, which in Rust ends it at the first thing for which there is no memory.
+#[cfg(feature = "reserve")]
+#[global_allocator]
+static ALLOCATOR: memory::Reserve = memory::Reserve;
 
 /// One way of serving many connections at once.
 pub trait ConcurrencyModel {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::http::UNAVAILABLE;
+use crate::memory;
 use crate::shutdown::Shutdown;
 
 /// Between two tries to accept when the kernel has no memory for it; long against a try, short against a client's time.
@@ -124,7 +125,8 @@ impl Listener {
         // Clients that come faster than that are no longer those who came before.
         for _ in 0..=self.backlog {
             match self.accept() {
-                Ok(stream) => waiting.push(stream),
+                Ok(stream) if memory::reserve(&mut waiting, 1) => waiting.push(stream),
+                Ok(stream) => refuse(&stream),
                 Err(error) if is_empty(&error) || begin.elapsed() > LONGEST_CLOSE => break,
                 // One was told that there is no room; the next one should be too.
                 Err(_) => {}
@@ -171,7 +173,12 @@ impl Listener {
     fn accept_or_shed(&self, blocking: Blocking) -> io::Result<TcpStream> {
         loop {
             match accept(&self.socket, blocking) {
-                Ok(stream) => return Ok(stream),
+                Ok(stream) if !memory::is_short() => return Ok(stream),
+                Ok(stream) => {
+                    refuse(&stream);
+                    // Whoever is served already should not wait for a flood to end.
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
                 Err(Errno::MFILE | Errno::NFILE) => return self.accept_with_reserve(blocking),
                 // These concern the connection that was to be accepted, not the listener (accept(2), "Error handling").
                 Err(

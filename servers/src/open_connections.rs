@@ -11,6 +11,8 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::blocking::STACK_BYTES;
+use crate::listener::refuse;
+use crate::memory;
 use crate::shutdown::Shutdown;
 
 /// All open connections of a server, those included that still wait for a thread.
@@ -37,15 +39,19 @@ pub struct Registered {
 }
 
 impl OpenConnections {
-    /// Adds one; it is taken out again when the result is dropped.
-    pub fn register(self: &Arc<Self>, stream: TcpStream) -> Registered {
-        let stream = Arc::new(stream);
+    /// Adds one; it is taken out again when the result is dropped. Without memory for it, its client is told.
+    pub fn register(self: &Arc<Self>, stream: TcpStream) -> Option<Registered> {
         let mut state = self.state();
+        if !memory::reserve_slot(&mut state.streams) {
+            refuse(&stream);
+            return None;
+        }
+        let stream = Arc::new(stream);
         if state.ending {
             let _ = stream.shutdown(net::Shutdown::Read);
         }
         let key = state.streams.insert(Arc::clone(&stream));
-        Registered { stream, key, open: Arc::clone(self) }
+        Some(Registered { stream, key, open: Arc::clone(self) })
     }
 
     /// Waits until there are fewer than so many; `false` when the shutdown came first.

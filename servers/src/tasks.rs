@@ -9,12 +9,14 @@ use std::future::poll_fn;
 use std::io;
 use std::net::TcpStream;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::Shutdown;
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::http::{Connection, Job, Reply, Service, Timeouts, Want};
+use crate::listener::refuse;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 
@@ -83,19 +85,27 @@ pub async fn serve(
     let accepting = async {
         loop {
             room(&callees, max_connections).await;
-            runtime.start(runtime.accept().await?, callees.register());
+            start(runtime, runtime.accept().await?, &callees);
         }
     };
     let sweeping = async { Ok(sweep(&callees, timeouts, runtime).await) };
     let working = async { first(accepting, sweeping).await.map(|never: Infallible| match never {}) };
     first(runtime.stopped(), working).await?;
     for stream in runtime.close() {
-        runtime.start(stream, callees.register());
+        start(runtime, stream, &callees);
     }
     while callees.call_to_end() {
         runtime.sleep(DRAIN_TICK).await;
     }
     Ok(())
+}
+
+/// Serves `stream` in a task of its own; without memory for it, its client is told.
+fn start(runtime: &impl Runtime, stream: TcpStream, callees: &Arc<Callees>) {
+    match callees.try_register() {
+        Some(callee) => runtime.start(stream, callee),
+        None => refuse(&stream),
+    }
 }
 
 /// Waits until there are fewer than so many.

@@ -210,6 +210,14 @@ impl Client {
         }
     }
 
+    /// Whether an answer or the end of the connection has come by now.
+    pub fn has_news(&self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let result = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false).expect("and blocking again");
+        !result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Says that it will send no more.
     pub fn shut_sending(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);

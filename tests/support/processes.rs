@@ -57,6 +57,13 @@ impl Process {
         fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count)
     }
 
+    /// Whether all its threads sleep.
+    pub fn rests(&self) -> bool {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return false };
+        let sleeps = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'));
+        tasks.flatten().all(|task| fs::read_to_string(task.path().join("stat")).is_ok_and(sleeps))
+    }
+
     /// The numbers of its open descriptors.
     pub fn open_files(&self) -> Vec<u64> {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {

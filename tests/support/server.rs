@@ -44,6 +44,7 @@ pub struct Launch {
     open_files: Option<u64>,
     user: Option<u32>,
     own_group: bool,
+    one_heap: bool,
 }
 
 impl Launch {
@@ -97,6 +98,12 @@ impl Launch {
         self
     }
 
+    /// Has all its threads share a heap. The C library gives them several, with room in each that no limit takes away.
+    pub fn one_heap(mut self) -> Self {
+        self.one_heap = true;
+        self
+    }
+
     /// Makes it the leader of a group of processes, as a shell with job control does.
     pub fn own_group(mut self) -> Self {
         self.own_group = true;
@@ -133,6 +140,9 @@ impl Launch {
                 shell
             }
         };
+        if self.one_heap {
+            command.env("MALLOC_ARENA_MAX", "1");
+        }
         if self.own_group {
             command.process_group(0);
         }
@@ -179,6 +189,7 @@ impl Server {
             open_files: None,
             user: None,
             own_group: false,
+            one_heap: false,
         }
     }
 
@@ -243,6 +254,12 @@ impl Server {
             Runs::ThreadPool => self.process().threads() > self.workers,
             _ => true,
         });
+    }
+
+    /// Waits until all its threads wait: those that it begins with have begun, and what they need for it they have.
+    #[track_caller]
+    pub fn await_rest(&self) {
+        wait::until("all threads rest", || self.model.spins || self.process().rests());
     }
 
     /// Checks that it waits for whatever it waits for.

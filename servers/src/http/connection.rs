@@ -8,8 +8,11 @@ use std::time::{Duration, Instant};
 use super::body::BodyReader;
 use super::handler::{self, Job, Reply};
 use super::request::{self, Framing, Head, Method, Version};
-use super::response::{self, After, CONTINUE, Status};
+use super::response::{
+    self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, Status, TEXT_PLAIN, UNAVAILABLE,
+};
 use super::{Handlers, Service};
+use crate::memory;
 use crate::site::{self, Page};
 
 /// Bodies up to this size are copied behind their heads and leave in one write; larger ones are sent from where they lie.
@@ -103,8 +106,18 @@ struct Request {
 /// A body that is sent from where it lies.
 #[derive(Debug)]
 enum LargeBody {
-    Page { page: Arc<Page>, sent: usize },
-    Pattern { length: usize, sent: usize },
+    Page {
+        page: Arc<Page>,
+        sent: usize,
+    },
+    Pattern {
+        length: usize,
+        sent: usize,
+    },
+    /// Not a body, but all that is still to be said.
+    Refusal {
+        sent: usize,
+    },
 }
 
 impl LargeBody {
@@ -112,6 +125,7 @@ impl LargeBody {
         match self {
             Self::Page { page, sent } => &page.body[*sent..],
             Self::Pattern { length, sent } => site::pattern(*sent, length - sent),
+            Self::Refusal { sent } => &UNAVAILABLE[*sent..],
         }
     }
 
@@ -119,6 +133,7 @@ impl LargeBody {
         let (sent, length) = match self {
             Self::Page { page, sent } => (sent, page.body.len()),
             Self::Pattern { length, sent } => (sent, *length),
+            Self::Refusal { sent } => (sent, UNAVAILABLE.len()),
         };
         *sent += octets;
         *sent == length
@@ -158,9 +173,8 @@ impl Connection {
         } else if self.input.is_empty() {
             // The common case: whole requests, parsed where they lie.
             let consumed = self.answer(octets, service);
-            self.input.extend_from_slice(&octets[consumed..]);
-        } else {
-            self.input.extend_from_slice(octets);
+            self.keep(&octets[consumed..]);
+        } else if self.keep(octets) {
             self.answer_buffered(service);
         }
         if was_between_requests && self.is_between_requests() {
@@ -302,6 +316,23 @@ impl Connection {
         self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
+    /// Keeps what can't be answered yet, or sheds the connection.
+    fn keep(&mut self, octets: &[u8]) -> bool {
+        let kept = memory::append(&mut self.input, octets);
+        if !kept {
+            self.shed();
+        }
+        kept
+    }
+
+    /// Without memory for what the client wants: what was answered is still sent, then the client is told, and that is the
+    /// end. Behind a body that is sent from where it lies there is no place to tell it.
+    fn shed(&mut self) {
+        (self.input, self.scanned, self.head_began) = (Vec::new(), 0, None);
+        self.large_body.get_or_insert(LargeBody::Refusal { sent: 0 });
+        self.state = State::Closing { linger: true };
+    }
+
     fn has_output(&self) -> bool {
         !self.output.is_empty() || self.large_body.is_some()
     }
@@ -339,6 +370,9 @@ impl Connection {
             State::Body { request, .. } => request.method == Method::Head,
             _ => input.starts_with(b"HEAD "),
         };
+        if !memory::reserve(&mut self.output, STATUS_BYTES) {
+            return self.shed();
+        }
         let date = service.date.at(service.now);
         response::write_status(&mut self.output, status, After::Close, !is_head, date);
         self.state = State::Closing { linger: true };
@@ -385,12 +419,14 @@ impl Connection {
         self.head_began = None;
         if head.framing == Framing::None {
             self.respond(&head, service);
-        } else {
+        } else if let Some(request) = Request::remember(&head) {
+            // Whoever is not told to go on does so after a while all the same (RFC 9110, section 10.1.1).
             if head.expects_continue && input.len() == end {
-                self.output.extend_from_slice(CONTINUE);
+                memory::append(&mut self.output, CONTINUE);
             }
-            let request = Box::new(Request::remember(&head));
             self.state = State::Body { reader: BodyReader::new(head.framing), request };
+        } else {
+            self.shed();
         }
         Ok(Step::Consumed(end))
     }
@@ -406,7 +442,7 @@ impl Connection {
             Handlers::OffloadAll => true,
         };
         if offload {
-            let mut request = Box::new(Request::remember(head));
+            let Some(mut request) = Request::remember(head) else { return self.shed() };
             let job = Job::new(Arc::clone(site), mem::take(&mut request.target));
             self.state = State::Working { request, job: Some(job) };
             return;
@@ -426,7 +462,7 @@ impl Connection {
 
     fn write_reply(&mut self, reply: &Reply<'_>, head: &Head<'_>, closing: bool, date: &[u8]) {
         // A handler that panicked may have left more behind than can be seen from here.
-        let failed = matches!(reply, Reply::Status(Status::InternalServerError));
+        let failed = matches!(reply, Reply::Status(Status::InternalServerError | Status::ServiceUnavailable));
         let after = if head.keep_alive && !closing && !failed {
             After::KeepAlive(head.version)
         } else {
@@ -434,19 +470,27 @@ impl Connection {
             After::Close
         };
         let with_body = head.method != Method::Head;
+        let (head_length, body_length) = match reply {
+            Reply::Page(page) => (page.fixed_head.len() + HEAD_END_BYTES, page.body.len()),
+            &Reply::Bytes(length) => (FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES, length),
+            Reply::Status(_) => (STATUS_BYTES, 0),
+        };
+        let Some(room) = self.make_room(head_length, if with_body { body_length } else { 0 }) else {
+            return self.shed();
+        };
         match reply {
             Reply::Page(page) => {
                 self.output.extend_from_slice(&page.fixed_head);
                 response::finish_head(&mut self.output, after, date);
                 if with_body {
-                    self.write_page(page);
+                    self.write_page(page, room);
                 }
             }
             &Reply::Bytes(length) => {
-                response::write_fixed_head(&mut self.output, Status::Ok, "text/plain", length);
+                response::write_fixed_head(&mut self.output, Status::Ok, TEXT_PLAIN, length);
                 response::finish_head(&mut self.output, after, date);
                 if with_body {
-                    self.write_pattern(length);
+                    self.write_pattern(length, room);
                 }
             }
             &Reply::Status(status) => {
@@ -455,27 +499,44 @@ impl Connection {
         }
     }
 
-    fn write_page(&mut self, page: &Arc<Page>) {
-        if page.body.len() <= COPY_LIMIT_BYTES {
-            self.output.extend_from_slice(&page.body);
-        } else {
-            self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 });
+    /// Makes room for an answer in `output`, if there is memory for it: for all of it, or for its head.
+    fn make_room(&mut self, head: usize, body: usize) -> Option<Room> {
+        if body <= COPY_LIMIT_BYTES && memory::reserve(&mut self.output, head + body) {
+            return Some(Room::All);
+        }
+        // No body has nothing that could be sent from where it lies.
+        let room = if body == 0 { Room::All } else { Room::Head };
+        memory::reserve(&mut self.output, head).then_some(room)
+    }
+
+    fn write_page(&mut self, page: &Arc<Page>, room: Room) {
+        match room {
+            Room::All => self.output.extend_from_slice(&page.body),
+            Room::Head => self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 }),
         }
     }
 
-    fn write_pattern(&mut self, length: usize) {
-        if length <= COPY_LIMIT_BYTES {
-            self.output.extend_from_slice(site::pattern(0, length));
-        } else {
-            self.large_body = Some(LargeBody::Pattern { length, sent: 0 });
+    fn write_pattern(&mut self, length: usize, room: Room) {
+        match room {
+            Room::All => self.output.extend_from_slice(site::pattern(0, length)),
+            Room::Head => self.large_body = Some(LargeBody::Pattern { length, sent: 0 }),
         }
     }
 }
 
+/// What of an answer is put together in memory. A body that is not is sent from where it lies.
+#[derive(Debug, Clone, Copy)]
+enum Room {
+    All,
+    Head,
+}
+
 impl Request {
-    fn remember(head: &Head<'_>) -> Self {
-        let Head { method, target, version, keep_alive, .. } = *head;
-        Self { method, target: target.to_vec(), version, keep_alive }
+    /// `None` when there is no memory for it.
+    fn remember(head: &Head<'_>) -> Option<Box<Self>> {
+        let Head { method, target: found, version, keep_alive, .. } = *head;
+        let mut target = Vec::new();
+        memory::append(&mut target, found).then(|| Box::new(Self { method, target, version, keep_alive }))
     }
 
     fn head(&self) -> Head<'_> {
@@ -760,6 +821,29 @@ mod tests {
         {
             assert_eq!(talk_with_jobs(&requests, handlers), (expected.clone(), jobs), "{handlers:?}");
         }
+    }
+
+    #[test]
+    fn who_is_shed_hears_what_was_answered_and_then_why() {
+        let (mut connection, mut service, _) = at_a_time();
+        connection.receive(&[GET.as_bytes(), PART_OF_A_HEAD].concat(), &mut service);
+        connection.shed();
+        assert!(connection.input.capacity() == 0);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200", "503"]);
+        assert_eq!(connection.want(), Want::ShutdownWrite);
+    }
+
+    #[test]
+    fn who_is_shed_behind_a_large_body_hears_that_to_its_end() {
+        let (mut connection, mut service, _) = at_a_time();
+        connection.receive(b"GET /bytes/70000 HTTP/1.1\r\nHost: a\r\n\r\nGET /", &mut service);
+        connection.shed();
+        let mut text = String::new();
+        while connection.want() == Want::Write {
+            text += &take_output(&mut connection, &mut service);
+        }
+        assert!(text.len() > 70_000 && statuses(&text) == ["200"]);
+        assert_eq!(connection.want(), Want::ShutdownWrite);
     }
 
     #[test]

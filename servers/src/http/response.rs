@@ -19,6 +19,7 @@ pub enum Status {
     RequestHeaderFieldsTooLarge = 431,
     InternalServerError = 500,
     NotImplemented = 501,
+    ServiceUnavailable = 503,
     HttpVersionNotSupported = 505,
 }
 
@@ -38,6 +39,7 @@ impl Status {
             Self::RequestHeaderFieldsTooLarge => "HTTP/1.1 431 Request Header Fields Too Large",
             Self::InternalServerError => "HTTP/1.1 500 Internal Server Error",
             Self::NotImplemented => "HTTP/1.1 501 Not Implemented",
+            Self::ServiceUnavailable => "HTTP/1.1 503 Service Unavailable",
             Self::HttpVersionNotSupported => "HTTP/1.1 505 HTTP Version Not Supported",
         }
     }
@@ -52,6 +54,7 @@ impl Status {
         match self {
             Self::Found => "Location: /\r\n",
             Self::MethodNotAllowed => "Allow: GET, HEAD\r\n",
+            Self::ServiceUnavailable => "Retry-After: 1\r\n",
             _ => "",
         }
     }
@@ -64,6 +67,18 @@ pub const UNAVAILABLE: &[u8] =
 
 /// The interim answer to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Room for what [`write_fixed_head`] writes, beside the content type.
+pub const FIXED_HEAD_BYTES: usize = 160;
+
+/// Room for what [`finish_head`] writes.
+pub const HEAD_END_BYTES: usize = 68;
+
+/// Room for what [`write_status`] writes.
+pub const STATUS_BYTES: usize = FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES + 40;
+
+/// What most answers are.
+pub const TEXT_PLAIN: &str = "text/plain";
 
 /// What becomes of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +114,7 @@ pub fn finish_head(out: &mut Vec<u8>, after: After, date: &[u8]) {
 /// Writes a whole response whose body is its status in words; `with_body` is false for HEAD.
 pub fn write_status(out: &mut Vec<u8>, status: Status, after: After, with_body: bool, date: &[u8]) {
     let text = status.text();
-    write_fixed_head(out, status, "text/plain", text.len() + 1);
+    write_fixed_head(out, status, TEXT_PLAIN, text.len() + 1);
     finish_head(out, after, date);
     if with_body {
         out.extend_from_slice(text.as_bytes());
@@ -116,6 +131,24 @@ mod tests {
         let text = std::str::from_utf8(UNAVAILABLE).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{head}");
+    }
+
+    #[test]
+    fn nothing_takes_more_room_than_is_made_for_it() {
+        let date = [b'a'; 29];
+        for status in
+            [Status::RequestHeaderFieldsTooLarge, Status::MethodNotAllowed, Status::ServiceUnavailable]
+        {
+            for after in [After::Close, After::KeepAlive(Version::Http10), After::KeepAlive(Version::Http11)]
+            {
+                let (mut fixed, mut end, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+                write_fixed_head(&mut fixed, status, TEXT_PLAIN, usize::MAX);
+                finish_head(&mut end, after, &date);
+                write_status(&mut whole, status, after, true, &date);
+                assert!(fixed.len() <= FIXED_HEAD_BYTES + TEXT_PLAIN.len(), "{}", fixed.len());
+                assert!(end.len() <= HEAD_END_BYTES && whole.len() <= STATUS_BYTES);
+            }
+        }
     }
 
     #[test]

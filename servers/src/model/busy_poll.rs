@@ -11,6 +11,8 @@ use std::time::Instant;
 
 use crate::blocking::READ_BYTES;
 use crate::http::Service;
+use crate::listener::refuse;
+use crate::memory;
 use crate::peer::{Next, Peer};
 use crate::sweep::Sweep;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -60,7 +62,11 @@ impl List {
     }
 
     fn add(&mut self, stream: TcpStream) {
-        self.peers.push(Peer::new(stream, &self.service));
+        if memory::reserve(&mut self.peers, 1) {
+            self.peers.push(Peer::new(stream, &self.service));
+        } else {
+            refuse(&stream);
+        }
     }
 
     /// Tries every connection once.

@@ -71,7 +71,10 @@ impl ConcurrencyModel for Compio {
         run_each(shards, &shutdown, |(listener, max_connections)| {
             let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
             tasks::use_service(service, shutdown.clone());
-            make_runtime(threads)?.block_on(async {
+            let runtime = make_runtime(threads)?;
+            // Made now rather than for the first client, who can't be told if there is no memory for them.
+            runtime.buffer_pool()?;
+            runtime.block_on(async {
                 let runtime = OnCompio {
                     listener: PollFd::new(listener)?,
                     signal: PollFd::new(shutdown.clone())?,

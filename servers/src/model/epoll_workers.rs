@@ -42,7 +42,9 @@ impl ConcurrencyModel for EpollWorkers {
                     event_loop.finish_job(token, &reply);
                 }
             }
-            jobs.give(event_loop.take_jobs());
+            if !jobs.give(event_loop.jobs()) {
+                event_loop.refuse_jobs();
+            }
         });
         jobs.close();
         result

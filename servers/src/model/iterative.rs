@@ -24,9 +24,12 @@ impl ConcurrencyModel for Iterative {
         // A thread that looks out for the end, while this one waits for a client.
         let open = OpenConnections::until(&shutdown)?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
-            let _ = serve_connection(&*open.register(stream), &mut service, &mut buffer, &shutdown);
+            if let Some(stream) = open.register(stream) {
+                let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
+            }
         }
-        let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
+        let left: Vec<Registered> =
+            listener.close_blocking().filter_map(|stream| open.register(stream)).collect();
         for stream in left {
             let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
         }

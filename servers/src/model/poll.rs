@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::event_loop::{EventLoop, Poller, Ready};
+use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -66,7 +67,8 @@ impl List {
 
 impl Poller for List {
     fn watch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        self.add(fd, key)
+        self.push(fd, key, PollFlags::IN);
+        Ok(())
     }
 
     fn unwatch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
@@ -74,6 +76,14 @@ impl Poller for List {
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
+        // Two, so that the listener always has a place to come back to.
+        let in_places = (key + 1).saturating_sub(self.places.len());
+        let has_room = memory::reserve(&mut self.places, in_places)
+            && memory::reserve(&mut self.keys, 2)
+            && memory::reserve(&mut self.sockets, 2);
+        if !has_room {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
         self.push(fd, key, PollFlags::IN);
         Ok(())
     }
@@ -101,7 +111,8 @@ impl Poller for List {
             Err(error) => return Err(error.into()),
         };
         for (socket, &key) in self.sockets.iter().zip(&self.keys) {
-            if left == 0 {
+            // What there is no memory for is told of with the next wait again.
+            if left == 0 || !memory::reserve(ready, 1) {
                 break;
             }
             if !socket.revents().is_empty() {

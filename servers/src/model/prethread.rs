@@ -5,6 +5,7 @@
 //! thread is taken for as long as its connection lives, idle or not.
 
 use std::io;
+use std::iter;
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -30,14 +31,16 @@ impl ConcurrencyModel for Prethread {
         let next = {
             let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
             move || {
-                let accepted = accept(&listener, &shutdown).map(|stream| open.register(stream));
-                accepted.or_else(|| left.recv().ok())
+                let mut accepted = iter::from_fn(|| accept(&listener, &shutdown));
+                accepted.find_map(|stream| open.register(stream)).or_else(|| left.recv().ok())
             }
         };
         let pool = pool::start(self.options, &site, &shutdown, next)?;
         shutdown.wait()?;
         for stream in listener.close_blocking() {
-            let _ = leave.send(open.register(stream));
+            if let Some(stream) = open.register(stream) {
+                let _ = leave.send(stream);
+            }
         }
         drop(leave);
         pool.await_end(&shutdown);

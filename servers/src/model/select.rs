@@ -14,6 +14,7 @@ use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::event_loop::{EventLoop, Poller, Ready};
+use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -67,6 +68,10 @@ impl Poller for Sets {
         // SAFETY: what is added is removed before it is closed, as the trait says.
         let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
         if self.sockets.len() <= number {
+            let additional = number + 1 - self.sockets.len();
+            if !memory::reserve(&mut self.sockets, additional) {
+                return Err(io::ErrorKind::OutOfMemory.into());
+            }
             self.sockets.resize(number + 1, None);
         }
         self.sockets[number] = Some((fd, key));
@@ -107,7 +112,8 @@ impl Poller for Sets {
             Err(error) => return Err(error.into()),
         };
         for (fd, key) in self.sockets.iter().flatten() {
-            if left == 0 {
+            // What there is no memory for is told of with the next wait again.
+            if left == 0 || !memory::reserve(ready, 1) {
                 break;
             }
             if readable.contains(*fd) || writable.contains(*fd) {

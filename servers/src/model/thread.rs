@@ -10,6 +10,7 @@ use std::thread;
 
 use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
 use crate::listener::refuse;
+use crate::memory;
 use crate::open_connections::OpenConnections;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -40,11 +41,16 @@ impl ConcurrencyModel for Thread {
 impl Thread {
     /// Serves `stream` on a thread of its own; without a thread for it, its client is told.
     fn start(&self, stream: TcpStream, open: &Arc<OpenConnections>, site: &Arc<Site>, shutdown: &Shutdown) {
-        let registered = open.register(stream);
+        let Some(registered) = open.register(stream) else { return };
         let stream = registered.stream();
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
-            let (mut service, mut buffer) = (options.service(site), vec![0; READ_BYTES]);
+            let mut buffer = Vec::new();
+            if !memory::reserve(&mut buffer, READ_BYTES) {
+                return refuse(&registered);
+            }
+            buffer.resize(READ_BYTES, 0);
+            let mut service = options.service(site);
             // An error of this connection is its end and nobody else's.
             let _ = serve_connection(&*registered, &mut service, &mut buffer, &shutdown);
         });

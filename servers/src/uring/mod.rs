@@ -30,6 +30,8 @@ pub use self::ring::open;
 use self::peer::{Next, Peer};
 use self::ring::{COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
+use crate::listener::refuse;
+use crate::memory;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{Listener, Shutdown};
@@ -92,7 +94,7 @@ impl<'a> CompletionLoop<'a> {
             max_connections,
             service,
             sweep,
-            done: Vec::new(),
+            done: Vec::with_capacity(COMPLETIONS as usize),
         }
     }
 
@@ -175,6 +177,9 @@ impl<'a> CompletionLoop<'a> {
 
     /// Serves `stream` from now on.
     fn add(&mut self, stream: TcpStream) {
+        if memory::is_short() || !memory::reserve_slot(&mut self.peers) {
+            return refuse(&stream);
+        }
         let slot = self.peers.insert(Peer::new(stream, &self.service));
         self.go_on(slot);
     }
@@ -246,22 +251,23 @@ impl<'a> CompletionLoop<'a> {
     }
 
     fn end_overdue(&mut self) {
-        for slot in self.slots_where(Peer::is_overdue) {
-            self.peers[slot].time_out(slot, &mut self.service, &mut self.ring);
-            self.go_on(slot);
-        }
+        self.each_where(Peer::is_overdue, |this, slot| {
+            this.peers[slot].time_out(slot, &mut this.service, &mut this.ring);
+        });
     }
 
     fn close_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool) {
-        for slot in self.slots_where(condition) {
-            self.peers[slot].close(slot, &mut self.ring);
-            self.go_on(slot);
-        }
+        self.each_where(condition, |this, slot| this.peers[slot].close(slot, &mut this.ring));
     }
 
-    fn slots_where(&self, condition: impl Fn(&Peer, &Service) -> bool) -> Vec<usize> {
-        let matches = |(slot, peer): (usize, &Peer)| condition(peer, &self.service).then_some(slot);
-        self.peers.iter().filter_map(matches).collect()
+    /// Does that with all connections of which `condition` holds, without a list of them, and goes on with each.
+    fn each_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool, act: impl Fn(&mut Self, usize)) {
+        for slot in 0..self.peers.capacity() {
+            if self.peers.get(slot).is_some_and(|peer| condition(peer, &self.service)) {
+                act(self, slot);
+                self.go_on(slot);
+            }
+        }
     }
 }
 

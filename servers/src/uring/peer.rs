@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::buffers::Filled;
 use super::ring::{Message, Request, Ring};
 use crate::http::{Connection, Service, Want};
+use crate::memory;
 
 /// A client that sends so much without taking its answers is not received from until it does. What one turn brings comes on
 /// top of it, which is bounded by the buffers there are.
@@ -110,9 +111,11 @@ impl Peer {
         }
         match result {
             Ok(Some(filled)) => {
-                self.take(ring.octets(&filled), service);
+                let taken = self.take(ring.octets(&filled), service);
                 ring.give_back(filled);
-                if self.held.len() > HELD_LIMIT_BYTES {
+                if !taken {
+                    self.close(slot, ring);
+                } else if self.held.len() > HELD_LIMIT_BYTES {
                     self.end_receiving(slot, ring);
                 }
             }
@@ -123,14 +126,17 @@ impl Peer {
         }
     }
 
-    fn take(&mut self, octets: &[u8], service: &mut Service) {
+    /// Whether there was memory for it.
+    fn take(&mut self, octets: &[u8], service: &mut Service) -> bool {
         if self.stream.is_none() {
             // Nobody is there to answer.
         } else if self.held.is_empty() && self.connection.want() == Want::Read {
             self.connection.receive(octets, service);
-        } else {
-            self.held.extend_from_slice(octets);
+        } else if !memory::append(&mut self.held, octets) {
+            // While an answer is on its way there is nothing else that could be said.
+            return false;
         }
+        true
     }
 
     /// Takes the news that so much was sent, or why nothing.
@@ -219,7 +225,8 @@ impl Peer {
         let Some(stream) = &self.stream else { return };
         let [output, large] = self.connection.pending_output();
         let only_reads = self.receiving == Receiving::Yes && self.held.is_empty() && !self.ended;
-        if only_reads && self.connection.reads_after_output() && large.is_empty() {
+        let at_once = only_reads && self.connection.reads_after_output() && large.is_empty();
+        if at_once && ring.has_room_at_once() {
             self.sending = Sending::AtOnce(output.len());
             // SAFETY: until this is settled, see `Sending`, the connection is not touched.
             unsafe { ring.send_at_once(slot, stream.as_fd(), &output) };

@@ -18,6 +18,7 @@ use io_uring::{Builder, CompletionQueue, IoUring, SubmissionQueue, Submitter, cq
 use rustix::io::Errno;
 
 use super::buffers::{self, Buffers, Filled};
+use crate::memory;
 
 /// Requests that are given to the kernel with one call; further ones take another. The processor's nearest cache holds all.
 const SUBMISSIONS: u32 = 256;
@@ -207,6 +208,11 @@ impl<'r> Ring<'r> {
         self.at_once.push(slot);
     }
 
+    /// Whether there is memory to remember one more [`Self::send_at_once`].
+    pub fn has_room_at_once(&mut self) -> bool {
+        memory::reserve(&mut self.at_once, 1)
+    }
+
     /// Ends a request before its time. Its last completion still comes.
     pub fn cancel(&mut self, request: Request, slot: usize) {
         self.push(&unnamed(opcode::AsyncCancel::new(request.name(slot)).build()));
@@ -228,7 +234,12 @@ impl<'r> Ring<'r> {
         self.enter(completions, timeout)?;
         // Completions that did not fit into the queue come with a later call, and one of them may be about these.
         if self.submissions.is_empty() && !self.submissions.cq_overflow() {
-            self.settled.append(&mut self.at_once);
+            if self.settled.is_empty() {
+                // As ever: whoever waits has taken them. So no memory is needed either.
+                mem::swap(&mut self.settled, &mut self.at_once);
+            } else {
+                self.settled.append(&mut self.at_once);
+            }
         }
         Ok(())
     }

@@ -2,13 +2,13 @@
 //! spins.
 
 use std::collections::VecDeque;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::thread;
 
 use rustix::process::geteuid;
 
 use super::{Behaviour, Outcome, behaviours};
-use crate::client::{CLOSE, Client, get};
+use crate::client::{Answer, CLOSE, Client, get, pattern};
 use crate::load::{Load, Tally};
 use crate::model::{Model, Runs};
 use crate::processes::Process;
@@ -24,8 +24,13 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     recovers_from_a_shortage_of_open_files_under_load,
     recovers_from_a_shortage_of_processes_and_threads_under_load,
     survives_a_shortage_of_memory_for_threads,
-    takes_no_cpu_time_while_nobody_asks,
+    takes_no_cpu_time_while_nobody_asks;
+    at_once:
+    sheds_connections_that_it_has_no_memory_for,
 ];
+
+/// Of a client that does not read; what the server has for it soon stays there.
+const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 /// An ordinary user of no name, so that nobody else's processes count.
 const ORDINARY_USER: u32 = 57_123;
@@ -183,8 +188,7 @@ fn recovers_from_a_shortage_of_processes_and_threads_under_load(model: &Model) -
 /// More than the few octets that a connection takes on the heap, also if that has to grow; less than a stack.
 const SPARE_MEMORY: u64 = 192 * 1024;
 
-/// Memory can run out in many places, most of which end a process in Rust; that for the stack of a new thread is by far the
-/// most, and can be refused.
+/// The stack of a new thread is by far the most that a connection takes, where it takes one.
 fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     if model.runs != Runs::Thread || !model.has_a_task_per_connection() {
         return Outcome::Skipped("makes no threads for its connections".into());
@@ -212,6 +216,113 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
+/// What is left to a server for its connections, beside what it has in reserve; a fraction of what they then make it hold.
+const SPARE_HEAP: u64 = 512 * 1024;
+
+/// Clients that begin a request and don't come to its end, and what each makes the server hold.
+const TALKERS: usize = 100;
+const HALF_A_HEAD_BYTES: usize = 15_000;
+
+/// Clients that ask for much and read nothing, and what: more than the kernel takes off the server's hands.
+const ASKERS: usize = 4;
+const ASKED_BYTES: usize = 16_000;
+const ASKED_AT_ONCE: usize = 300;
+
+/// Enough that each of a few threads has had some.
+const WARM_UP: usize = 64;
+
+/// Clients make the server hold much more than it has memory for. Some of them are shed, those who were there before are
+/// served, and when the greedy ones are gone others are served, if there is not more memory than before.
+fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
+    match model.runs {
+        Runs::Process | Runs::ProcessPool => {
+            return Outcome::Skipped("connections have processes of their own, and none needs much".into());
+        }
+        Runs::Thread => return Outcome::Skipped("threads need more memory than what they hold".into()),
+        Runs::ThreadPool | Runs::Loop => {}
+    }
+    if model.family[1] == "green threads" {
+        return Outcome::Skipped("green threads take their memory without asking".into());
+    }
+    // Who takes long here does so because the machine is busy.
+    let launch = Server::launch(model).arguments(["--head-timeout", "60s"]);
+    let server = launch.pool(2 * (TALKERS + ASKERS)).one_heap().start();
+    // What is made at the first use has been used.
+    (0..WARM_UP).for_each(|_| server.assert_serves());
+    server.await_pool();
+    server.await_rest();
+    let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    let size = |process: &Process| process.address_space() + SPARE_HEAP;
+    let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
+        Ok(scarcity) => scarcity,
+        Err(reason) => return Outcome::Skipped(reason),
+    };
+    let (askers, talkers) = (greedy_askers(&server), greedy_talkers(&server));
+    wait::until("somebody is shed", || talkers.iter().any(Client::has_news));
+    for client in &mut established {
+        assert_eq!(client.get("/bytes/10000").body.len(), 10_000);
+        assert_eq!(client.get("/bytes/100000").body.len(), 100_000);
+    }
+    (0..8).map(|_| server.connect()).for_each(assert_is_served_or_told);
+    server.assert_does_not_spin();
+    askers.into_iter().for_each(assert_is_answered_as_far_as_possible);
+    for mut client in talkers {
+        client.try_send("\r\n\r\n");
+        assert_ends_well(client.try_answer());
+    }
+    wait::until("others are served", || is_served(server.connect()));
+    scarcity.end();
+    let _more: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    for client in &mut established {
+        assert_eq!(client.get("/").status, 200);
+    }
+    Outcome::Shown
+}
+
+fn greedy_talkers(server: &Server) -> Vec<Client> {
+    let half_a_head = format!("GET / HTTP/1.1\r\nHost: a\r\nFiller: {}", "a".repeat(HALF_A_HEAD_BYTES));
+    let greedy = |_| {
+        let mut client = server.connect();
+        client.try_send(&half_a_head);
+        client
+    };
+    (0..TALKERS).map(greedy).collect()
+}
+
+fn greedy_askers(server: &Server) -> Vec<Client> {
+    let requests = get(&format!("/bytes/{ASKED_BYTES}")).repeat(ASKED_AT_ONCE);
+    let greedy = |_| {
+        let mut client = Client::connect_with_small_buffer(server.address, SMALL_BUFFER_BYTES);
+        client.try_send(&requests);
+        client
+    };
+    (0..ASKERS).map(greedy).collect()
+}
+
+/// Reads all answers up to one that says that there is no room, or the end.
+#[track_caller]
+fn assert_is_answered_as_far_as_possible(mut client: Client) {
+    let expected = pattern(ASKED_BYTES);
+    for _ in 0..ASKED_AT_ONCE {
+        match client.try_answer() {
+            Ok(answer) if answer.status == 200 => assert!(answer.body == expected),
+            other => return assert_ends_well(other),
+        }
+    }
+}
+
+#[track_caller]
+fn assert_ends_well(answer: io::Result<Answer>) {
+    match answer {
+        Ok(answer) => assert!(matches!(answer.status, 200 | 503), "{answer:?}"),
+        Err(error) => assert_ne!(error.kind(), ErrorKind::WouldBlock, "neither served nor told"),
+    }
+}
+
+fn is_served(mut client: Client) -> bool {
+    client.try_send(CLOSE) && client.try_answer().is_ok_and(|answer| answer.status == 200)
+}
+
 fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
     let server = Server::start(model);
     let _idle: Vec<Client> = (0..model.at_once(8)).map(|_| served_client(&server)).collect();
@@ -223,9 +334,6 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
 #[track_caller]
 fn assert_is_served_or_told(mut client: Client) {
     if client.try_send(get("/")) {
-        match client.try_answer() {
-            Ok(answer) => assert!(matches!(answer.status, 200 | 503), "{answer:?}"),
-            Err(error) => assert_ne!(error.kind(), ErrorKind::WouldBlock, "neither served nor told"),
-        }
+        assert_ends_well(client.try_answer());
     }
 }

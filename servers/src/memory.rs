@@ -1,0 +1,232 @@
+//! Memory for connections: asked for, so that where there is none its connection can be shed, and not taken for granted,
+//! which ends the process.
+//!
+//! What a client makes grow is asked for here. The small things, and those that a library takes without asking, come out
+//! of a [`Reserve`] when there is nothing else, as a connection's descriptor does at the [`Listener`](crate::Listener):
+//! a server that sheds connections needs some memory to do so.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::UnsafeCell;
+use std::hint::black_box;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use slab::Slab;
+
+/// The largest thing that comes out of the reserve: a task of a runtime is half of that, an allocation for a call less.
+const BLOCK_BYTES: usize = 4096;
+
+/// Blocks in the reserve, of which each has one thing at a time: a few for each thread that is in the middle of something.
+/// No memory is taken by those that were never needed.
+const BLOCKS: usize = 64 * WORDS;
+const WORDS: usize = 8;
+
+/// With so many blocks in use memory is short, and nothing is begun that would need more. Some may be in use for ever, by
+/// things that outlive a shortage.
+const SHORT_FROM: u32 = 16;
+
+/// An allocator: that of the system, and what is kept back for the time when that has nothing more to give.
+///
+/// Only small things come out of it. To be the `#[global_allocator]` of a program with servers in it; the feature `reserve`
+/// does that.
+#[derive(Debug)]
+pub struct Reserve;
+
+static RESERVE: Blocks = Blocks::new();
+
+/// The memory of the reserve. It starts at a page.
+#[repr(C, align(4096))]
+struct Blocks {
+    octets: UnsafeCell<[[u8; BLOCK_BYTES]; BLOCKS]>,
+    /// A bit for each block.
+    in_use: [AtomicU64; WORDS],
+}
+
+// SAFETY: a block is used by whoever has set its bit, and by nobody else.
+unsafe impl Sync for Blocks {}
+
+// SAFETY: what is given out is of the system, with its guarantees, or a block that nobody else has, which is large enough and
+// aligned to its size. Neither panics.
+unsafe impl GlobalAlloc for Reserve {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps to the same rules.
+        let memory = unsafe { System.alloc(layout) };
+        if memory.is_null() { RESERVE.take(layout) } else { memory }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps to the same rules.
+        let memory = unsafe { System.alloc_zeroed(layout) };
+        if !memory.is_null() {
+            return memory;
+        }
+        let block = RESERVE.take(layout);
+        if !block.is_null() {
+            // SAFETY: the block is at least that large, and was used by others before.
+            unsafe { block.write_bytes(0, layout.size()) };
+        }
+        block
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        match RESERVE.find(memory) {
+            Some(block) => RESERVE.give_back(block),
+            // SAFETY: the caller has it from here, and it is no block, so that it is the system's.
+            None => unsafe { System.dealloc(memory, layout) },
+        }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        if RESERVE.find(memory).is_none() {
+            // SAFETY: as above.
+            let moved = unsafe { System.realloc(memory, layout, size) };
+            if !moved.is_null() {
+                return moved;
+            }
+        }
+        // SAFETY: the caller says that the size is valid with this alignment, and may no longer use what is moved.
+        unsafe {
+            let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
+            if !moved.is_null() {
+                ptr::copy_nonoverlapping(memory, moved, size.min(layout.size()));
+                self.dealloc(memory, layout);
+            }
+            moved
+        }
+    }
+}
+
+impl Blocks {
+    #[expect(clippy::large_stack_arrays, reason = "it is a static, and on no stack")]
+    const fn new() -> Self {
+        let in_use = [const { AtomicU64::new(0) }; WORDS];
+        Self { octets: UnsafeCell::new([[0; BLOCK_BYTES]; BLOCKS]), in_use }
+    }
+
+    /// A block for `layout`; null if it is too large or none is left.
+    #[cold]
+    fn take(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > BLOCK_BYTES || layout.align() > BLOCK_BYTES {
+            return ptr::null_mut();
+        }
+        for (i, word) in self.in_use.iter().enumerate() {
+            let take = |bits: u64| Some(bits | 1u64.checked_shl(bits.trailing_ones())?);
+            if let Ok(bits) = word.try_update(Ordering::Acquire, Ordering::Relaxed, take) {
+                let block = i * 64 + bits.trailing_ones() as usize;
+                return self.octets.get().cast::<u8>().wrapping_add(block * BLOCK_BYTES);
+            }
+        }
+        ptr::null_mut()
+    }
+
+    fn give_back(&self, block: usize) {
+        self.in_use[block / 64].fetch_and(!(1 << (block % 64)), Ordering::Release);
+    }
+
+    /// The number of the block that lies there, if one does.
+    fn find(&self, memory: *mut u8) -> Option<usize> {
+        let offset = memory.addr().wrapping_sub(self.octets.get().addr());
+        (offset < BLOCKS * BLOCK_BYTES).then_some(offset / BLOCK_BYTES)
+    }
+
+    fn are_short(&self) -> bool {
+        let in_use = self.in_use.iter().map(|word| word.load(Ordering::Relaxed).count_ones());
+        in_use.sum::<u32>() >= SHORT_FROM
+    }
+}
+
+/// Whether memory is so short that nothing new should be begun: the reserve is being spent. Without the reserve as the
+/// program's allocator that is not known.
+pub fn is_short() -> bool {
+    RESERVE.are_short()
+}
+
+/// Makes room for `additional` items at the end of `list`, or says that there is no memory for it.
+pub fn reserve<T>(list: &mut Vec<T>, additional: usize) -> bool {
+    if list.capacity() - list.len() >= additional {
+        return true;
+    }
+    !is_short() && list.try_reserve(additional).is_ok()
+}
+
+/// Appends a copy of `octets` to `buffer`, or says that there is no memory for it.
+pub fn append(buffer: &mut Vec<u8>, octets: &[u8]) -> bool {
+    let has_room = reserve(buffer, octets.len());
+    if has_room {
+        buffer.extend_from_slice(octets);
+    }
+    has_room
+}
+
+/// Makes room for one more in `slab`, or says that there is no memory for it.
+pub fn reserve_slot<T>(slab: &mut Slab<T>) -> bool {
+    if slab.len() < slab.capacity() {
+        return true;
+    }
+    if is_short() {
+        return false;
+    }
+    // It can't be asked itself: what it takes is tried out, and taken right after. Twice, since others may be faster.
+    let mut block = Vec::<(usize, T)>::new();
+    let is_there = block.try_reserve_exact(4 * slab.capacity().max(2)).is_ok();
+    // Or the compiler finds out that nobody needs it.
+    black_box(&block);
+    drop(block);
+    if is_there {
+        slab.reserve(1);
+    }
+    is_there
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_not_be_had_is_told_and_changes_nothing() {
+        let mut buffer = b"abc".to_vec();
+        assert!(!reserve(&mut buffer, isize::MAX as usize));
+        assert_eq!(buffer, b"abc");
+        assert!(append(&mut buffer, b"def"));
+        assert_eq!(buffer, b"abcdef");
+    }
+
+    #[test]
+    fn a_slab_grows_as_it_does_by_itself() {
+        let mut slab = Slab::new();
+        for i in 0..1000 {
+            assert!(reserve_slot(&mut slab) && slab.capacity() > i);
+            assert_eq!(slab.insert(i), i);
+        }
+        assert!(slab.capacity() < 4000);
+    }
+
+    #[test]
+    fn the_reserve_gives_each_block_to_one_and_takes_it_back() {
+        static BLOCKS_OF_TEST: Blocks = Blocks::new();
+        let layout = Layout::from_size_align(100, 16).unwrap();
+        let taken: Vec<*mut u8> = (0..BLOCKS).map(|_| BLOCKS_OF_TEST.take(layout)).collect();
+        assert!(BLOCKS_OF_TEST.are_short());
+        assert!(BLOCKS_OF_TEST.take(layout).is_null());
+        for (i, &block) in taken.iter().enumerate() {
+            assert_eq!((BLOCKS_OF_TEST.find(block), block.addr() % BLOCK_BYTES), (Some(i), 0));
+            BLOCKS_OF_TEST.give_back(i);
+        }
+        assert!(!BLOCKS_OF_TEST.are_short());
+        assert_eq!(BLOCKS_OF_TEST.take(layout), taken[0]);
+        assert!(BLOCKS_OF_TEST.take(Layout::from_size_align(BLOCK_BYTES + 1, 1).unwrap()).is_null());
+    }
+
+    #[test]
+    fn what_grows_out_of_the_reserve_keeps_what_is_in_it() {
+        let [small, large] = [100, 2 * BLOCK_BYTES].map(|size| Layout::from_size_align(size, 16).unwrap());
+        // SAFETY: it is a block of that layout that nobody else has, and it is given back as what has become of it.
+        unsafe {
+            let block = RESERVE.take(small);
+            block.write_bytes(7, small.size());
+            let moved = Reserve.realloc(block, small, large.size());
+            assert!(RESERVE.find(moved).is_none() && *moved.add(99) == 7);
+            Reserve.dealloc(moved, large);
+        }
+    }
+}
