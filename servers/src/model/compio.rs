@@ -174,6 +174,7 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let _thread = self.threads.one().await;
+        // compio panics, in a task of its own, where it can have no thread.
         runtime::spawn_blocking(move || job.run()).await.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 }

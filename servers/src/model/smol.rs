@@ -7,10 +7,12 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{self, TcpStream};
+use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use blocking::set_max_blocking_threads;
 use rustix::io::Errno;
 use smol::{Async, Executor, Timer};
 
@@ -36,6 +38,11 @@ impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let Self { options, threads, handlers } = *self;
         let executor = Arc::new(Executor::new());
+        if handlers != Handlers::InPlace {
+            bound_handler_threads(&options);
+            // The first is there from the start and stays, so that no handler ever waits for a thread where none can be had.
+            smol::unblock(|| ()).detach();
+        }
         // Closed when this returns, which ends the threads. One that is in a handler is not waited for.
         let (_end, ended) = smol::channel::bounded::<()>(1);
         for started in 0..threads {
@@ -46,7 +53,7 @@ impl ConcurrencyModel for Smol {
                 let _ = smol::block_on(executor.run(ended.recv()));
             })?;
         }
-        let serving = executor.spawn(serve(listener, shutdown, options, Arc::clone(&executor)));
+        let serving = executor.spawn(serve(listener, shutdown, options, handlers, Arc::clone(&executor)));
         smol::future::block_on(serving)
     }
 }
@@ -55,6 +62,7 @@ async fn serve(
     listener: Listener,
     shutdown: Shutdown,
     options: Options,
+    handlers: Handlers,
     executor: Arc<Executor<'static>>,
 ) -> io::Result<()> {
     let runtime = OnSmol {
@@ -62,6 +70,8 @@ async fn serve(
         readiness: Async::new_nonblocking(listener.as_fd())?,
         signal: Async::new_nonblocking(shutdown.as_fd())?,
         executor: &executor,
+        options,
+        handlers,
     };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, &shutdown).await
 }
@@ -71,6 +81,14 @@ struct OnSmol<'a> {
     readiness: Async<BorrowedFd<'a>>,
     signal: Async<BorrowedFd<'a>>,
     executor: &'a Executor<'static>,
+    options: Options,
+    handlers: Handlers,
+}
+
+/// Sets how many threads for handlers there may be. They are not stopped again, so that there should be no more than were
+/// asked for.
+fn bound_handler_threads(options: &Options) {
+    set_max_blocking_threads(NonZero::new(options.blocking_workers()).unwrap_or(NonZero::<usize>::MIN));
 }
 
 impl Runtime for OnSmol<'_> {
@@ -93,6 +111,10 @@ impl Runtime for OnSmol<'_> {
     }
 
     fn start(&self, stream: TcpStream, callee: Callee) {
+        if self.handlers != Handlers::InPlace {
+            // Once it could have no more, the pool stays as small as it was then, until it is told otherwise.
+            bound_handler_threads(&self.options);
+        }
         // Without room in the kernel's tables the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
             self.executor.spawn(serve_connection(stream, callee)).detach();

@@ -3,18 +3,12 @@
 //! The few threads that run tasks go on, at the price of a hand-over and two wake-ups for every such request. Handlers that
 //! take no time stay in their tasks.
 
-use std::num::NonZero;
-
-use blocking::set_max_blocking_threads;
-
 use crate::http::Handlers;
 use crate::{ConcurrencyModel, Options};
 
 use super::smol::Smol;
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    // They are not stopped again, so that there should be no more than were asked for.
-    set_max_blocking_threads(NonZero::new(options.blocking_workers()).unwrap_or(NonZero::<usize>::MIN));
     let threads = options.beside_pool().event_loops();
     Box::new(Smol { options, threads, handlers: Handlers::OffloadBlocking })
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown::Write;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -139,6 +140,8 @@ impl Stream for TcpStream {
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
-        Ok(tokio::task::spawn_blocking(move || job.run()).await?)
+        // tokio panics where it has no thread at all and can have none; with some, the job waits for one of them.
+        let spawned = catch_unwind(|| tokio::task::spawn_blocking(move || job.run()));
+        Ok(spawned.map_err(|_| io::ErrorKind::OutOfMemory)?.await?)
     }
 }

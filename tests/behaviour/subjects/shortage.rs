@@ -13,7 +13,7 @@ use crate::load::{Load, Tally};
 use crate::model::{Model, Runs};
 use crate::processes::Process;
 use crate::scarcity::{Limit, Scarcity, first_free_file};
-use crate::server::{Server, WINDOW};
+use crate::server::{Server, WINDOW, WORKERS};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -27,6 +27,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     takes_no_cpu_time_while_nobody_asks;
     at_once:
     sheds_connections_that_it_has_no_memory_for,
+    survives_being_refused_threads_for_handlers,
 ];
 
 /// Of a client that does not read; what the server has for it soon stays there.
@@ -121,6 +122,41 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
     scarcity.end();
     drop(established);
     let _more: Vec<Client> = (0..model.at_once(4)).map(|_| served_client(&server)).collect();
+    Outcome::Shown
+}
+
+/// A handler that blocks and for which there is no thread waits for one that there is, or its client is told. Whoever needs
+/// no such thread is served.
+fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
+    if !model.offloads_handlers {
+        return Outcome::Skipped("handlers run where their connections do".into());
+    }
+    let (server, user) = match start_as_ordinary_user(model) {
+        Ok(started) => started,
+        Err(reason) => return Outcome::Skipped(reason),
+    };
+    let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    server.await_rest();
+    let scarcity = match Scarcity::begin(&server, user, Limit::Processes, |_| 0) {
+        Ok(scarcity) => scarcity,
+        Err(reason) => return Outcome::Skipped(reason),
+    };
+    for _ in 0..8 {
+        assert!(matches!(server.connect().get("/sleep/1000").status, 200 | 503));
+    }
+    for client in &mut established {
+        assert_eq!(client.get("/").status, 200);
+    }
+    server.assert_does_not_spin();
+    scarcity.end();
+    // As many at once as there are threads.
+    let mut clients: Vec<Client> = (0..WORKERS).map(|_| served_client(&server)).collect();
+    for client in &mut clients {
+        client.send(get("/sleep/1000"));
+    }
+    for client in &mut clients {
+        assert_eq!(client.answer().status, 200);
+    }
     Outcome::Shown
 }
 
