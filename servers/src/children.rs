@@ -15,7 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, wait};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
-use signal_hook::low_level;
+use signal_hook::{SigId, low_level};
 
 use crate::blocking::serve_connection;
 use crate::http::Service;
@@ -29,6 +29,8 @@ pub struct Children {
     ended: Arc<AtomicBool>,
     /// Readable when it did.
     wake: UnixStream,
+    /// What does both.
+    handlers: [SigId; 2],
 }
 
 impl Children {
@@ -45,9 +47,9 @@ impl Children {
         wake.set_nonblocking(true)?;
         writer.set_nonblocking(true)?;
         let ended = Arc::default();
-        signal_hook::flag::register(SIGCHLD, Arc::clone(&ended))?;
-        low_level::pipe::register(SIGCHLD, writer)?;
-        Ok(Self { running: HashSet::new(), ended, wake })
+        let flag = signal_hook::flag::register(SIGCHLD, Arc::clone(&ended))?;
+        let handlers = [flag, low_level::pipe::register(SIGCHLD, writer)?];
+        Ok(Self { running: HashSet::new(), ended, wake, handlers })
     }
 
     /// How many are running, as far as is known.
@@ -140,6 +142,14 @@ impl Children {
     fn send_all(&self, signal: Signal) {
         for &pid in &self.running {
             let _ = kill_process(pid, signal);
+        }
+    }
+}
+
+impl Drop for Children {
+    fn drop(&mut self) {
+        for handler in self.handlers {
+            low_level::unregister(handler);
         }
     }
 }

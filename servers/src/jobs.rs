@@ -63,6 +63,11 @@ impl<T> Jobs<T> {
         }
     }
 
+    /// Closes it when the result is dropped.
+    pub fn close_at_end(&self) -> CloseAtEnd<'_, T> {
+        CloseAtEnd(self)
+    }
+
     /// No more will come.
     pub fn close(&self) {
         self.state().closed = true;
@@ -71,6 +76,15 @@ impl<T> Jobs<T> {
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Jobs::close_at_end`].
+pub struct CloseAtEnd<'a, T>(&'a Jobs<T>);
+
+impl<T> Drop for CloseAtEnd<'_, T> {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

@@ -83,6 +83,11 @@ impl Shutdown {
         let _ = (&self.0.writer).write(&[0]);
     }
 
+    /// Sets it when the result is dropped: what threads wait for that a server has started, also if it fails.
+    pub(crate) fn signal_at_end(&self) -> SignalAtEnd<'_> {
+        SignalAtEnd(self)
+    }
+
     /// Whether it was set.
     pub fn is_signalled(&self) -> bool {
         self.0.signalled.load(Ordering::Relaxed)
@@ -132,6 +137,15 @@ fn end_by_force_after(time: Duration, signals: &[i32]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// See [`Shutdown::signal_at_end`].
+pub(crate) struct SignalAtEnd<'a>(&'a Shutdown);
+
+impl Drop for SignalAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.signal();
+    }
 }
 
 impl AsFd for Shutdown {

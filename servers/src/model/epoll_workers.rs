@@ -28,6 +28,8 @@ impl ConcurrencyModel for EpollWorkers {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let (jobs, replies) = (Arc::new(Jobs::default()), Arc::new(Mailbox::new()?));
         let workers = self.options.blocking_workers();
+        // Also if the start fails with some of them.
+        let _end = jobs.close_at_end();
         for started in 0..workers {
             let (jobs, replies) = (Arc::clone(&jobs), Arc::clone(&replies));
             start_worker(started, workers, move || work(&jobs, &replies))?;
@@ -36,7 +38,7 @@ impl ConcurrencyModel for EpollWorkers {
         let max_connections = self.options.max_connections.get();
         let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, service, max_connections);
         event_loop.watch_wake(replies.as_fd())?;
-        let result = event_loop.serve_and(&listener, &shutdown, |event_loop, woken| {
+        event_loop.serve_and(&listener, &shutdown, |event_loop, woken| {
             if woken.wake {
                 for (token, reply) in replies.take() {
                     event_loop.finish_job(token, &reply);
@@ -45,9 +47,7 @@ impl ConcurrencyModel for EpollWorkers {
             if !jobs.give(event_loop.jobs()) {
                 event_loop.refuse_jobs();
             }
-        });
-        jobs.close();
-        result
+        })
     }
 }
 

@@ -25,6 +25,7 @@ struct Prethread {
 impl ConcurrencyModel for Prethread {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         listener.set_blocking(true)?;
+        let _end = shutdown.signal_at_end();
         let (listener, open) = (Arc::new(listener), OpenConnections::until(&shutdown)?);
         // Those that have arrived when the listener is closed; empty and without an end until then.
         let (leave, left) = unbounded();
@@ -35,7 +36,11 @@ impl ConcurrencyModel for Prethread {
                 accepted.find_map(|stream| open.register(stream)).or_else(|| left.recv().ok())
             }
         };
-        let pool = pool::start(self.options, &site, &shutdown, next)?;
+        let pool = pool::start(self.options, &site, &shutdown, next).inspect_err(|_| {
+            // Those that have started wait in `accept`.
+            shutdown.signal();
+            drop(listener.close());
+        })?;
         shutdown.wait()?;
         for stream in listener.close_blocking() {
             if let Some(stream) = open.register(stream) {

@@ -28,6 +28,7 @@ impl ConcurrencyModel for ThreadPool {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let (workers, max) = (self.options.blocking_workers(), self.options.max_connections.get());
         let (queue, waiting) = bounded(workers.min(max - workers));
+        let _end = shutdown.signal_at_end();
         let open = OpenConnections::until(&shutdown)?;
         let pool = pool::start(self.options, &site, &shutdown, move || waiting.recv().ok())?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
