@@ -13,7 +13,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal as Sig};
 use nix::unistd::{ForkResult, fork};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, wait};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, waitpid};
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 use signal_hook::{SigId, low_level};
 
@@ -38,7 +38,7 @@ impl Children {
     ///
     /// # Errors
     /// When this process has other threads: a child has only the one that has forked it, and whatever lock another one held
-    /// stays locked there. It also takes the exit status of any child, whoever has started it.
+    /// stays locked there.
     pub fn watch() -> io::Result<Self> {
         if threads().is_some_and(|count| count > 1) {
             return Err(io::Error::other("a model that forks needs a process without other threads"));
@@ -88,18 +88,22 @@ impl Children {
         }
     }
 
-    /// Takes the exit status of every child that has ended, so that none stays behind as a zombie.
+    /// Takes the exit status of every child that has ended, so that none stays behind as a zombie. Those of other children of
+    /// this process are left to whoever has started them.
     pub fn reap_ended(&mut self) -> io::Result<()> {
         if !self.ended.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        loop {
-            match wait(WaitOptions::NOHANG) {
-                Ok(Some((pid, _))) => self.running.remove(&pid),
-                Ok(None) | Err(Errno::CHILD) => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
+        while let Some(pid) = peek()? {
+            if !self.running.remove(&pid) {
+                // It would be the one that is told of again and again.
+                self.running.retain(|&child| !has_ended(child));
+                break;
+            }
+            // It has ended, so that this does not wait.
+            let _ = waitpid(Some(pid), WaitOptions::empty());
         }
+        Ok(())
     }
 
     /// Waits for the end of a child, for one of `fds`, or for so long.
@@ -135,7 +139,9 @@ impl Children {
             }
         }
         self.send_all(Signal::KILL);
-        while let Ok(Some(_)) = wait(WaitOptions::empty()) {}
+        for &child in &self.running {
+            let _ = waitpid(Some(child), WaitOptions::empty());
+        }
         Ok(())
     }
 
@@ -144,6 +150,30 @@ impl Children {
             let _ = kill_process(pid, signal);
         }
     }
+}
+
+/// A child of this process that has ended, whoever has started it; its exit status stays where it is.
+#[cfg(target_os = "linux")]
+fn peek() -> io::Result<Option<Pid>> {
+    use nix::errno::Errno;
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    match waitid(Id::All, flags) {
+        Ok(status) => Ok(status.pid().and_then(|pid| Pid::from_raw(pid.as_raw()))),
+        Err(Errno::ECHILD) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Elsewhere nothing tells of children without taking their status; this process is never one of ours.
+#[cfg(not(target_os = "linux"))]
+fn peek() -> io::Result<Option<Pid>> {
+    Ok(Some(getpid()))
+}
+
+/// Whether a child has ended; if so, its exit status is taken.
+fn has_ended(child: Pid) -> bool {
+    matches!(waitpid(Some(child), WaitOptions::NOHANG), Ok(Some(_)) | Err(Errno::CHILD))
 }
 
 impl Drop for Children {
