@@ -245,15 +245,16 @@ impl Worker {
                 next_tick = now + nanos(TICK);
                 self.tick(now);
             }
-            if now >= next_expire {
-                next_expire = now + nanos(EXPIRE_EVERY);
-                self.expire(now);
-            }
             self.dispatch_due();
             self.open_due(now);
             self.wait(&mut events);
             for event in events.drain(..) {
                 self.on_event(event, &mut buffer);
+            }
+            // What had come by `now` has been taken: a worker that was late itself finds no server too slow for it.
+            if now >= next_expire {
+                next_expire = now + nanos(EXPIRE_EVERY);
+                self.expire(now);
             }
             now = self.plan.clock.now();
         }
