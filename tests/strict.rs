@@ -17,7 +17,7 @@ fn load(status: &'static str, arguments: &[&str]) -> Output {
         }
     });
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
-    command.args(["load", &url, "--connections", "1", "--warmup", "0s", "--duration", "200ms"]);
+    command.args(["load", &url, "--connections", "1", "--warmup", "0s", "--duration", "500ms"]);
     command.args(arguments).output().unwrap()
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::command::{Outcome, load, load_url};
 use crate::server::{After, OK, Server};
+use crate::wait;
 
 fn answering() -> Server {
     Server::answering(OK, After::Keep)
@@ -118,7 +119,7 @@ fn a_server_that_stops_reading_within_a_body_has_the_request_time_out() {
     let file = folder.path().join("body");
     fs::write(&file, octets(16 << 20)).expect("it can be written");
     let server = Server::greeting(|_, _| {
-        std::thread::sleep(Duration::from_secs(3));
+        std::thread::sleep(wait::PATIENCE);
         After::Close
     });
     let body = format!("@{}", file.display());
@@ -126,7 +127,6 @@ fn a_server_that_stops_reading_within_a_body_has_the_request_time_out() {
         ["--connections", "2", "--requests", "2", "--method", "POST", "--timeout", "300ms", "--body", &body];
     let outcome = load_url(&server.url(), &arguments);
     outcome.assert_errors(&[("timeout", 2)]);
-    assert!(outcome.took < Duration::from_secs(3), "{:?}", outcome.took);
 }
 
 #[test]

@@ -51,11 +51,11 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
 #[test]
 fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
     let server = silent_closer();
-    // Far fewer requests than connections could carry: each close is seen long before the next request.
-    let outcome = load(&server, "--connections 10 --rate 100 --duration 500ms");
-    assert_eq!(outcome.count("requests/intended"), 50);
+    // Every connection has its turn twice, a second apart: each close is seen long before the next request.
+    let outcome = load(&server, "--connections 40 --rate 40 --duration 2s");
+    assert_eq!(outcome.count("requests/intended"), 80);
     outcome.assert_errors(&[]);
-    assert_eq!(outcome.completed(), 50);
+    assert_eq!(outcome.completed(), 80);
 }
 
 #[test]

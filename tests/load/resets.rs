@@ -18,9 +18,10 @@ fn every_tenth_request_is_reset_and_the_others_complete() {
     let server = resetting_every_tenth();
     let outcome = load(&server, "--connections 4 --duration 400ms");
     let resets = outcome.only_errors("reset");
-    // The window is a little shorter than what the server saw, and what is in flight at its end is neither.
+    // The server saw more: before the measured part begins, while connections are made, some are reset, too.
     let (completed, seen) = (outcome.completed(), server.resets());
-    assert!(resets <= seen && seen <= resets + resets / 2 + 20, "{resets} of {seen}");
+    assert!(resets <= seen, "{resets} of {seen}");
+    // None within it is missing: of each ten, nine complete. What is in flight at its edges may be on either side.
     assert!(completed <= 9 * resets + 60 && completed + 60 >= 9 * resets, "{completed} beside {resets}");
     assert_eq!(outcome.count("connections/served"), 4);
 }
