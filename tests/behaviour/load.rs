@@ -19,6 +19,8 @@ pub struct Tally {
     told: AtomicUsize,
     /// Not answered, or not to the end.
     lost: AtomicUsize,
+    /// Of those two: on connections that were made when `Load::is_new` was set.
+    failed_anew: AtomicUsize,
 }
 
 impl Tally {
@@ -30,6 +32,11 @@ impl Tally {
     pub fn failed(&self) -> usize {
         self.told.load(Relaxed) + self.lost.load(Relaxed)
     }
+
+    /// Those of them on connections that were made since [`Load::begin_anew`].
+    pub fn failed_anew(&self) -> usize {
+        self.failed_anew.load(Relaxed)
+    }
 }
 
 /// The two kinds of clients: those that keep their connection for as long as it lives, and those with a connection for each
@@ -38,10 +45,17 @@ impl Tally {
 pub struct Load {
     pub persistent: Tally,
     pub short: Tally,
+    is_new: AtomicBool,
     is_over: AtomicBool,
 }
 
 impl Load {
+    /// From now on connections are told from those that there were before, whose clients may yet have to hear what became of
+    /// them.
+    pub fn begin_anew(&self) {
+        self.is_new.store(true, Relaxed);
+    }
+
     /// Runs so many clients of each kind while `act` does something.
     pub fn during(server: &Server, persistent: usize, short: usize, act: impl FnOnce(&Self)) {
         let load = Self::default();
@@ -61,6 +75,7 @@ impl Load {
     /// Asks until it is over, on a new connection whenever the one before has ended.
     fn ask_on(&self, server: &Server, tally: &Tally, request: &str) {
         while !self.is_over.load(Relaxed) {
+            let is_new = self.is_new.load(Relaxed);
             let mut client = server.connect();
             loop {
                 let answer = if client.try_send(request) { client.try_answer().ok() } else { None };
@@ -71,6 +86,8 @@ impl Load {
                     None => &tally.lost,
                 };
                 kind.fetch_add(1, Relaxed);
+                let has_failed = answer.as_ref().is_none_or(|answer| answer.status != 200);
+                tally.failed_anew.fetch_add(usize::from(has_failed && is_new), Relaxed);
                 thread::sleep(PAUSE);
                 if answer.is_none_or(|answer| answer.closes()) || self.is_over.load(Relaxed) {
                     break;

@@ -149,7 +149,12 @@ impl Client {
     /// Reads exactly so many octets.
     #[track_caller]
     pub fn read_exactly(&mut self, octets: usize) -> Vec<u8> {
-        self.receive_exactly(octets).expect("the server sends more")
+        self.try_read_exactly(octets).expect("the server sends more")
+    }
+
+    /// Reads exactly so many octets; an error if there are fewer.
+    pub fn try_read_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
+        self.receive_exactly(octets)
     }
 
     /// Reads whatever comes until the connection is over, ended or reset; says how much that was.

@@ -298,7 +298,11 @@ impl Server {
     /// Waits for its end after a signal, checks that it was a clean one, and says how long that took.
     #[track_caller]
     pub fn await_clean_end(&mut self) -> Duration {
-        let begin = Instant::now();
+        self.await_clean_end_since(Instant::now())
+    }
+
+    #[track_caller]
+    fn await_clean_end_since(&mut self, begin: Instant) -> Duration {
         wait::until("the server has ended", || !self.is_running());
         let time = begin.elapsed();
         let said = self.said();
@@ -314,12 +318,13 @@ impl Server {
         time
     }
 
-    /// Sends SIGTERM, and checks that it ends cleanly and takes its children along.
+    /// Sends SIGTERM, and checks that it ends cleanly and takes its children along. Says how long that took.
     #[track_caller]
     pub fn stop(&mut self) -> Duration {
         let children = self.children();
+        let begin = Instant::now();
         self.signal(Signal::TERM);
-        let time = self.await_clean_end();
+        let time = self.await_clean_end_since(begin);
         assert_are_gone(&children);
         time
     }
