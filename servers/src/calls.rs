@@ -3,6 +3,7 @@
 //! Whoever serves a connection leaves here until when it waits, and how it is woken. A sweep finds those who wait for too
 //! long, a stop finds all, and no request touches a timer, a channel or a lock.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -71,7 +72,7 @@ impl Callees {
             waker: Mutex::default(),
         });
         let key = self.state().calls.insert(Arc::clone(&call));
-        Callee { all: Arc::clone(self), call, key, waker: None }
+        Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) }
     }
 
     /// The same, unless there is no memory for it.
@@ -155,6 +156,8 @@ pub struct Callee {
     key: usize,
     /// What was left at the call. It stays the same for most runtimes, and then no lock is taken.
     waker: Option<Waker>,
+    /// Whether it was called behind the last call already.
+    was_last_called: Cell<bool>,
 }
 
 impl Callee {
@@ -173,6 +176,9 @@ impl Callee {
     }
 
     /// What it is told, if it was called meanwhile and has waited for that.
+    ///
+    /// A stop is told at the second call behind the last call for requests. What came in time may be known to the kernel alone
+    /// at the first one, if this thread was kept from its processor until then; between two calls a runtime hears of it.
     pub fn verdict(&self, patience: Patience) -> Option<Verdict> {
         // Most of the time nobody has called, and a look costs nothing.
         if !self.call.is_made.load(Ordering::Relaxed) || !self.call.is_made.swap(false, Ordering::Acquire) {
@@ -182,7 +188,8 @@ impl Callee {
             return Some(Verdict::TooLong);
         }
         let last_call_is_over = self.all.shutdown.last_call().is_some_and(|left| left.is_zero());
-        (patience.is_idle && last_call_is_over).then_some(Verdict::Stopped)
+        let is_second = self.was_last_called.replace(last_call_is_over);
+        (patience.is_idle && is_second).then_some(Verdict::Stopped)
     }
 }
 
@@ -256,6 +263,7 @@ mod tests {
         shutdown.signal();
         assert_eq!(told(true), None, "clients may still come with a request");
         std::thread::sleep(shutdown.last_call().unwrap());
+        assert_eq!(told(true), None, "what came in time may not have been heard of yet");
         assert_eq!(told(false), None);
         assert_eq!(told(true), Some(Verdict::Stopped));
     }
