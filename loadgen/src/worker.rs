@@ -370,6 +370,7 @@ impl Worker {
         let end = now.min(self.window.1);
         if self.usage_at_begin.is_some() {
             self.cross_boundaries(end);
+            self.miss_due(end, now);
             self.hand_over(end.saturating_sub(self.window.0 + self.second * SECOND_NS));
         }
         let usage =

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::command::load;
+use crate::command::{load, load_to_the_last};
 use crate::server::{After, OK, Server};
 
 const LAST: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
@@ -50,9 +50,8 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
 
 #[test]
 fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
-    let server = silent_closer();
     // Every connection has its turn twice, a second apart: each close is seen long before the next request.
-    let outcome = load(&server, "--connections 40 --rate 40 --duration 2s");
+    let (_server, outcome) = load_to_the_last(silent_closer, "--connections 40 --rate 40 --duration 2s");
     assert_eq!(outcome.count("requests/intended"), 80);
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 80);

@@ -50,6 +50,19 @@ pub fn until_shown(
     }
 }
 
+/// Runs an open loop of which every request is to be done: again, where the machine stalled for longer than such a run waits
+/// for its last answers. Gives the server, too.
+#[track_caller]
+pub fn load_to_the_last(start: impl Fn() -> Server, arguments: &str) -> (Server, Outcome) {
+    let mut server = None;
+    let run = || load(server.insert(start()), arguments);
+    let is_done = |outcome: &Outcome| {
+        outcome.completed() + outcome.count("requests/failed") == outcome.count("requests/intended")
+    };
+    let outcome = until_shown("every request is done", run, is_done);
+    (server.expect("it was started"), outcome)
+}
+
 pub fn words(arguments: &str) -> Vec<&str> {
     arguments.split_whitespace().collect()
 }
@@ -88,8 +101,11 @@ impl Load {
 
     /// As Ctrl-C does.
     pub fn interrupt(&self) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, Signal::INT).expect("the process is there");
+        self.signal(Signal::INT);
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
 
     /// Waits for the end and reads what it said. Fails if the end does not come within `limit`.

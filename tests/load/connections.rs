@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::command::{load, load_url, until_shown, words};
+use crate::command::{load, load_to_the_last, load_url, until_shown, words};
 use crate::server::{After, OK, Request, Server};
 use crate::wait;
 
@@ -44,8 +44,8 @@ fn a_short_connection_carries_one_request() {
 
 #[test]
 fn short_connections_of_an_open_loop_are_made_when_they_are_needed() {
-    let server = answering();
-    let outcome = load(&server, "--connections 8 --rate 200 --duration 400ms --lifetime short");
+    let arguments = "--connections 8 --rate 200 --duration 400ms --lifetime short";
+    let (server, outcome) = load_to_the_last(answering, arguments);
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 80);
     assert_eq!(outcome.count("connections/opened_total"), 80);

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::thread;
 use std::time::Duration;
 
-use crate::command::{load, until_shown};
+use crate::command::{load, load_to_the_last, until_shown};
 use crate::server::{After, OK, Server};
 
 #[track_caller]
@@ -61,8 +61,9 @@ fn a_warm_up_is_sent_and_does_not_count() {
 
 #[test]
 fn the_rate_of_a_warm_up_is_that_of_the_run() {
-    let server = Server::answering(OK, After::Keep);
-    let outcome = load(&server, "--connections 4 --rate 200 --duration 300ms --warmup 300ms");
+    let start = || Server::answering(OK, After::Keep);
+    let arguments = "--connections 4 --rate 200 --duration 300ms --warmup 300ms";
+    let (server, outcome) = load_to_the_last(start, arguments);
     assert_eq!(outcome.count("requests/intended"), 60);
     assert_eq!(outcome.completed(), 60);
     assert_eq!(server.requests().len(), 120);

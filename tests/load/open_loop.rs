@@ -7,9 +7,12 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::command::{Outcome, load, load_url, until_shown};
+use rustix::process::Signal;
+
+use crate::command::{Load, Outcome, load, load_to_the_last, load_url, until_shown, words};
 use crate::outputs::read_log;
 use crate::server::{After, OK, Server};
+use crate::wait;
 
 #[test]
 fn constant_arrivals_are_as_many_as_rate_and_time_make() {
@@ -19,8 +22,7 @@ fn constant_arrivals_are_as_many_as_rate_and_time_make() {
         ("--connections 4 --rate 100 --duration 500ms --threads 2", 50),
         ("--connections 2 --rate 3 --duration 700ms", 3),
     ] {
-        let server = Server::answering(OK, After::Keep);
-        let outcome = load(&server, arguments);
+        let (server, outcome) = load_to_the_last(|| Server::answering(OK, After::Keep), arguments);
         outcome.assert_errors(&[]);
         assert_eq!(outcome.count("requests/intended"), intended, "{arguments}");
         assert_eq!(outcome.completed(), intended, "{arguments}");
@@ -31,10 +33,9 @@ fn constant_arrivals_are_as_many_as_rate_and_time_make() {
 #[test]
 fn poisson_arrivals_are_near_what_rate_and_time_make_and_the_same_each_time() {
     let intended = |seed: u32| {
-        let server = Server::answering(OK, After::Keep);
         let mut arguments = "--connections 8 --rate 500 --duration 500ms --arrivals poisson".to_owned();
         write!(arguments, " --seed {seed}").expect("a String takes any text");
-        let outcome = load(&server, &arguments);
+        let (server, outcome) = load_to_the_last(|| Server::answering(OK, After::Keep), &arguments);
         outcome.assert_errors(&[]);
         assert_eq!(outcome.completed(), server.requests().len() as u64);
         outcome.count("requests/intended")
@@ -92,7 +93,6 @@ fn a_stall_is_seen_by_every_request_that_was_due_in_it() {
             let outcome = load_with_log(&server, &folder, &arguments);
             outcome.assert_errors(&[]);
             assert_eq!(outcome.count("requests/intended"), 200);
-            assert_eq!(outcome.completed(), 200, "{:#}", outcome.json);
             let max = outcome.number("latency_us/max");
             assert!(max >= 280_000.0, "{max} µs with {connections} connections");
             // Those due in the first 150 of 300 ms wait longer than 150 ms: 30 of them, and more where the machine is slow.
@@ -102,9 +102,26 @@ fn a_stall_is_seen_by_every_request_that_was_due_in_it() {
         };
         // A machine that is busy with something else stalls for itself.
         until_shown("a stall and no more than that", run, |outcome| {
-            outcome.number("latency_us/max") < 600_000.0 && slow.get() <= 70
+            outcome.completed() == 200 && outcome.number("latency_us/max") < 600_000.0 && slow.get() <= 70
         });
     }
+}
+
+#[test]
+fn a_generator_that_was_stopped_leaves_out_no_request_that_was_due() {
+    let server = Server::answering(OK, After::Keep);
+    let run = Load::start(&server.url(), &words("--connections 4 --rate 100 --duration 1s"));
+    wait::until("requests come", || server.requests().len() >= 10);
+    run.signal(Signal::STOP);
+    // Past the end of the run, and the time that is given to its last answers.
+    thread::sleep(Duration::from_millis(2500));
+    run.signal(Signal::CONT);
+    let outcome = run.outcome(wait::PATIENCE);
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.count("requests/intended"), 100, "{:#}", outcome.json);
+    // It was stopped in the first half or so, and what was due then is two seconds old at the end.
+    assert!(outcome.number("latency_us/max") >= 1_500_000.0, "{:#}", outcome.json);
+    assert!(outcome.number("send_lag_us/max") >= 1_500_000.0, "{:#}", outcome.json);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::command::load;
+use crate::command::{load, load_to_the_last};
 use crate::server::{After, OK, Server};
 
 fn resetting_every_tenth() -> Server {
@@ -37,8 +37,8 @@ fn a_number_of_requests_is_complete_with_its_resets() {
 
 #[test]
 fn an_open_loop_counts_resets_too() {
-    let server = resetting_every_tenth();
-    let outcome = load(&server, "--connections 8 --rate 400 --duration 500ms");
+    let arguments = "--connections 8 --rate 400 --duration 500ms";
+    let (_server, outcome) = load_to_the_last(resetting_every_tenth, arguments);
     assert_eq!(outcome.count("requests/intended"), 200);
     assert_eq!(outcome.only_errors("reset"), 20);
     assert_eq!(outcome.completed(), 180);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::command::{Outcome, load, load_url, until_shown, words};
+use crate::command::{Outcome, load, load_to_the_last, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
 
 /// Answers on three connections of four.
@@ -59,9 +59,9 @@ fn a_number_of_requests_ends_although_some_are_never_answered() {
 
 #[test]
 fn requests_of_an_open_loop_that_are_never_answered_time_out() {
-    let server = deaf_to_every_fiftieth();
     // Shorter than the time for which an open loop waits for its last answers, and long even for a busy machine.
-    let outcome = load(&server, "--connections 10 --rate 400 --duration 500ms --timeout 700ms");
+    let arguments = "--connections 10 --rate 400 --duration 500ms --timeout 700ms";
+    let (_server, outcome) = load_to_the_last(deaf_to_every_fiftieth, arguments);
     outcome.assert_errors(&[("timeout", 4)]);
     assert_eq!(outcome.completed(), 196);
 }

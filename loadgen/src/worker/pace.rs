@@ -80,6 +80,23 @@ impl Worker {
         }
     }
 
+    /// Puts into the line what was due by the end and was not come to: a worker that was kept from its processor until then has
+    /// missed it, and has to say so.
+    pub(super) fn miss_due(&mut self, end: u64, now: u64) {
+        while self.next_due < end {
+            let intended = self.next_due;
+            let measured = intended >= self.window.0;
+            if measured && !self.plan.take_ticket() {
+                return;
+            }
+            self.next_due = self.due();
+            self.scheduled += u64::from(measured);
+            let job = Job { intended, has_ticket: measured, ..Job::default() };
+            self.note_lag(job, now);
+            self.line.push_back(job);
+        }
+    }
+
     /// Records how late the generator was for a request of the measured part.
     pub(super) fn note_lag(&mut self, job: Job, now: u64) {
         if job.has_ticket {
