@@ -66,8 +66,11 @@ impl Counts {
 
 /// Has everything in a server take the size that it keeps, heaps and stacks as well as buffers that are lent to the kernel, each
 /// of which takes memory from the first time that it is used: `at_once` clients send and ask for more than any buffer holds
-/// and have a handler panic, all at the same time, so that each of as many workers has its turn.
+/// and have a handler panic, all at the same time, so that each of as many workers has its turn. One server after the other:
+/// the clients of all together would keep each other from their processors for longer than a server has patience.
 pub fn warm_up(server: SocketAddr, at_once: usize) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     thread::scope(|scope| {
         for _ in 0..at_once {
             scope.spawn(|| {
