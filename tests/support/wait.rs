@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything that has to happen may take. Generous, since the machine may be busy with the other tests; nothing
 /// here measures speed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(3);

@@ -201,7 +201,7 @@ fn finishes_the_request_in_flight_at_sigterm(model: &Model) {
     let mut server = Server::start(model);
     let mut warm = server.connect();
     warm.get("/");
-    warm.send(get("/sleep/300000"));
+    warm.send(get("/sleep/1000000"));
     // It has come in: the request itself takes no time, and the handler has long to go.
     assert!(warm.hears_nothing_for(Duration::from_millis(100)));
     let children = server.children();
