@@ -76,7 +76,10 @@ impl Callees {
     }
 
     /// The same, unless there is no memory for it.
-    #[cfg_attr(not(any(feature = "compio", feature = "smol", feature = "tokio")), allow(dead_code))]
+    #[cfg_attr(
+        not(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio")),
+        allow(dead_code)
+    )]
     pub fn try_register(self: &Arc<Self>) -> Option<Callee> {
         let has_room = memory::reserve_slot(&mut self.state().calls);
         has_room.then(|| self.register())

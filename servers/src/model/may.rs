@@ -23,6 +23,7 @@ use rustix::event::epoll::EventFlags;
 use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::listener::refuse;
+use crate::memory;
 use crate::room::Room;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
@@ -85,12 +86,15 @@ impl May {
 
     /// Serves `stream` on a stack of its own; without memory for one, its client is told.
     fn start(&self, stream: TcpStream, callees: &Arc<Callees>, site: &Arc<Site>, shutdown: &Shutdown) {
+        let mut buffer = Vec::new();
+        let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
+        let Some(callee) = callees.try_register().filter(|_| has_buffer) else { return refuse(&stream) };
         let stream = Arc::new(stream);
         let served = Arc::clone(&stream);
-        let callee = callees.register();
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let serve = move || {
-            let (mut service, mut buffer) = (options.service(site), vec![0; READ_BYTES]);
+            let mut service = options.service(site);
+            buffer.resize(READ_BYTES, 0);
             if let Ok(stream) = GreenStream::new(served, callee, options.timeouts.idle) {
                 // An error of this connection is its end and nobody else's.
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);

@@ -277,9 +277,6 @@ fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
         Runs::Thread => return Outcome::Skipped("threads need more memory than what they hold".into()),
         Runs::ThreadPool | Runs::Loop => {}
     }
-    if model.family[1] == "green threads" {
-        return Outcome::Skipped("green threads take their memory without asking".into());
-    }
     // Who takes long here does so because the machine is busy.
     let launch = Server::launch(model).arguments(["--head-timeout", "60s"]);
     let server = launch.pool(2 * (TALKERS + ASKERS)).one_heap().start();
