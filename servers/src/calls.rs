@@ -64,25 +64,18 @@ impl Callees {
         Arc::new(Self { state: Mutex::default(), shutdown, begin: Instant::now() })
     }
 
-    /// Adds one, until the result is dropped.
-    pub fn register(self: &Arc<Self>) -> Callee {
+    /// Adds one, until the result is dropped; `None` when there is no memory for it.
+    pub fn register(self: &Arc<Self>) -> Option<Callee> {
+        if !memory::reserve_slot(&mut self.state().calls) {
+            return None;
+        }
         let call = Arc::new(Call {
             deadline_ms: AtomicU64::new(NEVER),
             is_made: AtomicBool::new(false),
             waker: Mutex::default(),
         });
         let key = self.state().calls.insert(Arc::clone(&call));
-        Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) }
-    }
-
-    /// The same, unless there is no memory for it.
-    #[cfg_attr(
-        not(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio")),
-        allow(dead_code)
-    )]
-    pub fn try_register(self: &Arc<Self>) -> Option<Callee> {
-        let has_room = memory::reserve_slot(&mut self.state().calls);
-        has_room.then(|| self.register())
+        Some(Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) })
     }
 
     fn count(&self) -> usize {
@@ -240,7 +233,7 @@ mod tests {
     fn calls_those_who_wait_for_too_long_and_nobody_else() {
         let (callees, _) = callees();
         let (late, early) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
-        let (mut waits, mut went_on) = (callees.register(), callees.register());
+        let (mut waits, mut went_on) = (callees.register().unwrap(), callees.register().unwrap());
         let (past, future) = (Instant::now(), Instant::now() + Duration::from_mins(1));
         waits.listen(&Arc::clone(&late).into());
         waits.wait_until(Some(past));
@@ -258,7 +251,7 @@ mod tests {
     #[test]
     fn a_stop_ends_the_idle_after_the_last_call() {
         let (callees, shutdown) = callees();
-        let callee = callees.register();
+        let callee = callees.register().unwrap();
         let told = |is_idle| {
             callees.call_all();
             callee.verdict(Patience { deadline: None, is_idle })
@@ -276,9 +269,9 @@ mod tests {
         let (callees, _) = callees();
         let bell = Arc::new(Bell::default());
         let acceptor = Waker::from(Arc::clone(&bell));
-        let one = callees.register();
+        let one = callees.register().unwrap();
         assert!(callees.has_room(2, &acceptor));
-        let other = callees.register();
+        let other = callees.register().unwrap();
         assert!(!callees.has_room(2, &acceptor));
         drop(one);
         assert_eq!((bell.rings(), callees.count()), (1, 1));

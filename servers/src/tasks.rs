@@ -102,7 +102,7 @@ pub async fn serve(
 
 /// Serves `stream` in a task of its own; without memory for it, its client is told.
 fn start(runtime: &impl Runtime, stream: TcpStream, callees: &Arc<Callees>) {
-    match callees.try_register() {
+    match callees.register() {
         Some(callee) => runtime.start(stream, callee),
         None => refuse(&stream),
     }

@@ -88,7 +88,7 @@ impl May {
     fn start(&self, stream: TcpStream, callees: &Arc<Callees>, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
         let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
-        let Some(callee) = callees.try_register().filter(|_| has_buffer) else { return refuse(&stream) };
+        let Some(callee) = callees.register().filter(|_| has_buffer) else { return refuse(&stream) };
         let stream = Arc::new(stream);
         let served = Arc::clone(&stream);
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
