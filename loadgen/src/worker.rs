@@ -248,11 +248,12 @@ impl Worker {
             self.dispatch_due();
             self.open_due(now);
             self.wait(&mut events);
+            let took_all = events.len() < EVENTS;
             for event in events.drain(..) {
                 self.on_event(event, &mut buffer);
             }
-            // What had come by `now` has been taken: a worker that was late itself finds no server too slow for it.
-            if now >= next_expire {
+            // Once what had come by `now` was taken: a worker that was late itself finds no server too slow for it.
+            if took_all && now >= next_expire {
                 next_expire = now + nanos(EXPIRE_EVERY);
                 self.expire(now);
             }
@@ -368,7 +369,8 @@ impl Worker {
 
     fn end(&mut self, now: u64) -> Ending {
         let end = now.min(self.window.1);
-        if self.usage_at_begin.is_some() {
+        // Also where the worker was kept from its processor for all of it.
+        if self.window.0 <= end {
             self.cross_boundaries(end);
             self.miss_due(end, now);
             self.hand_over(end.saturating_sub(self.window.0 + self.second * SECOND_NS));

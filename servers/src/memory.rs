@@ -21,9 +21,11 @@ const BLOCK_BYTES: usize = 4096;
 const BLOCKS: usize = 64 * WORDS;
 const WORDS: usize = 8;
 
-/// With so many blocks in use memory is short, and nothing is begun that would need more. Some may be in use for ever, by
-/// things that outlive a shortage.
+/// With so many blocks in use memory is short, and nothing is begun that would need more, until [`ENOUGH_BYTES`] are there.
 const SHORT_FROM: u32 = 16;
+
+/// What the system has to have again for a shortage to be over; what was made in it may keep its blocks for long.
+const ENOUGH_BYTES: usize = 64 * 1024;
 
 /// An allocator: that of the system, and what is kept back for the time when that has nothing more to give.
 ///
@@ -90,9 +92,12 @@ unsafe impl GlobalAlloc for Reserve {
             if !moved.is_null() {
                 ptr::copy_nonoverlapping(memory, moved, size.min(layout.size()));
                 self.dealloc(memory, layout);
+                return moved;
             }
-            moved
         }
+        // Nothing is left, but a block may have room.
+        let fits = size <= BLOCK_BYTES && RESERVE.find(memory).is_some();
+        if fits { memory } else { ptr::null_mut() }
     }
 }
 
@@ -138,7 +143,21 @@ impl Blocks {
 /// Whether memory is so short that nothing new should be begun: the reserve is being spent. Without the reserve as the
 /// program's allocator that is not known.
 pub fn is_short() -> bool {
-    RESERVE.are_short()
+    RESERVE.are_short() && !system_has_enough()
+}
+
+/// Tries it; whoever fails meanwhile has the reserve.
+fn system_has_enough() -> bool {
+    let layout = Layout::new::<[u8; ENOUGH_BYTES]>();
+    // SAFETY: the layout has a size, and what is taken is given back.
+    unsafe {
+        // Or the compiler finds out that nobody needs it.
+        let memory = black_box(System.alloc(layout));
+        if !memory.is_null() {
+            System.dealloc(memory, layout);
+        }
+        !memory.is_null()
+    }
 }
 
 /// Makes room for `additional` items at the end of `list`, or says that there is no memory for it.
@@ -215,6 +234,16 @@ mod tests {
         assert!(!BLOCKS_OF_TEST.are_short());
         assert_eq!(BLOCKS_OF_TEST.take(layout), taken[0]);
         assert!(BLOCKS_OF_TEST.take(Layout::from_size_align(BLOCK_BYTES + 1, 1).unwrap()).is_null());
+    }
+
+    #[test]
+    fn a_shortage_is_over_when_there_is_memory_whoever_still_has_blocks() {
+        let layout = Layout::from_size_align(100, 16).unwrap();
+        let taken: Vec<*mut u8> = (0..SHORT_FROM).map(|_| RESERVE.take(layout)).collect();
+        assert!(RESERVE.are_short() && !is_short());
+        for block in taken {
+            RESERVE.give_back(RESERVE.find(block).unwrap());
+        }
     }
 
     #[test]

@@ -6,16 +6,23 @@ use std::env;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::num::NonZero;
+use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
 use c10k_servers::{Listener, Listening, Options, Shutdown, find};
+use nix::unistd::alarm;
 use rustix::process::{Signal, getppid, kill_process};
+use signal_hook::consts::SIGALRM;
+use signal_hook::low_level;
 
 /// More connections than children that could be reaped by chance.
 const REQUESTS: usize = 20;
+
+/// A server that has not ended by then, in seconds, never will.
+const PATIENCE_S: u32 = 120;
 
 fn main() -> ExitCode {
     // Whoever lists tests finds this one when it runs it.
@@ -23,9 +30,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let Ok(address) = env::var("ADDRESS_OF_PARENT") {
-        ask(&address);
-        return ExitCode::from(7);
+        let asked = catch_unwind(|| ask(&address));
+        // The end of the server, which would wait for ever.
+        kill_process(getppid().unwrap(), Signal::TERM).unwrap();
+        return if asked.is_ok() { ExitCode::from(7) } else { ExitCode::FAILURE };
     }
+    // Before the server has its own action, which is a good end: actions come in the order in which they were registered.
+    // SAFETY: it makes one call, _exit(2), which is async-signal-safe.
+    unsafe { low_level::register(SIGALRM, || low_level::exit(1)).unwrap() };
     for model in ["fork", "prefork"] {
         leaves_the_children_of_others_alone(model);
     }
@@ -48,12 +60,14 @@ fn leaves_the_children_of_others_alone(model: &str) {
     let mut early = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
     let mut client =
         Command::new(env::current_exe().unwrap()).env("ADDRESS_OF_PARENT", address).spawn().unwrap();
+    alarm::set(PATIENCE_S);
     model.serve(listener, Arc::new(Site::embedded()), Shutdown::on_signals().unwrap()).unwrap();
+    alarm::cancel();
     assert_eq!(early.wait().unwrap().code(), Some(3));
     assert_eq!(client.wait().unwrap().code(), Some(7));
 }
 
-/// A client that ends the server when it has had enough.
+/// A client that has had enough at some time.
 fn ask(address: &str) {
     for _ in 0..REQUESTS {
         let mut stream = TcpStream::connect(address).unwrap();
@@ -62,5 +76,4 @@ fn ask(address: &str) {
         stream.read_to_string(&mut answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
-    kill_process(getppid().unwrap(), Signal::TERM).unwrap();
 }

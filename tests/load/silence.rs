@@ -50,20 +50,30 @@ fn requests_that_are_never_answered_time_out() {
 
 #[test]
 fn a_number_of_requests_ends_although_some_are_never_answered() {
-    let server = deaf_to_every_fiftieth();
-    let outcome = load(&server, "--connections 8 --requests 500 --timeout 1s");
-    let timeouts = outcome.only_errors("timeout");
-    assert_eq!(outcome.completed() + timeouts, 500);
-    assert!((9..=11).contains(&timeouts), "{timeouts}");
+    let run = || {
+        let outcome = load(&deaf_to_every_fiftieth(), "--connections 8 --requests 500 --timeout 1s");
+        let timeouts = outcome.only_errors("timeout");
+        assert_eq!(outcome.completed() + timeouts, 500);
+        assert!(timeouts >= 9, "{timeouts}");
+        outcome
+    };
+    // More of them where the machine stalled for a second.
+    until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") <= 11);
 }
 
 #[test]
 fn requests_of_an_open_loop_that_are_never_answered_time_out() {
     // Shorter than the time for which an open loop waits for its last answers, and long even for a busy machine.
     let arguments = "--connections 10 --rate 400 --duration 500ms --timeout 700ms";
-    let (_server, outcome) = load_to_the_last(deaf_to_every_fiftieth, arguments);
-    outcome.assert_errors(&[("timeout", 4)]);
-    assert_eq!(outcome.completed(), 196);
+    let run = || {
+        let (_server, outcome) = load_to_the_last(deaf_to_every_fiftieth, arguments);
+        let timeouts = outcome.only_errors("timeout");
+        assert_eq!(outcome.completed() + timeouts, 200);
+        assert!(timeouts >= 4, "{timeouts}");
+        outcome
+    };
+    // More of them where the machine stalled for that long.
+    until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") == 4);
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Client {
             100..200 => 0,
             _ => parse_length(&head),
         };
-        let body = if with_body { self.receive_exactly(length)? } else { Vec::new() };
+        let body = if with_body { self.try_read_exactly(length)? } else { Vec::new() };
         Ok(Answer { status, head, body })
     }
 
@@ -150,11 +150,6 @@ impl Client {
     #[track_caller]
     pub fn read_exactly(&mut self, octets: usize) -> Vec<u8> {
         self.try_read_exactly(octets).expect("the server sends more")
-    }
-
-    /// Reads exactly so many octets; an error if there are fewer.
-    pub fn try_read_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
-        self.receive_exactly(octets)
     }
 
     /// Reads whatever comes until the connection is over, ended or reset; says how much that was.
@@ -267,7 +262,8 @@ impl Client {
         }
     }
 
-    fn receive_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
+    /// Reads exactly so many octets; an error if there are fewer.
+    pub fn try_read_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
         while self.received.len() < octets {
             self.receive_more()?;
         }

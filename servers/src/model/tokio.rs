@@ -140,7 +140,8 @@ impl Stream for TcpStream {
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
-        // tokio panics where it has no thread at all and can have none; with some, the job waits for one of them.
+        // tokio panics where it has no thread at all and can have none; with some, the job waits for one of them. It has the
+        // job in its queue by then and runs it when there is a thread again, for nobody.
         let spawned = catch_unwind(|| tokio::task::spawn_blocking(move || job.run()));
         Ok(spawned.map_err(|_| io::ErrorKind::OutOfMemory)?.await?)
     }

@@ -13,7 +13,7 @@ use crate::load::{Load, Tally};
 use crate::model::{Model, Runs};
 use crate::processes::Process;
 use crate::scarcity::{Limit, Scarcity, first_free_file};
-use crate::server::{Server, WINDOW, WORKERS};
+use crate::server::{Launch, Server, WINDOW, WORKERS};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -100,7 +100,7 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
 
 /// A connection for which there is no process or thread is answered 503; a model that needs none serves as ever.
 fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
-    let (server, user) = match start_as_ordinary_user(model) {
+    let (server, user) = match start_as_ordinary_user(Server::launch(model)) {
         Ok(started) => started,
         Err(reason) => return Outcome::Skipped(reason),
     };
@@ -131,7 +131,7 @@ fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
     if !model.offloads_handlers {
         return Outcome::Skipped("handlers run where their connections do".into());
     }
-    let (server, user) = match start_as_ordinary_user(model) {
+    let (server, user) = match start_as_ordinary_user(Server::launch(model).lacks_threads()) {
         Ok(started) => started,
         Err(reason) => return Outcome::Skipped(reason),
     };
@@ -161,9 +161,8 @@ fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
 }
 
 /// The superuser is bound by no limit of processes, so its server has to be another one's.
-fn start_as_ordinary_user(model: &Model) -> Result<(Server, Option<u32>), String> {
+fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), String> {
     let user = geteuid().is_root().then_some(ORDINARY_USER);
-    let launch = Server::launch(model);
     let started = user.map_or(launch.clone(), |user| launch.user(user)).try_start();
     let server = started.map_err(|error| format!("cannot run a server as an ordinary user: {error}"))?;
     Ok((server, user))
@@ -213,7 +212,7 @@ fn recovers_from_a_shortage_of_open_files_under_load(model: &Model) -> Outcome {
 }
 
 fn recovers_from_a_shortage_of_processes_and_threads_under_load(model: &Model) -> Outcome {
-    match start_as_ordinary_user(model) {
+    match start_as_ordinary_user(Server::launch(model)) {
         Ok((server, user)) => assert_recovers_under_load(model, &server, || {
             Scarcity::begin(&server, user, Limit::Processes, |_| 0)
         }),
