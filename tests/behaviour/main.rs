@@ -22,6 +22,8 @@ mod subjects;
 #[path = "../support/wait.rs"]
 mod wait;
 
+use std::any::Any;
+use std::panic;
 use std::process::ExitCode;
 use std::thread;
 
@@ -63,11 +65,19 @@ fn trial(model: Model, behaviour: Behaviour) -> Trial {
         if behaviour.needs_several && !model.serves_several() {
             return Ok(Completion::ignored_with("serves one connection at a time"));
         }
-        match (behaviour.show)(&model) {
-            Outcome::Shown => Ok::<_, Failed>(Completion::Completed),
-            Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+        match panic::catch_unwind(|| (behaviour.show)(&model)) {
+            Ok(Outcome::Shown) => Ok(Completion::Completed),
+            Ok(Outcome::Skipped(reason)) => Ok(Completion::ignored_with(reason)),
+            Err(panic) => Err(failure(&*panic)),
         }
     })
+}
+
+/// What a test failed with, and how its server ended, if it did: that would be why.
+fn failure(panic: &(dyn Any + Send)) -> Failed {
+    let text = panic.downcast_ref::<&str>().copied();
+    let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("{}\n{}", message.unwrap_or("a panic without words"), server::last_words()).into()
 }
 
 /// A thousand clients are a thousand files of this process; the soft limit is often 1024.

@@ -1,5 +1,6 @@
 //! A server process under test: started, awaited, and gone when the test ends, however it ends.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::net::{SocketAddr, TcpStream};
@@ -351,6 +352,21 @@ impl Server {
         text
     }
 
+    fn end(&mut self) {
+        self.signal(Signal::TERM);
+        if !wait::holds_within(PATIENCE, || !self.is_running()) {
+            eprintln!("{}: SIGTERM did not end the server; killing it", self.model.name);
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
+    fn last_words(&mut self) -> String {
+        let said = self.said();
+        let ended = self.ended.map_or_else(|| "in no known way".into(), |status| status.to_string());
+        format!("{} has ended by itself ({ended}); it said: {said}", self.model.name)
+    }
+
     fn await_listening_line(&mut self) -> SocketAddr {
         let mut stdout = self.child.stdout.take().expect("its output is a pipe");
         let patience = Timespec::try_from(PATIENCE).ok();
@@ -364,23 +380,30 @@ impl Server {
     }
 }
 
-/// Whatever happens to a test, its server ends here; one that has to be killed has failed.
+/// Whatever happens to a test, its server ends here; one that has to be killed has failed, and so has one that has ended
+/// behind the test's back.
 impl Drop for Server {
     fn drop(&mut self) {
-        if !self.is_running() {
-            return;
-        }
-        if !thread::panicking() {
-            self.stop();
-            return;
-        }
-        self.signal(Signal::TERM);
-        if !wait::holds_within(PATIENCE, || !self.is_running()) {
-            eprintln!("{}: SIGTERM did not end the server; killing it", self.model.name);
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        match (self.ended.is_some(), self.is_running(), thread::panicking()) {
+            (true, ..) => {}
+            (false, true, false) => {
+                self.stop();
+            }
+            (false, true, true) => self.end(),
+            (false, false, false) => panic!("{}", self.last_words()),
+            (false, false, true) => LAST_WORDS.set(self.last_words()),
         }
     }
+}
+
+thread_local! {
+    /// Of a server that has ended while this thread's test failed.
+    static LAST_WORDS: Cell<String> = const { Cell::new(String::new()) };
+}
+
+/// How a server of the test that has just failed on this thread has ended by itself, if one has; it may be why.
+pub fn last_words() -> String {
+    LAST_WORDS.take()
 }
 
 /// Checks that processes that were there are there no longer.
