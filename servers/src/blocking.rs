@@ -1,9 +1,12 @@
 //! One connection served by whoever calls, blocking: what all models with a thread or a process per connection share.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::net::{self, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::net::{RecvFlags, recv};
 
 use crate::http::{Connection, Service, Want};
 use crate::shutdown::Shutdown;
@@ -14,7 +17,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Room for one read. A request of a browser has about 1 KiB; pipelined ones come in larger pieces.
 pub const READ_BYTES: usize = 16 * 1024;
 
-/// Stack of a thread that serves a connection; its buffer is on the heap, and only touched pages take memory.
+/// Stack of a thread that serves a connection; its buffer is on the heap, and only touched pages take memory, of both.
 pub const STACK_BYTES: usize = 256 * 1024;
 
 /// The shortest timeout of a socket; none at all would be no timeout.
@@ -22,7 +25,8 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// A stream whose calls keep their caller until they are done.
 pub trait BlockingStream {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Appends what it receives to `buffer`, as much as that has room for; says how much that was.
+    fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize>;
     fn write(&self, octets: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
     fn shutdown_write(&self) -> io::Result<()>;
@@ -35,8 +39,9 @@ pub trait BlockingStream {
 }
 
 impl BlockingStream for TcpStream {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        Read::read(&mut &*self, buffer)
+    fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        let (_, received) = recv(self, spare_capacity(buffer), RecvFlags::empty())?;
+        Ok(received)
     }
 
     fn write(&self, octets: &[u8]) -> io::Result<usize> {
@@ -63,7 +68,7 @@ impl BlockingStream for TcpStream {
 pub fn serve_connection(
     stream: &impl BlockingStream,
     service: &mut Service,
-    buffer: &mut [u8],
+    buffer: &mut Vec<u8>,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     service.set_time(Instant::now());
@@ -77,12 +82,13 @@ pub fn serve_connection(
         match connection.want() {
             Want::Read => {
                 set_timeout(stream, &mut timeout, time_left(&connection, service))?;
+                buffer.clear();
                 let read = retry(|| stream.read(buffer));
                 service.set_time(Instant::now());
                 match read {
                     Ok(0) if may_go_on(&connection, shutdown) => stream.pause(LOOK_AGAIN),
                     Ok(0) => connection.receive_end(),
-                    Ok(read) => connection.receive(&buffer[..read], service),
+                    Ok(_) => connection.receive(buffer, service),
                     Err(error) if is_timeout(&error) => connection.time_out(service),
                     Err(error) => return Err(error),
                 }

@@ -223,7 +223,7 @@ impl Child {
     }
 
     /// Serves `stream` to its end.
-    pub fn serve(&self, stream: &TcpStream, service: &mut Service, buffer: &mut [u8]) {
+    pub fn serve(&self, stream: &TcpStream, service: &mut Service, buffer: &mut Vec<u8>) {
         self.serving.store(stream.as_raw_fd(), Ordering::SeqCst);
         if self.shutdown.is_signalled() {
             // The signal came before there was anything to reach.

@@ -37,7 +37,7 @@ pub fn start(
     for started in 0..workers {
         let (site, shutdown, next, alive) = (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
         // Here, where it ends the start and not the server if there is no memory for them.
-        let (mut service, mut buffer) = (options.service(site), vec![0; READ_BYTES]);
+        let (mut service, mut buffer) = (options.service(site), Vec::with_capacity(READ_BYTES));
         let work = move || {
             while let Some(stream) = next() {
                 // An error of this connection is its end and nobody else's.

@@ -28,7 +28,7 @@ impl ConcurrencyModel for Fork {
         let mut parent = Parent {
             children: Children::watch()?,
             service: self.options.service(site),
-            buffer: vec![0; READ_BYTES],
+            buffer: Vec::with_capacity(READ_BYTES),
         };
         let mut listener = Some(listener);
         while let Some(accepting) = listener.as_ref().filter(|_| !shutdown.is_signalled()) {

@@ -20,7 +20,7 @@ struct Iterative {
 
 impl ConcurrencyModel for Iterative {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (mut service, mut buffer) = (self.options.service(site), vec![0; READ_BYTES]);
+        let (mut service, mut buffer) = (self.options.service(site), Vec::with_capacity(READ_BYTES));
         let _end = shutdown.signal_at_end();
         // A thread that looks out for the end, while this one waits for a client.
         let open = OpenConnections::until(&shutdown)?;

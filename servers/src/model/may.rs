@@ -94,7 +94,6 @@ impl May {
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let serve = move || {
             let mut service = options.service(site);
-            buffer.resize(READ_BYTES, 0);
             if let Ok(stream) = GreenStream::new(served, callee, options.timeouts.idle) {
                 // An error of this connection is its end and nobody else's.
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
@@ -189,7 +188,7 @@ impl GreenStream {
 }
 
 impl BlockingStream for GreenStream {
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
         loop {
             if self.is_drained.get() {
                 match self.wait(EventFlags::IN, self.timeout.get()) {
@@ -201,8 +200,7 @@ impl BlockingStream for GreenStream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained.set(true),
                 read => {
                     // A read that had room for more has taken all of it (epoll(7)), except for the end behind it.
-                    self.is_drained
-                        .set(!self.ends.get() && read.as_ref().is_ok_and(|read| *read < buffer.len()));
+                    self.is_drained.set(!self.ends.get() && read.is_ok() && buffer.len() < buffer.capacity());
                     return read;
                 }
             }

@@ -33,7 +33,7 @@ impl ConcurrencyModel for Prefork {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         listener.set_blocking(true)?;
         let mut children = Children::watch()?;
-        let (mut service, mut buffer) = (self.options.service(site), vec![0; READ_BYTES]);
+        let (mut service, mut buffer) = (self.options.service(site), Vec::with_capacity(READ_BYTES));
         let workers = self.options.blocking_workers();
         let mut start = |children: &mut Children| {
             while children.count() < workers {
@@ -70,7 +70,7 @@ impl ConcurrencyModel for Prefork {
 }
 
 /// What a worker does until it is told to stop.
-fn work(child: &Child, listener: &Listener, service: &mut Service, buffer: &mut [u8]) {
+fn work(child: &Child, listener: &Listener, service: &mut Service, buffer: &mut Vec<u8>) {
     while !child.is_stopped() {
         // An error is the end of the listener, or of the wait by the signal.
         if let Ok(stream) = listener.accept_blocking() {

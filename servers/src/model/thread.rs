@@ -50,7 +50,6 @@ impl Thread {
             if !memory::reserve(&mut buffer, READ_BYTES) {
                 return refuse(&registered);
             }
-            buffer.resize(READ_BYTES, 0);
             let mut service = options.service(site);
             // An error of this connection is its end and nobody else's.
             let _ = serve_connection(&*registered, &mut service, &mut buffer, &shutdown);
