@@ -78,7 +78,8 @@ impl Callees {
         Some(Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) })
     }
 
-    fn count(&self) -> usize {
+    /// How many there are.
+    pub fn count(&self) -> usize {
         self.state().calls.len()
     }
 
@@ -92,6 +93,11 @@ impl Callees {
         has_room
     }
 
+    /// Has `acceptor` woken when one has ended, once.
+    pub fn wake_at_end(&self, acceptor: &Waker) {
+        self.state().acceptor = Some(acceptor.clone());
+    }
+
     /// Calls those who wait for too long, if it is time to look for them; says when it is time again.
     pub fn look_after(&self, sweep: &mut Sweep) -> Duration {
         if sweep.is_due(Instant::now()) {
@@ -103,10 +109,16 @@ impl Callees {
     /// Calls all in a server that stops; says whether there is anybody to wait for, and time left for it.
     pub fn call_to_end(&self) -> bool {
         self.call_all();
+        self.are_awaited()
+    }
+
+    /// Whether a server that stops has anybody to wait for, and time left for it.
+    pub fn are_awaited(&self) -> bool {
         self.count() > 0 && !self.shutdown.drain_time_left().is_zero()
     }
 
-    fn call_overdue(&self) {
+    /// Calls those who wait for too long.
+    pub fn call_overdue(&self) {
         let now_ms = self.milliseconds(Instant::now());
         for (_, call) in &self.state().calls {
             if call.deadline_ms.load(Ordering::Relaxed) <= now_ms {
@@ -115,7 +127,8 @@ impl Callees {
         }
     }
 
-    fn call_all(&self) {
+    /// Calls everybody.
+    pub fn call_all(&self) {
         for (_, call) in &self.state().calls {
             call.make();
         }

@@ -4,6 +4,12 @@
 //! A handler is written as for `thread`, and a connection costs a stack as there; but where it would wait, the program
 //! itself switches to the next stack, which takes tens of instructions and no system call. A handler that blocks otherwise
 //! than through the library keeps a thread of the kernel, and all who are served there.
+//!
+//! A green thread stays with the thread of the kernel that hears of its socket, as in may's own HTTP server, and none is
+//! taken over by another, though may can do that. It is not only what costs least. While a green thread is being laid down
+//! to wait, its thread of the kernel still reads what lies on its stack; woken elsewhere meanwhile, it could be at its end,
+//! and its stack another's or nobody's (may 0.3.51, `subscribe` in `src/io/sys/unix/wait_io.rs`). So whatever wakes it
+//! comes from its own thread of the kernel: news of its socket do, and calls are made there.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -15,13 +21,14 @@ use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use may::coroutine::{self, Builder};
+use may::coroutine::Builder;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 use may::{config, go};
 use rustix::event::epoll::EventFlags;
 
 use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::calls::{Callee, Callees, Patience, Verdict};
+use crate::http::Timeouts;
 use crate::listener::refuse;
 use crate::memory;
 use crate::room::Room;
@@ -35,6 +42,9 @@ const SPARE_STACKS: usize = 64;
 /// What a wait for the client ends with when the server does: to a reader it is the end.
 const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 
+/// What tells of the end of a connection, whatever was waited for.
+const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
+
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(May { options })
 }
@@ -45,20 +55,23 @@ struct May {
 
 impl ConcurrencyModel for May {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+        let workers = Workers::new(self.options.event_loops(), &shutdown);
         // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
-        config().set_workers(self.options.event_loops()).set_worker_pin(false);
+        config().set_workers(workers.0.len()).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        let callees = Callees::new(shutdown.clone());
-        self.start_sweep(&callees, &shutdown)?;
-        let accepted = self.accept(&listener, &callees, &site, &shutdown);
+        // may starts its threads with the first green one; here that may fail.
+        start_green(0, || {})?;
+        workers.start_sweep(self.options.timeouts, &shutdown)?;
+        let accepted = self.accept(&listener, &workers, &site, &shutdown);
         if accepted.is_err() {
             // Green threads are not ours to end; it is how they are told.
             shutdown.signal();
         }
         for stream in listener.close() {
-            self.start(stream, &callees, &site, &shutdown);
+            self.start(stream, &workers, &site, &shutdown);
         }
-        while callees.call_to_end() {
+        while workers.are_awaited() {
+            workers.each(Callees::call_all);
             thread::sleep(DRAIN_TICK);
         }
         accepted
@@ -69,26 +82,29 @@ impl May {
     fn accept(
         &self,
         listener: &Listener,
-        callees: &Arc<Callees>,
+        workers: &Workers,
         site: &Arc<Site>,
         shutdown: &Shutdown,
     ) -> io::Result<()> {
         let room = Arc::new(Room::new()?);
         let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&room)));
         while !shutdown.is_signalled() {
-            room.wait(|| callees.has_room(max, &acceptor), shutdown)?;
+            room.wait(|| workers.have_room(max, &acceptor), shutdown)?;
             if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
-                self.start(stream, callees, site, shutdown);
+                self.start(stream, workers, site, shutdown);
             }
         }
         Ok(())
     }
 
     /// Serves `stream` on a stack of its own; without memory for one, its client is told.
-    fn start(&self, stream: TcpStream, callees: &Arc<Callees>, site: &Arc<Site>, shutdown: &Shutdown) {
+    fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
         let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
-        let Some(callee) = callees.register().filter(|_| has_buffer) else { return refuse(&stream) };
+        let worker = workers.of(&stream);
+        let Some(callee) = workers.0[worker].register().filter(|_| has_buffer) else {
+            return refuse(&stream);
+        };
         let stream = Arc::new(stream);
         let served = Arc::clone(&stream);
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
@@ -99,28 +115,71 @@ impl May {
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
             }
         };
-        if start_green(serve).is_err() {
+        if start_green(worker, serve).is_err() {
             refuse(&stream);
         }
     }
+}
 
-    /// Calls those who wait for too long, from a green thread too. At a stop all are called.
-    fn start_sweep(&self, callees: &Arc<Callees>, shutdown: &Shutdown) -> io::Result<()> {
-        let (timeouts, callees, shutdown) = (self.options.timeouts, Arc::clone(callees), shutdown.clone());
-        start_green(move || {
+/// may's threads of the kernel, by number, and whom each serves.
+#[derive(Clone)]
+struct Workers(Arc<[Arc<Callees>]>);
+
+impl Workers {
+    fn new(count: usize, shutdown: &Shutdown) -> Self {
+        Self((0..count).map(|_| Callees::new(shutdown.clone())).collect())
+    }
+
+    /// The one that hears of `stream`: may deals sockets out by their numbers.
+    fn of(&self, stream: &TcpStream) -> usize {
+        stream.as_raw_fd() as usize % self.0.len()
+    }
+
+    /// Whether they serve fewer than so many together; if not, `acceptor` is woken when one has ended.
+    fn have_room(&self, max: usize, acceptor: &Waker) -> bool {
+        let have_room = || self.0.iter().map(|callees| callees.count()).sum::<usize>() < max;
+        // Looked at once more, for those that end meanwhile.
+        have_room() || {
+            self.0.iter().for_each(|callees| callees.wake_at_end(acceptor));
+            have_room()
+        }
+    }
+
+    /// Whether there is anybody to wait for in a server that stops, and time left for it.
+    fn are_awaited(&self) -> bool {
+        self.0.iter().any(|callees| callees.are_awaited())
+    }
+
+    /// Has each of them make a call to those it serves.
+    fn each(&self, call: fn(&Callees)) {
+        for (worker, callees) in self.0.iter().enumerate() {
+            let callees = Arc::clone(callees);
+            // Without memory for a stack nobody is called now; it is not the last time.
+            let _ = start_green(worker, move || call(&callees));
+        }
+    }
+
+    /// Has those called who wait for too long. The thread that sees to it ends after the server.
+    fn start_sweep(&self, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<()> {
+        let (workers, shutdown) = (self.clone(), shutdown.clone());
+        let sweep = move || {
             let mut sweep = Sweep::new(timeouts, Instant::now());
             while !shutdown.is_signalled() {
-                coroutine::sleep(callees.look_after(&mut sweep));
+                thread::sleep(sweep.left(Instant::now()));
+                if sweep.is_due(Instant::now()) {
+                    workers.each(Callees::call_overdue);
+                }
             }
-        })
+        };
+        thread::Builder::new().stack_size(STACK_BYTES).spawn(sweep).map(|_| ())
     }
 }
 
-/// Runs `work` on a stack of its own.
-fn start_green(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+/// Runs `work` on a stack of its own, on that thread of the kernel.
+fn start_green(worker: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     // may panics where there is no memory for a stack, and the first time where it can't start the threads that run them,
     // which are the process's then and end with it.
-    match catch_unwind(AssertUnwindSafe(|| go!(Builder::new(), work))) {
+    match catch_unwind(AssertUnwindSafe(|| go!(Builder::new().id(worker), work))) {
         Ok(started) => started.map(|_| ()),
         Err(_) => Err(io::Error::other("green threads cannot be started; ask for fewer --workers")),
     }
@@ -152,26 +211,28 @@ impl GreenStream {
 
     /// Lets others run until the kernel tells that the socket is ready for something of `wanted`.
     fn wait(&self, wanted: EventFlags, timeout: Duration) -> io::Result<()> {
-        const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
         let deadline = Some(Instant::now() + timeout);
         self.callee.wait_until(deadline);
-        loop {
-            let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
-            if told.intersects(END) {
-                self.ends.set(true);
-            }
-            if told.intersects(EventFlags::IN | END) {
-                self.is_drained.set(false);
-            }
-            if told.intersects(wanted | END) {
-                return Ok(());
-            }
+        while !self.hear().intersects(wanted | END) {
             match self.callee.verdict(Patience { deadline, is_idle: wanted == EventFlags::IN }) {
                 None => {}
                 Some(Verdict::TooLong) => return Err(io::ErrorKind::TimedOut.into()),
                 Some(Verdict::Stopped) => return Err(STOPPED.into()),
             }
         }
+        Ok(())
+    }
+
+    /// Lets others run until the kernel has news of the socket or this one is called; says what the news are.
+    fn hear(&self) -> EventFlags {
+        let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
+        if told.intersects(END) {
+            self.ends.set(true);
+        }
+        if told.intersects(EventFlags::IN | END) {
+            self.is_drained.set(false);
+        }
+        told
     }
 
     /// Tries `call` when the socket is ready, until it has something to say.
@@ -219,8 +280,9 @@ impl BlockingStream for GreenStream {
         self.stream.shutdown(net::Shutdown::Write)
     }
 
-    fn pause(&self, time: Duration) {
-        coroutine::sleep(time);
+    fn pause(&self, _time: Duration) {
+        // Only a server that stops has it pause, and that one calls all the time.
+        self.hear();
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {

@@ -367,7 +367,7 @@ pub const ROSTER: &[Entry] = &[
     // Green threads.
     Entry {
         name: "may",
-        about: "a green thread per connection, on a few threads that take work from each other",
+        about: "a green thread per connection, on a few threads of the kernel",
         traits: traits(
             Waits::Epoll,
             Runs::GreenThreads,
