@@ -6,17 +6,21 @@
 //! a server that sheds connections needs some memory to do so.
 
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::hint::black_box;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use slab::Slab;
 
-/// The largest thing that comes out of the reserve: a task of a runtime is half of that, an allocation for a call less.
+/// What the reserve is given out in: a task of a runtime takes half of that, an allocation for a call less.
 const BLOCK_BYTES: usize = 4096;
 
-/// Blocks in the reserve, of which each has one thing at a time: a few for each thread that is in the middle of something.
+/// The largest thing that comes out of it, in blocks that lie side by side: a runtime's table of some hundred tasks. What is
+/// asked for gets no more than a block; whoever asks can do without.
+const LARGEST_BYTES: usize = 16 * BLOCK_BYTES;
+
+/// Blocks in the reserve, none with more than one thing at a time: a few for each thread that is in the middle of something.
 /// No memory is taken by those that were never needed.
 const BLOCKS: usize = 64 * WORDS;
 const WORDS: usize = 8;
@@ -29,12 +33,17 @@ const ENOUGH_BYTES: usize = 64 * 1024;
 
 /// An allocator: that of the system, and what is kept back for the time when that has nothing more to give.
 ///
-/// Only small things come out of it. To be the `#[global_allocator]` of a program with servers in it; the feature `reserve`
+/// No large things come out of it. To be the `#[global_allocator]` of a program with servers in it; the feature `reserve`
 /// does that.
 #[derive(Debug)]
 pub struct Reserve;
 
 static RESERVE: Blocks = Blocks::new();
+
+thread_local! {
+    /// Whether what this thread allocates is asked for.
+    static IS_ASKING: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The memory of the reserve. It starts at a page.
 #[repr(C, align(4096))]
@@ -47,8 +56,8 @@ struct Blocks {
 // SAFETY: a block is used by whoever has set its bit, and by nobody else.
 unsafe impl Sync for Blocks {}
 
-// SAFETY: what is given out is of the system, with its guarantees, or a block that nobody else has, which is large enough and
-// aligned to its size. Neither panics.
+// SAFETY: what is given out is of the system, with its guarantees, or blocks that nobody else has, which are large enough and
+// aligned to the size of one. Neither panics.
 unsafe impl GlobalAlloc for Reserve {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps to the same rules.
@@ -64,7 +73,7 @@ unsafe impl GlobalAlloc for Reserve {
         }
         let block = RESERVE.take(layout);
         if !block.is_null() {
-            // SAFETY: the block is at least that large, and was used by others before.
+            // SAFETY: there are at least that many octets, and others have used them before.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
@@ -72,8 +81,8 @@ unsafe impl GlobalAlloc for Reserve {
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         match RESERVE.find(memory) {
-            Some(block) => RESERVE.give_back(block),
-            // SAFETY: the caller has it from here, and it is no block, so that it is the system's.
+            Some(block) => RESERVE.give_back(block, blocks(layout.size())),
+            // SAFETY: the caller has it from here, and it is none of the blocks, so that it is the system's.
             None => unsafe { System.dealloc(memory, layout) },
         }
     }
@@ -95,10 +104,26 @@ unsafe impl GlobalAlloc for Reserve {
                 return moved;
             }
         }
-        // Nothing is left, but a block may have room.
-        let fits = size <= BLOCK_BYTES && RESERVE.find(memory).is_some();
-        if fits { memory } else { ptr::null_mut() }
+        // Nothing is left, but in its blocks there may be room.
+        let (had, needs) = (blocks(layout.size()), blocks(size));
+        match RESERVE.find(memory) {
+            Some(block) if needs <= had => {
+                RESERVE.give_back(block + needs, had - needs);
+                memory
+            }
+            _ => ptr::null_mut(),
+        }
     }
+}
+
+/// How many blocks a thing of that size takes.
+fn blocks(size: usize) -> usize {
+    size.div_ceil(BLOCK_BYTES).max(1)
+}
+
+/// A word with so many bits set in a row, or none.
+fn row_of(bits: usize) -> u64 {
+    u64::MAX.checked_shr(u64::BITS - bits as u32).unwrap_or(0)
 }
 
 impl Blocks {
@@ -108,27 +133,35 @@ impl Blocks {
         Self { octets: UnsafeCell::new([[0; BLOCK_BYTES]; BLOCKS]), in_use }
     }
 
-    /// A block for `layout`; null if it is too large or none is left.
+    /// Blocks for `layout`; null if it is too large or they are not left.
     #[cold]
     fn take(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > BLOCK_BYTES || layout.align() > BLOCK_BYTES {
+        let largest = if IS_ASKING.get() { BLOCK_BYTES } else { LARGEST_BYTES };
+        if layout.size() > largest || layout.align() > BLOCK_BYTES {
             return ptr::null_mut();
         }
+        let count = blocks(layout.size());
         for (i, word) in self.in_use.iter().enumerate() {
-            let take = |bits: u64| Some(bits | 1u64.checked_shl(bits.trailing_ones())?);
-            if let Ok(bits) = word.try_update(Ordering::Acquire, Ordering::Relaxed, take) {
-                let block = i * 64 + bits.trailing_ones() as usize;
-                return self.octets.get().cast::<u8>().wrapping_add(block * BLOCK_BYTES);
+            let mut first = 0;
+            let take = |bits: u64| {
+                first = (0..=64 - count).find(|first| bits & (row_of(count) << first) == 0)?;
+                Some(bits | (row_of(count) << first))
+            };
+            if word.try_update(Ordering::Acquire, Ordering::Relaxed, take).is_ok() {
+                return self.octets.get().cast::<u8>().wrapping_add((i * 64 + first) * BLOCK_BYTES);
             }
         }
         ptr::null_mut()
     }
 
-    fn give_back(&self, block: usize) {
-        self.in_use[block / 64].fetch_and(!(1 << (block % 64)), Ordering::Release);
+    /// Takes back so many that were taken together, from `first` on.
+    fn give_back(&self, first: usize, count: usize) {
+        if count > 0 {
+            self.in_use[first / 64].fetch_and(!(row_of(count) << (first % 64)), Ordering::Release);
+        }
     }
 
-    /// The number of the block that lies there, if one does.
+    /// The number of the block that begins there, if one does.
     fn find(&self, memory: *mut u8) -> Option<usize> {
         let offset = memory.addr().wrapping_sub(self.octets.get().addr());
         (offset < BLOCKS * BLOCK_BYTES).then_some(offset / BLOCK_BYTES)
@@ -160,12 +193,20 @@ fn system_has_enough() -> bool {
     }
 }
 
+/// Asks for memory, which may not be there.
+fn ask(allocate: impl FnOnce() -> bool) -> bool {
+    IS_ASKING.set(true);
+    let is_there = allocate();
+    IS_ASKING.set(false);
+    is_there
+}
+
 /// Makes room for `additional` items at the end of `list`, or says that there is no memory for it.
 pub fn reserve<T>(list: &mut Vec<T>, additional: usize) -> bool {
     if list.capacity() - list.len() >= additional {
         return true;
     }
-    !is_short() && list.try_reserve(additional).is_ok()
+    !is_short() && ask(|| list.try_reserve(additional).is_ok())
 }
 
 /// Appends a copy of `octets` to `buffer`, or says that there is no memory for it.
@@ -187,7 +228,7 @@ pub fn reserve_slot<T>(slab: &mut Slab<T>) -> bool {
     }
     // It can't be asked itself: what it takes is tried out, and taken right after. Twice, since others may be faster.
     let mut block = Vec::<(usize, T)>::new();
-    let is_there = block.try_reserve_exact(4 * slab.capacity().max(2)).is_ok();
+    let is_there = ask(|| block.try_reserve_exact(4 * slab.capacity().max(2)).is_ok());
     // Or the compiler finds out that nobody needs it.
     black_box(&block);
     drop(block);
@@ -229,11 +270,23 @@ mod tests {
         assert!(BLOCKS_OF_TEST.take(layout).is_null());
         for (i, &block) in taken.iter().enumerate() {
             assert_eq!((BLOCKS_OF_TEST.find(block), block.addr() % BLOCK_BYTES), (Some(i), 0));
-            BLOCKS_OF_TEST.give_back(i);
+            BLOCKS_OF_TEST.give_back(i, 1);
         }
         assert!(!BLOCKS_OF_TEST.are_short());
         assert_eq!(BLOCKS_OF_TEST.take(layout), taken[0]);
-        assert!(BLOCKS_OF_TEST.take(Layout::from_size_align(BLOCK_BYTES + 1, 1).unwrap()).is_null());
+        assert!(BLOCKS_OF_TEST.take(Layout::from_size_align(LARGEST_BYTES + 1, 1).unwrap()).is_null());
+    }
+
+    #[test]
+    fn a_large_thing_has_blocks_side_by_side_that_nobody_else_has() {
+        static BLOCKS_OF_TEST: Blocks = Blocks::new();
+        let layout = |blocks: usize| Layout::from_size_align(blocks * BLOCK_BYTES, 16).unwrap();
+        let take = |blocks| BLOCKS_OF_TEST.find(BLOCKS_OF_TEST.take(layout(blocks)));
+        assert_eq!([take(1), take(16), take(1), take(16)], [0, 1, 17, 18].map(Some));
+        BLOCKS_OF_TEST.give_back(1, 16);
+        assert_eq!([take(10), take(7), take(6)], [1, 34, 11].map(Some));
+        // None lies across two words.
+        assert_eq!([take(16), take(16), take(16)], [41, 64, 80].map(Some));
     }
 
     #[test]
@@ -242,13 +295,13 @@ mod tests {
         let taken: Vec<*mut u8> = (0..SHORT_FROM).map(|_| RESERVE.take(layout)).collect();
         assert!(RESERVE.are_short() && !is_short());
         for block in taken {
-            RESERVE.give_back(RESERVE.find(block).unwrap());
+            RESERVE.give_back(RESERVE.find(block).unwrap(), 1);
         }
     }
 
     #[test]
     fn what_grows_out_of_the_reserve_keeps_what_is_in_it() {
-        let [small, large] = [100, 2 * BLOCK_BYTES].map(|size| Layout::from_size_align(size, 16).unwrap());
+        let [small, large] = [100, 2 * LARGEST_BYTES].map(|size| Layout::from_size_align(size, 16).unwrap());
         // SAFETY: it is a block of that layout that nobody else has, and it is given back as what has become of it.
         unsafe {
             let block = RESERVE.take(small);
