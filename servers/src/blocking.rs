@@ -25,14 +25,14 @@ const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// A stream whose calls keep their caller until they are done.
 pub trait BlockingStream {
-    /// Appends what it receives to `buffer`, as much as that has room for; says how much that was.
+    /// Appends what it receives to `buffer`, as much as that has room for, which it must have; says how much that was.
     fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize>;
     fn write(&self, octets: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
     fn shutdown_write(&self) -> io::Result<()>;
     /// Sets how long a read may take; what it was before is the idle timeout of the listener.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Keeps the caller for that long.
+    /// Keeps the caller for about that long, or until there is news.
     fn pause(&self, time: Duration) {
         thread::sleep(time);
     }
@@ -40,6 +40,7 @@ pub trait BlockingStream {
 
 impl BlockingStream for TcpStream {
     fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize> {
+        debug_assert!(buffer.len() < buffer.capacity(), "nothing received would look like the end");
         let (_, received) = recv(self, spare_capacity(buffer), RecvFlags::empty())?;
         Ok(received)
     }

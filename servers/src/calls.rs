@@ -18,7 +18,7 @@ use crate::sweep::Sweep;
 /// A deadline that never comes.
 const NEVER: u64 = u64::MAX;
 
-/// All who serve a connection of a server, or of a part of it that accepts for itself.
+/// All who serve a connection of a server, or of a thread of it.
 #[derive(Debug)]
 pub struct Callees {
     state: Mutex<State>,

@@ -22,8 +22,13 @@ pub struct Sweep {
 
 impl Sweep {
     pub fn new(timeouts: Timeouts, now: Instant) -> Self {
-        let every = (timeouts.head.min(timeouts.idle) / PRECISION).clamp(SHORTEST, LONGEST);
+        let every = Self::period(timeouts);
         Self { every, next: now + every }
+    }
+
+    /// How often it is time.
+    pub fn period(timeouts: Timeouts) -> Duration {
+        (timeouts.head.min(timeouts.idle) / PRECISION).clamp(SHORTEST, LONGEST)
     }
 
     /// How long a loop may wait until it is time.

@@ -77,7 +77,7 @@ fn trial(model: Model, behaviour: Behaviour) -> Trial {
 fn failure(panic: &(dyn Any + Send)) -> Failed {
     let text = panic.downcast_ref::<&str>().copied();
     let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    format!("{}\n{}", message.unwrap_or("a panic without words"), server::last_words()).into()
+    [message.unwrap_or("a panic without words"), &server::last_words()].join("\n").trim_end().into()
 }
 
 /// A thousand clients are a thousand files of this process; the soft limit is often 1024.

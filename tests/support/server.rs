@@ -35,8 +35,9 @@ const SPINNING: f64 = 0.5;
 /// What the handler of `/panic` says.
 const WANTED_PANIC: &str = "a client asked for a panic";
 
-/// How runtimes tell that they can have no thread.
-const PANICS_WITHOUT_THREADS: [&str; 2] = ["OS can't spawn worker thread", "failed to spawn thread"];
+/// How runtimes tell that they can have no thread, or no stack for a green one.
+const PANICS_WITHOUT_THREADS: [&str; 3] =
+    ["OS can't spawn worker thread", "failed to spawn thread", "failed to alloc sys stack"];
 
 /// A server that is to be started.
 #[derive(Debug, Clone)]
@@ -109,7 +110,7 @@ impl Launch {
         self
     }
 
-    /// Lets it say that it can have no threads.
+    /// Lets it say that it can have no threads, green ones included.
     pub fn lacks_threads(mut self) -> Self {
         self.lacks_threads = true;
         self
@@ -353,6 +354,9 @@ impl Server {
     }
 
     fn end(&mut self) {
+        if !self.is_running() {
+            return;
+        }
         self.signal(Signal::TERM);
         if !wait::holds_within(PATIENCE, || !self.is_running()) {
             eprintln!("{}: SIGTERM did not end the server; killing it", self.model.name);
@@ -389,9 +393,16 @@ impl Drop for Server {
             (false, true, false) => {
                 self.stop();
             }
-            (false, true, true) => self.end(),
             (false, false, false) => panic!("{}", self.last_words()),
-            (false, false, true) => LAST_WORDS.set(self.last_words()),
+            (false, _, true) => {
+                self.end();
+                // One that dies closes its sockets, which is what tests see, before anybody else can know.
+                if self.ended.is_some_and(|status| !status.success()) {
+                    let last_words = self.last_words();
+                    eprintln!("{last_words}");
+                    LAST_WORDS.set(last_words);
+                }
+            }
         }
     }
 }

@@ -5,30 +5,32 @@
 //! itself switches to the next stack, which takes tens of instructions and no system call. A handler that blocks otherwise
 //! than through the library keeps a thread of the kernel, and all who are served there.
 //!
-//! A green thread stays with the thread of the kernel that hears of its socket, as in may's own HTTP server, and none is
-//! taken over by another, though may can do that. It is not only what costs least. While a green thread is being laid down
-//! to wait, its thread of the kernel still reads what lies on its stack; woken elsewhere meanwhile, it could be at its end,
-//! and its stack another's or nobody's (may 0.3.51, `subscribe` in `src/io/sys/unix/wait_io.rs`). So whatever wakes it
-//! comes from its own thread of the kernel: news of its socket do, and calls are made there.
+//! A green thread stays with the thread of the kernel that hears of its socket, as `HttpServiceFactory` of `may_minihttp` has
+//! it, and none is taken over by another, though may can do that. It is not only what costs least. While a green thread is
+//! being laid down to wait, its thread of the kernel still reads what lies on its stack; woken elsewhere meanwhile, it could
+//! be at its end, and its stack another's or nobody's (may 0.3.51, `subscribe` in `src/io/sys/unix/wait_io.rs`). So whatever
+//! wakes it comes from its own thread of the kernel: news of its socket do, and calls are made there.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::{self, TcpStream};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Wake, Waker};
-use std::thread;
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use may::coroutine::Builder;
 use may::io::{CoIo, WaitIo, WaitIoWaker};
 use may::{config, go};
 use rustix::event::epoll::EventFlags;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 
 use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::calls::{Callee, Callees, Patience, Verdict};
-use crate::http::Timeouts;
 use crate::listener::refuse;
 use crate::memory;
 use crate::room::Room;
@@ -38,6 +40,9 @@ use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the start.
 const SPARE_STACKS: usize = 64;
+
+/// may's threads are the process's: as many as its first server has asked for.
+static WORKERS: OnceLock<usize> = OnceLock::new();
 
 /// What a wait for the client ends with when the server does: to a reader it is the end.
 const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
@@ -55,13 +60,14 @@ struct May {
 
 impl ConcurrencyModel for May {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let workers = Workers::new(self.options.event_loops(), &shutdown);
+        let _end = shutdown.signal_at_end();
+        let count = *WORKERS.get_or_init(|| self.options.event_loops());
         // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
-        config().set_workers(workers.0.len()).set_worker_pin(false);
+        config().set_workers(count).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        // may starts its threads with the first green one; here that may fail.
+        // They start with the first green thread; here that may fail.
         start_green(0, || {})?;
-        workers.start_sweep(self.options.timeouts, &shutdown)?;
+        let workers = Workers::start(count, Sweep::period(self.options.timeouts), &shutdown)?;
         let accepted = self.accept(&listener, &workers, &site, &shutdown);
         if accepted.is_err() {
             // Green threads are not ours to end; it is how they are told.
@@ -70,8 +76,8 @@ impl ConcurrencyModel for May {
         for stream in listener.close() {
             self.start(stream, &workers, &site, &shutdown);
         }
+        workers.set_pace(DRAIN_TICK)?;
         while workers.are_awaited() {
-            workers.each(Callees::call_all);
             thread::sleep(DRAIN_TICK);
         }
         accepted
@@ -101,8 +107,8 @@ impl May {
     fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
         let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
-        let worker = workers.of(&stream);
-        let Some(callee) = workers.0[worker].register().filter(|_| has_buffer) else {
+        let worker = number(&stream, workers.0.len());
+        let Some(callee) = workers.0[worker].callees.register().filter(|_| has_buffer) else {
             return refuse(&stream);
         };
         let stream = Arc::new(stream);
@@ -121,58 +127,89 @@ impl May {
     }
 }
 
-/// may's threads of the kernel, by number, and whom each serves.
-#[derive(Clone)]
-struct Workers(Arc<[Arc<Callees>]>);
+/// may's threads of the kernel, by number.
+struct Workers(Vec<Worker>);
+
+/// One of them.
+struct Worker {
+    /// Whom it serves.
+    callees: Arc<Callees>,
+    /// A timer that tells it when to call them.
+    clock: Arc<OwnedFd>,
+}
 
 impl Workers {
-    fn new(count: usize, shutdown: &Shutdown) -> Self {
-        Self((0..count).map(|_| Callees::new(shutdown.clone())).collect())
-    }
-
-    /// The one that hears of `stream`: may deals sockets out by their numbers.
-    fn of(&self, stream: &TcpStream) -> usize {
-        stream.as_raw_fd() as usize % self.0.len()
+    /// Has each of them call those it serves, every so often.
+    fn start(count: usize, period: Duration, shutdown: &Shutdown) -> io::Result<Self> {
+        let mut workers = Vec::new();
+        for (number, clock) in clocks(count)?.into_iter().enumerate() {
+            let worker = Worker { callees: Callees::new(shutdown.clone()), clock: Arc::new(clock) };
+            worker.start_calls(number, shutdown.clone())?;
+            workers.push(worker);
+        }
+        let workers = Self(workers);
+        workers.set_pace(period)?;
+        Ok(workers)
     }
 
     /// Whether they serve fewer than so many together; if not, `acceptor` is woken when one has ended.
     fn have_room(&self, max: usize, acceptor: &Waker) -> bool {
-        let have_room = || self.0.iter().map(|callees| callees.count()).sum::<usize>() < max;
+        let have_room = || self.0.iter().map(|worker| worker.callees.count()).sum::<usize>() < max;
         // Looked at once more, for those that end meanwhile.
         have_room() || {
-            self.0.iter().for_each(|callees| callees.wake_at_end(acceptor));
+            self.0.iter().for_each(|worker| worker.callees.wake_at_end(acceptor));
             have_room()
         }
     }
 
     /// Whether there is anybody to wait for in a server that stops, and time left for it.
     fn are_awaited(&self) -> bool {
-        self.0.iter().any(|callees| callees.are_awaited())
+        self.0.iter().any(|worker| worker.callees.are_awaited())
     }
 
-    /// Has each of them make a call to those it serves.
-    fn each(&self, call: fn(&Callees)) {
-        for (worker, callees) in self.0.iter().enumerate() {
-            let callees = Arc::clone(callees);
-            // Without memory for a stack nobody is called now; it is not the last time.
-            let _ = start_green(worker, move || call(&callees));
+    /// Sets how often they call.
+    fn set_pace(&self, period: Duration) -> io::Result<()> {
+        let period = Timespec::try_from(period).map_err(io::Error::other)?;
+        let pace = Itimerspec { it_interval: period, it_value: period };
+        for worker in &self.0 {
+            timerfd_settime(&worker.clock, TimerfdTimerFlags::empty(), &pace)?;
         }
+        Ok(())
     }
+}
 
-    /// Has those called who wait for too long. The thread that sees to it ends after the server.
-    fn start_sweep(&self, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<()> {
-        let (workers, shutdown) = (self.clone(), shutdown.clone());
-        let sweep = move || {
-            let mut sweep = Sweep::new(timeouts, Instant::now());
-            while !shutdown.is_signalled() {
-                thread::sleep(sweep.left(Instant::now()));
-                if sweep.is_due(Instant::now()) {
-                    workers.each(Callees::call_overdue);
-                }
+impl Worker {
+    /// Has it call those it serves: who waits for too long, and in a server that stops everybody, until there is nobody.
+    /// The green thread that does it is there from the start, since it gets memory back when there is none left.
+    fn start_calls(&self, number: usize, shutdown: Shutdown) -> io::Result<()> {
+        let (callees, clock) = (Arc::clone(&self.callees), CoIo::new(Arc::clone(&self.clock))?);
+        start_green(number, move || {
+            while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || callees.count() > 0 {
+                clock.wait_io();
+                let _ = rustix::io::read(clock.inner(), &mut [0; 8]);
+                if shutdown.is_signalled() { callees.call_all() } else { callees.call_overdue() }
             }
-        };
-        thread::Builder::new().stack_size(STACK_BYTES).spawn(sweep).map(|_| ())
+        })
     }
+}
+
+/// The number of the worker that hears of `file`: may deals files out by their numbers.
+fn number(file: &impl AsRawFd, workers: usize) -> usize {
+    file.as_raw_fd() as usize % workers
+}
+
+/// A timer for each worker, of which it is the one to hear.
+fn clocks(workers: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut clocks: Vec<Option<OwnedFd>> = (0..workers).map(|_| None).collect();
+    // Those that others have already, kept until the end, or their numbers would come again.
+    let mut superfluous = Vec::new();
+    while clocks.iter().any(Option::is_none) {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        let clock = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let place = number(&clock, workers);
+        superfluous.extend(clocks[place].replace(clock));
+    }
+    Ok(clocks.into_iter().flatten().collect())
 }
 
 /// Runs `work` on a stack of its own, on that thread of the kernel.
@@ -198,6 +235,8 @@ struct GreenStream {
     is_drained: Cell<bool>,
     /// Whether the client has sent its last octet, which it is told of once too.
     ends: Cell<bool>,
+    /// The thread of the kernel that it stays on.
+    home: ThreadId,
 }
 
 impl GreenStream {
@@ -206,7 +245,8 @@ impl GreenStream {
         callee.listen(&Waker::from(Arc::new(GreenWaker(events.waker()))));
         let (is_drained, ends) = (Cell::new(true), Cell::new(false));
         let (timeout, write_timeout) = (Cell::new(timeout), timeout);
-        Ok(Self { events, stream, callee, timeout, write_timeout, is_drained, ends })
+        let home = thread::current().id();
+        Ok(Self { events, stream, callee, timeout, write_timeout, is_drained, ends, home })
     }
 
     /// Lets others run until the kernel tells that the socket is ready for something of `wanted`.
@@ -226,6 +266,7 @@ impl GreenStream {
     /// Lets others run until the kernel has news of the socket or this one is called; says what the news are.
     fn hear(&self) -> EventFlags {
         let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
+        debug_assert_eq!(self.home, thread::current().id(), "see the head of this file");
         if told.intersects(END) {
             self.ends.set(true);
         }
@@ -281,7 +322,7 @@ impl BlockingStream for GreenStream {
     }
 
     fn pause(&self, _time: Duration) {
-        // Only a server that stops has it pause, and that one calls all the time.
+        // Only a server that stops has it pause, and that one calls at every tick.
         self.hear();
     }
 

@@ -27,6 +27,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     takes_no_cpu_time_while_nobody_asks;
     at_once:
     sheds_connections_that_it_has_no_memory_for,
+    takes_memory_back_from_those_who_take_too_long,
     survives_being_refused_threads_for_handlers,
 ];
 
@@ -258,6 +259,10 @@ const SPARE_HEAP: u64 = 512 * 1024;
 const TALKERS: usize = 100;
 const HALF_A_HEAD_BYTES: usize = 15_000;
 
+/// So many that what a server keeps in store for its connections, stacks for example, is used up before its memory is.
+const MANY_TALKERS: usize = 300;
+const LARGE_SPARE_HEAP: u64 = 4 * 1024 * 1024;
+
 /// Clients that ask for much and read nothing, and what: more than the kernel takes off the server's hands.
 const ASKERS: usize = 4;
 const ASKED_BYTES: usize = 16_000;
@@ -269,12 +274,8 @@ const WARM_UP: usize = 64;
 /// Clients make the server hold much more than it has memory for. Some of them are shed, those who were there before are
 /// served, and when the greedy ones are gone others are served, if there is not more memory than before.
 fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
-    match model.runs {
-        Runs::Process | Runs::ProcessPool => {
-            return Outcome::Skipped("connections have processes of their own, and none needs much".into());
-        }
-        Runs::Thread => return Outcome::Skipped("threads need more memory than what they hold".into()),
-        Runs::ThreadPool | Runs::Loop => {}
+    if let Some(reason) = can_not_hold_much(model) {
+        return Outcome::Skipped(reason.into());
     }
     // Who takes long here does so because the machine is busy.
     let launch = Server::launch(model).arguments(["--head-timeout", "60s"]);
@@ -289,7 +290,7 @@ fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
         Ok(scarcity) => scarcity,
         Err(reason) => return Outcome::Skipped(reason),
     };
-    let (askers, talkers) = (greedy_askers(&server), greedy_talkers(&server));
+    let (askers, talkers) = (greedy_askers(&server), greedy_talkers(&server, TALKERS));
     wait::until("somebody is shed", || talkers.iter().any(Client::has_news));
     for client in &mut established {
         assert_eq!(client.get("/bytes/10000").body.len(), 10_000);
@@ -311,14 +312,51 @@ fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-fn greedy_talkers(server: &Server) -> Vec<Client> {
+/// Clients that hold all the memory there is are let go when their time is over, though it takes some to see to that.
+fn takes_memory_back_from_those_who_take_too_long(model: &Model) -> Outcome {
+    if let Some(reason) = can_not_hold_much(model) {
+        return Outcome::Skipped(reason.into());
+    }
+    let launch = Server::launch(model).arguments(["--head-timeout", "1s"]);
+    let server = launch.pool(MANY_TALKERS + WORKERS).one_heap().lacks_threads().start();
+    (0..WARM_UP).for_each(|_| server.assert_serves());
+    server.await_pool();
+    server.await_rest();
+    let size = |process: &Process| process.address_space() + LARGE_SPARE_HEAP;
+    let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
+        Ok(scarcity) => scarcity,
+        Err(reason) => return Outcome::Skipped(reason),
+    };
+    let talkers = greedy_talkers(&server, MANY_TALKERS);
+    wait::until("somebody is shed", || talkers.iter().any(Client::has_news));
+    // They stay.
+    wait::until("everybody else is told", || talkers.iter().all(Client::has_news));
+    wait::until("others are served", || is_served(server.connect()));
+    drop(talkers);
+    scarcity.end();
+    server.assert_serves();
+    Outcome::Shown
+}
+
+/// Why clients can't make the server hold more memory than it has, if they can't.
+fn can_not_hold_much(model: &Model) -> Option<&'static str> {
+    match model.runs {
+        Runs::Process | Runs::ProcessPool => {
+            Some("connections have processes of their own, and none needs much")
+        }
+        Runs::Thread => Some("threads need more memory than what they hold"),
+        Runs::ThreadPool | Runs::Loop => None,
+    }
+}
+
+fn greedy_talkers(server: &Server, count: usize) -> Vec<Client> {
     let half_a_head = format!("GET / HTTP/1.1\r\nHost: a\r\nFiller: {}", "a".repeat(HALF_A_HEAD_BYTES));
     let greedy = |_| {
         let mut client = server.connect();
         client.try_send(&half_a_head);
         client
     };
-    (0..TALKERS).map(greedy).collect()
+    (0..count).map(greedy).collect()
 }
 
 fn greedy_askers(server: &Server) -> Vec<Client> {
