@@ -182,11 +182,14 @@ impl Worker {
     /// Has it call those it serves: who waits for too long, and in a server that stops everybody, until there is nobody.
     /// The green thread that does it is there from the start, since it gets memory back when there is none left.
     fn start_calls(&self, number: usize, shutdown: Shutdown) -> io::Result<()> {
-        let (callees, clock) = (Arc::clone(&self.callees), CoIo::new(Arc::clone(&self.clock))?);
+        let (callees, clock) = (Arc::clone(&self.callees), Arc::clone(&self.clock));
+        let ticks = CoIo::new(clock.as_raw_fd())?;
         start_green(number, move || {
+            // The last of them is dropped first, before its timer is closed.
+            let (clock, ticks) = (clock, ticks);
             while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || callees.count() > 0 {
-                clock.wait_io();
-                let _ = rustix::io::read(clock.inner(), &mut [0; 8]);
+                ticks.wait_io();
+                let _ = rustix::io::read(&clock, &mut [0; 8]);
                 if shutdown.is_signalled() { callees.call_all() } else { callees.call_overdue() }
             }
         })
