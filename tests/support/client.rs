@@ -1,6 +1,7 @@
 //! A client that is written for the purpose: it sends the very octets it is given, when it is told to, and reads answers
 //! so strictly that whatever they have too much or too little shows.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -216,6 +217,24 @@ impl Client {
         let result = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).expect("and blocking again");
         !result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether the server has closed its end. A client that has not read all cannot see that.
+    pub fn is_let_go(&self) -> bool {
+        let address = |address| match address {
+            SocketAddr::V4(v4) => {
+                format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port())
+            }
+            SocketAddr::V6(_) => panic!("servers here have addresses of IPv4"),
+        };
+        // Whoever was reset has no peer.
+        let Ok(server) = self.stream.peer_addr().map(address) else { return true };
+        let client = self.stream.local_addr().map(address).expect("a socket has an address");
+        // As proc_pid_net(5) has it; 01 is ESTABLISHED.
+        let open = format!(" {server} {client} 01 ");
+        let is_listed = || fs::read_to_string("/proc/net/tcp").is_ok_and(|sockets| sockets.contains(&open));
+        // The list may lack some while others come and go.
+        (0..3).all(|_| !is_listed())
     }
 
     /// Says that it will send no more.

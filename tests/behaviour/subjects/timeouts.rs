@@ -269,6 +269,8 @@ fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
     server.assert_serves();
     // What is left for them to read is what the kernel still has.
     for mut client in stuck.into_iter().take(4) {
+        // Not before: who reads again is served again.
+        wait::until("it is cut", || client.is_let_go());
         assert!(client.read_until_over() < LARGE, "a client was not cut that did not read");
     }
 }
