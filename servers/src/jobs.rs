@@ -4,7 +4,10 @@
 //! those who have something to do.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::pool::start_worker;
 
 /// Jobs that wait for a thread, and threads that wait for a job.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl<T> Jobs<T> {
     }
 
     /// Waits for a job; `None` when no more can come.
-    pub fn take(&self) -> Option<T> {
+    fn take(&self) -> Option<T> {
         let mut state = self.state();
         loop {
             if let Some(job) = state.queue.pop_front() {
@@ -61,6 +64,27 @@ impl<T> Jobs<T> {
             state = self.some.wait(state).unwrap_or_else(PoisonError::into_inner);
             state.sleeping -= 1;
         }
+    }
+
+    /// Starts so many threads, of which each does `work` with one job after the other until no more can come; an error says
+    /// what to do.
+    pub fn start_workers(
+        self: &Arc<Self>,
+        workers: usize,
+        work: impl Fn(T) + Clone + Send + 'static,
+    ) -> io::Result<()>
+    where
+        T: Send + 'static,
+    {
+        for started in 0..workers {
+            let (jobs, work) = (Arc::clone(self), work.clone());
+            start_worker(started, workers, move || {
+                while let Some(job) = jobs.take() {
+                    work(job);
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Closes it when the result is dropped.

@@ -13,7 +13,7 @@ mod children;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod event_loop;
 pub mod http;
-#[cfg(target_os = "linux")]
+#[cfg(any(feature = "smol", target_os = "linux"))]
 mod jobs;
 mod listener;
 #[cfg(target_os = "linux")]

@@ -12,7 +12,6 @@ use crate::event_loop::{EventLoop, Token};
 use crate::http::{Handlers, Job, Reply, Service};
 use crate::jobs::Jobs;
 use crate::mailbox::Mailbox;
-use crate::pool::start_worker;
 use crate::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -26,14 +25,14 @@ struct EpollWorkers {
 
 impl ConcurrencyModel for EpollWorkers {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (jobs, replies) = (Arc::new(Jobs::default()), Arc::new(Mailbox::new()?));
-        let workers = self.options.blocking_workers();
-        // Also if the start fails with some of them.
+        let (jobs, replies) =
+            (Arc::new(Jobs::<(Token, Job)>::default()), Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?));
+        // Also if the start fails with some of the workers.
         let _end = jobs.close_at_end();
-        for started in 0..workers {
-            let (jobs, replies) = (Arc::clone(&jobs), Arc::clone(&replies));
-            start_worker(started, workers, move || work(&jobs, &replies))?;
-        }
+        let answered = Arc::clone(&replies);
+        jobs.start_workers(self.options.blocking_workers(), move |(token, job)| {
+            answered.put((token, job.run()));
+        })?;
         let service = Service::new(site, self.options.timeouts, Handlers::OffloadAll);
         let max_connections = self.options.max_connections.get();
         let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, service, max_connections);
@@ -48,12 +47,5 @@ impl ConcurrencyModel for EpollWorkers {
                 event_loop.refuse_jobs();
             }
         })
-    }
-}
-
-/// What a worker does until no more jobs can come.
-fn work(jobs: &Jobs<(Token, Job)>, replies: &Mailbox<(Token, Reply<'static>)>) {
-    while let Some((token, job)) = jobs.take() {
-        replies.put((token, job.run()));
     }
 }

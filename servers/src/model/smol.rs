@@ -7,18 +7,18 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::{self, TcpStream};
-use std::num::NonZero;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use blocking::set_max_blocking_threads;
 use rustix::io::Errno;
+use smol::channel::{self, Sender};
 use smol::{Async, Executor, Timer};
 
 use crate::blocking::{READ_BYTES, write_pending};
 use crate::calls::Callee;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
+use crate::jobs::Jobs;
 use crate::pool::start_worker;
 use crate::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -38,13 +38,16 @@ impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let Self { options, threads, handlers } = *self;
         let executor = Arc::new(Executor::new());
-        if handlers != Handlers::InPlace {
-            bound_handler_threads(&options);
-            // The first is there from the start and stays, so that no handler ever waits for a thread where none can be had.
-            smol::unblock(|| ()).detach();
-        }
         // Closed when this returns, which ends the threads. One that is in a handler is not waited for.
-        let (_end, ended) = smol::channel::bounded::<()>(1);
+        let (_end, ended) = channel::bounded::<()>(1);
+        let jobs = Arc::new(HandlerJobs::default());
+        let _end_of_jobs = jobs.close_at_end();
+        if handlers != Handlers::InPlace {
+            jobs.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
+                // Who has gone away meanwhile does not miss it.
+                let _ = reply.try_send(job.run());
+            })?;
+        }
         for started in 0..threads {
             let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
             let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
@@ -53,7 +56,8 @@ impl ConcurrencyModel for Smol {
                 let _ = smol::block_on(executor.run(ended.recv()));
             })?;
         }
-        let serving = executor.spawn(serve(listener, shutdown, options, handlers, Arc::clone(&executor)));
+        let serving =
+            executor.spawn(serve(listener, shutdown, options, Arc::clone(&jobs), Arc::clone(&executor)));
         smol::future::block_on(serving)
     }
 }
@@ -62,7 +66,7 @@ async fn serve(
     listener: Listener,
     shutdown: Shutdown,
     options: Options,
-    handlers: Handlers,
+    jobs: Arc<HandlerJobs>,
     executor: Arc<Executor<'static>>,
 ) -> io::Result<()> {
     let runtime = OnSmol {
@@ -70,8 +74,7 @@ async fn serve(
         readiness: Async::new_nonblocking(listener.as_fd())?,
         signal: Async::new_nonblocking(shutdown.as_fd())?,
         executor: &executor,
-        options,
-        handlers,
+        jobs: &jobs,
     };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, &shutdown).await
 }
@@ -81,14 +84,7 @@ struct OnSmol<'a> {
     readiness: Async<BorrowedFd<'a>>,
     signal: Async<BorrowedFd<'a>>,
     executor: &'a Executor<'static>,
-    options: Options,
-    handlers: Handlers,
-}
-
-/// Sets how many threads for handlers there may be. They are not stopped again, so that there should be no more than were
-/// asked for.
-fn bound_handler_threads(options: &Options) {
-    set_max_blocking_threads(NonZero::new(options.blocking_workers()).unwrap_or(NonZero::<usize>::MIN));
+    jobs: &'a Arc<HandlerJobs>,
 }
 
 impl Runtime for OnSmol<'_> {
@@ -111,23 +107,30 @@ impl Runtime for OnSmol<'_> {
     }
 
     fn start(&self, stream: TcpStream, callee: Callee) {
-        if self.handlers != Handlers::InPlace {
-            // Once it could have no more, the pool stays as small as it was then, until it is told otherwise.
-            bound_handler_threads(&self.options);
-        }
         // Without room in the kernel's tables the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
-            self.executor.spawn(serve_connection(stream, callee)).detach();
+            let socket = Socket { stream, jobs: Arc::clone(self.jobs) };
+            self.executor.spawn(serve_connection(socket, callee)).detach();
         }
     }
 }
 
-impl Stream for Async<TcpStream> {
+/// Handlers that block, and where their replies are waited for. They have threads of their own and not those of
+/// `smol::unblock`, which grows by threads as it needs them: if one can't be had, it tries again and again (`blocking`
+/// 1.7.0), and as it does that with its queue locked, the threads that it has stand still until it succeeds.
+type HandlerJobs = Jobs<(Job, Sender<Reply<'static>>)>;
+
+struct Socket {
+    stream: Async<TcpStream>,
+    jobs: Arc<HandlerJobs>,
+}
+
+impl Stream for Socket {
     async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
             // Before a read is tried: it would hardly ever find something.
-            self.readable().await?;
-            match try_receive(self.get_ref(), &mut take) {
+            self.stream.readable().await?;
+            match try_receive(self.stream.get_ref(), &mut take) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
                 received => return Ok(received?),
             }
@@ -135,15 +138,19 @@ impl Stream for Async<TcpStream> {
     }
 
     async fn send(&mut self, connection: &mut Connection) -> io::Result<usize> {
-        self.write_with(|stream| write_pending(stream, connection)).await
+        self.stream.write_with(|stream| write_pending(stream, connection)).await
     }
 
     fn shut_write_side(&self) -> io::Result<()> {
-        self.get_ref().shutdown(net::Shutdown::Write)
+        self.stream.get_ref().shutdown(net::Shutdown::Write)
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
-        Ok(smol::unblock(move || job.run()).await)
+        let (sender, reply) = channel::bounded(1);
+        if !self.jobs.give(&mut vec![(job, sender)]) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        reply.recv().await.map_err(io::Error::other)
     }
 }
 

@@ -1,4 +1,4 @@
-//! As `smol`, and handlers that block run on threads that are there for that (`unblock`).
+//! As `smol`, and handlers that block run on threads that are there for that.
 //!
 //! The few threads that run tasks go on, at the price of a hand-over and two wake-ups for every such request. Handlers that
 //! take no time stay in their tasks.
