@@ -35,6 +35,7 @@ pub mod site;
 mod sweep;
 #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
 mod tasks;
+mod trial;
 #[cfg(target_os = "linux")]
 mod uring;
 

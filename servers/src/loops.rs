@@ -15,7 +15,7 @@ pub fn run_each<T: Send>(
     let run = &run;
     thread::scope(|scope| {
         let start = |input| {
-            scope.spawn(move || {
+            thread::Builder::new().spawn_scoped(scope, move || {
                 let ended = catch_unwind(AssertUnwindSafe(|| run(input)));
                 if !matches!(ended, Ok(Ok(()))) {
                     shutdown.signal();
@@ -23,11 +23,21 @@ pub fn run_each<T: Send>(
                 ended.unwrap_or_else(|panic| resume_unwind(panic))
             })
         };
-        let threads: Vec<_> = inputs.into_iter().map(start).collect();
+        let (mut threads, mut started) = (Vec::new(), Ok(()));
+        for input in inputs {
+            match start(input) {
+                Ok(thread) => threads.push(thread),
+                Err(error) => {
+                    shutdown.signal();
+                    started = Err(error);
+                    break;
+                }
+            }
+        }
         let ended =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         // All are waited for; the first error is the one to tell.
-        ended.fold(Ok(()), io::Result::and)
+        ended.fold(started, io::Result::and)
     })
 }
 

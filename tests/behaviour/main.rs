@@ -11,7 +11,6 @@ mod holdings;
 mod load;
 mod machine;
 #[path = "../support/model.rs"]
-#[expect(dead_code, reason = "the soak uses more of it")]
 mod model;
 #[path = "../support/processes.rs"]
 mod processes;

@@ -59,6 +59,12 @@ impl Model {
         if self.serves_several() { wanted } else { wanted.min(1) }
     }
 
+    /// Whether one thread is all it has while nobody is connected.
+    pub fn begins_with_one_thread(&self) -> bool {
+        let [_, runs, ..] = self.family;
+        !self.offloads_handlers && matches!(runs, "process" | "event loop")
+    }
+
     /// Whether it makes a process or a thread for each new connection.
     pub fn has_a_task_per_connection(&self) -> bool {
         self.serves_several() && matches!(self.runs, Runs::Process | Runs::Thread)

@@ -46,7 +46,8 @@ pub struct Launch {
     address: SocketAddr,
     workers: usize,
     arguments: Vec<String>,
-    open_files: Option<u64>,
+    /// Commands of the shell that set limits.
+    limits: Vec<String>,
     user: Option<u32>,
     own_group: bool,
     one_heap: bool,
@@ -94,7 +95,13 @@ impl Launch {
 
     /// Sets its limit of open files, soft and hard, from the start.
     pub fn open_files(mut self, limit: u64) -> Self {
-        self.open_files = Some(limit);
+        self.limits.push(format!("ulimit -n {limit}"));
+        self
+    }
+
+    /// Has it begin where no process and no thread can be had. Shells differ in the name of that limit.
+    pub fn no_more_processes(mut self) -> Self {
+        self.limits.push("{ ulimit -u 0 2>/dev/null || ulimit -p 0; }".into());
         self
     }
 
@@ -140,18 +147,17 @@ impl Launch {
     }
 
     /// Runs one that is expected to end by itself.
-    pub fn run_to_its_end(self) -> Output {
-        self.command().output().expect("c10k serve can be started")
+    pub fn run_to_its_end(self) -> std::io::Result<Output> {
+        self.command().output()
     }
 
     fn command(&self) -> Command {
-        let mut command = match self.open_files {
-            None => Command::new(C10K),
-            Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), C10K]);
-                shell
-            }
+        let mut command = if self.limits.is_empty() {
+            Command::new(C10K)
+        } else {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && ")), C10K]);
+            shell
         };
         if self.one_heap {
             command.env("MALLOC_ARENA_MAX", "1");
@@ -200,7 +206,7 @@ impl Server {
                 _ => WORKERS,
             },
             arguments: Vec::new(),
-            open_files: None,
+            limits: Vec::new(),
             user: None,
             own_group: false,
             one_heap: false,

@@ -32,7 +32,7 @@ impl ConcurrencyModel for EpollHandoff {
             (0..self.options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
         let room = Room::new()?;
         thread::scope(|scope| {
-            let acceptor = scope.spawn(|| {
+            let acceptor = thread::Builder::new().spawn_scoped(scope, || {
                 let result = self.accept(&listener, &inboxes, &room, &shutdown);
                 if result.is_err() {
                     shutdown.signal();
@@ -42,7 +42,7 @@ impl ConcurrencyModel for EpollHandoff {
                     inbox.mailbox.put(Message::End);
                 }
                 result
-            });
+            })?;
             let ended = run_each(&inboxes, &shutdown, |inbox| {
                 self.run_loop(inbox, &room, Arc::clone(&site), &shutdown)
             });

@@ -37,6 +37,8 @@ pub struct Smol {
 impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let Self { options, threads, handlers } = *self;
+        // The reactor's own thread, before those that may be refused take all there are.
+        smol::block_on(async {});
         let executor = Arc::new(Executor::new());
         // Closed when this returns, which ends the threads. One that is in a handler is not waited for.
         let (_end, ended) = channel::bounded::<()>(1);

@@ -20,6 +20,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     lets_connections_beyond_the_maximum_wait,
     bounds_its_connections_by_its_open_files,
     survives_running_out_of_open_files,
+    says_so_if_it_can_have_no_processes_and_threads,
     survives_being_refused_processes_and_threads,
     recovers_from_a_shortage_of_open_files_under_load,
     recovers_from_a_shortage_of_processes_and_threads_under_load,
@@ -99,6 +100,23 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
+fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
+    if model.begins_with_one_thread() {
+        return Outcome::Skipped("begins with one thread".into());
+    }
+    let launch = Server::launch(model).no_more_processes();
+    let output = match as_ordinary_user(launch).run_to_its_end() {
+        Ok(output) => output,
+        Err(error) => return Outcome::Skipped(format!("cannot run a server as an ordinary user: {error}")),
+    };
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    let said = String::from_utf8(output.stderr).expect("it speaks text");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.contains("ulimit -u"), "{said}");
+    Outcome::Shown
+}
+
 /// A connection for which there is no process or thread is answered 503; a model that needs none serves as ever.
 fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
     let (server, user) = match start_as_ordinary_user(Server::launch(model)) {
@@ -108,6 +126,7 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
     // One place is left for those who come.
     let mut established: Vec<Client> = (1..model.at_once(5)).map(|_| served_client(&server)).collect();
     server.await_pool();
+    server.await_rest();
     let scarcity = match Scarcity::begin(&server, user, Limit::Processes, |_| 0) {
         Ok(scarcity) => scarcity,
         Err(reason) => return Outcome::Skipped(reason),
@@ -162,9 +181,14 @@ fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
 }
 
 /// The superuser is bound by no limit of processes, so its server has to be another one's.
+fn as_ordinary_user(launch: Launch) -> Launch {
+    if geteuid().is_root() { launch.user(ORDINARY_USER) } else { launch }
+}
+
+/// The same, started, and the user if it is not this one.
 fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), String> {
     let user = geteuid().is_root().then_some(ORDINARY_USER);
-    let started = user.map_or(launch.clone(), |user| launch.user(user)).try_start();
+    let started = as_ordinary_user(launch).try_start();
     let server = started.map_err(|error| format!("cannot run a server as an ordinary user: {error}"))?;
     Ok((server, user))
 }

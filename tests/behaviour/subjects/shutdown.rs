@@ -296,7 +296,8 @@ fn is_in_time_wait(address: SocketAddr) -> bool {
 
 fn refuses_a_busy_port_with_one_line_and_status_2(model: &Model) {
     let server = Server::start(model);
-    let output = Server::launch(model).address(server.address).run_to_its_end();
+    let output =
+        Server::launch(model).address(server.address).run_to_its_end().expect("c10k serve can be started");
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty(), "{output:?}");
     let said = String::from_utf8(output.stderr).expect("it speaks text");
