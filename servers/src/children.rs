@@ -20,6 +20,7 @@ use signal_hook::{SigId, low_level};
 use crate::blocking::serve_connection;
 use crate::http::Service;
 use crate::shutdown::Shutdown;
+use crate::threads;
 
 /// The child processes of this server.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ impl Children {
     /// When this process has other threads: a child has only the one that has forked it, and whatever lock another one held
     /// stays locked there.
     pub fn watch() -> io::Result<Self> {
-        if threads().is_some_and(|count| count > 1) {
+        if threads::count().is_some_and(|count| count > 1) {
             return Err(io::Error::other("a model that forks needs a process without other threads"));
         }
         let (wake, writer) = UnixStream::pair()?;
@@ -184,11 +185,6 @@ impl Drop for Children {
             low_level::unregister(handler);
         }
     }
-}
-
-/// The threads of this process, where that can be told.
-fn threads() -> Option<usize> {
-    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
 }
 
 /// Holds SIGTERM and SIGINT back and gives the mask that was before.

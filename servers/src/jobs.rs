@@ -42,12 +42,29 @@ impl<T> Jobs<T> {
             return false;
         }
         state.queue.extend(jobs.drain(..));
+        self.wake(state);
+        true
+    }
+
+    /// Gives `job` to the pool, unless there is no memory for it.
+    #[cfg_attr(not(feature = "smol"), allow(dead_code))]
+    pub fn give_one(&self, job: T) -> bool {
+        let mut state = self.state();
+        let has_room = state.queue.try_reserve(1).is_ok();
+        if has_room {
+            state.queue.push_back(job);
+            self.wake(state);
+        }
+        has_room
+    }
+
+    /// Wakes as many as there is work for.
+    fn wake(&self, state: MutexGuard<'_, State<T>>) {
         let wake = state.queue.len().min(state.sleeping);
         drop(state);
         for _ in 0..wake {
             self.some.notify_one();
         }
-        true
     }
 
     /// Waits for a job; `None` when no more can come.
@@ -92,7 +109,7 @@ impl<T> Jobs<T> {
         CloseAtEnd(self)
     }
 
-    /// No more will come.
+    /// No more will come; those that wait are still done.
     pub fn close(&self) {
         self.state().closed = true;
         self.some.notify_all();

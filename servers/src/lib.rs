@@ -35,7 +35,11 @@ pub mod site;
 mod sweep;
 #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
 mod tasks;
-mod trial;
+#[cfg_attr(
+    not(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "may"))),
+    allow(dead_code)
+)]
+mod threads;
 #[cfg(target_os = "linux")]
 mod uring;
 

@@ -4,6 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
+use crate::threads::refused;
 use crate::{Options, Shutdown};
 
 /// Runs a loop for each of `inputs` until all have ended. If one fails, the others are told to stop.
@@ -29,7 +30,7 @@ pub fn run_each<T: Send>(
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     shutdown.signal();
-                    started = Err(error);
+                    started = Err(refused("a thread for an event loop (--workers)", &error));
                     break;
                 }
             }

@@ -14,6 +14,7 @@ use crate::blocking::STACK_BYTES;
 use crate::listener::refuse;
 use crate::memory;
 use crate::shutdown::Shutdown;
+use crate::threads::refused;
 
 /// All open connections of a server, those included that still wait for a thread.
 #[derive(Debug, Default)]
@@ -67,14 +68,16 @@ impl OpenConnections {
     pub fn until(shutdown: &Shutdown) -> io::Result<Arc<Self>> {
         let open = Arc::new(Self::default());
         let (drained, shutdown) = (Arc::clone(&open), shutdown.clone());
-        thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
+        let watch = move || {
             if shutdown.wait().is_ok() {
                 drained.drain(&shutdown);
                 // Some may come yet: those that had arrived in the listener's queue.
                 thread::sleep(shutdown.drain_time_left());
                 drained.cut();
             }
-        })?;
+        };
+        let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(watch);
+        started.map_err(|error| refused("the thread that waits for the end", &error))?;
         Ok(open)
     }
 

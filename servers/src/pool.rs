@@ -9,6 +9,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
 use crate::open_connections::Registered;
+use crate::threads::refused;
 use crate::{Options, Shutdown, Site};
 
 /// A pool that runs.
@@ -53,10 +54,7 @@ pub fn start(
 /// Starts one of `workers` threads; an error says what to do.
 pub fn start_worker(started: usize, workers: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let builder = thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
-    builder.spawn(work).map(|_| ()).map_err(|error| {
-        let place = started + 1;
-        let message =
-            format!("cannot start worker {place} of {workers}: {error}; ask for fewer with --workers");
-        io::Error::new(error.kind(), message)
-    })
+    let place = started + 1;
+    let started = builder.spawn(work).map(|_| ());
+    started.map_err(|error| refused(format_args!("worker {place} of {workers} (--workers)"), &error))
 }

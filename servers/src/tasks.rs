@@ -32,7 +32,7 @@ pub trait Stream {
     /// Sends the end.
     fn shut_write_side(&self) -> io::Result<()>;
 
-    /// Runs `job` where it may block; an error when there is no thread for that.
+    /// Runs `job` where it may block; an error when there is no thread or no memory for that.
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>>;
 }
 
@@ -153,7 +153,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
             Want::RunJob | Want::Reply => {
                 let job = connection.take_job().expect("the only one who takes it waits for its reply");
                 callee.wait_until(None);
-                // Without a thread for its handler the client is told.
+                // Without what its handler needs the client is told.
                 let reply = stream.run(job).await.unwrap_or(Reply::Status(Status::ServiceUnavailable));
                 with_service(|service| {
                     service.set_time(Instant::now());

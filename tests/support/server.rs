@@ -148,7 +148,14 @@ impl Launch {
 
     /// Runs one that is expected to end by itself.
     pub fn run_to_its_end(self) -> std::io::Result<Output> {
-        self.command().output()
+        let mut child =
+            self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        // What it says is little enough for the pipes.
+        if !wait::holds_within(PATIENCE, || !matches!(child.try_wait(), Ok(None))) {
+            let _ = child.kill();
+            panic!("{} does not end: {:?}", self.model.name, child.wait_with_output());
+        }
+        child.wait_with_output()
     }
 
     fn command(&self) -> Command {

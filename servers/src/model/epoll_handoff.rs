@@ -16,6 +16,7 @@ use crate::loops::run_each;
 use crate::mailbox::Mailbox;
 use crate::raw_epoll::{RawEpoll, Trigger};
 use crate::room::Room;
+use crate::threads::refused;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -32,7 +33,7 @@ impl ConcurrencyModel for EpollHandoff {
             (0..self.options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
         let room = Room::new()?;
         thread::scope(|scope| {
-            let acceptor = thread::Builder::new().spawn_scoped(scope, || {
+            let accept = || {
                 let result = self.accept(&listener, &inboxes, &room, &shutdown);
                 if result.is_err() {
                     shutdown.signal();
@@ -42,7 +43,9 @@ impl ConcurrencyModel for EpollHandoff {
                     inbox.mailbox.put(Message::End);
                 }
                 result
-            })?;
+            };
+            let acceptor = thread::Builder::new().spawn_scoped(scope, accept);
+            let acceptor = acceptor.map_err(|error| refused("the acceptor's thread", &error))?;
             let ended = run_each(&inboxes, &shutdown, |inbox| {
                 self.run_loop(inbox, &room, Arc::clone(&site), &shutdown)
             });

@@ -36,7 +36,7 @@ use crate::memory;
 use crate::room::Room;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the start.
 const SPARE_STACKS: usize = 64;
@@ -65,7 +65,8 @@ impl ConcurrencyModel for May {
         // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
         config().set_workers(count).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        // They start with the first green thread; here that may fail.
+        // They start with the first green thread, and one beside them that keeps the time.
+        threads::try_out(count + 1)?;
         start_green(0, || {})?;
         let workers = Workers::start(count, Sweep::period(self.options.timeouts), &shutdown)?;
         let accepted = self.accept(&listener, &workers, &site, &shutdown);

@@ -52,7 +52,7 @@ pub use traits::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
 
 use traits::traits;
 
-use crate::{ConcurrencyModel, Options, event_loops, trial};
+use crate::{ConcurrencyModel, Options, event_loops};
 
 /// A model's file, where it is part of this build.
 macro_rules! built {
@@ -445,48 +445,29 @@ impl Entry {
 
     /// Descriptors that it needs beside those of its connections and those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
+        // Where there is a pool for handlers, that is what has its size from there.
+        let workers = workers.filter(|_| self.traits.handlers == Handlers::InPlace);
         match self.traits.runs {
             Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => {
-                self.loops(workers) * DESCRIPTORS_PER_LOOP
+                event_loops(workers) * DESCRIPTORS_PER_LOOP
             }
             _ => 0,
         }
     }
 
-    /// Whether it can have the threads or processes that there are from the start, and those for handlers that block.
+    /// A pool that is larger than the limit of processes can't be started, however few others there are.
     fn check_tasks(&self, options: &Options) -> Result<(), String> {
-        // One beside the others waits for the end, accepts for them, or keeps a runtime's time.
-        let serving = match self.traits.runs {
-            Runs::ProcessPool => return check_processes(options.blocking_workers()),
-            Runs::Process | Runs::EventLoop => 0,
-            Runs::Thread => 1,
-            Runs::Pool => options.blocking_workers() + 1,
-            Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => self.loops(options.workers) + 1,
+        let pool = match self.traits.runs {
+            Runs::ProcessPool | Runs::Pool => options.blocking_workers() as u64,
+            _ => return Ok(()),
         };
-        let handling = if self.traits.handlers == Handlers::InPlace { 0 } else { options.blocking_workers() };
-        let threads = serving + handling;
-        trial::threads(threads).map_err(|error| {
-            format!(
-                "can't have its threads ({threads}): {error}; see `ulimit -u`, or ask for fewer with --workers"
-            )
-        })
-    }
-
-    /// Threads that each run many connections.
-    fn loops(&self, workers: Option<NonZeroUsize>) -> usize {
-        // Where there is a pool for handlers, that is what has its size from there.
-        event_loops(workers.filter(|_| self.traits.handlers == Handlers::InPlace))
-    }
-}
-
-/// A pool that is larger than the limit of processes can't be started, however few others there are.
-fn check_processes(workers: usize) -> Result<(), String> {
-    match getrlimit(Resource::Nproc).current {
-        // The superuser is not bound by it.
-        Some(limit) if limit < workers as u64 && !geteuid().is_root() => Err(format!(
-            "its {workers} workers need more processes than allowed: {limit}, see `ulimit -u`; ask for fewer with --workers"
-        )),
-        _ => Ok(()),
+        match getrlimit(Resource::Nproc).current {
+            // The superuser is not bound by it.
+            Some(limit) if limit < pool && !geteuid().is_root() => Err(format!(
+                "its {pool} workers need more processes than allowed: {limit}, see `ulimit -u`; ask for fewer with --workers"
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

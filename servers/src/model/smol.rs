@@ -21,7 +21,7 @@ use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::jobs::Jobs;
 use crate::pool::start_worker;
 use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Smol { options, threads: options.event_loops(), handlers: Handlers::InPlace })
@@ -36,8 +36,9 @@ pub struct Smol {
 
 impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, threads, handlers } = *self;
-        // The reactor's own thread, before those that may be refused take all there are.
+        let Self { options, threads: workers, handlers } = *self;
+        // The reactor has a thread that it can't do without. It is there before those take all there are that can be told.
+        threads::try_out(1)?;
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
         // Closed when this returns, which ends the threads. One that is in a handler is not waited for.
@@ -50,10 +51,10 @@ impl ConcurrencyModel for Smol {
                 let _ = reply.try_send(job.run());
             })?;
         }
-        for started in 0..threads {
+        for started in 0..workers {
             let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
             let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
-            start_worker(started, threads, move || {
+            start_worker(started, workers, move || {
                 tasks::use_service(service, shutdown);
                 let _ = smol::block_on(executor.run(ended.recv()));
             })?;
@@ -149,7 +150,7 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let (sender, reply) = channel::bounded(1);
-        if !self.jobs.give(&mut vec![(job, sender)]) {
+        if !self.jobs.give_one((job, sender)) {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
         reply.recv().await.map_err(io::Error::other)

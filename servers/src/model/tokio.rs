@@ -25,7 +25,7 @@ use crate::blocking::READ_BYTES;
 use crate::calls::Callee;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener, threads};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Tokio { options, threads: options.event_loops(), handlers: Handlers::InPlace })
@@ -40,10 +40,11 @@ pub struct Tokio {
 
 impl ConcurrencyModel for Tokio {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, threads, handlers } = *self;
+        let Self { options, threads: workers, handlers } = *self;
+        threads::try_out(workers)?;
         let service_shutdown = shutdown.clone();
         let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(workers)
             .max_blocking_threads(options.blocking_workers())
             .on_thread_start(move || {
                 let service = Service::new(Arc::clone(&site), options.timeouts, handlers);

@@ -120,7 +120,7 @@ fn shows_a_page_to_chromium(model: &Model) -> Outcome {
     let mut launch = Server::launch(model).arguments(["--root", &root.to_string_lossy()]);
     if !model.serves_several() {
         // A browser opens connections that it may need later, and whoever serves one at a time waits for each.
-        launch = launch.arguments(["--idle-timeout", "200ms"]);
+        launch = launch.arguments(["--idle-timeout", "2s"]);
     }
     let server = launch.start();
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
@@ -133,7 +133,7 @@ fn shows_a_page_to_chromium(model: &Model) -> Outcome {
         "--disable-background-networking",
         "--disable-component-update",
         "--disable-sync",
-        "--timeout=20000",
+        "--timeout=40000",
         &profile,
         "--dump-dom",
         &format!("http://{}/", server.address),

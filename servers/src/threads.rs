@@ -1,0 +1,42 @@
+//! Threads that can't be had: saying so, and finding out before a runtime does.
+
+use std::fmt::Display;
+use std::fs;
+use std::io;
+use std::sync::{PoisonError, RwLock};
+use std::thread::{self, Builder};
+use std::time::{Duration, Instant};
+
+/// How long those that were tried out may take to be gone, which they mostly are at once.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The error of starting `what`, with the next step.
+pub fn refused(what: impl Display, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot start {what}: {error}; see `ulimit -u`"))
+}
+
+/// Finds out whether a runtime that begins with `count` threads can have them: it panics or hangs where it is refused one.
+/// No limit tells, as others of the same user count too, and a container has its own. So they are started, to be there all
+/// at once, and ended again; the runtime's are given their stacks.
+pub fn try_out(threads: usize) -> io::Result<()> {
+    let (before, gate) = (count(), RwLock::new(()));
+    let tried = thread::scope(|scope| {
+        // Nobody passes before the last one is there.
+        let closed = gate.write().unwrap_or_else(PoisonError::into_inner);
+        let start = |_| Builder::new().spawn_scoped(scope, || drop(gate.read()));
+        let tried = (0..threads).try_for_each(|i| start(i).map(drop));
+        drop(closed);
+        tried
+    });
+    // One that has ended counts for a moment longer.
+    let end = Instant::now() + PATIENCE;
+    while count() > before && Instant::now() < end {
+        thread::yield_now();
+    }
+    tried.map_err(|error| refused("the runtime's threads", &error))
+}
+
+/// The threads of this process, where there is a place to look.
+pub fn count() -> Option<usize> {
+    fs::read_dir("/proc/self/task").ok().map(Iterator::count)
+}
