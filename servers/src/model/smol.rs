@@ -37,14 +37,14 @@ pub struct Smol {
 impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let Self { options, threads: workers, handlers } = *self;
+        // Both are closed when this returns, which ends the threads. One that is in a handler is not waited for.
+        let jobs = Arc::new(HandlerJobs::default());
+        let _end_of_jobs = jobs.close_at_end();
+        let (_end, ended) = channel::bounded::<()>(1);
         // The reactor has a thread that it can't do without. It is there before those take all there are that can be told.
         threads::try_out(1)?;
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
-        // Closed when this returns, which ends the threads. One that is in a handler is not waited for.
-        let (_end, ended) = channel::bounded::<()>(1);
-        let jobs = Arc::new(HandlerJobs::default());
-        let _end_of_jobs = jobs.close_at_end();
         if handlers != Handlers::InPlace {
             jobs.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
                 // Who has gone away meanwhile does not miss it.
