@@ -15,9 +15,12 @@ pub fn refused(what: impl Display, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot start {what}: {error}; see `ulimit -u`"))
 }
 
-/// Finds out whether a runtime that begins with `count` threads can have them: it panics or hangs where it is refused one.
-/// No limit tells, as others of the same user count too, and a container has its own. So they are started, to be there all
-/// at once, and ended again; the runtime's are given their stacks.
+/// Finds out whether a runtime can have the `threads` that it begins with: it panics or hangs where it is refused one. Limits
+/// don't tell, as others of the same user count too, and a container has its own. So as many are started, to be there all at
+/// once, and ended again; the runtime's threads then get their stacks.
+///
+/// # Errors
+/// When one can't be had.
 pub fn try_out(threads: usize) -> io::Result<()> {
     let (before, gate) = (count(), RwLock::new(()));
     let tried = thread::scope(|scope| {

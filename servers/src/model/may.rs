@@ -65,7 +65,7 @@ impl ConcurrencyModel for May {
         // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
         config().set_workers(count).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        // They start with the first green thread, and one beside them that keeps the time.
+        // They start with the first green thread, one more beside them for may's own timers; here that may fail.
         threads::try_out(count + 1)?;
         start_green(0, || {})?;
         let workers = Workers::start(count, Sweep::period(self.options.timeouts), &shutdown)?;

@@ -41,7 +41,7 @@ impl ConcurrencyModel for Smol {
         let jobs = Arc::new(HandlerJobs::default());
         let _end_of_jobs = jobs.close_at_end();
         let (_end, ended) = channel::bounded::<()>(1);
-        // The reactor has a thread that it can't do without. It is there before those take all there are that can be told.
+        // The reactor's own thread comes first: it panics without it, and whoever is refused one after it says so.
         threads::try_out(1)?;
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
