@@ -3,6 +3,7 @@
 //! A round measures every cell once, so that a machine that grows slower in the middle does so for all of them alike; the
 //! order is shuffled, so that no cell always follows the same one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use c10k_loadgen::workload::{Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 use c10k_reports::RunWriter;
-use c10k_reports::record::{self, Cell, Environment, Outcome, Record, ServerUsage, VERSION};
+use c10k_reports::record::{self, Cell, Environment, Outcome, Parameters, Record, ServerUsage, VERSION};
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -104,7 +105,22 @@ impl Experiment<'_> {
             Ok((summary, server, histograms)) => (Outcome::Measured(summary), server, Some(histograms)),
             Err(error) => (Outcome::Failed(format!("{error:#}")), None, None),
         };
-        Record { version: VERSION, cell, round, started_utc, outcome, server, histograms }
+        Record {
+            version: VERSION,
+            cell,
+            parameters: Parameters::new(),
+            round,
+            started_utc,
+            command: String::new(),
+            outcome,
+            server,
+            readings: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            checks: Vec::new(),
+            valid: true,
+            histograms,
+        }
     }
 
     fn try_measure(
@@ -157,11 +173,13 @@ impl Experiment<'_> {
                 .chain(serve_args(subject, split.map(|(server, _)| server)).iter().map(String::as_str))
                 .collect::<Vec<_>>()
                 .join(" "),
+            version: None,
             traits: subject.model.traits.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
         };
         let workload = |workload: &SuiteWorkload| record::WorkloadEntry {
             name: workload.name.clone(),
             description: workload.description(),
+            parameters: Parameters::new(),
             connections: workload.connections,
             lifetime: workload.lifetime.to_string(),
         };
@@ -181,6 +199,8 @@ impl Experiment<'_> {
             machine: environment::machine(self.cpus.numbers().len()),
             server_cpus: server.to_vec(),
             generator_cpus: generator.to_vec(),
+            axes: Vec::new(),
+            questions: Vec::new(),
             subjects: self.suite.subjects.iter().map(subject).collect(),
             workloads: self.suite.workloads.iter().map(workload).collect(),
             cells: self.cells.clone(),

@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Judgement, Verdict, percent};
+use super::{Check, Effect, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 use crate::workload::Pacing;
 
@@ -48,7 +48,11 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
             }
         };
     }
-    Some(Judgement::new(verdict, detail))
+    let judgement = Judgement::new(verdict, detail);
+    Some(match measured.workload.pacing {
+        Pacing::Closed => judgement.with_effect(Effect::ThroughputIsABound),
+        Pacing::Open { .. } => judgement,
+    })
 }
 
 /// The share of a thread's time that spinning may take at the most: its budget before each send.

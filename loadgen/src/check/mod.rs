@@ -51,6 +51,19 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// A sentence with the numbers behind it, and what to do where something is wrong.
     pub detail: String,
+    /// What that means for the numbers, where the check did not pass.
+    pub effect: Option<Effect>,
+}
+
+/// What a check that did not pass means for the numbers of its measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Effect {
+    /// The generator set the pace: the server can do at least this throughput.
+    ThroughputIsABound,
+    /// Some connections had no answer: percentiles and costs are of the served connections only.
+    ServedConnectionsOnly,
 }
 
 /// Whether a measurement can be believed.
@@ -76,19 +89,27 @@ pub struct CheckOutcome {
     pub verdict: Verdict,
     /// A sentence with the numbers behind it.
     pub detail: String,
+    /// What that means for the numbers; absent where the check passed or the detail says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
 }
 
 impl Check {
     /// What it says of a measurement; `None` where it does not apply.
     pub fn outcome(&self, measured: &Measurement) -> Option<CheckOutcome> {
-        let Judgement { verdict, detail } = (self.judge)(measured)?;
-        Some(CheckOutcome { name: self.name.to_owned(), verdict, detail })
+        let Judgement { verdict, detail, effect } = (self.judge)(measured)?;
+        Some(CheckOutcome { name: self.name.to_owned(), verdict, detail, effect })
     }
 }
 
 impl Judgement {
     fn new(verdict: Verdict, detail: String) -> Self {
-        Self { verdict, detail }
+        Self { verdict, detail, effect: None }
+    }
+
+    /// Adds what it means for the numbers, unless the check passed.
+    fn with_effect(self, effect: Effect) -> Self {
+        Self { effect: (self.verdict != Verdict::Pass).then_some(effect), ..self }
     }
 }
 
@@ -156,7 +177,8 @@ mod tests {
 
     #[test]
     fn one_failure_makes_a_measurement_invalid_and_a_warning_does_not() {
-        let outcome = |verdict| CheckOutcome { name: String::new(), verdict, detail: String::new() };
+        let outcome =
+            |verdict| CheckOutcome { name: String::new(), verdict, detail: String::new(), effect: None };
         assert!(is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Warn)]));
         assert!(!is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Fail)]));
     }

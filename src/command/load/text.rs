@@ -166,7 +166,7 @@ fn checks(outcomes: &[CheckOutcome]) -> String {
     }
     let passed = outcomes.iter().filter(|outcome| outcome.verdict == Verdict::Pass).count();
     let mut text = format!("  checks: {passed} of {} passed\n", outcomes.len());
-    for CheckOutcome { name, verdict, detail } in outcomes {
+    for CheckOutcome { name, verdict, detail, .. } in outcomes {
         match verdict {
             Verdict::Pass => {}
             Verdict::Warn => text += &format!("    warning  {name}: {detail}\n"),
@@ -237,7 +237,12 @@ mod tests {
 
     #[test]
     fn checks_that_passed_are_a_number_and_others_a_line() {
-        let outcome = |name: &str, verdict| CheckOutcome { name: name.into(), verdict, detail: "why".into() };
+        let outcome = |name: &str, verdict| CheckOutcome {
+            name: name.into(),
+            verdict,
+            detail: "why".into(),
+            effect: None,
+        };
         let text = checks(&[
             outcome("errors", Verdict::Pass),
             outcome("arrivals", Verdict::Warn),
