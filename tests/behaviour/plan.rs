@@ -1,13 +1,16 @@
-//! The plan of the suite: every pair of a model and a behaviour, in the order in which they run.
+//! The plan of the suite: every pair of a model and a behaviour, in the order in which they run, and
+//! which of them are left to another model.
 
 use crate::model::Model;
-use crate::subjects::{Behaviour, PARTS};
+use crate::subjects::{AskedOf, Behaviour, PARTS};
 
 /// A model and a behaviour that it must show.
 #[derive(Debug, Clone, Copy)]
 pub struct Pair {
     pub model: Model,
     pub behaviour: Behaviour,
+    /// The model of the same family that shows it instead, unless all pairs are asked for.
+    pub left_to: Option<&'static str>,
 }
 
 /// All pairs, part by part.
@@ -22,9 +25,24 @@ fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
     for turn in 0..behaviours.len() {
         for (place, &model) in models.iter().enumerate() {
             let first = place * behaviours.len() / models.len();
-            let behaviour = behaviours[(first + turn) % behaviours.len()];
-            pairs.push(Pair { model, behaviour });
+            let number = (first + turn) % behaviours.len();
+            let behaviour = behaviours[number];
+            let left_to = match behaviour.asked_of {
+                AskedOf::OneOfEachFamily => left_to(models, model, number),
+                AskedOf::EveryModel | AskedOf::EveryModelOfSeveral => None,
+            };
+            pairs.push(Pair { model, behaviour, left_to });
         }
     }
     pairs
+}
+
+/// The model that shows the behaviour of that number for the family of `model`, if it is another one.
+/// Those of a family take turns, so that each of them shows some.
+fn left_to(models: &[Model], model: Model, number: usize) -> Option<&'static str> {
+    let is_of_family =
+        |other: &&Model| other.unavailable.is_none() && other.wire_family() == model.wire_family();
+    let family: Vec<&Model> = models.iter().filter(is_of_family).collect();
+    let shows = family.get(number % family.len().max(1))?;
+    (shows.name != model.name).then_some(shows.name)
 }
