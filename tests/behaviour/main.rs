@@ -38,8 +38,8 @@ use plan::Pair;
 use subjects::{AskedOf, Outcome};
 
 /// Tests at once for each processor. Most of them wait, for a timeout or for a server's drain time:
-/// eight leave a processor some of its time, since all of them have deadlines to keep.
-const TESTS_PER_CPU: usize = 8;
+/// six leave a processor some of its time, since all of them have deadlines to keep.
+const TESTS_PER_CPU: usize = 6;
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
