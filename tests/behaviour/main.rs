@@ -5,8 +5,8 @@
 //! `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested without a line here: the roster is
 //! asked of `c10k models --json`. A new behaviour is a function and a line in the list on top of its subject's file.
 //!
-//! That line also says which models are asked for it. What only the HTTP core decides is asked of one
-//! model of each family, and of all of them with `-- --include-ignored`.
+//! That line also says which models are asked for it. What only the HTTP core decides is asked of
+//! one model of each family, and of all of them with `-- --include-ignored`.
 
 #[path = "../support/client.rs"]
 mod client;
@@ -62,8 +62,8 @@ fn summary(models: &[Model], pairs: &[Pair]) -> String {
     let names: Vec<&str> = models.iter().map(|model| model.name).collect();
     let by_default = pairs.iter().filter(|pair| pair.left_to.is_none()).count();
     format!(
-        "{} models ({}) × {} behaviours: {by_default} of {} tests run by default (HTTP on one model of \
-         each family), all with `cargo test --test behaviour -- --include-ignored`",
+        "{} models ({}) × {} behaviours: {by_default} of {} tests run by default (HTTP on one \
+         model of each family), all with `cargo test --test behaviour -- --include-ignored`",
         models.len(),
         names.join(", "),
         pairs.len() / models.len(),
@@ -81,7 +81,8 @@ fn trial(Pair { model, behaviour, left_to }: Pair, arguments: &Arguments) -> Tri
             return Ok(Completion::ignored_with("serves one connection at a time"));
         }
         if let Some(other) = left_to.filter(|_| !runs_all) {
-            return Ok(Completion::ignored_with(format!("{other} shows it; --include-ignored runs it")));
+            let reason = format!("{other} shows it; --include-ignored runs it");
+            return Ok(Completion::ignored_with(reason));
         }
         match panic::catch_unwind(|| (behaviour.show)(&model)) {
             Ok(Outcome::Shown) => Ok(Completion::Completed),
@@ -89,7 +90,7 @@ fn trial(Pair { model, behaviour, left_to }: Pair, arguments: &Arguments) -> Tri
             Err(panic) => Err(failure(&*panic)),
         }
     };
-    // `--ignored` selects by the flag. By default, a test with it would be ignored without a reason.
+    // `--ignored` selects by the flag. By default, a test with it would be ignored with no reason.
     Trial::ignorable_test(format!("{}::{}", model.name, behaviour.name), show)
         .with_ignored_flag(left_to.is_some() && runs_all)
 }

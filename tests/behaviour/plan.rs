@@ -1,5 +1,5 @@
-//! The plan of the suite: every pair of a model and a behaviour, in the order in which they run, and
-//! which of them are left to another model.
+//! The plan of the suite: every pair of a model and a behaviour, in the order in which they run,
+//! and which of them are left to another model.
 
 use crate::model::Model;
 use crate::subjects::{AskedOf, Behaviour, PARTS};
@@ -37,7 +37,7 @@ fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
     pairs
 }
 
-/// The model that shows the behaviour of that number for the family of `model`, if it is another one.
+/// The model that shows the behaviour of that number for the family of `model`, if it is another.
 /// Those of a family take turns, so that each of them shows some.
 fn left_to(models: &[Model], model: Model, number: usize) -> Option<&'static str> {
     let is_of_family =

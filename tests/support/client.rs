@@ -248,7 +248,7 @@ impl Client {
     }
 
     fn receive(&mut self) -> io::Result<usize> {
-        // Zeroed by the allocator: `Vec::resize` of a debug build takes longer than all that tests do otherwise.
+        // Zeroed by the allocator: `Vec::resize` of a debug build would take most of a test's time.
         let mut piece = vec![0; READ_BYTES];
         let received = loop {
             match self.stream.read(&mut piece) {

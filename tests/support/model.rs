@@ -59,8 +59,8 @@ impl Model {
         if self.serves_several() { wanted } else { wanted.min(1) }
     }
 
-    /// The part of its family that decides how bytes get between its sockets and the HTTP core: how it
-    /// waits, and what runs a connection.
+    /// The part of its family that decides how bytes get between its sockets and the HTTP core: how
+    /// it waits, and what runs a connection.
     pub fn wire_family(&self) -> [&'static str; 2] {
         let [waits, runs, ..] = self.family;
         [waits, runs]

@@ -21,8 +21,8 @@ use crate::model::Model;
 
 /// All behaviours, in parts that are begun one after the other.
 ///
-/// A crowd keeps the processors busy for seconds, in which another test's server would seem to hang,
-/// and makes the tables of /proc long that other tests read again and again. So crowds come last.
+/// A crowd keeps the processors busy for seconds, in which another test's server would seem to
+/// hang, and makes the tables of /proc long that other tests read again and again. So crowds come last.
 pub const PARTS: &[&[&[Behaviour]]] = &[
     &[
         shutdown::BEHAVIOURS,
