@@ -4,23 +4,21 @@
 //! page of one run, [`render_index`] the page that lists all runs and shows the newest. Neither ever measures, and both
 //! write the same bytes for the same record.
 
+mod chart;
 mod error;
 mod file;
 mod format;
 mod histogram_log;
-mod html;
-mod plot;
+mod page;
 pub mod record;
 mod render;
 mod results;
-mod run;
 mod statistics;
-mod writer;
 
 pub use error::Error;
+pub use record::RunWriter;
 pub use render::{render_index, render_run};
 pub use statistics::spread::{Spread, describe_interval};
-pub use writer::RunWriter;
 
 // The fixture is shared with the tests in `tests/`, which know this crate by its name only.
 #[cfg(test)]

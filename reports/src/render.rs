@@ -4,16 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::chart::Figures;
 use crate::file;
-use crate::html::{self, Listed, Place};
-use crate::plot::Figures;
+use crate::page::{self, Listed, Place};
+use crate::record::{RUNS_DIR, Run};
 use crate::results::Results;
-use crate::run::Run;
 
 const PAGE_FILE: &str = "index.html";
-
-/// Where the runs are, from the folder of all reports.
-pub(crate) const RUNS_DIR: &str = "runs";
 
 /// Where criterion leaves its pages, from the folder of all reports.
 const CRITERION_PAGE: &str = "criterion/report/index.html";
@@ -36,7 +33,7 @@ pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
         criterion: criterion_link(&reports_dir, "../../"),
         index: is_among_runs(run_dir).then(|| format!("../../{PAGE_FILE}")),
     };
-    let page = html::run_page(&results, &figures, &place)?;
+    let page = page::run_page(&results, &figures, &place)?;
     let path = run_dir.join(PAGE_FILE);
     file::replace(&path, &page)?;
     Ok(path)
@@ -69,9 +66,9 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
                 criterion: criterion_link(reports_dir, ""),
                 index: None,
             };
-            html::index_page(&listed, Some((&results, &Figures::of(&results), &place)))?
+            page::index_page(&listed, Some((&results, &Figures::of(&results), &place)))?
         }
-        None => html::index_page(&listed, None)?,
+        None => page::index_page(&listed, None)?,
     };
     let path = reports_dir.join(PAGE_FILE);
     file::replace(&path, &page)?;

@@ -8,8 +8,7 @@ use c10k_loadgen::measurement::{Errors, Times};
 use c10k_loadgen::summary::Summary;
 
 use crate::histogram_log::{self, Tagged};
-use crate::record::{self, Environment, Outcome, ServerUsage};
-use crate::run::Run;
+use crate::record::{self, Environment, Outcome, Run, ServerUsage};
 use crate::statistics::percentile;
 use crate::statistics::spread::{Spread, describe_interval};
 use crate::statistics::usage::cpu_us_per_request;

@@ -174,7 +174,7 @@ fn finish(svg: &str, (width_px, height_px): (u32, u32), label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::palette;
+    use crate::chart::palette;
 
     #[test]
     fn the_svg_scales_and_has_a_name() {

@@ -4,10 +4,10 @@ use askama::Template;
 
 use super::{Document, Page, Place, run_sections};
 use crate::Error;
+use crate::chart::Figures;
 use crate::format;
-use crate::plot::Figures;
+use crate::record::Run;
 use crate::results::{Results, State};
-use crate::run::Run;
 
 /// A run in the list.
 pub struct Listed {

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::environment::Environment;
+use super::files::{ENVIRONMENT_FILE, RECORD_FILE, RUNS_DIR};
+use super::line::Record;
 use crate::Error;
 use crate::file;
-use crate::record::{Environment, Record};
-use crate::render::RUNS_DIR;
-use crate::run::{ENVIRONMENT_FILE, RECORD_FILE};
 
 /// Writes one run, append-only: whatever interrupts it, the measurements made so far can be rendered.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ mod workloads;
 use askama::Template;
 
 use crate::Error;
-use crate::plot::{Figure, Figures};
+use crate::chart::{Figure, Figures};
 use crate::results::Results;
 
 pub use index::{Listed, index_page};

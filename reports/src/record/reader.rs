@@ -10,14 +10,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::environment::{Cell, Environment};
+use super::files::{ENVIRONMENT_FILE, RECORD_FILE, VERSION};
+use super::line::{Outcome, Record};
 use crate::Error;
-use crate::record::{self, Environment, Outcome, Record};
-
-/// Name of the file that holds the [`Environment`].
-pub const ENVIRONMENT_FILE: &str = "environment.json";
-
-/// Name of the file that holds a [`Record`] per line.
-pub const RECORD_FILE: &str = "record.jsonl";
 
 /// A run as it was recorded.
 #[derive(Debug, Clone)]
@@ -87,7 +83,7 @@ impl Run {
             }
             (Ok(subjects), Ok(workloads), Ok(cells)) => {
                 self.notes.extend(unplanned(&self.records, &cells));
-                let known = |cell: &&record::Cell| {
+                let known = |cell: &&Cell| {
                     subjects.contains(cell.subject.as_str()) && workloads.contains(cell.workload.as_str())
                 };
                 let stray = environment.cells.iter().find(|cell| !known(cell));
@@ -120,7 +116,7 @@ fn parse<T: DeserializeOwned>(path: &Path, line: usize, json: &[u8]) -> Result<T
         cause,
     };
     let versioned: Versioned = serde_json::from_slice(json).map_err(malformed)?;
-    check_version(path, line, versioned.version, record::VERSION)?;
+    check_version(path, line, versioned.version, VERSION)?;
     serde_json::from_slice(json).map_err(malformed)
 }
 
@@ -143,7 +139,7 @@ fn unique<T: Eq + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> Res
 }
 
 /// A note per record of a cell that was never planned.
-fn unplanned(records: &[Record], planned: &HashSet<&record::Cell>) -> Vec<String> {
+fn unplanned(records: &[Record], planned: &HashSet<&Cell>) -> Vec<String> {
     let stray = records.iter().filter(|record| !planned.contains(&record.cell));
     stray
         .map(|Record { cell, .. }| {
@@ -158,8 +154,8 @@ fn unplanned(records: &[Record], planned: &HashSet<&record::Cell>) -> Vec<String
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::RunWriter;
     use crate::fixture;
+    use crate::record::RunWriter;
 
     /// A run whose record holds `lines`.
     fn load(lines: &str) -> Result<Run, Error> {
