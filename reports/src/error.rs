@@ -74,6 +74,7 @@ pub enum Error {
         cause: jiff::Error,
     },
     /// A template could not be filled in.
+    #[cfg(feature = "render")]
     #[error("cannot render the page: {0}; this is a defect of c10k")]
     Template(#[from] askama::Error),
 }

@@ -62,12 +62,17 @@ pub fn tick(value: f64) -> String {
     trim(&significant(value)).to_owned()
 }
 
-/// Octets in binary units: `12.3 MiB`.
+/// Bytes in binary units: `12.3 MiB`.
 pub fn bytes(value: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let exponent = (0..units.len() - 1).find(|&power| value < 1024_f64.powf(power as f64 + 1.0));
     let exponent = exponent.unwrap_or(units.len() - 1);
     format!("{}{NO_BREAK_SPACE}{}", significant(value / 1024_f64.powf(exponent as f64)), units[exponent])
+}
+
+/// A share (0 to 1) as a percentage: `12.3 %`.
+pub fn percent(share: f64) -> String {
+    format!("{}{NO_BREAK_SPACE}%", significant(share * 100.0))
 }
 
 /// An RFC 3339 time as `2026-03-01 12:00 UTC`; as it is where it is no such time.
@@ -134,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_pick_their_unit() {
+    fn bytes_pick_their_unit() {
         let cases =
             [(0.0, "0 B"), (1023.0, "1,020 B"), (1_048_576.0, "1.00 MiB"), (12.5 * 1_048_576.0, "12.5 MiB")];
         for (value, text) in cases {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::Error;
 use crate::chart::Figures;
 use crate::file;
+use crate::load::load_run;
 use crate::page::{self, Listed, Place};
-use crate::record::{RUNS_DIR, Run};
+use crate::record::RUNS_DIR;
 use crate::results::Results;
 
 const PAGE_FILE: &str = "index.html";
@@ -22,7 +23,7 @@ const CRITERION_PAGE: &str = "criterion/report/index.html";
 ///
 /// Where the run cannot be read, is of an unknown version, or its folder cannot be written.
 pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
-    let results = Results::with_histograms(Run::load(run_dir)?);
+    let results = Results::with_histograms(load_run(run_dir)?);
     let figures = Figures::of(&results);
     for figure in figures.all() {
         file::replace(&run_dir.join(&figure.file_name), &figure.svg)?;
@@ -51,7 +52,7 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
     let mut newest = None;
     for name in names {
         let dir = reports_dir.join(RUNS_DIR).join(&name);
-        let run = Run::load(&dir);
+        let run = load_run(&dir);
         if let (None, Ok(run)) = (&newest, &run) {
             newest = Some((name.clone(), Results::with_histograms(run.clone())));
         }

@@ -8,9 +8,7 @@ use std::sync::LazyLock;
 
 use c10k_loadgen::measurement::{Errors, Times};
 use c10k_loadgen::summary::{Percentiles, Summary};
-use c10k_reports::record::{
-    Calibration, Comparison, Environment, Outcome, Record, ServerUsage, WorkloadEntry,
-};
+use c10k_reports::record::{Calibration, Comparison, Environment, Outcome, Record, WorkloadEntry};
 use c10k_reports::{RunWriter, render_index, render_run};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -139,16 +137,13 @@ fn measure(
         summary.errors = Errors { timeout: 300, reset: 12, ..Errors::default() };
         summary.connections.starved = 44;
     }
-    let server = ServerUsage {
-        user_s: completed as f64 * cpu_us * noise * 0.3e-6,
-        system_s: completed as f64 * cpu_us * noise * 0.7e-6,
-        memory_bytes: 2_400_000 + model.memory_per_connection * workload.connections as u64,
-        tasks: if subject == "fork" { workload.connections as u64 + 1 } else { 1 },
-    };
+    let server_s = completed as f64 * cpu_us * noise * 1e-6;
+    let memory_bytes = 2_400_000 + model.memory_per_connection * workload.connections as u64;
+    let tasks = if subject == "fork" { workload.connections as u64 + 1 } else { 1 };
     let outcome = Outcome::Measured(Box::new(summary));
     Record {
         outcome,
-        server: Some(server),
+        readings: fixture::readings(server_s * 0.3, server_s * 0.7, memory_bytes, tasks),
         histograms: Some(name),
         ..fixture::measured(subject, &workload.name, round)
     }

@@ -6,7 +6,6 @@ use super::{Chart, Page};
 use crate::format;
 use crate::record::WorkloadEntry;
 use crate::results::{CellResult, Measured, Results};
-use crate::statistics::usage::cpu_us_per_request;
 
 #[derive(Template)]
 #[template(path = "workload.html")]
@@ -115,14 +114,14 @@ fn measurements<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Measureme
 
 fn numbers(measured: &Measured) -> [String; 6] {
     let missing = || format::MISSING.to_owned();
-    let (summary, server) = (&measured.summary, measured.server);
-    let cpu = server.and_then(|server| cpu_us_per_request(server, summary));
+    let summary = &measured.summary;
+    let metric = |key: &str| measured.metrics.get(key).copied();
     [
         format::significant(summary.throughput_rps),
-        cpu.map_or_else(missing, format::significant),
+        metric("server_cpu_us_per_request").map_or_else(missing, format::significant),
         format::count(summary.requests.completed),
         format::count(summary.requests.failed),
         format::count(summary.connections.opened_total),
-        server.map_or_else(missing, |server| format::count(server.tasks)),
+        metric("tasks").map_or_else(missing, |tasks| format::count(tasks as u64)),
     ]
 }

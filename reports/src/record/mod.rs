@@ -9,6 +9,7 @@ mod files;
 mod line;
 mod parameters;
 mod reader;
+mod upgrade;
 mod writer;
 
 pub use environment::{

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::environment::{Cell, Environment};
 use super::files::{ENVIRONMENT_FILE, RECORD_FILE, VERSION};
 use super::line::{Outcome, Record};
+use super::upgrade;
 use crate::Error;
 
 /// A run as it was recorded.
@@ -31,7 +32,8 @@ pub struct Run {
 impl Run {
     /// Reads the run in `dir`, but not its histograms: a list of runs needs none.
     pub fn load(dir: &Path) -> Result<Self, Error> {
-        let environment = load_environment(&dir.join(ENVIRONMENT_FILE))?;
+        let mut environment = load_environment(&dir.join(ENVIRONMENT_FILE))?;
+        upgrade::environment(&mut environment);
         let mut run = Self { dir: dir.to_path_buf(), environment, records: Vec::new(), notes: Vec::new() };
         run.load_records()?;
         run.check_plan()?;
@@ -47,7 +49,7 @@ impl Run {
         };
         for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
             match parse::<Record>(&path, index + 1, line) {
-                Ok(record) => self.check_summary(&path, index + 1, record)?,
+                Ok(record) => self.keep(&path, index + 1, record)?,
                 Err(Error::Malformed { .. }) if !line.ends_with(b"\n") => self.notes.push(format!(
                     "The last line of {RECORD_FILE} (line {}) is cut off, as a crash leaves it; \
                      that measurement is left out.",
@@ -59,12 +61,14 @@ impl Run {
         Ok(())
     }
 
-    /// Keeps `record` if its summary, which has a version of its own, is of the version this crate reads.
-    fn check_summary(&mut self, path: &Path, line: usize, record: Record) -> Result<(), Error> {
+    /// Keeps `record`, in today's shape, if its summary, which has a version of its own, is of the
+    /// version this crate reads.
+    fn keep(&mut self, path: &Path, line: usize, mut record: Record) -> Result<(), Error> {
         if let Outcome::Measured(summary) = &record.outcome {
             let supported = c10k_loadgen::summary::VERSION;
             check_version(path, line, summary.version.into(), supported)?;
         }
+        upgrade::record(&mut record, &self.environment);
         self.records.push(record);
         Ok(())
     }

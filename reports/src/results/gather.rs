@@ -2,16 +2,15 @@
 //!
 //! Every planned cell has an entry, also one that failed or was never reached, so that no page can leave it out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use c10k_loadgen::measurement::{Errors, Times};
 use c10k_loadgen::summary::Summary;
 
 use crate::histogram_log::{self, Tagged};
-use crate::record::{self, Environment, Outcome, Run, ServerUsage};
+use crate::record::{self, Environment, Outcome, Record, Run};
 use crate::statistics::percentile;
 use crate::statistics::spread::{Spread, describe_interval};
-use crate::statistics::usage::cpu_us_per_request;
 
 /// What a run found.
 #[derive(Debug)]
@@ -46,8 +45,8 @@ pub struct Measured {
     pub round: u32,
     /// What the generator saw.
     pub summary: Box<Summary>,
-    /// What the subject used.
-    pub server: Option<ServerUsage>,
+    /// What follows from it, by key of the metric.
+    pub metrics: BTreeMap<String, f64>,
 }
 
 /// One round that did not run to its end.
@@ -100,7 +99,7 @@ impl Results {
             if let Some(name) = &record.histograms {
                 merge_log(name, &mut cell.times, &mut notes);
             }
-            cell.add(record.round, record.outcome, record.server);
+            cell.add(record);
         }
         Self { environment, cells, notes }
     }
@@ -138,9 +137,10 @@ impl Results {
 }
 
 impl CellResult {
-    fn add(&mut self, round: u32, outcome: Outcome, server: Option<ServerUsage>) {
+    fn add(&mut self, record: Record) {
+        let Record { round, outcome, metrics, .. } = record;
         match outcome {
-            Outcome::Measured(summary) => self.measured.push(Measured { round, summary, server }),
+            Outcome::Measured(summary) => self.measured.push(Measured { round, summary, metrics }),
             Outcome::Failed(error) => self.failures.push(Failure { round, error }),
         }
     }
@@ -172,21 +172,22 @@ impl CellResult {
 
     /// Throughput, in completed requests per second.
     pub fn throughput_rps(&self) -> Option<Spread> {
-        self.over_rounds(|measured| Some(measured.summary.throughput_rps))
+        self.over_rounds("throughput_rps")
     }
 
     /// CPU time of the server, in microseconds per completed request.
     pub fn cpu_us_per_request(&self) -> Option<Spread> {
-        self.over_rounds(|measured| cpu_us_per_request(measured.server?, &measured.summary))
+        self.over_rounds("server_cpu_us_per_request")
     }
 
     /// Memory of the server, in bytes.
     pub fn memory_bytes(&self) -> Option<Spread> {
-        self.over_rounds(|measured| measured.server.map(|server| server.memory_bytes as f64))
+        self.over_rounds("memory_pss_bytes")
     }
 
-    fn over_rounds(&self, value: impl Fn(&Measured) -> Option<f64>) -> Option<Spread> {
-        Spread::of(&self.measured.iter().filter_map(value).collect::<Vec<_>>())
+    fn over_rounds(&self, key: &str) -> Option<Spread> {
+        let values = self.measured.iter().filter_map(|measured| measured.metrics.get(key).copied());
+        Spread::of(&values.collect::<Vec<_>>())
     }
 
     /// The distribution with `tag` over all rounds, where it has a sample.
@@ -303,6 +304,7 @@ mod tests {
             let mut record = fixture::measured("epoll", "short-1", 1);
             let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
             summary.throughput_rps = rps;
+            record.metrics = crate::metric::compute(&record);
             record
         });
         let results = results(rounds.to_vec());

@@ -4,4 +4,3 @@ pub mod lead;
 pub mod merge;
 pub mod percentile;
 pub mod spread;
-pub mod usage;

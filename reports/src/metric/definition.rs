@@ -1,0 +1,89 @@
+//! A metric as data: everything that a table, a chart or the gate has to know of a number.
+
+use c10k_loadgen::check::Effect;
+
+use crate::format;
+use crate::record::Record;
+use crate::statistics::lead::Better;
+
+/// A number of a measurement, with what is needed to compute, show and compare it.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its key in [`Record::metrics`], which ends in its unit.
+    pub key: &'static str,
+    /// What it is called, such as `Throughput`.
+    pub title: &'static str,
+    /// Unit of its value, such as `requests/s`.
+    pub unit: &'static str,
+    /// What it is, in a sentence for the reader of a page.
+    pub meaning: &'static str,
+    /// Which way is better; nothing where neither is.
+    pub better: Option<Better>,
+    /// How its value is written.
+    pub format: Format,
+    /// Its value, where the record holds what it is computed from.
+    pub of: fn(&Record) -> Option<f64>,
+    /// Whether it has a column in the summary.
+    pub headline: bool,
+    /// Which charts it has.
+    pub drawn: Drawn,
+    /// The effect of a check that changes how its value has to be read.
+    pub qualified_by: Option<Effect>,
+}
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A number; its unit stands elsewhere.
+    Number,
+    /// Microseconds, in the unit of time that fits.
+    Time,
+    /// Bytes, in the binary unit that fits.
+    Bytes,
+    /// A share (0 to 1), as a percentage.
+    Share,
+}
+
+/// Which charts a metric has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// None: tables only.
+    Nowhere,
+    /// Curves for each question.
+    Curves,
+    /// Curves for each question, and bars for each workload.
+    CurvesAndBars,
+}
+
+/// The fields that most metrics share. A metric is written as what differs from them.
+pub(super) const PLAIN: Metric = Metric {
+    key: "",
+    title: "",
+    unit: "",
+    meaning: "",
+    better: Some(Better::Lower),
+    format: Format::Number,
+    of: |_| None,
+    headline: false,
+    drawn: Drawn::Nowhere,
+    qualified_by: None,
+};
+
+impl Metric {
+    /// The unit where [`Format::text`] does not write it; empty where it does.
+    pub fn unit_beside(&self) -> &'static str {
+        if self.format == Format::Number { self.unit } else { "" }
+    }
+}
+
+impl Format {
+    /// `value` as a reader sees it.
+    pub fn text(self, value: f64) -> String {
+        match self {
+            Self::Number => format::significant(value),
+            Self::Time => format::time_ns(value * 1e3),
+            Self::Bytes => format::bytes(value),
+            Self::Share => format::percent(value),
+        }
+    }
+}
