@@ -70,6 +70,11 @@ pub fn bytes(value: f64) -> String {
     format!("{}{NO_BREAK_SPACE}{}", significant(value / 1024_f64.powf(exponent as f64)), units[exponent])
 }
 
+/// A number that a person chose: whole ones with thousands set apart, others as they are.
+pub fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value >= 0.0 { count(value as u64) } else { value.to_string() }
+}
+
 /// A share (0 to 1) as a percentage: `12.3 %`.
 pub fn percent(share: f64) -> String {
     format!("{}{NO_BREAK_SPACE}%", significant(share * 100.0))

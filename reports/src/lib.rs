@@ -12,7 +12,6 @@ mod chart;
 mod error;
 mod file;
 pub mod format;
-mod histogram_log;
 mod load;
 pub mod metric;
 #[cfg(feature = "render")]

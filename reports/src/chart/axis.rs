@@ -12,6 +12,8 @@ pub struct Axis {
     pub title: String,
     /// Values at which a tick stands, with its text.
     pub ticks: Vec<(f64, String)>,
+    /// Where its scale is interrupted: what lies below is apart from what lies above.
+    pub broken_at: Option<f64>,
     scale: Scale,
     low: f64,
     high: f64,
@@ -32,7 +34,7 @@ impl Axis {
         let step = nice_at_least(high / 5.0);
         let ticks = (0..).map(|index| f64::from(index) * step).take_while(|tick| *tick <= high * 1.001);
         let ticks = ticks.map(|tick| (tick, label(tick))).collect();
-        Self { title: title.to_owned(), ticks, scale: Scale::Linear, low: 0.0, high }
+        Self { title: title.to_owned(), ticks, broken_at: None, scale: Scale::Linear, low: 0.0, high }
     }
 
     /// A logarithmic axis that covers `low` to `high`, both above zero, and ends at round values.
@@ -46,22 +48,37 @@ impl Axis {
         let ticks = decades.flat_map(|decade| factors.iter().map(move |factor| decade * factor));
         let ticks = ticks.filter(|tick| (low * 0.999..=high * 1.001).contains(tick));
         let title = format!("{title}, log scale");
-        Self { title, ticks: ticks.map(|tick| (tick, label(tick))).collect(), scale: Scale::Log, low, high }
+        Self {
+            title,
+            ticks: ticks.map(|tick| (tick, label(tick))).collect(),
+            broken_at: None,
+            scale: Scale::Log,
+            low,
+            high,
+        }
     }
 
-    /// A logarithmic axis that covers `marks` (rising, above zero) and a margin beyond, with ticks there only.
-    pub fn log_at(title: &str, marks: Vec<(f64, String)>) -> Self {
-        let first = marks.first().map_or(1.0, |(value, _)| *value);
-        let last = marks.last().map_or(1.0, |(value, _)| *value);
+    /// An axis that covers `marks` (rising) and a margin beyond, with ticks there only, and broken in
+    /// two at `broken_at`.
+    pub fn of_marks(title: &str, marks: Vec<(f64, String)>, broken_at: Option<f64>) -> Self {
+        let first = marks.first().map_or(0.0, |(place, _)| *place);
+        let last = marks.last().map_or(0.0, |(place, _)| *place);
         // A twentieth of what they span, so that no point sits on the frame.
-        let margin = (last / first).powf(0.05).max(1.1);
-        let title = format!("{title}, log scale");
-        Self { title, ticks: marks, scale: Scale::Log, low: first / margin, high: last * margin }
+        let margin = if last > first { (last - first) * 0.05 } else { 1.0 };
+        let (low, high) = (first - margin, last + margin);
+        Self { title: title.to_owned(), ticks: marks, broken_at, scale: Scale::Linear, low, high }
     }
 
     /// An axis from 0 to 1 that shows nothing, for rows that are labelled one by one.
     pub fn bare() -> Self {
-        Self { title: String::new(), ticks: Vec::new(), scale: Scale::Linear, low: 0.0, high: 1.0 }
+        Self {
+            title: String::new(),
+            ticks: Vec::new(),
+            broken_at: None,
+            scale: Scale::Linear,
+            low: 0.0,
+            high: 1.0,
+        }
     }
 
     /// The axis that suits values from `low` to `high`: logarithmic where they are far apart, else linear from zero.
@@ -82,14 +99,15 @@ impl Axis {
         });
         let ticks = fixed.into_iter().chain(nines).filter(|(quantile, _)| *quantile <= high + 1e-12);
         let title = "percentile of requests".to_owned();
-        Self { title, ticks: ticks.collect(), scale: Scale::Nines, low: 0.0, high }
+        Self { title, ticks: ticks.collect(), broken_at: None, scale: Scale::Nines, low: 0.0, high }
     }
 
     /// Where `value` lies on the axis, in units of [`Self::ends`].
     pub fn position(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => value,
-            Scale::Log => value.max(f64::MIN_POSITIVE).log10(),
+            // What lies below the axis, as zero does, is drawn at its low end.
+            Scale::Log => value.max(self.low).log10(),
             Scale::Nines => -(1.0 - value).log10(),
         }
     }
@@ -122,6 +140,11 @@ impl Axis {
 /// A count, or a rate, as a tick.
 pub fn number(value: f64) -> String {
     format::tick(value)
+}
+
+/// A share (0 to 1) as a tick.
+pub fn share(value: f64) -> String {
+    format!("{} %", format::tick(value * 100.0))
 }
 
 /// Nanoseconds as a tick.

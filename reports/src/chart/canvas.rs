@@ -6,7 +6,7 @@
 use askama::Template;
 use plotters::backend::DrawingBackend as _;
 use plotters::prelude::{
-    FontFamily, FontStyle, FontTransform, RGBColor, SVGBackend, ShapeStyle, TextStyle, WHITE,
+    FontFamily, FontStyle, FontTransform, RGBAColor, RGBColor, SVGBackend, ShapeStyle, TextStyle, WHITE,
 };
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc};
@@ -67,19 +67,33 @@ pub fn text_width_px(text: &str, size_px: f64) -> f64 {
     text.chars().map(width_em).sum::<f64>() * size_px
 }
 
+/// `text` in lines no wider than `width_px`, broken at spaces; a word that is wider stays whole.
+pub fn wrap(text: &str, width_px: f64, size_px: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if text_width_px(&format!("{line} {word}"), size_px) <= width_px => {
+                *line = format!("{line} {word}");
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 impl Canvas<'_> {
     /// A straight line, `width_px` wide.
     pub fn line(&mut self, from: Place, to: Place, color: RGBColor, width_px: f64) {
-        self.path(&[from, to], color, (width_px * SCALE) as u32);
+        self.path(&[from, to], color.to_rgba(), (width_px * SCALE) as u32);
     }
 
-    /// The curve of a subject.
-    pub fn curve(&mut self, places: &[Place], look: Look) {
-        self.path(places, look.color, CURVE_WIDTH + look.dash as u32);
+    /// The curve of a subject, of a certain `opacity` (0 to 1).
+    pub fn curve(&mut self, places: &[Place], look: Look, opacity: f64) {
+        self.path(places, look.color.mix(opacity), CURVE_WIDTH + look.dash as u32);
     }
 
-    fn path(&mut self, places: &[Place], color: RGBColor, width: u32) {
-        let style = ShapeStyle { color: color.to_rgba(), filled: false, stroke_width: width };
+    fn path(&mut self, places: &[Place], color: RGBAColor, width: u32) {
+        let style = ShapeStyle { color, filled: false, stroke_width: width };
         self.backend.draw_path(places.iter().map(|&place| units(place)), &style).expect(CANNOT_FAIL);
     }
 
@@ -118,6 +132,31 @@ impl Canvas<'_> {
         };
         let places: Vec<Place> = corners.iter().map(|(dx, dy)| (x + dx * r, y + dy * r)).collect();
         self.polygon(&places, look.color, 1.0);
+    }
+
+    /// The same, hollow: a point whose numbers are in doubt.
+    pub fn hollow_marker(&mut self, place: Place, look: Look, radius_px: f64) {
+        // A cross has no inside, so a circle stands for it.
+        let marker = if look.marker == Marker::Cross { Marker::Circle } else { look.marker };
+        self.marker(place, Look { marker, ..look }, radius_px);
+        self.marker(place, Look { marker, color: WHITE, ..look }, radius_px * 0.6);
+    }
+
+    /// An arrow up from `place`, `length_px` long: the true value may lie above.
+    pub fn arrow_up(&mut self, (x, y): Place, color: RGBColor, length_px: f64) {
+        const HEAD_PX: f64 = 4.0;
+        let tip = y - length_px;
+        self.line((x, y), (x, tip), color, 1.5);
+        self.polygon(&[(x, tip - HEAD_PX), (x + HEAD_PX, tip + 2.0), (x - HEAD_PX, tip + 2.0)], color, 1.0);
+    }
+
+    /// A rectangle of which only the edge and a shade are drawn.
+    pub fn hollow_rectangle(&mut self, (left, top): Place, (right, bottom): Place, color: RGBColor) {
+        let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+        self.polygon(&corners, color, 0.15);
+        for (index, corner) in corners.into_iter().enumerate() {
+            self.line(corner, corners[(index + 1) % corners.len()], color, 1.0);
+        }
     }
 
     /// A horizontal or vertical line with a stroke across either end, 1.5 px wide: how far rounds lie apart.
@@ -189,7 +228,7 @@ mod tests {
     #[test]
     fn a_dashed_curve_is_one_element() {
         let svg = draw((10, 10), "", |canvas| {
-            canvas.curve(&[(0.0, 0.0), (9.0, 9.0)], palette::look(1));
+            canvas.curve(&[(0.0, 0.0), (9.0, 9.0)], palette::look(1), 1.0);
         });
         assert_eq!(svg.matches("<polyline").count(), 1);
         assert!(svg.contains("stroke-width=\"20\" stroke-dasharray=\"80 30\""), "{svg}");

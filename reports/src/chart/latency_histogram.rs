@@ -5,9 +5,11 @@ use plotters::style::text_anchor::HPos;
 
 use super::axis::{self, Axis};
 use super::canvas::{self, Canvas, Font, Place, text_width_px};
+use super::heading::Heading;
+use super::kind::WorkloadChart;
 use super::palette::{FAILED, INK, look};
-use super::panel::{BELOW_PX, Frame, HEADING_PX, NOTE, Panel, TEXT, TEXT_PX, WIDTH_PX, heading};
-use super::{WorkloadChart, flags_note};
+use super::panel::{BELOW_PX, Frame, NOTE, Panel, TEXT, TEXT_PX, WIDTH_PX};
+use super::reading::doubts_note;
 use crate::format;
 use crate::results::{CellResult, Results};
 
@@ -39,24 +41,30 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let x = Axis::log("latency", low.max(1) as f64, high.max(1) as f64, axis::time);
 
     let title = format!("Distribution of latency: {}", results.environment.workloads[workload].name);
-    let subtitle = format!("area: share of requests, line: median{}", flags_note(&cells));
+    let note = format!("area: share of requests, line: median{}", doubts_note(&cells));
+    let heading = Heading::layout(&title, &note, WIDTH_PX);
+    let top = heading.height_px();
     let row_px = (ROWS_PX / cells.len() as f64).clamp(ROW_LIMITS_PX.0, ROW_LIMITS_PX.1);
     let all_rows_px = row_px * cells.len() as f64;
-    let size = (WIDTH_PX as u32, (HEADING_PX + all_rows_px + BELOW_PX) as u32);
+    let size = (WIDTH_PX as u32, (top + all_rows_px + BELOW_PX) as u32);
     Some(canvas::draw(size, &title, |canvas| {
-        let top = heading(canvas, &title, &subtitle);
-        let names = cells.iter().map(|cell| text_width_px(results.subject_name(cell), TEXT_PX));
+        heading.draw(canvas);
+        let names = cells.iter().map(|cell| text_width_px(&name(results, cell), TEXT_PX));
         let left = 20.0 + names.fold(0.0, f64::max);
         let frame = Frame { left, top, right: WIDTH_PX - SHARE_PX, bottom: top + all_rows_px };
         let panel = Panel::draw(canvas, frame, x.clone(), Axis::bare());
         for (index, cell) in cells.iter().enumerate() {
             let bottom = top + row_px * (index as f64 + 1.0);
             canvas.line((left, bottom), (frame.right, bottom), INK, 0.8);
-            let name = (left - 8.0, bottom - row_px / 2.0);
-            canvas.text(results.subject_name(cell), name, Font { align: HPos::Right, ..TEXT });
+            let place = (left - 8.0, bottom - row_px / 2.0);
+            canvas.text(&name(results, cell), place, Font { align: HPos::Right, ..TEXT });
             draw_row(canvas, &panel, &x, cell, Frame { top: bottom - row_px, bottom, ..frame });
         }
     }))
+}
+
+fn name(results: &Results, cell: &CellResult) -> String {
+    format!("{}{}", results.subject_name(cell), cell.signs())
 }
 
 fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row: Frame) {
@@ -75,7 +83,8 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row
         steps.flat_map(|(share, edge)| [(across(edge[0]), up(*share)), (across(edge[1]), up(*share))]);
     let base = [(across(edges[BUCKETS]), row.bottom), (across(edges[0]), row.bottom)];
     let places: Vec<Place> = outline.chain(base).collect();
-    canvas.polygon(&places, look(cell.subject).color, 0.75);
+    let opacity = if cell.doubts().is_empty() { 0.75 } else { 0.25 };
+    canvas.polygon(&places, look(cell.subject).color, opacity);
     let median = across(times.value_at_quantile(0.5) as f64);
     canvas.line((median, row.top + 4.0), (median, row.bottom), INK, 1.6);
     canvas.text(&format!("{} %", format::significant(highest * 100.0)), (row.right + 7.0, middle), NOTE);

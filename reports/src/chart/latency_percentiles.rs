@@ -7,10 +7,12 @@ use c10k_loadgen::measurement::Times;
 
 use super::axis::{self, Axis};
 use super::canvas;
+use super::heading::Heading;
+use super::kind::WorkloadChart;
 use super::legend::Legend;
 use super::palette::look;
-use super::panel::{ABOVE_PX, BELOW_PX, Frame, HEADING_PX, Panel, WIDTH_PX, heading};
-use super::{WorkloadChart, flags_note, legend_labels};
+use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
+use super::reading::{doubts_note, legend_labels};
 use crate::results::{CellResult, Results};
 use crate::statistics::percentile::last_supported;
 
@@ -23,6 +25,9 @@ pub const CHART: WorkloadChart = WorkloadChart {
 };
 
 const PANEL_PX: f64 = 270.0;
+
+/// Opacity of the curve of a cell in doubt.
+const FAINT: f64 = 0.35;
 
 /// Points of a curve each time the share of slower requests halves: one about every 2 px.
 const POINTS_PER_HALVING: u32 = 16;
@@ -37,22 +42,29 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let y = Axis::covering("latency", low, high, axis::time);
 
     let title = format!("Latency by percentile: {}", results.environment.workloads[workload].name);
-    let subtitle = format!("from the intended send to the last byte{}", flags_note(&cells));
+    let note = format!("from the intended send to the last byte{}", doubts_note(&cells));
+    let heading = Heading::layout(&title, &note, WIDTH_PX);
     let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
-    let height = HEADING_PX + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
+    let height = heading.height_px() + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
     Some(canvas::draw((WIDTH_PX as u32, height as u32), &title, |canvas| {
-        let legend_top = heading(canvas, &title, &subtitle);
-        legend.draw(canvas, legend_top);
-        let top = legend_top + legend.height_px() + ABOVE_PX;
+        heading.draw(canvas);
+        legend.draw(canvas, heading.height_px());
+        let top = heading.height_px() + legend.height_px() + ABOVE_PX;
         let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
         let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
         let panel = Panel::draw(canvas, frame, x.clone(), y);
         for curve in &curves {
             let look = look(curve.cell.subject);
             let places: Vec<_> = curve.points().map(|(quantile, ns)| panel.at(quantile, ns)).collect();
-            canvas.curve(&places, look);
+            let in_doubt = !curve.cell.doubts().is_empty();
+            canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
             for quantile in marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile) {
-                canvas.marker(panel.at(quantile, curve.at(quantile)), look, 3.5);
+                let place = panel.at(quantile, curve.at(quantile));
+                if in_doubt {
+                    canvas.hollow_marker(place, look, 4.0);
+                } else {
+                    canvas.marker(place, look, 3.5);
+                }
             }
         }
     }))

@@ -50,7 +50,7 @@ impl Legend {
             let look = look(entry.subject);
             let y = top_px + entry.top_px + ROW_PX / 2.0;
             let right = entry.left_px + SAMPLE_PX;
-            canvas.curve(&[(entry.left_px, y), (right, y)], look);
+            canvas.curve(&[(entry.left_px, y), (right, y)], look, 1.0);
             canvas.marker((f64::midpoint(entry.left_px, right), y), look, 4.0);
             canvas.text(&entry.label, (right + 7.0, y), TEXT);
         }

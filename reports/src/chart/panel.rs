@@ -3,10 +3,11 @@
 use plotters::coord::CoordTranslate as _;
 use plotters::coord::cartesian::Cartesian2d;
 use plotters::coord::types::RangedCoordf64;
+use plotters::prelude::WHITE;
 use plotters::style::text_anchor::HPos;
 
 use super::axis::Axis;
-use super::canvas::{Canvas, Font, Place};
+use super::canvas::{Canvas, Font, Place, text_width_px};
 use super::palette::{GRID, INK, MUTED};
 
 /// Width of a chart of one workload, in px.
@@ -62,6 +63,7 @@ impl Panel {
         panel.draw_x(canvas, frame);
         panel.draw_y(canvas, frame);
         canvas.line((frame.left, frame.bottom), (frame.right, frame.bottom), INK, 1.0);
+        panel.draw_break(canvas, frame);
         panel
     }
 
@@ -74,13 +76,30 @@ impl Panel {
     fn draw_x(&self, canvas: &mut Canvas, frame: Frame) {
         let font = Font { align: HPos::Center, ..NOTE };
         let y = self.y.range().0;
+        let mut free_from = f64::NEG_INFINITY;
         for (value, text) in &self.x.ticks {
             let (x, _) = self.at(*value, y);
             canvas.line((x, frame.top), (x, frame.bottom), GRID, 1.0);
-            canvas.text(text, (x, frame.bottom + 13.0), font);
+            // Of labels that would run into each other the later ones are left out; their lines stay.
+            let half_px = text_width_px(text, TEXT_PX) / 2.0;
+            if x - half_px >= free_from {
+                canvas.text(text, (x, frame.bottom + 13.0), font);
+                free_from = x + half_px + 4.0;
+            }
         }
         let middle = f64::midpoint(frame.left, frame.right);
         canvas.text(&self.x.title, (middle, frame.bottom + 34.0), font);
+    }
+
+    /// Two strokes across the x axis where its scale is interrupted.
+    fn draw_break(&self, canvas: &mut Canvas, frame: Frame) {
+        let Some(value) = self.x.broken_at else { return };
+        let (x, _) = self.at(value, self.y.range().0);
+        let y = frame.bottom;
+        canvas.rectangle((x - 3.0, y - 2.0), (x + 3.0, y + 2.0), WHITE);
+        for x in [x - 3.0, x + 3.0] {
+            canvas.line((x - 2.5, y + 6.0), (x + 2.5, y - 6.0), INK, 1.2);
+        }
     }
 
     fn draw_y(&self, canvas: &mut Canvas, frame: Frame) {
@@ -100,13 +119,3 @@ impl Panel {
 
 /// Left edge of titles, in px.
 pub const TITLE_LEFT_PX: f64 = 12.0;
-
-/// Writes what a chart shows, and under it the rest of what has to be said; returns where the next thing may begin.
-pub fn heading(canvas: &mut Canvas, title: &str, subtitle: &str) -> f64 {
-    canvas.text(title, (TITLE_LEFT_PX, 20.0), Font { size_px: 15.0, bold: true, ..TEXT });
-    canvas.text(subtitle, (TITLE_LEFT_PX, 40.0), NOTE);
-    HEADING_PX
-}
-
-/// Height of a heading, in px.
-pub const HEADING_PX: f64 = 54.0;

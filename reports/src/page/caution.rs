@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Page;
+use super::context::Page;
 use crate::statistics::percentile::SAMPLES_BEYOND;
 
 #[derive(Template)]

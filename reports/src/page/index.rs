@@ -2,7 +2,8 @@
 
 use askama::Template;
 
-use super::{Document, Page, Place, run_sections};
+use super::context::{Page, Place};
+use super::document::{document, run_sections};
 use crate::Error;
 use crate::chart::Figures;
 use crate::format;
@@ -23,6 +24,7 @@ struct Found {
     date: String,
     revision: String,
     good: usize,
+    not_valid: usize,
     failed: usize,
     not_measured: usize,
 }
@@ -50,6 +52,7 @@ impl Found {
             date: format::date(&environment.started_utc),
             revision: short_revision(&environment.revision),
             good: results.count(State::Good),
+            not_valid: results.count(State::NotValid),
             failed: results.count(State::Failed),
             not_measured: results.count(State::NotMeasured),
         }
@@ -69,7 +72,7 @@ pub fn index_page(runs: &[Listed], newest: Option<(&Results, &Figures, &Place)>)
     if let Some((results, figures, place)) = newest {
         sections.extend(run_sections(&Page { results, figures, place })?);
     }
-    Ok(Document { title: "c10k: reports".to_owned(), sections: &sections }.render()?)
+    document("c10k: reports", &sections)
 }
 
 #[cfg(test)]

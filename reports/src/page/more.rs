@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Page;
+use super::context::Page;
 
 #[derive(Template)]
 #[template(path = "more.html")]

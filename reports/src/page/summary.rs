@@ -1,23 +1,34 @@
-//! Section: the table of all cells.
+//! Section: the table of all cells, by question and then by workload.
 
 use askama::Template;
 
-use super::Page;
+use super::context::Page;
+use super::number::{DoubtMark, Number};
 use crate::format;
-use crate::results::{CellResult, Results};
-use crate::statistics::lead::{Better, leaders};
-use crate::statistics::spread::Spread;
+use crate::metric::{METRICS, Metric};
+use crate::record::{Question, WorkloadEntry};
+use crate::results::{CellResult, Complaint, DOUBTS, Doubt, Results, complaints, leading};
 
 #[derive(Template)]
 #[template(path = "summary.html")]
 struct Summary<'a> {
-    groups: Vec<Group<'a>>,
+    metrics: Vec<&'static Metric>,
+    questions: Vec<Group<'a>>,
     interval: String,
-    flagged: bool,
+    /// The doubts that any cell is in.
+    doubts: Vec<Doubt>,
+    /// Whether any number is only a lower bound.
+    bounds: bool,
+}
+
+/// The workloads of one question.
+struct Group<'a> {
+    title: &'a str,
+    workloads: Vec<Workload<'a>>,
 }
 
 /// The cells of one workload.
-struct Group<'a> {
+struct Workload<'a> {
     index: usize,
     name: &'a str,
     rows: Vec<Row<'a>>,
@@ -26,93 +37,84 @@ struct Group<'a> {
 /// One cell.
 struct Row<'a> {
     subject: &'a str,
+    doubt: Option<DoubtMark>,
+    /// What is said below its name.
+    remarks: Vec<String>,
     /// Its numbers, or in their place why there are none.
-    numbers: Result<Numbers, String>,
+    numbers: Result<Vec<Number>, String>,
+    failed_requests: u64,
+    failed: String,
     rounds: String,
     /// Whether rounds are missing or failed.
     incomplete: bool,
 }
 
-struct Numbers {
-    throughput: Value,
-    latencies: [String; 3],
-    cpu: Value,
-    memory: String,
-    failed: String,
-    has_failed: bool,
-    starved: u64,
-}
-
-/// A median with its spread.
-struct Value {
-    median: String,
-    spread: String,
-    leads: bool,
-}
-
 pub fn render(page: &Page) -> askama::Result<String> {
     let results = page.results;
-    let workloads = results.environment.workloads.iter().enumerate();
-    let groups =
-        workloads.map(|(index, workload)| Group { index, name: &workload.name, rows: rows(results, index) });
+    let headline = METRICS.iter().filter(|metric| metric.headline && results.has(metric));
+    let metrics: Vec<&'static Metric> = headline.collect();
+    let is_bound = |cell: &CellResult| {
+        metrics.iter().filter_map(|metric| cell.value(metric)).any(|value| value.at_least)
+    };
+    let in_doubt = |doubt: &Doubt| results.cells.iter().any(|cell| cell.doubts().contains(doubt));
+    let questions = results.environment.questions.iter();
     let summary = Summary {
-        groups: groups.collect(),
+        questions: questions.map(|question| group(results, question, &metrics)).collect(),
         interval: results.interval(),
-        flagged: results.cells.iter().any(CellResult::has_failed_requests),
+        doubts: DOUBTS.into_iter().filter(in_doubt).collect(),
+        bounds: results.cells.iter().any(is_bound),
+        metrics,
     };
     summary.render()
 }
 
-fn rows(results: &Results, workload: usize) -> Vec<Row<'_>> {
+fn group<'a>(results: &'a Results, question: &'a Question, metrics: &[&'static Metric]) -> Group<'a> {
+    let entries = results.environment.workloads.iter().enumerate();
+    let asked = entries.filter(|(_, workload)| question.workloads.contains(&workload.name));
+    let workload = |(index, workload): (usize, &'a WorkloadEntry)| Workload {
+        index,
+        name: &workload.name,
+        rows: rows(results, index, metrics),
+    };
+    Group { title: &question.title, workloads: asked.map(workload).collect() }
+}
+
+fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) -> Vec<Row<'a>> {
     let cells: Vec<&CellResult> = results.of_workload(workload).collect();
-    let fast = leading(&cells, CellResult::throughput_rps, Better::Higher);
-    let frugal = leading(&cells, CellResult::cpu_us_per_request, Better::Lower);
-    let rows = cells.iter().zip(fast.into_iter().zip(frugal)).map(|(cell, (fast, frugal))| Row {
-        subject: results.subject_name(cell),
-        numbers: cell
-            .why_nothing()
-            .map_or_else(|| Ok(numbers(cell, fast, frugal)), |why| Err(explain(cell, why))),
-        rounds: format!("{}/{}", cell.measured.len(), results.environment.rounds),
-        incomplete: cell.measured.len() < results.environment.rounds as usize,
+    let leads: Vec<Vec<bool>> = metrics.iter().map(|metric| leading(&cells, metric)).collect();
+    let rows = cells.iter().enumerate().map(|(index, cell)| {
+        let numbers = metrics.iter().zip(&leads);
+        let numbers = numbers.map(|(metric, leads)| Number::of(&cell.records, metric, leads[index]));
+        let failed_requests = cell.sum(|summary| summary.requests.failed);
+        Row {
+            subject: results.subject_name(cell),
+            doubt: DoubtMark::of(&cell.records),
+            remarks: remarks(cell),
+            numbers: cell.why_nothing().map_or_else(|| Ok(numbers.collect()), |why| Err(explain(cell, why))),
+            failed_requests,
+            failed: format::count(failed_requests),
+            rounds: format!("{}/{}", cell.rounds(), results.environment.rounds),
+            incomplete: cell.rounds() < results.environment.rounds as usize,
+        }
     });
     rows.collect()
 }
 
-/// Who leads among `cells`. A cell with failed requests leads nothing, for errors are fast and cheap, and neither does one
-/// that left connections unserved, for those who are not served cost nothing.
-fn leading(cells: &[&CellResult], value: fn(&CellResult) -> Option<Spread>, better: Better) -> Vec<bool> {
-    let sound = |cell: &&CellResult| {
-        if cell.has_failed_requests() || cell.has_unserved_connections() { None } else { value(cell) }
-    };
-    leaders(&cells.iter().map(sound).collect::<Vec<_>>(), better)
+/// What has to be said of a cell where its name stands.
+fn remarks(cell: &CellResult) -> Vec<String> {
+    let unserved = cell.unserved().map(|unserved| {
+        format!(
+            "{} asked, {} never served",
+            format::count(unserved.asked),
+            format::count(unserved.never_served)
+        )
+    });
+    let failed = complaints(cell).into_iter().filter(Complaint::is_failure);
+    let failed = failed.map(|complaint| format!("check {} failed", complaint.check));
+    unserved.into_iter().chain(failed).collect()
 }
 
 fn explain(cell: &CellResult, why: &str) -> String {
-    cell.failures.first().map_or_else(|| why.to_owned(), |failure| format!("{why}: {}", failure.error))
-}
-
-fn numbers(cell: &CellResult, fast: bool, frugal: bool) -> Numbers {
-    let latency = |quantile| cell.time_ns("latency", quantile).map(|ns| format::time_ns(ns as f64));
-    let failed = cell.sum(|summary| summary.requests.failed);
-    Numbers {
-        throughput: value(cell.throughput_rps(), fast),
-        latencies: [0.5, 0.99, 0.999].map(|quantile| latency(quantile).unwrap_or_else(missing)),
-        cpu: value(cell.cpu_us_per_request(), frugal),
-        memory: cell.memory_bytes().map_or_else(missing, |spread| format::bytes(spread.median)),
-        failed: format::count(failed),
-        has_failed: cell.has_failed_requests(),
-        starved: cell.sum(|summary| summary.connections.starved),
-    }
-}
-
-fn value(spread: Option<Spread>, leads: bool) -> Value {
-    let number = format::significant;
-    let median = spread.map_or_else(missing, |spread| number(spread.median));
-    let repeated = spread.filter(|spread| spread.rounds > 1);
-    let spread = repeated.map(|spread| format!("{}–{}", number(spread.low), number(spread.high)));
-    Value { median, spread: spread.unwrap_or_default(), leads }
-}
-
-fn missing() -> String {
-    format::MISSING.to_owned()
+    let mut failures = cell.failures();
+    failures.next().map_or_else(|| why.to_owned(), |(_, error)| format!("{why}: {error}"))
 }

@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Page;
+use super::context::Page;
 use crate::format;
 use crate::results::State;
 
@@ -14,7 +14,7 @@ struct Title<'a> {
     date: String,
     index: Option<&'a str>,
     interrupted: Option<String>,
-    failed: Option<String>,
+    problems: Vec<String>,
     notes: &'a [String],
 }
 
@@ -23,21 +23,30 @@ pub fn render(page: &Page) -> askama::Result<String> {
     let environment = &results.environment;
     let (made, planned) = (results.measurements(), results.planned_measurements());
     let interrupted = (made < planned).then(|| {
+        let unmeasured = match results.count(State::NotMeasured) {
+            0 => String::new(),
+            count => format!(" {} not measured at all.", cells_are(count)),
+        };
         format!(
-            "This run was interrupted, or is still under way: {made} of {planned} measurements were made. \
-             {} not measured at all.",
-            cells_are(results.count(State::NotMeasured))
+            "This run was interrupted, or is still under way: {made} of {planned} measurements were \
+             made.{unmeasured}"
         )
     });
-    let failed = results.count(State::Failed);
-    let failed = (failed > 0).then(|| format!("In {} a measurement or a request failed.", cells(failed)));
+    let told = |state, what: &str| {
+        let count = results.count(state);
+        (count > 0).then(|| format!("In {} {what}.", cells(count)))
+    };
+    let problems = [
+        told(State::Failed, "a measurement or a request failed"),
+        told(State::NotValid, "a check failed or connections were not served"),
+    ];
     let title = Title {
         suite: &environment.suite,
         purpose: &environment.purpose,
         date: format::date(&environment.started_utc),
         index: page.place.index.as_deref(),
         interrupted,
-        failed,
+        problems: problems.into_iter().flatten().collect(),
         notes: &results.notes,
     };
     title.render()

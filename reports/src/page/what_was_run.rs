@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use super::Page;
+use super::context::Page;
 use crate::record::{Environment, Subject};
 
 #[derive(Template)]

@@ -131,6 +131,7 @@ mod tests {
 
     fn upgraded(change: impl FnOnce(&mut Record)) -> Record {
         let mut old = fixture::measured("epoll", "short-64", 1);
+        old.checks.clear();
         change(&mut old);
         let mut environment = old_environment();
         super::environment(&mut environment);

@@ -2,15 +2,13 @@
 //!
 //! Every planned cell has an entry, also one that failed or was never reached, so that no page can leave it out.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use c10k_loadgen::measurement::{Errors, Times};
-use c10k_loadgen::summary::Summary;
-
-use crate::histogram_log::{self, Tagged};
-use crate::record::{self, Environment, Outcome, Record, Run};
-use crate::statistics::percentile;
-use crate::statistics::spread::{Spread, describe_interval};
+use super::cell::{CellResult, State};
+use super::histogram_log::{self, Tagged};
+use crate::metric::Metric;
+use crate::record::{self, Environment, Run};
+use crate::statistics::spread::describe_interval;
 
 /// What a run found.
 #[derive(Debug)]
@@ -21,52 +19,6 @@ pub struct Results {
     pub cells: Vec<CellResult>,
     /// What a reader has to know about the reading of the files.
     pub notes: Vec<String>,
-}
-
-/// What a run found about one cell.
-#[derive(Debug)]
-pub struct CellResult {
-    /// Index of its subject in the environment.
-    pub subject: usize,
-    /// Index of its workload in the environment.
-    pub workload: usize,
-    /// The rounds that ran to their end, in the order of measurement.
-    pub measured: Vec<Measured>,
-    /// The rounds that did not.
-    pub failures: Vec<Failure>,
-    /// Distributions by tag, over all rounds, in nanoseconds.
-    pub times: Tagged,
-}
-
-/// One round that ran to its end.
-#[derive(Debug)]
-pub struct Measured {
-    /// The round, counted from 1.
-    pub round: u32,
-    /// What the generator saw.
-    pub summary: Box<Summary>,
-    /// What follows from it, by key of the metric.
-    pub metrics: BTreeMap<String, f64>,
-}
-
-/// One round that did not run to its end.
-#[derive(Debug)]
-pub struct Failure {
-    /// The round, counted from 1.
-    pub round: u32,
-    /// Why, in a line.
-    pub error: String,
-}
-
-/// How a cell fared, for a reader who counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Every measurement made ran to its end, and no request failed.
-    Good,
-    /// A measurement or a request failed.
-    Failed,
-    /// No measurement was made.
-    NotMeasured,
 }
 
 impl Results {
@@ -90,7 +42,7 @@ impl Results {
         let Run { environment, records, mut notes, .. } = run;
         let mut cells = planned_cells(&environment);
         let index: HashMap<record::Cell, usize> =
-            cells.iter().enumerate().map(|(index, cell)| (cell.names(&environment), index)).collect();
+            cells.iter().enumerate().map(|(index, cell)| (names(cell, &environment), index)).collect();
         for record in records {
             // An unplanned cell has a note from the reading of the record already.
             let Some(cell) = index.get(&record.cell).map(|&index| &mut cells[index]) else {
@@ -99,7 +51,10 @@ impl Results {
             if let Some(name) = &record.histograms {
                 merge_log(name, &mut cell.times, &mut notes);
             }
-            cell.add(record);
+            cell.records.push(record);
+        }
+        for cell in &mut cells {
+            cell.records.sort_by_key(|record| record.round);
         }
         Self { environment, cells, notes }
     }
@@ -116,7 +71,7 @@ impl Results {
 
     /// Measurements that were made, whatever came of them.
     pub fn measurements(&self) -> usize {
-        self.cells.iter().map(|cell| cell.measured.len() + cell.failures.len()).sum()
+        self.cells.iter().map(|cell| cell.records.len()).sum()
     }
 
     /// Measurements that were planned.
@@ -126,8 +81,13 @@ impl Results {
 
     /// What the intervals around medians are, by the rounds that were made, not those that were planned.
     pub fn interval(&self) -> String {
-        let rounds = || self.cells.iter().map(|cell| cell.measured.len()).filter(|rounds| *rounds > 0);
+        let rounds = || self.cells.iter().map(CellResult::rounds).filter(|rounds| *rounds > 0);
         describe_interval(rounds().min().unwrap_or(0), rounds().max().unwrap_or(0))
+    }
+
+    /// Whether any cell has a value of `metric`.
+    pub fn has(&self, metric: &Metric) -> bool {
+        self.cells.iter().any(|cell| cell.value(metric).is_some())
     }
 
     /// How many cells are in `state`.
@@ -136,100 +96,10 @@ impl Results {
     }
 }
 
-impl CellResult {
-    fn add(&mut self, record: Record) {
-        let Record { round, outcome, metrics, .. } = record;
-        match outcome {
-            Outcome::Measured(summary) => self.measured.push(Measured { round, summary, metrics }),
-            Outcome::Failed(error) => self.failures.push(Failure { round, error }),
-        }
-    }
-
-    fn names(&self, environment: &Environment) -> record::Cell {
-        record::Cell {
-            subject: environment.subjects[self.subject].name.clone(),
-            workload: environment.workloads[self.workload].name.clone(),
-        }
-    }
-
-    /// How it fared.
-    pub fn state(&self) -> State {
-        match (self.measured.is_empty(), self.failures.is_empty()) {
-            (true, true) => State::NotMeasured,
-            (_, true) if !self.has_failed_requests() => State::Good,
-            _ => State::Failed,
-        }
-    }
-
-    /// Why there is no number, where no round ran to its end.
-    pub fn why_nothing(&self) -> Option<&'static str> {
-        match self.state() {
-            _ if !self.measured.is_empty() => None,
-            State::NotMeasured => Some("not measured (run interrupted)"),
-            State::Good | State::Failed => Some("failed"),
-        }
-    }
-
-    /// Throughput, in completed requests per second.
-    pub fn throughput_rps(&self) -> Option<Spread> {
-        self.over_rounds("throughput_rps")
-    }
-
-    /// CPU time of the server, in microseconds per completed request.
-    pub fn cpu_us_per_request(&self) -> Option<Spread> {
-        self.over_rounds("server_cpu_us_per_request")
-    }
-
-    /// Memory of the server, in bytes.
-    pub fn memory_bytes(&self) -> Option<Spread> {
-        self.over_rounds("memory_pss_bytes")
-    }
-
-    fn over_rounds(&self, key: &str) -> Option<Spread> {
-        let values = self.measured.iter().filter_map(|measured| measured.metrics.get(key).copied());
-        Spread::of(&values.collect::<Vec<_>>())
-    }
-
-    /// The distribution with `tag` over all rounds, where it has a sample.
-    pub fn times(&self, tag: &str) -> Option<&Times> {
-        self.times.get(tag).filter(|times| !times.is_empty())
-    }
-
-    /// The time at `quantile` (0 to 1) of the distribution with `tag`, in nanoseconds, where enough samples support it.
-    pub fn time_ns(&self, tag: &str, quantile: f64) -> Option<u64> {
-        percentile::supported(self.times(tag)?, quantile)
-    }
-
-    /// `value` summed over the rounds that ran to their end.
-    pub fn sum(&self, value: impl Fn(&Summary) -> u64) -> u64 {
-        self.measured.iter().map(|measured| value(&measured.summary)).sum()
-    }
-
-    /// Whether any request failed, or any connection could not be made.
-    pub fn has_failed_requests(&self) -> bool {
-        self.sum(|summary| summary.requests.failed + summary.errors.total()) > 0
-    }
-
-    /// Whether any connection was never answered, or never made.
-    pub fn has_unserved_connections(&self) -> bool {
-        self.sum(|summary| {
-            summary.connections.requested - summary.connections.served.min(summary.connections.requested)
-        }) > 0
-    }
-
-    /// Failures by kind, such as `12 timeout, 3 reset`.
-    pub fn errors_by_kind(&self) -> String {
-        let sum = |value: fn(&Errors) -> u64| self.sum(|summary| value(&summary.errors));
-        let kinds = [
-            (sum(|errors| errors.connect), "connect"),
-            (sum(|errors| errors.reset), "reset"),
-            (sum(|errors| errors.timeout), "timeout"),
-            (sum(|errors| errors.status), "status"),
-            (sum(|errors| errors.protocol), "protocol"),
-        ];
-        let present = kinds.into_iter().filter(|(count, _)| *count > 0);
-        let texts = present.map(|(count, kind)| format!("{} {kind}", crate::format::count(count)));
-        texts.collect::<Vec<_>>().join(", ")
+fn names(cell: &CellResult, environment: &Environment) -> record::Cell {
+    record::Cell {
+        subject: environment.subjects[cell.subject].name.clone(),
+        workload: environment.workloads[cell.workload].name.clone(),
     }
 }
 
@@ -241,13 +111,8 @@ fn planned_cells(environment: &Environment) -> Vec<CellResult> {
     let places = planned.filter_map(|cell| Some((workload_of(&cell.workload)?, subject_of(&cell.subject)?)));
     let mut places: Vec<(usize, usize)> = places.collect();
     places.sort_unstable();
-    let empty = |(workload, subject)| CellResult {
-        subject,
-        workload,
-        measured: Vec::new(),
-        failures: Vec::new(),
-        times: Tagged::new(),
-    };
+    let empty =
+        |(workload, subject)| CellResult { subject, workload, records: Vec::new(), times: Tagged::new() };
     places.into_iter().map(empty).collect()
 }
 
@@ -260,55 +125,136 @@ fn capitalised(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};
+    use c10k_loadgen::summary::Summary;
+
     use super::*;
     use crate::fixture;
+    use crate::metric::{by_key, compute};
+    use crate::record::{Outcome, Record};
+    use crate::results::{Doubt, Unserved, leading};
 
-    fn results(records: Vec<record::Record>) -> Results {
+    fn results(records: Vec<Record>) -> Results {
         let environment = fixture::environment();
         Results::without_histograms(Run { dir: "run".into(), environment, records, notes: Vec::new() })
     }
 
     fn cell<'a>(results: &'a Results, subject: &str, workload: &str) -> &'a CellResult {
-        let names = fixture::cell(subject, workload);
-        results.cells.iter().find(|cell| cell.names(&results.environment) == names).unwrap()
+        let wanted = fixture::cell(subject, workload);
+        results.cells.iter().find(|cell| names(cell, &results.environment) == wanted).unwrap()
+    }
+
+    fn summary(record: &mut Record) -> &mut Summary {
+        let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
+        summary
+    }
+
+    /// Three rounds of `subject` around `rps`, each changed by `change`.
+    fn rounds(subject: &str, rps: f64, change: fn(&mut Record)) -> Vec<Record> {
+        let round = |round: u32| {
+            let mut record = fixture::measured(subject, "short-1", round);
+            summary(&mut record).throughput_rps = rps + f64::from(round);
+            change(&mut record);
+            record.metrics = compute(&record);
+            record
+        };
+        (1..=3).map(round).collect()
+    }
+
+    fn warn(record: &mut Record, effect: Effect) {
+        record.checks = vec![CheckOutcome {
+            name: "of tomorrow".to_owned(),
+            verdict: Verdict::Warn,
+            detail: String::new(),
+            effect: Some(effect),
+        }];
+    }
+
+    /// Names of the subjects that lead in throughput under `short-1`.
+    fn leaders(records: [Vec<Record>; 3]) -> Vec<String> {
+        let results = results(records.into_iter().flatten().collect());
+        let cells: Vec<&CellResult> = results.of_workload(0).collect();
+        let leads = leading(&cells, by_key("throughput_rps").unwrap());
+        let leading = cells.iter().zip(leads).filter(|(_, leads)| *leads);
+        leading.map(|(cell, _)| results.subject_name(cell).to_owned()).collect()
     }
 
     #[test]
     fn every_planned_cell_has_an_entry_and_a_state() {
+        let mut invalid = fixture::measured("busy-poll", "short-1", 1);
+        invalid.valid = false;
         let results = results(vec![
             fixture::measured("epoll", "short-1", 1),
             fixture::failed("fork", "short-1", 1, "no answer"),
+            invalid,
         ]);
         assert_eq!(results.cells.len(), 24);
         assert_eq!(cell(&results, "epoll", "short-1").state(), State::Good);
         assert_eq!(cell(&results, "fork", "short-1").state(), State::Failed);
+        assert_eq!(cell(&results, "busy-poll", "short-1").state(), State::NotValid);
         assert_eq!(cell(&results, "epoll", "persistent-512").state(), State::NotMeasured);
-        assert_eq!((results.measurements(), results.planned_measurements()), (2, 72));
+        assert_eq!((results.measurements(), results.planned_measurements()), (3, 72));
     }
 
     #[test]
     fn a_cell_with_failed_requests_is_not_good() {
         let mut record = fixture::measured("epoll", "short-1", 1);
-        let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
-        summary.errors.timeout = 1_200;
-        summary.errors.reset = 3;
+        summary(&mut record).errors.timeout = 1_200;
+        summary(&mut record).errors.reset = 3;
         let results = results(vec![record]);
         let cell = cell(&results, "epoll", "short-1");
         assert_eq!(cell.state(), State::Failed);
         assert_eq!(cell.errors_by_kind(), "3 reset, 1,200 timeout");
+        assert_eq!((cell.doubts(), cell.signs()), (vec![Doubt::FailedRequests], "\u{a0}†".to_owned()));
+    }
+
+    #[test]
+    fn a_starved_cell_is_not_good_and_says_how_many_were_never_served() {
+        let mut record = fixture::measured("epoll", "short-1", 1);
+        warn(&mut record, Effect::ServedConnectionsOnly);
+        summary(&mut record).connections.requested = 512;
+        summary(&mut record).connections.served = 411;
+        let results = results(vec![record, fixture::measured("epoll", "short-1", 2)]);
+        let cell = cell(&results, "epoll", "short-1");
+        assert_eq!(cell.state(), State::NotValid);
+        assert_eq!(cell.unserved(), Some(Unserved { asked: 512, never_served: 101 }));
     }
 
     #[test]
     fn rounds_come_together_in_spreads() {
-        let rounds = [9_000.0, 11_000.0, 10_000.0].map(|rps| {
-            let mut record = fixture::measured("epoll", "short-1", 1);
-            let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
-            summary.throughput_rps = rps;
-            record.metrics = crate::metric::compute(&record);
-            record
-        });
-        let results = results(rounds.to_vec());
-        let spread = cell(&results, "epoll", "short-1").throughput_rps().unwrap();
-        assert_eq!((spread.low, spread.median, spread.high), (9_000.0, 10_000.0, 11_000.0));
+        let results = results(rounds("epoll", 9_999.0, |_| {}));
+        let value = cell(&results, "epoll", "short-1").value(by_key("throughput_rps").unwrap()).unwrap();
+        let spread = value.spread;
+        assert_eq!((spread.low, spread.median, spread.high), (10_000.0, 10_001.0, 10_002.0));
+        assert!(!value.at_least);
+    }
+
+    #[test]
+    fn where_the_generator_set_the_pace_throughput_is_a_bound_and_cost_is_not() {
+        let results = results(rounds("epoll", 1e4, |record| warn(record, Effect::ThroughputIsABound)));
+        let cell = cell(&results, "epoll", "short-1");
+        assert_eq!(cell.state(), State::Good);
+        assert!(cell.value(by_key("throughput_rps").unwrap()).unwrap().at_least);
+        assert!(!cell.value(by_key("server_cpu_us_per_request").unwrap()).unwrap().at_least);
+    }
+
+    #[test]
+    fn a_cell_in_doubt_neither_leads_nor_takes_a_lead_away() {
+        let good = || [rounds("fork", 1e3, |_| {}), rounds("epoll", 2e3, |_| {})];
+        let doubts: [fn(&mut Record); 3] = [
+            |record| record.valid = false,
+            |record| warn(record, Effect::ServedConnectionsOnly),
+            |record| summary(record).requests.failed = 1,
+        ];
+        for doubt in doubts {
+            let [fork, epoll] = good();
+            assert_eq!(leaders([fork, epoll, rounds("busy-poll", 9e3, doubt)]), ["epoll"]);
+            let [fork, epoll] = good();
+            assert_eq!(leaders([fork, epoll, rounds("busy-poll", 1.0, doubt)]), ["epoll"]);
+            // The one sound cell that is left has nothing to be compared with.
+            assert!(
+                leaders([rounds("epoll", 2e3, |_| {}), rounds("fork", 1e3, doubt), Vec::new()]).is_empty()
+            );
+        }
     }
 }
