@@ -6,8 +6,8 @@ use crate::Error;
 use crate::metric;
 use crate::record::Run;
 
-/// Reads the run in `run_dir`. Lines written before a metric existed have it computed from what they
-/// hold; a value that was written stays.
+/// Reads the run in `run_dir`. A metric that a line lacks, because it did not exist when the line was
+/// written, is computed from the rest of the line; a value that was written stays.
 ///
 /// # Errors
 ///

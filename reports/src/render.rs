@@ -13,11 +13,11 @@ use crate::results::Results;
 
 const PAGE_FILE: &str = "index.html";
 
-/// Where criterion leaves its pages, from the folder of all reports.
+/// Path of criterion's pages, from the folder of all reports.
 const CRITERION_PAGE: &str = "criterion/report/index.html";
 
-/// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html` into it, and returns the
-/// path of the latter. Measures nothing; a file is replaced whole or not at all.
+/// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html` into
+/// it, and returns the path of the latter. Measures nothing; a file is replaced whole or not at all.
 ///
 /// # Errors
 ///
@@ -40,8 +40,9 @@ pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Renders `<reports_dir>/index.html`, which lists the runs in `<reports_dir>/runs`, newest first, and shows the newest that
-/// can be read in full; returns its path. A run that cannot be read is listed with its error.
+/// Renders `<reports_dir>/index.html`, which lists the runs in `<reports_dir>/runs`, newest first, and
+/// shows the newest that can be read in full; returns its path. A run that cannot be read is listed
+/// with its error.
 ///
 /// # Errors
 ///
@@ -76,7 +77,8 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Names of the folders in `runs`, newest first: they begin with the time. None where there is no such folder.
+/// Names of the folders in `runs`, newest first: they begin with the time. None where there is no
+/// such folder.
 fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     if !runs.exists() {
         return Ok(Vec::new());
@@ -90,7 +92,8 @@ fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Whether [`render_index`] lists this run, so that its page may link to the list before that is written.
+/// Whether [`render_index`] lists this run, so that its page may link to the list before that is
+/// written.
 fn is_among_runs(run_dir: &Path) -> bool {
     let absolute = run_dir.canonicalize().ok();
     absolute.is_some_and(|dir| dir.parent().is_some_and(|parent| parent.ends_with(RUNS_DIR)))

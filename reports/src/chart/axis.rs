@@ -8,11 +8,11 @@ const LOG_FROM_RATIO: f64 = 20.0;
 /// An axis. Values are in the unit of the data; `low`, `high` and ticks too.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
-    /// What it shows, with its unit, or with the unit at each tick.
+    /// Title, with its unit unless each tick has it.
     pub title: String,
     /// Values at which a tick stands, with its text.
     pub ticks: Vec<(f64, String)>,
-    /// Where its scale is interrupted: what lies below is apart from what lies above.
+    /// Place of a break in its scale, which sets apart the values below from those above.
     pub broken_at: Option<f64>,
     scale: Scale,
     low: f64,
@@ -58,8 +58,8 @@ impl Axis {
         }
     }
 
-    /// An axis that covers `marks` (rising) and a margin beyond, with ticks there only, and broken in
-    /// two at `broken_at`.
+    /// An axis that covers `marks` (rising) and a margin beyond, with ticks there only, and broken
+    /// in two at `broken_at`.
     pub fn of_marks(title: &str, marks: Vec<(f64, String)>, broken_at: Option<f64>) -> Self {
         let first = marks.first().map_or(0.0, |(place, _)| *place);
         let last = marks.last().map_or(0.0, |(place, _)| *place);
@@ -81,7 +81,8 @@ impl Axis {
         }
     }
 
-    /// The axis that suits values from `low` to `high`: logarithmic where they are far apart, else linear from zero.
+    /// The axis that suits values from `low` to `high`: logarithmic where they are far apart, else
+    /// linear from zero.
     pub fn covering(title: &str, low: f64, high: f64, label: fn(f64) -> String) -> Self {
         if low > 0.0 && high / low >= LOG_FROM_RATIO {
             return Self::log(title, low, high, label);
@@ -89,7 +90,8 @@ impl Axis {
         Self::from_zero(title, high * 1.05, label)
     }
 
-    /// An axis of percentiles up to the quantile `high` (below 1), as the plotter of `HdrHistogram` draws it.
+    /// An axis of percentiles up to the quantile `high` (below 1), as the plotter of `HdrHistogram`
+    /// draws it.
     pub fn percentiles(high: f64) -> Self {
         let fixed =
             [(0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %")].map(|(quantile, text)| (quantile, text.to_owned()));
@@ -102,7 +104,7 @@ impl Axis {
         Self { title, ticks: ticks.collect(), broken_at: None, scale: Scale::Nines, low: 0.0, high }
     }
 
-    /// Where `value` lies on the axis, in units of [`Self::ends`].
+    /// Position of `value` on the axis, in units of [`Self::ends`].
     pub fn position(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => value,
@@ -123,7 +125,7 @@ impl Axis {
     }
 
     /// `count` values from end to end, evenly spread over the axis as drawn.
-    pub fn sweep(&self, count: usize) -> impl Iterator<Item = f64> {
+    pub fn evenly(&self, count: usize) -> impl Iterator<Item = f64> {
         let (from, to) = self.ends();
         let scale = self.scale;
         (0..=count).map(move |index| {
@@ -212,8 +214,8 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_covers_the_axis() {
-        let values: Vec<f64> = Axis::log("", 1.5, 70.0, number).sweep(2).collect();
+    fn evenly_spread_values_cover_the_axis() {
+        let values: Vec<f64> = Axis::log("", 1.5, 70.0, number).evenly(2).collect();
         assert!((values[1] - 10.0).abs() < 1e-9 && (values[2] - 100.0).abs() < 1e-9);
     }
 }

@@ -1,5 +1,5 @@
-//! Chart: a metric as horizontal bars, one per subject, with whiskers. Names stand beside the bars, so
-//! no legend is needed, and any number of subjects fits.
+//! Chart: a metric as horizontal bars, one per subject, with whiskers. Names stand beside the bars,
+//! so no legend is needed, and any number of subjects fits.
 
 use plotters::style::text_anchor::HPos;
 
@@ -53,7 +53,7 @@ pub fn draw(results: &Results, workload: usize, quantity: &Quantity) -> Option<S
     }))
 }
 
-/// The chart for those who cannot see it: its title, its unit, and the numbers.
+/// The chart as a screen reader tells it: its title, its unit, and the numbers.
 fn label(results: &Results, cells: &[&CellResult], title: &str, quantity: &Quantity) -> String {
     let number = |cell: &&CellResult| {
         let value = cell.value(quantity.metric);

@@ -1,7 +1,9 @@
-//! The sheet a chart is drawn on: `plotters`' SVG backend, in px with a fraction, and what that backend cannot say.
+//! The sheet a chart is drawn on: `plotters`' SVG backend, in px with a fraction, and what that
+//! backend cannot say.
 //!
-//! The backend has whole coordinates only, and no dashes, titles or scaling. So charts are drawn ten times too large and
-//! brought back by the `viewBox`, and the text of the SVG is amended at the end: see [`finish`].
+//! The backend has whole coordinates only, and no dashes, titles or scaling. So charts are drawn
+//! ten times too large and brought back by the `viewBox`, and the text of the SVG is amended at the
+//! end: see [`finish`].
 
 use askama::Template;
 use plotters::backend::DrawingBackend as _;
@@ -19,19 +21,19 @@ pub type Place = (f64, f64);
 /// Coordinates of the backend per px.
 const SCALE: f64 = 10.0;
 
-/// Width of the line of a curve, in coordinates of the backend. A curve of dash `d` is drawn `d` wider, a tenth of a px
-/// each, which is how [`finish`] knows it.
+/// Width of the line of a curve, in coordinates of the backend. A curve of dash `d` is drawn `d`
+/// wider, a tenth of a px each, which is how [`finish`] knows it.
 const CURVE_WIDTH: u32 = 20;
 
 /// Drawing into a string touches no file, which is all that the backend's errors are about.
 const CANNOT_FAIL: &str = "drawing into a string cannot fail";
 
-/// Where a chart is drawn.
+/// The sheet of a chart.
 pub struct Canvas<'a> {
     backend: SVGBackend<'a>,
 }
 
-/// How a text looks and which part of it lies at its place; vertically that is its middle.
+/// Look of a text and the part of it that lies at its place; vertically that is its middle.
 #[derive(Clone, Copy)]
 pub struct Font {
     /// Size in px.
@@ -40,11 +42,11 @@ pub struct Font {
     pub color: RGBColor,
     /// Whether it is bold.
     pub bold: bool,
-    /// Which part of it lies at its place.
+    /// The part of it that lies at its place.
     pub align: HPos,
 }
 
-/// Draws a chart of `size_px` (width, height), which `label` names to those who cannot see it.
+/// Draws a chart of `size_px` (width, height), which `label` describes to a screen reader.
 pub fn draw(size_px: (u32, u32), label: &str, paint: impl FnOnce(&mut Canvas)) -> String {
     let mut svg = String::new();
     let size = (size_px.0 * SCALE as u32, size_px.1 * SCALE as u32);
@@ -56,7 +58,7 @@ pub fn draw(size_px: (u32, u32), label: &str, paint: impl FnOnce(&mut Canvas)) -
     finish(&svg, size_px, label)
 }
 
-/// Room that `text` takes up in px: an estimate, as the font is the reader's, and rather too large.
+/// Width of `text` in px: an estimate, as the font is the reader's, and rather too large.
 pub fn text_width_px(text: &str, size_px: f64) -> f64 {
     let width_em = |character: char| match character {
         'i' | 'j' | 'l' | '.' | ',' | ' ' | '\u{a0}' | '|' | '\'' | ':' => 0.34,
@@ -159,7 +161,8 @@ impl Canvas<'_> {
         }
     }
 
-    /// A horizontal or vertical line with a stroke across either end, 1.5 px wide: how far rounds lie apart.
+    /// A horizontal or vertical line with a stroke across either end, 1.5 px wide: how far rounds
+    /// lie apart.
     pub fn whisker(&mut self, from: Place, to: Place, color: RGBColor) {
         const HALF_STROKE_PX: f64 = 4.0;
         let vertical = (from.0 - to.0).abs() < (from.1 - to.1).abs();
@@ -188,8 +191,8 @@ fn units((x, y): Place) -> (i32, i32) {
     ((x * SCALE).round() as i32, (y * SCALE).round() as i32)
 }
 
-/// The SVG with what the backend cannot say: a size that scales, a name for screen readers, one font for all text, and
-/// dashes; and without what it need not say.
+/// The SVG with what the backend cannot say: a size that scales, a name for screen readers, one
+/// font for all text, and dashes; and without what it need not say.
 fn finish(svg: &str, (width_px, height_px): (u32, u32), label: &str) -> String {
     #[derive(Template)]
     #[template(path = "svg_root.html")]

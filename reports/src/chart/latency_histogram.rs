@@ -1,5 +1,5 @@
-//! Chart: how latencies are distributed, a row per subject over one logarithmic axis of time. Rows instead of curves over
-//! each other: several peaks stay visible, and any number of subjects fits.
+//! Chart: how latencies are distributed, a row per subject over one logarithmic axis of time. Rows
+//! instead of curves over each other: several peaks stay visible, and any number of subjects fits.
 
 use plotters::style::text_anchor::HPos;
 
@@ -21,13 +21,13 @@ pub const CHART: WorkloadChart = WorkloadChart {
     draw,
 };
 
-/// Height of all rows together, in px, as high as the chart of percentiles beside it; rows are no lower and no higher than
-/// [`ROW_LIMITS_PX`], whatever that comes to.
+/// Height of all rows together, in px, as high as the chart of percentiles beside it; rows are no
+/// lower and no higher than [`ROW_LIMITS_PX`], whatever that comes to.
 const ROWS_PX: f64 = 304.0;
 
 const ROW_LIMITS_PX: (f64, f64) = (44.0, 90.0);
 
-/// Room right of the rows for the share of the fullest bucket, in px.
+/// Space right of the rows for the share of the fullest bucket, in px.
 const SHARE_PX: f64 = 62.0;
 
 /// Buckets from end to end of the axis, whatever it covers.
@@ -73,7 +73,7 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row
         let text = cell.why_nothing().unwrap_or("no histogram");
         return canvas.text(text, (row.left + 6.0, middle), Font { color: FAILED, ..TEXT });
     };
-    let edges: Vec<f64> = x.sweep(BUCKETS).collect();
+    let edges: Vec<f64> = x.evenly(BUCKETS).collect();
     let shares = shares(times, &edges);
     let highest = shares.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let up = |share: f64| row.bottom - share / highest * (row.bottom - row.top - 8.0);

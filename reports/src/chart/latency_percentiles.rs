@@ -1,5 +1,5 @@
-//! Chart: latency by percentile, the subjects of one workload together, on an axis that gives each further nine as much
-//! room as the one before (as the plotter of `HdrHistogram` by Gil Tene does).
+//! Chart: latency by percentile, the subjects of one workload together, on an axis that gives each
+//! further nine as much room as the one before (as the plotter of `HdrHistogram` by Gil Tene does).
 
 use std::iter;
 
@@ -91,7 +91,8 @@ impl<'a> Curve<'a> {
         })
     }
 
-    /// Quantile and latency in nanoseconds from the fastest request to the end of what is supported.
+    /// Quantile and latency in nanoseconds from the fastest request to the end of what is
+    /// supported.
     fn points(&self) -> impl Iterator<Item = (f64, f64)> {
         let first = (0.0, self.range_ns.0);
         let last = (self.last_quantile, self.range_ns.1);

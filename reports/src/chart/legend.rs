@@ -1,5 +1,5 @@
-//! The legend of a chart with curves: above the panel, in rows, so that it never covers data however many subjects there
-//! are.
+//! The legend of a chart with curves: above the panel, in rows, so that it never covers data
+//! however many subjects there are.
 
 use super::canvas::{Canvas, text_width_px};
 use super::palette::look;
@@ -10,7 +10,7 @@ const ROW_PX: f64 = 21.0;
 /// Length of the piece of curve before a label, in px: enough to show a whole dash.
 const SAMPLE_PX: f64 = 30.0;
 
-/// Where the labels of the subjects in a chart go.
+/// Places of the subjects' labels in a chart.
 pub struct Legend {
     entries: Vec<Entry>,
     height_px: f64,

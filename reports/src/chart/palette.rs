@@ -1,8 +1,10 @@
-//! How a subject looks: colour, dash and marker by its place in the suite, the same in every chart of a run.
+//! Looks of the subjects: colour, dash and marker by its place in the suite, the same in every
+//! chart of a run.
 //!
-//! Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart by all kinds of colour vision; yellow is
-//! left out, too faint on white. Colours, dashes and markers cycle with lengths that share no factor, so that
-//! 7 × 5 × 6 = 210 subjects differ, and neighbours differ in all three and so in grey print too.
+//! Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart by all kinds of
+//! colour vision; yellow is left out, too faint on white. Colours, dashes and markers cycle with
+//! lengths that share no factor, so that 7 × 5 × 6 = 210 subjects differ, and neighbours differ in
+//! all three and so in grey print too.
 
 use plotters::style::RGBColor;
 
@@ -15,7 +17,7 @@ pub const MUTED: RGBColor = RGBColor(0x59, 0x59, 0x59);
 /// Lines of the grid.
 pub const GRID: RGBColor = RGBColor(0xe2, 0xe2, 0xe2);
 
-/// What failed.
+/// Failures.
 pub const FAILED: RGBColor = RGBColor(0xb0, 0x00, 0x20);
 
 /// Dashes in px (drawn, skipped …); the first is a solid line.
@@ -34,7 +36,7 @@ const COLORS: [RGBColor; 7] = [
 const MARKERS: [Marker; 6] =
     [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::TriangleDown, Marker::Cross];
 
-/// How one subject looks.
+/// Look of one subject.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Look {
     /// Colour of its lines, bars and markers.

@@ -16,10 +16,10 @@ pub const WIDTH_PX: f64 = 560.0;
 /// Size of ordinary text in a chart, in px.
 pub const TEXT_PX: f64 = 13.0;
 
-/// Room that a panel needs below its frame for ticks and the title of its x axis, in px.
+/// Space that a panel needs below its frame for ticks and the title of its x axis, in px.
 pub const BELOW_PX: f64 = 50.0;
 
-/// Room that a panel needs above its frame for the title of its y axis, in px.
+/// Space that a panel needs above its frame for the title of its y axis, in px.
 pub const ABOVE_PX: f64 = 30.0;
 
 /// Ordinary text.
@@ -67,7 +67,7 @@ impl Panel {
         panel
     }
 
-    /// Where a value of each axis lies.
+    /// Position of a value of each axis.
     pub fn at(&self, x: f64, y: f64) -> Place {
         let (x, y) = self.coordinates.translate(&(self.x.position(x), self.y.position(y)));
         (f64::from(x) / HUNDREDTHS, f64::from(y) / HUNDREDTHS)
@@ -80,7 +80,8 @@ impl Panel {
         for (value, text) in &self.x.ticks {
             let (x, _) = self.at(*value, y);
             canvas.line((x, frame.top), (x, frame.bottom), GRID, 1.0);
-            // Of labels that would run into each other the later ones are left out; their lines stay.
+            // Of labels that would run into each other the later ones are left out; their lines
+            // stay.
             let half_px = text_width_px(text, TEXT_PX) / 2.0;
             if x - half_px >= free_from {
                 canvas.text(text, (x, frame.bottom + 13.0), font);

@@ -29,7 +29,7 @@ impl Quantity {
         Self { metric, unit, per_unit, label }
     }
 
-    /// Where a `value` of the metric lies on the axis.
+    /// Position of a `value` of the metric on the axis.
     pub fn on_axis(&self, value: f64) -> f64 {
         value * self.per_unit
     }
@@ -39,7 +39,8 @@ impl Quantity {
         Axis::from_zero(self.unit, self.on_axis(high), self.label)
     }
 
-    /// The axis that suits curves between two values of the metric: logarithmic, unless one is zero.
+    /// The axis that suits curves between two values of the metric: logarithmic, unless one is
+    /// zero.
     pub fn axis_between(&self, low: f64, high: f64) -> Axis {
         if low > 0.0 {
             return Axis::log(self.unit, self.on_axis(low), self.on_axis(high), self.label);

@@ -1,12 +1,12 @@
-//! How to read the marks of a chart: notes on what is in doubt or only a bound, and legend labels.
+//! Notes on the marks of a chart: doubts, bounds, and the labels of its legend.
 
 use std::collections::BTreeMap;
 
 use crate::metric::Metric;
 use crate::results::{CellResult, DOUBTS, Results};
 
-/// What the signs and hollow shapes of `cells` mean, to go on after other notes; empty where there are
-/// none. A cell without any result has neither sign nor shape.
+/// Explains the signs and hollow shapes of `cells`, to go on after other notes; empty where there
+/// are none. A cell without any result has neither sign nor shape.
 pub fn doubts_note(cells: &[&CellResult]) -> String {
     let drawn = || cells.iter().filter(|cell| cell.rounds() > 0);
     let present = DOUBTS.into_iter().filter(|doubt| drawn().any(|cell| cell.doubts().contains(doubt)));
@@ -19,7 +19,7 @@ pub fn doubts_note(cells: &[&CellResult]) -> String {
     }
 }
 
-/// What `sign` means where one of `cells` has only a lower bound of `metric`.
+/// Explains `sign` where one of `cells` has only a lower bound of `metric`.
 pub fn bounds_note(cells: &[&CellResult], metric: &Metric, sign: &str) -> String {
     let is_bound = |cell: &&CellResult| cell.value(metric).is_some_and(|value| value.at_least);
     if cells.iter().any(is_bound) {

@@ -1,16 +1,13 @@
 //! Metrics: percentiles of the time that a connection takes to be established.
 
-use c10k_loadgen::check::Effect;
-
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{percentile, summary};
 
-/// What the percentiles share.
+/// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
     meaning: "Connect time runs from the client's connect to the established connection.",
     format: Format::Time,
-    qualified_by: Some(Effect::ServedConnectionsOnly),
     ..PLAIN
 };
 

@@ -11,27 +11,27 @@ use crate::statistics::lead::Better;
 pub struct Metric {
     /// Its key in [`Record::metrics`], which ends in its unit.
     pub key: &'static str,
-    /// What it is called, such as `Throughput`.
+    /// Title, such as `Throughput`.
     pub title: &'static str,
     /// Unit of its value, such as `requests/s`.
     pub unit: &'static str,
-    /// What it is, in a sentence for the reader of a page.
+    /// Definition, in a sentence for the reader of a page.
     pub meaning: &'static str,
-    /// Which way is better; nothing where neither is.
+    /// The better direction; nothing where neither is better.
     pub better: Option<Better>,
-    /// How its value is written.
+    /// Notation of its value.
     pub format: Format,
     /// Its value, where the record holds what it is computed from.
     pub of: fn(&Record) -> Option<f64>,
     /// Whether it has a column in the summary.
     pub headline: bool,
-    /// Which charts it has.
+    /// Charts that show it.
     pub drawn: Drawn,
-    /// The effect of a check that changes how its value has to be read.
-    pub qualified_by: Option<Effect>,
+    /// The effect of a check that makes its value a lower bound.
+    pub bound_by: Option<Effect>,
 }
 
-/// How a value is written.
+/// Notation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// A number; its unit stands elsewhere.
@@ -44,7 +44,7 @@ pub enum Format {
     Share,
 }
 
-/// Which charts a metric has.
+/// Charts that show a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drawn {
     /// None: tables only.
@@ -66,7 +66,7 @@ pub(super) const PLAIN: Metric = Metric {
     of: |_| None,
     headline: false,
     drawn: Drawn::Nowhere,
-    qualified_by: None,
+    bound_by: None,
 };
 
 impl Metric {

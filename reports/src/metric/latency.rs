@@ -1,16 +1,13 @@
 //! Metrics: percentiles of latency, which a client that keeps its schedule sees.
 
-use c10k_loadgen::check::Effect;
-
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{maximum, percentile, summary};
 
-/// What the percentiles share.
+/// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
     meaning: "Latency runs from the intended send of a request to the last byte of its answer.",
     format: Format::Time,
-    qualified_by: Some(Effect::ServedConnectionsOnly),
     ..PLAIN
 };
 

@@ -3,7 +3,8 @@
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{reading, share_of_duration};
 
-/// What the two share. They are seconds of CPU time per second, so two busy processors are 200 %.
+/// Fields that the two share. Values are seconds of CPU time per second, so two busy processors are
+/// 200 %.
 const NOISE: Metric = Metric { unit: "of one CPU", format: Format::Share, ..PLAIN };
 
 /// The hypervisor ran another machine.

@@ -1,11 +1,9 @@
 //! Metrics: memory of the server.
 
-use c10k_loadgen::check::Effect;
-
 use super::definition::{Drawn, Format, Metric, PLAIN};
 use super::quantities::{reading, summary};
 
-/// What the three share.
+/// Fields that the three share.
 const MEMORY: Metric = Metric { unit: "bytes", format: Format::Bytes, ..PLAIN };
 
 /// At the end of the measured part.
@@ -29,7 +27,7 @@ pub const PEAK: Metric = Metric {
     ..MEMORY
 };
 
-/// What a connection adds.
+/// Growth per connection.
 pub const PER_CONNECTION: Metric = Metric {
     key: "memory_per_connection_bytes",
     title: "Memory per connection",
@@ -42,6 +40,5 @@ pub const PER_CONNECTION: Metric = Metric {
         let established = connections.established + connections.idle_established;
         (established > 0).then(|| added / established as f64)
     },
-    qualified_by: Some(Effect::ServedConnectionsOnly),
     ..MEMORY
 };

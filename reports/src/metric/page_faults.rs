@@ -1,7 +1,5 @@
 //! Metric: page faults of the server per request.
 
-use c10k_loadgen::check::Effect;
-
 use super::definition::{Metric, PLAIN};
 use super::quantities::{per_request, reading};
 
@@ -15,6 +13,5 @@ pub const PAGE_FAULTS: Metric = Metric {
         let minor = reading(record, "page_faults_minor")?;
         per_request(record, minor + reading(record, "page_faults_major")?)
     },
-    qualified_by: Some(Effect::ServedConnectionsOnly),
     ..PLAIN
 };

@@ -1,4 +1,4 @@
-//! What metrics are computed from: the summary of the generator and the readings of the probes.
+//! Quantities that metrics are computed from: the generator's summary and the probes' readings.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::summary::Percentiles;
@@ -6,7 +6,7 @@ use c10k_loadgen::summary::Percentiles;
 use crate::record::{Outcome, Record};
 use crate::statistics::percentile::last_supported;
 
-/// What the generator saw, where the measurement ran to its end.
+/// The generator's summary, where the measurement ran to its end.
 pub fn summary(record: &Record) -> Option<&Summary> {
     match &record.outcome {
         Outcome::Measured(summary) => Some(summary),

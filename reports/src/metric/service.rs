@@ -1,16 +1,14 @@
-//! Metrics: percentiles of service time, which leaves out what a request waited for a free connection.
-
-use c10k_loadgen::check::Effect;
+//! Metrics: percentiles of service time, which leaves out what a request waited for a free
+//! connection.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{maximum, percentile, summary};
 
-/// What the percentiles share.
+/// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
     meaning: "Service time runs from the actual send of a request to the last byte of its answer.",
     format: Format::Time,
-    qualified_by: Some(Effect::ServedConnectionsOnly),
     ..PLAIN
 };
 

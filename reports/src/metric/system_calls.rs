@@ -1,12 +1,10 @@
 //! Metric: system calls of the server per request.
 
-use c10k_loadgen::check::Effect;
-
 use super::definition::{Metric, PLAIN};
 use super::quantities::{reading, summary};
 
-/// The metric. Its probe counts calls over requests of its own, as counting slows the server down, so
-/// the reading is per request already.
+/// The metric. Its probe counts calls over requests of its own, as counting slows the server down,
+/// so the reading is per request already.
 pub const SYSTEM_CALLS: Metric = Metric {
     key: "system_calls_per_request",
     title: "System calls",
@@ -16,6 +14,5 @@ pub const SYSTEM_CALLS: Metric = Metric {
         let completed = summary(record)?.requests.completed;
         reading(record, "system_calls_per_request").filter(|_| completed > 0)
     },
-    qualified_by: Some(Effect::ServedConnectionsOnly),
     ..PLAIN
 };

@@ -16,6 +16,6 @@ pub const THROUGHPUT: Metric = Metric {
     of: |record| Some(summary(record)?.throughput_rps),
     headline: true,
     drawn: Drawn::CurvesAndBars,
-    qualified_by: Some(Effect::ThroughputIsABound),
+    bound_by: Some(Effect::ThroughputIsABound),
     ..PLAIN
 };

@@ -1,10 +1,10 @@
-//! Metrics: bytes that crossed the client's sockets per request. They tell whether all subjects sent
-//! the same answer.
+//! Metrics: bytes that crossed the client's sockets per request. They tell whether all subjects
+//! sent the same answer.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{per_request, summary};
 
-/// What the two share. Neither many nor few are better: both follow from the workload.
+/// Fields that the two share. Neither many nor few are better: both follow from the workload.
 const BYTES: Metric = Metric { unit: "bytes per request", better: None, format: Format::Bytes, ..PLAIN };
 
 /// From the server.

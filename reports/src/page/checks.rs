@@ -16,12 +16,12 @@ struct Checks<'a> {
 /// One check.
 struct Check<'a> {
     tally: &'a Tally,
-    /// How many cells did not pass, in words.
+    /// Number of cells that did not pass, in words.
     cells: String,
     complaints: Vec<Complaint<'a>>,
 }
 
-/// What it has against one cell.
+/// Complaint of the check about one cell.
 struct Complaint<'a> {
     subject: &'a str,
     workload: &'a str,

@@ -1,9 +1,9 @@
-//! What the sections of a page are made from: the results, their charts, and where the page lies.
+//! Input of a page's sections: the results, their charts, and the location of the page.
 
 use crate::chart::{Figure, Figures};
 use crate::results::Results;
 
-/// Where a page lies: the links from it that lead somewhere.
+/// Location of a page: the links from it that lead somewhere.
 #[derive(Debug)]
 pub struct Place {
     /// The run's folder, where its page and its SVG files are.
@@ -14,14 +14,14 @@ pub struct Place {
     pub index: Option<String>,
 }
 
-/// What the sections of a run are made from.
+/// Input of the sections of a run.
 #[derive(Clone, Copy)]
 pub struct Page<'a> {
-    /// What the run found.
+    /// Findings of the run.
     pub results: &'a Results,
     /// Its charts.
     pub figures: &'a Figures,
-    /// Where the page lies.
+    /// Location of the page.
     pub place: &'a Place,
 }
 

@@ -15,7 +15,7 @@ pub struct Listed {
     name: String,
     /// Its page, where that is written.
     link: Option<String>,
-    /// What it found in short, or why it cannot be read.
+    /// Its findings in short, or the reason why it cannot be read.
     found: Result<Found, String>,
 }
 
@@ -59,8 +59,8 @@ impl Found {
     }
 }
 
-/// The revision, short enough for a phone and long enough to be unique in any repository of this size, with what was
-/// said behind it.
+/// The revision, short enough for a phone and long enough to be unique in any repository of this
+/// size, with what was said behind it.
 fn short_revision(revision: &str) -> String {
     let (hash, rest) = revision.split_at(revision.find('-').unwrap_or(revision.len()));
     hash.chars().take(12).chain(rest.chars()).collect()

@@ -14,7 +14,7 @@ struct Missing<'a> {
     readings: Vec<Reading<'a>>,
 }
 
-/// What one probe could not read for one reason.
+/// Readings that one probe lacks for one reason.
 struct Reading<'a> {
     probe: &'a str,
     reason: &'a str,

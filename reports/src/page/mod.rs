@@ -2,8 +2,8 @@
 //! them in the order of the page.
 //!
 //! A page is one file: styles and charts are within it, it loads nothing, and it holds nothing that
-//! runs. Templates are filled in by `askama`, which escapes whatever a suite, a command or an error may
-//! contain.
+//! runs. Templates are filled in by `askama`, which escapes whatever a suite, a command or an error
+//! may contain.
 
 mod caution;
 mod checks;

@@ -9,7 +9,7 @@ use crate::results::{doubts, measured, value};
 pub struct Number {
     /// The median, or a dash.
     pub text: String,
-    /// How far rounds lie apart; empty for one round.
+    /// Lowest to highest round; empty for one round.
     pub spread: String,
     /// Whether it is the best or cannot be told from the best.
     pub leads: bool,
@@ -23,11 +23,11 @@ pub struct Number {
 pub struct DoubtMark {
     /// The signs, such as `†`.
     pub signs: String,
-    /// What they mean, in a sentence.
+    /// Their meaning, in a sentence.
     pub meaning: String,
 }
 
-/// What a reader is told of a lower bound.
+/// The remark about a lower bound.
 const BOUND: &str = "At least this much: the load generator was at its limit.";
 
 impl Number {
@@ -55,7 +55,7 @@ impl Number {
         Self { text, spread: String::new(), leads: false, doubt: None, bound: "" }
     }
 
-    /// What is said of it where a pointer rests on it; empty where there is nothing to say.
+    /// The text that appears while a pointer rests on it; empty where there is none.
     pub fn remark(&self) -> String {
         let doubt = self.doubt.as_ref().map_or("", |doubt| &doubt.meaning);
         [doubt, self.bound].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
@@ -63,7 +63,8 @@ impl Number {
 }
 
 impl DoubtMark {
-    /// The mark of the rounds in `records`; nothing where they are beyond doubt, or none has a number.
+    /// The mark of the rounds in `records`; nothing where they are beyond doubt, or none has a
+    /// number.
     pub fn of(records: &[Record]) -> Option<Self> {
         let doubts = doubts(records);
         let meanings: Vec<&str> = doubts.iter().map(|doubt| doubt.meaning()).collect();

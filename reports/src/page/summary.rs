@@ -38,7 +38,7 @@ struct Workload<'a> {
 struct Row<'a> {
     subject: &'a str,
     doubt: Option<DoubtMark>,
-    /// What is said below its name.
+    /// Remarks below its name.
     remarks: Vec<String>,
     /// Its numbers, or in their place why there are none.
     numbers: Result<Vec<Number>, String>,
@@ -100,7 +100,7 @@ fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) 
     rows.collect()
 }
 
-/// What has to be said of a cell where its name stands.
+/// Remarks below the name of a cell.
 fn remarks(cell: &CellResult) -> Vec<String> {
     let unserved = cell.unserved().map(|unserved| {
         format!(

@@ -1,5 +1,5 @@
-//! Section: one part per workload, with its charts, its problems, all its metrics, where the time goes,
-//! and every measurement.
+//! Section: one part per workload, with its charts, its problems, all its metrics, where the time
+//! goes, and every measurement.
 
 use std::slice;
 
@@ -31,7 +31,7 @@ struct Workload<'a> {
     measurements: Vec<Measurement<'a>>,
 }
 
-/// What went wrong in one cell.
+/// A problem of one cell.
 struct Problem<'a> {
     subject: &'a str,
     text: String,

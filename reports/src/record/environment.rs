@@ -1,17 +1,17 @@
-//! `environment.json`: what was to be measured, where, and how.
+//! `environment.json`: the plan of a run, the machine and the method.
 
 use serde::{Deserialize, Serialize};
 
 use super::parameters::{Axis, Parameters};
 
-/// `environment.json`: what was to be measured, where, and how. Written before the first measurement.
+/// `environment.json`: the plan, the machine and the method. Written before the first measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// [`super::VERSION`].
     pub version: u32,
     /// Name of the suite.
     pub suite: String,
-    /// What the suite is for, in a sentence.
+    /// Purpose of the suite, in a sentence.
     pub purpose: String,
     /// When the run began (RFC 3339, UTC).
     pub started_utc: String,
@@ -19,8 +19,9 @@ pub struct Environment {
     pub command: String,
     /// Version of c10k.
     pub c10k_version: String,
-    /// Revision that the `c10k` binary was built from, which is also the binary of every built-in subject; `-dirty` stands
-    /// behind it where the source was changed, and `unknown` where it was built outside a checkout.
+    /// Revision that the `c10k` binary was built from, which is also the binary of every built-in
+    /// subject; `-dirty` stands behind it where the source was changed, and `unknown` where it was
+    /// built outside a checkout.
     pub revision: String,
     /// Seed of the order of measurements.
     pub seed: u64,
@@ -39,7 +40,8 @@ pub struct Environment {
     pub subjects: Vec<Subject>,
     /// The workloads, in the order of the suite.
     pub workloads: Vec<WorkloadEntry>,
-    /// What the suite asks, each with the workloads that answer it; together they name every workload.
+    /// Questions of the suite, each with the workloads that answer it; together they name every
+    /// workload.
     #[serde(default)]
     pub questions: Vec<Question>,
     /// The cells that were planned.
@@ -49,18 +51,20 @@ pub struct Environment {
     pub calibration: Option<Calibration>,
 }
 
-/// What `c10k calibrate` found: the generator's own error, against servers whose truth is known.
+/// Findings of `c10k calibrate`: the generator's own error, against servers whose truth is known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// [`super::VERSION`].
     pub version: u32,
     /// When it was found (RFC 3339, UTC).
     pub measured_utc: String,
-    /// Requests per second that one worker sends to a server that does nothing but answer, in a closed loop.
+    /// Requests per second that one worker sends to a server that does nothing but answer, in a
+    /// closed loop.
     pub highest_rps_per_worker: f64,
     /// CPU time of the generator per request there, in microseconds.
     pub cpu_us_per_request: f64,
-    /// How late it sends in an open loop of 10,000 requests per second, in microseconds: median and 99th percentile.
+    /// Lateness of its sends in an open loop of 10,000 requests per second, in microseconds: median
+    /// and 99th percentile.
     pub send_lag_us: (f64, f64),
     /// Percentiles of answers that were held back for known, random times.
     pub delays: Vec<Comparison>,
@@ -73,9 +77,9 @@ pub struct Calibration {
 pub struct Comparison {
     /// Between 0 and 100; 100 is the maximum.
     pub percentile: f64,
-    /// What it was, in microseconds.
+    /// The true value, in microseconds.
     pub true_us: f64,
-    /// What the generator said, in microseconds.
+    /// The measured value, in microseconds.
     pub measured_us: f64,
 }
 
@@ -99,7 +103,8 @@ pub struct Machine {
 pub struct Subject {
     /// Name as in the suite.
     pub name: String,
-    /// The command that served, one line. Parts that differ from cell to cell stand in braces, such as `{workers}`.
+    /// The command that served, one line. Parts that differ from cell to cell stand in braces, such
+    /// as `{workers}`.
     pub command: String,
     /// Name and version of a server that is not built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,9 +118,10 @@ pub struct Subject {
 pub struct WorkloadEntry {
     /// Name as in the suite, such as `persistent-64`.
     pub name: String,
-    /// What it sends, in a sentence a reader understands.
+    /// Description of its requests, in a sentence a reader understands.
     pub description: String,
-    /// Its parameters. Records of before there were axes have none; the reader fills in what it knows.
+    /// Its parameters. Records of before there were axes have none; the reader fills in what it
+    /// knows.
     #[serde(default)]
     pub parameters: Parameters,
     /// Connections at once.
@@ -129,7 +135,8 @@ pub struct WorkloadEntry {
 pub struct Question {
     /// The question, such as `What do idle connections cost?`.
     pub title: String,
-    /// Key of the axis that charts draw along; without it, they choose the numeric axis with most values.
+    /// Key of the axis that charts draw along; without it, they choose the numeric axis with most
+    /// values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub along: Option<String>,
     /// Names of its workloads, in the order of the suite.

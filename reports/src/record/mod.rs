@@ -1,5 +1,5 @@
-//! The record of a run: the wire format of `environment.json` and of the lines of `record.jsonl`, its
-//! writer and its reader.
+//! The record of a run: the wire format of `environment.json` and of the lines of `record.jsonl`,
+//! its writer and its reader.
 //!
 //! The runner writes them as it goes, the pages are rendered from them alone, so `c10k report` can
 //! render any run again.
@@ -8,6 +8,7 @@ mod environment;
 mod files;
 mod line;
 mod parameters;
+mod plan;
 mod reader;
 mod upgrade;
 mod writer;

@@ -10,16 +10,16 @@ use serde::{Deserialize, Serialize};
 pub struct Axis {
     /// The key, such as `connections`.
     pub key: String,
-    /// What it is called in a chart, such as `connections at once`.
+    /// Title in a chart, such as `connections at once`.
     pub title: String,
     /// Unit of its values, such as `requests/s`; empty where they have none.
     #[serde(default)]
     pub unit: String,
-    /// How its values are laid out.
+    /// Scale of its values.
     pub scale: Scale,
 }
 
-/// How the values of an axis are laid out.
+/// Scale of the values of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {

@@ -1,7 +1,9 @@
-//! Reads the folder of a run: `environment.json` and `record.jsonl`, as [`crate::RunWriter`] left them.
+//! Reads the folder of a run: `environment.json` and `record.jsonl`, as [`crate::RunWriter`] left
+//! them.
 //!
-//! A run that was interrupted is still a run. A last line that was cut by a crash is left out with a note; anything else
-//! that is wrong with the files is an error, since a report on half-understood numbers is worse than none.
+//! A run that was interrupted is still a run. A last line that was cut by a crash is left out with
+//! a note; anything else that is wrong with the files is an error, since a report on
+//! half-understood numbers is worse than none.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::environment::{Cell, Environment};
 use super::files::{ENVIRONMENT_FILE, RECORD_FILE, VERSION};
 use super::line::{Outcome, Record};
-use super::upgrade;
+use super::{plan, upgrade};
 use crate::Error;
 
 /// A run as it was recorded.
@@ -21,11 +23,11 @@ use crate::Error;
 pub struct Run {
     /// The folder that it was read from.
     pub dir: PathBuf,
-    /// What was to be measured, where, and how.
+    /// The plan, the machine and the method.
     pub environment: Environment,
-    /// What was measured, in the order of measurement.
+    /// The measurements, in the order in which they were made.
     pub records: Vec<Record>,
-    /// What a reader has to know about the reading of the files.
+    /// Problems found while the files were read, in sentences for the reader of the page.
     pub notes: Vec<String>,
 }
 
@@ -43,7 +45,8 @@ impl Run {
     fn load_records(&mut self) -> Result<(), Error> {
         let path = self.dir.join(RECORD_FILE);
         let bytes = match fs::read(&path) {
-            // Interrupted between the making of the two files: nothing was measured, which is a result to show.
+            // Interrupted between the making of the two files: nothing was measured, which is a
+            // result to show.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             read => read.map_err(Error::reading(&path))?,
         };
@@ -73,31 +76,14 @@ impl Run {
         Ok(())
     }
 
-    /// Checks that names are unique and known, so that everything later can look them up without a doubt.
+    /// Refuses a plan that contradicts itself, and notes measurements that were not planned.
     fn check_plan(&mut self) -> Result<(), Error> {
-        let environment = &self.environment;
-        let subjects = unique(environment.subjects.iter().map(|subject| subject.name.as_str()));
-        let workloads = unique(environment.workloads.iter().map(|workload| workload.name.as_str()));
-        let cells = unique(environment.cells.iter());
-        let problem = match (subjects, workloads, cells) {
-            (Err(name), _, _) => Some(format!("two subjects have the name {name:?}")),
-            (_, Err(name), _) => Some(format!("two workloads have the name {name:?}")),
-            (_, _, Err(cell)) => {
-                Some(format!("the cell of {:?} and {:?} is twice in it", cell.subject, cell.workload))
-            }
-            (Ok(subjects), Ok(workloads), Ok(cells)) => {
-                self.notes.extend(unplanned(&self.records, &cells));
-                let known = |cell: &&Cell| {
-                    subjects.contains(cell.subject.as_str()) && workloads.contains(cell.workload.as_str())
-                };
-                let stray = environment.cells.iter().find(|cell| !known(cell));
-                stray.map(|cell| {
-                    format!("the cell of {:?} and {:?} names one unknown", cell.subject, cell.workload)
-                })
-            }
-        };
-        let path = self.dir.join(ENVIRONMENT_FILE);
-        problem.map_or(Ok(()), |problem| Err(Error::Inconsistent { path, problem }))
+        if let Some(problem) = plan::contradiction(&self.environment) {
+            return Err(Error::Inconsistent { path: self.dir.join(ENVIRONMENT_FILE), problem });
+        }
+        let planned: HashSet<&Cell> = self.environment.cells.iter().collect();
+        self.notes.extend(unplanned(&self.records, &planned));
+        Ok(())
     }
 }
 
@@ -106,14 +92,15 @@ fn load_environment(path: &Path) -> Result<Environment, Error> {
     parse(path, 1, &bytes)
 }
 
-/// Reads one JSON document that declares its version. The version is read first and alone: a document of another version
-/// may be of another shape altogether.
+/// Reads one JSON document that declares its version. The version is read first and alone: a
+/// document of another version may be of another shape altogether.
 fn parse<T: DeserializeOwned>(path: &Path, line: usize, json: &[u8]) -> Result<T, Error> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u64,
     }
-    // Within its document serde_json counts lines too; in a pretty-printed file that is the line to name.
+    // Within its document serde_json counts lines too; in a pretty-printed file that is the line to
+    // name.
     let malformed = |cause: serde_json::Error| Error::Malformed {
         path: path.to_path_buf(),
         line: line - 1 + cause.line().max(1),
@@ -129,17 +116,6 @@ fn check_version(path: &Path, line: usize, found: u64, supported: u32) -> Result
         return Ok(());
     }
     Err(Error::Version { path: path.to_path_buf(), line, found, supported })
-}
-
-/// The set of `items`, or the first that comes twice.
-fn unique<T: Eq + std::hash::Hash + Copy>(items: impl Iterator<Item = T>) -> Result<HashSet<T>, T> {
-    let mut seen = HashSet::new();
-    for item in items {
-        if !seen.insert(item) {
-            return Err(item);
-        }
-    }
-    Ok(seen)
 }
 
 /// A note per record of a cell that was never planned.

@@ -1,5 +1,5 @@
-//! Brings runs of before there were axes, readings and effects of checks to today's shape as they are
-//! read, so that nothing behind the reader knows of the old one.
+//! Brings runs of before there were axes, readings and effects of checks to today's shape as they
+//! are read, so that nothing behind the reader knows of the old one.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};
@@ -84,7 +84,8 @@ fn readings(server: ServerUsage) -> [(&'static str, f64); 4] {
     ]
 }
 
-/// The checks that lie within `summary`, with the effects that they had before effects were written.
+/// The checks that lie within `summary`, with the effects that they had before effects were
+/// written.
 fn checks(summary: &Summary) -> Vec<CheckOutcome> {
     let mut checks = summary.checks.clone();
     for check in checks.iter_mut().filter(|check| check.verdict != Verdict::Pass && check.effect.is_none()) {

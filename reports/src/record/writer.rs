@@ -1,4 +1,5 @@
-//! How a run is written while it is measured: `environment.json` first, then a line of `record.jsonl` per measurement.
+//! Writes a run while it is measured: `environment.json` first, then a line of
+//! `record.jsonl` per measurement.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -12,7 +13,8 @@ use super::line::Record;
 use crate::Error;
 use crate::file;
 
-/// Writes one run, append-only: whatever interrupts it, the measurements made so far can be rendered.
+/// Writes one run, append-only: whatever interrupts it, the measurements made so far can be
+/// rendered.
 #[derive(Debug)]
 pub struct RunWriter {
     dir: PathBuf,
@@ -22,8 +24,8 @@ pub struct RunWriter {
 }
 
 impl RunWriter {
-    /// Makes the folder `<reports_dir>/runs/<YYYYMMDDTHHMMSSZ>-<suite>` (`-2`, `-3` … behind it where that is taken) and
-    /// writes `environment.json` into it.
+    /// Makes the folder `<reports_dir>/runs/<YYYYMMDDTHHMMSSZ>-<suite>` (`-2`, `-3` … behind it where
+    /// that is taken) and writes `environment.json` into it.
     ///
     /// # Errors
     ///
@@ -43,11 +45,12 @@ impl RunWriter {
         &self.dir
     }
 
-    /// Appends one measurement. It is in the file, not in a buffer of this process, when this returns.
+    /// Appends one measurement. When this returns, it is in the file, not in a buffer.
     ///
     /// # Errors
     ///
-    /// Where the line could not be written whole, as on a full disk; the record then still ends with a whole line.
+    /// Where the line could not be written whole, as on a full disk; the record then still ends with a
+    /// whole line.
     pub fn append(&mut self, record: &Record) -> Result<(), Error> {
         let mut line = serde_json::to_vec(record).expect("a record is plain data");
         line.push(b'\n');
@@ -68,7 +71,8 @@ fn dir_name(environment: &Environment) -> Result<String, Error> {
     Ok(format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), file::slug(&environment.suite)))
 }
 
-/// Makes a folder that was not there before: `create_dir` decides, so two runs that begin in one second never share one.
+/// Makes a folder that was not there before: `create_dir` decides, so two runs that begin in one
+/// second never share one.
 fn make_run_dir(runs: &Path, name: &str) -> Result<PathBuf, Error> {
     fs::create_dir_all(runs).map_err(Error::writing(runs))?;
     let mut dir = runs.join(name);
@@ -118,7 +122,7 @@ mod tests {
         run.record = File::options().write(true).open("/dev/full").unwrap();
         let error = run.append(&fixture::measured("epoll", "short-1", 1)).unwrap_err().to_string();
         assert!(
-            error.contains("record.jsonl") && error.contains("space") && error.contains("room"),
+            error.contains("record.jsonl") && error.contains("space") && error.contains("free"),
             "{error}"
         );
     }

@@ -13,7 +13,7 @@ use crate::record::Record;
 use crate::statistics::lead::Value;
 use crate::statistics::percentile;
 
-/// What a run found about one cell.
+/// Findings about one cell.
 #[derive(Debug)]
 pub struct CellResult {
     /// Index of its subject in the environment.
@@ -26,7 +26,7 @@ pub struct CellResult {
     pub times: Tagged,
 }
 
-/// How a cell fared, for a reader who counts.
+/// State of a cell, for counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Every measurement made ran to its end, no request failed, and no check did.
@@ -59,12 +59,12 @@ impl CellResult {
         rounds::failures(&self.records)
     }
 
-    /// How many rounds ran to their end.
+    /// Number of rounds that ran to their end.
     pub fn rounds(&self) -> usize {
         self.measured().count()
     }
 
-    /// How it fared.
+    /// Its state.
     pub fn state(&self) -> State {
         let doubts = self.doubts();
         if self.records.is_empty() {
@@ -83,8 +83,8 @@ impl CellResult {
         rounds::doubts(&self.records)
     }
 
-    /// The signs of its doubts behind a space that does not break; empty where there are none, or no
-    /// number that they could stand by.
+    /// The signs of its doubts behind a space that does not break; empty where there are none, or
+    /// no number that they could stand by.
     pub fn signs(&self) -> String {
         if self.rounds() == 0 {
             return String::new();

@@ -1,4 +1,4 @@
-//! What the validity checks say of a run: a tally per check, and each complaint once per cell.
+//! Outcomes of the validity checks over a run: a tally per check, each complaint once per cell.
 
 use std::iter;
 
@@ -23,7 +23,7 @@ pub struct Tally {
     pub complaints: Vec<Complaint>,
 }
 
-/// What one check has against one cell.
+/// Complaint of one check about one cell.
 #[derive(Debug)]
 pub struct Complaint {
     /// Name of the check.
@@ -34,7 +34,7 @@ pub struct Complaint {
     pub workload: usize,
     /// The worst verdict of any round.
     pub verdict: Verdict,
-    /// What the check said of the first round with that verdict.
+    /// Detail of the first round with that verdict.
     pub detail: String,
     /// Rounds that did not pass.
     pub rounds: usize,
@@ -59,7 +59,7 @@ pub fn tallies(results: &Results) -> Vec<Tally> {
     names(results.cells.iter()).into_iter().map(|name| tally(results, name)).collect()
 }
 
-/// What the checks have against `cell`, at most one complaint per check.
+/// Complaints about `cell`, at most one per check.
 pub fn complaints(cell: &CellResult) -> Vec<Complaint> {
     names(iter::once(cell)).into_iter().filter_map(|name| complaint(cell, name)).collect()
 }

@@ -28,7 +28,7 @@ impl Doubt {
         }
     }
 
-    /// What it means, to go on after the sign and a colon.
+    /// Its meaning, to go on after the sign and a colon.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::LostRound => "a round has no result",

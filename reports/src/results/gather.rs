@@ -1,6 +1,7 @@
-//! What a run found, cell by cell: the measurements of its rounds brought together.
+//! Gathers the records of a run by cell.
 //!
-//! Every planned cell has an entry, also one that failed or was never reached, so that no page can leave it out.
+//! Every planned cell has an entry, also one that failed or was never reached, so that no page can
+//! leave it out.
 
 use std::collections::HashMap;
 
@@ -10,14 +11,14 @@ use crate::metric::Metric;
 use crate::record::{self, Environment, Run};
 use crate::statistics::spread::describe_interval;
 
-/// What a run found.
+/// Findings of a run.
 #[derive(Debug)]
 pub struct Results {
-    /// What was to be measured, where, and how.
+    /// The plan, the machine and the method.
     pub environment: Environment,
     /// One entry per planned cell, by workload and then by subject, both in the order of the suite.
     pub cells: Vec<CellResult>,
-    /// What a reader has to know about the reading of the files.
+    /// Problems found while the files were read, in sentences for the reader of the page.
     pub notes: Vec<String>,
 }
 
@@ -27,8 +28,8 @@ impl Results {
         Self::gather(run, |_, _, _| {})
     }
 
-    /// Brings together the records of `run` with the histograms that they name. A log that cannot be read becomes a note:
-    /// the rest of its measurement still counts.
+    /// Brings together the records of `run` with the histograms that they name. A log that cannot
+    /// be read becomes a note: the rest of its measurement still counts.
     pub fn with_histograms(run: Run) -> Self {
         let dir = run.dir.clone();
         Self::gather(run, |name, times, notes| {
@@ -79,7 +80,8 @@ impl Results {
         self.cells.len() * self.environment.rounds as usize
     }
 
-    /// What the intervals around medians are, by the rounds that were made, not those that were planned.
+    /// What the intervals around medians are, by the rounds that were made, not those that were
+    /// planned.
     pub fn interval(&self) -> String {
         let rounds = || self.cells.iter().map(CellResult::rounds).filter(|rounds| *rounds > 0);
         describe_interval(rounds().min().unwrap_or(0), rounds().max().unwrap_or(0))
@@ -90,7 +92,7 @@ impl Results {
         self.cells.iter().any(|cell| cell.value(metric).is_some())
     }
 
-    /// How many cells are in `state`.
+    /// Number of cells in `state`.
     pub fn count(&self, state: State) -> usize {
         self.cells.iter().filter(|cell| cell.state() == state).count()
     }
@@ -103,7 +105,8 @@ fn names(cell: &CellResult, environment: &Environment) -> record::Cell {
     }
 }
 
-/// The planned cells, by workload and then by subject. The plan was checked to name known ones only.
+/// The planned cells, by workload and then by subject. The plan was checked to name known ones
+/// only.
 fn planned_cells(environment: &Environment) -> Vec<CellResult> {
     let subject_of = |name: &str| environment.subjects.iter().position(|subject| subject.name == name);
     let workload_of = |name: &str| environment.workloads.iter().position(|workload| workload.name == name);

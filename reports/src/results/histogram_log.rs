@@ -1,4 +1,5 @@
-//! Reads `HdrHistogram` V2 interval logs: the distributions of one measurement, told apart by their tags.
+//! Reads `HdrHistogram` V2 interval logs: the distributions of one measurement, told apart by their
+//! tags.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,5 +1,5 @@
-//! The workloads of a question along one axis, in panels: what a chart with curves draws, made of the
-//! declared axes and parameters alone.
+//! The workloads of a question along one axis, in panels: what a chart with curves draws, made of
+//! the declared axes and parameters alone.
 
 use crate::format;
 use crate::record::{Axis, Environment, Parameter, Question, Scale, WorkloadEntry};
@@ -7,9 +7,9 @@ use crate::record::{Axis, Environment, Parameter, Question, Scale, WorkloadEntry
 /// The workloads of a question along one axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layout {
-    /// What the axis is called, with its unit.
+    /// Title of the axis, with its unit.
     pub title: String,
-    /// How its numbers are laid out.
+    /// Scale of its numbers.
     pub scale: Scale,
     /// Its values, from the low end to the high one.
     pub stations: Vec<Station>,
@@ -20,16 +20,17 @@ pub struct Layout {
 /// A value of the axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Station {
-    /// Where it lies.
+    /// Its place.
     pub place: Place,
     /// The value as a reader sees it.
     pub label: String,
 }
 
-/// Where a value of an axis lies.
+/// Place of a value on an axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Place {
-    /// Apart from the numbers, at the low end: a name, no value at all, or zero on a logarithmic axis.
+    /// Apart from the numbers, at the low end: a name, no value at all, or zero on a logarithmic
+    /// axis.
     Apart,
     /// At this number.
     At(f64),
@@ -38,7 +39,7 @@ pub enum Place {
 /// Workloads that differ in their value of the axis only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// What they share and other panels do not, in parts; empty where there is only one panel.
+    /// The values that tell it from other panels, in parts; empty where there is only one panel.
     pub title: Vec<String>,
     /// Index of a station and index of the workload there, from the low end to the high one.
     pub points: Vec<(usize, usize)>,
@@ -66,8 +67,8 @@ impl Station {
 }
 
 impl Layout {
-    /// The layout of `question`; nothing where its workloads lie along no axis, so that only bars can
-    /// show them.
+    /// The layout of `question`; nothing where its workloads lie along no axis, so that only bars
+    /// can show them.
     pub fn of(environment: &Environment, question: &Question) -> Option<Self> {
         let workloads = workloads_of(environment, question);
         let axis = choose_axis(environment, question, &workloads)?;
@@ -91,8 +92,8 @@ fn workloads_of<'a>(environment: &'a Environment, question: &Question) -> Vec<(u
     question.workloads.iter().filter_map(find).collect()
 }
 
-/// The axis that `question` asks for, or the numeric one with most numbers; nothing where it has fewer
-/// than two values.
+/// The axis that `question` asks for, or the numeric one with most numbers; nothing where it has
+/// fewer than two values.
 fn choose_axis<'a>(
     environment: &'a Environment,
     question: &Question,
@@ -160,8 +161,8 @@ fn label(value: &Value) -> String {
     }
 }
 
-/// A panel per combination of the values of `others`. Workloads that differ in nothing that is declared
-/// are no curve, so each of them goes to a panel of its own, which names it.
+/// A panel per combination of the values of `others`. Workloads that differ in nothing that is
+/// declared are no curve, so each of them goes to a panel of its own, which names it.
 fn panels(
     workloads: &[(usize, &WorkloadEntry)],
     axis: &Axis,

@@ -1,5 +1,5 @@
-//! What a run found: its records brought together by cell, with what speaks against them, what leads,
-//! and where they lie along an axis.
+//! Findings of a run: its records by cell, the doubts about them, the cells that lead, and their
+//! layout along an axis.
 
 mod cell;
 mod checks;

@@ -1,4 +1,4 @@
-//! What rounds of a cell say together, or one of them alone.
+//! Values and doubts of the rounds of a cell, or of one round alone.
 
 use c10k_loadgen::check::Effect;
 use c10k_loadgen::summary::Summary;
@@ -29,8 +29,8 @@ pub fn failures(records: &[Record]) -> impl Iterator<Item = (&Record, &str)> {
 pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
     let values = measured(records).filter_map(|(record, _)| record.metrics.get(metric.key).copied());
     let spread = Spread::of(&values.collect::<Vec<_>>())?;
-    let is_bounded = metric.qualified_by == Some(Effect::ThroughputIsABound);
-    Some(Value { spread, at_least: is_bounded && has_effect(records, Effect::ThroughputIsABound) })
+    let at_least = metric.bound_by.is_some_and(|effect| has_effect(records, effect));
+    Some(Value { spread, at_least })
 }
 
 /// Why the numbers cannot be compared with those of other cells; empty where they can.

@@ -1,13 +1,13 @@
-//! Which values are best, as far as the rounds can tell.
+//! Finds the best values, as far as the rounds can tell them apart.
 //!
-//! Overlap of intervals is a cautious test: intervals that do not overlap differ at a level well below
-//! that of either, while some that overlap differ too (Schenker and Gentleman, "On Judging the
-//! Significance of Differences by Examining the Overlap Between Confidence Intervals", 2001).
+//! Overlap of intervals is a cautious test: intervals that do not overlap differ at a level well
+//! below that of either, while some that overlap differ too (Schenker and Gentleman, "On Judging
+//! the Significance of Differences by Examining the Overlap Between Confidence Intervals", 2001).
 //! Cautious is the right side to err on for a mark in a table.
 
 use super::spread::Spread;
 
-/// Which way is better.
+/// The better direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
     /// More is better, as of throughput.
@@ -25,13 +25,13 @@ pub struct Value {
     pub at_least: bool,
 }
 
-/// For each value whether it is the best or cannot be told from the best; nothing stands for a value
-/// that takes no part.
+/// For each value whether it is the best or cannot be told from the best; nothing stands for a
+/// value that takes no part.
 ///
-/// No value leads where one rests on fewer than two rounds, where there is nothing to compare, or where
-/// no value can be told from the best. Exact values are compared among themselves. A lower bound leads
-/// only where more is better and it lies above every exact value, which then do not lead; a bound that
-/// cannot be told from the exact values changes nothing for them.
+/// No value leads where one rests on fewer than two rounds, where there is nothing to compare, or
+/// where no value can be told from the best. Exact values are compared among themselves. A lower
+/// bound leads only where more is better and it lies above every exact value, which then do not
+/// lead; a bound that cannot be told from the exact values changes nothing for them.
 pub fn leaders(values: &[Option<Value>], better: Better) -> Vec<bool> {
     let none = || vec![false; values.len()];
     let present = || values.iter().flatten();

@@ -18,8 +18,8 @@ const AXES: [(&str, &str, &str, Scale); 6] = [
     ("think", "think time", "ms", Scale::Linear),
 ];
 
-/// Two paths × three rates × two numbers of idle connections, and one workload without a rate. Names
-/// are of the kind that no file system takes.
+/// Two paths × three rates × two numbers of idle connections, and one workload without a rate.
+/// Names are of the kind that no file system takes.
 fn environment() -> Environment {
     let mut workloads = Vec::new();
     for path in ["/", "/bytes/1024"] {

@@ -1,4 +1,5 @@
-//! A whole run through the front door: written with `RunWriter`, rendered, and read back as a reader's browser would.
+//! A whole run through the front door: written with `RunWriter`, rendered, and read back as a
+//! reader's browser would.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +20,9 @@ use crate::page::{assert_within, charts_in, part};
 /// Why the one cell that failed did.
 const FAILURE: &str = "no listening line from `c10k serve fork` <within> 5 s & no \"answer\"";
 
-/// How a subject fares in the run that never was, at one connection, by this model: throughput grows with connections up
-/// to a ceiling, CPU per request with the number of connections where the model scans them all.
+/// How a subject fares in the run that never was, at one connection, by this model: throughput
+/// grows with connections up to a ceiling, CPU per request with the number of connections where the
+/// model scans them all.
 struct Model {
     name: &'static str,
     ceiling_rps: f64,
@@ -66,9 +68,10 @@ const MODELS: [Model; 4] = [
     },
 ];
 
-/// Writes a run with everything that can happen to one: `fork` failed under `short-512`, requests failed and connections
-/// were not served for `thread-pool` under `persistent-512`, `epoll` under `persistent-512` was never measured, and the
-/// last line was cut by a crash. At most `samples` latencies are drawn per measurement.
+/// Writes a run with everything that can happen to one: `fork` failed under `short-512`, requests
+/// failed and connections were not served for `thread-pool` under `persistent-512`, `epoll` under
+/// `persistent-512` was never measured, and the last line was cut by a crash. At most `samples`
+/// latencies are drawn per measurement.
 fn write_run(reports: &Path, samples: u64) -> PathBuf {
     let environment = fixture::environment();
     let mut run = RunWriter::create(reports, &environment).unwrap();
