@@ -20,7 +20,7 @@ impl Quantity {
     /// `metric` as a chart draws it.
     pub fn of(metric: &'static Metric) -> Self {
         let (unit, per_unit, label): (_, _, fn(f64) -> String) = match metric.format {
-            Format::Number => (metric.unit, 1.0, axis::number),
+            Format::Number | Format::Count => (metric.unit, 1.0, axis::number),
             Format::Time => ("", 1e3, axis::time),
             // Round ticks are round in the unit, not in bytes.
             Format::Bytes => ("MiB", 1.0 / (1024.0 * 1024.0), axis::number),

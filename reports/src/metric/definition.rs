@@ -34,8 +34,10 @@ pub struct Metric {
 /// Notation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A number; its unit stands elsewhere.
+    /// A number with three digits; its unit stands elsewhere.
     Number,
+    /// A count, without digits that say nothing; its unit stands elsewhere.
+    Count,
     /// Microseconds, in the unit of time that fits.
     Time,
     /// Bytes, in the binary unit that fits.
@@ -72,7 +74,10 @@ pub(super) const PLAIN: Metric = Metric {
 impl Metric {
     /// The unit where [`Format::text`] does not write it; empty where it does.
     pub fn unit_beside(&self) -> &'static str {
-        if self.format == Format::Number { self.unit } else { "" }
+        match self.format {
+            Format::Number | Format::Count => self.unit,
+            Format::Time | Format::Bytes | Format::Share => "",
+        }
     }
 }
 
@@ -81,6 +86,7 @@ impl Format {
     pub fn text(self, value: f64) -> String {
         match self {
             Self::Number => format::significant(value),
+            Self::Count => format::tick(value),
             Self::Time => format::time_ns(value * 1e3),
             Self::Bytes => format::bytes(value),
             Self::Share => format::percent(value),

@@ -15,6 +15,7 @@ mod server_cpu;
 mod service;
 mod system_calls;
 mod tasks;
+mod tcp;
 mod throughput;
 mod wire_bytes;
 

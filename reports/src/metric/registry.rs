@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::definition::Metric;
 use super::{
     connect, context_switches, generator_cpu, latency, machine, memory, page_faults, server_cpu, service,
-    system_calls, tasks, throughput, wire_bytes,
+    system_calls, tasks, tcp, throughput, wire_bytes,
 };
 use crate::record::Record;
 
@@ -41,6 +41,11 @@ pub const METRICS: &[Metric] = &[
     generator_cpu::GENERATOR_CPU,
     machine::STEAL,
     machine::OTHER,
+    machine::INTERRUPTS,
+    tcp::LISTEN_OVERFLOWS,
+    tcp::LISTEN_DROPS,
+    tcp::RETRANSMITS,
+    tcp::TIME_WAIT,
 ];
 
 /// The value of every metric that `record` holds what is needed for, by key.
@@ -96,6 +101,8 @@ mod tests {
             ("tasks", 2.0),
             ("machine_steal_s", 0.1),
             ("machine_other_s", 0.5),
+            ("machine_interrupts_s", 0.2),
+            ("tcp_time_wait", 28.0),
         ]
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value))
@@ -137,6 +144,8 @@ mod tests {
             ("generator_cpu_us_per_request", 400.0),
             ("machine_steal_share", 0.1),
             ("machine_other_share", 0.5),
+            ("machine_interrupts_share", 0.2),
+            ("tcp_time_wait", 28.0),
         ];
         for (key, value) in expected {
             assert!((metrics[key] - value).abs() < 1e-9 * value.max(1.0), "{key} is {}", metrics[key]);

@@ -1,6 +1,6 @@
 //! Metric: processes and threads of the server.
 
-use super::definition::{Metric, PLAIN};
+use super::definition::{Format, Metric, PLAIN};
 use super::quantities::reading;
 
 /// The metric. Neither many nor few are better: they are what a model is.
@@ -10,6 +10,7 @@ pub const TASKS: Metric = Metric {
     unit: "processes and threads",
     meaning: "Processes and threads of the server at the end of the measured part.",
     better: None,
+    format: Format::Count,
     of: |record| reading(record, "tasks"),
     ..PLAIN
 };
