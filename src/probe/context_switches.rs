@@ -12,10 +12,9 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use procfs::process::{Process, Task};
 use procfs::{FromBufRead, ProcError, ProcResult};
 
-use super::tree::{Tree, cpu_clock, unless_gone};
+use super::tree::{Member, Tree, cpu_clock, unless_gone};
 use super::{Finish, Probe, Read, Values, tasks};
 
 pub(super) const PROBE: Probe = Probe { name: "context_switches", read: Read::Both(begin) };
@@ -30,13 +29,14 @@ const MOST_MISSED: f64 = 0.01;
 /// What one look finds.
 #[derive(Debug, Default)]
 struct Look {
+    processes: Vec<i32>,
     /// By thread.
     switches: HashMap<i32, Switches>,
     /// CPU time of all threads of the processes that are there, those that have ended included.
     used: Duration,
     /// The part of it that threads used that have ended.
     ended: Duration,
-    /// Page faults of processes that have ended. There is none without.
+    /// Page faults of processes that have ended and were waited for. There is none without.
     inherited_faults: u64,
 }
 
@@ -62,26 +62,26 @@ impl Look {
         tree.ensure_ended_children_count()?;
         let mut look = Self::default();
         for member in &tree.members {
-            let added = unless_gone(look.add(member.pid));
+            let added = unless_gone(look.add(member));
             added.with_context(|| format!("cannot read the tasks of process {}", member.pid))?;
+            look.processes.push(member.pid);
             look.inherited_faults += member.stat.cminflt;
         }
         Ok(look)
     }
 
     /// Adds the threads of a process.
-    fn add(&mut self, pid: i32) -> ProcResult<()> {
+    fn add(&mut self, member: &Member) -> ProcResult<()> {
         let mut living = Duration::ZERO;
-        for task in Process::new(pid)?.tasks()? {
-            let task = task?;
-            if let Some((switches, used)) = unless_gone(read(&task))? {
-                self.switches.insert(task.tid, switches);
-                living += used;
-            }
-        }
+        member.each_task(|task| {
+            let schedule = task.schedstat()?;
+            self.switches.insert(task.tid, task.read("status")?);
+            living += Duration::from_nanos(schedule.sum_exec_runtime);
+            Ok(())
+        })?;
         // Read after the threads: what they use in between must not be taken for that of ended ones
         // at the second look, where a server is at rest, and can only be too much at the first.
-        let used = cpu_clock(pid).unwrap_or_default();
+        let used = cpu_clock(member.pid).unwrap_or_default();
         self.used += used;
         self.ended += used.saturating_sub(living);
         Ok(())
@@ -103,8 +103,9 @@ impl Look {
     }
 
     fn ensure_complete(&self, begin: &Self) -> Result<()> {
+        let none_is_gone = begin.processes.iter().all(|pid| self.processes.contains(pid));
         ensure!(
-            self.inherited_faults == begin.inherited_faults,
+            none_is_gone && self.inherited_faults == begin.inherited_faults,
             "processes ended meanwhile, and took their counts with them"
         );
         let used = self.used.saturating_sub(begin.used).as_secs_f64();
@@ -116,12 +117,6 @@ impl Look {
         );
         Ok(())
     }
-}
-
-/// Context switches and CPU time of a thread.
-fn read(task: &Task) -> ProcResult<(Switches, Duration)> {
-    let schedule = task.schedstat()?;
-    Ok((task.read("status")?, Duration::from_nanos(schedule.sum_exec_runtime)))
 }
 
 /// `procfs` makes a map of the 60 lines of `/proc/PID/task/TID/status`, which takes three times as
@@ -185,6 +180,7 @@ mod tests {
     fn look(tasks: &[(i32, u64)], used_ms: u64, ended_ms: u64) -> Look {
         let switches = |&(tid, voluntary)| (tid, Switches { voluntary, involuntary: 1 });
         Look {
+            processes: vec![1],
             switches: tasks.iter().map(switches).collect(),
             used: Duration::from_millis(used_ms),
             ended: Duration::from_millis(ended_ms),
@@ -201,6 +197,12 @@ mod tests {
         // All the work of a moment, however short.
         let error = look(&[(1, 20)], 1001, 101).since(&begin).unwrap_err();
         assert!(error.to_string().ends_with("and did 100 % of the work"), "{error}");
+    }
+
+    #[test]
+    fn there_is_no_number_where_a_process_is_gone_that_the_tree_did_not_wait_for() {
+        let begin = Look { processes: vec![1, 2], ..look(&[(1, 10), (2, 5)], 1000, 100) };
+        assert!(look(&[(1, 20)], 2000, 100).since(&begin).is_err());
     }
 
     #[test]

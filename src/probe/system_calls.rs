@@ -17,7 +17,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use c10k_loadgen::workload::{Pacing, Until};
+use c10k_loadgen::workload::{Lifetime, Pacing, Until};
 use c10k_loadgen::{Target, Workload};
 
 use crate::interrupt::Interrupt;
@@ -30,12 +30,12 @@ pub const NAME: &str = "system_calls";
 /// Reading of all calls; that of one is this, a dot and the call's name.
 const KEY: &str = "system_calls_per_request";
 
-/// Requests of the shorter run over several connections.
+/// Requests of the shorter run, over several persistent connections.
 const REQUESTS: u64 = 20_000;
 
-/// The same over one connection: a server wakes up for every request there, which takes strace ten
-/// times as long.
-const REQUESTS_ALONE: u64 = 2_000;
+/// Requests of the shorter run where each is dear: over one connection the server wakes up for each
+/// of them, and a short connection may cost a process.
+const REQUESTS_COSTLY: u64 = 2_000;
 
 /// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them.
 const RUN_TIME: Duration = Duration::from_secs(15);
@@ -70,11 +70,9 @@ pub fn per_request(
     interrupt: &Interrupt,
 ) -> Result<BTreeMap<String, f64>> {
     ensure_strace_works()?;
-    let requests = if load.connections > 1 { REQUESTS } else { REQUESTS_ALONE };
-    let mut count = |requests| {
-        let load = saturating(load, requests);
-        count(&mut launch, &target, load, interrupt)
-    };
+    let is_costly = load.connections == 1 || load.lifetime == Lifetime::SHORT;
+    let requests = if is_costly { REQUESTS_COSTLY } else { REQUESTS };
+    let mut count = |requests| count(&mut launch, &target, saturating(load, requests), interrupt);
     let few = count(requests)?;
     let many = count(2 * requests)?;
     Ok(readings(&few, &many, requests))
@@ -90,19 +88,26 @@ fn saturating(load: &Workload, requests: u64) -> Workload {
     }
 }
 
-/// Traces a process that does nothing, so that a machine without strace is told from a server that
-/// fails.
+/// Traces a process that does nothing, so that a machine where strace is missing or may not trace
+/// is told from a server that fails.
 fn ensure_strace_works() -> Result<()> {
-    let output = match Command::new("strace").args(["-DD", "-f", "-c", "-o", "/dev/null", "true"]).output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("strace is not installed; system calls are counted with it")
-        }
-        output => output.context("cannot run strace")?,
+    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let output = dir.path().join("strace");
+    let [strace, args @ ..] = &prefix(&output);
+    let said = match Command::new(strace).args(args).arg("true").output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("strace is not installed"),
+        // It ends with all who can write there, strace included.
+        said => said.context("cannot run strace")?.stderr,
     };
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.trim().lines().next_back().unwrap_or("it failed and did not say why");
-    ensure!(output.status.success(), "strace cannot trace here: {last}");
+    // The status is that of `true`, whether it was traced or not.
+    let counted = std::fs::read_to_string(output).ok().as_deref().and_then(parse_summary);
+    ensure!(counted.is_some(), "strace cannot trace here: {}", last_line(&said));
     Ok(())
+}
+
+fn last_line(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    said.trim().lines().next_back().unwrap_or("it does not say why").to_owned()
 }
 
 /// All calls of a server from its start to its end, with the requests of `load` in between.
@@ -137,10 +142,8 @@ fn drive(running: &RunningSubject, target: Target, load: Workload, interrupt: &I
 
 /// `-DD` puts strace aside, in a process group of its own: the process that is started is the
 /// server and ends like it, and strace ends when it has nobody left to trace.
-fn prefix(output: &Path) -> Vec<OsString> {
-    let mut prefix = ["strace", "-DD", "-f", "-c", "-o"].map(OsString::from).to_vec();
-    prefix.push(output.into());
-    prefix
+fn prefix(output: &Path) -> [OsString; 6] {
+    ["strace".into(), "-DD".into(), "-f".into(), "-c".into(), "-o".into(), output.into()]
 }
 
 /// Waits for the summary: strace writes it when the last process is gone.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
-use procfs::process::{Process, Stat, all_processes};
+use procfs::process::{Process, Stat, Task, all_processes};
 use procfs::{ProcError, ProcResult};
 use rustix::process::Signal;
 
@@ -122,17 +122,25 @@ impl Member {
     /// The children that its threads forked, and those that they have inherited from threads that
     /// are gone.
     fn children(&self) -> ProcResult<Vec<i32>> {
-        let process = Process::new(self.pid)?;
         let mut children = Vec::new();
+        self.each_task(|task| {
+            children.extend(task.children()?);
+            Ok(())
+        })?;
+        Ok(children.into_iter().map(u32::cast_signed).collect())
+    }
+
+    /// Looks at every thread that is there; one that ends meanwhile is left out.
+    pub(super) fn each_task(&self, mut look: impl FnMut(&Task) -> ProcResult<()>) -> ProcResult<()> {
+        let process = Process::new(self.pid)?;
         if self.threads() <= 1 {
             // The usual case of many processes; to list its one thread would double the time.
-            children = process.task_main_thread()?.children()?;
-        } else {
-            for task in process.tasks()? {
-                children.extend(unless_gone(task.and_then(|task| task.children()))?.unwrap_or_default());
-            }
+            return look(&process.task_main_thread()?);
         }
-        Ok(children.into_iter().map(u32::cast_signed).collect())
+        for task in process.tasks()? {
+            unless_gone(task.and_then(|task| look(&task)))?;
+        }
+        Ok(())
     }
 
     /// POSIX has the kernel forget what children used whose end is ignored.
