@@ -19,8 +19,8 @@ use super::{Finish, Probe, Read, Values, tasks};
 
 pub(super) const PROBE: Probe = Probe { name: "context_switches", read: Read::Both(begin) };
 
-/// Most threads that are read at the begin, within the measured part: 15 µs each are 15 ms of the
-/// generator's processor.
+/// Most threads that are read at the begin, within the measured part: 17 µs for the one thread of a
+/// process are 17 ms of the generator's processor.
 const MOST_TASKS: u64 = 1000;
 
 /// Largest share of the CPU time whose context switches may be missing.
@@ -51,7 +51,7 @@ fn begin(tree: &Tree) -> Result<Finish> {
     let tasks = tasks::count(tree);
     ensure!(
         tasks <= MOST_TASKS,
-        "to read the counts of {tasks} tasks would disturb the measurement; at most {MOST_TASKS} are read"
+        "to read {tasks} tasks would disturb the measurement; at most {MOST_TASKS} are read"
     );
     let begin = Look::at(tree)?;
     Ok(Box::new(move |tree| Look::at(tree)?.since(&begin)))

@@ -100,7 +100,7 @@ impl Tree {
         match self.forgetful {
             None => Ok(()),
             Some(pid) => bail!(
-                "process {pid} ignores SIGCHLD, so that the kernel does not count what its ended children used"
+                "process {pid} ignores SIGCHLD, so that the kernel forgets what its ended children used"
             ),
         }
     }
