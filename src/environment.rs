@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use c10k_reports::record::{Calibration, Machine, VERSION};
+use procfs::{CpuInfo, Current, Meminfo};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
@@ -13,9 +14,9 @@ pub fn machine(cpus: usize) -> Machine {
     let kernel = uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     Machine {
-        cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
+        cpu: cpu_model().unwrap_or_else(|| "unknown".into()),
         cpus,
-        memory_bytes: memory_bytes(),
+        memory_bytes: Meminfo::current().map_or(0, |memory| memory.mem_total),
         kernel: format!("{} {} {}", text(kernel.sysname()), text(kernel.release()), text(kernel.machine())),
         limits: limits(),
     }
@@ -66,16 +67,9 @@ fn limits() -> Vec<(String, String)> {
     limits
 }
 
-fn memory_bytes() -> u64 {
-    let kib = field("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
-}
-
-/// The value of the first line `NAME : VALUE` of a file.
-fn field(path: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+/// Model name of the first processor; kernels of some architectures do not tell it.
+fn cpu_model() -> Option<String> {
+    CpuInfo::current().ok()?.model_name(0).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -14,9 +14,9 @@ pub mod limits;
 pub mod measure;
 pub mod output;
 #[cfg(target_os = "linux")]
-mod progress;
+pub mod probe;
 #[cfg(target_os = "linux")]
-pub mod resources;
+mod progress;
 #[cfg(target_os = "linux")]
 mod responder;
 #[cfg(target_os = "linux")]

@@ -21,6 +21,7 @@ use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
+use crate::probe::Readings;
 use crate::progress::Progress;
 use crate::subject::RunningSubject;
 use crate::suite::{Subject, Suite, SuiteWorkload, label};
@@ -54,8 +55,8 @@ pub struct Finished {
     pub lost: Option<c10k_reports::Error>,
 }
 
-/// One measurement: its outcome, what the server used, and the name of its histograms.
-type Measured = (Box<Summary>, Option<ServerUsage>, String);
+/// One measurement: its outcome, what the probes read, and the name of its histograms.
+type Measured = (Box<Summary>, Readings, String);
 
 impl Experiment<'_> {
     /// Measures everything, or what there is time for until `interrupt`.
@@ -100,10 +101,10 @@ impl Experiment<'_> {
         interrupt: &Interrupt,
     ) -> Record {
         let started_utc = Timestamp::now().to_string();
-        let (outcome, server, histograms) = match self.try_measure(&cell, round, server_cpus, dir, interrupt)
-        {
-            Ok((summary, server, histograms)) => (Outcome::Measured(summary), server, Some(histograms)),
-            Err(error) => (Outcome::Failed(format!("{error:#}")), None, None),
+        let measured = self.try_measure(&cell, round, server_cpus, dir, interrupt);
+        let (outcome, readings, histograms) = match measured {
+            Ok((summary, readings, histograms)) => (Outcome::Measured(summary), readings, Some(histograms)),
+            Err(error) => (Outcome::Failed(format!("{error:#}")), Readings::default(), None),
         };
         Record {
             version: VERSION,
@@ -113,9 +114,9 @@ impl Experiment<'_> {
             started_utc,
             command: String::new(),
             outcome,
-            server,
-            readings: BTreeMap::new(),
-            missing: BTreeMap::new(),
+            server: usage(&readings),
+            readings: readings.values,
+            missing: readings.missing,
             metrics: BTreeMap::new(),
             checks: Vec::new(),
             valid: true,
@@ -142,10 +143,10 @@ impl Experiment<'_> {
         let cannot_write = || format!("cannot write {}", path.display());
         let mut log = HdrLog::create(&path).with_context(cannot_write)?;
         let keep = |interval: &Interval| log.append(interval).with_context(cannot_write);
-        let (measured, usage) = measure(target, load, running.pid(), interrupt.flag(), keep)?;
+        let (measured, readings) = measure(target, load, running.pid(), interrupt.flag(), keep)?;
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered: {}", errors(&measured));
-        Ok((Box::new(Summary::from(&measured)), usage, histograms))
+        Ok((Box::new(Summary::from(&measured)), readings, histograms))
     }
 
     fn load(&self, workload: &SuiteWorkload) -> Workload {
@@ -212,6 +213,17 @@ impl Experiment<'_> {
 fn serve_args(subject: &Subject, server_cpus: Option<&CpuList>) -> Vec<String> {
     let pin = server_cpus.map(|cpus| ["--pin".to_owned(), cpus.to_string()]);
     subject.args.iter().cloned().chain(pin.into_iter().flatten()).collect()
+}
+
+/// The readings that lines of before there were readings have.
+fn usage(readings: &Readings) -> Option<ServerUsage> {
+    let value = |key: &str| readings.values.get(key).copied();
+    Some(ServerUsage {
+        user_s: value("server_cpu_user_s")?,
+        system_s: value("server_cpu_system_s")?,
+        memory_bytes: value("memory_pss_bytes")? as u64,
+        tasks: value("tasks")? as u64,
+    })
 }
 
 fn has_failed(record: &Record) -> bool {

@@ -8,6 +8,7 @@
 mod arguments;
 #[path = "../support/client.rs"]
 mod client;
+#[allow(dead_code, reason = "the probe checks its runs itself")]
 #[path = "../support/load.rs"]
 mod load;
 mod memory;
@@ -40,10 +41,6 @@ const HINT: &str = "anatomy: takes some seconds for each model; `cargo bench --b
 
 /// Connections whose requests are counted: a batch of them is ready whenever a server looks.
 const CONNECTIONS: usize = 64;
-
-/// Requests that are counted over them, and over a single one, whose server never has more than one of them to answer.
-const REQUESTS: u64 = 20_000;
-const REQUESTS_ALONE: u64 = 2_000;
 
 /// Count system calls per request and measure memory per idle connection
 #[derive(Debug, Parser)]
@@ -86,10 +83,7 @@ impl Args {
         }
         limits::raise_open_files();
         limits::check_connections(self.connections.get())?;
-        let (processors, strace) = (Processors::choose()?, system_calls::find_strace());
-        if let Err(error) = &strace {
-            note(&format!("anatomy: system calls are not counted: {error}\n"));
-        }
+        let processors = Processors::choose()?;
         let Format { head, row } = if self.markdown { row::MARKDOWN } else { row::TEXT };
         print(head)?;
         for model in &models {
@@ -97,7 +91,7 @@ impl Args {
                 note(&format!("anatomy: {} is left out: {reason}\n", model.name));
                 continue;
             }
-            let found = self.look_at(model, &strace, &processors, interrupt);
+            let found = self.look_at(model, &processors, interrupt);
             if interrupt.happened() {
                 break;
             }
@@ -110,25 +104,18 @@ impl Args {
         self.models.is_empty() || self.models.iter().any(|regex| regex.is_match(model))
     }
 
-    fn look_at(
-        &self,
-        model: &Model,
-        strace: &Result<(), String>,
-        processors: &Processors,
-        interrupt: &Interrupt,
-    ) -> Row {
-        let count = |connections, requests| {
-            strace.clone()?;
+    fn look_at(&self, model: &Model, processors: &Processors, interrupt: &Interrupt) -> Row {
+        let count = |connections| {
             if connections > 1 && model.at_once == "one" {
                 return Err("it serves one connection at a time".to_owned());
             }
-            let counted = system_calls::per_request(model, connections, requests, processors, interrupt);
+            let counted = system_calls::per_request(model, connections, processors, interrupt);
             counted.map_err(|error| format!("{error:#}"))
         };
         let memory = memory::per_idle_connection(model, self.connections.get(), processors);
         Row {
-            together: count(CONNECTIONS, REQUESTS),
-            alone: count(1, REQUESTS_ALONE),
+            together: count(CONNECTIONS),
+            alone: count(1),
             memory: memory.map_err(|error| format!("{error:#}")),
         }
     }

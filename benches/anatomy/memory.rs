@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use c10k::resources;
+use c10k::probe::Watch;
 use c10k::subject::RunningSubject;
 
 use crate::client::Client;
@@ -45,7 +45,7 @@ pub struct Idle {
 /// What a server holds.
 struct Held {
     connections: usize,
-    bytes: u64,
+    bytes: f64,
     tasks: u64,
 }
 
@@ -56,7 +56,7 @@ pub fn per_idle_connection(model: &Model, connections: usize, processors: &Proce
     ensure!(many.connections > 1, "it serves one connection at a time");
     Ok(Idle {
         connections: many.connections,
-        bytes_per_connection: (many.bytes as f64 - one.bytes as f64) / (many.connections - 1) as f64,
+        bytes_per_connection: (many.bytes - one.bytes) / (many.connections - 1) as f64,
         tasks: many.tasks,
     })
 }
@@ -66,7 +66,10 @@ fn hold(model: &Model, connections: usize, processors: &Processors) -> Result<He
     let running = processors.start(|| RunningSubject::start(Path::new(C10K), &model.name, &workers))?;
     let clients = fill(&running, connections).context("it answers nobody")?;
     thread::sleep(SETTLE_TIME);
-    let (bytes, tasks) = resources::held(running.pid());
+    let readings = Watch::begin(running.pid()).end();
+    let value =
+        |key: &str| readings.values.get(key).with_context(|| format!("{key}: {:?}", readings.missing));
+    let (bytes, tasks) = (*value("memory_pss_bytes")?, *value("tasks")? as u64);
     let held = Held { connections: clients.len(), bytes, tasks };
     drop(clients);
     running.stop()?;

@@ -50,15 +50,14 @@ impl Setting<'_> {
         compare_page(&running, subject.path())?;
         let target = Target::resolve(&format!("http://{}{}", running.address(), subject.path()))?;
         let load = closed_loop(CONNECTIONS, Until::Elapsed(self.duration), WARMUP);
-        let (measured, usage) = measure(target, load, running.pid(), self.interrupt.flag(), |_| Ok(()))?;
+        let (measured, readings) = measure(target, load, running.pid(), self.interrupt.flag(), |_| Ok(()))?;
         running.stop()?;
         check(&measured)?;
-        let (usage, completed) = (usage.context("its CPU time can't be read")?, measured.requests.completed);
+        let completed = measured.requests.completed;
         ensure!(completed > 0, "it answered nothing");
-        Ok(Sample {
-            cpu_us: (usage.user_s + usage.system_s) * 1e6 / completed as f64,
-            throughput_rps: measured.throughput_rps(),
-        })
+        let seconds = |key| readings.values.get(key).context("its CPU time can't be read");
+        let cpu_s = seconds("server_cpu_user_s")? + seconds("server_cpu_system_s")?;
+        Ok(Sample { cpu_us: cpu_s * 1e6 / completed as f64, throughput_rps: measured.throughput_rps() })
     }
 }
 
