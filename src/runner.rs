@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use c10k_loadgen::workload::{Pacing, Until};
-use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
+use c10k_loadgen::workload::Until;
+use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
 use c10k_reports::RunWriter;
 use c10k_reports::record::{self, Cell, Environment, Outcome, Parameters, Record, ServerUsage, VERSION};
 use jiff::Timestamp;
@@ -145,22 +145,17 @@ impl Experiment<'_> {
         let keep = |interval: &Interval| log.append(interval).with_context(cannot_write);
         let (measured, readings) = measure(target, load, running.pid(), interrupt.flag(), keep)?;
         running.stop()?;
-        ensure!(measured.requests.completed > 0, "no request was answered: {}", errors(&measured));
+        ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
         Ok((Box::new(Summary::from(&measured)), readings, histograms))
     }
 
     fn load(&self, workload: &SuiteWorkload) -> Workload {
         Workload {
-            pacing: Pacing::Closed,
             connections: workload.connections,
             lifetime: workload.lifetime,
-            until: Until::Elapsed(self.suite.pace.duration),
             warmup: self.suite.pace.warmup,
             timeout: self.suite.timeout,
-            threads: 1,
-            request: Request::default(),
-            idle: 0,
-            connect_rate: None,
+            ..Workload::lasting(Until::Elapsed(self.suite.pace.duration))
         }
     }
 
@@ -243,8 +238,4 @@ fn describe(record: &Record) -> String {
         }
     };
     format!("{} (round {}): {outcome}", label(&record.cell), record.round)
-}
-
-fn errors(measured: &Measurement) -> String {
-    format!("{:?}", measured.errors).replace(" {", ":").replace(" }", "")
 }

@@ -11,6 +11,7 @@ mod follow;
 mod hdr_log;
 mod kernel;
 pub mod measurement;
+pub mod percentile;
 mod recorder;
 mod run;
 mod schedule;

@@ -117,7 +117,7 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 pub(crate) enum Message {
     /// It passed the begin of the measured part.
     Begun,
-    /// What it saw in a second.
+    /// What it saw in a stretch of the measured part.
     Interval(Interval),
     /// It passed the end; its connections are still open.
     Ended(Box<Ending>),
@@ -128,7 +128,7 @@ pub(crate) enum Message {
 pub enum Event {
     /// The measured part begins now.
     Begun,
-    /// A second of the measured part, or what the end left of one, is over on every worker.
+    /// A stretch of the measured part is over on every worker.
     Interval(Interval),
     /// The measured part is over; the connections stay open until [`Run::finish`].
     Ended,
@@ -146,13 +146,14 @@ pub struct Run {
     ended: bool,
     /// Whether requests without an answer were entered at their age.
     censored: bool,
-    /// Seconds that not every worker has told of yet, with how many have.
+    /// Stretches that not every worker has told of yet, with how many have.
     open_intervals: Vec<(usize, Interval)>,
     total: Recorder,
     batches: Vec<Batch>,
-    /// Seconds that a batch holds.
-    seconds_per_batch: u64,
-    last_second: u64,
+    /// Stretches that a batch holds.
+    intervals_per_batch: u64,
+    /// Number and end of the last stretch.
+    last_interval: (u64, Duration),
     kernel_at_begin: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
@@ -196,8 +197,8 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         open_intervals: Vec::new(),
         total: Recorder::default(),
         batches: Vec::new(),
-        seconds_per_batch: 1,
-        last_second: 0,
+        intervals_per_batch: 1,
+        last_interval: (0, Duration::ZERO),
         kernel_at_begin: None,
         endings: Vec::new(),
     };
@@ -230,7 +231,7 @@ impl Run {
                 Message::Ended(ending) => self.endings.push(*ending),
             }
         }
-        // Workers that were stopped may have ended in different seconds; the earliest first.
+        // Workers that were stopped may have ended in different stretches; the earliest first.
         self.open_intervals.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
         if let Some((_, interval)) = self.open_intervals.pop() {
             self.keep(&interval);
@@ -274,7 +275,8 @@ impl Run {
         if seen.times.latency.is_empty() {
             return None;
         }
-        let interval = Interval { number: self.last_second, length: Duration::ZERO, seen };
+        let (number, begin) = self.last_interval;
+        let interval = Interval { number, begin, length: Duration::ZERO, seen };
         self.total.merge(&interval.seen);
         if let Some(last) = self.batches.last_mut() {
             *last = Batch::join(&[last.clone(), Batch::of(&interval)]);
@@ -282,7 +284,7 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds what one worker saw to what the others saw in the same second; gives it back when it is complete.
+    /// Adds what one worker saw to what the others saw in the same stretch; gives it back when it is complete.
     fn add(&mut self, interval: Interval) -> Option<Interval> {
         let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
             None => {
@@ -305,14 +307,15 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds a second to the whole, and to the stretch that it belongs to.
+    /// Adds a stretch to the whole, and to the batch that it belongs to.
     fn keep(&mut self, interval: &Interval) {
         self.total.merge(&interval.seen);
-        self.last_second = self.last_second.max(interval.number);
-        if interval.number.is_multiple_of(self.seconds_per_batch) || self.batches.is_empty() {
+        // They come in their order.
+        self.last_interval = (interval.number, interval.begin + interval.length);
+        if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
                 self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
-                self.seconds_per_batch *= 2;
+                self.intervals_per_batch *= 2;
             }
             self.batches.push(Batch::of(interval));
         } else if let Some(last) = self.batches.last_mut() {

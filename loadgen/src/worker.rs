@@ -54,8 +54,6 @@ const LINGERING: u64 = 1 << 63;
 /// How long an open loop waits for the answers to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
 
-const SECOND_NS: u64 = 1_000_000_000;
-
 /// What a worker has to say when the measured part is over.
 #[derive(Debug)]
 pub(crate) struct Ending {
@@ -150,8 +148,10 @@ pub(crate) struct Worker {
     recorder: Recorder,
     opened_total: u64,
     window: (u64, u64),
-    /// The second of the measured part that is being recorded, and when it ends; at first, when the part begins.
-    second: u64,
+    /// Length of the stretches that are handed over, in nanoseconds.
+    interval_ns: u64,
+    /// The stretch of the measured part that is being recorded, and when it ends; at first, when the part begins.
+    stretch: u64,
     next_boundary: u64,
     usage_at_begin: Option<ThreadUsage>,
     /// What tells an open loop when to send: the schedule, and the next time of it on the clock, once that is known.
@@ -200,7 +200,8 @@ impl Worker {
             recorder: Recorder::default(),
             opened_total: 0,
             window: (u64::MAX, u64::MAX),
-            second: 0,
+            interval_ns: nanos(workload.interval).max(1),
+            stretch: 0,
             next_boundary: u64::MAX,
             usage_at_begin: None,
             schedule: match workload.pacing {
@@ -342,9 +343,9 @@ impl Worker {
         now >= patience || self.slots.iter().all(answered)
     }
 
-    /// Begins to record when the time has come, and hands over whole seconds.
+    /// Begins to record when the time has come, and hands over whole stretches.
     fn cross_boundaries(&mut self, now: u64) {
-        // The last second stays open until the end: answers to it may yet come.
+        // The last stretch stays open until the end: answers to it may yet come.
         if now < self.next_boundary || self.next_boundary >= self.window.1 {
             return;
         }
@@ -352,19 +353,23 @@ impl Worker {
             self.usage_at_begin = Some(ThreadUsage::now());
             self.recorder = Recorder::default();
             let _ = self.messages.send(Message::Begun);
-            self.next_boundary += SECOND_NS;
+            self.next_boundary += self.interval_ns;
         }
         while now >= self.next_boundary && self.next_boundary < self.window.1 {
-            self.hand_over(SECOND_NS);
-            self.next_boundary += SECOND_NS;
+            self.hand_over(self.interval_ns);
+            self.next_boundary += self.interval_ns;
         }
     }
 
     fn hand_over(&mut self, length_ns: u64) {
-        let seen = Box::new(std::mem::take(&mut self.recorder));
-        let interval = Interval { number: self.second, length: Duration::from_nanos(length_ns), seen };
+        let interval = Interval {
+            number: self.stretch,
+            begin: Duration::from_nanos(self.stretch * self.interval_ns),
+            length: Duration::from_nanos(length_ns),
+            seen: Box::new(std::mem::take(&mut self.recorder)),
+        };
         let _ = self.messages.send(Message::Interval(interval));
-        self.second += 1;
+        self.stretch += 1;
     }
 
     fn end(&mut self, now: u64) -> Ending {
@@ -373,7 +378,7 @@ impl Worker {
         if self.window.0 <= end {
             self.cross_boundaries(end);
             self.miss_due(end, now);
-            self.hand_over(end.saturating_sub(self.window.0 + self.second * SECOND_NS));
+            self.hand_over(end.saturating_sub(self.window.0 + self.stretch * self.interval_ns));
         }
         let usage =
             self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));

@@ -1,5 +1,6 @@
 //! `c10k load URL`: drives one server and tells what that was like.
 
+mod live;
 mod text;
 
 use std::fs::{self, File};
@@ -10,10 +11,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
-use c10k_loadgen::{Event, HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
+use c10k_loadgen::{Event, HdrLog, Measurement, Request, Summary, Target, Workload};
 
+use self::live::LiveLine;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
@@ -182,11 +183,11 @@ impl Args {
             idle: self.idle,
             connect_rate: self.connect_rate,
             lifetime: self.lifetime,
-            until,
             warmup: self.warmup,
             timeout: self.timeout,
             threads: self.threads.get(),
             request: Request { method: self.method.clone(), headers: self.headers.clone(), body },
+            ..Workload::lasting(until)
         })
     }
 
@@ -194,18 +195,18 @@ impl Args {
         let interrupt = Interrupt::catch()?;
         let mut run =
             c10k_loadgen::start(target, workload, interrupt.flag()).context("cannot start the generator")?;
-        let live = !self.quiet && std::io::stderr().is_terminal();
+        let mut live = (!self.quiet && std::io::stderr().is_terminal()).then(LiveLine::default);
         while let Some(event) = run.next_event() {
             if let Event::Interval(interval) = event {
                 if let (Some(log), Some(path)) = (&mut log, &self.hdr) {
                     log.append(&interval).with_context(|| cannot_write(path))?;
                 }
-                if live {
-                    note(&format!("\r\x1b[K{}", live_line(&interval)));
+                if let Some(line) = live.as_mut().and_then(|live| live.update(&interval)) {
+                    note(&format!("\r\x1b[K{line}"));
                 }
             }
         }
-        if live {
+        if live.is_some() {
             note("\r\x1b[K");
         }
         Ok(run.finish()?)
@@ -237,17 +238,4 @@ fn parse_header(text: &str) -> Result<(String, String)> {
         bail!("a name is one word, and a value one line");
     }
     Ok((name.into(), value.trim().into()))
-}
-
-fn live_line(interval: &Interval) -> String {
-    let seen = &interval.seen;
-    let latency = Percentiles::of(&seen.times.latency);
-    format!(
-        "{:4} s  {:9.0} requests/s  p50 {:.0} µs  p99 {:.0} µs  errors {}",
-        interval.number + 1,
-        seen.completed as f64 / interval.length.as_secs_f64(),
-        latency.p50,
-        latency.p99,
-        seen.errors.total()
-    )
 }
