@@ -4,6 +4,7 @@
 use std::iter;
 
 use c10k_loadgen::measurement::Times;
+use c10k_loadgen::percentile::last_supported;
 
 use super::axis::{self, Axis};
 use super::canvas;
@@ -14,7 +15,6 @@ use super::palette::look;
 use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
 use super::reading::{doubts_note, legend_labels};
 use crate::results::{CellResult, Results};
-use crate::statistics::percentile::last_supported;
 
 /// The chart.
 pub const CHART: WorkloadChart = WorkloadChart {

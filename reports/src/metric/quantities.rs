@@ -1,10 +1,10 @@
 //! Quantities that metrics are computed from: the generator's summary and the probes' readings.
 
 use c10k_loadgen::Summary;
+use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
 
 use crate::record::{Outcome, Record};
-use crate::statistics::percentile::last_supported;
 
 /// The generator's summary, where the measurement ran to its end.
 pub fn summary(record: &Record) -> Option<&Summary> {

@@ -1,9 +1,9 @@
 //! Section: what not to read out of the numbers below.
 
 use askama::Template;
+use c10k_loadgen::percentile::SAMPLES_BEYOND;
 
 use super::context::Page;
-use crate::statistics::percentile::SAMPLES_BEYOND;
 
 #[derive(Template)]
 #[template(path = "caution.html")]

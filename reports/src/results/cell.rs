@@ -2,6 +2,7 @@
 
 use c10k_loadgen::check::Effect;
 use c10k_loadgen::measurement::{Errors, Times};
+use c10k_loadgen::percentile;
 use c10k_loadgen::summary::Summary;
 
 use super::doubt::Doubt;
@@ -11,7 +12,6 @@ use crate::format;
 use crate::metric::Metric;
 use crate::record::Record;
 use crate::statistics::lead::Value;
-use crate::statistics::percentile;
 
 /// Findings about one cell.
 #[derive(Debug)]

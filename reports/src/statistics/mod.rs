@@ -3,5 +3,4 @@
 
 pub mod lead;
 pub mod merge;
-pub mod percentile;
 pub mod spread;
