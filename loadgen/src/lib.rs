@@ -26,7 +26,7 @@ pub use follow::{FollowError, follow};
 pub use hdr_log::HdrLog;
 pub use measurement::Measurement;
 pub use recorder::{Interval, Recorder};
-pub use run::{Event, Run, start};
+pub use run::{Event, Run, RunError, start};
 pub use source::ephemeral_ports;
 pub use summary::Summary;
 pub use target::{Request, Target, TargetError};

@@ -209,9 +209,12 @@ pub struct Connections {
     pub starved: u64,
     /// All connections opened over the run, the short-lived ones one by one.
     pub opened_total: u64,
-    /// Further connections that were opened and only held.
+    /// Further connections that only stood there in the measured part.
     #[serde(default)]
     pub idle_established: u64,
+    /// Of those, how many had their one answer before.
+    #[serde(default)]
+    pub idle_answered: u64,
 }
 
 /// Failures by kind.

@@ -5,6 +5,7 @@
 
 mod connect;
 mod exchange;
+mod idle;
 mod pace;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::net::TcpStream;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -41,6 +43,12 @@ const TICK: Duration = Duration::from_millis(10);
 
 /// How often it looks for requests without an answer, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
+
+/// How long a server is looked for before the run is given up: one that is just being started takes no longer.
+const FIRST_CONNECTION: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the other workers' idle connections stand.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 
 /// Tries to connect, about 4 seconds of them, after which a run that waits for a number of requests gives a connection up.
 const MAX_TRIES: u32 = 9;
@@ -72,6 +80,9 @@ pub(crate) struct Ending {
     pub answers: Vec<u64>,
     pub send_times: Vec<u64>,
     pub idle_established: u64,
+    pub idle_answered: u64,
+    /// Why the last connection that could not be made could not.
+    pub connect_error: Option<io::Error>,
     /// When the last request of the measured part was done.
     pub last_done: u64,
     pub usage: ThreadUsage,
@@ -164,8 +175,12 @@ pub(crate) struct Worker {
     send_times: Vec<u64>,
     /// Of requests that ended after the measured part: how old they were at its end.
     late_ages: Vec<u64>,
-    /// Connections that are only held.
+    /// Connections that are only held, and how many of them were answered before.
     idle: Vec<TcpStream>,
+    idle_answered: u64,
+    /// When the first connection that could not be made was tried, and why the last one could not.
+    first_failed_try: u64,
+    connect_error: Option<io::Error>,
     /// When the next connection may be opened, and how long after it the one behind.
     next_open: u64,
     open_every: u64,
@@ -217,6 +232,9 @@ impl Worker {
             send_times: Vec::new(),
             late_ages: Vec::new(),
             idle: Vec::new(),
+            idle_answered: 0,
+            first_failed_try: u64::MAX,
+            connect_error: None,
             next_open: 0,
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
@@ -235,7 +253,8 @@ impl Worker {
         let (mut next_tick, mut next_expire) = (0, 0);
         // Without it the kernel wakes a sleeper up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
-        self.open_idle(idle);
+        self.open_idle(idle, &mut buffer, &mut events);
+        self.await_others();
         let mut now = self.plan.clock.now();
         self.tick(now);
         for key in 0..self.slots.len() {
@@ -265,6 +284,14 @@ impl Worker {
         // So that whoever listens sees the end of the last worker, even if another one panicked.
         drop(self.messages);
         let _ = release.recv();
+    }
+
+    /// Waits until the idle connections of all workers stand, so that no request is sent while others are opened.
+    fn await_others(&self) {
+        self.plan.worker_has_idle(self.plan.clock.now());
+        while !self.plan.may_send() && !self.plan.is_stopped() {
+            thread::sleep(LOOK_FOR_OTHERS);
+        }
     }
 
     /// Sleeps until there is an event or something to be done. An open loop sleeps until shortly before its next send and
@@ -313,6 +340,9 @@ impl Worker {
 
     /// What has to be looked at now and then, whether anything happens or not.
     fn tick(&mut self, now: u64) {
+        if !self.plan.is_server_reached() {
+            self.look_for_server(now);
+        }
         if !self.is_ready && self.has_begun_serving(now) {
             self.is_ready = true;
             self.plan.worker_is_ready(now);
@@ -331,9 +361,23 @@ impl Worker {
         self.retry(now);
     }
 
+    /// Looks whether any connection of the run has stood, and ends the run where none could be made for a while: there
+    /// will be nothing to measure.
+    fn look_for_server(&mut self, now: u64) {
+        if self.opened_total > 0 {
+            self.plan.server_was_reached();
+        } else if now >= self.first_failed_try.saturating_add(nanos(FIRST_CONNECTION)) {
+            self.plan.abandon();
+        }
+    }
+
     /// Whether every connection was answered, or could not be made. A connection that only waits to be accepted stands
     /// too, so what stands is given some time to be served, and no more: a server may have no worker for it, ever.
     fn has_begun_serving(&mut self, now: u64) -> bool {
+        // Before any connection stands, nothing can be measured.
+        if !self.plan.is_server_reached() && self.first_failed_try != u64::MAX {
+            return false;
+        }
         let has_tried = |slot: &Slot| slot.was_established || slot.failures > 0 || slot.state == State::Free;
         if !self.slots.iter().all(has_tried) {
             return false;
@@ -408,6 +452,8 @@ impl Worker {
             served: self.slots.iter().filter(|slot| slot.answers > 0).count() as u64,
             opened_total: self.opened_total,
             idle_established: self.idle.len() as u64,
+            idle_answered: self.idle_answered,
+            connect_error: self.connect_error.take(),
             window: (self.window.0, end),
             scheduled: self.scheduled,
             answers: self.slots.iter().map(|slot| slot.good_answers).collect(),

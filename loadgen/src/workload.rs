@@ -40,7 +40,7 @@ pub struct Workload {
     pub threads: usize,
     /// What every request says.
     pub request: Request,
-    /// Further connections that are opened and only held.
+    /// Further connections that are opened, ask once, and are only held then.
     pub idle: usize,
     /// Connections opened per second at the most; without it, as many as are called for.
     pub connect_rate: Option<f64>,

@@ -1,6 +1,7 @@
 //! `c10k load URL`: drives one server and tells what that was like.
 
 mod live;
+mod nothing;
 mod text;
 
 use std::fs::{self, File};
@@ -54,7 +55,7 @@ pub struct Args {
     /// Seed of random arrivals
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Further connections that are opened and only held
+    /// Further connections that send one request before the run and are only held then
     #[arg(long, default_value_t = 0, value_name = "N")]
     idle: usize,
     /// Connections opened per second at the most
@@ -145,18 +146,31 @@ impl Args {
         let output =
             self.output.as_deref().map(|path| File::create(path).with_context(|| cannot_write(path)));
         let output = output.transpose()?;
-        let measured = self.measure(target, workload, log)?;
+        let interrupt = Interrupt::catch()?;
+        let measured = self.measure(target, workload, log, &interrupt)?;
         let summary = Summary::from(&measured);
-        let json = format!("{:#}\n", serde_json::to_value(&summary)?);
+        self.tell(&measured, &summary, output)?;
+        Ok(if measured.requests.completed == 0 {
+            note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
+            ExitCode::from(if interrupt.happened() { 130 } else { 1 })
+        } else if self.strict && !summary.valid {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn tell(&self, measured: &Measurement, summary: &Summary, output: Option<File>) -> Result<()> {
+        let json = format!("{:#}\n", serde_json::to_value(summary)?);
         if self.json {
             print(&json)?;
         } else if !self.quiet {
-            print(&text::render(&measured, &summary))?;
+            print(&text::render(measured, summary))?;
         }
         if let (Some(mut file), Some(path)) = (output, &self.output) {
             file.write_all(json.as_bytes()).with_context(|| cannot_write(path))?;
         }
-        Ok(if self.strict && !summary.valid { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(())
     }
 
     /// Options become a workload before anything is sent.
@@ -191,8 +205,13 @@ impl Args {
         })
     }
 
-    fn measure(&self, target: Target, workload: Workload, mut log: Option<HdrLog>) -> Result<Measurement> {
-        let interrupt = Interrupt::catch()?;
+    fn measure(
+        &self,
+        target: Target,
+        workload: Workload,
+        mut log: Option<HdrLog>,
+        interrupt: &Interrupt,
+    ) -> Result<Measurement> {
         let mut run =
             c10k_loadgen::start(target, workload, interrupt.flag()).context("cannot start the generator")?;
         let mut live = (!self.quiet && std::io::stderr().is_terminal()).then(LiveLine::default);

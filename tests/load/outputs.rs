@@ -198,6 +198,33 @@ fn the_text_has_the_numbers_that_matter() {
     }
 }
 
+/// Runs it against a server that never answers, and gives what it says on both streams.
+fn told_of_nothing(arguments: &[&str]) -> (String, String) {
+    let server = Server::start(|_, _| Ok(After::Hold));
+    let arguments = [&SHORT[..], arguments].concat();
+    let output = command(&server.url(), &arguments).output().expect("the command can be run");
+    assert_eq!(output.status.code(), Some(1));
+    let text = |octets| String::from_utf8(octets).expect("it speaks text");
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_run_in_which_nothing_completed_shows_no_times_and_no_cost_per_request() {
+    let (stdout, stderr) = told_of_nothing(&[]);
+    assert!(stdout.contains("0 completed") && stdout.contains("2 asked, 2 never served"), "{stdout}");
+    for word in ["p50", "latency", "µs", "ms", "CPU per request"] {
+        assert!(!stdout.contains(word), "{word} is in {stdout}");
+    }
+    assert!(stderr.starts_with("c10k: no request completed of 2 sent"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_run_in_which_nothing_completed_says_so_although_it_is_quiet() {
+    let (stdout, stderr) = told_of_nothing(&["--quiet"]);
+    assert_eq!((stdout.as_str(), stderr.lines().count()), ("", 1));
+}
+
 #[test]
 fn quiet_says_nothing() {
     assert_eq!(told(&answering(), &["--quiet"]).stdout, b"");

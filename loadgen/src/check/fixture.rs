@@ -69,8 +69,6 @@ pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
 pub fn forget_answers(measured: &mut Measurement) {
     let in_flight = measured.requests.intended.min(CONNECTIONS);
     set_batches(measured, vec![batch(0, 1); SECONDS as usize]);
-    // Its requests are in the distribution at their age.
-    measured.times.latency = times(&[(11_000_000_000, in_flight)]);
     measured.requests = Requests {
         intended: measured.workload.pacing.rate().map_or(in_flight, |rate| rate as u64 * SECONDS),
         sent: in_flight,

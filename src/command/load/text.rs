@@ -16,21 +16,20 @@ const BAR_COLUMNS: f64 = 40.0;
 /// Eighths of a column, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/// Everything there is to say of a run.
+/// Everything there is to say of a run. Where nothing completed, there are no times, and no costs per request.
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
-    let parts = [
-        head(measured, summary),
-        table([
+    let mut parts = vec![head(measured, summary)];
+    if summary.requests.completed > 0 {
+        let times = table([
             ("latency", summary.latency_us),
             ("service", summary.service_us),
             ("first byte", summary.first_byte_us),
             ("connect", summary.connect_us),
             ("send lag", summary.send_lag_us),
-        ]),
-        histogram(&measured.times.latency),
-        generator(summary),
-        checks(&summary.checks),
-    ];
+        ]);
+        parts.extend([times, histogram(&measured.times.latency), generator(summary)]);
+    }
+    parts.push(checks(&summary.checks));
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
