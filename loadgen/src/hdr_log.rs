@@ -1,4 +1,5 @@
-//! HdrHistogram V2 interval logs (`.hlog`), one line per interval and distribution, for every reader of that format.
+//! HdrHistogram V2 interval logs (`.hlog`), one line per interval and distribution, for every
+//! reader of that format.
 //!
 //! Values are nanoseconds; the tag of a line names its distribution.
 

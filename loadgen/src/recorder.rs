@@ -27,7 +27,8 @@ pub struct Recorder {
     pub bytes: Bytes,
 }
 
-/// A stretch of the measured part, as long as [`Workload::interval`](crate::Workload) or what the end left of it.
+/// A stretch of the measured part, as long as [`Workload::interval`](crate::Workload) or what the
+/// end left of it.
 #[derive(Debug, Clone)]
 pub struct Interval {
     /// Stretches before it.

@@ -81,8 +81,8 @@ impl Plan {
         }
     }
 
-    /// Says that a worker's idle connections stand, if it has any. With those of the last one, a run begins of which every
-    /// request counts.
+    /// Says that a worker's idle connections stand, if it has any. With those of the last one, a
+    /// run begins of which every request counts.
     pub fn worker_has_idle(&self, now: u64) {
         if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
@@ -99,7 +99,8 @@ impl Plan {
         self.timeline.may_send.load(Ordering::Acquire)
     }
 
-    /// Whether requests count from the first one on: a closed loop of so many without a warm-up sends those and no others.
+    /// Whether requests count from the first one on: a closed loop of so many without a warm-up
+    /// sends those and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
@@ -305,7 +306,8 @@ impl Run {
     /// Waits for the end, closes the connections and gives what was measured.
     ///
     /// # Errors
-    /// When no connection could be made, or a worker panicked, for its requests are missing from the counts.
+    /// When no connection could be made, or a worker panicked, for its requests are missing from
+    /// the counts.
     pub fn finish(mut self) -> Result<Measurement, RunError> {
         while self.next_event().is_some() {}
         self.hold = None;
@@ -338,10 +340,10 @@ impl Run {
         self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
     }
 
-    /// Requests without an answer, once all workers have ended, as an interval of no length: they are entered at their
-    /// age, which is the least that their latency can be, so that a server that hangs does not look fast. Ages below the
-    /// median say nothing: such a request may yet be like the others. Where nothing completed, there is no distribution that
-    /// they could correct.
+    /// Requests without an answer, once all workers have ended, as an interval of no length: they
+    /// are entered at their age, which is the least that their latency can be, so that a server
+    /// that hangs does not look fast. Ages below the median say nothing: such a request may yet be
+    /// like the others. Where nothing completed, there is no distribution that they could correct.
     fn censored(&mut self) -> Option<Interval> {
         if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
             return None;
@@ -365,7 +367,8 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds what one worker saw to what the others saw in the same stretch; gives it back when it is complete.
+    /// Adds what one worker saw to what the others saw in the same stretch; gives it back when it
+    /// is complete.
     fn add(&mut self, interval: Interval) -> Option<Interval> {
         let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
             None => {

@@ -44,7 +44,8 @@ const TICK: Duration = Duration::from_millis(10);
 /// How often it looks for requests without an answer, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a server is looked for before the run is given up: one that is just being started takes no longer.
+/// How long a server is looked for before the run is given up: one that is just being started takes
+/// no longer.
 const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the other workers' idle connections stand.
@@ -161,7 +162,8 @@ pub(crate) struct Worker {
     window: (u64, u64),
     /// Length of the stretches that are handed over, in nanoseconds.
     interval_ns: u64,
-    /// The stretch of the measured part that is being recorded, and when it ends; at first, when the part begins.
+    /// The stretch of the measured part that is being recorded, and when it ends; at first, when
+    /// the part begins.
     stretch: u64,
     next_boundary: u64,
     usage_at_begin: Option<ThreadUsage>,
@@ -286,7 +288,8 @@ impl Worker {
         let _ = release.recv();
     }
 
-    /// Waits until the idle connections of all workers stand, so that no request is sent while others are opened.
+    /// Waits until the idle connections of all workers stand, so that no request is sent while
+    /// others are opened.
     fn await_others(&self) {
         self.plan.worker_has_idle(self.plan.clock.now());
         while !self.plan.may_send() && !self.plan.is_stopped() {
@@ -361,8 +364,8 @@ impl Worker {
         self.retry(now);
     }
 
-    /// Looks whether any connection of the run has stood, and ends the run where none could be made for a while: there
-    /// will be nothing to measure.
+    /// Looks whether any connection of the run has stood, and ends the run where none could be made
+    /// for a while: there will be nothing to measure.
     fn look_for_server(&mut self, now: u64) {
         if self.opened_total > 0 {
             self.plan.server_was_reached();

@@ -8,14 +8,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::target::Request;
 
-/// Stretches that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or longer than
-/// [`LONGEST_INTERVAL`]: two more than the checks and the confidence intervals need, for those that come out too short.
+/// Stretches that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
+/// longer than [`LONGEST_INTERVAL`]: two more than the checks and the confidence intervals need,
+/// for those that come out too short.
 const INTERVALS_PER_RUN: u32 = 10;
 
 /// Five times as long as a worker may be late to see that a stretch is over.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The resolution of an HdrHistogram log by custom, and how often a person wants to see a number change.
+/// The resolution of an HdrHistogram log by custom, and how often a person wants to see a number
+/// change.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What one run sends and for how long.
@@ -44,7 +46,8 @@ pub struct Workload {
     pub idle: usize,
     /// Connections opened per second at the most; without it, as many as are called for.
     pub connect_rate: Option<f64>,
-    /// Length of the stretches in which workers hand over what they saw, see [`Workload::interval_of`].
+    /// Length of the stretches in which workers hand over what they saw, see
+    /// [`Workload::interval_of`].
     pub interval: Duration,
 }
 
@@ -70,8 +73,9 @@ impl Workload {
         }
     }
 
-    /// The interval that suits a measured part of this length: a second, and a tenth of what is shorter than ten, so that
-    /// a short run has stretches to compare, too. Rounded up, so that no eleventh is left over.
+    /// The interval that suits a measured part of this length: a second, and a tenth of what is
+    /// shorter than ten, so that a short run has stretches to compare, too. Rounded up, so that no
+    /// eleventh is left over.
     pub fn interval_of(duration: Duration) -> Duration {
         let tenth_ns = duration.as_nanos().div_ceil(u128::from(INTERVALS_PER_RUN));
         let tenth = u64::try_from(tenth_ns).map_or(Duration::MAX, Duration::from_nanos);

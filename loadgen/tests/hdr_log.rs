@@ -9,8 +9,8 @@ use std::time::Duration;
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::{HdrLog, Interval, Recorder};
 
-/// Prints tag, count, minimum, maximum, p50, p99 and mean of each tag, all intervals of it together, and the milliseconds
-/// at which the intervals begin.
+/// Prints tag, count, minimum, maximum, p50, p99 and mean of each tag, all intervals of it
+/// together, and the milliseconds at which the intervals begin.
 const READER: &str = r"
 import sys
 from hdrh.histogram import HdrHistogram

@@ -126,8 +126,8 @@ impl Load {
     }
 }
 
-/// Runs it against a URL where nobody can be reached: one line with what to do, status 2, and nothing on standard output.
-/// Gives the line.
+/// Runs it against a URL where nobody can be reached: one line with what to do, status 2, and
+/// nothing on standard output. Gives the line.
 #[track_caller]
 pub fn unreachable(url: &str, arguments: &str) -> String {
     let mut child = command(url, &words(arguments))
@@ -214,8 +214,8 @@ impl Outcome {
         count
     }
 
-    /// What completed was measured, and nothing else is said. Where nothing did, one line says so, and no time looks as if
-    /// it were measured.
+    /// What completed was measured, and nothing else is said. Where nothing did, one line says so,
+    /// and no time looks as if it were measured.
     #[track_caller]
     fn check_end(&self) {
         let Self { status, stderr, .. } = self;

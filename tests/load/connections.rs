@@ -127,7 +127,8 @@ fn idle_connections_that_are_closed_behind_their_answer_are_not_held() {
     assert_eq!(outcome.check("starvation").0, "fail");
 }
 
-/// Answers four connections and no other, as a pool of four workers that stay with their connections does.
+/// Answers four connections and no other, as a pool of four workers that stay with their
+/// connections does.
 fn of_four_workers() -> Server {
     Server::start(|request, socket| match request.connection {
         0..4 => socket.write_all(OK).map(|()| After::Keep),

@@ -1,7 +1,8 @@
-//! `sample-size`: whether there are enough samples for the percentiles that are shown, by the rule of
-//! [`percentile`](crate::percentile).
+//! `sample-size`: whether there are enough samples for the percentiles that are shown, by the rule
+//! of [`percentile`](crate::percentile).
 //!
-//! That is the best case, of independent values; the intervals beside the percentiles allow for the rest.
+//! That is the best case, of independent values; the intervals beside the percentiles allow for the
+//! rest.
 
 use super::{Check, Judgement, Verdict};
 use crate::measurement::Measurement;

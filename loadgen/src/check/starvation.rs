@@ -1,8 +1,9 @@
 //! `starvation`: whether the connections that were asked for took part, and alike.
 //!
-//! That some connections get more answers than others is a result; percentiles hide it, for they are of requests, and a
-//! connection that is served rarely sends few. A connection without a single answer is more than that: the numbers are
-//! those of a workload of fewer connections than the one that was asked for.
+//! That some connections get more answers than others is a result; percentiles hide it, for they
+//! are of requests, and a connection that is served rarely sends few. A connection without a single
+//! answer is more than that: the numbers are those of a workload of fewer connections than the one
+//! that was asked for.
 
 use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
@@ -10,8 +11,8 @@ use crate::workload::{Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "starvation", judge };
 
-/// Share of the connections that may be without an answer before the result is another workload's: 1 in 100 moves no
-/// number by more than what is told apart between servers.
+/// Share of the connections that may be without an answer before the result is another workload's:
+/// 1 in 100 moves no number by more than what is told apart between servers.
 const MAX_UNSERVED_SHARE: f64 = 0.01;
 
 /// Jain's index below which connections are called unequal; 0.9 is a coefficient of variation of a third.
@@ -76,8 +77,8 @@ fn verdict(without: u64, asked: u64) -> Verdict {
     Verdict::above(without as f64 / asked as f64, 0.0, MAX_UNSERVED_SHARE)
 }
 
-/// Whether there were requests for all connections, so that one without an answer is the server's doing. What was never
-/// asked for cannot starve.
+/// Whether there were requests for all connections, so that one without an answer is the server's
+/// doing. What was never asked for cannot starve.
 fn everyone_had_a_turn(measured: &Measurement) -> bool {
     let closed =
         matches!((measured.workload.pacing, measured.workload.until), (Pacing::Closed, Until::Elapsed(_)));

@@ -4,11 +4,12 @@
 //! that is shown an average over something that passed. Looked at is the throughput of a closed loop and the mean latency
 //! of an open one, per batch: each is what the loop leaves free.
 //!
-//! A run of less than 10 seconds has batches of less than a second. What holds there: a trend through all of its tenths is
-//! still unlikely to be chance, but it may be the last of a process's warm-up, or a neighbour of a shared machine who was
-//! there for half of it, where a longer run would have gone on without a trend. So in short batches a change has to be
-//! twice as large, and the batches have to hold enough requests that counting them is no noise of that size. Of 78 runs of
-//! 1.2 s against fresh servers, on two shared processors, 3 had a warning and none failed.
+//! A run of less than 10 seconds has batches of less than a second. What holds there: a trend
+//! through all of its tenths is still unlikely to be chance, but it may be the last of a process's
+//! warm-up, or a neighbour of a shared machine who was there for half of it, where a longer run
+//! would have gone on without a trend. So in short batches a change has to be twice as large, and
+//! the batches have to hold enough requests that counting them is no noise of that size. Of 78 runs
+//! of 1.2 s against fresh servers, on two shared processors, 3 had a warning and none failed.
 
 use std::time::Duration;
 
@@ -35,8 +36,8 @@ const SHORT_BATCH: Duration = Duration::from_secs(1);
 /// What the changes above are multiplied with where batches are short.
 const SHORT_BATCH_FACTOR: f64 = 2.0;
 
-/// Requests that the median short batch holds at least. Counts of 100 that are Poisson differ by a tenth, half of what
-/// is warned of.
+/// Requests that the median short batch holds at least. Counts of 100 that are Poisson differ by a
+/// tenth, half of what is warned of.
 const MIN_REQUESTS: u64 = 100;
 
 /// How far the first batch may be from the others, in their standard deviations estimated from their median absolute
@@ -72,7 +73,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }))
 }
 
-/// What limits are multiplied with for batches of this length; none where they hold too little to be compared.
+/// What limits are multiplied with for batches of this length; none where they hold too little to
+/// be compared.
 fn change_factor(batches: &[Batch]) -> Option<f64> {
     if batches.first()?.length >= SHORT_BATCH {
         return Some(1.0);

@@ -1,7 +1,9 @@
-//! Idle connections: each is opened, asks once, reads its answer, and is then only held, as that of a client that pauses.
+//! Idle connections: each is opened, asks once, reads its answer, and is then only held, as that of
+//! a client that pauses.
 //!
-//! All of that happens before the measured part. Many are on their way at a time, on sockets that do not block; once
-//! answered they leave the event queue, so that they cost the generator nothing while it measures.
+//! All of that happens before the measured part. Many are on their way at a time, on sockets that
+//! do not block; once answered they leave the event queue, so that they cost the generator nothing
+//! while it measures.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -17,8 +19,8 @@ use crate::run::nanos;
 /// Connections that are on their way at a time, so that a listen backlog is not flooded.
 const WINDOW: usize = 128;
 
-/// Without any answer for this long, the window is doubled: a server with fewer workers than idle connections never
-/// answers most of them, and they should stand there all the same.
+/// Without any answer for this long, the window is doubled: a server with fewer workers than idle
+/// connections never answers most of them, and they should stand there all the same.
 const STALL: Duration = Duration::from_millis(50);
 
 /// The idle connections of a worker that are not there yet.
@@ -38,7 +40,7 @@ struct Opening {
 struct Asking {
     socket: TcpStream,
     began: u64,
-    /// Octets of the request that were written; the connection stands as soon as there are any.
+    /// Bytes of the request that were written; the connection stands as soon as there are any.
     written: usize,
     answer: Connection,
 }
@@ -54,8 +56,8 @@ enum Step {
 }
 
 impl Worker {
-    /// Opens the connections that are only held. It ends when each of them was answered or has waited for its answer as
-    /// long as any request may; what stands by then is held.
+    /// Opens the connections that are only held. It ends when each of them was answered or has
+    /// waited for its answer as long as any request may; what stands by then is held.
     pub(super) fn open_idle(&mut self, count: usize, buffer: &mut [u8], events: &mut Vec<epoll::Event>) {
         let last_news = self.plan.clock.now();
         let mut opening = Opening { left: count, asking: Slab::new(), window: WINDOW, last_news };
@@ -96,7 +98,8 @@ impl Worker {
         }
     }
 
-    /// Level-triggered, unlike the connections that are measured: none of these is worth a second read per event.
+    /// Level-triggered, unlike the connections that are measured: none of these is worth a second
+    /// read per event.
     fn interest(&self, asking: &Asking) -> epoll::EventFlags {
         let goes_on = asking.written < self.request.len();
         epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
@@ -153,7 +156,8 @@ impl Worker {
         }
     }
 
-    /// Waits no longer for those that have asked for as long as any request may; they stay as they are.
+    /// Waits no longer for those that have asked for as long as any request may; they stay as they
+    /// are.
     fn stop_waiting(&mut self, opening: &mut Opening) {
         let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
         let late = opening.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);

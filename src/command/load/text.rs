@@ -16,7 +16,8 @@ const BAR_COLUMNS: f64 = 40.0;
 /// Eighths of a column, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/// Everything there is to say of a run. Where nothing completed, there are no times, and no costs per request.
+/// Everything there is to say of a run. Where nothing completed, there are no times, and no costs
+/// per request.
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     let mut parts = vec![head(measured, summary)];
     if summary.requests.completed > 0 {
@@ -72,8 +73,9 @@ const COLUMNS: [Column; 4] = [
 /// In place of a number that there are too few samples for.
 const DASH: &str = "–";
 
-/// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A percentile that the
-/// samples do not support is a dash, with its interval; the largest value is what it is, of however few.
+/// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
+/// percentile that the samples do not support is a dash, with its interval; the largest value is
+/// what it is, of however few.
 fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
