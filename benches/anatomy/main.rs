@@ -6,32 +6,28 @@
 
 #[path = "../support/arguments.rs"]
 mod arguments;
-#[path = "../support/client.rs"]
-mod client;
 #[path = "../support/load.rs"]
 mod load;
 mod memory;
-#[path = "../support/processors.rs"]
-mod processors;
-#[path = "../support/roster.rs"]
-mod roster;
 mod row;
 #[path = "../support/run.rs"]
 mod run;
 mod system_calls;
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use c10k::cpus::CpuList;
 use c10k::interrupt::Interrupt;
 use c10k::limits;
 use c10k::output::{note, print};
+use c10k::subject::{Settings, Subject};
+use c10k_servers::ROSTER;
 use clap::Parser;
 use regex::Regex;
 
-use processors::Processors;
-use roster::{Model, roster};
 use row::{Format, Row};
 
 /// What to do with no argument.
@@ -76,7 +72,7 @@ fn main() -> ExitCode {
 
 impl Args {
     fn run(&self, interrupt: &Interrupt) -> Result<()> {
-        let mut models = roster()?;
+        let mut models: Vec<_> = ROSTER.iter().map(|entry| Subject::model(entry, Vec::new())).collect();
         models.retain(|model| self.is_meant(&model.name));
         if models.is_empty() {
             return print("anatomy: no model matches; `c10k models` lists them\n");
@@ -86,18 +82,23 @@ impl Args {
         }
         limits::raise_open_files();
         limits::check_connections(self.connections.get())?;
-        let (processors, strace) = (Processors::choose()?, system_calls::find_strace());
+        let cpus = CpuList::available()?.split();
+        if let Some((_, generator)) = &cpus {
+            generator.pin()?;
+        }
+        let settings = settings(cpus.as_ref().map(|(server, _)| server));
+        let strace = system_calls::find_strace();
         if let Err(error) = &strace {
             note(&format!("anatomy: system calls are not counted: {error}\n"));
         }
         let Format { head, row } = if self.markdown { row::MARKDOWN } else { row::TEXT };
         print(head)?;
         for model in &models {
-            if let Some(reason) = &model.unavailable {
+            if let Some(reason) = model.unavailable(settings.c10k) {
                 note(&format!("anatomy: {} is left out: {reason}\n", model.name));
                 continue;
             }
-            let found = self.look_at(model, &strace, &processors, interrupt);
+            let found = self.look_at(model, &strace, settings, interrupt);
             if interrupt.happened() {
                 break;
             }
@@ -112,24 +113,31 @@ impl Args {
 
     fn look_at(
         &self,
-        model: &Model,
+        model: &Subject,
         strace: &Result<(), String>,
-        processors: &Processors,
+        settings: Settings<'_>,
         interrupt: &Interrupt,
     ) -> Row {
         let count = |connections, requests| {
             strace.clone()?;
-            if connections > 1 && model.at_once == "one" {
+            if connections > 1 && model.profile.contains(&("at_once".into(), "one".into())) {
                 return Err("it serves one connection at a time".to_owned());
             }
-            let counted = system_calls::per_request(model, connections, requests, processors, interrupt);
+            let settings = Settings { connections, ..settings };
+            let counted = system_calls::per_request(model, requests, settings, interrupt);
             counted.map_err(|error| format!("{error:#}"))
         };
-        let memory = memory::per_idle_connection(model, self.connections.get(), processors);
+        let memory = memory::per_idle_connection(model, self.connections.get(), settings);
         Row {
             together: count(CONNECTIONS, REQUESTS),
             alone: count(1, REQUESTS_ALONE),
             memory: memory.map_err(|error| format!("{error:#}")),
         }
     }
+}
+
+/// What all models are started with.
+fn settings(cpus: Option<&CpuList>) -> Settings<'_> {
+    let c10k = Path::new(env!("CARGO_BIN_EXE_c10k"));
+    Settings { cpus, ..Settings::new(c10k, 1) }
 }

@@ -6,17 +6,13 @@
 //! the sockets nor, for each task, its kernel stack and page tables.
 
 use std::io;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c10k::resources;
-use c10k::subject::RunningSubject;
-
-use crate::client::Client;
-use crate::processors::Processors;
-use crate::roster::{C10K, Model};
+use c10k::subject::client::Client;
+use c10k::subject::{RunningSubject, Settings, Subject};
 
 /// Workers at the most, of a model that needs one for each connection.
 const MAX_WORKERS: usize = 1000;
@@ -50,9 +46,9 @@ struct Held {
 }
 
 /// Measures it with `connections`, or with as many as the model can hold.
-pub fn per_idle_connection(model: &Model, connections: usize, processors: &Processors) -> Result<Idle> {
-    let one = hold(model, 1, processors)?;
-    let many = hold(model, connections, processors)?;
+pub fn per_idle_connection(model: &Subject, connections: usize, settings: Settings<'_>) -> Result<Idle> {
+    let one = hold(model, 1, settings)?;
+    let many = hold(model, connections, settings)?;
     ensure!(many.connections > 1, "it serves one connection at a time");
     Ok(Idle {
         connections: many.connections,
@@ -61,9 +57,8 @@ pub fn per_idle_connection(model: &Model, connections: usize, processors: &Proce
     })
 }
 
-fn hold(model: &Model, connections: usize, processors: &Processors) -> Result<Held> {
-    let workers = model.worker_args(connections.min(MAX_WORKERS));
-    let running = processors.start(|| RunningSubject::start(Path::new(C10K), &model.name, &workers))?;
+fn hold(model: &Subject, connections: usize, settings: Settings<'_>) -> Result<Held> {
+    let running = model.start(&Settings { connections: connections.min(MAX_WORKERS), ..settings })?;
     let clients = fill(&running, connections).context("it answers nobody")?;
     thread::sleep(SETTLE_TIME);
     let (bytes, tasks) = resources::held(running.pid());

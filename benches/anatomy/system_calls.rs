@@ -7,6 +7,7 @@
 //! ready, as with a saturated server, and over one connection never more than one request.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -15,13 +16,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use c10k::interrupt::Interrupt;
 use c10k::measure::measure;
-use c10k::subject::RunningSubject;
+use c10k::subject::{Settings, Subject};
 use c10k_loadgen::Target;
 use c10k_loadgen::workload::Until;
 
 use crate::load::{check, closed_loop};
-use crate::processors::Processors;
-use crate::roster::{C10K, Model};
 
 /// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them.
 const RUN_TIME: Duration = Duration::from_secs(15);
@@ -42,14 +41,13 @@ pub fn find_strace() -> Result<(), String> {
 
 /// Calls per request by name, those that cost most calls first.
 pub fn per_request(
-    model: &Model,
-    connections: usize,
+    model: &Subject,
     requests: u64,
-    processors: &Processors,
+    settings: Settings<'_>,
     interrupt: &Interrupt,
 ) -> Result<Vec<(String, f64)>> {
-    let few = count(model, connections, requests, processors, interrupt)?;
-    let many = count(model, connections, 2 * requests, processors, interrupt)?;
+    let few = count(model, requests, settings, interrupt)?;
+    let many = count(model, 2 * requests, settings, interrupt)?;
     let additional = |(name, &many): (&String, &u64)| {
         let calls = many as f64 - few.get(name).copied().unwrap_or(0) as f64;
         (name.clone(), calls / requests as f64)
@@ -60,19 +58,12 @@ pub fn per_request(
 }
 
 /// All calls of a server from its start to its end, with so many requests in between.
-fn count(
-    model: &Model,
-    connections: usize,
-    requests: u64,
-    processors: &Processors,
-    interrupt: &Interrupt,
-) -> Result<Counts> {
+fn count(model: &Subject, requests: u64, settings: Settings<'_>, interrupt: &Interrupt) -> Result<Counts> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
-    let command = traced(model, connections, &output);
-    let running = processors.start(|| RunningSubject::announced(command))?;
+    let running = model.start(&Settings { prefix: &trace(&output), ..settings })?;
     let target = Target::resolve(&format!("http://{}/", running.address()))?;
-    let load = closed_loop(connections, Until::Requests(requests), Duration::ZERO);
+    let load = closed_loop(settings.connections, Until::Requests(requests), Duration::ZERO);
     let begin = Instant::now();
     let in_time = |_: &_| {
         ensure!(begin.elapsed() < RUN_TIME, "{requests} requests took longer than {RUN_TIME:?} under strace");
@@ -87,11 +78,8 @@ fn count(
 
 /// `-DD` puts strace aside, in a process group of its own: the process that is started is the server and ends like it, and
 /// strace ends when it has nobody left to trace.
-fn traced(model: &Model, connections: usize, output: &Path) -> Command {
-    let mut command = Command::new("strace");
-    command.args(["-DD", "-f", "-c", "-o"]).arg(output);
-    command.args([C10K, "serve", &model.name, "--addr", "127.0.0.1:0"]).args(model.worker_args(connections));
-    command
+fn trace(output: &Path) -> [OsString; 6] {
+    ["strace".into(), "-DD".into(), "-f".into(), "-c".into(), "-o".into(), output.into()]
 }
 
 /// Waits for the summary: strace writes it when the last process is gone.
