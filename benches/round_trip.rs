@@ -1,14 +1,12 @@
 //! One request and its answer per model, over a plain blocking client: the cost of a model while it has nothing else to do.
 
-#[path = "support/roster.rs"]
-mod roster;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use c10k::subject::RunningSubject;
+use c10k::subject::{Settings, Subject};
+use c10k_servers::ROSTER;
 use criterion::{Criterion, criterion_group, criterion_main};
 
 const PERSISTENT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\n\r\n";
@@ -17,24 +15,22 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 /// The page's length, without the head.
 const BODY_BYTES: usize = 1024;
 
+/// Connections that are open at a time: one of each kind.
+const CONNECTIONS: usize = 2;
+
 fn round_trip(criterion: &mut Criterion) {
-    let models = roster::roster().expect("the command lists its models");
-    for model in models.iter().filter(|model| model.unavailable.is_none()) {
+    let settings = Settings::new(Path::new(env!("CARGO_BIN_EXE_c10k")), CONNECTIONS);
+    let models = ROSTER.iter().map(|entry| Subject::model(entry, Vec::new()));
+    for model in models.filter(|model| model.unavailable(settings.c10k).is_none()) {
         let mut group = criterion.benchmark_group(format!("round_trip/{}", model.name));
         group
             .warm_up_time(Duration::from_millis(300))
             .measurement_time(Duration::from_secs(2))
             .sample_size(30);
-        let c10k = Path::new(env!("CARGO_BIN_EXE_c10k"));
         // Started when it is needed: a filter may leave this model out.
         let mut running = None;
         let mut address = || -> SocketAddr {
-            running
-                .get_or_insert_with(|| {
-                    RunningSubject::start(c10k, &model.name, &model.worker_args(2))
-                        .expect("the server starts")
-                })
-                .address()
+            running.get_or_insert_with(|| model.start(&settings).expect("the server starts")).address()
         };
         group.bench_function("persistent", |bencher| {
             let mut stream = TcpStream::connect(address()).expect("the server accepts");

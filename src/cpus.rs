@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
+use rustix::io::Errno;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Processors by number, as in `0,2-3`; never empty.
@@ -28,28 +29,29 @@ impl CpuList {
         (!server.is_empty()).then(|| (Self(server.to_vec()), Self(generator.to_vec())))
     }
 
-    /// The first and the last one; `None` on a machine with one processor. Hardware threads of one core are neighbours in
-    /// the list or half of it apart, so that these two are of different cores, where there are two.
-    pub fn ends(&self) -> Option<(Self, Self)> {
-        let (first, last) = (self.0.first()?, self.0.last()?);
-        (first != last).then(|| (Self(vec![*first]), Self(vec![*last])))
-    }
-
     /// Keeps the calling thread, and every thread and process that it starts from now on, on these processors.
     pub fn pin(&self) -> Result<()> {
+        let available = Self::available()?;
+        pin_to(&self.set())
+            .with_context(|| format!("cannot pin to processors {self}; this process may use {available}"))
+    }
+
+    /// The same as the kernel wants it.
+    pub(crate) fn set(&self) -> CpuSet {
         let mut set = CpuSet::new();
         for &cpu in &self.0 {
             set.set(cpu);
         }
-        let available = Self::available()?;
-        let refusal = || format!("cannot pin to processors {self}; this process may use {available}");
-        sched_setaffinity(None, &set).with_context(refusal)?;
-        // The kernel leaves out those that there are not, without a word.
-        if Self::available()? != *self {
-            bail!(refusal());
-        }
-        Ok(())
+        set
     }
+}
+
+/// Keeps the calling thread on these processors. It only makes system calls, so that a process may do it between fork and
+/// exec.
+pub(crate) fn pin_to(cpus: &CpuSet) -> rustix::io::Result<()> {
+    sched_setaffinity(None, cpus)?;
+    // The kernel leaves out those that there are not, without a word.
+    if sched_getaffinity(None)? == *cpus { Ok(()) } else { Err(Errno::INVAL) }
 }
 
 impl FromStr for CpuList {
@@ -95,12 +97,5 @@ mod tests {
         let (server, generator) = "0-2".parse::<CpuList>().unwrap().split().unwrap();
         assert_eq!((server.numbers(), generator.numbers()), (&[0][..], &[1, 2][..]));
         assert_eq!("5".parse::<CpuList>().unwrap().split(), None);
-    }
-
-    #[test]
-    fn the_ends_are_two_processors_or_none() {
-        let (first, last) = "0-3".parse::<CpuList>().unwrap().ends().unwrap();
-        assert_eq!((first.numbers(), last.numbers()), (&[0][..], &[3][..]));
-        assert_eq!("5".parse::<CpuList>().unwrap().ends(), None);
     }
 }

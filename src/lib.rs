@@ -26,3 +26,5 @@ pub mod subject;
 #[cfg(target_os = "linux")]
 mod suite;
 pub mod time;
+#[cfg(target_os = "linux")]
+mod toml_text;

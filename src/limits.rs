@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, ensure};
-use c10k_servers::Entry;
+use c10k_servers::http::Timeouts;
+use c10k_servers::{Entry, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Descriptors that a server or a generator needs beside its connections: standard streams, the listener, event queues.
@@ -43,4 +44,13 @@ pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Resul
     NonZeroUsize::new(possible).context(
         "the limit of open files leaves none for connections; ask for fewer --workers or see `ulimit -Hn`",
     )
+}
+
+/// The reason why `c10k serve` with nothing but the model's name would not start, if there is one.
+pub fn why_not_here(entry: &Entry) -> Option<String> {
+    let max_connections = match max_connections_of(entry, None) {
+        Ok(max_connections) => max_connections,
+        Err(error) => return Some(error.to_string()),
+    };
+    entry.build(Options { workers: None, max_connections, timeouts: Timeouts::default() }).err()
 }

@@ -23,8 +23,9 @@ use crate::interrupt::Interrupt;
 use crate::measure::measure;
 use crate::probe::Readings;
 use crate::progress::Progress;
-use crate::subject::RunningSubject;
-use crate::suite::{Subject, Suite, SuiteWorkload, label};
+use crate::subject::client::check_page;
+use crate::subject::{Settings, Subject};
+use crate::suite::{Suite, SuiteWorkload, label};
 
 /// What starting and stopping a subject adds to a measurement, for the time left that is shown.
 const OVERHEAD: Duration = Duration::from_millis(200);
@@ -134,9 +135,12 @@ impl Experiment<'_> {
     ) -> Result<Measured> {
         let subject = self.suite.subject(cell).context("the cell has no subject")?;
         let workload = self.suite.workload(cell).context("the cell has no workload")?;
-        let running =
-            RunningSubject::start(self.c10k, subject.model.name, &serve_args(subject, server_cpus))?;
-        let target = Target::resolve(&format!("http://{}{}", running.address(), workload.path))?;
+        let running = subject.start(&self.settings(workload.connections, server_cpus))?;
+        if subject.serves_page {
+            check_page(running.address(), subject.path("/"))?;
+        }
+        let path = subject.path(&workload.path);
+        let target = Target::resolve(&format!("http://{}{path}", running.address()))?;
         let histograms = format!("{round:02}-{}.hlog", label(cell).replace('/', "--"));
         let load = self.load(workload);
         let path = dir.join(&histograms);
@@ -147,6 +151,10 @@ impl Experiment<'_> {
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
         Ok((Box::new(Summary::from(&measured)), readings, histograms))
+    }
+
+    fn settings<'a>(&'a self, connections: usize, cpus: Option<&'a CpuList>) -> Settings<'a> {
+        Settings { cpus, ..Settings::new(self.c10k, connections) }
     }
 
     fn load(&self, workload: &SuiteWorkload) -> Workload {
@@ -164,13 +172,9 @@ impl Experiment<'_> {
             split.map_or((&[][..], &[][..]), |(server, generator)| (server.numbers(), generator.numbers()));
         let subject = |subject: &Subject| record::Subject {
             name: subject.name.clone(),
-            command: ["c10k serve", subject.model.name]
-                .into_iter()
-                .chain(serve_args(subject, split.map(|(server, _)| server)).iter().map(String::as_str))
-                .collect::<Vec<_>>()
-                .join(" "),
-            version: None,
-            traits: subject.model.traits.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            command: subject.command_template(),
+            version: subject.version(self.c10k),
+            traits: subject.profile.clone(),
         };
         let workload = |workload: &SuiteWorkload| record::WorkloadEntry {
             name: workload.name.clone(),
@@ -203,11 +207,6 @@ impl Experiment<'_> {
             calibration: environment::calibration(self.reports_dir),
         }
     }
-}
-
-fn serve_args(subject: &Subject, server_cpus: Option<&CpuList>) -> Vec<String> {
-    let pin = server_cpus.map(|cpus| ["--pin".to_owned(), cpus.to_string()]);
-    subject.args.iter().cloned().chain(pin.into_iter().flatten()).collect()
 }
 
 /// The readings that lines of before there were readings have.

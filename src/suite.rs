@@ -8,9 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use c10k_loadgen::workload::Lifetime;
 use c10k_reports::record::Cell;
-use c10k_servers::Entry;
 use regex::Regex;
 use serde::Deserialize;
+
+use crate::subject::Subject;
+use crate::toml_text;
 
 /// Suites that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -39,15 +41,6 @@ pub struct Pace {
     pub warmup: Duration,
     #[serde(deserialize_with = "time")]
     pub duration: Duration,
-}
-
-/// A server under test.
-#[derive(Debug, Clone)]
-pub struct Subject {
-    pub name: String,
-    pub model: &'static Entry,
-    /// Further arguments of `c10k serve`.
-    pub args: Vec<String>,
 }
 
 /// What the generator sends.
@@ -114,7 +107,7 @@ impl Suite {
     }
 
     fn parse(text: &str, quick: bool) -> Result<Self> {
-        let file: File = toml::from_str(text).map_err(|error| one_line(text, &error))?;
+        let file: File = toml_text::parse(text)?;
         let usual = Pace { rounds: file.rounds, warmup: file.warmup, duration: file.duration };
         let pace = if quick { file.quick.unwrap_or(usual) } else { usual };
         ensure!(pace.rounds > 0, "`rounds` must be at least 1");
@@ -175,7 +168,7 @@ impl TryFrom<SubjectTable> for Subject {
         let model = c10k_servers::find(&table.model).with_context(|| {
             format!("subject `{}`: there is no model `{}`, see `c10k models`", table.name, table.model)
         })?;
-        Ok(Self { name: table.name, model, args: table.args })
+        Ok(Self { name: table.name, ..Self::model(model, table.args) })
     }
 }
 
@@ -234,12 +227,6 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()>
     Ok(())
 }
 
-/// The parser explains over several lines; an error here has one.
-fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
-    let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
-    anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
-}
-
 fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     crate::time::parse(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
@@ -269,7 +256,7 @@ mod tests {
     #[test]
     fn no_model_is_missing_in_the_suite_of_all_models() {
         let suite = Suite::read("models", false).unwrap();
-        let measured: Vec<&str> = suite.subjects.iter().map(|subject| subject.model.name).collect();
+        let measured: Vec<&str> = suite.subjects.iter().map(|subject| &*subject.name).collect();
         let roster: Vec<&str> = c10k_servers::ROSTER.iter().map(|entry| entry.name).collect();
         assert_eq!(measured, roster);
     }

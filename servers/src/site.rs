@@ -19,7 +19,7 @@ pub const MAX_HANDLER_TIME: Duration = Duration::from_mins(1);
 const MAX_ROOT_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// What `/` answers without a folder: a page of exactly 1 KiB.
-static DEFAULT_PAGE: &str = include_str!("default_page.html");
+pub static DEFAULT_PAGE: &str = include_str!("default_page.html");
 
 /// What `/bytes/N` repeats: lines of 63 printable octets, so that a wrong offset shows.
 static PATTERN: [u8; 64 * 1024] = {

@@ -4,8 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use c10k_servers::http::Timeouts;
-use c10k_servers::{Entry, Options, ROSTER};
+use c10k_servers::{Entry, ROSTER};
 use serde_json::{Map, Value, json};
 
 use crate::limits;
@@ -33,7 +32,7 @@ fn text_roster() -> String {
         vec![["model", "waits", "runs", "accepts", "at once", "handlers", "what it is"].map(String::from)];
     for entry in ROSTER {
         let [waits, runs, accepts, at_once, handlers] = entry.traits.named().map(|(_, value)| value);
-        let about = match why_not_here(entry) {
+        let about = match limits::why_not_here(entry) {
             None => entry.about.to_owned(),
             Some(reason) => format!("{}; NOT HERE: {reason}", entry.about),
         };
@@ -53,7 +52,7 @@ fn text_roster() -> String {
 
 fn json_roster() -> String {
     let entry = |entry: &Entry| {
-        let reason = why_not_here(entry);
+        let reason = limits::why_not_here(entry);
         let mut object = Map::from_iter([
             ("name".into(), json!(entry.name)),
             ("about".into(), json!(entry.about)),
@@ -64,13 +63,4 @@ fn json_roster() -> String {
         Value::Object(object)
     };
     format!("{:#}\n", Value::Array(ROSTER.iter().map(entry).collect()))
-}
-
-/// Why `c10k serve` with nothing but the model's name would not start, if that is so.
-fn why_not_here(entry: &Entry) -> Option<String> {
-    let max_connections = match limits::max_connections_of(entry, None) {
-        Ok(max_connections) => max_connections,
-        Err(error) => return Some(error.to_string()),
-    };
-    entry.build(Options { workers: None, max_connections, timeouts: Timeouts::default() }).err()
 }

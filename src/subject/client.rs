@@ -1,0 +1,168 @@
+//! A blocking client of one connection, which reads every answer to its last byte: whether a server is ready, and whether
+//! it serves what it should.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use c10k_servers::site::DEFAULT_PAGE;
+use httparse::Status;
+
+/// How long the answer that is compared may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Header fields that an answer may have; a server with more is set up for something else.
+const MAX_FIELDS: usize = 64;
+
+/// A connection to a server.
+#[derive(Debug)]
+pub struct Client(TcpStream);
+
+/// The part of an answer before its body.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    status: u16,
+    /// Where the body begins.
+    length: usize,
+    body_length: Option<usize>,
+}
+
+impl Client {
+    /// Connects; neither that nor any answer may take longer than `patience`.
+    pub fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        stream.set_nodelay(true)?;
+        Ok(Self(stream))
+    }
+
+    /// Asks for `path`.
+    pub fn send(&mut self, path: &str) -> io::Result<()> {
+        let host = self.0.peer_addr()?;
+        self.0.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
+    }
+
+    /// Reads the answer to one request and gives its body.
+    ///
+    /// # Errors
+    /// When it does not come in time, or is not of status 200 with a `Content-Length`.
+    pub fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut answer = Vec::new();
+        let head = self.receive_head(&mut answer)?;
+        let length = match (head.status, head.body_length) {
+            (200, Some(length)) => length,
+            (200, None) => return Err(io::Error::other("it answered without a `Content-Length`")),
+            (status, _) => return Err(io::Error::other(format!("it answered with status {status}"))),
+        };
+        while answer.len() < head.length + length {
+            self.read(&mut answer)?;
+        }
+        Ok(answer.split_off(head.length))
+    }
+
+    /// Reads the head of an answer, and what of the body comes along.
+    fn receive_head(&mut self, answer: &mut Vec<u8>) -> io::Result<Head> {
+        loop {
+            self.read(answer)?;
+            if let Some(head) = parse_head(answer)? {
+                return Ok(head);
+            }
+        }
+    }
+
+    fn read(&mut self, answer: &mut Vec<u8>) -> io::Result<()> {
+        let mut buffer = [0; 4096];
+        let read = self.0.read(&mut buffer)?;
+        answer.extend_from_slice(&buffer[..read]);
+        if read == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+}
+
+/// The head of an answer, once it is complete.
+fn parse_head(answer: &[u8]) -> io::Result<Option<Head>> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut fields);
+    let Status::Complete(length) = response.parse(answer).map_err(io::Error::other)? else { return Ok(None) };
+    let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
+    let body_length = field.and_then(|field| str::from_utf8(field.value).ok()?.trim().parse().ok());
+    Ok(Some(Head { status: response.code.unwrap_or_default(), length, body_length }))
+}
+
+/// Checks that a GET of `path` is answered with a status of success.
+pub(super) fn check_answers(address: SocketAddr, path: &str, patience: Duration) -> io::Result<()> {
+    let mut client = Client::connect(address, patience)?;
+    client.send(path)?;
+    match client.receive_head(&mut Vec::new())?.status {
+        200..300 => Ok(()),
+        status => Err(io::Error::other(format!("it answered GET {path} with status {status}"))),
+    }
+}
+
+/// Checks that `path` is the embedded page, byte for byte: a server that sends something else is compared with nothing.
+pub fn check_page(address: SocketAddr, path: &str) -> Result<()> {
+    let get = || {
+        let mut client = Client::connect(address, PATIENCE)?;
+        client.send(path)?;
+        client.receive()
+    };
+    let body = get().with_context(|| format!("it does not give the page at {path}"))?;
+    let (found, expected) = (body.len(), DEFAULT_PAGE.len());
+    ensure!(
+        body == DEFAULT_PAGE.as_bytes(),
+        "it serves another page of {found} bytes at {path}; the embedded one has {expected}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+
+    use super::*;
+
+    /// A server that gives the same answer to one client.
+    fn server(answer: String) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(answer.as_bytes()).unwrap();
+        });
+        address
+    }
+
+    #[track_caller]
+    fn assert_refused(answer: String, expected: &str) {
+        let error = format!("{:#}", check_page(server(answer), "/").unwrap_err());
+        assert!(error.contains(expected) && !error.contains('\n'), "{error}");
+    }
+
+    fn with_length(page: &str) -> String {
+        format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len())
+    }
+
+    #[test]
+    fn only_the_page_itself_passes() {
+        check_page(server(with_length(DEFAULT_PAGE)), "/").unwrap();
+        assert_refused(with_length("short"), "5 bytes at /");
+        assert_refused(with_length(&DEFAULT_PAGE.replace('a', "b")), "1024");
+        assert_refused("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".into(), "status 404");
+        assert_refused("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "Content-Length");
+        assert_refused("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".into(), "does not give the page");
+        assert_refused("ERR unknown command\r\n".into(), "invalid HTTP version");
+    }
+
+    #[test]
+    fn every_status_of_success_is_a_sign_of_readiness() {
+        let status = |status: &str| {
+            let address = server(format!("HTTP/1.0 {status}\r\n\r\n"));
+            check_answers(address, "/health", PATIENCE).map_err(|error| error.to_string())
+        };
+        status("204 No Content").unwrap();
+        assert_eq!(status("503 Warming Up").unwrap_err(), "it answered GET /health with status 503");
+    }
+}

@@ -1,0 +1,260 @@
+//! The launch of any other server: a command and the files that it needs, with placeholders for what each start decides.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::iter;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use c10k_servers::site::DEFAULT_PAGE;
+use rustix::process::Signal;
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use super::process::{Ready, RunningSubject, Start, Stop};
+use super::settings::Settings;
+use super::template::{self, Values};
+
+/// Placeholders that every command and file may have, beside those of its `find` tables.
+const PLACEHOLDERS: &[&str] =
+    &["address", "connections", "dir", "page", "page_file", "port", "program", "workers"];
+
+/// Connections that a server must be able to hold beside those of a measurement: the check before it, and listeners and
+/// channels, which some servers count as connections.
+const SPARE_CONNECTIONS: usize = 64;
+
+/// Name of the file in a server's folder that holds the page.
+const PAGE_FILE: &str = "page.html";
+
+/// The folder of programs for the superuser, which is not in everybody's search path.
+const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
+
+/// How a command becomes a server. Its texts may have placeholders:
+///
+/// | placeholder | value |
+/// |---|---|
+/// | `{program}` | path of the program that was found |
+/// | `{dir}` | a folder made for this start, removed after it |
+/// | `{page_file}` | path of a file in it that holds the embedded page |
+/// | `{page}` | the embedded page |
+/// | `{port}` | port to listen on: a free one, or 0 for a server that announces it |
+/// | `{address}` | the same with the host, `127.0.0.1:PORT` |
+/// | `{workers}` | workers that the workload asks for, or one for each connection |
+/// | `{connections}` | connections that it must be able to hold |
+/// | any name of `find` | the folder that was found |
+#[derive(Debug, Clone)]
+pub struct CommandLaunch {
+    /// Names or paths of the program; the first one that is there is taken.
+    pub program: Vec<String>,
+    /// Folders that differ between distributions, by the name of their placeholder.
+    pub find: BTreeMap<String, Find>,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Texts of the files that are written into `{dir}`, by name.
+    pub files: BTreeMap<String, String>,
+    /// Environment variables beside those of the harness.
+    pub environment: BTreeMap<String, String>,
+    /// Working folder; without it, the one of the harness.
+    pub directory: Option<String>,
+    /// The sign that it accepts connections.
+    pub ready: Ready,
+    /// The signal that stops it.
+    pub stop: Signal,
+    /// The command that prints its version, if it has one.
+    pub version: Vec<String>,
+}
+
+/// A folder that is elsewhere in every distribution.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Find {
+    /// Folders where it may be.
+    pub folders: Vec<PathBuf>,
+    /// A file by which it is known.
+    pub with: String,
+}
+
+impl CommandLaunch {
+    /// A command line of the user, ready once it accepts connections.
+    pub fn from_command_line(line: &str) -> Result<Self> {
+        let words = shlex::split(line)
+            .with_context(|| format!("`{line}` has a quote or a backslash without an end"))?;
+        let (program, args) =
+            words.split_first().context("it is empty; write a program and its arguments")?;
+        let launch = Self {
+            program: vec![program.clone()],
+            find: BTreeMap::new(),
+            command: iter::once("{program}".to_owned()).chain(args.iter().cloned()).collect(),
+            files: BTreeMap::new(),
+            environment: BTreeMap::new(),
+            directory: None,
+            ready: Ready::Connect,
+            stop: Signal::TERM,
+            version: Vec::new(),
+        };
+        launch.check()?;
+        Ok(launch)
+    }
+
+    /// Checks what can be checked before a start.
+    pub(super) fn check(&self) -> Result<()> {
+        ensure!(!self.program.is_empty() && !self.command.is_empty(), "it has no program or no command");
+        for name in self.texts().flat_map(template::names) {
+            let known = || PLACEHOLDERS.iter().copied().chain(self.find.keys().map(String::as_str));
+            if !known().any(|known| known == name) {
+                let known = known().collect::<Vec<_>>().join("}, {");
+                bail!("it has an unknown placeholder {{{name}}}; there are {{{known}}}");
+            }
+        }
+        let says_where =
+            self.texts().flat_map(template::names).any(|name| ["port", "address"].contains(&name));
+        ensure!(
+            says_where || self.ready == Ready::Announced,
+            "it is not told where to listen; write {{port}} or {{address}} where it expects that"
+        );
+        Ok(())
+    }
+
+    /// All that may have placeholders.
+    fn texts(&self) -> impl Iterator<Item = &str> {
+        let words = self.command.iter().chain(&self.version).chain(&self.directory);
+        words.chain(self.files.values()).chain(self.environment.values()).map(String::as_str)
+    }
+
+    /// Starts it on a free port, with its files in a fresh folder.
+    pub(super) fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
+        let folder = folder_with_page()?;
+        let address = self.choose_address()?;
+        let mut values = self.find_all(settings.c10k)?;
+        set_sizes(&mut values, settings);
+        values.set("address", address);
+        values.set("port", address.port());
+        values.set("dir", folder.path().display());
+        values.set("page", DEFAULT_PAGE);
+        values.set("page_file", folder.path().join(PAGE_FILE).display());
+        self.write_files(folder.path(), &values)?;
+        RunningSubject::start(Start {
+            command: self.command(settings, &values),
+            cpus: settings.cpus,
+            address,
+            ready: self.ready.clone(),
+            stop: Stop { signal: self.stop, may_end_it: true },
+            // Not killed: its children would outlive it. They are its own to end.
+            death: self.stop,
+            folder: Some(folder),
+        })
+    }
+
+    fn command(&self, settings: &Settings<'_>, values: &Values<'_>) -> Command {
+        let words: Vec<String> = self.command.iter().map(|word| values.fill(word)).collect();
+        let mut command = settings.command(&words);
+        command.envs(self.environment.iter().map(|(name, value)| (name, values.fill(value))));
+        if let Some(directory) = &self.directory {
+            command.current_dir(values.fill(directory));
+        }
+        command
+    }
+
+    fn write_files(&self, folder: &Path, values: &Values<'_>) -> Result<()> {
+        for (name, text) in &self.files {
+            let path = folder.join(name);
+            fs::write(&path, values.fill(text))
+                .with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
+    }
+
+    /// Where to listen. A server that announces its port takes a free one itself; for any other, nobody listens on this
+    /// one: the kernel gave it out just now, and gives out others first.
+    fn choose_address(&self) -> Result<SocketAddr> {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        if self.ready == Ready::Announced {
+            return Ok(any);
+        }
+        let listener = TcpListener::bind(any).context("cannot find a free port")?;
+        Ok(listener.local_addr()?)
+    }
+
+    /// Its command, with placeholders for what only a start decides.
+    pub(super) fn words(&self, settings: &Settings<'_>) -> Vec<String> {
+        // A program that is not there keeps its placeholders: the line is for people.
+        let mut values = self.find_all(settings.c10k).unwrap_or_default();
+        set_sizes(&mut values, settings);
+        self.command.iter().map(|word| values.fill(word)).collect()
+    }
+
+    /// Its command, with the name of its program and all other placeholders.
+    pub(super) fn template(&self) -> Vec<String> {
+        let mut values = Values::default();
+        values.set("program", &self.program[0]);
+        self.command.iter().map(|word| values.fill(word)).collect()
+    }
+
+    /// The reason why it can't be started here, if there is one.
+    pub(super) fn unavailable(&self, c10k: &Path) -> Option<String> {
+        self.find_all(c10k).err().map(|error| format!("{error:#}"))
+    }
+
+    /// The first line that its version command prints, on whichever output.
+    pub(super) fn version(&self, c10k: &Path) -> Option<String> {
+        let values = self.find_all(c10k).ok()?;
+        let mut words = self.version.iter().map(|word| values.fill(word));
+        let output = Command::new(words.next()?).args(words).output().ok()?;
+        let text = [output.stdout, output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
+    }
+
+    /// The paths of its program and of its `find` tables.
+    fn find_all(&self, c10k: &Path) -> Result<Values<'_>> {
+        let mut values = Values::default();
+        values.set("program", self.find_program(c10k)?.display());
+        for (name, find) in &self.find {
+            values.set(name, find.folder()?.display());
+        }
+        Ok(values)
+    }
+
+    /// Programs of c10k itself lie beside it; all others are in the search path or for the superuser.
+    fn find_program(&self, c10k: &Path) -> Result<PathBuf> {
+        let c10k = std::path::absolute(c10k).context("cannot find the folder of c10k")?;
+        let search_path = std::env::var_os("PATH").unwrap_or_default();
+        let folders =
+            c10k.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&search_path));
+        let folders = std::env::join_paths(folders.chain([SUPERUSER_PROGRAMS.into()]))?;
+        let here = std::env::current_dir().context("cannot find the working folder")?;
+        let found = self.program.iter().find_map(|name| which::which_in(name, Some(&folders), &here).ok());
+        found.with_context(|| {
+            let names = self.program.join(" or ");
+            format!("{names} is not installed: not beside c10k, not in PATH, not in {SUPERUSER_PROGRAMS}")
+        })
+    }
+}
+
+impl Find {
+    fn folder(&self) -> Result<&Path> {
+        let found = self.folders.iter().find(|folder| folder.join(&self.with).exists());
+        found.map(PathBuf::as_path).with_context(|| {
+            let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+            format!("{} is not installed: it is not in {}", self.with, folders.join(" or "))
+        })
+    }
+}
+
+fn set_sizes(values: &mut Values<'_>, settings: &Settings<'_>) {
+    values.set("workers", settings.workers_or_connections());
+    values.set("connections", settings.connections + SPARE_CONNECTIONS);
+}
+
+/// A folder for the files of one start, with the page in it. Servers that are started by the superuser give up that right,
+/// so everybody may read it.
+fn folder_with_page() -> Result<TempDir> {
+    let everybody_reads = Permissions::from_mode(0o755);
+    let folder = tempfile::Builder::new().prefix("c10k-server-").permissions(everybody_reads).tempdir();
+    let folder = folder.context("cannot make a temporary folder")?;
+    fs::write(folder.path().join(PAGE_FILE), DEFAULT_PAGE).context("cannot write the page")?;
+    Ok(folder)
+}

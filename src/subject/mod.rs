@@ -1,0 +1,133 @@
+//! A subject: a server under test, and how it is launched, as a model of this build or by a command.
+
+pub mod catalogue;
+pub mod client;
+mod command;
+mod model;
+mod process;
+mod settings;
+mod template;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use c10k_servers::Entry;
+
+use crate::limits;
+
+pub use command::{CommandLaunch, Find};
+pub use process::{Ready, RunningSubject};
+pub use settings::Settings;
+
+/// A server under test: how it is launched, and what is known about it.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// Name in suites and reports.
+    pub name: String,
+    /// What it is, in a sentence.
+    pub about: String,
+    /// How its process is started and stopped.
+    pub launch: Launch,
+    /// Declared traits by name (`waits`, `runs`, `accepts`, …), in display order.
+    pub profile: Vec<(String, String)>,
+    /// Path on this server by path of the workload, where the two differ.
+    pub paths: BTreeMap<String, String>,
+    /// Its answer to `/` must be the embedded page, byte for byte.
+    pub serves_page: bool,
+}
+
+/// How the process of a subject is started and stopped.
+#[derive(Debug, Clone)]
+pub enum Launch {
+    /// `c10k serve MODEL`.
+    Model {
+        /// The model's entry in the roster.
+        entry: &'static Entry,
+        /// Further arguments of `c10k serve`.
+        args: Vec<String>,
+    },
+    /// Any other program.
+    Command(CommandLaunch),
+}
+
+impl Subject {
+    /// A model of the roster, with further arguments of `c10k serve`.
+    pub fn model(entry: &'static Entry, args: Vec<String>) -> Self {
+        Self {
+            name: entry.name.to_owned(),
+            about: entry.about.to_owned(),
+            launch: Launch::Model { entry, args },
+            profile: entry.traits.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            paths: BTreeMap::new(),
+            serves_page: true,
+        }
+    }
+
+    /// A server of the user: a command line such as `./server --port {port}`, split into words as a shell does. It is
+    /// ready once it accepts connections.
+    ///
+    /// # Errors
+    /// When the command line has an open quote, an unknown placeholder, or none that says where to listen.
+    pub fn from_command(name: &str, command: &str) -> Result<Self> {
+        let launch = CommandLaunch::from_command_line(command)
+            .with_context(|| format!("the command of the server `{name}`"))?;
+        Ok(Self {
+            name: name.to_owned(),
+            about: command.to_owned(),
+            launch: Launch::Command(launch),
+            profile: Vec::new(),
+            paths: BTreeMap::new(),
+            serves_page: false,
+        })
+    }
+
+    /// Starts it and waits until it is ready.
+    pub fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
+        let started = match &self.launch {
+            Launch::Model { entry, args } => model::start(entry, args, settings),
+            Launch::Command(launch) => launch.start(settings),
+        };
+        started.with_context(|| format!("the server {} did not start", self.name))
+    }
+
+    /// The command that [`start`](Self::start) runs, as it would be typed into a shell. What is new in every start stays
+    /// a placeholder: `{dir}` and `{port}`.
+    pub fn command_line(&self, settings: &Settings<'_>) -> String {
+        settings.shell_line(&match &self.launch {
+            Launch::Model { entry, args } => model::words(entry, args, settings),
+            Launch::Command(launch) => launch.words(settings),
+        })
+    }
+
+    /// The command as it is the same for every measurement: what depends on [`Settings`] stays a placeholder, such as
+    /// `{workers}`.
+    pub fn command_template(&self) -> String {
+        settings::join(&match &self.launch {
+            Launch::Model { entry, args } => model::template(entry, args),
+            Launch::Command(launch) => launch.template(),
+        })
+    }
+
+    /// What to ask this server for where a workload asks for `workload_path`.
+    pub fn path<'a>(&'a self, workload_path: &'a str) -> &'a str {
+        self.paths.get(workload_path).map_or(workload_path, String::as_str)
+    }
+
+    /// The reason why it can't be started here, if there is one: a model that this build or this machine lacks, a program
+    /// that is not installed.
+    pub fn unavailable(&self, c10k: &Path) -> Option<String> {
+        match &self.launch {
+            Launch::Model { entry, .. } => limits::why_not_here(entry),
+            Launch::Command(launch) => launch.unavailable(c10k),
+        }
+    }
+
+    /// The first line that its version command prints; models have the version of c10k.
+    pub fn version(&self, c10k: &Path) -> Option<String> {
+        match &self.launch {
+            Launch::Model { .. } => None,
+            Launch::Command(launch) => launch.version(c10k),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The launch of a model: `c10k serve`, with a pool as large as its workload needs.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Result;
+use c10k_servers::{AtOnce, Entry};
+use rustix::process::Signal;
+
+use super::process::{Ready, RunningSubject, Start, Stop};
+use super::settings::Settings;
+
+/// The option of `c10k serve` that sets the size of a pool.
+const WORKERS: &str = "--workers";
+
+/// Starts it on a free port.
+pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
+    let mut words = words(entry, args, settings);
+    words[0] = settings.c10k.display().to_string();
+    RunningSubject::start(Start {
+        command: settings.command(&words),
+        cpus: settings.cpus,
+        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        ready: Ready::Announced,
+        // A model that ends otherwise than by itself has not stopped as it should.
+        stop: Stop { signal: Signal::TERM, may_end_it: false },
+        // Its children ask for the same of their parent, so that none outlives it.
+        death: Signal::KILL,
+        folder: None,
+    })
+}
+
+/// The words of its command.
+pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<String> {
+    let workers = match settings.workers {
+        None if entry.traits.at_once != AtOnce::Workers => None,
+        _ => Some(settings.workers_or_connections().to_string()),
+    };
+    serve(entry, args, workers)
+}
+
+/// The words of its command, with a placeholder for the size of a pool that depends on the workload.
+pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
+    serve(entry, args, (entry.traits.at_once == AtOnce::Workers).then(|| "{workers}".to_owned()))
+}
+
+/// The subject's own arguments have the last word on its workers.
+fn serve(entry: &Entry, args: &[String], workers: Option<String>) -> Vec<String> {
+    let is_set = args.iter().any(|arg| arg.split('=').next() == Some(WORKERS));
+    let workers = workers.filter(|_| !is_set).map(|workers| [WORKERS.to_owned(), workers]);
+    let serve = ["c10k", "serve", entry.name, "--addr", "127.0.0.1:0"].map(str::to_owned);
+    serve.into_iter().chain(args.iter().cloned()).chain(workers.into_iter().flatten()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+    use std::path::Path;
+
+    use super::*;
+
+    fn line(model: &str, args: &[&str], workers: Option<usize>) -> String {
+        let entry = c10k_servers::find(model).unwrap();
+        let workers = workers.and_then(NonZeroUsize::new);
+        let settings = Settings { workers, ..Settings::new(Path::new("c10k"), 64) };
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        words(entry, &args, &settings)[5..].join(" ")
+    }
+
+    #[test]
+    fn a_pool_of_one_connection_each_has_a_worker_for_every_connection() {
+        assert_eq!(line("prefork", &[], None), "--workers 64");
+        assert_eq!(line("prefork", &[], Some(8)), "--workers 8");
+    }
+
+    #[test]
+    fn loops_are_as_many_as_are_asked_for() {
+        assert_eq!(line("epoll-sharded", &[], None), "");
+        assert_eq!(line("epoll-sharded", &[], Some(2)), "--workers 2");
+    }
+
+    #[test]
+    fn workers_among_the_arguments_of_a_subject_stay() {
+        assert_eq!(line("prefork", &["--workers", "512"], Some(8)), "--workers 512");
+        assert_eq!(line("prefork", &["--workers=512"], None), "--workers=512");
+    }
+}

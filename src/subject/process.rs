@@ -1,0 +1,397 @@
+//! The server process of a measurement: started, awaited, stopped, and never left behind.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group, set_parent_process_death_signal};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use super::client;
+use crate::cpus::{CpuList, pin_to};
+
+/// How long a server may take to listen.
+const START_TIME: Duration = Duration::from_secs(10);
+
+/// How long a server may take to stop: the time that it gives its requests in flight, and some more.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// How often the end of a process is looked for.
+const POLL_TIME: Duration = Duration::from_millis(1);
+
+/// How much is kept of what a server says, to tell its last line if it fails; also the longest line that says an address.
+const KEPT_BYTES: usize = 4096;
+
+/// How long the last words of a server that is gone may take to be read. Nobody is left to hold them back, unless it started
+/// something outside its process group.
+const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+
+/// A command that is about to be started, and what to expect of its process.
+#[derive(Debug)]
+pub struct Start<'a> {
+    /// Program, arguments, environment and working folder.
+    pub command: Command,
+    /// Processors that it and all that it starts may use; without them, those of the caller.
+    pub cpus: Option<&'a CpuList>,
+    /// Where it is told to listen; of no matter to a server that announces it.
+    pub address: SocketAddr,
+    pub ready: Ready,
+    pub stop: Stop,
+    /// What it gets when the thread that started it ends first.
+    pub death: Signal,
+    /// Its files, removed once it has ended.
+    pub folder: Option<TempDir>,
+}
+
+/// The sign that a server accepts connections.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// It prints `listening on ADDRESS` as the first line of its standard output, as `c10k serve` does.
+    Announced,
+    /// A connection is accepted.
+    Connect,
+    /// A GET of this path is answered with a status of success.
+    Http(String),
+}
+
+/// How a server is told to stop.
+#[derive(Debug, Clone, Copy)]
+pub struct Stop {
+    pub signal: Signal,
+    /// A server that does not handle the signal is ended by it, which is no failure then.
+    pub may_end_it: bool,
+}
+
+impl Stop {
+    /// Whether a server that ended so has stopped as it should. By convention, a shell and the JVM give the signal that
+    /// ended them as status 128 + its number.
+    fn is_clean(self, status: ExitStatus) -> bool {
+        let signal = self.signal.as_raw();
+        let by_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
+        status.success() || (self.may_end_it && by_signal)
+    }
+}
+
+/// A server that listens. Dropping it kills it, and all that it started in its process group.
+#[derive(Debug)]
+pub struct RunningSubject {
+    child: Child,
+    address: SocketAddr,
+    stop: Stop,
+    /// The end of what it said on standard error, once it has said all. Until then it is read and dropped all the time: a
+    /// pipe that is full would block the server.
+    last_words: Option<Receiver<Vec<u8>>>,
+    /// Removed after `drop` has ended the server.
+    _folder: Option<TempDir>,
+}
+
+impl RunningSubject {
+    /// Starts a server and waits until it is ready. What it starts itself has to stay in its process group.
+    pub(super) fn start(start: Start<'_>) -> Result<Self> {
+        let (ready, address) = (start.ready.clone(), start.address);
+        let mut running = Self::spawn(start)?;
+        match ready {
+            Ready::Announced => running.address = running.await_announcement()?,
+            Ready::Connect => running.await_success(|_| connect(address))?,
+            Ready::Http(path) => {
+                running.await_success(|patience| client::check_answers(address, &path, patience))?;
+            }
+        }
+        Ok(running)
+    }
+
+    fn spawn(start: Start<'_>) -> Result<Self> {
+        let Start { mut command, cpus, address, ready, stop, death, folder } = start;
+        let is_read = ready == Ready::Announced;
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(if is_read { Stdio::piped() } else { Stdio::null() });
+        // A group of its own: Ctrl-C is for the runner, which stops the server in its own time.
+        command.process_group(0);
+        set_up_process(&mut command, death, cpus);
+        let child = command.spawn().with_context(|| spawn_error(&command, cpus))?;
+        let mut running = Self { child, address, stop, last_words: None, _folder: folder };
+        running.last_words = running.child.stderr.take().map(keep_end).transpose()?;
+        Ok(running)
+    }
+
+    /// Waits for the line that says where the server listens.
+    fn await_announcement(&mut self) -> Result<SocketAddr> {
+        let stdout = self.child.stdout.take().context("it has no standard output")?;
+        let line = match first_line(stdout)?.recv_timeout(START_TIME) {
+            Ok(line) => line?,
+            Err(RecvTimeoutError::Timeout) => bail!("it did not listen within {START_TIME:?}"),
+            Err(RecvTimeoutError::Disconnected) => bail!("nothing could be read from it"),
+        };
+        match line.trim_end().strip_prefix("listening on ") {
+            Some(address) => address.parse().with_context(|| format!("it listens on `{address}`")),
+            None => Err(anyhow!("it said `{}`{}", line.trim_end(), self.last_words())),
+        }
+    }
+
+    /// Repeats `attempt`, which gets the time that is left, until it succeeds.
+    fn await_success(&mut self, attempt: impl Fn(Duration) -> io::Result<()>) -> Result<()> {
+        let deadline = Instant::now() + START_TIME;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now()).max(POLL_TIME);
+            let attempted = attempt(left);
+            // Whoever answers in place of a server that has ended is somebody else.
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended ({status}){}; a server must stay in the foreground", self.last_words());
+            }
+            let Err(error) = attempted else { return Ok(()) };
+            let is_late = Instant::now() >= deadline;
+            ensure!(!is_late, "it was not ready on {} within {START_TIME:?}: {error}", self.address);
+            thread::sleep(POLL_TIME);
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its process id; what it forks are children of that.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Stops it as its user would, with its signal.
+    ///
+    /// # Errors
+    /// When it does not stop, or does so with a failure: a server that crashed under load has not been measured.
+    pub fn stop(mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("the server ended by itself ({status}){}", self.last_words());
+        }
+        kill_process(Pid::from_child(&self.child), self.stop.signal).context("cannot stop the server")?;
+        match wait(&mut self.child)? {
+            None => bail!("the server did not stop within {STOP_TIME:?}, it was killed"),
+            Some(status) if self.stop.is_clean(status) => Ok(()),
+            Some(status) => bail!("the server stopped badly ({status}){}", self.last_words()),
+        }
+    }
+
+    /// What a server that has ended said last, on one line.
+    fn last_words(&mut self) -> String {
+        let (Ok(Some(_)), Some(last_words)) = (wait(&mut self.child), &self.last_words) else {
+            return String::new();
+        };
+        // A child that it left behind would hold the pipe open.
+        kill_group(&self.child);
+        let text = last_words.recv_timeout(LAST_WORDS_TIME).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        text.trim().lines().next_back().map_or_else(String::new, |line| format!(": {line}"))
+    }
+}
+
+impl Drop for RunningSubject {
+    fn drop(&mut self) {
+        // After `stop` there is nobody left to kill, and this does nothing.
+        kill_group(&self.child);
+        let _ = self.child.wait();
+    }
+}
+
+/// Has the process do some things to itself before it becomes the server.
+fn set_up_process(command: &mut Command, death: Signal, cpus: Option<&CpuList>) {
+    let cpus = cpus.map(CpuList::set);
+    let set_up = move || {
+        set_parent_process_death_signal(Some(death))?;
+        cpus.as_ref().map_or(Ok(()), pin_to)?;
+        Ok(())
+    };
+    // SAFETY: between fork and exec, `set_up` makes system calls, and neither allocates nor takes a lock.
+    unsafe { command.pre_exec(set_up) };
+}
+
+fn spawn_error(command: &Command, cpus: Option<&CpuList>) -> String {
+    let program = Path::new(command.get_program()).display();
+    match cpus {
+        None => format!("cannot start {program}"),
+        Some(cpus) => format!("cannot start {program} on processors {cpus}; does this machine have them?"),
+    }
+}
+
+/// Connects, and to a server: the kernel may give a client the very port that nobody listens on yet, and connects it with
+/// itself.
+fn connect(address: SocketAddr) -> io::Result<()> {
+    let is_itself = TcpStream::connect(address)?.local_addr()? == address;
+    if is_itself { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
+}
+
+/// Reads the first line of `stdout`, and goes on to read: a server may log there, and would be blocked or killed if nobody did.
+fn first_line(stdout: ChildStdout) -> Result<Receiver<io::Result<String>>> {
+    let (sender, receiver) = bounded(1);
+    start_reader(move || {
+        let (mut stdout, mut line) = (BufReader::new(stdout), String::new());
+        let read = stdout.by_ref().take(KEPT_BYTES as u64).read_line(&mut line);
+        let _ = sender.send(read.map(|_| line));
+        let _ = io::copy(&mut stdout, &mut io::sink());
+    })?;
+    Ok(receiver)
+}
+
+/// Reads all of `pipe`, and gives the end of it when there is no more.
+fn keep_end(mut pipe: impl Read + Send + 'static) -> Result<Receiver<Vec<u8>>> {
+    let (sender, receiver) = bounded(1);
+    start_reader(move || {
+        let mut end = End::default();
+        let _ = io::copy(&mut pipe, &mut end);
+        let _ = sender.send(end.0);
+    })?;
+    Ok(receiver)
+}
+
+/// Starts a thread that ends with the server, and takes no processor time while that says nothing.
+fn start_reader(read: impl FnOnce() + Send + 'static) -> Result<()> {
+    thread::Builder::new().spawn(read).context("cannot start a thread that reads what the server says")?;
+    Ok(())
+}
+
+/// Keeps the end of what is written to it.
+#[derive(Debug, Default)]
+struct End(Vec<u8>);
+
+impl Write for End {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(octets);
+        self.0.drain(..self.0.len().saturating_sub(KEPT_BYTES));
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Kills a server and all that it started, for a server that is killed ends no children.
+fn kill_group(child: &Child) {
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
+}
+
+fn wait(child: &mut Child) -> Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + STOP_TIME;
+    loop {
+        match child.try_wait()? {
+            None if Instant::now() < deadline => thread::sleep(POLL_TIME),
+            status => return Ok(status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that announces itself, says 1 MiB on each of its outputs, then makes the file `said`, and can be stopped
+    /// from then on.
+    const TALKATIVE: &str = "set -e; trap 'exit 1' TERM; echo 'listening on 127.0.0.1:1'
+        yes to standard output | head -c 1048576
+        yes to standard error | head -c 1048576 >&2
+        trap 'exit 0' TERM; : > said; sleep 60 & wait $!";
+
+    /// A script in a folder, and how it becomes ready.
+    fn shell(script: &str, folder: &Path, ready: Ready) -> Start<'static> {
+        let address = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(folder);
+        let stop = Stop { signal: Signal::TERM, may_end_it: false };
+        Start { command, cpus: None, address, ready, stop, death: Signal::KILL, folder: None }
+    }
+
+    #[track_caller]
+    fn assert_says_all_and_stops(address: SocketAddr, ready: Ready) {
+        let folder = tempfile::tempdir().unwrap();
+        let start = shell(TALKATIVE, folder.path(), ready);
+        let server = RunningSubject::start(Start { address, ..start }).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !folder.path().join("said").exists() {
+            assert!(Instant::now() < deadline, "the server was blocked or killed");
+            thread::sleep(POLL_TIME);
+        }
+        server.stop().unwrap();
+    }
+
+    #[test]
+    fn a_server_may_say_as_much_as_it_likes() {
+        assert_says_all_and_stops(SocketAddr::from(([127, 0, 0, 1], 1)), Ready::Announced);
+    }
+
+    #[test]
+    fn so_may_a_server_that_does_not_announce_itself() {
+        // Somebody has to take the connection that tells that it listens.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_says_all_and_stops(listener.local_addr().unwrap(), Ready::Connect);
+    }
+
+    #[test]
+    fn the_last_line_of_a_server_that_fails_is_told_however_much_it_said() {
+        let script = "yes to standard error | head -c 1048576 >&2; printf '\nout of luck\n' >&2; exit 3";
+        let failed = RunningSubject::start(shell(script, Path::new("."), Ready::Announced)).unwrap_err();
+        assert_eq!(failed.to_string(), "it said ``: out of luck");
+    }
+
+    /// How a server stops that does `script` when it is told to.
+    fn stopped(script: &str, stop: Stop) -> Result<()> {
+        let script = format!("{script}; echo 'listening on 127.0.0.1:1'; while :; do sleep 0.01; done");
+        let start = shell(&script, Path::new("."), Ready::Announced);
+        RunningSubject::start(Start { stop, ..start }).unwrap().stop()
+    }
+
+    #[test]
+    fn a_server_that_its_own_stop_signal_ends_has_stopped_where_that_is_allowed() {
+        let stop = Stop { signal: Signal::TERM, may_end_it: true };
+        stopped(":", stop).unwrap();
+        stopped("trap 'exit 143' TERM", stop).unwrap();
+        for (script, expected) in [("trap 'exit 3' TERM", "3"), ("trap 'kill -9 $$' TERM", "9 (SIGKILL)")] {
+            let failed = stopped(script, stop).unwrap_err().to_string();
+            assert!(failed.contains("stopped badly") && failed.contains(expected), "{failed}");
+        }
+        let failed = stopped(":", Stop { may_end_it: false, ..stop }).unwrap_err().to_string();
+        assert!(failed.contains("15 (SIGTERM)"), "{failed}");
+    }
+
+    #[test]
+    fn a_server_is_stopped_with_its_own_signal() {
+        let script = "trap 'exit 1' TERM; trap 'exit 0' QUIT";
+        stopped(script, Stop { signal: Signal::QUIT, may_end_it: false }).unwrap();
+    }
+
+    #[test]
+    fn a_server_that_ends_at_once_is_told_from_one_that_is_slow() {
+        let start = shell("echo no port >&2; exit 1", Path::new("."), Ready::Connect);
+        let failed = RunningSubject::start(start).unwrap_err();
+        assert!(failed.to_string().contains("no port"), "{failed}");
+    }
+
+    #[test]
+    fn a_server_runs_on_the_processors_that_it_was_given() {
+        let last = *CpuList::available().unwrap().numbers().last().unwrap();
+        let cpus: CpuList = last.to_string().parse().unwrap();
+        let script =
+            "grep Cpus_allowed_list /proc/self/status > cpus; echo 'listening on 127.0.0.1:1'; sleep 60";
+        let folder = tempfile::tempdir().unwrap();
+        let start = shell(script, folder.path(), Ready::Announced);
+        let _server = RunningSubject::start(Start { cpus: Some(&cpus), ..start }).unwrap();
+        let found = std::fs::read_to_string(folder.path().join("cpus")).unwrap();
+        assert_eq!(found.split_whitespace().last(), Some(&*cpus.to_string()));
+    }
+
+    #[test]
+    fn processors_that_this_machine_has_not_are_refused() {
+        let cpus: CpuList = "0,1023".parse().unwrap();
+        let start = shell(":", Path::new("."), Ready::Announced);
+        let failed = RunningSubject::start(Start { cpus: Some(&cpus), ..start }).unwrap_err();
+        assert!(failed.to_string().contains("processors 0,1023"), "{failed}");
+    }
+}
