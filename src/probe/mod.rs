@@ -21,6 +21,7 @@ mod faults;
 mod fixture;
 mod memory;
 mod noise;
+pub mod pass;
 pub mod system_calls;
 mod tasks;
 mod tcp;

@@ -38,6 +38,9 @@ pub struct Environment {
     pub axes: Vec<Axis>,
     /// The servers under test, in the order of the suite.
     pub subjects: Vec<Subject>,
+    /// Subjects of the suite that could not be measured on this machine: name and reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<(String, String)>,
     /// The workloads, in the order of the suite.
     pub workloads: Vec<WorkloadEntry>,
     /// Questions of the suite, each with the workloads that answer it; together they name every

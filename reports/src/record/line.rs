@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use c10k_loadgen::check::CheckOutcome;
+use c10k_loadgen::check::{CheckOutcome, Effect};
 use c10k_loadgen::summary::Summary;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,13 @@ pub struct Record {
     /// `first_byte`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histograms: Option<String>,
+}
+
+impl Record {
+    /// Whether a check says that its numbers have this effect.
+    pub fn has_effect(&self, effect: Effect) -> bool {
+        self.checks.iter().any(|check| check.effect == Some(effect))
+    }
 }
 
 /// Nothing was known against a measurement of before there were checks.
