@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod body;
+mod connect_rate;
 mod connections;
 mod idle;
 mod lifetime;
@@ -29,6 +30,7 @@ pub const ALL: &[Axis] = &[
     idle::AXIS,
     rate::AXIS,
     arrivals::AXIS,
+    connect_rate::AXIS,
     threads::AXIS,
     workers::AXIS,
     processors::AXIS,
