@@ -9,9 +9,9 @@ use c10k_loadgen::{Event, Interval, Measurement, Target, Workload};
 
 use crate::probe::{Readings, Watch};
 
-/// Runs the generator, gives every second of the measured part to `keep`, and has the probes look
-/// at the server's process `pid` and its descendants where the measured part begins and ends.
-/// Setting `stop` ends it early.
+/// Runs the generator, gives every interval of the measured part to `keep`, and has the probes look
+/// at the server's process `pid`, where it is known, and at its descendants, when the measured part
+/// begins and ends. Setting `stop` ends it early.
 ///
 /// # Errors
 /// When the generator can't run, or `keep` fails. Requests that fail are counted in the
@@ -19,7 +19,7 @@ use crate::probe::{Readings, Watch};
 pub fn measure(
     target: Target,
     load: Workload,
-    pid: u32,
+    pid: Option<u32>,
     stop: Arc<AtomicBool>,
     mut keep: impl FnMut(&Interval) -> Result<()>,
 ) -> Result<(Measurement, Readings)> {
@@ -28,11 +28,15 @@ pub fn measure(
     let mut readings = None;
     while let Some(event) = run.next_event() {
         match event {
-            Event::Begun => watch = Some(Watch::begin(pid)),
+            Event::Begun => watch = pid.map(Watch::begin),
             Event::Ended => readings = watch.take().map(Watch::end),
             Event::Interval(interval) => keep(&interval)?,
         }
     }
     let measured = run.finish()?;
-    Ok((measured, readings.unwrap_or_else(|| Readings::none("the measured part did not begin"))))
+    let readings = match (pid, readings) {
+        (None, _) => Readings::default(),
+        (Some(_), readings) => readings.unwrap_or_else(|| Readings::none("the measured part did not begin")),
+    };
+    Ok((measured, readings))
 }

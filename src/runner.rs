@@ -3,7 +3,6 @@
 //! A round measures every cell once, so that a machine that grows slower in the middle does so for all of them alike; the
 //! order is shuffled, so that no cell always follows the same one.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use c10k_loadgen::check::{Effect, Verdict};
 use c10k_loadgen::workload::{Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
-use c10k_reports::record::{Outcome, Record, VERSION};
+use c10k_reports::record::{Outcome, Record};
 use c10k_reports::{RunWriter, metric};
 use jiff::Timestamp;
 
@@ -109,22 +108,9 @@ impl Measuring<'_> {
     /// Measures, and puts down what came of it. A failure is a record with its error.
     fn record(&self) -> Record {
         let suite = self.plan.suite;
-        let mut record = Record {
-            version: VERSION,
-            cell: suite.names(self.cell),
-            parameters: suite.parameters(self.cell),
-            round: self.round,
-            started_utc: Timestamp::now().to_string(),
-            command: self.command(),
-            outcome: Outcome::Failed(String::new()),
-            server: None,
-            readings: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            metrics: BTreeMap::new(),
-            checks: Vec::new(),
-            valid: false,
-            histograms: None,
-        };
+        let mut record = Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
+        record.parameters = suite.parameters(self.cell);
+        record.command = self.command();
         match self.measure() {
             Ok(measured) => keep(&mut record, measured),
             Err(error) => record.outcome = Outcome::Failed(format!("{error:#}")),
@@ -148,7 +134,7 @@ impl Measuring<'_> {
         let mut log = HdrLog::create(&log_path).with_context(cannot_write)?;
         let append = |interval: &Interval| log.append(interval).with_context(cannot_write);
         let (measured, mut readings) =
-            measure(target, self.workload(), running.pid(), self.interrupt.flag(), append)?;
+            measure(target, self.workload(), Some(running.pid()), self.interrupt.flag(), append)?;
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
         readings.values.extend(at_rest.map(|bytes| (MEMORY_AT_REST.to_owned(), bytes)));

@@ -2,6 +2,7 @@
 
 mod live;
 mod nothing;
+mod server;
 mod text;
 
 use std::fs::{self, File};
@@ -13,17 +14,17 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
-use c10k_loadgen::{Event, HdrLog, Measurement, Request, Summary, Target, Workload};
+use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 
 use self::live::LiveLine;
+use self::server::Server;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
-use crate::limits;
+use crate::limits::{self, MAX_RATE};
+use crate::measure::measure;
 use crate::output::{note, print};
+use crate::probe::Readings;
 use crate::time;
-
-/// More per second than any machine sends; a guard against typing errors.
-const MAX_RATE: f64 = 1e8;
 
 /// Drive a server and measure it
 #[derive(Debug, clap::Args)]
@@ -85,6 +86,9 @@ pub struct Args {
     /// Follow redirections once, before the run, and measure where they end
     #[arg(long)]
     follow: bool,
+    /// Process of the server, on this machine: tells its CPU time, memory, and context switches, too
+    #[arg(long, value_name = "PID")]
+    server_pid: Option<u32>,
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -121,7 +125,11 @@ impl From<ArrivalsArg> for Arrivals {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
-        let (mut target, workload) = (Target::resolve(&self.url)?, self.workload()?);
+        let mut target = Target::resolve(&self.url)?;
+        let workload = self.workload()?;
+        if let Some(pid) = self.server_pid {
+            server::check(pid)?;
+        }
         if self.follow {
             target = c10k_loadgen::follow(target, &workload.request, workload.timeout)?;
         }
@@ -147,9 +155,10 @@ impl Args {
             self.output.as_deref().map(|path| File::create(path).with_context(|| cannot_write(path)));
         let output = output.transpose()?;
         let interrupt = Interrupt::catch()?;
-        let measured = self.measure(target, workload, log, &interrupt)?;
+        let (measured, readings) = self.measure(target, workload, log, &interrupt)?;
         let summary = Summary::from(&measured);
-        self.tell(&measured, &summary, output)?;
+        let server = self.server_pid.map(|_| Server::of(&summary, readings));
+        self.tell(&measured, &summary, server.as_ref(), output)?;
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
             ExitCode::from(if interrupt.happened() { 130 } else { 1 })
@@ -160,12 +169,23 @@ impl Args {
         })
     }
 
-    fn tell(&self, measured: &Measurement, summary: &Summary, output: Option<File>) -> Result<()> {
-        let json = format!("{:#}\n", serde_json::to_value(summary)?);
+    fn tell(
+        &self,
+        measured: &Measurement,
+        summary: &Summary,
+        server: Option<&Server>,
+        output: Option<File>,
+    ) -> Result<()> {
+        let mut json = serde_json::to_value(summary)?;
+        if let Some(server) = server {
+            json["server"] = serde_json::to_value(server)?;
+        }
+        let json = format!("{json:#}\n");
         if self.json {
             print(&json)?;
         } else if !self.quiet {
-            print(&text::render(measured, summary))?;
+            let server = server.map_or_else(String::new, Server::text);
+            print(&(text::render(measured, summary) + &server))?;
         }
         if let (Some(mut file), Some(path)) = (output, &self.output) {
             file.write_all(json.as_bytes()).with_context(|| cannot_write(path))?;
@@ -211,24 +231,22 @@ impl Args {
         workload: Workload,
         mut log: Option<HdrLog>,
         interrupt: &Interrupt,
-    ) -> Result<Measurement> {
-        let mut run =
-            c10k_loadgen::start(target, workload, interrupt.flag()).context("cannot start the generator")?;
+    ) -> Result<(Measurement, Readings)> {
         let mut live = (!self.quiet && std::io::stderr().is_terminal()).then(LiveLine::default);
-        while let Some(event) = run.next_event() {
-            if let Event::Interval(interval) = event {
-                if let (Some(log), Some(path)) = (&mut log, &self.hdr) {
-                    log.append(&interval).with_context(|| cannot_write(path))?;
-                }
-                if let Some(line) = live.as_mut().and_then(|live| live.update(&interval)) {
-                    note(&format!("\r\x1b[K{line}"));
-                }
+        let keep = |interval: &Interval| {
+            if let (Some(log), Some(path)) = (&mut log, &self.hdr) {
+                log.append(interval).with_context(|| cannot_write(path))?;
             }
-        }
+            if let Some(line) = live.as_mut().and_then(|live| live.update(interval)) {
+                note(&format!("\r\x1b[K{line}"));
+            }
+            Ok(())
+        };
+        let measured = measure(target, workload, self.server_pid, interrupt.flag(), keep);
         if live.is_some() {
             note("\r\x1b[K");
         }
-        Ok(run.finish()?)
+        measured
     }
 }
 

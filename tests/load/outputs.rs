@@ -229,3 +229,25 @@ fn a_run_in_which_nothing_completed_says_so_although_it_is_quiet() {
 fn quiet_says_nothing() {
     assert_eq!(told(&answering(), &["--quiet"]).stdout, b"");
 }
+
+/// The scripted server is a thread of this process.
+#[test]
+fn what_the_server_spent_is_told_where_its_process_is_known() {
+    let server = answering();
+    let pid = std::process::id().to_string();
+    let outcome = load_url(&server.url(), &[&SHORT[..], &["--server-pid", &pid]].concat());
+    for key in ["server_cpu_us_per_request", "memory_pss_bytes", "tasks"] {
+        assert!(outcome.number(&format!("server/metrics/{key}")) > 0.0, "{key}");
+    }
+    let text = command(&server.url(), &[&SHORT[..], &["--server-pid", &pid]].concat()).output();
+    let text = String::from_utf8(text.expect("the command can be run").stdout).expect("it prints text");
+    assert!(text.contains("  server\n    Server CPU"), "{text}");
+}
+
+#[test]
+fn a_server_process_that_there_is_not_is_refused_before_anything_is_sent() {
+    let server = answering();
+    let output = run(&server.url(), &["--server-pid", "2147483647"], Stdio::null());
+    assert!(one_line(&output).contains("2147483647"));
+    assert_eq!(server.answers(), 0);
+}

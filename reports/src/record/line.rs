@@ -57,6 +57,26 @@ pub struct Record {
 }
 
 impl Record {
+    /// A measurement of `cell` that has no result yet.
+    pub fn begun(cell: Cell, round: u32, started_utc: String) -> Self {
+        Self {
+            version: super::VERSION,
+            cell,
+            parameters: Parameters::new(),
+            round,
+            started_utc,
+            command: String::new(),
+            outcome: Outcome::Failed(String::new()),
+            server: None,
+            readings: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            checks: Vec::new(),
+            valid: false,
+            histograms: None,
+        }
+    }
+
     /// Whether a check says that its numbers have this effect.
     pub fn has_effect(&self, effect: Effect) -> bool {
         self.checks.iter().any(|check| check.effect == Some(effect))
