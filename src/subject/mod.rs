@@ -1,4 +1,5 @@
-//! A subject: a server under test, and how it is launched, as a model of this build or by a command.
+//! A subject: a server under test, and how it is launched, as a model of this build or by a
+//! command.
 
 pub mod catalogue;
 pub mod client;
@@ -64,11 +65,12 @@ impl Subject {
         }
     }
 
-    /// A server of the user: a command line such as `./server --port {port}`, split into words as a shell does. It is
-    /// ready once it accepts connections.
+    /// A server of the user: a command line such as `./server --port {port}`, split into words as a
+    /// shell does. It is ready once it accepts connections.
     ///
     /// # Errors
-    /// When the command line has an open quote, an unknown placeholder, or none that says where to listen.
+    /// When the command line has an open quote, an unknown placeholder, or none that says where to
+    /// listen.
     pub fn from_command(name: &str, command: &str) -> Result<Self> {
         let launch = CommandLaunch::from_command_line(command)
             .with_context(|| format!("the command of the server `{name}`"))?;
@@ -91,8 +93,8 @@ impl Subject {
         started.with_context(|| format!("the server {} did not start", self.name))
     }
 
-    /// The command that [`start`](Self::start) runs, as it would be typed into a shell. What is new in every start stays
-    /// a placeholder: `{dir}` and `{port}`.
+    /// The command that [`start`](Self::start) runs, as it would be typed into a shell. What is new
+    /// in every start stays a placeholder: `{dir}` and `{port}`.
     pub fn command_line(&self, settings: &Settings<'_>) -> String {
         settings.shell_line(&match &self.launch {
             Launch::Model { entry, args } => model::words(entry, args, settings),
@@ -100,8 +102,8 @@ impl Subject {
         })
     }
 
-    /// The command as it is the same for every measurement: what depends on [`Settings`] stays a placeholder, such as
-    /// `{workers}`.
+    /// The command as it is the same for every measurement: what depends on [`Settings`] stays a
+    /// placeholder, such as `{workers}`.
     pub fn command_template(&self) -> String {
         settings::join(&match &self.launch {
             Launch::Model { entry, args } => model::template(entry, args),
@@ -114,8 +116,8 @@ impl Subject {
         self.paths.get(workload_path).map_or(workload_path, String::as_str)
     }
 
-    /// The reason why it can't be started here, if there is one: a model that this build or this machine lacks, a program
-    /// that is not installed.
+    /// The reason why it can't be started here, if there is one: a model that this build or this
+    /// machine lacks, a program that is not installed.
     pub fn unavailable(&self, c10k: &Path) -> Option<String> {
         match &self.launch {
             Launch::Model { entry, .. } => limits::why_not_here(entry),
