@@ -1,13 +1,26 @@
 //! One request and its answer per model, over a plain blocking client: the cost of a model while it has nothing else to do.
+//!
+//! A round trip is mostly the wake-up of whoever waits, and that depends on where both sides run: on two processors each
+//! side sleeps until the other processor is interrupted, on one processor the scheduler merely switches. The difference
+//! is several times the work itself, so the placement is chosen here, as the suites choose it, and stands in the name of
+//! the bench. Left to the scheduler, equal models differ by a factor of six.
+//!
+//! Plain `cargo bench` takes one model of each kind (who runs a connection); with a filter, the whole roster is there.
 
+#[path = "support/arguments.rs"]
+mod arguments;
+
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use c10k::subject::{Settings, Subject};
-use c10k_servers::ROSTER;
-use criterion::{Criterion, criterion_group, criterion_main};
+use c10k::cpus::CpuList;
+use c10k::subject::{RunningSubject, Settings, Subject};
+use c10k_servers::{Entry, ROSTER};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
 
 const PERSISTENT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\n\r\n";
 const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n";
@@ -15,37 +28,79 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 /// The page's length, without the head.
 const BODY_BYTES: usize = 1024;
 
-/// Connections that are open at a time: one of each kind.
-const CONNECTIONS: usize = 2;
+/// The binary that serves.
+const C10K: &str = env!("CARGO_BIN_EXE_c10k");
+
+/// Where the client and the server run.
+struct Placement {
+    /// Stands in the name of the bench.
+    name: &'static str,
+    server: CpuList,
+    client: CpuList,
+}
 
 fn round_trip(criterion: &mut Criterion) {
-    let settings = Settings::new(Path::new(env!("CARGO_BIN_EXE_c10k")), CONNECTIONS);
-    let models = ROSTER.iter().map(|entry| Subject::model(entry, Vec::new()));
-    for model in models.filter(|model| model.unavailable(settings.c10k).is_none()) {
-        let mut group = criterion.benchmark_group(format!("round_trip/{}", model.name));
-        group
-            .warm_up_time(Duration::from_millis(300))
-            .measurement_time(Duration::from_secs(2))
-            .sample_size(30);
-        // Started when it is needed: a filter may leave this model out.
-        let mut running = None;
-        let mut address = || -> SocketAddr {
-            running.get_or_insert_with(|| model.start(&settings).expect("the server starts")).address()
-        };
-        group.bench_function("persistent", |bencher| {
-            let mut stream = TcpStream::connect(address()).expect("the server accepts");
-            stream.set_nodelay(true).expect("a connected socket takes options");
-            bencher.iter_custom(|times| time(times, || persistent(&mut stream)));
-        });
-        group.bench_function("short", |bencher| {
-            let address = address();
-            bencher.iter_custom(|times| time(times, || short(address)));
-        });
-        group.finish();
-        if let Some(running) = running {
-            running.stop().expect("the server stops");
+    let placements = placements();
+    for entry in models() {
+        let subject = Subject::model(entry, Vec::new());
+        if subject.unavailable(Path::new(C10K)).is_some() {
+            continue;
         }
+        let mut group = criterion.benchmark_group(format!("round_trip/{}", entry.name));
+        group
+            .warm_up_time(Duration::from_millis(200))
+            .measurement_time(Duration::from_secs(1))
+            .sample_size(20);
+        for placement in &placements {
+            bench(&mut group, &subject, placement);
+        }
+        group.finish();
     }
+}
+
+/// One model of each kind, or all of them where a filter says which are meant.
+fn models() -> Vec<&'static Entry> {
+    let is_filtered =
+        arguments::own().is_some_and(|args| args.iter().any(|argument| !argument.starts_with('-')));
+    let mut kinds = HashSet::new();
+    ROSTER.iter().filter(|entry| is_filtered || kinds.insert(entry.traits.runs.to_string())).collect()
+}
+
+/// Both sides on two processors, as suites place them, and both on one; only that on a machine with one processor.
+fn placements() -> Vec<Placement> {
+    let available = CpuList::available().expect("the processors of this process can be read");
+    let one = available.first(std::num::NonZeroUsize::MIN);
+    let same = Placement { name: "one_processor", server: one.clone(), client: one };
+    match available.split() {
+        Some((server, client)) => vec![Placement { name: "two_processors", server, client }, same],
+        None => vec![same],
+    }
+}
+
+fn bench(group: &mut BenchmarkGroup<WallTime>, subject: &Subject, placement: &Placement) {
+    // Started when it is needed: a filter may leave this bench out.
+    let mut running = None;
+    let mut address = || -> SocketAddr {
+        placement.client.pin().expect("the client can be pinned");
+        running.get_or_insert_with(|| start(subject, placement)).address()
+    };
+    group.bench_function(format!("persistent/{}", placement.name), |bencher| {
+        let mut stream = TcpStream::connect(address()).expect("the server accepts");
+        stream.set_nodelay(true).expect("a connected socket takes options");
+        bencher.iter_custom(|times| time(times, || persistent(&mut stream)));
+    });
+    group.bench_function(format!("short/{}", placement.name), |bencher| {
+        let address = address();
+        bencher.iter_custom(|times| time(times, || short(address)));
+    });
+    if let Some(running) = running {
+        running.stop().expect("the server stops");
+    }
+}
+
+fn start(subject: &Subject, placement: &Placement) -> RunningSubject {
+    let settings = Settings { cpus: Some(&placement.server), ..Settings::new(Path::new(C10K), 2) };
+    subject.start(&settings).expect("the server starts")
 }
 
 fn time(times: u64, mut request: impl FnMut()) -> Duration {
@@ -58,12 +113,14 @@ fn time(times: u64, mut request: impl FnMut()) -> Duration {
 
 fn persistent(stream: &mut TcpStream) {
     stream.write_all(PERSISTENT).expect("the server reads");
-    let (mut buffer, mut read, mut length) = ([0; 4096], 0, usize::MAX);
+    let mut buffer = [0; 4096];
+    let mut read = 0;
+    let mut length = usize::MAX;
     while read < length {
-        let octets = stream.read(&mut buffer[read..]).expect("the server answers");
-        assert!(octets > 0, "the server closed a persistent connection");
-        read += octets;
-        if let Some(head) = buffer[..read].windows(4).position(|octets| octets == b"\r\n\r\n") {
+        let bytes = stream.read(&mut buffer[read..]).expect("the server answers");
+        assert!(bytes > 0, "the server closed a persistent connection");
+        read += bytes;
+        if let Some(head) = buffer[..read].windows(4).position(|window| window == b"\r\n\r\n") {
             length = head + 4 + BODY_BYTES;
         }
     }
@@ -75,7 +132,7 @@ fn short(address: SocketAddr) {
     stream.write_all(SHORT).expect("the server reads");
     let mut answer = Vec::with_capacity(4096);
     stream.read_to_end(&mut answer).expect("the server answers");
-    let head = answer.windows(4).position(|octets| octets == b"\r\n\r\n").expect("the answer has a head");
+    let head = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("the answer has a head");
     check(&answer, head + 4 + BODY_BYTES);
 }
 
@@ -83,7 +140,7 @@ fn short(address: SocketAddr) {
 fn check(answer: &[u8], length: usize) {
     assert!(
         answer.starts_with(b"HTTP/1.1 200 ") && answer.len() == length,
-        "a wrong answer of {} octets",
+        "a wrong answer of {} bytes",
         answer.len()
     );
 }

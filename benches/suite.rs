@@ -1,6 +1,7 @@
-//! The default suite under `cargo bench`, last of the benches: hands over to `c10k bench`, which measures and reports.
+//! The suites under `cargo bench`, last of the benches: hands over to `c10k bench`, which measures and reports. The servers of
+//! others come first, so that the page that is opened shows the default suite.
 //!
-//! `cargo bench -- ARGS` gives the same arguments to every bench. Of those, this one understands a filter, `--quick`,
+//! `cargo bench -- ARGS` gives the same arguments to every bench. Of those, this one understands filters, `--quick`,
 //! `--list` and `--strict`.
 
 #[path = "support/arguments.rs"]
@@ -14,7 +15,7 @@ fn main() -> ExitCode {
     let Some(args) = arguments::own() else { return ExitCode::SUCCESS };
     let reports = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
-    command.args(["bench", "default", "--may-be-empty", "--output"]).arg(reports);
+    command.args(["bench", "servers", "default", "--may-be-empty", "--output"]).arg(reports);
     for arg in args {
         match arg.as_str() {
             "--quick" | "--list" | "--strict" => _ = command.arg(arg),

@@ -1,6 +1,7 @@
 //! Processors: lists of them as on the command line, and pinning to them.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
@@ -21,6 +22,12 @@ impl CpuList {
     /// Their numbers, in ascending order.
     pub fn numbers(&self) -> &[usize] {
         &self.0
+    }
+
+    /// The first `count` of them, or all where there are fewer.
+    #[must_use]
+    pub fn first(&self, count: NonZeroUsize) -> Self {
+        Self(self.0.iter().copied().take(count.get()).collect())
     }
 
     /// A half for the server and the rest for the generator; `None` on a machine with one processor.

@@ -1,39 +1,84 @@
-//! The machine and the checkout that a run was measured on.
+//! The environment of a run: what was to be measured, on which machine, with which binary.
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use c10k_reports::record::{Calibration, Machine, VERSION};
+use c10k_reports::record::{self, Calibration, Environment, Machine, VERSION};
+use jiff::Timestamp;
+use procfs::{CpuInfo, Current, Meminfo};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
+
+use crate::cpus::CpuList;
+use crate::plan::Plan;
+use crate::suite::axis::Axis;
+use crate::suite::{SuiteSubject, SuiteWorkload};
 
 /// Describes this machine; what can't be read is told as unknown.
 pub fn machine(cpus: usize) -> Machine {
     let kernel = uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     Machine {
-        cpu: field("/proc/cpuinfo", "model name").unwrap_or_else(|| "unknown".into()),
+        cpu: cpu_model().unwrap_or_else(|| "unknown".into()),
         cpus,
-        memory_bytes: memory_bytes(),
+        memory_bytes: Meminfo::current().map_or(0, |memory| memory.mem_total),
         kernel: format!("{} {} {}", text(kernel.sysname()), text(kernel.release()), text(kernel.machine())),
         limits: limits(),
     }
 }
 
-/// The revision of the checkout that this binary was built from, as it is now; `unknown` where that is not there.
-pub fn revision() -> String {
-    let git = |args: &[&str]| {
-        let output =
-            Command::new("git").arg("-C").arg(env!("CARGO_MANIFEST_DIR")).args(args).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let Some(revision) = git(&["rev-parse", "--short=12", "HEAD"]) else {
-        return "unknown".into();
-    };
-    match git(&["status", "--porcelain"]).as_deref() {
-        Some("") => revision,
-        _ => format!("{revision}-dirty"),
+/// The revision that this binary was built from; `unknown` where it was built outside a checkout.
+pub const REVISION: &str = env!("C10K_REVISION");
+
+/// What is to be measured, where, and how: what a run writes before its first measurement.
+pub fn of(plan: &Plan<'_>) -> Environment {
+    let suite = plan.suite;
+    let numbers = |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
+    Environment {
+        version: VERSION,
+        suite: suite.name.clone(),
+        purpose: suite.purpose.clone(),
+        started_utc: Timestamp::now().to_string(),
+        command: command_line(),
+        c10k_version: env!("CARGO_PKG_VERSION").into(),
+        revision: REVISION.into(),
+        seed: plan.seed,
+        rounds: suite.pace.rounds,
+        machine: machine(plan.cpus.numbers().len()),
+        server_cpus: numbers(&plan.placement.server),
+        generator_cpus: numbers(&plan.placement.generator),
+        axes: suite.axes().map(Axis::describe).collect(),
+        subjects: suite.subjects.iter().map(|subject| describe_subject(plan, subject)).collect(),
+        skipped: plan.skipped.clone(),
+        workloads: suite.workloads.iter().map(describe_workload).collect(),
+        questions: suite.questions.clone(),
+        cells: plan.cells.iter().map(|cell| suite.names(*cell)).collect(),
+        calibration: calibration(plan.reports_dir),
+    }
+}
+
+fn command_line() -> String {
+    std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+fn describe_subject(plan: &Plan<'_>, subject: &SuiteSubject) -> record::Subject {
+    let subject = &subject.subject;
+    record::Subject {
+        name: subject.name.clone(),
+        command: subject.command_template(),
+        version: subject.version(plan.c10k),
+        traits: subject.profile.clone(),
+    }
+}
+
+fn describe_workload(workload: &SuiteWorkload) -> record::WorkloadEntry {
+    let SuiteWorkload { name, parameters, load, .. } = workload;
+    record::WorkloadEntry {
+        name: name.clone(),
+        description: load.to_string(),
+        parameters: parameters.clone(),
+        connections: load.workload.connections,
+        lifetime: load.workload.lifetime.to_string(),
     }
 }
 
@@ -66,16 +111,9 @@ fn limits() -> Vec<(String, String)> {
     limits
 }
 
-fn memory_bytes() -> u64 {
-    let kib = field("/proc/meminfo", "MemTotal").and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
-}
-
-/// The value of the first line `NAME : VALUE` of a file.
-fn field(path: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
+/// Model name of the first processor; kernels of some architectures do not tell it.
+fn cpu_model() -> Option<String> {
+    CpuInfo::current().ok()?.model_name(0).map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -14,9 +14,11 @@ pub mod limits;
 pub mod measure;
 pub mod output;
 #[cfg(target_os = "linux")]
-mod progress;
+mod plan;
 #[cfg(target_os = "linux")]
-pub mod resources;
+pub mod probe;
+#[cfg(target_os = "linux")]
+mod progress;
 #[cfg(target_os = "linux")]
 mod responder;
 #[cfg(target_os = "linux")]

@@ -10,6 +10,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// Descriptors that a server or a generator needs beside its connections: standard streams, the listener, event queues.
 const OWN_DESCRIPTORS: u64 = 64;
 
+/// Requests, or connections, per second at the most: more than any machine sends; a guard against typing errors.
+pub const MAX_RATE: f64 = 1e8;
+
 /// Raises the soft limit of open files to the hard one; connections are files, and the soft limit is often 1024.
 pub fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

@@ -16,18 +16,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins; `each` is about how long one step takes.
-    pub fn new(total: usize, each: Duration) -> Self {
+    /// Begins with `total` steps, which together take about `estimate`.
+    pub fn new(total: usize, estimate: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64);
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {eta} left · {wide_msg}");
             bar.set_style(style.expect("the template is a constant that is right"));
             bar
         });
-        note(&format!(
-            "measuring {total} times, about {}\n",
-            humantime::format_duration(round(each.saturating_mul(u32::try_from(total).unwrap_or(u32::MAX))))
-        ));
+        note(&format!("measuring {total} times, about {}\n", humantime::format_duration(round(estimate))));
         Self { bar, done: 0, total }
     }
 

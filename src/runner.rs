@@ -4,43 +4,33 @@
 //! order is shuffled, so that no cell always follows the same one.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use c10k_loadgen::check::{Effect, Verdict};
 use c10k_loadgen::workload::{Pacing, Until};
-use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
-use c10k_reports::RunWriter;
-use c10k_reports::record::{self, Cell, Environment, Outcome, Parameters, Record, ServerUsage, VERSION};
+use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
+use c10k_reports::record::{Outcome, Record, VERSION};
+use c10k_reports::{RunWriter, metric};
 use jiff::Timestamp;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 
 use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
+use crate::plan::Plan;
+use crate::probe::pass::Bench;
+use crate::probe::{self, Readings};
 use crate::progress::Progress;
 use crate::subject::client::check_page;
 use crate::subject::{Settings, Subject};
-use crate::suite::{Suite, SuiteWorkload, label};
+use crate::suite::Cell;
+use crate::suite::load::Load;
 
-/// What starting and stopping a subject adds to a measurement, for the time left that is shown.
-const OVERHEAD: Duration = Duration::from_millis(200);
-
-/// What is to be measured, how, and where it is written.
-#[derive(Debug)]
-pub struct Experiment<'a> {
-    pub suite: &'a Suite,
-    pub cells: Vec<Cell>,
-    pub seed: u64,
-    /// The processors that may be used, as they were before anything was pinned.
-    pub cpus: &'a CpuList,
-    /// The binary that serves.
-    pub c10k: &'a Path,
-    pub reports_dir: &'a Path,
-}
+/// Key of the reading that tells the memory of a server before it had a connection.
+const MEMORY_AT_REST: &str = "memory_pss_at_rest_bytes";
 
 /// What became of an experiment.
 #[derive(Debug)]
@@ -49,168 +39,218 @@ pub struct Finished {
     pub dir: PathBuf,
     /// Measurements that failed, or in which a request did.
     pub failed: usize,
+    /// Measurements that ran to their end, and of which a check failed.
+    pub not_valid: usize,
     /// Whether the user ended it.
     pub interrupted: bool,
     /// Why it ended early, where a measurement could not be kept.
     pub lost: Option<c10k_reports::Error>,
 }
 
-/// One measurement: its outcome, what the server used, and the name of its histograms.
-type Measured = (Box<Summary>, Option<ServerUsage>, String);
-
-impl Experiment<'_> {
-    /// Measures everything, or what there is time for until `interrupt`.
-    pub fn run(&self, interrupt: &Interrupt) -> Result<Finished> {
-        let split = self.cpus.split();
-        if let Some((_, generator)) = &split {
-            generator.pin()?;
-        }
-        let server_cpus = split.as_ref().map(|(server, _)| server);
-        let mut writer = RunWriter::create(self.reports_dir, &self.environment(split.as_ref()))?;
-        let total = self.cells.len() * self.suite.pace.rounds as usize;
-        let mut progress = Progress::new(total, self.suite.pace.warmup + self.suite.pace.duration + OVERHEAD);
-        let (mut failed, mut lost) = (0, None);
-        let mut order = ChaCha8Rng::seed_from_u64(self.seed);
-        'rounds: for round in 1..=self.suite.pace.rounds {
-            let mut cells = self.cells.clone();
-            cells.shuffle(&mut order);
-            for cell in cells {
-                let record = self.measure(cell, round, server_cpus, writer.dir(), interrupt);
-                if interrupt.happened() {
-                    // What was cut short is no measurement.
-                    break 'rounds;
-                }
-                failed += usize::from(has_failed(&record));
-                progress.advance(&describe(&record));
-                if let Err(error) = writer.append(&record) {
-                    lost = Some(error);
-                    break 'rounds;
-                }
-            }
-        }
-        progress.finish();
-        Ok(Finished { dir: writer.dir().to_owned(), failed, interrupted: interrupt.happened(), lost })
+/// Measures everything, or what there is time for until `interrupt`.
+///
+/// # Errors
+/// When the run can't be begun: its folder can't be written, or the generator can't be pinned.
+pub fn run(plan: &Plan<'_>, interrupt: &Interrupt) -> Result<Finished> {
+    if let Some(generator) = &plan.placement.generator {
+        generator.pin()?;
     }
+    let mut writer = RunWriter::create(plan.reports_dir, &environment::of(plan))?;
+    let dir = writer.dir().to_owned();
+    let mut finished = Finished { dir, failed: 0, not_valid: 0, interrupted: false, lost: None };
+    let order = plan.order();
+    let mut progress = Progress::new(order.len(), plan.estimate());
+    for (round, cell) in order {
+        let record = Measuring { plan, dir: &finished.dir, interrupt, round, cell }.record();
+        if interrupt.happened() {
+            // An interrupted measurement is discarded.
+            break;
+        }
+        finished.count(&record);
+        progress.advance(&describe(&record));
+        if let Err(error) = writer.append(&record) {
+            finished.lost = Some(error);
+            break;
+        }
+    }
+    progress.finish();
+    finished.interrupted = interrupt.happened();
+    Ok(finished)
+}
 
-    fn measure(
-        &self,
-        cell: Cell,
-        round: u32,
-        server_cpus: Option<&CpuList>,
-        dir: &Path,
-        interrupt: &Interrupt,
-    ) -> Record {
-        let started_utc = Timestamp::now().to_string();
-        let (outcome, server, histograms) = match self.try_measure(&cell, round, server_cpus, dir, interrupt)
-        {
-            Ok((summary, server, histograms)) => (Outcome::Measured(summary), server, Some(histograms)),
-            Err(error) => (Outcome::Failed(format!("{error:#}")), None, None),
-        };
-        Record {
+impl Finished {
+    fn count(&mut self, record: &Record) {
+        match has_failed(record) {
+            true => self.failed += 1,
+            false if !record.valid => self.not_valid += 1,
+            false => {}
+        }
+    }
+}
+
+/// One measurement.
+struct Measuring<'a> {
+    plan: &'a Plan<'a>,
+    /// The folder of the run.
+    dir: &'a Path,
+    interrupt: &'a Interrupt,
+    round: u32,
+    cell: Cell,
+}
+
+/// What a measurement that ran to its end gave.
+struct Measured {
+    summary: Box<Summary>,
+    readings: Readings,
+    histograms: String,
+}
+
+impl Measuring<'_> {
+    /// Measures, and puts down what came of it. A failure is a record with its error.
+    fn record(&self) -> Record {
+        let suite = self.plan.suite;
+        let mut record = Record {
             version: VERSION,
-            cell,
-            parameters: Parameters::new(),
-            round,
-            started_utc,
-            command: String::new(),
-            outcome,
-            server,
+            cell: suite.names(self.cell),
+            parameters: suite.parameters(self.cell),
+            round: self.round,
+            started_utc: Timestamp::now().to_string(),
+            command: self.command(),
+            outcome: Outcome::Failed(String::new()),
+            server: None,
             readings: BTreeMap::new(),
             missing: BTreeMap::new(),
             metrics: BTreeMap::new(),
             checks: Vec::new(),
-            valid: true,
-            histograms,
+            valid: false,
+            histograms: None,
+        };
+        match self.measure() {
+            Ok(measured) => keep(&mut record, measured),
+            Err(error) => record.outcome = Outcome::Failed(format!("{error:#}")),
         }
+        record
     }
 
-    fn try_measure(
-        &self,
-        cell: &Cell,
-        round: u32,
-        server_cpus: Option<&CpuList>,
-        dir: &Path,
-        interrupt: &Interrupt,
-    ) -> Result<Measured> {
-        let subject = self.suite.subject(cell).context("the cell has no subject")?;
-        let workload = self.suite.workload(cell).context("the cell has no workload")?;
-        let running = subject.start(&self.settings(workload.connections, server_cpus))?;
-        if subject.serves_page {
-            check_page(running.address(), subject.path("/"))?;
+    fn measure(&self) -> Result<Measured> {
+        let subject = self.subject();
+        let load = self.load();
+        let server_cpus = self.server_cpus()?;
+        let running = subject.start(&self.settings(server_cpus.as_ref(), &[]))?;
+        if subject.serves_page && load.path == "/" {
+            check_page(running.address(), subject.path(&load.path))?;
         }
-        let path = subject.path(&workload.path);
-        let target = Target::resolve(&format!("http://{}{path}", running.address()))?;
-        let histograms = format!("{round:02}-{}.hlog", label(cell).replace('/', "--"));
-        let load = self.load(workload);
-        let path = dir.join(&histograms);
-        let cannot_write = || format!("cannot write {}", path.display());
-        let mut log = HdrLog::create(&path).with_context(cannot_write)?;
-        let keep = |interval: &Interval| log.append(interval).with_context(cannot_write);
-        let (measured, usage) = measure(target, load, running.pid(), interrupt.flag(), keep)?;
+        let at_rest = probe::at_rest(running.pid());
+        let target = self.target(running.address())?;
+        let histograms = self.histograms();
+        let log_path = self.dir.join(&histograms);
+        let cannot_write = || format!("cannot write {}", log_path.display());
+        let mut log = HdrLog::create(&log_path).with_context(cannot_write)?;
+        let append = |interval: &Interval| log.append(interval).with_context(cannot_write);
+        let (measured, mut readings) =
+            measure(target, self.workload(), running.pid(), self.interrupt.flag(), append)?;
         running.stop()?;
-        ensure!(measured.requests.completed > 0, "no request was answered: {}", errors(&measured));
-        Ok((Box::new(Summary::from(&measured)), usage, histograms))
+        ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
+        readings.values.extend(at_rest.map(|bytes| (MEMORY_AT_REST.to_owned(), bytes)));
+        if self.round == 1 {
+            self.run_passes(&mut readings);
+        }
+        Ok(Measured { summary: Box::new(Summary::from(&measured)), readings, histograms })
     }
 
-    fn settings<'a>(&'a self, connections: usize, cpus: Option<&'a CpuList>) -> Settings<'a> {
-        Settings { cpus, ..Settings::new(self.c10k, connections) }
-    }
-
-    fn load(&self, workload: &SuiteWorkload) -> Workload {
-        Workload {
-            pacing: Pacing::Closed,
-            connections: workload.connections,
-            lifetime: workload.lifetime,
-            until: Until::Elapsed(self.suite.pace.duration),
-            warmup: self.suite.pace.warmup,
-            timeout: self.suite.timeout,
-            threads: 1,
-            request: Request::default(),
-            idle: 0,
-            connect_rate: None,
+    /// Runs the probes that slow what they watch, each with a server of its own; once a cell is enough for counts.
+    fn run_passes(&self, readings: &mut Readings) {
+        for pass in &self.plan.suite.passes {
+            let found = self.server_cpus().and_then(|cpus| {
+                let subject = self.subject();
+                (pass.run)(Bench {
+                    launch: &mut |prefix| subject.start(&self.settings(cpus.as_ref(), prefix)),
+                    target: &|address| self.target(address),
+                    workload: &self.workload(),
+                    interrupt: self.interrupt,
+                })
+            });
+            match found {
+                Ok(values) => readings.values.extend(values),
+                Err(error) => _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}")),
+            }
         }
     }
 
-    fn environment(&self, split: Option<&(CpuList, CpuList)>) -> Environment {
-        let (server, generator) =
-            split.map_or((&[][..], &[][..]), |(server, generator)| (server.numbers(), generator.numbers()));
-        let subject = |subject: &Subject| record::Subject {
-            name: subject.name.clone(),
-            command: subject.command_template(),
-            version: subject.version(self.c10k),
-            traits: subject.profile.clone(),
+    fn subject(&self) -> &Subject {
+        &self.plan.suite.subjects[self.cell.subject].subject
+    }
+
+    fn load(&self) -> &Load {
+        &self.plan.suite.workloads[self.cell.workload].load
+    }
+
+    fn target(&self, address: SocketAddr) -> Result<Target> {
+        let path = self.subject().path(&self.load().path);
+        Ok(Target::resolve(&format!("http://{address}{path}"))?)
+    }
+
+    fn workload(&self) -> Workload {
+        let suite = self.plan.suite;
+        let load = self.load();
+        let mut workload = Workload {
+            until: Until::Elapsed(suite.pace.duration),
+            warmup: suite.pace.warmup,
+            timeout: suite.timeout,
+            interval: Workload::interval_of(suite.pace.duration),
+            threads: load.threads.map_or_else(|| self.plan.placement.generator_threads(), Into::into),
+            ..load.workload.clone()
         };
-        let workload = |workload: &SuiteWorkload| record::WorkloadEntry {
-            name: workload.name.clone(),
-            description: workload.description(),
-            parameters: Parameters::new(),
-            connections: workload.connections,
-            lifetime: workload.lifetime.to_string(),
-        };
-        Environment {
-            version: VERSION,
-            suite: self.suite.name.clone(),
-            purpose: self.suite.purpose.clone(),
-            started_utc: Timestamp::now().to_string(),
-            command: std::env::args_os()
-                .map(|arg| arg.to_string_lossy().into_owned())
-                .collect::<Vec<_>>()
-                .join(" "),
-            c10k_version: env!("CARGO_PKG_VERSION").into(),
-            revision: environment::revision(),
-            seed: self.seed,
-            rounds: self.suite.pace.rounds,
-            machine: environment::machine(self.cpus.numbers().len()),
-            server_cpus: server.to_vec(),
-            generator_cpus: generator.to_vec(),
-            axes: Vec::new(),
-            questions: Vec::new(),
-            subjects: self.suite.subjects.iter().map(subject).collect(),
-            workloads: self.suite.workloads.iter().map(workload).collect(),
-            cells: self.cells.clone(),
-            calibration: environment::calibration(self.reports_dir),
+        if let Pacing::Open { seed, .. } = &mut workload.pacing {
+            // Other arrivals in each round, and the same ones for all subjects of a round.
+            *seed = self.plan.seed.wrapping_add(self.round.into());
+        }
+        workload
+    }
+
+    fn server_cpus(&self) -> Result<Option<CpuList>> {
+        match (self.load().processors, &self.plan.placement.server) {
+            (None, cpus) => Ok(cpus.clone()),
+            (Some(wanted), Some(cpus)) if wanted.get() <= cpus.numbers().len() => {
+                Ok(Some(cpus.first(wanted)))
+            }
+            (Some(wanted), cpus) => bail!(
+                "the server is to have {wanted} processors, and of this machine's it can have {}",
+                cpus.as_ref().map_or(0, |cpus| cpus.numbers().len())
+            ),
         }
     }
+
+    fn settings<'s>(&'s self, cpus: Option<&'s CpuList>, prefix: &'s [OsString]) -> Settings<'s> {
+        Settings {
+            cpus,
+            workers: self.plan.suite.workers(self.cell),
+            prefix,
+            ..Settings::new(self.plan.c10k, self.load().connections())
+        }
+    }
+
+    fn command(&self) -> String {
+        self.subject().command_line(&self.settings(self.plan.placement.server.as_ref(), &[]))
+    }
+
+    /// Name of the file of the histograms; the place of the cell in the suite keeps those of like names apart.
+    fn histograms(&self) -> String {
+        let label: String = self.plan.suite.label(self.cell);
+        let fits = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+        let slug: String = label.chars().map(fits).take(80).collect();
+        format!("{:02}-{:03}-{slug}.hlog", self.round, self.cell.workload + 1)
+    }
+}
+
+fn keep(record: &mut Record, measured: Measured) {
+    record.checks.clone_from(&measured.summary.checks);
+    record.valid = measured.summary.valid;
+    record.outcome = Outcome::Measured(measured.summary);
+    record.readings = measured.readings.values;
+    record.missing = measured.readings.missing;
+    record.histograms = Some(measured.histograms);
+    record.metrics = metric::compute(record);
 }
 
 fn has_failed(record: &Record) -> bool {
@@ -220,18 +260,32 @@ fn has_failed(record: &Record) -> bool {
     }
 }
 
+/// A line for the progress: the numbers, and first what speaks against them.
 fn describe(record: &Record) -> String {
     let outcome = match &record.outcome {
         Outcome::Failed(error) => format!("failed: {error}"),
         Outcome::Measured(summary) => {
             let failed = summary.requests.failed + summary.errors.connect;
             let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-            format!("{:.0} requests/s, p99 {:.0} µs{failed}", summary.throughput_rps, summary.latency_us.p99)
+            format!(
+                "{}{:.0} requests/s, p99 {:.0} µs{failed}{}",
+                bound(record),
+                summary.throughput_rps,
+                summary.latency_us.p99,
+                verdicts(record)
+            )
         }
     };
-    format!("{} (round {}): {outcome}", label(&record.cell), record.round)
+    format!("{}/{} (round {}): {outcome}", record.cell.subject, record.cell.workload, record.round)
 }
 
-fn errors(measured: &Measurement) -> String {
-    format!("{:?}", measured.errors).replace(" {", ":").replace(" }", "")
+/// Stands before a throughput that the generator bounds.
+fn bound(record: &Record) -> &'static str {
+    if record.has_effect(Effect::ThroughputIsABound) { "≥ " } else { "" }
+}
+
+/// The checks that failed, in words.
+fn verdicts(record: &Record) -> String {
+    let failed = record.checks.iter().filter(|check| check.verdict == Verdict::Fail);
+    failed.fold(String::new(), |text, check| text + "; NOT VALID, " + &check.name + ": " + &check.detail)
 }

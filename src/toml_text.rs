@@ -14,6 +14,11 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
 
 /// The parser explains over several lines; an error here has one.
 fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
-    let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+    let line = error.span().map_or(1, |span| line_of(text, span.start));
     anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
+}
+
+/// The number of the line, from 1, in which a byte lies.
+pub fn line_of(text: &str, byte: usize) -> usize {
+    text[..byte].matches('\n').count() + 1
 }

@@ -1,17 +1,20 @@
 //! Confidence intervals of latency percentiles that allow for autocorrelation.
 //!
-//! Requests that follow each other are alike (they met the same line, the same stall), so a million of them may tell no
-//! more than a thousand independent ones, and an interval that takes them for independent is too narrow by far. How much
-//! they tell is seen from batches: the more the share of requests below a percentile differs from second to second, the
-//! less a single request tells.
+//! Requests that follow each other are alike (they met the same line, the same stall), so a million
+//! of them may tell no more than a thousand independent ones, and an interval that takes them for
+//! independent is too narrow by far. How much they tell is seen from batches: the more the share of
+//! requests below a percentile differs from one to the next, the less a single request tells.
 //!
-//! The interval is the one that surveys use for quantiles of clustered data: the share below the estimated quantile with
-//! its variance between batches gives an effective number of samples, that one the exact binomial limits of the share,
-//! and the limits are read from the distribution (Woodruff 1952, "Confidence intervals for medians and other position
-//! measures"; Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of positive
-//! counts estimated from survey data"; it is `svyquantile(interval.type = "beta")` of R's `survey`). With batches for
-//! clusters it is the method of batch means, whose batches have to be longer than what makes requests alike (Schmeiser
-//! 1982, "Batch size effects in the analysis of simulation output").
+//! The interval is the one that surveys use for quantiles of clustered data: the share below the
+//! estimated quantile with its variance between batches gives an effective number of samples, that
+//! one the exact binomial limits of the share, and the limits are read from the distribution
+//! (Woodruff 1952, "Confidence intervals for medians and other position measures"; Korn and
+//! Graubard 1998, "Confidence intervals for proportions with small expected number of positive
+//! counts estimated from survey data"; it is `svyquantile(interval.type = "beta")` of R's
+//! `survey`). With batches for clusters it is the method of batch means, whose batches have to be
+//! longer than what makes requests alike (Schmeiser 1982, "Batch size effects in the analysis of
+//! simulation output"). A run of a second has batches of a tenth of one, a hundred times what most
+//! requests take; what lasts longer than a batch, such as a slow second, it can't allow for.
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF, Normal, StudentsT};

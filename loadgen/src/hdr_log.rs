@@ -1,11 +1,12 @@
-//! HdrHistogram V2 interval logs (`.hlog`), one line per second and distribution, for every reader of that format.
+//! HdrHistogram V2 interval logs (`.hlog`), one line per interval and distribution, for every
+//! reader of that format.
 //!
 //! Values are nanoseconds; the tag of a line names its distribution.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -34,12 +35,12 @@ impl HdrLog {
     /// Appends what was seen in an interval that ends now, a line per distribution that has values.
     pub fn append(&mut self, interval: &Interval) -> io::Result<()> {
         if !self.has_head {
-            self.write_head(SystemTime::now() - interval.length)?;
+            self.write_head(SystemTime::now() - (interval.begin + interval.length))?;
         }
         for (name, times) in interval.seen.times.named().into_iter().filter(|(_, times)| !times.is_empty()) {
             IntervalLogWriterBuilder::new()
                 .begin_log_with(&mut self.lines, &mut self.serializer)?
-                .write_histogram(times, Duration::from_secs(interval.number), interval.length, Tag::new(name))
+                .write_histogram(times, interval.begin, interval.length, Tag::new(name))
                 .map_err(io::Error::other)?;
         }
         self.flush()

@@ -1,5 +1,8 @@
 //! What the kernel counts of connections that it kept waiting, from `/proc/net/netstat` (`TcpExt`, see
 //! `Documentation/networking/snmp_counter.rst` of Linux).
+//!
+//! The crate `procfs` (0.18) reads `/proc/net/snmp`, which has none of these counters, and no
+//! `/proc/net/netstat`: hence the parser.
 
 use std::fs;
 

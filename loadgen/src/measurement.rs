@@ -1,5 +1,6 @@
 //! What one run measured, in memory, with whole histograms. What it says to others is a [`Summary`](crate::Summary).
 
+use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -208,9 +209,12 @@ pub struct Connections {
     pub starved: u64,
     /// All connections opened over the run, the short-lived ones one by one.
     pub opened_total: u64,
-    /// Further connections that were opened and only held.
+    /// Further connections that only stood there in the measured part.
     #[serde(default)]
     pub idle_established: u64,
+    /// Of those, how many had their one answer before.
+    #[serde(default)]
+    pub idle_answered: u64,
 }
 
 /// Failures by kind.
@@ -232,7 +236,28 @@ pub struct Errors {
 impl Errors {
     /// All failures together.
     pub fn total(&self) -> u64 {
-        self.connect + self.reset + self.timeout + self.status + self.protocol
+        self.by_kind().iter().map(|(_, count)| count).sum()
+    }
+
+    /// The kinds by name, with how many there were of each.
+    pub fn by_kind(&self) -> [(&'static str, u64); 5] {
+        let Self { connect, reset, timeout, status, protocol } = *self;
+        [
+            ("connect", connect),
+            ("reset", reset),
+            ("timeout", timeout),
+            ("status", status),
+            ("protocol", protocol),
+        ]
+    }
+}
+
+/// The kinds that there were, such as `3 reset, 12 timeout`; `none` where there were none.
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kinds = self.by_kind().into_iter().filter(|(_, count)| *count > 0);
+        let joined = kinds.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ");
+        f.write_str(if joined.is_empty() { "none" } else { &joined })
     }
 }
 
@@ -266,4 +291,15 @@ pub struct Generator {
     pub user_s: f64,
     /// CPU time in the kernel, all workers together, in seconds.
     pub system_s: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_told_by_their_kinds() {
+        assert_eq!(Errors { timeout: 12, reset: 3, ..Errors::default() }.to_string(), "3 reset, 12 timeout");
+        assert_eq!(Errors::default().to_string(), "none");
+    }
 }

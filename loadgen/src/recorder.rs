@@ -27,11 +27,14 @@ pub struct Recorder {
     pub bytes: Bytes,
 }
 
-/// A second of the measured part, or what the end left of it.
+/// A stretch of the measured part, as long as [`Workload::interval`](crate::Workload) or what the
+/// end left of it.
 #[derive(Debug, Clone)]
 pub struct Interval {
-    /// The second it is, from 0.
+    /// Stretches before it.
     pub number: u64,
+    /// When it began, from the begin of the measured part.
+    pub begin: Duration,
     /// How long it was.
     pub length: Duration,
     /// What was seen in it.

@@ -27,8 +27,10 @@ pub(crate) struct Plan {
     tickets: AtomicI64,
     /// Set by whoever started the run.
     stop: Arc<AtomicBool>,
-    /// Set when nobody holds the run any more.
+    /// Set when nobody holds the run any more, or there is nobody to connect to.
     abandoned: AtomicBool,
+    /// Set when the first connection of any worker stands.
+    reached: AtomicBool,
 }
 
 /// Nanoseconds since the begin of the run.
@@ -48,12 +50,77 @@ impl Clock {
 /// When the measured part begins and ends, in nanoseconds of the clock; `u64::MAX` while that is not known.
 #[derive(Debug)]
 struct Timeline {
+    workers_opening_idle: AtomicUsize,
+    may_send: AtomicBool,
     workers_to_come: AtomicUsize,
     begin: AtomicU64,
     end: AtomicU64,
 }
 
 impl Plan {
+    fn new(target: Target, workload: Workload, threads: usize, stop: Arc<AtomicBool>) -> Self {
+        let tickets = match workload.until {
+            Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
+            Until::Elapsed(_) => 0,
+        };
+        Self {
+            target,
+            workload,
+            clock: Clock(Instant::now()),
+            timeline: Timeline {
+                workers_opening_idle: AtomicUsize::new(threads),
+                may_send: AtomicBool::new(false),
+                workers_to_come: AtomicUsize::new(threads),
+                begin: AtomicU64::new(u64::MAX),
+                end: AtomicU64::new(u64::MAX),
+            },
+            tickets: AtomicI64::new(tickets),
+            stop,
+            abandoned: AtomicBool::new(false),
+            reached: AtomicBool::new(false),
+        }
+    }
+
+    /// Says that a worker's idle connections stand, if it has any. With those of the last one, a
+    /// run begins of which every request counts.
+    pub fn worker_has_idle(&self, now: u64) {
+        if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        if self.counts_all() {
+            self.timeline.begin.store(now, Ordering::Release);
+        }
+        // Written last, so whoever sees it sees the begin too.
+        self.timeline.may_send.store(true, Ordering::Release);
+    }
+
+    /// Whether the idle connections of all workers stand.
+    pub fn may_send(&self) -> bool {
+        self.timeline.may_send.load(Ordering::Acquire)
+    }
+
+    /// Whether requests count from the first one on: a closed loop of so many without a warm-up
+    /// sends those and no others.
+    fn counts_all(&self) -> bool {
+        let Workload { pacing, until, warmup, .. } = &self.workload;
+        *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
+    }
+
+    /// Says that a connection stands.
+    pub fn server_was_reached(&self) {
+        self.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any connection of the run has stood.
+    pub fn is_server_reached(&self) -> bool {
+        self.reached.load(Ordering::Relaxed)
+    }
+
+    /// Ends the run: nobody holds it, or there is nobody to connect to.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
     /// Says that a worker has its connections. The last one sets the begin of the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -117,7 +184,7 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 pub(crate) enum Message {
     /// It passed the begin of the measured part.
     Begun,
-    /// What it saw in a second.
+    /// What it saw in a stretch of the measured part.
     Interval(Interval),
     /// It passed the end; its connections are still open.
     Ended(Box<Ending>),
@@ -128,10 +195,22 @@ pub(crate) enum Message {
 pub enum Event {
     /// The measured part begins now.
     Begun,
-    /// A second of the measured part, or what the end left of one, is over on every worker.
+    /// A stretch of the measured part is over on every worker.
     Interval(Interval),
     /// The measured part is over; the connections stay open until [`Run::finish`].
     Ended,
+}
+
+/// Why a run has nothing to tell.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No connection could be made, from the begin on.
+    #[error("cannot connect to {url}: {error}; start the server, or check host and port")]
+    #[expect(missing_docs, reason = "the message says it")]
+    Unreachable { url: String, error: io::Error },
+    /// A thread of the generator ended in a panic.
+    #[error("a worker of the generator panicked")]
+    Panicked,
 }
 
 /// A run that goes on. Dropping it ends it.
@@ -146,13 +225,14 @@ pub struct Run {
     ended: bool,
     /// Whether requests without an answer were entered at their age.
     censored: bool,
-    /// Seconds that not every worker has told of yet, with how many have.
+    /// Stretches that not every worker has told of yet, with how many have.
     open_intervals: Vec<(usize, Interval)>,
     total: Recorder,
     batches: Vec<Batch>,
-    /// Seconds that a batch holds.
-    seconds_per_batch: u64,
-    last_second: u64,
+    /// Stretches that a batch holds.
+    intervals_per_batch: u64,
+    /// Number and end of the last stretch.
+    last_interval: (u64, Duration),
     kernel_at_begin: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
@@ -163,26 +243,7 @@ pub struct Run {
 /// When a thread or its event queue can't be made.
 pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::Result<Run> {
     let threads = workload.threads.clamp(1, workload.connections.max(1));
-    let tickets = match workload.until {
-        Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
-        Until::Elapsed(_) => 0,
-    };
-    // A closed loop of so many requests without a warm-up sends those and no others: they count from the first one on.
-    let counts_all = workload.pacing == Pacing::Closed && tickets > 0 && workload.warmup.is_zero();
-    let timeline = Timeline {
-        workers_to_come: AtomicUsize::new(threads),
-        begin: AtomicU64::new(if counts_all { 0 } else { u64::MAX }),
-        end: AtomicU64::new(u64::MAX),
-    };
-    let plan = Arc::new(Plan {
-        target,
-        workload,
-        clock: Clock(Instant::now()),
-        timeline,
-        tickets: AtomicI64::new(tickets),
-        stop,
-        abandoned: AtomicBool::new(false),
-    });
+    let plan = Arc::new(Plan::new(target, workload, threads, stop));
     let (sender, messages) = unbounded();
     let (hold, release) = bounded(0);
     let mut run = Run {
@@ -196,8 +257,8 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         open_intervals: Vec::new(),
         total: Recorder::default(),
         batches: Vec::new(),
-        seconds_per_batch: 1,
-        last_second: 0,
+        intervals_per_batch: 1,
+        last_interval: (0, Duration::ZERO),
         kernel_at_begin: None,
         endings: Vec::new(),
     };
@@ -230,7 +291,7 @@ impl Run {
                 Message::Ended(ending) => self.endings.push(*ending),
             }
         }
-        // Workers that were stopped may have ended in different seconds; the earliest first.
+        // Workers that were stopped may have ended in different stretches; the earliest first.
         self.open_intervals.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
         if let Some((_, interval)) = self.open_intervals.pop() {
             self.keep(&interval);
@@ -245,23 +306,46 @@ impl Run {
     /// Waits for the end, closes the connections and gives what was measured.
     ///
     /// # Errors
-    /// When a worker panicked, for its requests are missing from the counts.
-    pub fn finish(mut self) -> io::Result<Measurement> {
+    /// When no connection could be made, or a worker panicked, for its requests are missing from
+    /// the counts.
+    pub fn finish(mut self) -> Result<Measurement, RunError> {
         while self.next_event().is_some() {}
         self.hold = None;
         for thread in self.threads.drain(..) {
-            thread.join().map_err(|_| io::Error::other("a worker of the generator panicked"))?;
+            thread.join().map_err(|_| RunError::Panicked)?;
+        }
+        if let Some(error) = self.connect_error() {
+            return Err(RunError::Unreachable { url: self.plan.target.url.clone(), error });
+        }
+        if self.total.completed == 0 {
+            self.forget_ages();
         }
         let kernel = self.kernel_at_begin.and_then(|begin| Some(KernelCounters::now()?.since(begin)));
         let total = std::mem::take(&mut self.total);
         Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
     }
 
-    /// Requests without an answer, once all workers have ended, as an interval of no length: they are entered at their
-    /// age, which is the least that their latency can be, so that a server that hangs does not look fast. Ages below the
-    /// median say nothing: such a request may yet be like the others.
+    /// Where nothing completed, the ages of requests that timed out are no latencies.
+    fn forget_ages(&mut self) {
+        self.total.times.latency.reset();
+        self.batches.iter_mut().for_each(|batch| batch.latency.reset());
+    }
+
+    /// Why no connection has ever stood; none where one has, or none was tried.
+    fn connect_error(&mut self) -> Option<io::Error> {
+        let stood = |ending: &Ending| ending.opened_total + ending.idle_established > 0;
+        if self.endings.iter().any(stood) {
+            return None;
+        }
+        self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
+    }
+
+    /// Requests without an answer, once all workers have ended, as an interval of no length: they
+    /// are entered at their age, which is the least that their latency can be, so that a server
+    /// that hangs does not look fast. Ages below the median say nothing: such a request may yet be
+    /// like the others. Where nothing completed, there is no distribution that they could correct.
     fn censored(&mut self) -> Option<Interval> {
-        if std::mem::replace(&mut self.censored, true) {
+        if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
             return None;
         }
         let median = self.total.times.latency.value_at_quantile(0.5);
@@ -274,7 +358,8 @@ impl Run {
         if seen.times.latency.is_empty() {
             return None;
         }
-        let interval = Interval { number: self.last_second, length: Duration::ZERO, seen };
+        let (number, begin) = self.last_interval;
+        let interval = Interval { number, begin, length: Duration::ZERO, seen };
         self.total.merge(&interval.seen);
         if let Some(last) = self.batches.last_mut() {
             *last = Batch::join(&[last.clone(), Batch::of(&interval)]);
@@ -282,7 +367,8 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds what one worker saw to what the others saw in the same second; gives it back when it is complete.
+    /// Adds what one worker saw to what the others saw in the same stretch; gives it back when it
+    /// is complete.
     fn add(&mut self, interval: Interval) -> Option<Interval> {
         let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
             None => {
@@ -305,14 +391,15 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds a second to the whole, and to the stretch that it belongs to.
+    /// Adds a stretch to the whole, and to the batch that it belongs to.
     fn keep(&mut self, interval: &Interval) {
         self.total.merge(&interval.seen);
-        self.last_second = self.last_second.max(interval.number);
-        if interval.number.is_multiple_of(self.seconds_per_batch) || self.batches.is_empty() {
+        // They come in their order.
+        self.last_interval = (interval.number, interval.begin + interval.length);
+        if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
                 self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
-                self.seconds_per_batch *= 2;
+                self.intervals_per_batch *= 2;
             }
             self.batches.push(Batch::of(interval));
         } else if let Some(last) = self.batches.last_mut() {
@@ -323,7 +410,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.plan.abandoned.store(true, Ordering::Relaxed);
+        self.plan.abandon();
     }
 }
 
@@ -375,6 +462,7 @@ fn summarize(
             starved: established.saturating_sub(served),
             opened_total: sum(|ending| ending.opened_total),
             idle_established: sum(|ending| ending.idle_established),
+            idle_answered: sum(|ending| ending.idle_answered),
         },
         errors,
         times: total.times,

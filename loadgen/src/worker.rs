@@ -5,6 +5,7 @@
 
 mod connect;
 mod exchange;
+mod idle;
 mod pace;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use std::net::TcpStream;
 use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
@@ -42,6 +44,13 @@ const TICK: Duration = Duration::from_millis(10);
 /// How often it looks for requests without an answer, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
+/// How long a server is looked for before the run is given up: one that is just being started takes
+/// no longer.
+const FIRST_CONNECTION: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether the other workers' idle connections stand.
+const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
+
 /// Tries to connect, about 4 seconds of them, after which a run that waits for a number of requests gives a connection up.
 const MAX_TRIES: u32 = 9;
 
@@ -53,8 +62,6 @@ const LINGERING: u64 = 1 << 63;
 
 /// How long an open loop waits for the answers to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
-
-const SECOND_NS: u64 = 1_000_000_000;
 
 /// What a worker has to say when the measured part is over.
 #[derive(Debug)]
@@ -74,6 +81,9 @@ pub(crate) struct Ending {
     pub answers: Vec<u64>,
     pub send_times: Vec<u64>,
     pub idle_established: u64,
+    pub idle_answered: u64,
+    /// Why the last connection that could not be made could not.
+    pub connect_error: Option<io::Error>,
     /// When the last request of the measured part was done.
     pub last_done: u64,
     pub usage: ThreadUsage,
@@ -150,8 +160,11 @@ pub(crate) struct Worker {
     recorder: Recorder,
     opened_total: u64,
     window: (u64, u64),
-    /// The second of the measured part that is being recorded, and when it ends; at first, when the part begins.
-    second: u64,
+    /// Length of the stretches that are handed over, in nanoseconds.
+    interval_ns: u64,
+    /// The stretch of the measured part that is being recorded, and when it ends; at first, when
+    /// the part begins.
+    stretch: u64,
     next_boundary: u64,
     usage_at_begin: Option<ThreadUsage>,
     /// What tells an open loop when to send: the schedule, and the next time of it on the clock, once that is known.
@@ -164,8 +177,12 @@ pub(crate) struct Worker {
     send_times: Vec<u64>,
     /// Of requests that ended after the measured part: how old they were at its end.
     late_ages: Vec<u64>,
-    /// Connections that are only held.
+    /// Connections that are only held, and how many of them were answered before.
     idle: Vec<TcpStream>,
+    idle_answered: u64,
+    /// When the first connection that could not be made was tried, and why the last one could not.
+    first_failed_try: u64,
+    connect_error: Option<io::Error>,
     /// When the next connection may be opened, and how long after it the one behind.
     next_open: u64,
     open_every: u64,
@@ -200,7 +217,8 @@ impl Worker {
             recorder: Recorder::default(),
             opened_total: 0,
             window: (u64::MAX, u64::MAX),
-            second: 0,
+            interval_ns: nanos(workload.interval).max(1),
+            stretch: 0,
             next_boundary: u64::MAX,
             usage_at_begin: None,
             schedule: match workload.pacing {
@@ -216,6 +234,9 @@ impl Worker {
             send_times: Vec::new(),
             late_ages: Vec::new(),
             idle: Vec::new(),
+            idle_answered: 0,
+            first_failed_try: u64::MAX,
+            connect_error: None,
             next_open: 0,
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
@@ -234,7 +255,8 @@ impl Worker {
         let (mut next_tick, mut next_expire) = (0, 0);
         // Without it the kernel wakes a sleeper up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
-        self.open_idle(idle);
+        self.open_idle(idle, &mut buffer, &mut events);
+        self.await_others();
         let mut now = self.plan.clock.now();
         self.tick(now);
         for key in 0..self.slots.len() {
@@ -264,6 +286,15 @@ impl Worker {
         // So that whoever listens sees the end of the last worker, even if another one panicked.
         drop(self.messages);
         let _ = release.recv();
+    }
+
+    /// Waits until the idle connections of all workers stand, so that no request is sent while
+    /// others are opened.
+    fn await_others(&self) {
+        self.plan.worker_has_idle(self.plan.clock.now());
+        while !self.plan.may_send() && !self.plan.is_stopped() {
+            thread::sleep(LOOK_FOR_OTHERS);
+        }
     }
 
     /// Sleeps until there is an event or something to be done. An open loop sleeps until shortly before its next send and
@@ -312,6 +343,9 @@ impl Worker {
 
     /// What has to be looked at now and then, whether anything happens or not.
     fn tick(&mut self, now: u64) {
+        if !self.plan.is_server_reached() {
+            self.look_for_server(now);
+        }
         if !self.is_ready && self.has_begun_serving(now) {
             self.is_ready = true;
             self.plan.worker_is_ready(now);
@@ -330,9 +364,23 @@ impl Worker {
         self.retry(now);
     }
 
+    /// Looks whether any connection of the run has stood, and ends the run where none could be made
+    /// for a while: there will be nothing to measure.
+    fn look_for_server(&mut self, now: u64) {
+        if self.opened_total > 0 {
+            self.plan.server_was_reached();
+        } else if now >= self.first_failed_try.saturating_add(nanos(FIRST_CONNECTION)) {
+            self.plan.abandon();
+        }
+    }
+
     /// Whether every connection was answered, or could not be made. A connection that only waits to be accepted stands
     /// too, so what stands is given some time to be served, and no more: a server may have no worker for it, ever.
     fn has_begun_serving(&mut self, now: u64) -> bool {
+        // Before any connection stands, nothing can be measured.
+        if !self.plan.is_server_reached() && self.first_failed_try != u64::MAX {
+            return false;
+        }
         let has_tried = |slot: &Slot| slot.was_established || slot.failures > 0 || slot.state == State::Free;
         if !self.slots.iter().all(has_tried) {
             return false;
@@ -342,9 +390,9 @@ impl Worker {
         now >= patience || self.slots.iter().all(answered)
     }
 
-    /// Begins to record when the time has come, and hands over whole seconds.
+    /// Begins to record when the time has come, and hands over whole stretches.
     fn cross_boundaries(&mut self, now: u64) {
-        // The last second stays open until the end: answers to it may yet come.
+        // The last stretch stays open until the end: answers to it may yet come.
         if now < self.next_boundary || self.next_boundary >= self.window.1 {
             return;
         }
@@ -352,19 +400,23 @@ impl Worker {
             self.usage_at_begin = Some(ThreadUsage::now());
             self.recorder = Recorder::default();
             let _ = self.messages.send(Message::Begun);
-            self.next_boundary += SECOND_NS;
+            self.next_boundary += self.interval_ns;
         }
         while now >= self.next_boundary && self.next_boundary < self.window.1 {
-            self.hand_over(SECOND_NS);
-            self.next_boundary += SECOND_NS;
+            self.hand_over(self.interval_ns);
+            self.next_boundary += self.interval_ns;
         }
     }
 
     fn hand_over(&mut self, length_ns: u64) {
-        let seen = Box::new(std::mem::take(&mut self.recorder));
-        let interval = Interval { number: self.second, length: Duration::from_nanos(length_ns), seen };
+        let interval = Interval {
+            number: self.stretch,
+            begin: Duration::from_nanos(self.stretch * self.interval_ns),
+            length: Duration::from_nanos(length_ns),
+            seen: Box::new(std::mem::take(&mut self.recorder)),
+        };
         let _ = self.messages.send(Message::Interval(interval));
-        self.second += 1;
+        self.stretch += 1;
     }
 
     fn end(&mut self, now: u64) -> Ending {
@@ -373,7 +425,7 @@ impl Worker {
         if self.window.0 <= end {
             self.cross_boundaries(end);
             self.miss_due(end, now);
-            self.hand_over(end.saturating_sub(self.window.0 + self.second * SECOND_NS));
+            self.hand_over(end.saturating_sub(self.window.0 + self.stretch * self.interval_ns));
         }
         let usage =
             self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
@@ -403,6 +455,8 @@ impl Worker {
             served: self.slots.iter().filter(|slot| slot.answers > 0).count() as u64,
             opened_total: self.opened_total,
             idle_established: self.idle.len() as u64,
+            idle_answered: self.idle_answered,
+            connect_error: self.connect_error.take(),
             window: (self.window.0, end),
             scheduled: self.scheduled,
             answers: self.slots.iter().map(|slot| slot.good_answers).collect(),

@@ -8,7 +8,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::target::Request;
 
+/// Stretches that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
+/// longer than [`LONGEST_INTERVAL`]: two more than the checks and the confidence intervals need,
+/// for those that come out too short.
+const INTERVALS_PER_RUN: u32 = 10;
+
+/// Five times as long as a worker may be late to see that a stretch is over.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The resolution of an HdrHistogram log by custom, and how often a person wants to see a number
+/// change.
+const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
+
 /// What one run sends and for how long.
+///
+/// Begin with [`Workload::lasting`] or [`Workload::default`] and replace what differs:
+/// `Workload { connections: 8, ..Workload::lasting(until) }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
     /// Whether the next request waits for an answer.
@@ -27,10 +42,52 @@ pub struct Workload {
     pub threads: usize,
     /// What every request says.
     pub request: Request,
-    /// Further connections that are opened and only held.
+    /// Further connections that are opened, ask once, and are only held then.
     pub idle: usize,
     /// Connections opened per second at the most; without it, as many as are called for.
     pub connect_rate: Option<f64>,
+    /// Length of the stretches in which workers hand over what they saw, see
+    /// [`Workload::interval_of`].
+    pub interval: Duration,
+}
+
+impl Workload {
+    /// A closed loop over 64 persistent connections, with the interval that suits its length.
+    pub fn lasting(until: Until) -> Self {
+        Self {
+            pacing: Pacing::Closed,
+            connections: 64,
+            lifetime: Lifetime::Persistent,
+            until,
+            warmup: Duration::from_secs(1),
+            timeout: Duration::from_secs(5),
+            threads: 1,
+            request: Request::default(),
+            idle: 0,
+            connect_rate: None,
+            interval: match until {
+                Until::Elapsed(duration) => Self::interval_of(duration),
+                // How long it will take is not known.
+                Until::Requests(_) => LONGEST_INTERVAL,
+            },
+        }
+    }
+
+    /// The interval that suits a measured part of this length: a second, and a tenth of what is
+    /// shorter than ten, so that a short run has stretches to compare, too. Rounded up, so that no
+    /// eleventh is left over.
+    pub fn interval_of(duration: Duration) -> Duration {
+        let tenth_ns = duration.as_nanos().div_ceil(u128::from(INTERVALS_PER_RUN));
+        let tenth = u64::try_from(tenth_ns).map_or(Duration::MAX, Duration::from_nanos);
+        tenth.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+    }
+}
+
+/// As `c10k load` has it without options: [`Workload::lasting`] for 10 seconds.
+impl Default for Workload {
+    fn default() -> Self {
+        Self::lasting(Until::Elapsed(Duration::from_secs(10)))
+    }
 }
 
 /// Whether a request waits for the answer to the one before it.
@@ -125,4 +182,39 @@ pub enum Until {
     Elapsed(Duration),
     /// After this many requests were sent; warm-up requests do not count.
     Requests(u64),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_is_told_second_by_second_and_a_short_one_in_tenths() {
+        let of = |ms| Workload::interval_of(Duration::from_millis(ms)).as_millis();
+        assert_eq!([60_000, 10_000].map(of), [1000, 1000]);
+        assert_eq!([9_000, 1_200, 500].map(of), [900, 120, 50]);
+    }
+
+    #[test]
+    fn no_stretch_is_shorter_than_a_worker_can_tell() {
+        assert_eq!(Workload::interval_of(Duration::from_millis(100)), SHORTEST_INTERVAL);
+        assert_eq!(Workload::interval_of(Duration::ZERO), SHORTEST_INTERVAL);
+    }
+
+    #[test]
+    fn ten_stretches_hold_a_short_run_whatever_its_length() {
+        for ns in [500_000_001, 1_234_567_891, 9_999_999_999] {
+            let duration = Duration::from_nanos(ns);
+            let interval = Workload::interval_of(duration);
+            assert!(interval * 10 >= duration && interval * 9 < duration, "{interval:?} of {duration:?}");
+        }
+    }
+
+    #[test]
+    fn the_interval_follows_from_the_length() {
+        let interval = |until| Workload::lasting(until).interval;
+        assert_eq!(interval(Until::Elapsed(Duration::from_secs(2))), Duration::from_millis(200));
+        assert_eq!(interval(Until::Requests(10)), Duration::from_secs(1));
+        assert_eq!(Workload::default().interval, Duration::from_secs(1));
+    }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::{HdrLog, Interval, Recorder};
 
-/// Prints tag, count, minimum, maximum, p50, p99 and mean of each tag, all intervals of it together, and the seconds at
-/// which the intervals begin.
+/// Prints tag, count, minimum, maximum, p50, p99 and mean of each tag, all intervals of it
+/// together, and the milliseconds at which the intervals begin.
 const READER: &str = r"
 import sys
 from hdrh.histogram import HdrHistogram
@@ -20,7 +20,7 @@ reader = HistogramLogReader(sys.argv[1], HdrHistogram(1, 600_000_000_000, 3))
 whole, begins = {}, {}
 while histogram := reader.get_next_interval_histogram():
     tag = histogram.get_tag()
-    begin = histogram.get_start_time_stamp() / 1000 - reader.get_start_time_sec()
+    begin = histogram.get_start_time_stamp() - 1000 * reader.get_start_time_sec()
     begins.setdefault(tag, []).append(str(round(begin)))
     whole.setdefault(tag, HdrHistogram(1, 600_000_000_000, 3)).add(histogram)
 for tag, histogram in whole.items():
@@ -29,16 +29,19 @@ for tag, histogram in whole.items():
           round(histogram.get_mean_value()), ','.join(begins[tag]))
 ";
 
+/// Of an interval of a short run.
+const LENGTH: Duration = Duration::from_millis(120);
+
 fn interval(number: u64) -> Interval {
     let mut seen = Box::new(Recorder::default());
     for i in 0..1000 {
         seen.times.latency.record(50_000 + (number + 1) * i * i).unwrap();
     }
-    // A second in which no connection was made has no line of them.
+    // An interval in which no connection was made has no line of them.
     if number != 1 {
         seen.times.connect.record(123_456).unwrap();
     }
-    Interval { number, length: Duration::from_secs(1), seen }
+    Interval { number, begin: LENGTH * number as u32, length: LENGTH, seen }
 }
 
 /// What [`READER`] should print.
@@ -56,7 +59,7 @@ fn expected(intervals: &[Interval]) -> String {
             times.mean()
         )
     };
-    line("latency", &latency, "0,1,2,2") + &line("connect", &connect, "0,2")
+    line("latency", &latency, "0,120,240,360") + &line("connect", &connect, "0,240")
 }
 
 fn together<'a>(parts: impl Iterator<Item = &'a Times>) -> Times {
@@ -90,7 +93,8 @@ fn another_reader_finds_the_same_numbers_in_our_log() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.hlog");
     // What has no answer at the end follows as an interval of no length.
-    let mut unanswered = Interval { number: 2, length: Duration::ZERO, seen: Box::default() };
+    let mut unanswered =
+        Interval { number: 2, begin: 3 * LENGTH, length: Duration::ZERO, seen: Box::default() };
     unanswered.seen.times.latency.record_n(9_000_000_000, 3).unwrap();
     let intervals = [interval(0), interval(1), interval(2), unanswered];
     write(&path, &intervals);

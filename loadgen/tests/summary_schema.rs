@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
-use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
-use c10k_loadgen::{Request, Summary, Target, Workload};
+use c10k_loadgen::workload::{Arrivals, Pacing, Until};
+use c10k_loadgen::{Summary, Target, Workload};
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
@@ -39,18 +39,9 @@ fn answer(mut connection: TcpStream) {
 
 fn measure(pacing: Pacing) -> Summary {
     let target = Target::resolve(&format!("http://{}/", respond())).unwrap();
-    let workload = Workload {
-        pacing,
-        connections: 2,
-        lifetime: Lifetime::Persistent,
-        until: Until::Elapsed(Duration::from_millis(200)),
-        warmup: Duration::ZERO,
-        timeout: Duration::from_secs(5),
-        threads: 1,
-        request: Request { method: "GET".into(), headers: Vec::new(), body: Vec::new() },
-        idle: 1,
-        connect_rate: None,
-    };
+    let until = Until::Elapsed(Duration::from_millis(200));
+    let workload =
+        Workload { pacing, connections: 2, warmup: Duration::ZERO, idle: 1, ..Workload::lasting(until) };
     let run = c10k_loadgen::start(target, workload, Arc::new(AtomicBool::new(false))).unwrap();
     Summary::from(&run.finish().unwrap())
 }

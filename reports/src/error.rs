@@ -1,4 +1,5 @@
-//! What can go wrong between a record and its pages: each error says what was tried, what was found, and what to do.
+//! Errors between a record and its pages: each says what was tried, what was
+//! found, and what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,11 @@ pub enum Error {
     /// The file system refused.
     #[error("cannot {action} {path}: {cause}; {advice}", path = .path.display())]
     Io {
-        /// What was tried, such as `read`.
+        /// The action that failed, such as `read`.
         action: &'static str,
         /// On what.
         path: PathBuf,
-        /// What was found.
+        /// The cause.
         cause: io::Error,
         /// The next step.
         advice: &'static str,
@@ -30,7 +31,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// What was found.
+        /// The cause.
         cause: serde_json::Error,
     },
     /// A file is of another version than this crate reads.
@@ -62,7 +63,7 @@ pub enum Error {
     Histograms {
         /// The file.
         path: PathBuf,
-        /// What was found.
+        /// The cause.
         problem: String,
     },
     /// The time a run began is not one.
@@ -70,10 +71,11 @@ pub enum Error {
     Time {
         /// The time as given.
         text: String,
-        /// What was found.
+        /// The cause.
         cause: jiff::Error,
     },
     /// A template could not be filled in.
+    #[cfg(feature = "render")]
     #[error("cannot render the page: {0}; this is a defect of c10k")]
     Template(#[from] askama::Error),
 }
@@ -87,7 +89,7 @@ impl Error {
 
     /// For `map_err`: a failure to write `path`.
     pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        Self::io("write", path, "make sure that the folder is writable and its disk has room")
+        Self::io("write", path, "make sure that the folder is writable and its disk has free space")
     }
 
     fn io(action: &'static str, path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> Self {

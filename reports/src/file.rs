@@ -5,10 +5,11 @@ use std::path::Path;
 
 use crate::Error;
 
-/// Writes `contents` to `path` through a temporary file beside it, so that no reader ever sees half of it and a crash
-/// leaves the old file.
+/// Writes `contents` to `path` through a temporary file beside it, so that no reader ever sees half
+/// of it and a crash leaves the old file.
 pub fn replace(path: &Path, contents: &str) -> Result<(), Error> {
-    // The process id keeps two renderings of one run, started by two people, from sharing a temporary file.
+    // The process id keeps two renderings of one run, started by two people, from sharing a
+    // temporary file.
     let temporary = path.with_added_extension(format!("{}.tmp", std::process::id()));
     let written = fs::write(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
     if written.is_err() {
@@ -18,7 +19,8 @@ pub fn replace(path: &Path, contents: &str) -> Result<(), Error> {
     written.map_err(Error::writing(path))
 }
 
-/// `name` with everything but ASCII letters, digits, `.`, `_` and `-` replaced, for use within a file name.
+/// `name` with everything but ASCII letters, digits, `.`, `_` and `-` replaced, for use within a file
+/// name.
 pub fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
 }

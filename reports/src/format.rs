@@ -1,8 +1,9 @@
-//! Numbers as a person reads them: three significant digits, thousands set apart, the unit that fits.
+//! Numbers as a person reads them: three significant digits, thousands set apart, the unit that
+//! fits.
 
 use jiff::Timestamp;
 
-/// What stands where a number is missing.
+/// Placeholder of a missing number.
 pub const MISSING: &str = "–";
 
 /// Between a number and its unit, so that no line breaks there.
@@ -40,7 +41,8 @@ pub fn significant(value: f64) -> String {
 
 /// A time given in nanoseconds, in the unit that fits: `840 ns`, `1.23 µs`, `12.3 ms`, `1.20 s`.
 pub fn time_ns(ns: f64) -> String {
-    // A unit begins where three digits would round up to it, so that 999.9 µs reads 1.00 ms, not 1,000 µs.
+    // A unit begins where three digits would round up to it, so that 999.9 µs reads 1.00 ms, not
+    // 1,000 µs.
     let (divisor, unit) = match ns {
         ns if ns < 999.5 => (1.0, "ns"),
         ns if ns < 999.5e3 => (1e3, "µs"),
@@ -50,24 +52,36 @@ pub fn time_ns(ns: f64) -> String {
     format!("{}{NO_BREAK_SPACE}{unit}", significant(ns / divisor))
 }
 
-/// A time as a tick of an axis: as [`time_ns`], without digits that say nothing: `1 ms`, not `1.00 ms`.
+/// A time as a tick of an axis: as [`time_ns`], without digits that say nothing: `1 ms`, not `1.00
+/// ms`.
 pub fn time_tick_ns(ns: f64) -> String {
     let text = time_ns(ns);
     let (number, unit) = text.split_once(NO_BREAK_SPACE).expect("a time has a unit");
     format!("{}{NO_BREAK_SPACE}{unit}", trim(number))
 }
 
-/// A number as a tick of an axis: as [`significant`], without digits that say nothing: `5`, not `5.00`.
+/// A number as a tick of an axis: as [`significant`], without digits that say nothing: `5`, not
+/// `5.00`.
 pub fn tick(value: f64) -> String {
     trim(&significant(value)).to_owned()
 }
 
-/// Octets in binary units: `12.3 MiB`.
+/// Bytes in binary units: `12.3 MiB`.
 pub fn bytes(value: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let exponent = (0..units.len() - 1).find(|&power| value < 1024_f64.powf(power as f64 + 1.0));
     let exponent = exponent.unwrap_or(units.len() - 1);
     format!("{}{NO_BREAK_SPACE}{}", significant(value / 1024_f64.powf(exponent as f64)), units[exponent])
+}
+
+/// A number that a person chose: whole ones with thousands set apart, others as they are.
+pub fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value >= 0.0 { count(value as u64) } else { value.to_string() }
+}
+
+/// A share (0 to 1) as a percentage: `12.3 %`.
+pub fn percent(share: f64) -> String {
+    format!("{}{NO_BREAK_SPACE}%", significant(share * 100.0))
 }
 
 /// An RFC 3339 time as `2026-03-01 12:00 UTC`; as it is where it is no such time.
@@ -134,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn octets_pick_their_unit() {
+    fn bytes_pick_their_unit() {
         let cases =
             [(0.0, "0 B"), (1023.0, "1,020 B"), (1_048_576.0, "1.00 MiB"), (12.5 * 1_048_576.0, "12.5 MiB")];
         for (value, text) in cases {

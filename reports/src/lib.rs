@@ -1,26 +1,33 @@
-//! From the record of a run to pages that a person reads: record, statistics, SVG, HTML.
+//! From the record of a run to pages that a person reads: record, metrics, statistics, SVG, HTML.
 //!
-//! The runner writes a run with [`RunWriter`] as it measures. Everything else here only reads: [`render_run`] writes the
-//! page of one run, [`render_index`] the page that lists all runs and shows the newest. Neither ever measures, and both
-//! write the same bytes for the same record.
+//! The runner writes a run with [`RunWriter`] as it measures. Everything else here only reads:
+//! [`load_run`] reads a run with its metrics, [`render_run`] writes the page of one run,
+//! [`render_index`] the page that lists all runs and shows the newest. Neither ever measures, and
+//! both write the same bytes for the same record.
+//!
+//! All that draws stands behind the feature `render`, so that the gate can do without it.
 
+#[cfg(feature = "render")]
+mod chart;
 mod error;
 mod file;
-mod format;
-mod histogram_log;
-mod html;
-mod plot;
+pub mod format;
+mod load;
+pub mod metric;
+#[cfg(feature = "render")]
+mod page;
 pub mod record;
+#[cfg(feature = "render")]
 mod render;
-mod results;
-mod run;
-mod statistics;
-mod writer;
+pub mod results;
+pub mod statistics;
 
 pub use error::Error;
+pub use load::load_run;
+pub use record::RunWriter;
+#[cfg(feature = "render")]
 pub use render::{render_index, render_run};
 pub use statistics::spread::{Spread, describe_interval};
-pub use writer::RunWriter;
 
 // The fixture is shared with the tests in `tests/`, which know this crate by its name only.
 #[cfg(test)]

@@ -4,28 +4,26 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::Error;
+use crate::chart::Figures;
 use crate::file;
-use crate::html::{self, Listed, Place};
-use crate::plot::Figures;
+use crate::load::load_run;
+use crate::page::{self, Listed, Place};
+use crate::record::RUNS_DIR;
 use crate::results::Results;
-use crate::run::Run;
 
 const PAGE_FILE: &str = "index.html";
 
-/// Where the runs are, from the folder of all reports.
-pub(crate) const RUNS_DIR: &str = "runs";
-
-/// Where criterion leaves its pages, from the folder of all reports.
+/// Path of criterion's pages, from the folder of all reports.
 const CRITERION_PAGE: &str = "criterion/report/index.html";
 
-/// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html` into it, and returns the
-/// path of the latter. Measures nothing; a file is replaced whole or not at all.
+/// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html` into
+/// it, and returns the path of the latter. Measures nothing; a file is replaced whole or not at all.
 ///
 /// # Errors
 ///
 /// Where the run cannot be read, is of an unknown version, or its folder cannot be written.
 pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
-    let results = Results::with_histograms(Run::load(run_dir)?);
+    let results = Results::with_histograms(load_run(run_dir)?);
     let figures = Figures::of(&results);
     for figure in figures.all() {
         file::replace(&run_dir.join(&figure.file_name), &figure.svg)?;
@@ -36,14 +34,15 @@ pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
         criterion: criterion_link(&reports_dir, "../../"),
         index: is_among_runs(run_dir).then(|| format!("../../{PAGE_FILE}")),
     };
-    let page = html::run_page(&results, &figures, &place)?;
+    let page = page::run_page(&results, &figures, &place)?;
     let path = run_dir.join(PAGE_FILE);
     file::replace(&path, &page)?;
     Ok(path)
 }
 
-/// Renders `<reports_dir>/index.html`, which lists the runs in `<reports_dir>/runs`, newest first, and shows the newest that
-/// can be read in full; returns its path. A run that cannot be read is listed with its error.
+/// Renders `<reports_dir>/index.html`, which lists the runs in `<reports_dir>/runs`, newest first, and
+/// shows the newest that can be read in full; returns its path. A run that cannot be read is listed
+/// with its error.
 ///
 /// # Errors
 ///
@@ -54,7 +53,7 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
     let mut newest = None;
     for name in names {
         let dir = reports_dir.join(RUNS_DIR).join(&name);
-        let run = Run::load(&dir);
+        let run = load_run(&dir);
         if let (None, Ok(run)) = (&newest, &run) {
             newest = Some((name.clone(), Results::with_histograms(run.clone())));
         }
@@ -69,16 +68,17 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
                 criterion: criterion_link(reports_dir, ""),
                 index: None,
             };
-            html::index_page(&listed, Some((&results, &Figures::of(&results), &place)))?
+            page::index_page(&listed, Some((&results, &Figures::of(&results), &place)))?
         }
-        None => html::index_page(&listed, None)?,
+        None => page::index_page(&listed, None)?,
     };
     let path = reports_dir.join(PAGE_FILE);
     file::replace(&path, &page)?;
     Ok(path)
 }
 
-/// Names of the folders in `runs`, newest first: they begin with the time. None where there is no such folder.
+/// Names of the folders in `runs`, newest first: they begin with the time. None where there is no
+/// such folder.
 fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     if !runs.exists() {
         return Ok(Vec::new());
@@ -92,7 +92,8 @@ fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Whether [`render_index`] lists this run, so that its page may link to the list before that is written.
+/// Whether [`render_index`] lists this run, so that its page may link to the list before that is
+/// written.
 fn is_among_runs(run_dir: &Path) -> bool {
     let absolute = run_dir.canonicalize().ok();
     absolute.is_some_and(|dir| dir.parent().is_some_and(|parent| parent.ends_with(RUNS_DIR)))

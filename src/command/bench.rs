@@ -3,26 +3,33 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
-use regex::Regex;
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde_json::{Value, json};
 
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
-use crate::output::print;
-use crate::runner::{Experiment, Finished};
-use crate::suite::{Suite, label};
+use crate::output::{note, print};
+use crate::plan::{Placement, Plan};
+use crate::runner::{self, Finished};
+use crate::subject::Subject;
+use crate::suite::filter::Filter;
+use crate::suite::{Cell, Suite};
 
 /// Measure suites of subjects and workloads, and write a report
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Built-in suites or files
+    /// Built-in suites (anatomy, default, models, servers) or TOML files
     #[arg(default_value = "default", value_name = "SUITE")]
     suites: Vec<String>,
-    /// Measure only cells whose SUBJECT/WORKLOAD matches
-    #[arg(long, value_name = "REGEX")]
-    filter: Option<Regex>,
+    /// Measure only cells whose SUBJECT/WORKLOAD matches, or whose axis has that value, such as connections=64; may be
+    /// repeated, and all have to match
+    #[arg(long = "filter", value_name = "REGEX|AXIS=VALUE")]
+    filters: Vec<Filter>,
+    /// A further subject of the suites: a command that serves, with {port} where its port belongs; may be repeated
+    #[arg(long = "server", value_name = "NAME=COMMAND")]
+    servers: Vec<String>,
     /// Measurements of each cell; without it, as the suite says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     rounds: Option<u32>,
@@ -32,13 +39,16 @@ pub struct Args {
     /// List the cells and measure nothing
     #[arg(long)]
     list: bool,
+    /// With --list: print one JSON object, with the estimated time
+    #[arg(long, requires = "list")]
+    json: bool,
     /// Seed of the order of measurements; without it, a random one, which is recorded
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// Folder of the reports
     #[arg(long, default_value = "reports", value_name = "DIR")]
     output: PathBuf,
-    /// Exit with status 1 if a measurement fails or a request in it
+    /// Exit with status 1 if a measurement fails, a request in it, or a check of it
     #[arg(long)]
     strict: bool,
     /// A filter that no cell matches is no error: it was meant for somebody else
@@ -52,33 +62,50 @@ impl Args {
         let suites = self.suites.iter().map(|name| self.read(name)).collect::<Result<Vec<_>>>()?;
         let selected: Vec<_> = suites
             .iter()
-            .map(|suite| (suite, suite.cells(self.filter.as_ref())))
+            .map(|suite| (suite, suite.cells(&self.filters)))
             .filter(|(_, cells)| !cells.is_empty())
             .collect();
         if self.list {
-            let lines = selected.iter().flat_map(|(_, cells)| cells.iter().map(|cell| label(cell) + "\n"));
-            print(&lines.collect::<String>())?;
+            print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
             return Ok(ExitCode::SUCCESS);
         }
         if selected.is_empty() {
             return self.nothing_to_measure();
         }
         for (suite, cells) in &selected {
-            let connections =
-                cells.iter().filter_map(|cell| suite.workload(cell)).map(|workload| workload.connections);
+            let connections = cells.iter().map(|cell| suite.workloads[cell.workload].load.connections());
             limits::check_connections(connections.max().unwrap_or(0))?;
         }
+        self.measure(selected)
+    }
+
+    fn measure(&self, selected: Vec<(&Suite, Vec<Cell>)>) -> Result<ExitCode> {
         let c10k =
             std::env::current_exe().context("cannot find the program that serves, which is this one")?;
         let interrupt = Interrupt::catch()?;
         let cpus = CpuList::available()?;
-        let mut failed = 0;
+        let mut against = 0;
         for (suite, cells) in selected {
-            let seed = self.seed.unwrap_or_else(rand::random);
-            let experiment =
-                Experiment { suite, cells, seed, cpus: &cpus, c10k: &c10k, reports_dir: &self.output };
-            let finished = experiment.run(&interrupt)?;
-            failed += finished.failed;
+            let skipped = skipped(suite, &cells, &c10k);
+            let is_here = |cell: &Cell| !skipped.iter().any(|(name, _)| *name == suite.names(*cell).subject);
+            let cells: Vec<Cell> = cells.into_iter().filter(is_here).collect();
+            ensure!(
+                !cells.is_empty(),
+                "no subject of the suite {} can be measured on this machine",
+                suite.name
+            );
+            let plan = Plan {
+                suite,
+                cells,
+                skipped,
+                seed: self.seed.unwrap_or_else(rand::random),
+                cpus: &cpus,
+                placement: Placement::of(&cpus),
+                c10k: &c10k,
+                reports_dir: &self.output,
+            };
+            let finished = runner::run(&plan, &interrupt)?;
+            against += finished.failed + finished.not_valid;
             report(&finished, &self.output)?;
             if let Some(error) = finished.lost {
                 return Err(error.into());
@@ -87,35 +114,81 @@ impl Args {
                 return Ok(ExitCode::from(130));
             }
         }
-        Ok(if self.strict && failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if self.strict && against > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
     fn read(&self, name: &str) -> Result<Suite> {
         let mut suite = Suite::read(name, self.quick)?;
         suite.pace.rounds = self.rounds.unwrap_or(suite.pace.rounds);
+        for server in &self.servers {
+            let (name, command) = server.split_once('=').ok_or_else(|| {
+                anyhow!("--server `{server}`: write NAME=COMMAND, with {{port}} in the command")
+            })?;
+            suite.add(Subject::from_command(name, command)?)?;
+        }
         Ok(suite)
     }
 
     fn nothing_to_measure(&self) -> Result<ExitCode> {
-        let filter = self.filter.as_ref().map_or("", Regex::as_str);
+        let filters = self.filters.iter().map(ToString::to_string).collect::<Vec<_>>().join("` and `");
         if !self.may_be_empty {
-            bail!("no cell matches `{filter}`; --list shows them all");
+            bail!("no cell matches `{filters}`; --list shows them all");
         }
-        print(&format!("no cell of {} matches `{filter}`, none was measured\n", self.suites.join(", ")))?;
+        print(&format!("no cell of {} matches `{filters}`, none was measured\n", self.suites.join(", ")))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The subjects of some cells that can't be measured here: name and reason, which is also told.
+fn skipped(suite: &Suite, cells: &[Cell], c10k: &Path) -> Vec<(String, String)> {
+    let is_meant = |index: &usize| cells.iter().any(|cell| cell.subject == *index);
+    let mut skipped = Vec::new();
+    for index in (0..suite.subjects.len()).filter(is_meant) {
+        let subject = &suite.subjects[index].subject;
+        if let Some(reason) = subject.unavailable(c10k) {
+            note(&format!("c10k: {} is left out: {reason}\n", subject.name));
+            skipped.push((subject.name.clone(), reason));
+        }
+    }
+    skipped
+}
+
+fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
+    selected.iter().flat_map(|(suite, cells)| cells.iter().map(|cell| suite.label(*cell) + "\n")).collect()
+}
+
+/// One object; where there are several suites, an array of them.
+fn list_json(selected: &[(&Suite, Vec<Cell>)]) -> Result<String> {
+    let suite = |(suite, cells): &(&Suite, Vec<Cell>)| {
+        let cell = |cell: &Cell| {
+            let names = suite.names(*cell);
+            json!({ "subject": names.subject, "workload": names.workload, "parameters": suite.parameters(*cell) })
+        };
+        json!({
+            "suite": suite.name,
+            "estimated_s": suite.estimate(cells).as_secs_f64(),
+            "cells": cells.iter().map(cell).collect::<Vec<_>>(),
+        })
+    };
+    let value = match selected {
+        [one] => suite(one),
+        several => Value::Array(several.iter().map(suite).collect()),
+    };
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
 fn report(finished: &Finished, reports_dir: &Path) -> Result<()> {
     c10k_reports::render_run(&finished.dir)?;
     let index = c10k_reports::render_index(reports_dir)?;
     let index = index.canonicalize().unwrap_or(index);
-    let interrupted =
-        if finished.interrupted { "interrupted; the report has what was measured until then. " } else { "" };
-    let failed = if finished.failed > 0 {
-        format!("{} measurements failed. ", finished.failed)
-    } else {
-        String::new()
-    };
-    print(&format!("{interrupted}{failed}open file://{}\n", index.display()))
+    let mut text = String::new();
+    if finished.interrupted {
+        text += "interrupted; the report has what was measured until then. ";
+    }
+    for (count, what) in [(finished.failed, "failed"), (finished.not_valid, "did not pass their checks")] {
+        if count > 0 {
+            text += &format!("{count} measurements {what}. ");
+        }
+    }
+    print(&format!("{text}open file://{}\n", index.display()))
 }

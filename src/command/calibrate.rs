@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use c10k_loadgen::measurement::Times;
-use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
-use c10k_loadgen::{Measurement, Request, Target, Workload};
+use c10k_loadgen::workload::{Arrivals, Pacing, Until};
+use c10k_loadgen::{Measurement, Target, Workload};
 use c10k_reports::record::{Calibration, Comparison, VERSION};
 use jiff::Timestamp;
 
@@ -112,14 +112,9 @@ impl Bench<'_> {
         let workload = Workload {
             pacing,
             connections,
-            lifetime: Lifetime::Persistent,
-            until: Until::Elapsed(self.duration),
             warmup: Duration::ZERO,
             timeout: self.duration,
-            threads: 1,
-            request: Request::default(),
-            idle: 0,
-            connect_rate: None,
+            ..Workload::lasting(Until::Elapsed(self.duration))
         };
         let run = c10k_loadgen::start(Target::resolve(&responder.url())?, workload, self.interrupt.flag())
             .context("cannot start the generator")?;

@@ -1,5 +1,7 @@
 //! `c10k load URL`: drives one server and tells what that was like.
 
+mod live;
+mod nothing;
 mod text;
 
 use std::fs::{self, File};
@@ -10,10 +12,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
-use c10k_loadgen::{Event, HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
+use c10k_loadgen::{Event, HdrLog, Measurement, Request, Summary, Target, Workload};
 
+use self::live::LiveLine;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
@@ -53,7 +55,7 @@ pub struct Args {
     /// Seed of random arrivals
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
-    /// Further connections that are opened and only held
+    /// Further connections that send one request before the run and are only held then
     #[arg(long, default_value_t = 0, value_name = "N")]
     idle: usize,
     /// Connections opened per second at the most
@@ -144,18 +146,31 @@ impl Args {
         let output =
             self.output.as_deref().map(|path| File::create(path).with_context(|| cannot_write(path)));
         let output = output.transpose()?;
-        let measured = self.measure(target, workload, log)?;
+        let interrupt = Interrupt::catch()?;
+        let measured = self.measure(target, workload, log, &interrupt)?;
         let summary = Summary::from(&measured);
-        let json = format!("{:#}\n", serde_json::to_value(&summary)?);
+        self.tell(&measured, &summary, output)?;
+        Ok(if measured.requests.completed == 0 {
+            note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
+            ExitCode::from(if interrupt.happened() { 130 } else { 1 })
+        } else if self.strict && !summary.valid {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn tell(&self, measured: &Measurement, summary: &Summary, output: Option<File>) -> Result<()> {
+        let json = format!("{:#}\n", serde_json::to_value(summary)?);
         if self.json {
             print(&json)?;
         } else if !self.quiet {
-            print(&text::render(&measured, &summary))?;
+            print(&text::render(measured, summary))?;
         }
         if let (Some(mut file), Some(path)) = (output, &self.output) {
             file.write_all(json.as_bytes()).with_context(|| cannot_write(path))?;
         }
-        Ok(if self.strict && !summary.valid { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(())
     }
 
     /// Options become a workload before anything is sent.
@@ -182,30 +197,35 @@ impl Args {
             idle: self.idle,
             connect_rate: self.connect_rate,
             lifetime: self.lifetime,
-            until,
             warmup: self.warmup,
             timeout: self.timeout,
             threads: self.threads.get(),
             request: Request { method: self.method.clone(), headers: self.headers.clone(), body },
+            ..Workload::lasting(until)
         })
     }
 
-    fn measure(&self, target: Target, workload: Workload, mut log: Option<HdrLog>) -> Result<Measurement> {
-        let interrupt = Interrupt::catch()?;
+    fn measure(
+        &self,
+        target: Target,
+        workload: Workload,
+        mut log: Option<HdrLog>,
+        interrupt: &Interrupt,
+    ) -> Result<Measurement> {
         let mut run =
             c10k_loadgen::start(target, workload, interrupt.flag()).context("cannot start the generator")?;
-        let live = !self.quiet && std::io::stderr().is_terminal();
+        let mut live = (!self.quiet && std::io::stderr().is_terminal()).then(LiveLine::default);
         while let Some(event) = run.next_event() {
             if let Event::Interval(interval) = event {
                 if let (Some(log), Some(path)) = (&mut log, &self.hdr) {
                     log.append(&interval).with_context(|| cannot_write(path))?;
                 }
-                if live {
-                    note(&format!("\r\x1b[K{}", live_line(&interval)));
+                if let Some(line) = live.as_mut().and_then(|live| live.update(&interval)) {
+                    note(&format!("\r\x1b[K{line}"));
                 }
             }
         }
-        if live {
+        if live.is_some() {
             note("\r\x1b[K");
         }
         Ok(run.finish()?)
@@ -237,17 +257,4 @@ fn parse_header(text: &str) -> Result<(String, String)> {
         bail!("a name is one word, and a value one line");
     }
     Ok((name.into(), value.trim().into()))
-}
-
-fn live_line(interval: &Interval) -> String {
-    let seen = &interval.seen;
-    let latency = Percentiles::of(&seen.times.latency);
-    format!(
-        "{:4} s  {:9.0} requests/s  p50 {:.0} µs  p99 {:.0} µs  errors {}",
-        interval.number + 1,
-        seen.completed as f64 / interval.length.as_secs_f64(),
-        latency.p50,
-        latency.p99,
-        seen.errors.total()
-    )
 }

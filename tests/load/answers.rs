@@ -120,6 +120,8 @@ fn statuses_from_400_are_status_errors_on_connections_that_stay() {
         assert_eq!(outcome.completed(), 0);
         assert_eq!(outcome.count("latency_us/count"), 0, "errors are no latencies");
         assert_eq!(outcome.count("connections/opened_total"), 1);
+        assert!(outcome.stderr.contains("20 status; "), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("check the path"), "{}", outcome.stderr);
         // It was answered, if badly.
         assert_eq!(outcome.count("connections/starved"), 0);
     }

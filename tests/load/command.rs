@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::refusal;
 use crate::server::Server;
 use crate::wait;
 
@@ -115,13 +116,30 @@ impl Load {
         let (stdout, stderr) = (self.stdout.join(), self.stderr.join());
         let (stdout, stderr) = (stdout.expect("it speaks text"), stderr.expect("it speaks text"));
         assert!(!stderr.contains("panicked"), "{stderr}");
-        assert_eq!(status.code(), Some(0), "{stderr}");
-        assert_eq!(stderr, "", "nothing was wrong");
-        let json: Value = serde_json::from_str(&stdout).expect("one JSON object and nothing else");
-        let outcome = Outcome { json };
+        let json: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| {
+            panic!("{error} in place of one JSON object and nothing else: {stdout:?} beside {stderr:?}")
+        });
+        let outcome = Outcome { json, status, stderr };
+        outcome.check_end();
         outcome.check_books();
         outcome
     }
+}
+
+/// Runs it against a URL where nobody can be reached: one line with what to do, status 2, and
+/// nothing on standard output. Gives the line.
+#[track_caller]
+pub fn unreachable(url: &str, arguments: &str) -> String {
+    let mut child = command(url, &words(arguments))
+        .arg("--json")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    end_of(&mut child, LONGEST_RUN);
+    let line = refusal::line_of(child.wait_with_output().expect("it can be read"));
+    assert!(line.contains(url) && line.contains("start the server"), "{line}");
+    line
 }
 
 /// Waits for the end of a process, and ends it if it does not.
@@ -151,6 +169,8 @@ fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
 #[derive(Debug)]
 pub struct Outcome {
     pub json: Value,
+    pub status: ExitStatus,
+    pub stderr: String,
 }
 
 impl Outcome {
@@ -192,6 +212,32 @@ impl Outcome {
         self.assert_errors(&[(kind, count)]);
         assert!(count > 0, "no {kind} errors in {:#}", self.json);
         count
+    }
+
+    /// What completed was measured, and nothing else is said. Where nothing did, one line says so,
+    /// and no time looks as if it were measured.
+    #[track_caller]
+    fn check_end(&self) {
+        let Self { status, stderr, .. } = self;
+        if self.completed() > 0 {
+            assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+            return;
+        }
+        let interrupted = stderr.starts_with("c10k: interrupted");
+        assert_eq!(status.code(), Some(if interrupted { 130 } else { 1 }), "{stderr}");
+        assert!(stderr.starts_with("c10k: ") && stderr.lines().count() == 1, "{stderr:?}");
+        for times in ["latency", "service", "connect", "first_byte"] {
+            assert_eq!(self.count(&format!("{times}_us/count")), 0, "{:#}", self.json);
+        }
+    }
+
+    /// The verdict of a check, with its detail.
+    #[track_caller]
+    pub fn check(&self, name: &str) -> (&str, &str) {
+        let checks = self.json["checks"].as_array().expect("it has checks");
+        let check = checks.iter().find(|check| check["name"] == name);
+        let text = |key: &str| check.and_then(|check| check[key].as_str());
+        text("verdict").zip(text("detail")).unwrap_or_else(|| panic!("no {name} in {:#}", self.json))
     }
 
     /// Every request has exactly one fate, every connection that stood was served or starved.

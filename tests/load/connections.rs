@@ -1,9 +1,10 @@
 //! Patterns of connections: how long they live, how fast they come, and those that are only held.
 
 use std::cell::Cell;
+use std::io::Write;
 use std::time::Duration;
 
-use crate::command::{load, load_to_the_last, load_url, until_shown, words};
+use crate::command::{Load, load, load_to_the_last, load_url, until_shown, words};
 use crate::server::{After, OK, Request, Server};
 use crate::wait;
 
@@ -63,19 +64,49 @@ fn persistent_connections_are_opened_once() {
 }
 
 #[test]
-fn idle_connections_are_opened_and_held_to_the_end() {
+fn idle_connections_ask_once_are_answered_and_held_to_the_end() {
     let server = answering();
-    let outcome = load(&server, "--connections 3 --idle 20 --duration 400ms");
+    let outcome = load(&server, "--connections 3 --idle 20 --duration 400ms --threads 2");
     assert_eq!(outcome.count("connections/requested"), 3);
     assert_eq!(outcome.count("connections/idle_established"), 20);
+    assert_eq!(outcome.count("connections/idle_answered"), 20);
+    assert!(!outcome.check("starvation").1.contains("idle"), "{:#}", outcome.json);
     wait::until("all connections are seen to end", || server.seen().iter().all(|seen| seen.ended.is_some()));
     let seen = server.seen();
-    let (idle, busy): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.requests.is_empty());
-    assert_eq!((idle.len(), busy.len()), (20, 3));
+    // They come before the others.
+    let (idle, busy) = seen.split_at(20);
+    assert!(idle.iter().all(|seen| seen.requests.len() == 1));
+    assert!(busy.len() == 3 && busy.iter().all(|seen| seen.requests.len() > 1));
     // A request that was followed by another was answered, so it came before the end; the last ones may be read behind it.
     let answered = busy.iter().filter_map(|seen| seen.requests.iter().nth_back(1));
     let last = answered.map(|request| request.at).max().expect("requests were answered");
     assert!(idle.iter().all(|seen| seen.ended.expect("it ended") >= last), "one was closed before the end");
+}
+
+#[test]
+fn what_idle_connections_ask_is_what_the_run_asks_and_does_not_count() {
+    let server = answering();
+    let url = format!("{}sleep/5", server.url());
+    let body = "x".repeat(100_000);
+    let arguments = "--connections 2 --requests 20 --idle 30 --method POST --body";
+    let outcome = load_url(&url, &[&words(arguments)[..], &[&body]].concat());
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.completed(), 20);
+    assert_eq!(outcome.count("latency_us/count"), 20);
+    assert_eq!(outcome.count("connections/opened_total"), 2);
+    let requests = server.requests();
+    assert_eq!(requests.len(), 50);
+    assert!(requests.iter().all(|request| request.head == requests[0].head && request.body.len() == 100_000));
+}
+
+#[test]
+fn idle_connections_have_their_answers_before_the_measured_part_begins() {
+    let server = answering();
+    load(&server, "--connections 2 --requests 50 --idle 300 --threads 2");
+    let seen = server.seen();
+    let (idle, busy) = seen.split_at(300);
+    let last = idle.iter().map(|seen| seen.requests[0].at).max().expect("some");
+    assert!(busy.iter().flat_map(|seen| &seen.requests).all(|request| request.at >= last));
 }
 
 #[test]
@@ -84,6 +115,48 @@ fn idle_connections_that_the_server_closes_disturb_nobody() {
     let outcome = load(&server, "--connections 2 --idle 5 --duration 300ms");
     outcome.assert_errors(&[]);
     assert!(outcome.completed() > 0);
+    assert_eq!(outcome.count("connections/idle_answered"), 0);
+}
+
+#[test]
+fn idle_connections_that_are_closed_behind_their_answer_are_not_held() {
+    let last = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let server = Server::answering(*last, After::Close);
+    let outcome = load(&server, "--connections 2 --idle 5 --duration 300ms");
+    assert_eq!(outcome.count("connections/idle_established"), 0);
+    assert_eq!(outcome.check("starvation").0, "fail");
+}
+
+/// Answers four connections and no other, as a pool of four workers that stay with their
+/// connections does.
+fn of_four_workers() -> Server {
+    Server::start(|request, socket| match request.connection {
+        0..4 => socket.write_all(OK).map(|()| After::Keep),
+        _ => Ok(After::Hold),
+    })
+}
+
+#[test]
+fn a_server_that_answers_few_idle_connections_does_not_hold_up_the_run() {
+    // More than are on their way at a time.
+    let outcome = load(&of_four_workers(), "--connections 2 --idle 300 --duration 300ms --timeout 500ms");
+    assert_eq!(outcome.count("connections/idle_established"), 300, "{:#}", outcome.json);
+    assert_eq!(outcome.count("connections/idle_answered"), 4, "{:#}", outcome.json);
+    let (verdict, detail) = outcome.check("starvation");
+    assert_eq!(verdict, "fail");
+    assert!(detail.contains("4 of 300 idle connections were answered"), "{detail}");
+}
+
+#[test]
+fn a_run_is_interrupted_while_idle_connections_wait_for_their_answers() {
+    let server = of_four_workers();
+    let arguments = words("--connections 2 --idle 10 --duration 10m --timeout 10m");
+    let run = Load::start(&server.url(), &arguments);
+    wait::until("they ask", || server.requests().len() == 10);
+    run.interrupt();
+    let outcome = run.outcome(Duration::from_secs(10));
+    assert_eq!(outcome.count("connections/idle_answered"), 4, "{:#}", outcome.json);
+    assert_eq!(outcome.count("requests/sent"), 0);
 }
 
 #[test]

@@ -69,6 +69,7 @@ fn a_run_that_is_interrupted_while_it_warms_up_ends_with_nothing_measured() {
     run.interrupt();
     let outcome = run.outcome(PROMPTLY);
     assert_eq!(outcome.completed(), 0, "{:#}", outcome.json);
+    assert_eq!(outcome.status.code(), Some(130));
     assert!(outcome.number("duration_s").abs() < 1e-9, "{:#}", outcome.json);
     assert!(outcome.number("throughput_rps").abs() < 1e-9, "{:#}", outcome.json);
 }

@@ -13,13 +13,14 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
 
-use crate::command::{command, end_of, load_url};
+use crate::command::{command, end_of, load_url, until_shown};
 use crate::server::{After, OK, Server};
 use crate::wait;
 
-/// A histogram of a log, with its tag and the length of its interval in seconds.
+/// A histogram of a log, with its tag, and begin and length of its interval in seconds.
 pub struct Line {
     pub tag: String,
+    pub begin_s: f64,
     pub length_s: f64,
     pub times: Histogram<u64>,
 }
@@ -34,6 +35,7 @@ pub fn read_log(path: &Path) -> Vec<Line> {
             let histogram = STANDARD.decode(interval.encoded_histogram()).expect("it is base64");
             Some(Line {
                 tag: interval.tag().map(|tag| tag.as_str().to_owned()).expect("it has a tag"),
+                begin_s: interval.start_timestamp().as_secs_f64(),
                 length_s: interval.duration().as_secs_f64(),
                 times: deserializer.deserialize(&mut &histogram[..]).expect("it is a histogram"),
             })
@@ -85,6 +87,24 @@ fn the_log_holds_every_latency_and_service_time() {
     }
     let length: f64 = lines.iter().filter(|line| line.tag == "latency").map(|line| line.length_s).sum();
     assert!((1.15..2.5).contains(&length), "{length}");
+}
+
+#[test]
+fn a_short_run_is_told_in_ten_stretches_and_has_confidence_intervals() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("out.hlog");
+    let path = file.to_str().expect("it is text");
+    let run = || {
+        let arguments = ["--connections", "4", "--duration", "1200ms", "--rate", "500", "--hdr", path];
+        load_url(&answering().url(), &arguments)
+    };
+    // A machine that stalls for a tenth of it leaves a stretch without an answer.
+    until_shown("a line for each tenth", run, |outcome| {
+        let lines = read_log(&file).into_iter().filter(|line| line.tag == "latency" && line.length_s > 0.0);
+        let begins: Vec<_> = lines.map(|line| (line.begin_s * 1e3).round() as u64).collect();
+        begins == (0..10).map(|tenth| tenth * 120).collect::<Vec<_>>()
+            && outcome.json.pointer("/latency_us/ci95/p50").is_some()
+    });
 }
 
 /// Runs it to its end with these arguments and these standard streams.
@@ -176,6 +196,33 @@ fn the_text_has_the_numbers_that_matter() {
     for word in ["requests/s", "latency", "p99"] {
         assert!(text.contains(word), "{word} is not in {text}");
     }
+}
+
+/// Runs it against a server that never answers, and gives what it says on both streams.
+fn told_of_nothing(arguments: &[&str]) -> (String, String) {
+    let server = Server::start(|_, _| Ok(After::Hold));
+    let arguments = [&SHORT[..], arguments].concat();
+    let output = command(&server.url(), &arguments).output().expect("the command can be run");
+    assert_eq!(output.status.code(), Some(1));
+    let text = |octets| String::from_utf8(octets).expect("it speaks text");
+    (text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn a_run_in_which_nothing_completed_shows_no_times_and_no_cost_per_request() {
+    let (stdout, stderr) = told_of_nothing(&[]);
+    assert!(stdout.contains("0 completed") && stdout.contains("2 asked, 2 never served"), "{stdout}");
+    for word in ["p50", "latency", "µs", "ms", "CPU per request"] {
+        assert!(!stdout.contains(word), "{word} is in {stdout}");
+    }
+    assert!(stderr.starts_with("c10k: no request completed of 2 sent"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1);
+}
+
+#[test]
+fn a_run_in_which_nothing_completed_says_so_although_it_is_quiet() {
+    let (stdout, stderr) = told_of_nothing(&["--quiet"]);
+    assert_eq!((stdout.as_str(), stderr.lines().count()), ("", 1));
 }
 
 #[test]

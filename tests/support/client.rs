@@ -248,17 +248,17 @@ impl Client {
     }
 
     fn receive(&mut self) -> io::Result<usize> {
-        let before = self.received.len();
-        self.received.resize(before + READ_BYTES, 0);
-        let result = loop {
-            match self.stream.read(&mut self.received[before..]) {
+        // Zeroed by the allocator: `Vec::resize` of a debug build would take most of a test's time.
+        let mut piece = vec![0; READ_BYTES];
+        let received = loop {
+            match self.stream.read(&mut piece) {
                 // Whoever stops and continues this process interrupts calls that have a timeout (signal(7)).
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => break result,
+                result => break result?,
             }
         };
-        self.received.truncate(before + result.as_ref().copied().unwrap_or(0));
-        result
+        self.received.extend_from_slice(&piece[..received]);
+        Ok(received)
     }
 
     fn receive_more(&mut self) -> io::Result<()> {

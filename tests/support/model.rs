@@ -59,6 +59,13 @@ impl Model {
         if self.serves_several() { wanted } else { wanted.min(1) }
     }
 
+    /// The part of its family that decides how bytes get between its sockets and the HTTP core: how
+    /// it waits, and what runs a connection.
+    pub fn wire_family(&self) -> [&'static str; 2] {
+        let [waits, runs, ..] = self.family;
+        [waits, runs]
+    }
+
     /// Whether one thread is all it has while nobody is connected.
     pub fn begins_with_one_thread(&self) -> bool {
         let [_, runs, ..] = self.family;

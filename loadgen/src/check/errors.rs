@@ -4,7 +4,7 @@
 //! of the percentiles above 1 − f.
 
 use super::{Check, Judgement, Verdict, percent};
-use crate::measurement::{Errors, Measurement};
+use crate::measurement::Measurement;
 
 pub(super) const CHECK: Check = Check { name: "errors", judge };
 
@@ -13,7 +13,7 @@ const MAX_FAILED_SHARE: f64 = 0.01;
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
 fn judge(measured: &Measurement) -> Option<Judgement> {
-    let (requests, errors) = (measured.requests, measured.errors);
+    let Measurement { requests, errors, .. } = *measured;
     let failed_requests = share(requests.failed, requests.completed);
     let failed_connects = share(errors.connect, measured.connections.opened_total);
     if requests.failed == 0 && errors.connect == 0 {
@@ -25,7 +25,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         "{} of requests and {} of connects failed ({})",
         percent(failed_requests),
         percent(failed_connects),
-        kinds(errors)
+        errors
     );
     if requests.failed > 0 && requests.completed > 0 {
         detail += &format!("; no latency above p{} is known", known_percentile(failed_requests));
@@ -42,23 +42,11 @@ fn known_percentile(failed_share: f64) -> f64 {
     ((1.0 - failed_share) * 1e6).floor() / 1e4
 }
 
-fn kinds(errors: Errors) -> String {
-    let Errors { connect, reset, timeout, status, protocol } = errors;
-    let kinds = [
-        (connect, "connect"),
-        (reset, "reset"),
-        (timeout, "timeout"),
-        (status, "status"),
-        (protocol, "protocol"),
-    ];
-    let told = kinds.iter().filter(|(count, _)| *count > 0).map(|(count, kind)| format!("{count} {kind}"));
-    told.collect::<Vec<_>>().join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::check::fixture;
+    use crate::measurement::Errors;
 
     fn with(resets: u64, connects: u64) -> Judgement {
         let mut measured = fixture::closed();

@@ -8,8 +8,7 @@ use crate::measurement::{
 };
 use crate::recorder::empty_times;
 use crate::schedule::Schedule;
-use crate::target::Request;
-use crate::workload::{Arrivals, Lifetime, Pacing, Until, Workload};
+use crate::workload::{Arrivals, Pacing, Until, Workload};
 
 /// Length of the measured part, in seconds and batches.
 pub const SECONDS: u64 = 10;
@@ -70,8 +69,6 @@ pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
 pub fn forget_answers(measured: &mut Measurement) {
     let in_flight = measured.requests.intended.min(CONNECTIONS);
     set_batches(measured, vec![batch(0, 1); SECONDS as usize]);
-    // Its requests are in the distribution at their age.
-    measured.times.latency = times(&[(11_000_000_000, in_flight)]);
     measured.requests = Requests {
         intended: measured.workload.pacing.rate().map_or(in_flight, |rate| rate as u64 * SECONDS),
         sent: in_flight,
@@ -84,18 +81,8 @@ pub fn forget_answers(measured: &mut Measurement) {
 }
 
 fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
-    let workload = Workload {
-        pacing,
-        connections: CONNECTIONS as usize,
-        lifetime: Lifetime::Persistent,
-        until: Until::Elapsed(Duration::from_secs(SECONDS)),
-        warmup: Duration::from_secs(1),
-        timeout: Duration::from_secs(5),
-        threads: 1,
-        request: Request { method: "GET".into(), headers: Vec::new(), body: Vec::new() },
-        idle: 0,
-        connect_rate: None,
-    };
+    let until = Until::Elapsed(Duration::from_secs(SECONDS));
+    let workload = Workload { pacing, connections: CONNECTIONS as usize, ..Workload::lasting(until) };
     let mut measured = Measurement {
         target: "http://127.0.0.1:8080/".into(),
         workload,

@@ -1,8 +1,9 @@
 //! Validity checks: whether a measurement says what it seems to say. One check, one file, and one line in [`ALL`].
 //!
-//! A check fails where a number that is shown would mislead: the generator's own doing, or a quantity that does not exist
-//! (the latency of an overload grows with the length of the run). A server that is slow, or unfair, is a result; that is
-//! at most a warning.
+//! A check fails where a number that is shown would mislead: the generator's own doing, or a
+//! quantity that does not exist (the latency of an overload grows with the length of the run), or
+//! that of another workload than the one that was asked for. A server that is slow, or serves
+//! connections unequally, is a result; that is at most a warning.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,11 +1,12 @@
-//! `sample-size`: whether there are enough samples for the percentiles that are shown.
+//! `sample-size`: whether there are enough samples for the percentiles that are shown, by the rule
+//! of [`percentile`](crate::percentile).
 //!
-//! The largest of n values is an upper 97.5 % confidence bound of the p-quantile only where pⁿ ≤ 0.025 (order statistics:
-//! Hahn and Meeker 1991, Statistical Intervals, section 5.2). With fewer, the percentile is the luck of one value. That
-//! is the best case, of independent values; the intervals beside the percentiles allow for the rest.
+//! That is the best case, of independent values; the intervals beside the percentiles allow for the
+//! rest.
 
 use super::{Check, Judgement, Verdict};
 use crate::measurement::Measurement;
+use crate::percentile::samples_for;
 
 pub(super) const CHECK: Check = Check { name: "sample-size", judge };
 
@@ -15,9 +16,6 @@ const PERCENTILES: [(&str, f64); 6] =
 
 /// The highest percentile that the text for people shows. Only machines read p99.99, and they read this, too.
 const HIGHEST_SHOWN: f64 = 0.999;
-
-/// Half of 1 − 95 %.
-const TAIL: f64 = 0.025;
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -35,13 +33,11 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
                 samples_for(HIGHEST_SHOWN)
             ),
         ),
-        None => Judgement::new(Verdict::Fail, format!("{samples} samples are not enough for a median")),
+        None => Judgement::new(
+            Verdict::Fail,
+            format!("{samples} samples are not enough for a median, which needs {}", samples_for(0.5)),
+        ),
     })
-}
-
-/// The fewest samples with an upper confidence bound for that quantile.
-fn samples_for(quantile: f64) -> u64 {
-    (TAIL.ln() / quantile.ln()).ceil() as u64
 }
 
 #[cfg(test)]
@@ -57,8 +53,8 @@ mod tests {
 
     #[test]
     fn passes_with_enough_for_what_is_shown() {
-        assert_eq!(with(36_888).detail, "36888 samples are enough up to p99.99");
-        assert_eq!(with(3_688).verdict, Verdict::Pass);
+        assert_eq!(with(100_000).detail, "100000 samples are enough up to p99.99");
+        assert_eq!(with(10_000).verdict, Verdict::Pass);
     }
 
     #[test]
@@ -67,20 +63,13 @@ mod tests {
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert_eq!(
             judgement.detail,
-            "1000 samples are enough up to p99, and p99.9 needs 3688: measure longer"
+            "1000 samples are enough up to p99, and p99.9 needs 10000: measure longer"
         );
     }
 
     #[test]
     fn fails_without_enough_for_a_median() {
-        assert_eq!(with(5).verdict, Verdict::Fail);
-        assert_eq!(with(0).verdict, Verdict::Fail);
-    }
-
-    #[test]
-    fn the_median_needs_six_as_in_the_tables() {
-        // Conover 1999, Practical Nonparametric Statistics, 3.2: the extremes of six values enclose the median with a
-        // probability of 1 − 2·2⁻⁶ = 96.9 %, those of five with 93.8 %.
-        assert_eq!(samples_for(0.5), 6);
+        assert_eq!(with(19).verdict, Verdict::Fail);
+        assert_eq!(with(0).detail, "0 samples are not enough for a median, which needs 20");
     }
 }

@@ -1,16 +1,19 @@
 //! `starvation`: whether the connections that were asked for took part, and alike.
 //!
-//! Unfairness is a result, not a fault of the measurement, but percentiles hide it: they are of requests, and who is
-//! starved sends few. A workload of many connections that few took part in, though, is another workload.
+//! That some connections get more answers than others is a result; percentiles hide it, for they
+//! are of requests, and a connection that is served rarely sends few. A connection without a single
+//! answer is more than that: the numbers are those of a workload of fewer connections than the one
+//! that was asked for.
 
-use super::{Check, Judgement, Verdict};
+use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
 use crate::workload::{Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "starvation", judge };
 
-/// Below it, a result "at 1000 connections" is one at fewer than 900.
-const MIN_ESTABLISHED_SHARE: f64 = 0.9;
+/// Share of the connections that may be without an answer before the result is another workload's:
+/// 1 in 100 moves no number by more than what is told apart between servers.
+const MAX_UNSERVED_SHARE: f64 = 0.01;
 
 /// Jain's index below which connections are called unequal; 0.9 is a coefficient of variation of a third.
 const MIN_JAIN: f64 = 0.9;
@@ -27,52 +30,70 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if connections.requested == 0 {
         return None;
     }
-    let mut found = Vec::new();
-    let mut verdict = Verdict::Pass;
-    let mut tell = |told: Verdict, detail: String| {
-        verdict = verdict.max(told);
-        found.push(detail);
+    let unserved = unserved(measured);
+    // With connections that were never served, the shares of all are unequal anyway.
+    let unequal = unfairness(measured.fairness).filter(|_| unserved.is_none());
+    let found = [unserved.clone(), unanswered_idle(measured), unequal];
+    let (verdicts, details) = found.into_iter().flatten().unzip::<_, _, Vec<_>, Vec<_>>();
+    let Some(verdict) = verdicts.into_iter().max() else {
+        let detail = format!("{} of {} connections were served", connections.served, connections.requested);
+        return Some(Judgement::new(Verdict::Pass, detail));
     };
-    if connections.established < connections.requested {
-        let share = connections.established as f64 / connections.requested as f64;
-        let told = if share < MIN_ESTABLISHED_SHARE { Verdict::Fail } else { Verdict::Warn };
-        tell(
-            told,
-            format!("{} of {} connections were established", connections.established, connections.requested),
-        );
-    }
-    let idle = measured.workload.idle as u64;
-    if connections.idle_established < idle {
-        let share = connections.idle_established as f64 / idle as f64;
-        let told = if share < MIN_ESTABLISHED_SHARE { Verdict::Fail } else { Verdict::Warn };
-        tell(told, format!("{} of {idle} idle connections were established", connections.idle_established));
-    }
-    if connections.starved > 0 && everyone_had_a_turn(measured) {
-        tell(Verdict::Warn, format!("{} connections never had an answer", connections.starved));
-    }
-    if let Some(detail) = unfairness(measured.fairness) {
-        tell(Verdict::Warn, detail);
-    }
-    if found.is_empty() {
-        found.push(format!("{} of {} connections were served", connections.served, connections.requested));
-    }
-    Some(Judgement::new(verdict, found.join("; ")))
+    let judgement = Judgement::new(verdict, details.join("; "));
+    Some(match unserved {
+        Some(_) => judgement.with_effect(Effect::ServedConnectionsOnly),
+        None => judgement,
+    })
 }
 
-/// Whether there were requests for all connections, so that one without an answer is the server's doing.
+/// What is wrong in one respect, and how much that matters.
+type Finding = (Verdict, String);
+
+/// Connections that were asked for and never had an answer, whether they could be made or not.
+fn unserved(measured: &Measurement) -> Option<Finding> {
+    let connections = measured.connections;
+    let asked = connections.requested;
+    let unserved = asked.saturating_sub(connections.served);
+    if unserved == 0 || !everyone_had_a_turn(measured) {
+        return None;
+    }
+    let unmade = match asked.saturating_sub(connections.established) {
+        0 => String::new(),
+        unmade => format!(", {unmade} of them could not be made"),
+    };
+    Some((verdict(unserved, asked), format!("{asked} asked, {unserved} never served{unmade}")))
+}
+
+/// Idle connections that do not stand there as a client's that has had an answer.
+fn unanswered_idle(measured: &Measurement) -> Option<Finding> {
+    let asked = measured.workload.idle as u64;
+    let answered = measured.connections.idle_answered;
+    let unanswered = asked.saturating_sub(answered);
+    let detail = || format!("{answered} of {asked} idle connections were answered");
+    (unanswered > 0).then(|| (verdict(unanswered, asked), detail()))
+}
+
+fn verdict(without: u64, asked: u64) -> Verdict {
+    Verdict::above(without as f64 / asked as f64, 0.0, MAX_UNSERVED_SHARE)
+}
+
+/// Whether there were requests for all connections, so that one without an answer is the server's
+/// doing. What was never asked for cannot starve.
 fn everyone_had_a_turn(measured: &Measurement) -> bool {
     let closed =
         matches!((measured.workload.pacing, measured.workload.until), (Pacing::Closed, Until::Elapsed(_)));
     closed || measured.requests.intended >= 2 * measured.connections.requested
 }
 
-fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<String> {
+/// Answers per connection that differ by more than chance.
+fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<Finding> {
     let ratio = max as f64 / min.max(1) as f64;
-    (median >= MIN_ANSWERS && (jain < MIN_JAIN || ratio > MAX_RATIO)).then(|| {
+    let detail = || {
         format!(
             "answers per connection range from {min} to {max}, median {median}; Jain's index is {jain:.2}, and 1 when even"
         )
-    })
+    };
+    (median >= MIN_ANSWERS && (jain < MIN_JAIN || ratio > MAX_RATIO)).then(|| (Verdict::Warn, detail()))
 }
 
 #[cfg(test)]
@@ -85,46 +106,100 @@ mod tests {
         let judgement = judge(&fixture::closed()).unwrap();
         assert_eq!(judgement.verdict, Verdict::Pass);
         assert_eq!(judgement.detail, "64 of 64 connections were served");
+        assert_eq!(judgement.effect, None);
+    }
+
+    /// A closed loop over so many connections that all stood, of which some never had an answer.
+    fn starved(asked: u64, starved: u64) -> Measurement {
+        let mut measured = fixture::closed();
+        measured.connections.requested = asked;
+        measured.connections.established = asked;
+        measured.connections.served = asked - starved;
+        measured.connections.starved = starved;
+        measured
     }
 
     #[test]
-    fn warns_of_connections_without_an_answer() {
-        let mut measured = fixture::closed();
-        measured.connections.served = 60;
-        measured.connections.starved = 4;
-        let judgement = judge(&measured).unwrap();
-        assert_eq!(judgement.verdict, Verdict::Warn);
-        assert_eq!(judgement.detail, "4 connections never had an answer");
+    fn fails_when_more_than_one_in_a_hundred_never_had_an_answer() {
+        let judgement = judge(&starved(512, 101)).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert_eq!(judgement.detail, "512 asked, 101 never served");
+        assert_eq!(judge(&starved(64, 1)).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn does_not_call_shares_unequal_that_nobody_was_given() {
+        let mut measured = starved(512, 101);
+        measured.fairness = Fairness { min: 0, median: 1000, max: 1200, jain: 0.8 };
+        assert_eq!(judge(&measured).unwrap().detail, "512 asked, 101 never served");
+    }
+
+    #[test]
+    fn warns_of_up_to_one_in_a_hundred() {
+        assert_eq!(judge(&starved(200, 2)).unwrap().verdict, Verdict::Warn);
+        assert_eq!(judge(&starved(200, 3)).unwrap().verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn numbers_of_a_run_with_unserved_connections_are_of_those_that_were_served() {
+        for count in [1, 50] {
+            let effect = judge(&starved(200, count)).unwrap().effect;
+            assert_eq!(effect, Some(Effect::ServedConnectionsOnly));
+        }
     }
 
     #[test]
     fn connections_that_had_nothing_to_send_are_not_starved() {
-        let mut measured = fixture::closed();
+        let mut measured = starved(64, 54);
         measured.workload.until = Until::Requests(10);
         measured.requests.intended = 10;
-        measured.connections.served = 10;
-        measured.connections.starved = 54;
         measured.fairness = Fairness { min: 0, median: 0, max: 1, jain: 0.16 };
-        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+        // They are not even made.
+        measured.connections.established = 10;
+        let judgement = judge(&measured).unwrap();
+        assert_eq!((judgement.verdict, judgement.effect), (Verdict::Pass, None));
     }
 
     #[test]
-    fn warns_when_few_could_not_be_established_and_fails_when_many() {
-        let mut measured = fixture::closed();
-        measured.connections.established = 63;
-        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Warn);
-        measured.connections.established = 50;
+    fn a_number_of_requests_for_all_connections_tells_of_those_without_an_answer() {
+        let mut measured = starved(64, 4);
+        measured.workload.until = Until::Requests(128);
+        measured.requests.intended = 128;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]
-    fn idle_connections_count_as_well() {
+    fn connections_that_could_not_be_made_were_not_served_either() {
+        let mut measured = starved(200, 2);
+        measured.connections.established = 199;
+        measured.connections.starved = 1;
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert_eq!(judgement.detail, "200 asked, 2 never served, 1 of them could not be made");
+    }
+
+    #[test]
+    fn idle_connections_without_an_answer_count_as_well() {
         let mut measured = fixture::closed();
         measured.workload.idle = 1000;
-        measured.connections.idle_established = 1000;
+        measured.connections.idle_answered = 1000;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
-        measured.connections.idle_established = 500;
-        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+        measured.connections.idle_answered = 990;
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Warn);
+        measured.connections.idle_answered = 4;
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert_eq!(judgement.detail, "4 of 1000 idle connections were answered");
+        // The percentiles are of the others anyway.
+        assert_eq!(judgement.effect, None);
+    }
+
+    #[test]
+    fn tells_everything_that_it_found() {
+        let mut measured = starved(64, 4);
+        measured.workload.idle = 10;
+        let detail = judge(&measured).unwrap().detail;
+        assert_eq!(detail, "64 asked, 4 never served; 0 of 10 idle connections were answered");
     }
 
     #[test]

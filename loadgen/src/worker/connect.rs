@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::event::epoll;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -27,27 +27,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Opens the connections that are only held, one after the other, before anything is measured. They are not waited
-    /// for later, so they cost the generator nothing.
-    pub(super) fn open_idle(&mut self, count: usize) {
-        let timeout = Timespec::try_from(self.plan.workload.timeout).unwrap_or_default();
-        for _ in 0..count {
-            if self.plan.is_stopped() {
-                return;
-            }
-            let connected = self.connect().and_then(|socket| {
-                let mut fds = [PollFd::new(&socket, PollFlags::OUT)];
-                let in_time = poll(&mut fds, Some(&timeout))? > 0;
-                let established = in_time && socket.peer_addr().is_ok();
-                Ok(established.then_some(socket))
-            });
-            match connected {
-                Ok(Some(socket)) => self.idle.push(socket),
-                _ => self.recorder.errors.connect += 1,
-            }
-        }
-    }
-
     /// Lets those connect again that have waited long enough.
     pub(super) fn retry(&mut self, now: u64) {
         self.to_retry.retain(|&(until, key)| {
@@ -91,10 +70,10 @@ impl Worker {
             Lifetime::Persistent => u64::MAX,
             Lifetime::Requests(requests) => u64::from(requests.get()),
         };
-        slot.socket = socket.ok();
         self.connecting += 1;
-        if self.slots[key].socket.is_none() {
-            return self.connect_failed(key, now);
+        match socket {
+            Ok(socket) => slot.socket = Some(socket),
+            Err(error) => return self.connect_failed(key, error, now),
         }
         if self.slots[key].job.is_some() {
             // On loopback the handshake is over by now and this goes through; elsewhere an event will follow.
@@ -130,8 +109,10 @@ impl Worker {
         }
     }
 
-    pub(super) fn connect_failed(&mut self, key: usize, now: u64) {
+    pub(super) fn connect_failed(&mut self, key: usize, error: io::Error, now: u64) {
         let slot = &mut self.slots[key];
+        self.first_failed_try = self.first_failed_try.min(slot.connect_began);
+        self.connect_error = Some(error);
         slot.socket = None;
         slot.state = State::Closed;
         slot.failures += 1;

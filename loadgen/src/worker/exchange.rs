@@ -38,7 +38,9 @@ impl Worker {
         let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
         match slot.state {
             State::Connecting if flags.intersects(Flags::ERR | Flags::HUP) => {
-                self.connect_failed(key, self.plan.clock.now());
+                let error = slot.socket.as_ref().and_then(|socket| socket.take_error().ok().flatten());
+                let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
+                self.connect_failed(key, error, self.plan.clock.now());
             }
             State::Connecting if slot.job.is_some() => self.send(key, self.plan.clock.now()),
             State::Connecting => {
@@ -72,7 +74,7 @@ impl Worker {
             Ok(written) => written,
             // Not connected yet, or the socket's buffer is full: an event will follow.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(_) if slot.state == State::Connecting => return self.connect_failed(key, now),
+            Err(error) if slot.state == State::Connecting => return self.connect_failed(key, error, now),
             Err(_) => {
                 job.sent = now;
                 return self.fail(key, Failure::Reset, now);
@@ -211,7 +213,9 @@ impl Worker {
                 State::Waiting if slot.job.is_some_and(|job| now >= job.sent + timeout) => {
                     self.fail(key, Failure::Timeout, now);
                 }
-                State::Connecting if now >= slot.connect_began + timeout => self.connect_failed(key, now),
+                State::Connecting if now >= slot.connect_began + timeout => {
+                    self.connect_failed(key, io::ErrorKind::TimedOut.into(), now);
+                }
                 _ => {}
             }
         }

@@ -1,8 +1,8 @@
 //! Merging distributions of several rounds into one.
 //!
-//! Counts are added bucket by bucket, so percentiles of the whole are those of all samples together. Averaging the
-//! percentiles of rounds would be wrong: a percentile of a union is no mean of percentiles (Tene, "How NOT to Measure
-//! Latency", 2015).
+//! Counts are added bucket by bucket, so percentiles of the whole are those of all samples
+//! together. Averaging the percentiles of rounds would be wrong: a percentile of a union is no mean
+//! of percentiles (Tene, "How NOT to Measure Latency", 2015).
 
 use c10k_loadgen::measurement::Times;
 
@@ -20,7 +20,8 @@ pub fn add(sum: &mut Times, times: &Times) {
 mod tests {
     use super::*;
 
-    /// Of 99 fast samples and 101 slow ones the median is slow; the mean of the two medians is neither.
+    /// Of 99 fast samples and 101 slow ones the median is slow; the mean of the two medians is
+    /// neither.
     #[test]
     fn percentiles_of_the_whole_are_those_of_all_samples() {
         let mut fast = empty();

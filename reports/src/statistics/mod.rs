@@ -1,7 +1,6 @@
-//! Statistics as small pure functions, one kind a file, each with its source and a test against a known value.
+//! Statistics as small pure functions, one kind a file, each with its source and a test against a
+//! known value.
 
 pub mod lead;
 pub mod merge;
-pub mod percentile;
 pub mod spread;
-pub mod usage;

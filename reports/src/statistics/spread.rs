@@ -1,11 +1,13 @@
 //! The median over rounds, and how far rounds lie apart.
 //!
-//! From six rounds on, the interval is a 95 % confidence interval of the median by order statistics, which assumes nothing
-//! about the distribution: the j-th smallest and j-th largest value enclose the median with probability
-//! 1 − 2·P(B < j), B binomial with n trials of ½ (Gibbons and Chakraborti, "Nonparametric Statistical Inference", 2003,
-//! section 5.2). Below six rounds even the extremes enclose it with less than 95 %, so they are given as what they are.
+//! From six rounds on, the interval is a 95 % confidence interval of the median by order
+//! statistics, which assumes nothing about the distribution: the j-th smallest and j-th largest
+//! value enclose the median with probability 1 − 2·P(B < j), B binomial with n trials of ½ (Gibbons
+//! and Chakraborti, "Nonparametric Statistical Inference", 2003, section 5.2). Below six rounds
+//! even the extremes enclose it with less than 95 %, so they are given as what they are.
 
-/// Smallest number of rounds whose extremes enclose the median with at least 95 %: 1 − 2·½⁶ = 96.9 %.
+/// Smallest number of rounds whose extremes enclose the median with at least 95 %: 1 − 2·½⁶ = 96.9
+/// %.
 const ROUNDS_FOR_INTERVAL: usize = 6;
 
 /// A value over rounds.
@@ -42,7 +44,7 @@ impl Spread {
     }
 }
 
-/// What the intervals over `fewest` to `most` rounds are, for a legend.
+/// Describes the intervals over `fewest` to `most` rounds, for a legend.
 pub fn describe_interval(fewest: usize, most: usize) -> String {
     let rounds = if fewest == most { most.to_string() } else { format!("{fewest} to {most}") };
     match most {
@@ -55,7 +57,8 @@ pub fn describe_interval(fewest: usize, most: usize) -> String {
     }
 }
 
-/// Rank from either end, counted from 1, of the values that enclose the median with at least 95 %; 1 where none do.
+/// Rank from either end, counted from 1, of the values that enclose the median with at least 95 %;
+/// 1 where none do.
 fn interval_rank(rounds: usize) -> usize {
     let mut rank = 1;
     let mut ways = 1.0;
@@ -92,8 +95,8 @@ mod tests {
         assert_eq!(Spread::of(&[]), None);
     }
 
-    /// Ranks as tabulated for the sign-test interval at 95 %: n = 6 (1, 6), 8 (1, 8), 9 (2, 8), 10 (2, 9), 15 (4, 12),
-    /// 20 (6, 15), 25 (8, 18).
+    /// Ranks as tabulated for the sign-test interval at 95 %: n = 6 (1, 6), 8 (1, 8), 9 (2, 8), 10
+    /// (2, 9), 15 (4, 12), 20 (6, 15), 25 (8, 18).
     #[test]
     fn ranks_agree_with_the_published_table() {
         let ranks = [6, 8, 9, 10, 15, 20, 25].map(interval_rank);

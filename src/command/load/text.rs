@@ -2,7 +2,8 @@
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
 use c10k_loadgen::confidence::Intervals;
-use c10k_loadgen::measurement::{Errors, Times};
+use c10k_loadgen::measurement::Times;
+use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::{Measurement, Summary};
 
@@ -15,21 +16,21 @@ const BAR_COLUMNS: f64 = 40.0;
 /// Eighths of a column, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/// Everything there is to say of a run.
+/// Everything there is to say of a run. Where nothing completed, there are no times, and no costs
+/// per request.
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
-    let parts = [
-        head(measured, summary),
-        table([
+    let mut parts = vec![head(measured, summary)];
+    if summary.requests.completed > 0 {
+        let times = table([
             ("latency", summary.latency_us),
             ("service", summary.service_us),
             ("first byte", summary.first_byte_us),
             ("connect", summary.connect_us),
             ("send lag", summary.send_lag_us),
-        ]),
-        histogram(&measured.times.latency),
-        generator(summary),
-        checks(&summary.checks),
-    ];
+        ]);
+        parts.extend([times, histogram(&measured.times.latency), generator(summary)]);
+    }
+    parts.push(checks(&summary.checks));
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -54,31 +55,49 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         );
     }
     if errors.total() > 0 {
-        let Errors { connect, reset, timeout, status, protocol } = errors;
-        text += &format!(
-            "  errors: {connect} connect, {reset} reset, {timeout} timeout, {status} status, {protocol} protocol\n"
-        );
+        text += &format!("  errors: {errors}\n");
     }
     text
 }
 
-/// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100.
+/// The percentiles of the table: title, quantile, where its value is, and where its interval.
+type Column = (&'static str, f64, fn(&Percentiles) -> f64, fn(&Intervals) -> Option<[f64; 2]>);
+
+const COLUMNS: [Column; 4] = [
+    ("p50", 0.5, |times| times.p50, |intervals| intervals.p50),
+    ("p90", 0.9, |times| times.p90, |intervals| intervals.p90),
+    ("p99", 0.99, |times| times.p99, |intervals| intervals.p99),
+    ("p99.9", 0.999, |times| times.p99_9, |intervals| intervals.p99_9),
+];
+
+/// In place of a number that there are too few samples for.
+const DASH: &str = "–";
+
+/// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
+/// percentile that the samples do not support is a dash, with its interval; the largest value is
+/// what it is, of however few.
 fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
-    let mut text = row("", ["p50", "p90", "p99", "p99.9", "max", "mean"].map(str::to_owned));
+    let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
+    let mut text = row("", titles.map(str::to_owned));
     for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
-        let Percentiles { p50, p90, p99, p99_9, max, mean, .. } = times;
-        text += &row(name, [p50, p90, p99, p99_9, max, mean].map(time));
-        if let Some(Intervals { p50, p90, p99, p99_9 }) = times.ci95 {
+        let percentiles = columns(&times, |&(_, _, value, _)| Some(value(&times)));
+        text += &row(name, percentiles.into_iter().chain([times.max, times.mean].map(time)));
+        if let Some(intervals) = times.ci95 {
             for (name, side) in [("95 % from", 0), ("95 % to", 1)] {
-                let limit =
-                    |limits: Option<[f64; 2]>| limits.map_or("–".into(), |limits| time(limits[side]));
-                let limits = [p50, p90, p99, p99_9].map(limit);
-                text += row(name, [&limits[..], &[String::new(), String::new()]].concat()).trim_end();
-                text += "\n";
+                text += &row(name, columns(&times, |(.., limits)| Some(limits(&intervals)?[side])));
             }
         }
     }
     text
+}
+
+/// One cell per percentile.
+fn columns(times: &Percentiles, value: impl Fn(&Column) -> Option<f64>) -> [String; COLUMNS.len()] {
+    let last = last_supported(times.count);
+    COLUMNS.map(|column| {
+        let supported = value(&column).filter(|_| column.1 <= last);
+        supported.map_or(DASH.into(), time)
+    })
 }
 
 fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
@@ -222,7 +241,7 @@ mod tests {
     #[test]
     fn intervals_stand_below_the_latency() {
         let latency_us = Percentiles {
-            count: 10,
+            count: 1000,
             p50: 100.0,
             ci95: Some(Intervals { p50: Some([98.0, 1020.0]), ..Intervals::default() }),
             ..Percentiles::default()
@@ -233,6 +252,29 @@ mod tests {
         assert_eq!(lines[2], "   95 % from    98.0 µs          –          –          –");
         assert_eq!(lines[3], "     95 % to    1.02 ms          –          –          –");
         assert!(lines.iter().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn a_percentile_without_enough_samples_is_a_dash_and_the_maximum_never_is() {
+        let limits = Some([98.0, 102.0]);
+        let times = Percentiles {
+            count: 200,
+            p50: 100.0,
+            p90: 200.0,
+            p99: 300.0,
+            p99_9: 300.0,
+            max: 300.0,
+            mean: 120.0,
+            ci95: Some(Intervals { p50: limits, p99: limits, ..Intervals::default() }),
+            ..Percentiles::default()
+        };
+        let text = table([("latency", times)]);
+        let lines = text.lines().collect::<Vec<_>>();
+        assert_eq!(
+            lines[1],
+            "     latency     100 µs     200 µs          –          –     300 µs     120 µs"
+        );
+        assert_eq!(lines[2], "   95 % from    98.0 µs          –          –          –");
     }
 
     #[test]

@@ -7,11 +7,12 @@ use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_a_get_with_the_page_of_1_kib,
-    writes_a_head_that_is_exactly_as_documented,
     answers_bytes_of_every_size_with_the_documented_pattern,
+    runs_the_handlers_that_spin_and_sleep;
+    by_family:
+    writes_a_head_that_is_exactly_as_documented,
     answers_head_with_the_headers_of_get_and_no_body,
     redirects,
-    runs_the_handlers_that_spin_and_sleep,
     answers_404_for_what_is_not_there,
     answers_405_with_what_is_allowed,
     answers_what_it_refuses_with_the_status_that_says_why,

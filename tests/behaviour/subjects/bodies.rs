@@ -6,14 +6,15 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    reads_past_a_large_body,
+    says_continue_to_a_client_that_waits_for_it,
+    closes_without_an_answer_when_a_body_breaks_off;
+    by_family:
     reads_past_a_body_with_a_length,
     reads_past_a_chunked_body,
     reads_past_the_body_of_a_get,
-    reads_past_a_large_body,
-    says_continue_to_a_client_that_waits_for_it,
     does_not_say_continue_to_a_client_that_did_not_wait,
     answers_a_body_of_http_1_0,
-    closes_without_an_answer_when_a_body_breaks_off,
 ];
 
 fn reads_past_a_body_with_a_length(model: &Model) {

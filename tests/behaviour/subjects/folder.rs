@@ -12,7 +12,8 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    serves_the_files_of_a_folder_with_their_types,
+    serves_the_files_of_a_folder_with_their_types;
+    by_family:
     serves_names_that_have_to_be_escaped,
     serves_a_synthetic_endpoint_rather_than_a_file_of_its_name,
     never_serves_what_lies_outside_of_the_folder,

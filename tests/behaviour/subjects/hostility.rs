@@ -11,6 +11,9 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    lets_the_client_read_a_refusal_though_it_talks_on,
+    ends_with_a_client_that_never_stops_talking;
+    by_family:
     refuses_what_is_not_http,
     refuses_heads_that_two_parties_could_read_differently,
     refuses_ambiguous_framing,
@@ -19,9 +22,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     refuses_a_request_line_that_never_ends,
     refuses_headers_that_never_end,
     refuses_trailers_that_never_end,
-    lets_the_client_read_a_refusal_though_it_talks_on,
     takes_nothing_behind_a_refusal_for_a_request,
-    ends_with_a_client_that_never_stops_talking,
 ];
 
 /// Sends `octets` and checks that what comes is the answer of that status, whole, and then the end.

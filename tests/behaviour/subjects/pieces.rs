@@ -9,13 +9,14 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    answers_a_request_that_comes_octet_by_octet,
+    answers_a_request_that_comes_octet_by_octet;
+    at_once:
+    serves_others_while_a_head_is_incomplete;
+    by_family:
     answers_a_head_that_is_split_anywhere,
     answers_a_long_target_the_same_however_it_is_split,
     answers_a_request_whose_end_comes_with_the_next_one,
-    skips_line_ends_in_front_of_a_request;
-    at_once:
-    serves_others_while_a_head_is_incomplete,
+    skips_line_ends_in_front_of_a_request,
 ];
 
 const REQUEST: &str = "GET /bytes/9 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n";

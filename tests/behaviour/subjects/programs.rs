@@ -7,8 +7,13 @@ use super::{Behaviour, Outcome, behaviours};
 use crate::model::Model;
 use crate::server::Server;
 
-pub const BEHAVIOURS: &[Behaviour] =
-    behaviours![shows_a_page_to_chromium, answers_wrk, answers_ab, answers_curl,];
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    answers_wrk,
+    answers_ab;
+    by_family:
+    shows_a_page_to_chromium,
+    answers_curl,
+];
 
 /// Runs a program; if it is not there, says so.
 fn run(program: &str, arguments: &[&str]) -> Result<Output, Outcome> {

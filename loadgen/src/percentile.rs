@@ -1,0 +1,102 @@
+//! How far into the tail a number of samples reaches: the one rule for every place that shows a
+//! percentile.
+//!
+//! A percentile is shown where at least 10 samples are expected beyond it. How many really lie
+//! there is close to Poisson in the tail. Ten that were counted place their expected number between
+//! 4.8 and 18.4, 95 times in 100 (Garwood 1936, "Fiducial limits for the Poisson distribution"):
+//! the percentile is known to a factor of about two in what lies beyond it, and the next run shows
+//! nearly the same. One that was counted may stand for 0.03 or for 5.6, two orders of magnitude;
+//! there the percentile is the maximum under another name. (Le Boudec 2010, "Performance Evaluation
+//! of Computer and Communication Systems", section 2.2.3, has order statistics as confidence limits
+//! of quantiles.)
+//!
+//! Rejected: n with pⁿ ≤ 0.025 (Hahn and Meeker 1991, "Statistical Intervals", section 5.2), which
+//! is 3.7 samples beyond. It makes the largest sample an upper bound of the percentile, and says
+//! nothing of how far below it that lies.
+//!
+//! All of that is of independent samples. Requests that follow each other are alike; the intervals
+//! of [`confidence`](crate::confidence) allow for it.
+
+use crate::measurement::Times;
+
+/// Samples that must lie beyond a percentile before it is shown.
+pub const SAMPLES_BEYOND: u64 = 10;
+
+/// The time at `quantile` (0 to 1) in nanoseconds; none where fewer than [`SAMPLES_BEYOND`] samples
+/// lie beyond it.
+pub fn supported(times: &Times, quantile: f64) -> Option<u64> {
+    (quantile <= last_supported(times.len())).then(|| times.value_at_quantile(quantile))
+}
+
+/// The last quantile (0 to 1) with [`SAMPLES_BEYOND`] of `count` samples beyond it; negative where
+/// there are too few for any.
+pub fn last_supported(count: u64) -> f64 {
+    1.0 - SAMPLES_BEYOND as f64 / count as f64
+}
+
+/// The fewest samples that support `quantile` (0 to 1).
+pub fn samples_for(quantile: f64) -> u64 {
+    // Rounded first: of 0.999, which is no binary fraction, the quotient is a little above 10,000.
+    let samples = (SAMPLES_BEYOND as f64 / (1.0 - quantile)).round() as u64;
+    if quantile <= last_supported(samples) { samples } else { samples + 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use statrs::distribution::{ContinuousCDF, Gamma};
+
+    use super::*;
+    use crate::recorder::empty_times;
+
+    fn one_to(count: u64) -> Times {
+        let mut times = empty_times();
+        (1..=count).for_each(|ns| times.record(ns).unwrap());
+        times
+    }
+
+    #[test]
+    fn a_thousand_samples_carry_the_99th_percentile_and_no_more() {
+        let times = one_to(1_000);
+        assert_eq!(supported(&times, 0.99), Some(990));
+        assert_eq!(supported(&times, 0.999), None);
+    }
+
+    #[test]
+    fn a_median_takes_twenty_samples() {
+        assert_eq!(supported(&one_to(20), 0.5), Some(10));
+        assert_eq!(supported(&one_to(19), 0.5), None);
+        assert_eq!(supported(&one_to(0), 0.0), None);
+    }
+
+    #[test]
+    fn the_samples_that_a_percentile_takes_are_round_numbers() {
+        let taken = [0.5, 0.9, 0.95, 0.99, 0.999, 0.9999].map(samples_for);
+        assert_eq!(taken, [20, 100, 200, 1_000, 10_000, 100_000]);
+    }
+
+    #[test]
+    fn the_fewest_samples_support_a_percentile_and_one_less_does_not() {
+        for quantile in [0.0, 0.3, 0.5, 0.7, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9999, 0.99999] {
+            let samples = samples_for(quantile);
+            assert!(quantile <= last_supported(samples), "{samples} for {quantile}");
+            assert!(quantile > last_supported(samples - 1), "{samples} for {quantile}");
+        }
+    }
+
+    /// 95 % limits of a Poisson mean of which `count` was seen.
+    fn poisson_limits(count: f64) -> [f64; 2] {
+        let at = |shape: f64, share: f64| Gamma::new(shape, 1.0).unwrap().inverse_cdf(share);
+        [at(count, 0.025), at(count + 1.0, 0.975)]
+    }
+
+    #[test]
+    fn ten_beyond_place_a_percentile_as_garwoods_table_says_and_one_does_not() {
+        // Garwood 1936, table of fiducial limits at 95 %: 4.80 and 18.39 for 10, 0.0253 and 5.57
+        // for 1.
+        for (count, published) in [(SAMPLES_BEYOND as f64, [4.795, 18.39]), (1.0, [0.0253, 5.572])] {
+            for (limit, published) in poisson_limits(count).into_iter().zip(published) {
+                assert!((limit / published - 1.0).abs() < 0.002, "{limit} and not {published}");
+            }
+        }
+    }
+}

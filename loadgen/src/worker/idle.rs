@@ -1,0 +1,176 @@
+//! Idle connections: each is opened, asks once, reads its answer, and is then only held, as that of
+//! a client that pauses.
+//!
+//! All of that happens before the measured part. Many are on their way at a time, on sockets that
+//! do not block; once answered they leave the event queue, so that they cost the generator nothing
+//! while it measures.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use rustix::event::epoll;
+use slab::Slab;
+
+use super::Worker;
+use crate::connection::{Connection, Progress};
+use crate::run::nanos;
+
+/// Connections that are on their way at a time, so that a listen backlog is not flooded.
+const WINDOW: usize = 128;
+
+/// Without any answer for this long, the window is doubled: a server with fewer workers than idle
+/// connections never answers most of them, and they should stand there all the same.
+const STALL: Duration = Duration::from_millis(50);
+
+/// The idle connections of a worker that are not there yet.
+#[derive(Debug)]
+struct Opening {
+    /// Connections that nobody has begun to open.
+    left: usize,
+    /// Those on their way.
+    asking: Slab<Asking>,
+    window: usize,
+    /// When one was answered, or the window doubled, the last time.
+    last_news: u64,
+}
+
+/// A connection that asks its one question.
+#[derive(Debug)]
+struct Asking {
+    socket: TcpStream,
+    began: u64,
+    /// Bytes of the request that were written; the connection stands as soon as there are any.
+    written: usize,
+    answer: Connection,
+}
+
+/// What one turn made of a connection on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    GoesOn,
+    /// Its answer is whole and the server keeps it open.
+    Answered,
+    /// It can't be held: it broke off, or the server closes it.
+    Lost,
+}
+
+impl Worker {
+    /// Opens the connections that are only held. It ends when each of them was answered or has
+    /// waited for its answer as long as any request may; what stands by then is held.
+    pub(super) fn open_idle(&mut self, count: usize, buffer: &mut [u8], events: &mut Vec<epoll::Event>) {
+        let last_news = self.plan.clock.now();
+        let mut opening = Opening { left: count, asking: Slab::new(), window: WINDOW, last_news };
+        while opening.left + opening.asking.len() > 0 && !self.plan.is_stopped() {
+            self.open_more(&mut opening);
+            self.wait(events);
+            for event in events.drain(..) {
+                self.on_idle_event(&mut opening, event, buffer);
+            }
+            self.stop_waiting(&mut opening);
+        }
+        for asking in opening.asking.drain() {
+            self.hold(asking);
+        }
+        if !self.idle.is_empty() {
+            self.plan.server_was_reached();
+        }
+    }
+
+    fn open_more(&mut self, opening: &mut Opening) {
+        let now = self.plan.clock.now();
+        if now >= opening.last_news + nanos(STALL) {
+            opening.window = opening.window.saturating_mul(2);
+            opening.last_news = now;
+        }
+        while opening.left > 0 && opening.asking.len() < opening.window {
+            opening.left -= 1;
+            let Ok(socket) = self.connect() else { continue };
+            let mut asking = Asking { socket, began: now, written: 0, answer: Connection::default() };
+            if self.write_idle(&mut asking) == Step::Lost {
+                continue;
+            }
+            let entry = opening.asking.vacant_entry();
+            let data = epoll::EventData::new_u64(entry.key() as u64);
+            if epoll::add(&self.epoll, &asking.socket, data, self.interest(&asking)).is_ok() {
+                entry.insert(asking);
+            }
+        }
+    }
+
+    /// Level-triggered, unlike the connections that are measured: none of these is worth a second
+    /// read per event.
+    fn interest(&self, asking: &Asking) -> epoll::EventFlags {
+        let goes_on = asking.written < self.request.len();
+        epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
+    }
+
+    fn on_idle_event(&mut self, opening: &mut Opening, event: epoll::Event, buffer: &mut [u8]) {
+        let key = event.data.u64() as usize;
+        let Some(asking) = opening.asking.get_mut(key) else { return };
+        let mut step = Step::GoesOn;
+        if asking.written < self.request.len() {
+            step = self.write_idle(asking);
+            let _ = epoll::modify(&self.epoll, &asking.socket, event.data, self.interest(asking));
+        }
+        if step == Step::GoesOn && asking.written > 0 {
+            step = self.read_idle(asking, buffer);
+        }
+        match step {
+            Step::GoesOn => {}
+            Step::Answered => {
+                opening.last_news = self.plan.clock.now();
+                self.idle_answered += 1;
+                self.hold(opening.asking.remove(key));
+            }
+            Step::Lost => {
+                opening.asking.remove(key);
+            }
+        }
+    }
+
+    fn write_idle(&self, asking: &mut Asking) -> Step {
+        match asking.socket.write(&self.request[asking.written..]) {
+            Ok(written) => asking.written += written,
+            // Not connected yet, or the socket's buffer is full: an event will follow.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return Step::Lost,
+        }
+        Step::GoesOn
+    }
+
+    fn read_idle(&mut self, asking: &mut Asking, buffer: &mut [u8]) -> Step {
+        let read = match asking.socket.read(buffer) {
+            Ok(read) => read,
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                return Step::GoesOn;
+            }
+            Err(_) => return Step::Lost,
+        };
+        match asking.answer.receive(&buffer[..read], self.is_head, &mut self.known_head) {
+            // Also an answer that ends with its connection: what was closed can't be held.
+            _ if read == 0 => Step::Lost,
+            Ok(Progress::Partial) => Step::GoesOn,
+            Ok(Progress::Whole { head, consumed }) if consumed == read && head.keep_alive => Step::Answered,
+            Ok(Progress::Whole { .. }) | Err(_) => Step::Lost,
+        }
+    }
+
+    /// Waits no longer for those that have asked for as long as any request may; they stay as they
+    /// are.
+    fn stop_waiting(&mut self, opening: &mut Opening) {
+        let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
+        let late = opening.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);
+        for key in late.collect::<Vec<_>>() {
+            self.hold(opening.asking.remove(key));
+        }
+    }
+
+    /// Keeps a connection to the end of the run, if it stands.
+    fn hold(&mut self, asking: Asking) {
+        if asking.written > 0 {
+            let _ = epoll::delete(&self.epoll, &asking.socket);
+            self.idle.push(asking.socket);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Chart: latency by percentile, the subjects of one workload together, on an axis that gives each
+//! further nine as much room as the one before (as the plotter of `HdrHistogram` by Gil Tene does).
+
+use std::iter;
+
+use c10k_loadgen::measurement::Times;
+use c10k_loadgen::percentile::last_supported;
+
+use super::axis::{self, Axis};
+use super::canvas;
+use super::heading::Heading;
+use super::kind::WorkloadChart;
+use super::legend::Legend;
+use super::palette::look;
+use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
+use super::reading::{doubts_note, legend_labels};
+use crate::results::{CellResult, Results};
+
+/// The chart.
+pub const CHART: WorkloadChart = WorkloadChart {
+    name: "latency-percentiles",
+    caption: "How long the slowest requests take, all rounds together; lower is better. A curve ends where fewer than \
+              10 requests lie beyond it.",
+    draw,
+};
+
+const PANEL_PX: f64 = 270.0;
+
+/// Opacity of the curve of a cell in doubt.
+const FAINT: f64 = 0.35;
+
+/// Points of a curve each time the share of slower requests halves: one about every 2 px.
+const POINTS_PER_HALVING: u32 = 16;
+
+fn draw(results: &Results, workload: usize) -> Option<String> {
+    let cells: Vec<&CellResult> = results.of_workload(workload).collect();
+    let curves: Vec<Curve> = cells.iter().filter_map(|cell| Curve::of(cell)).collect();
+    let high_quantile = curves.iter().map(|curve| curve.last_quantile).reduce(f64::max)?;
+    let x = Axis::percentiles(high_quantile);
+    let (low, high) =
+        curves.iter().map(|curve| curve.range_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let y = Axis::covering("latency", low, high, axis::time);
+
+    let title = format!("Latency by percentile: {}", results.environment.workloads[workload].name);
+    let note = format!("from the intended send to the last byte{}", doubts_note(&cells));
+    let heading = Heading::layout(&title, &note, WIDTH_PX);
+    let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
+    let height = heading.height_px() + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
+    Some(canvas::draw((WIDTH_PX as u32, height as u32), &title, |canvas| {
+        heading.draw(canvas);
+        legend.draw(canvas, heading.height_px());
+        let top = heading.height_px() + legend.height_px() + ABOVE_PX;
+        let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
+        let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
+        let panel = Panel::draw(canvas, frame, x.clone(), y);
+        for curve in &curves {
+            let look = look(curve.cell.subject);
+            let places: Vec<_> = curve.points().map(|(quantile, ns)| panel.at(quantile, ns)).collect();
+            let in_doubt = !curve.cell.doubts().is_empty();
+            canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
+            for quantile in marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile) {
+                let place = panel.at(quantile, curve.at(quantile));
+                if in_doubt {
+                    canvas.hollow_marker(place, look, 4.0);
+                } else {
+                    canvas.marker(place, look, 3.5);
+                }
+            }
+        }
+    }))
+}
+
+/// The latencies of one cell, as far as the samples go.
+struct Curve<'a> {
+    cell: &'a CellResult,
+    times: &'a Times,
+    /// The last quantile with enough samples beyond it.
+    last_quantile: f64,
+    /// Smallest latency and that at the last quantile, in nanoseconds.
+    range_ns: (f64, f64),
+}
+
+impl<'a> Curve<'a> {
+    fn of(cell: &'a CellResult) -> Option<Self> {
+        let times = cell.times("latency")?;
+        let last_quantile = last_supported(times.len());
+        // With too few samples even for a median there is no curve to speak of.
+        (last_quantile >= 0.5).then(|| {
+            let range_ns = (times.min() as f64, times.value_at_quantile(last_quantile) as f64);
+            Self { cell, times, last_quantile, range_ns }
+        })
+    }
+
+    /// Quantile and latency in nanoseconds from the fastest request to the end of what is
+    /// supported.
+    fn points(&self) -> impl Iterator<Item = (f64, f64)> {
+        let first = (0.0, self.range_ns.0);
+        let last = (self.last_quantile, self.range_ns.1);
+        let between = self.times.iter_quantiles(POINTS_PER_HALVING);
+        let between = between.map(|point| (point.quantile_iterated_to(), point.value_iterated_to() as f64));
+        let supported = between.take_while(move |(quantile, _)| *quantile < last.0);
+        iter::once(first).chain(supported.skip(1)).chain(iter::once(last))
+    }
+
+    /// Latency in nanoseconds at `quantile` (0 to 1).
+    fn at(&self, quantile: f64) -> f64 {
+        self.times.value_at_quantile(quantile) as f64
+    }
+}

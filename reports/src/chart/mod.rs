@@ -1,0 +1,26 @@
+//! Charts: one file per kind, drawn by `plotters` as SVG text; `figures.rs` lists them.
+//!
+//! Charts of a workload are 560 px wide, so that their text stays readable where the page shrinks
+//! them to a phone's width, and two fit side by side on a desk. All of them take colour, dash and
+//! marker of a subject from `palette.rs`, so that a subject looks the same everywhere, in colour
+//! and in grey.
+
+mod along;
+mod axis;
+mod bars;
+mod canvas;
+mod curves;
+mod figures;
+mod grid;
+mod heading;
+mod kind;
+mod latency_histogram;
+mod latency_percentiles;
+mod legend;
+mod palette;
+mod panel;
+mod quantity;
+mod reading;
+
+pub use figures::Figures;
+pub use kind::Figure;

@@ -1,0 +1,44 @@
+//! Metrics: memory of the server.
+
+use super::definition::{Drawn, Format, Metric, PLAIN};
+use super::quantities::{reading, summary};
+
+/// Fields that the three share.
+const MEMORY: Metric = Metric { unit: "bytes", format: Format::Bytes, ..PLAIN };
+
+/// At the end of the measured part.
+pub const PSS: Metric = Metric {
+    key: "memory_pss_bytes",
+    title: "Memory",
+    meaning: "Resident memory of all processes of the server at the end of the measured part, shared \
+              pages divided among them (PSS).",
+    of: |record| reading(record, "memory_pss_bytes"),
+    headline: true,
+    drawn: Drawn::Curves,
+    ..MEMORY
+};
+
+/// At its highest.
+pub const PEAK: Metric = Metric {
+    key: "memory_peak_rss_bytes",
+    title: "Peak memory",
+    meaning: "Highest resident memory of the server's processes (RSS), shared pages counted in each.",
+    of: |record| reading(record, "memory_peak_rss_bytes"),
+    ..MEMORY
+};
+
+/// Growth per connection.
+pub const PER_CONNECTION: Metric = Metric {
+    key: "memory_per_connection_bytes",
+    title: "Memory per connection",
+    meaning: "Memory at the end of the measured part beyond that of the server at rest, divided by the \
+              connections that were established, idle ones included.",
+    of: |record| {
+        let at_rest = reading(record, "memory_pss_at_rest_bytes")?;
+        let added = reading(record, "memory_pss_bytes")? - at_rest;
+        let connections = summary(record)?.connections;
+        let established = connections.established + connections.idle_established;
+        (established > 0).then(|| added / established as f64)
+    },
+    ..MEMORY
+};

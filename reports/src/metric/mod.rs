@@ -1,0 +1,23 @@
+//! Metrics: every number that tables, charts and the gate take from a record, one file each or per
+//! family, and a line in [`METRICS`].
+
+mod connect;
+mod context_switches;
+mod definition;
+mod generator_cpu;
+mod latency;
+mod machine;
+mod memory;
+mod page_faults;
+mod quantities;
+mod registry;
+mod server_cpu;
+mod service;
+mod system_calls;
+mod tasks;
+mod tcp;
+mod throughput;
+mod wire_bytes;
+
+pub use definition::{Drawn, Format, Metric};
+pub use registry::{METRICS, by_key, compute};

@@ -1,0 +1,48 @@
+//! Metrics: CPU time of the server per request, the measure that survives a noisy machine best,
+//! since waiting costs nothing.
+
+use super::definition::{Drawn, Metric, PLAIN};
+use super::quantities::{per_request, reading};
+use crate::record::Record;
+
+/// Fields that the three share.
+const CPU_TIME: Metric = Metric { unit: "µs per request", ..PLAIN };
+
+/// User mode and kernel together.
+pub const TOTAL: Metric = Metric {
+    key: "server_cpu_us_per_request",
+    title: "Server CPU",
+    meaning: "CPU time of the server, user mode and kernel, per completed request.",
+    of: |record| us_per_request(record, reading(record, USER)? + reading(record, SYSTEM)?),
+    headline: true,
+    drawn: Drawn::CurvesAndBars,
+    ..CPU_TIME
+};
+
+/// User mode alone.
+pub const IN_USER_MODE: Metric = Metric {
+    key: "server_cpu_user_us_per_request",
+    title: "Server CPU in user mode",
+    meaning: "CPU time of the server in user mode, per completed request.",
+    of: |record| us_per_request(record, reading(record, USER)?),
+    ..CPU_TIME
+};
+
+/// Kernel alone.
+pub const IN_KERNEL: Metric = Metric {
+    key: "server_cpu_system_us_per_request",
+    title: "Server CPU in the kernel",
+    meaning: "CPU time of the server in the kernel, per completed request.",
+    of: |record| us_per_request(record, reading(record, SYSTEM)?),
+    ..CPU_TIME
+};
+
+/// Reading: CPU time in user mode, in seconds.
+const USER: &str = "server_cpu_user_s";
+
+/// Reading: CPU time in the kernel, in seconds.
+const SYSTEM: &str = "server_cpu_system_s";
+
+fn us_per_request(record: &Record, seconds: f64) -> Option<f64> {
+    per_request(record, seconds * 1e6)
+}

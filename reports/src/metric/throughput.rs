@@ -1,0 +1,21 @@
+//! Metric: completed requests per second.
+
+use c10k_loadgen::check::Effect;
+
+use super::definition::{Drawn, Metric, PLAIN};
+use super::quantities::summary;
+use crate::statistics::lead::Better;
+
+/// The metric.
+pub const THROUGHPUT: Metric = Metric {
+    key: "throughput_rps",
+    title: "Throughput",
+    unit: "requests/s",
+    meaning: "Completed requests per second.",
+    better: Some(Better::Higher),
+    of: |record| Some(summary(record)?.throughput_rps),
+    headline: true,
+    drawn: Drawn::CurvesAndBars,
+    bound_by: Some(Effect::ThroughputIsABound),
+    ..PLAIN
+};

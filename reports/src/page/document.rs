@@ -1,0 +1,54 @@
+//! A whole page of one run: its sections in their order.
+
+use askama::Template;
+
+use super::context::{Page, Place};
+use super::{
+    caution, checks, instrument, machine, missing, more, questions, summary, title, what_was_run, workloads,
+};
+use crate::Error;
+use crate::chart::Figures;
+use crate::format;
+use crate::results::Results;
+
+/// Renders one section; an empty text where it has nothing to say.
+type Section = fn(&Page) -> askama::Result<String>;
+
+/// The sections of a run.
+const SECTIONS: &[Section] = &[
+    title::render,
+    what_was_run::render,
+    machine::render,
+    instrument::render,
+    caution::render,
+    questions::render,
+    summary::render,
+    checks::render,
+    missing::render,
+    workloads::render,
+    more::render,
+];
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Document<'a> {
+    title: &'a str,
+    sections: &'a [String],
+}
+
+/// The page of one run.
+pub fn run_page(results: &Results, figures: &Figures, place: &Place) -> Result<String, Error> {
+    let environment = &results.environment;
+    let title = format!("c10k: {}, {}", environment.suite, format::date(&environment.started_utc));
+    document(&title, &run_sections(&Page { results, figures, place })?)
+}
+
+/// A page with `sections`.
+pub fn document(title: &str, sections: &[String]) -> Result<String, Error> {
+    Ok(Document { title, sections }.render()?)
+}
+
+/// The sections of one run.
+pub fn run_sections(page: &Page) -> askama::Result<Vec<String>> {
+    SECTIONS.iter().map(|section| section(page)).collect()
+}

@@ -1,0 +1,181 @@
+//! Section: one part per workload, with its charts, its problems, all its metrics, where the time
+//! goes, and every measurement.
+
+use std::slice;
+
+use askama::Template;
+use c10k_loadgen::check::Effect;
+
+use super::context::{Chart, Page};
+use super::number::{DoubtMark, Number};
+use crate::format;
+use crate::metric::{METRICS, Metric};
+use crate::record::{Record, WorkloadEntry};
+use crate::results::{CellResult, Complaint, Doubt, Results, complaints, leading};
+
+#[derive(Template)]
+#[template(path = "workload.html")]
+struct Workload<'a> {
+    index: usize,
+    entry: &'a WorkloadEntry,
+    problems: Vec<Problem<'a>>,
+    /// Subjects whose throughput is only a lower bound.
+    bounds: String,
+    charts: Vec<Chart<'a>>,
+    /// Metrics that any cell has a value of, and the values.
+    metrics: Vec<&'static Metric>,
+    rows: Vec<Row<'a>>,
+    stages: Vec<Stages<'a>>,
+    /// Metrics of the table of measurements.
+    headlines: Vec<&'static Metric>,
+    measurements: Vec<Measurement<'a>>,
+}
+
+/// A problem of one cell.
+struct Problem<'a> {
+    subject: &'a str,
+    text: String,
+}
+
+/// All metrics of one cell.
+struct Row<'a> {
+    subject: &'a str,
+    numbers: Vec<Number>,
+}
+
+/// Percentiles of the stages of a request: the connection, the first byte, the last byte.
+struct Stages<'a> {
+    subject: &'a str,
+    doubt: Option<DoubtMark>,
+    /// The 50th and 99th percentile of each.
+    times: Vec<[String; 2]>,
+}
+
+/// One round of one cell.
+struct Measurement<'a> {
+    subject: &'a str,
+    round: u32,
+    /// Its numbers, or its error.
+    numbers: Result<Numbers, &'a str>,
+}
+
+/// The numbers of one round.
+struct Numbers {
+    /// Length of the measured part.
+    length: String,
+    metrics: Vec<Number>,
+    /// Completed and failed requests, and connections opened.
+    counts: [String; 3],
+}
+
+/// Tags of the stages, in the order of time.
+const STAGES: [&str; 3] = ["connect", "first_byte", "latency"];
+
+pub fn render(page: &Page) -> askama::Result<String> {
+    let workloads = page.results.environment.workloads.iter().enumerate();
+    workloads.map(|(index, workload)| render_one(page, index, workload)).collect()
+}
+
+fn render_one(page: &Page, index: usize, workload: &WorkloadEntry) -> askama::Result<String> {
+    let results = page.results;
+    let cells: Vec<&CellResult> = results.of_workload(index).collect();
+    let has = |metric: &&Metric| cells.iter().any(|cell| cell.value(metric).is_some());
+    let metrics: Vec<&Metric> = METRICS.iter().filter(has).collect();
+    let headlines: Vec<&Metric> = metrics.iter().copied().filter(|metric| metric.headline).collect();
+    let measurements = cells.iter().flat_map(|cell| measurements(results, cell, &headlines));
+    let section = Workload {
+        index,
+        entry: workload,
+        problems: cells.iter().flat_map(|cell| problems(results, cell)).collect(),
+        bounds: bounds(results, &cells),
+        charts: page.charts(&page.figures.workloads[index]),
+        rows: rows(results, &cells, &metrics),
+        stages: cells.iter().map(|cell| stages(results, cell)).collect(),
+        measurements: measurements.collect(),
+        metrics,
+        headlines,
+    };
+    section.render()
+}
+
+/// Everything that speaks against the numbers of a cell, in words.
+fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> {
+    let mut texts: Vec<String> = Vec::new();
+    texts.extend(cell.failures().map(|(record, error)| format!("failed in round {}: {error}", record.round)));
+    if cell.records.is_empty() {
+        texts.extend(cell.why_nothing().map(str::to_owned));
+    }
+    if cell.doubts().contains(&Doubt::FailedRequests) {
+        let failed = format::count(cell.sum(|summary| summary.requests.failed));
+        let sent = format::plural(cell.sum(|summary| summary.requests.sent), "request");
+        texts.push(format!("{failed} of {sent} failed (errors: {})", cell.errors_by_kind()));
+    }
+    texts.extend(cell.unserved().map(|unserved| {
+        let asked = format::count(unserved.asked);
+        let never = format::count(unserved.never_served);
+        format!(
+            "{asked} connections asked, {never} never served; percentiles and costs are of the served \
+             connections only"
+        )
+    }));
+    let failed = complaints(cell).into_iter().filter(Complaint::is_failure);
+    texts.extend(failed.map(|complaint| {
+        let rounds = complaint.rounds_in_words();
+        format!("not valid, check {} failed: {} ({rounds})", complaint.check, complaint.detail)
+    }));
+    let subject = results.subject_name(cell);
+    texts.into_iter().map(|text| Problem { subject, text }).collect()
+}
+
+/// Names of the subjects whose throughput is only a lower bound.
+fn bounds(results: &Results, cells: &[&CellResult]) -> String {
+    let bounded = cells.iter().filter(|cell| cell.has_effect(Effect::ThroughputIsABound));
+    bounded.map(|cell| results.subject_name(cell)).collect::<Vec<_>>().join(", ")
+}
+
+fn rows<'a>(results: &'a Results, cells: &[&CellResult], metrics: &[&Metric]) -> Vec<Row<'a>> {
+    let leads: Vec<Vec<bool>> = metrics.iter().map(|metric| leading(cells, metric)).collect();
+    let row = |(index, cell): (usize, &&CellResult)| Row {
+        subject: results.subject_name(cell),
+        numbers: metrics
+            .iter()
+            .zip(&leads)
+            .map(|(metric, leads)| Number::of(&cell.records, metric, leads[index]))
+            .collect(),
+    };
+    cells.iter().enumerate().map(row).collect()
+}
+
+fn stages<'a>(results: &'a Results, cell: &CellResult) -> Stages<'a> {
+    let at = |tag: &str, quantile: f64| {
+        cell.time_ns(tag, quantile)
+            .map_or_else(|| format::MISSING.to_owned(), |ns| format::time_ns(ns as f64))
+    };
+    let times = STAGES.iter().map(|tag| [at(tag, 0.5), at(tag, 0.99)]).collect();
+    Stages { subject: results.subject_name(cell), doubt: DoubtMark::of(&cell.records), times }
+}
+
+/// Every measurement of a cell by round, whatever came of it.
+fn measurements<'a>(results: &'a Results, cell: &'a CellResult, metrics: &[&Metric]) -> Vec<Measurement<'a>> {
+    let subject = results.subject_name(cell);
+    let measured = cell.measured().map(|(record, summary)| {
+        let requests = summary.requests;
+        let counts = [requests.completed, requests.failed, summary.connections.opened_total];
+        let numbers = Numbers {
+            length: format::time_ns(summary.duration_s * 1e9),
+            metrics: metrics.iter().map(|metric| of_round(record, metric)).collect(),
+            counts: counts.map(format::count),
+        };
+        Measurement { subject, round: record.round, numbers: Ok(numbers) }
+    });
+    let failed = cell.failures();
+    let failed =
+        failed.map(|(record, error)| Measurement { subject, round: record.round, numbers: Err(error) });
+    let mut all: Vec<Measurement> = measured.chain(failed).collect();
+    all.sort_by_key(|measurement| measurement.round);
+    all
+}
+
+fn of_round(record: &Record, metric: &Metric) -> Number {
+    Number::of(slice::from_ref(record), metric, false)
+}

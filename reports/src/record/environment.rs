@@ -1,0 +1,156 @@
+//! `environment.json`: the plan of a run, the machine and the method.
+
+use serde::{Deserialize, Serialize};
+
+use super::parameters::{Axis, Parameters};
+
+/// `environment.json`: the plan, the machine and the method. Written before the first measurement.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// [`super::VERSION`].
+    pub version: u32,
+    /// Name of the suite.
+    pub suite: String,
+    /// Purpose of the suite, in a sentence.
+    pub purpose: String,
+    /// When the run began (RFC 3339, UTC).
+    pub started_utc: String,
+    /// The command line that began it.
+    pub command: String,
+    /// Version of c10k.
+    pub c10k_version: String,
+    /// Revision that the `c10k` binary was built from, which is also the binary of every built-in
+    /// subject; `-dirty` stands behind it where the source was changed, and `unknown` where it was
+    /// built outside a checkout.
+    pub revision: String,
+    /// Seed of the order of measurements.
+    pub seed: u64,
+    /// Rounds that were planned.
+    pub rounds: u32,
+    /// The machine.
+    pub machine: Machine,
+    /// Processors that the subjects were pinned to; empty where nothing was pinned.
+    pub server_cpus: Vec<usize>,
+    /// Processors that the generator was pinned to; empty where nothing was pinned.
+    pub generator_cpus: Vec<usize>,
+    /// The axes that the parameters of cells refer to, in the order in which they are shown.
+    #[serde(default)]
+    pub axes: Vec<Axis>,
+    /// The servers under test, in the order of the suite.
+    pub subjects: Vec<Subject>,
+    /// Subjects of the suite that could not be measured on this machine: name and reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<(String, String)>,
+    /// The workloads, in the order of the suite.
+    pub workloads: Vec<WorkloadEntry>,
+    /// Questions of the suite, each with the workloads that answer it; together they name every
+    /// workload.
+    #[serde(default)]
+    pub questions: Vec<Question>,
+    /// The cells that were planned.
+    pub cells: Vec<Cell>,
+    /// The error of the instrument, as `c10k calibrate` last found it on this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+}
+
+/// Findings of `c10k calibrate`: the generator's own error, against servers whose truth is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// [`super::VERSION`].
+    pub version: u32,
+    /// When it was found (RFC 3339, UTC).
+    pub measured_utc: String,
+    /// Requests per second that one worker sends to a server that does nothing but answer, in a
+    /// closed loop.
+    pub highest_rps_per_worker: f64,
+    /// CPU time of the generator per request there, in microseconds.
+    pub cpu_us_per_request: f64,
+    /// Lateness of its sends in an open loop of 10,000 requests per second, in microseconds: median
+    /// and 99th percentile.
+    pub send_lag_us: (f64, f64),
+    /// Percentiles of answers that were held back for known, random times.
+    pub delays: Vec<Comparison>,
+    /// Percentiles of the latency of a server that stopped for a known time.
+    pub stall: Vec<Comparison>,
+}
+
+/// A percentile as it was and as it was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// Between 0 and 100; 100 is the maximum.
+    pub percentile: f64,
+    /// The true value, in microseconds.
+    pub true_us: f64,
+    /// The measured value, in microseconds.
+    pub measured_us: f64,
+}
+
+/// The machine that a run was measured on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model name of the CPU.
+    pub cpu: String,
+    /// Logical processors that the run could use.
+    pub cpus: usize,
+    /// Memory, in bytes.
+    pub memory_bytes: u64,
+    /// Kernel name, release and architecture.
+    pub kernel: String,
+    /// Limits that bear on the result, by name, such as `open files (soft)`, in display order.
+    pub limits: Vec<(String, String)>,
+}
+
+/// A server under test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Name as in the suite.
+    pub name: String,
+    /// The command that served, one line. Parts that differ from cell to cell stand in braces, such
+    /// as `{workers}`.
+    pub command: String,
+    /// Name and version of a server that is not built in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Declared traits by name (`waits`, `runs`, `accepts`), in display order.
+    pub traits: Vec<(String, String)>,
+}
+
+/// A workload of the suite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkloadEntry {
+    /// Name as in the suite, such as `persistent-64`.
+    pub name: String,
+    /// Description of its requests, in a sentence a reader understands.
+    pub description: String,
+    /// Its parameters. Records of before there were axes have none; the reader fills in what it
+    /// knows.
+    #[serde(default)]
+    pub parameters: Parameters,
+    /// Connections at once.
+    pub connections: usize,
+    /// Requests per connection: `short`, `persistent` or a number.
+    pub lifetime: String,
+}
+
+/// A question of the suite: a table of workloads that belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The question, such as `What do idle connections cost?`.
+    pub title: String,
+    /// Key of the axis that charts draw along; without it, they choose the numeric axis with most
+    /// values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<String>,
+    /// Names of its workloads, in the order of the suite.
+    pub workloads: Vec<String>,
+}
+
+/// Subject × workload.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Cell {
+    /// Name of the subject.
+    pub subject: String,
+    /// Name of the workload.
+    pub workload: String,
+}

@@ -1,0 +1,94 @@
+//! A line of `record.jsonl`: one measurement of one cell in one round.
+
+use std::collections::BTreeMap;
+
+use c10k_loadgen::check::{CheckOutcome, Effect};
+use c10k_loadgen::summary::Summary;
+use serde::{Deserialize, Serialize};
+
+use super::environment::Cell;
+use super::parameters::Parameters;
+
+/// One line of `record.jsonl`: one measurement of one cell in one round. It is understood without
+/// any other line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`super::VERSION`].
+    pub version: u32,
+    /// The cell that was measured.
+    pub cell: Cell,
+    /// Parameters of the cell.
+    #[serde(default)]
+    pub parameters: Parameters,
+    /// The round, counted from 1.
+    pub round: u32,
+    /// When it began (RFC 3339, UTC).
+    pub started_utc: String,
+    /// The command that served in this measurement, one line.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub command: String,
+    /// Its result.
+    pub outcome: Outcome,
+    /// Resources that the subject used, in lines of before there were readings; new lines have
+    /// [`Record::readings`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerUsage>,
+    /// Readings of the probes: key → value over the measured part, or at its end. A key ends in its
+    /// unit.
+    #[serde(default)]
+    pub readings: BTreeMap<String, f64>,
+    /// Why a probe read nothing: name of the probe → reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub missing: BTreeMap<String, String>,
+    /// Metrics, which follow from the outcome and the readings: key → value.
+    #[serde(default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// Outcomes of the validity checks.
+    #[serde(default)]
+    pub checks: Vec<CheckOutcome>,
+    /// Whether the numbers can be believed: it ran to its end and no check failed.
+    #[serde(default = "unless_told")]
+    pub valid: bool,
+    /// File name of the histograms in the run's folder (`HdrHistogram` V2 interval log, values in
+    /// nanoseconds, the distributions told apart by the tags `latency`, `service`, `connect` and
+    /// `first_byte`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub histograms: Option<String>,
+}
+
+impl Record {
+    /// Whether a check says that its numbers have this effect.
+    pub fn has_effect(&self, effect: Effect) -> bool {
+        self.checks.iter().any(|check| check.effect == Some(effect))
+    }
+}
+
+/// Nothing was known against a measurement of before there were checks.
+fn unless_told() -> bool {
+    true
+}
+
+/// Result of one measurement. A failed one is a line with its error, never a gap.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ran to its end. Requests may have failed; the summary counts them.
+    Measured(Box<Summary>),
+    /// It did not: the error, in a line.
+    Failed(String),
+}
+
+/// Resources that the subject's processes, children included, used in the measured part, in lines
+/// of before there were readings.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerUsage {
+    /// CPU time in user mode, in seconds.
+    pub user_s: f64,
+    /// CPU time in the kernel, in seconds.
+    pub system_s: f64,
+    /// Resident memory of all its processes at the end of the measured part, shared pages divided
+    /// among them (PSS), in bytes.
+    pub memory_bytes: u64,
+    /// Processes and threads at the end of the measured part.
+    pub tasks: u64,
+}

@@ -1,0 +1,23 @@
+//! The record of a run: the wire format of `environment.json` and of the lines of `record.jsonl`,
+//! its writer and its reader.
+//!
+//! The runner writes them as it goes, the pages are rendered from them alone, so `c10k report` can
+//! render any run again.
+
+mod environment;
+mod files;
+mod line;
+mod parameters;
+mod plan;
+mod reader;
+mod upgrade;
+mod writer;
+
+pub use environment::{
+    Calibration, Cell, Comparison, Environment, Machine, Question, Subject, WorkloadEntry,
+};
+pub use files::{RUNS_DIR, VERSION};
+pub use line::{Outcome, Record, ServerUsage};
+pub use parameters::{Axis, Parameter, Parameters, Scale};
+pub use reader::Run;
+pub use writer::RunWriter;

@@ -1,0 +1,129 @@
+//! Writes a run while it is measured: `environment.json` first, then a line of
+//! `record.jsonl` per measurement.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::environment::Environment;
+use super::files::{ENVIRONMENT_FILE, RECORD_FILE, RUNS_DIR};
+use super::line::Record;
+use crate::Error;
+use crate::file;
+
+/// Writes one run, append-only: whatever interrupts it, the measurements made so far can be
+/// rendered.
+#[derive(Debug)]
+pub struct RunWriter {
+    dir: PathBuf,
+    record: File,
+    /// Length of the whole lines in `record`, in bytes.
+    record_bytes: u64,
+}
+
+impl RunWriter {
+    /// Makes the folder `<reports_dir>/runs/<YYYYMMDDTHHMMSSZ>-<suite>` (`-2`, `-3` … behind it where
+    /// that is taken) and writes `environment.json` into it.
+    ///
+    /// # Errors
+    ///
+    /// Where `environment.started_utc` is no time, or the folder cannot be made or written.
+    pub fn create(reports_dir: &Path, environment: &Environment) -> Result<Self, Error> {
+        let dir = make_run_dir(&reports_dir.join(RUNS_DIR), &dir_name(environment)?)?;
+        let json = serde_json::to_string_pretty(environment).expect("an environment is plain data");
+        file::replace(&dir.join(ENVIRONMENT_FILE), &(json + "\n"))?;
+        let path = dir.join(RECORD_FILE);
+        let record =
+            File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))?;
+        Ok(Self { dir, record, record_bytes: 0 })
+    }
+
+    /// The run's folder, where the histogram logs that records name belong.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Appends one measurement. When this returns, it is in the file, not in a buffer.
+    ///
+    /// # Errors
+    ///
+    /// Where the line could not be written whole, as on a full disk; the record then still ends with a
+    /// whole line.
+    pub fn append(&mut self, record: &Record) -> Result<(), Error> {
+        let mut line = serde_json::to_vec(record).expect("a record is plain data");
+        line.push(b'\n');
+        // In one call, so that a crash can only ever cut the last line.
+        if let Err(error) = self.record.write_all(&line) {
+            // A part of the line may be on the disk; left there, the next line would run into it.
+            let _ = self.record.set_len(self.record_bytes);
+            return Err(Error::writing(&self.dir.join(RECORD_FILE))(error));
+        }
+        self.record_bytes += line.len() as u64;
+        Ok(())
+    }
+}
+
+fn dir_name(environment: &Environment) -> Result<String, Error> {
+    let text = &environment.started_utc;
+    let started: Timestamp = text.parse().map_err(|cause| Error::Time { text: text.clone(), cause })?;
+    Ok(format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), file::slug(&environment.suite)))
+}
+
+/// Makes a folder that was not there before: `create_dir` decides, so two runs that begin in one
+/// second never share one.
+fn make_run_dir(runs: &Path, name: &str) -> Result<PathBuf, Error> {
+    fs::create_dir_all(runs).map_err(Error::writing(runs))?;
+    let mut dir = runs.join(name);
+    for copy in 2.. {
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                dir = runs.join(format!("{name}-{copy}"));
+            }
+            made => return made.map(|()| dir.clone()).map_err(Error::writing(&dir)),
+        }
+    }
+    unreachable!("the loop above only ends by returning")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn two_runs_of_one_second_get_folders_of_their_own() {
+        let reports = tempfile::tempdir().unwrap();
+        let environment = fixture::environment();
+        let names = [(); 3].map(|()| {
+            let run = RunWriter::create(reports.path(), &environment).unwrap();
+            run.dir().file_name().unwrap().to_str().unwrap().to_owned()
+        });
+        let expected =
+            ["20260301T120000Z-default", "20260301T120000Z-default-2", "20260301T120000Z-default-3"];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn refuses_a_start_that_is_no_time() {
+        let reports = tempfile::tempdir().unwrap();
+        let environment = Environment { started_utc: "noon".to_owned(), ..fixture::environment() };
+        let error = RunWriter::create(reports.path(), &environment).unwrap_err().to_string();
+        assert!(error.contains("\"noon\"") && error.contains("RFC 3339"), "{error}");
+        assert!(!reports.path().join("runs").exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_that_says_so() {
+        let reports = tempfile::tempdir().unwrap();
+        let mut run = RunWriter::create(reports.path(), &fixture::environment()).unwrap();
+        run.record = File::options().write(true).open("/dev/full").unwrap();
+        let error = run.append(&fixture::measured("epoll", "short-1", 1)).unwrap_err().to_string();
+        assert!(
+            error.contains("record.jsonl") && error.contains("space") && error.contains("free"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,40 @@
+//! Reasons why the numbers of a cell cannot be compared with those of others: a sign for tables and
+//! charts, and its meaning in words.
+
+/// A reason why the numbers of a cell cannot be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doubt {
+    /// A round has no result; the others may be the lucky ones.
+    LostRound,
+    /// A request failed: errors are fast and cheap.
+    FailedRequests,
+    /// A check failed.
+    FailedCheck,
+    /// Connections had no answer: a connection that is not served costs nothing.
+    Unserved,
+}
+
+/// All doubts, in the order in which their signs stand.
+pub const DOUBTS: [Doubt; 4] = [Doubt::LostRound, Doubt::FailedRequests, Doubt::FailedCheck, Doubt::Unserved];
+
+impl Doubt {
+    /// Stands behind the name of the cell.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::LostRound => "¶",
+            Self::FailedRequests => "†",
+            Self::FailedCheck => "‡",
+            Self::Unserved => "§",
+        }
+    }
+
+    /// Its meaning, to go on after the sign and a colon.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::LostRound => "a round has no result",
+            Self::FailedRequests => "requests failed",
+            Self::FailedCheck => "a check failed",
+            Self::Unserved => "of the served connections only",
+        }
+    }
+}

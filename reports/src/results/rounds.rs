@@ -1,0 +1,54 @@
+//! Values and doubts of the rounds of a cell, or of one round alone.
+
+use c10k_loadgen::check::Effect;
+use c10k_loadgen::summary::Summary;
+
+use super::doubt::{DOUBTS, Doubt};
+use crate::metric::Metric;
+use crate::record::{Outcome, Record};
+use crate::statistics::lead::Value;
+use crate::statistics::spread::Spread;
+
+/// The rounds that ran to their end, with what the generator saw.
+pub fn measured(records: &[Record]) -> impl Iterator<Item = (&Record, &Summary)> {
+    records.iter().filter_map(|record| match &record.outcome {
+        Outcome::Measured(summary) => Some((record, &**summary)),
+        Outcome::Failed(_) => None,
+    })
+}
+
+/// The rounds that did not, each with its error in a line.
+pub fn failures(records: &[Record]) -> impl Iterator<Item = (&Record, &str)> {
+    records.iter().filter_map(|record| match &record.outcome {
+        Outcome::Failed(error) => Some((record, error.as_str())),
+        Outcome::Measured(_) => None,
+    })
+}
+
+/// The value of `metric` over the rounds that have one.
+pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
+    let values = measured(records).filter_map(|(record, _)| record.metrics.get(metric.key).copied());
+    let spread = Spread::of(&values.collect::<Vec<_>>())?;
+    let at_least = metric.bound_by.is_some_and(|effect| has_effect(records, effect));
+    Some(Value { spread, at_least })
+}
+
+/// Why the numbers cannot be compared with those of other cells; empty where they can.
+pub fn doubts(records: &[Record]) -> Vec<Doubt> {
+    DOUBTS.into_iter().filter(|doubt| has(records, *doubt)).collect()
+}
+
+fn has(records: &[Record], doubt: Doubt) -> bool {
+    let failed = |summary: &Summary| summary.requests.failed > 0 || summary.errors.total() > 0;
+    match doubt {
+        Doubt::LostRound => failures(records).next().is_some(),
+        Doubt::FailedRequests => measured(records).any(|(_, summary)| failed(summary)),
+        Doubt::FailedCheck => measured(records).any(|(record, _)| !record.valid),
+        Doubt::Unserved => has_effect(records, Effect::ServedConnectionsOnly),
+    }
+}
+
+/// Whether a check of any round says that the numbers have to be read with `effect` in mind.
+pub fn has_effect(records: &[Record], effect: Effect) -> bool {
+    measured(records).any(|(record, _)| record.checks.iter().any(|check| check.effect == Some(effect)))
+}

@@ -1,0 +1,177 @@
+//! What speaks against a number reaches its reader, in tables, in charts and in words.
+
+use std::fs;
+
+use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};
+use c10k_loadgen::summary::Summary;
+use c10k_reports::record::{Environment, Outcome, Record};
+
+use crate::fixture;
+use crate::page::{part, render};
+
+/// Three subjects under two workloads of which one matters.
+fn environment() -> Environment {
+    let mut environment = fixture::environment();
+    environment.subjects.retain(|subject| subject.name != "busy-poll");
+    environment.workloads.truncate(2);
+    environment.questions[0].workloads.truncate(2);
+    fixture::plan_all_cells(&mut environment);
+    environment
+}
+
+/// Three rounds of `subject` under `short-64` around `rps`, each changed by `change`.
+fn rounds(subject: &str, rps: f64, change: impl Fn(&mut Record)) -> Vec<Record> {
+    let round = |round: u32| {
+        let mut record = fixture::measured(subject, "short-64", round);
+        summary(&mut record).throughput_rps = rps + f64::from(round);
+        change(&mut record);
+        record
+    };
+    (1..=3).map(round).collect()
+}
+
+fn summary(record: &mut Record) -> &mut Summary {
+    let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
+    summary
+}
+
+fn check(name: &str, verdict: Verdict, detail: &str, effect: Option<Effect>) -> Vec<CheckOutcome> {
+    vec![CheckOutcome { name: name.to_owned(), verdict, detail: detail.to_owned(), effect }]
+}
+
+/// Makes a record of a generator that had no time to spare.
+fn at_the_limit(record: &mut Record) {
+    let effect = Some(Effect::ThroughputIsABound);
+    record.checks = check("busy", Verdict::Warn, "100 % of 1 thread", effect);
+}
+
+/// Makes a record of a measurement that must not be believed.
+fn not_valid(record: &mut Record) {
+    record.checks = check("offered", Verdict::Fail, "sent 900 of 1000 requests per second", None);
+    record.valid = false;
+}
+
+/// The row of `subject` under `short-64` in the summary.
+fn row<'a>(page: &'a str, subject: &str) -> &'a str {
+    let table = part(page, "<table class=\"summary\">", "</table>");
+    let group = part(table, ">short-64</a>", "</tbody>");
+    part(group, &format!("<th scope=\"row\">{subject}"), "</tr>")
+}
+
+#[test]
+fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
+    let starved = |record: &mut Record| {
+        summary(record).connections.requested = 512;
+        summary(record).connections.served = 411;
+        record.checks = fixture::starvation(summary(record));
+    };
+    let dead = |round| fixture::failed("fork", "short-64", round, "the server ended with status 101");
+    let records =
+        [rounds("epoll", 9e3, starved), rounds("thread-pool", 8e3, not_valid), vec![dead(1), dead(2)]];
+    let (_reports, dir, page) = render(&environment(), &records.concat());
+
+    assert!(row(&page, "epoll").contains("512 asked, 101 never served"));
+    assert!(row(&page, "epoll").contains("title=\"Not comparable: of the served connections only.\""));
+    assert!(row(&page, "thread-pool").contains("check offered failed"));
+    assert!(row(&page, "fork").contains("failed: the server ended with status 101"));
+
+    let header = part(&page, "<header>", "</header>");
+    assert!(header.contains("In 1 cell a measurement or a request failed."));
+    assert!(header.contains("In 2 cells a check failed or connections were not served."));
+
+    let problems = part(&page, "id=\"workload-2\"", "<details>");
+    assert!(problems.contains("512 connections asked, 101 never served"));
+    assert!(problems.contains("not valid, check offered failed: sent 900 of 1000"));
+    assert!(problems.contains("failed in round 2: the server ended"));
+
+    let checks = part(&page, "<section id=\"checks\">", "</section>");
+    assert!(checks.contains(
+        "<strong>epoll</strong> under short-64: 411 of 512 connections were served (in 3 of 3 rounds)"
+    ));
+    assert!(checks.contains("offered: failed in 1 cell"));
+
+    let svg = fs::read_to_string(dir.join("workload-2-short-64-throughput_rps.svg")).unwrap();
+    assert!(svg.contains("§: of the served connections only") && svg.contains("‡: a check failed"), "{svg}");
+    assert!(svg.contains("epoll\u{a0}§") && svg.contains("failed"));
+}
+
+#[test]
+fn a_throughput_that_the_generator_bounds_is_shown_as_a_bound_and_not_bold() {
+    let records = [
+        rounds("epoll", 21_000.0, at_the_limit),
+        rounds("thread-pool", 21_000.0, |_| {}),
+        rounds("fork", 5_000.0, |_| {}),
+    ];
+    let (_reports, dir, page) = render(&environment(), &records.concat());
+    assert!(row(&page, "epoll").contains(">≥\u{a0}21,000<"), "{}", row(&page, "epoll"));
+    assert!(row(&page, "epoll").contains("At least this much"));
+    // It cannot be told from the best exact one, so it neither is marked nor takes the mark away.
+    assert!(!row(&page, "epoll").contains("<b>"));
+    assert!(row(&page, "thread-pool").contains("<b>21,000</b>"));
+    assert!(page.contains("The load generator was at its limit with epoll"));
+    let chart = |name: &str| fs::read_to_string(dir.join(name)).unwrap();
+    assert!(chart("workload-2-short-64-throughput_rps.svg").contains("≥: at least"));
+    assert!(chart("question-1-throughput_rps.svg").contains("arrow: at least"));
+    let cpu = chart("workload-2-short-64-server_cpu_us_per_request.svg");
+    assert!(!cpu.contains("at least"), "CPU per request is exact");
+}
+
+#[test]
+fn a_bound_above_all_others_is_marked() {
+    let records = [
+        rounds("epoll", 90_000.0, at_the_limit),
+        rounds("thread-pool", 21_000.0, |_| {}),
+        rounds("fork", 5_000.0, |_| {}),
+    ];
+    let (_reports, _, page) = render(&environment(), &records.concat());
+    assert!(row(&page, "epoll").contains("<b>≥\u{a0}90,000</b>"));
+    assert!(!row(&page, "thread-pool").contains("<b>"));
+}
+
+#[test]
+fn a_cell_that_is_not_valid_neither_wins_nor_loses() {
+    for rps in [90_000.0, 1.0] {
+        let records = [
+            rounds("epoll", rps, not_valid),
+            rounds("thread-pool", 21_000.0, |_| {}),
+            rounds("fork", 5_000.0, |_| {}),
+        ];
+        let (_reports, _, page) = render(&environment(), &records.concat());
+        assert!(!row(&page, "epoll").contains("<b>") && row(&page, "epoll").contains("class=\"n doubt\""));
+        assert!(row(&page, "thread-pool").contains("<b>21,000</b>"));
+    }
+    let records = [rounds("epoll", 1.0, not_valid), rounds("thread-pool", 21_000.0, |_| {})];
+    let (_reports, _, page) = render(&environment(), &records.concat());
+    assert!(!row(&page, "thread-pool").contains("<b>"), "it has nothing to be compared with");
+}
+
+#[test]
+fn a_complaint_is_told_once_per_cell_with_its_rounds() {
+    let mut records = rounds("epoll", 9e3, |_| {});
+    not_valid(&mut records[1]);
+    let (_reports, _, page) = render(&environment(), &records);
+    let checks = part(&page, "<section id=\"checks\">", "</section>");
+    assert_eq!(checks.matches("<strong>epoll</strong>").count(), 1);
+    assert!(checks.contains("sent 900 of 1000 requests per second (in 1 of 3 rounds)"));
+}
+
+#[test]
+fn what_could_not_be_read_is_explained() {
+    let records = rounds("epoll", 9e3, |record| {
+        record.missing.insert("system-calls".to_owned(), "perf <events> need a privilege".to_owned());
+    });
+    let (_reports, _, page) = render(&environment(), &records);
+    let missing = part(&page, "<section id=\"missing\">", "</section>");
+    assert!(missing.contains("<strong>system-calls</strong>: perf &#60;events&#62; need a privilege"));
+    assert!(missing.contains("3 measurements of epoll"));
+}
+
+#[test]
+fn the_list_of_runs_counts_cells_that_are_not_valid() {
+    let (reports, _, _) = render(&environment(), &rounds("epoll", 9e3, not_valid));
+    let index = c10k_reports::render_index(reports.path()).unwrap();
+    let list = fs::read_to_string(index).unwrap();
+    let row = part(part(&list, "<nav", "</nav>"), "<tbody>", "</tbody>").to_owned();
+    let counts: Vec<&str> = row.split("<td class=\"n").skip(1).map(|cell| part(cell, ">", "<")).collect();
+    assert_eq!(counts, [">0", ">1", ">0", ">5"]);
+}

@@ -1,0 +1,222 @@
+//! `context_switches`: how often the server's threads left a processor, to wait (voluntary) or for
+//! another (involuntary).
+//!
+//! The kernel counts per thread, and a thread that ends takes its counts with it. With a thread or
+//! process per connection and short connections, what can be read is a small part of the truth, so
+//! there is no number where threads or processes ended that did more than [`MOST_MISSED`] of the
+//! work. A process that ended is told by the page faults that its parent inherited; a thread, by
+//! the CPU time of its process that none of the living threads has used.
+
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use procfs::{FromBufRead, ProcError, ProcResult};
+
+use super::tree::{Member, Tree, cpu_clock, unless_gone};
+use super::{Finish, Probe, Read, Values, tasks};
+
+pub(super) const PROBE: Probe = Probe { name: "context_switches", read: Read::Both(begin) };
+
+/// Most threads that are read at the begin, within the measured part: 17 µs for the one thread of a
+/// process are 17 ms of the generator's processor.
+const MOST_TASKS: u64 = 1000;
+
+/// Largest share of the CPU time whose context switches may be missing.
+const MOST_MISSED: f64 = 0.01;
+
+/// What one look finds.
+#[derive(Debug, Default)]
+struct Look {
+    processes: Vec<i32>,
+    /// By thread.
+    switches: HashMap<i32, Switches>,
+    /// CPU time of all threads of the processes that are there, those that have ended included.
+    used: Duration,
+    /// The part of it that threads used that have ended.
+    ended: Duration,
+    /// Page faults of processes that have ended and were waited for. There is none without.
+    inherited_faults: u64,
+}
+
+/// Context switches of a thread since it was started.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Switches {
+    voluntary: u64,
+    involuntary: u64,
+}
+
+fn begin(tree: &Tree) -> Result<Finish> {
+    let tasks = tasks::count(tree);
+    ensure!(
+        tasks <= MOST_TASKS,
+        "to read {tasks} tasks would disturb the measurement; at most {MOST_TASKS} are read"
+    );
+    let begin = Look::at(tree)?;
+    Ok(Box::new(move |tree| Look::at(tree)?.since(&begin)))
+}
+
+impl Look {
+    fn at(tree: &Tree) -> Result<Self> {
+        tree.ensure_ended_children_count()?;
+        let mut look = Self::default();
+        for member in &tree.members {
+            let added = unless_gone(look.add(member));
+            added.with_context(|| format!("cannot read the tasks of process {}", member.pid))?;
+            look.processes.push(member.pid);
+            look.inherited_faults += member.stat.cminflt;
+        }
+        Ok(look)
+    }
+
+    /// Adds the threads of a process.
+    fn add(&mut self, member: &Member) -> ProcResult<()> {
+        let mut living = Duration::ZERO;
+        member.each_task(|task| {
+            let schedule = task.schedstat()?;
+            self.switches.insert(task.tid, task.read("status")?);
+            living += Duration::from_nanos(schedule.sum_exec_runtime);
+            Ok(())
+        })?;
+        // Read after the threads: what they use in between must not be taken for that of ended ones
+        // at the second look, where a server is at rest, and can only be too much at the first.
+        let used = cpu_clock(member.pid).unwrap_or_default();
+        self.used += used;
+        self.ended += used.saturating_sub(living);
+        Ok(())
+    }
+
+    fn since(&self, begin: &Self) -> Result<Values> {
+        self.ensure_complete(begin)?;
+        let mut sum = Switches::default();
+        for (tid, end) in &self.switches {
+            // A thread that was started meanwhile had none.
+            let begin = begin.switches.get(tid).copied().unwrap_or_default();
+            sum.voluntary += end.voluntary.saturating_sub(begin.voluntary);
+            sum.involuntary += end.involuntary.saturating_sub(begin.involuntary);
+        }
+        Ok(vec![
+            ("context_switches_voluntary", sum.voluntary as f64),
+            ("context_switches_involuntary", sum.involuntary as f64),
+        ])
+    }
+
+    fn ensure_complete(&self, begin: &Self) -> Result<()> {
+        let none_is_gone = begin.processes.iter().all(|pid| self.processes.contains(pid));
+        ensure!(
+            none_is_gone && self.inherited_faults == begin.inherited_faults,
+            "processes ended meanwhile, and took their counts with them"
+        );
+        let used = self.used.saturating_sub(begin.used).as_secs_f64();
+        let missed = self.ended.saturating_sub(begin.ended).as_secs_f64();
+        ensure!(
+            missed <= used * MOST_MISSED,
+            "threads that ended meanwhile took their counts with them, and did {:.0} % of the work",
+            (missed / used).min(1.0) * 100.0
+        );
+        Ok(())
+    }
+}
+
+/// `procfs` makes a map of the 60 lines of `/proc/PID/task/TID/status`, which takes three times as
+/// long as the kernel takes to write them; two of them are wanted.
+impl FromBufRead for Switches {
+    fn from_buf_read<R: BufRead>(mut status: R) -> ProcResult<Self> {
+        let mut text = String::new();
+        status.read_to_string(&mut text)?;
+        let count = |name: &str| {
+            let value = text.lines().rev().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            value.ok_or_else(|| ProcError::Other(format!("this kernel does not tell {name}")))
+        };
+        Ok(Self {
+            voluntary: count("voluntary_ctxt_switches:")?,
+            involuntary: count("nonvoluntary_ctxt_switches:")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::super::fixture::Shell;
+    use super::super::{Readings, Watch};
+    use super::*;
+
+    fn readings(script: &str) -> Readings {
+        let mut shell = Shell::start(script);
+        let watch = Watch::begin(shell.pid());
+        for _ in 0..20 {
+            // Until it waits: a line that is there already takes no switch.
+            thread::sleep(Duration::from_millis(2));
+            shell.ask();
+        }
+        watch.end()
+    }
+
+    #[test]
+    fn a_process_that_waits_for_every_line_leaves_its_processor_as_often() {
+        let readings = readings("echo; while read line; do echo; done");
+        let voluntary = readings.values["context_switches_voluntary"];
+        assert!((10.0..100.0).contains(&voluntary), "{voluntary}");
+    }
+
+    #[test]
+    fn children_count() {
+        let readings = readings("echo; (while read line; do echo; done); :");
+        let voluntary = readings.values["context_switches_voluntary"];
+        assert!((10.0..100.0).contains(&voluntary), "{voluntary}");
+    }
+
+    #[test]
+    fn there_is_no_number_where_processes_came_and_went() {
+        let readings = readings("echo; while read line; do (:); echo; done");
+        assert!(!readings.values.contains_key("context_switches_voluntary"));
+        let reason = &readings.missing["context_switches"];
+        assert_eq!(reason, "processes ended meanwhile, and took their counts with them");
+    }
+
+    fn look(tasks: &[(i32, u64)], used_ms: u64, ended_ms: u64) -> Look {
+        let switches = |&(tid, voluntary)| (tid, Switches { voluntary, involuntary: 1 });
+        Look {
+            processes: vec![1],
+            switches: tasks.iter().map(switches).collect(),
+            used: Duration::from_millis(used_ms),
+            ended: Duration::from_millis(ended_ms),
+            inherited_faults: 0,
+        }
+    }
+
+    #[test]
+    fn there_is_no_number_where_threads_ended_that_did_some_of_the_work() {
+        let begin = look(&[(1, 10), (2, 5)], 1000, 100);
+        let error = look(&[(1, 20)], 2000, 111).since(&begin).unwrap_err();
+        let told = "threads that ended meanwhile took their counts with them, and did 1 % of the work";
+        assert_eq!(error.to_string(), told);
+        // All the work of a moment, however short.
+        let error = look(&[(1, 20)], 1001, 101).since(&begin).unwrap_err();
+        assert!(error.to_string().ends_with("and did 100 % of the work"), "{error}");
+    }
+
+    #[test]
+    fn there_is_no_number_where_a_process_is_gone_that_the_tree_did_not_wait_for() {
+        let begin = Look { processes: vec![1, 2], ..look(&[(1, 10), (2, 5)], 1000, 100) };
+        assert!(look(&[(1, 20)], 2000, 100).since(&begin).is_err());
+    }
+
+    #[test]
+    fn threads_that_came_count_in_full_and_those_that_went_idle_do_not_matter() {
+        let begin = look(&[(1, 10), (2, 5)], 1000, 100);
+        let values = look(&[(1, 30), (3, 7)], 2000, 105).since(&begin).unwrap();
+        assert_eq!(values, [("context_switches_voluntary", 27.0), ("context_switches_involuntary", 1.0)]);
+    }
+
+    #[test]
+    fn a_status_is_read_by_name() {
+        let status = "Name:\tx\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t3\n";
+        let switches = Switches::from_buf_read(status.as_bytes()).unwrap();
+        assert_eq!(switches, Switches { voluntary: 7, involuntary: 3 });
+        assert!(Switches::from_buf_read(&b"Name:\tx\n"[..]).is_err());
+    }
+}

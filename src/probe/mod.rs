@@ -1,0 +1,190 @@
+//! Numbers read of a server and of its machine while it is measured. One probe, one file, and one
+//! line in [`ALL`].
+//!
+//! A probe reads what the kernel counts anyway, so that looking costs little and the server
+//! nothing. What would slow the server is a pass of its own, see [`system_calls`]. A probe that
+//! fails is a missing number with its reason, never a failed measurement.
+//!
+//! Hardware counters are not read. They can be opened for one thread at a time only, so that a
+//! running tree takes a descriptor per thread and counter, misses the threads that start meanwhile,
+//! and makes every context switch dearer. To be right, they would have to be opened before the
+//! server starts, as `perf stat` does.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+mod context_switches;
+mod cpu;
+mod faults;
+#[cfg(test)]
+mod fixture;
+mod memory;
+mod noise;
+pub mod pass;
+pub mod system_calls;
+mod tasks;
+mod tcp;
+mod tree;
+
+pub use memory::at_rest;
+use tree::Tree;
+
+/// All probes, in the order in which they look. Those that a delay falsifies come first, and those
+/// that take long last.
+pub const ALL: &[Probe] = &[
+    cpu::PROBE,
+    noise::PROBE,
+    tcp::PROBE,
+    faults::PROBE,
+    tasks::PROBE,
+    context_switches::PROBE,
+    memory::PROBE,
+];
+
+/// Something that is read of a process tree, or of the machine, over the measured part.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe {
+    /// What it is called in [`Readings::missing`], in snake case like the keys of readings.
+    pub name: &'static str,
+    read: Read,
+}
+
+/// When a probe looks.
+#[derive(Debug, Clone, Copy)]
+enum Read {
+    /// Counters that only grow are read at the begin and at the end, and subtracted.
+    Growth(fn(&Tree) -> Result<Values>),
+    /// What is held is read at the end alone.
+    AtEnd(fn(&Tree) -> Result<Values>),
+    /// Whatever is more than that: the first look gives the second, which has what the first one
+    /// read.
+    Both(fn(&Tree) -> Result<Finish>),
+}
+
+/// The second look of a probe.
+type Finish = Box<dyn FnOnce(&Tree) -> Result<Values>>;
+
+/// Key → value. A key ends in its unit; one without a unit is a count.
+type Values = Vec<(&'static str, f64)>;
+
+/// What the probes read in one measurement.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Readings {
+    /// Key of the reading → value, over the measured part or at its end.
+    pub values: BTreeMap<String, f64>,
+    /// Name of a probe that read nothing → its reason, in a line.
+    pub missing: BTreeMap<String, String>,
+}
+
+/// The probes of one measurement, begun.
+pub struct Watch {
+    pid: u32,
+    begun: Vec<(&'static str, Result<Finish>)>,
+}
+
+impl Watch {
+    /// Has all probes take their first look at the process `pid`, its descendants and the machine.
+    pub fn begin(pid: u32) -> Self {
+        let tree = Tree::look(pid);
+        let begun = ALL.iter().map(|probe| (probe.name, on(&tree, |tree| probe.read.begin(tree))));
+        Self { pid, begun: begun.collect() }
+    }
+
+    /// Has them take their second look.
+    pub fn end(self) -> Readings {
+        let tree = Tree::look(self.pid);
+        let mut readings = Readings::default();
+        for (name, begun) in self.begun {
+            readings.keep(name, begun.and_then(|finish| on(&tree, finish)));
+        }
+        readings
+    }
+}
+
+impl Read {
+    fn begin(self, tree: &Tree) -> Result<Finish> {
+        match self {
+            Self::Growth(read) => {
+                let begin = read(tree)?;
+                Ok(Box::new(move |tree| Ok(growth(begin, read(tree)?))))
+            }
+            Self::AtEnd(read) => Ok(Box::new(read)),
+            Self::Both(begin) => begin(tree),
+        }
+    }
+}
+
+/// By how much counters grew; both looks have them in the same order.
+fn growth(begin: Values, end: Values) -> Values {
+    let both = begin.into_iter().zip(end);
+    // A process that was killed, and that no process of the tree waited for, takes its counts with
+    // it.
+    both.map(|((_, begin), (key, end))| (key, (end - begin).max(0.0))).collect()
+}
+
+impl Readings {
+    /// Nothing, for that reason.
+    pub fn none(reason: &str) -> Self {
+        let missing = ALL.iter().map(|probe| (probe.name.to_owned(), reason.to_owned()));
+        Self { missing: missing.collect(), ..Self::default() }
+    }
+
+    fn keep(&mut self, name: &str, values: Result<Values>) {
+        match values {
+            Ok(values) => {
+                self.values.extend(values.into_iter().map(|(key, value)| (key.to_owned(), value)));
+            }
+            Err(error) => _ = self.missing.insert(name.to_owned(), format!("{error:#}")),
+        }
+    }
+}
+
+/// What `read` makes of a tree, if there is one.
+fn on<T>(tree: &Result<Tree>, read: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+    match tree {
+        Ok(tree) => read(tree),
+        Err(error) => bail!("{error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_in_snake_case() {
+        let names: HashSet<_> = ALL.iter().map(|probe| probe.name).chain([system_calls::NAME]).collect();
+        assert_eq!(names.len(), ALL.len() + 1);
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_a_reason_for_every_probe() {
+        let readings = Watch::begin(u32::MAX >> 1).end();
+        assert_eq!(readings.values, BTreeMap::new());
+        assert_eq!(readings.missing.len(), ALL.len());
+        let reason = &readings.missing["cpu"];
+        assert!(reason.starts_with("the server's process 2147483647 is gone"), "{reason}");
+    }
+
+    #[test]
+    fn a_probe_that_fails_leaves_the_others_their_readings() {
+        let mut readings = Readings::default();
+        readings.keep("one", Ok(vec![("one_s", 1.0)]));
+        readings.keep("two", Err(anyhow::anyhow!("the cause").context("no number")));
+        assert_eq!(readings.values, BTreeMap::from([("one_s".to_owned(), 1.0)]));
+        assert_eq!(readings.missing, BTreeMap::from([("two".to_owned(), "no number: the cause".to_owned())]));
+    }
+
+    #[test]
+    fn every_probe_but_those_of_absent_features_reads_something_of_a_live_process() {
+        let readings = Watch::begin(std::process::id()).end();
+        for key in ["server_cpu_user_s", "memory_pss_bytes", "page_faults_minor", "tasks", "machine_steal_s"]
+        {
+            assert!(readings.values.contains_key(key), "{key} is not in {readings:?}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! `noise`: what the machine did beside the measurement.
+//!
+//! Everything that is neither the server's nor this process's, in which the generator runs, took
+//! processors or caches away from one of them. `/proc/stat` counts in ticks of 10 ms, which is fine
+//! enough here.
+//!
+//! Kernels differ in whether the time of interrupts, in which packets of loopback are received,
+//! belongs to the task that was interrupted as well (Linux with tick accounting) or not
+//! (`CONFIG_IRQ_TIME_ACCOUNTING`). In the second case the server's own packets are in
+//! `machine_other_s`; take `machine_interrupts_s` off to be sure of noise.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
+use procfs::{CpuTime, CurrentSI, KernelStats, ticks_per_second};
+
+use super::tree::Tree;
+use super::{Probe, Read, Values, cpu};
+
+pub(super) const PROBE: Probe = Probe { name: "noise", read: Read::Growth(read) };
+
+fn read(tree: &Tree) -> Result<Values> {
+    let machine = KernelStats::current().context("cannot read /proc/stat")?.total;
+    let own_s = Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?).as_secs_f64();
+    let interrupts = interrupts(&machine);
+    // Time of virtual machines that run here is in `user` and `nice` already.
+    let busy = machine.user + machine.nice + machine.system + interrupts;
+    Ok(vec![
+        ("machine_steal_s", seconds(machine.steal.unwrap_or(0))),
+        ("machine_interrupts_s", seconds(interrupts)),
+        ("machine_other_s", seconds(busy) - cpu::total_s(tree)? - own_s),
+    ])
+}
+
+fn interrupts(machine: &CpuTime) -> u64 {
+    machine.irq.unwrap_or(0) + machine.softirq.unwrap_or(0)
+}
+
+fn seconds(ticks: u64) -> f64 {
+    ticks as f64 / ticks_per_second() as f64
+}

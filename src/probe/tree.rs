@@ -1,0 +1,233 @@
+//! A process and all its descendants, found once per look for all probes.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use nix::time::{clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use procfs::process::{Process, Stat, Task, all_processes};
+use procfs::{ProcError, ProcResult};
+use rustix::process::Signal;
+
+/// Threads of processes with several that are asked for their children in one look. It takes 5 µs
+/// each, 25 ms for 5,000; to ask a process for its parent takes 7 µs, but that has to be every
+/// process of the machine.
+const MOST_ASKED: u64 = 128;
+
+/// Where a kernel tells a thread's children; one that is built without does not have it.
+const OWN_CHILDREN: &str = "/proc/thread-self/children";
+
+/// Bit of `SigIgn` in `/proc/PID/status` that stands for SIGCHLD.
+const CHILD_SIGNAL: u64 = 1 << (Signal::CHILD.as_raw() - 1);
+
+/// A process and its descendants, as they were at one look. Descendants that are gone while it
+/// looks are left out.
+#[derive(Debug)]
+pub(super) struct Tree {
+    /// The process itself is the first.
+    pub(super) members: Vec<Member>,
+    /// A process of which the kernel forgets what its ended children used.
+    forgetful: Option<i32>,
+}
+
+/// A process.
+#[derive(Debug)]
+pub(super) struct Member {
+    pub(super) pid: i32,
+    pub(super) stat: Stat,
+    /// Time on a processor of all its threads, those that have ended included.
+    pub(super) cpu: Duration,
+}
+
+impl Tree {
+    /// Finds the processes and reads what most probes need of them.
+    pub(super) fn look(pid: u32) -> Result<Self> {
+        Self::look_asking(pid, MOST_ASKED)
+    }
+
+    /// The same, asking at most so many threads of processes with several; from there on, all
+    /// processes are asked for their parents.
+    fn look_asking(pid: u32, most_asked: u64) -> Result<Self> {
+        let root = Member::look(pid.cast_signed()).context("cannot look at the server")?;
+        let root = root.with_context(|| format!("the server's process {pid} is gone"))?;
+        let mut tree = Self { members: vec![root], forgetful: None };
+        let mut left = most_asked;
+        let mut next = 0;
+        while let Some(member) = tree.members.get(next) {
+            let threads = member.threads();
+            // Processes with one thread are always asked: that is cheaper than to ask every process
+            // for its parent.
+            let price = if threads > 1 { threads } else { 0 };
+            if price > left || !Path::new(OWN_CHILDREN).exists() {
+                tree.add_descendants(next)?;
+                break;
+            }
+            left -= price;
+            let children = unless_gone(member.children())?.unwrap_or_default();
+            tree.add(next, &children)?;
+            next += 1;
+        }
+        Ok(tree)
+    }
+
+    /// Adds the descendants of those from `next` on, by way of all processes of the machine.
+    fn add_descendants(&mut self, mut next: usize) -> Result<()> {
+        let mut children = parents_and_children()?;
+        while let Some(member) = self.members.get(next) {
+            let found = children.remove(&member.pid).unwrap_or_default();
+            self.add(next, &found)?;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, parent: usize, children: &[i32]) -> Result<()> {
+        for &child in children {
+            self.members.extend(Member::look(child)?);
+        }
+        let parent = &self.members[parent];
+        if !children.is_empty() && parent.ignores_the_end_of_children()? {
+            self.forgetful = Some(parent.pid);
+        }
+        Ok(())
+    }
+
+    /// Refuses a tree in which the kernel forgets what ended children used, so that sums over the
+    /// tree would be too low.
+    pub(super) fn ensure_ended_children_count(&self) -> Result<()> {
+        match self.forgetful {
+            None => Ok(()),
+            Some(pid) => bail!(
+                "process {pid} ignores SIGCHLD, so that the kernel forgets what its ended children used"
+            ),
+        }
+    }
+}
+
+impl Member {
+    /// Reads it; `None` when it is gone.
+    fn look(pid: i32) -> ProcResult<Option<Self>> {
+        let Some(stat) = unless_gone(Process::new(pid).and_then(|process| process.stat()))? else {
+            return Ok(None);
+        };
+        Ok(cpu_clock(pid).map(|cpu| Self { pid, stat, cpu }))
+    }
+
+    pub(super) fn threads(&self) -> u64 {
+        self.stat.num_threads.unsigned_abs()
+    }
+
+    /// The children that its threads forked, and those that they have inherited from threads that
+    /// are gone.
+    fn children(&self) -> ProcResult<Vec<i32>> {
+        let mut children = Vec::new();
+        self.each_task(|task| {
+            children.extend(task.children()?);
+            Ok(())
+        })?;
+        Ok(children.into_iter().map(u32::cast_signed).collect())
+    }
+
+    /// Looks at every thread that is there; one that ends meanwhile is left out.
+    pub(super) fn each_task(&self, mut look: impl FnMut(&Task) -> ProcResult<()>) -> ProcResult<()> {
+        let process = Process::new(self.pid)?;
+        if self.threads() <= 1 {
+            // The usual case of many processes; to list its one thread would double the time.
+            return look(&process.task_main_thread()?);
+        }
+        for task in process.tasks()? {
+            unless_gone(task.and_then(|task| look(&task)))?;
+        }
+        Ok(())
+    }
+
+    /// POSIX has the kernel forget what children used whose end is ignored.
+    fn ignores_the_end_of_children(&self) -> ProcResult<bool> {
+        let status = unless_gone(Process::new(self.pid).and_then(|process| process.status()))?;
+        Ok(status.is_some_and(|status| status.sigign & CHILD_SIGNAL != 0))
+    }
+}
+
+/// The children of every process of the machine that has any.
+fn parents_and_children() -> ProcResult<HashMap<i32, Vec<i32>>> {
+    let mut children = HashMap::<i32, Vec<i32>>::new();
+    for process in all_processes()? {
+        if let Some(stat) = unless_gone(process.and_then(|process| process.stat()))? {
+            children.entry(stat.ppid).or_default().push(stat.pid);
+        }
+    }
+    Ok(children)
+}
+
+/// Time on a processor of all threads of a process, those that have ended included. Ticks of 10 ms,
+/// as in `/proc`, would lose most of what 512 processes use between two looks.
+pub(super) fn cpu_clock(pid: i32) -> Option<Duration> {
+    let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok()?;
+    Some(clock_gettime(clock).ok()?.into())
+}
+
+/// What was read of a process or thread; `None` when that has ended meanwhile, which is no error.
+pub(super) fn unless_gone<T>(read: ProcResult<T>) -> ProcResult<Option<T>> {
+    match read {
+        Err(ProcError::NotFound(_)) => Ok(None),
+        read => read.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::super::fixture::Shell;
+    use super::*;
+
+    fn pids(tree: &Tree) -> Vec<i32> {
+        tree.members.iter().map(|member| member.pid).collect()
+    }
+
+    #[test]
+    fn children_are_found_whichever_thread_forked_them_and_whoever_is_asked() {
+        let (sender, receiver) = mpsc::channel();
+        let (looked, has_looked) = mpsc::channel::<()>();
+        let forker = thread::spawn(move || {
+            let mut command = Command::new("sh");
+            command.args(["-c", "(echo; exec cat); :"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            let mut shell = command.spawn().unwrap();
+            BufReader::new(shell.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+            sender.send(shell.id()).unwrap();
+            // It ends its wait when nobody is left to send.
+            let _ = has_looked.recv();
+            drop(shell.stdin.take());
+            shell.wait().unwrap();
+        });
+        let shell = receiver.recv().unwrap();
+        let family = pids(&Tree::look(shell).unwrap());
+        assert_eq!(family.len(), 2);
+        for most_asked in [u64::MAX, 0] {
+            let tree = Tree::look_asking(std::process::id(), most_asked).unwrap();
+            assert!(tree.members[0].threads() > 1);
+            let found = pids(&tree);
+            assert!(family.iter().all(|pid| found.contains(pid)), "{family:?} in {found:?} of {most_asked}");
+        }
+        drop(looked);
+        forker.join().unwrap();
+    }
+
+    #[test]
+    fn a_process_with_children_that_ignores_their_end_is_refused() {
+        let mut shell = Shell::start("echo; exec env --ignore-signal=CHLD cat");
+        // It is no shell any more: those do not let themselves be told to ignore SIGCHLD.
+        shell.ask();
+        let mut tree = Tree::look(shell.pid()).unwrap();
+        tree.ensure_ended_children_count().unwrap();
+        // Any process will do as its child.
+        tree.add(0, &[std::process::id().cast_signed()]).unwrap();
+        let error = tree.ensure_ended_children_count().unwrap_err();
+        assert!(error.to_string().contains("ignores SIGCHLD"), "{error}");
+    }
+}

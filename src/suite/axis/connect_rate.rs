@@ -1,0 +1,19 @@
+//! `connect_rate`: connections opened per second at the most.
+
+use c10k_reports::record::Scale;
+
+use super::{Axis, number, read_rate};
+
+pub const AXIS: Axis = Axis {
+    key: "connect_rate",
+    title: "connections opened, at most",
+    unit: "connections/s",
+    scale: Scale::Log,
+    default: None,
+    read: read_rate,
+    apply: |value, load| {
+        load.workload.connect_rate = Some(number(value)?);
+        Ok(())
+    },
+    label: |value| format!("connect-rate-{value}"),
+};

@@ -1,0 +1,19 @@
+//! `idle`: connections held open beside the measured ones, which say nothing more after their first answer.
+
+use c10k_reports::record::{Parameter, Scale};
+
+use super::{Axis, count, read_count};
+
+pub const AXIS: Axis = Axis {
+    key: "idle",
+    title: "idle connections",
+    unit: "",
+    scale: Scale::Log,
+    default: Some(|| Parameter::Count(0)),
+    read: |value| read_count(value, 0),
+    apply: |value, load| {
+        load.workload.idle = count(value)?;
+        Ok(())
+    },
+    label: |value| if *value == Parameter::Count(0) { String::new() } else { format!("idle-{value}") },
+};

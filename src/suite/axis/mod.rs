@@ -1,0 +1,175 @@
+//! Axes: what may vary between the cells of a suite. One axis, one file, and one line in [`ALL`].
+//!
+//! Suites, `--list`, filters, records, tables and charts know an axis from its entry here and from nowhere else.
+
+mod arrivals;
+mod body;
+mod connect_rate;
+mod connections;
+mod idle;
+mod lifetime;
+mod method;
+mod path;
+mod processors;
+mod rate;
+mod threads;
+mod workers;
+
+use std::num::NonZeroUsize;
+
+use anyhow::{Context, Result, bail, ensure};
+use c10k_reports::record::{self, Parameter, Scale};
+use toml::Value;
+
+use super::load::Load;
+
+/// All axes, in the order in which a workload is named and applied: an axis may rely on those before it.
+pub const ALL: &[Axis] = &[
+    lifetime::AXIS,
+    connections::AXIS,
+    idle::AXIS,
+    rate::AXIS,
+    arrivals::AXIS,
+    connect_rate::AXIS,
+    threads::AXIS,
+    workers::AXIS,
+    processors::AXIS,
+    method::AXIS,
+    body::AXIS,
+    path::AXIS,
+];
+
+/// Key of the axis that a subject may set for itself, whatever the workload.
+pub const WORKERS: &str = workers::AXIS.key;
+
+/// Something that may vary between cells.
+#[derive(Debug)]
+pub struct Axis {
+    /// Its key in suites, filters and records.
+    pub key: &'static str,
+    /// What charts call it.
+    pub title: &'static str,
+    /// Unit of its values; empty where they have none.
+    pub unit: &'static str,
+    /// How charts lay its values out.
+    pub scale: Scale,
+    /// Value of a workload that does not name the axis; `None` where the axis is then out of play.
+    pub default: Option<fn() -> Parameter>,
+    /// Reads a value as a suite writes it.
+    ///
+    /// # Errors
+    /// When it is no value of this axis; the message says what is.
+    pub read: fn(&Value) -> Result<Parameter>,
+    /// Makes a load of that value.
+    ///
+    /// # Errors
+    /// When the value does not go together with those of the axes before it.
+    pub apply: fn(&Parameter, &mut Load) -> Result<()>,
+    /// What a value adds to the name of a workload; empty where the name is clearer without it.
+    pub label: fn(&Parameter) -> String,
+}
+
+impl Axis {
+    /// The axis as a record has it.
+    pub fn describe(&self) -> record::Axis {
+        record::Axis {
+            key: self.key.to_owned(),
+            title: self.title.to_owned(),
+            unit: self.unit.to_owned(),
+            scale: self.scale,
+        }
+    }
+}
+
+/// The axis with that key.
+pub fn find(key: &str) -> Option<&'static Axis> {
+    ALL.iter().find(|axis| axis.key == key)
+}
+
+/// A whole number from `least` on.
+fn read_count(value: &Value, least: u64) -> Result<Parameter> {
+    match value.as_integer().and_then(|number| u64::try_from(number).ok()) {
+        Some(count) if count >= least => Ok(Parameter::Count(count)),
+        _ => bail!("write a whole number from {least}"),
+    }
+}
+
+/// A number per second.
+fn read_rate(value: &Value) -> Result<Parameter> {
+    let rate = value.as_float().or_else(|| value.as_integer().map(|rate| rate as f64));
+    let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0 && *rate <= crate::limits::MAX_RATE);
+    let rate = rate.with_context(|| {
+        format!("write a number per second, above 0 and up to {}", crate::limits::MAX_RATE)
+    })?;
+    Ok(value.as_integer().map_or(Parameter::Number(rate), |rate| Parameter::Count(rate.cast_unsigned())))
+}
+
+/// A text that `parse` accepts.
+fn read_text(value: &Value, parse: impl FnOnce(&str) -> Result<()>) -> Result<Parameter> {
+    let text = value.as_str().context("write a text in quotes")?;
+    parse(text)?;
+    Ok(Parameter::Text(text.to_owned()))
+}
+
+fn number(value: &Parameter) -> Result<f64> {
+    value.number().context("the value is no number")
+}
+
+fn count(value: &Parameter) -> Result<usize> {
+    let Parameter::Count(count) = value else { bail!("the value {value} is no whole number") };
+    Ok(usize::try_from(*count)?)
+}
+
+fn nonzero(value: &Parameter) -> Result<NonZeroUsize> {
+    let count = count(value)?;
+    ensure!(count > 0, "the value must be at least 1");
+    Ok(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_unique_and_can_stand_in_a_filter() {
+        let keys: HashSet<_> = ALL.iter().map(|axis| axis.key).collect();
+        assert_eq!(keys.len(), ALL.len());
+        assert!(keys.iter().all(|key| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+    }
+
+    #[test]
+    fn values_that_are_none_are_refused_with_what_is() {
+        for (key, value) in [
+            ("lifetime", Value::from("shrt")),
+            ("lifetime", Value::from(0)),
+            ("connections", Value::from(0)),
+            ("connections", Value::from(-1)),
+            ("connections", Value::from(1.5)),
+            ("idle", Value::from("many")),
+            ("rate", Value::from(0)),
+            ("rate", Value::from(f64::NAN)),
+            ("rate", Value::from(f64::INFINITY)),
+            ("rate", Value::from(1e30)),
+            ("arrivals", Value::from("bursty")),
+            ("method", Value::from("GE T")),
+            ("path", Value::from("no slash")),
+            ("workers", Value::from(0)),
+        ] {
+            let axis = find(key).unwrap();
+            assert!((axis.read)(&value).is_err(), "{key} = {value}");
+        }
+    }
+
+    #[test]
+    fn every_default_is_a_value_that_can_be_applied() {
+        let mut load = Load::default();
+        for axis in ALL {
+            if let Some(default) = axis.default {
+                (axis.apply)(&default(), &mut load).unwrap();
+            }
+        }
+        assert_eq!(load, Load::default());
+    }
+}

@@ -1,0 +1,26 @@
+//! `path`: what the requests ask for.
+
+use anyhow::{Result, ensure};
+use c10k_reports::record::{Parameter, Scale};
+
+use super::{Axis, read_text};
+
+pub const AXIS: Axis = Axis {
+    key: "path",
+    title: "path",
+    unit: "",
+    scale: Scale::Category,
+    default: Some(|| Parameter::Text("/".to_owned())),
+    read: |value| read_text(value, check),
+    apply: |value, load| {
+        load.path = value.to_string();
+        Ok(())
+    },
+    label: |value| if value.to_string() == "/" { String::new() } else { value.to_string() },
+};
+
+fn check(text: &str) -> Result<()> {
+    let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    ensure!(is_path, "a path begins with a slash and has no spaces");
+    Ok(())
+}

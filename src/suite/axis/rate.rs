@@ -1,0 +1,27 @@
+//! `rate`: requests per second of an open loop; without it, the loop is closed.
+
+use std::time::Duration;
+
+use c10k_loadgen::workload::{Arrivals, Pacing};
+use c10k_reports::record::Scale;
+
+use super::{Axis, number, read_rate};
+
+/// How long before a send a worker stops to sleep and spins, as `c10k load` has it.
+const SPIN: Duration = Duration::from_micros(100);
+
+pub const AXIS: Axis = Axis {
+    key: "rate",
+    title: "offered load",
+    unit: "requests/s",
+    scale: Scale::Log,
+    default: None,
+    read: read_rate,
+    apply: |value, load| {
+        // The runner sets the seed, which is another one in each round.
+        load.workload.pacing =
+            Pacing::Open { rate: number(value)?, arrivals: Arrivals::Constant, seed: 0, spin: SPIN };
+        Ok(())
+    },
+    label: |value| format!("rate-{value}"),
+};

@@ -1,0 +1,19 @@
+//! `threads`: event loops of the generator; without it, one for each processor that the generator has.
+
+use c10k_reports::record::Scale;
+
+use super::{Axis, nonzero, read_count};
+
+pub const AXIS: Axis = Axis {
+    key: "threads",
+    title: "threads of the generator",
+    unit: "",
+    scale: Scale::Linear,
+    default: None,
+    read: |value| read_count(value, 1),
+    apply: |value, load| {
+        load.threads = Some(nonzero(value)?);
+        Ok(())
+    },
+    label: |value| format!("threads-{value}"),
+};

@@ -1,0 +1,19 @@
+//! `workers`: size of the server's pool, or number of its loops; without it, a pool has a worker for each connection.
+
+use c10k_reports::record::Scale;
+
+use super::{Axis, nonzero, read_count};
+
+pub const AXIS: Axis = Axis {
+    key: "workers",
+    title: "workers of the server",
+    unit: "",
+    scale: Scale::Log,
+    default: None,
+    read: |value| read_count(value, 1),
+    apply: |value, load| {
+        load.workers = Some(nonzero(value)?);
+        Ok(())
+    },
+    label: |value| format!("workers-{value}"),
+};

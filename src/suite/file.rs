@@ -1,0 +1,194 @@
+//! The TOML file of a suite, as it is written; see `benches/suites/default.toml` for an example.
+//!
+//! What is wrong with a file is told in one line, with the line of the file.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use c10k_reports::record::{Parameter, Parameters};
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+use super::axis::{self, Axis};
+use super::nearest::nearest;
+use crate::toml_text;
+
+/// Combinations that one table of workloads may make: a guard against a typing error that would run for days.
+const MAX_COMBINATIONS: usize = 10_000;
+
+/// A whole file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    pub name: String,
+    pub purpose: String,
+    pub rounds: u32,
+    #[serde(deserialize_with = "time")]
+    pub warmup: Duration,
+    #[serde(deserialize_with = "time")]
+    pub duration: Duration,
+    #[serde(deserialize_with = "time")]
+    pub timeout: Duration,
+    pub quick: Option<Pace>,
+    /// Probes that need a pass of their own.
+    #[serde(default)]
+    pub passes: Vec<String>,
+    /// Models that are subjects under their own name.
+    #[serde(default)]
+    pub models: Models,
+    #[serde(default, rename = "subject")]
+    pub subjects: Vec<SubjectTable>,
+    #[serde(rename = "workload")]
+    workloads: Vec<BTreeMap<Spanned<String>, Spanned<Value>>>,
+}
+
+/// How often and how long each cell is measured.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pace {
+    pub rounds: u32,
+    #[serde(deserialize_with = "time")]
+    pub warmup: Duration,
+    #[serde(deserialize_with = "time")]
+    pub duration: Duration,
+}
+
+/// Models by name, or all of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "`models` is \"all\" or a list of names")]
+pub enum Models {
+    All(All),
+    Some(Vec<String>),
+}
+
+/// The word `all`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum All {
+    All,
+}
+
+impl Default for Models {
+    fn default() -> Self {
+        Self::Some(Vec::new())
+    }
+}
+
+/// A server under test: a model, a server of `benches/servers.toml`, or a command.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SubjectTable {
+    /// Without it, the name of the model or server.
+    pub name: Option<String>,
+    pub model: Option<String>,
+    pub server: Option<String>,
+    pub command: Option<String>,
+    /// Further arguments of `c10k serve`.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Size of its pool, whatever the workload.
+    pub workers: Option<std::num::NonZeroUsize>,
+}
+
+/// A table of workloads: every combination of the values of its axes.
+#[derive(Debug, Default)]
+pub struct WorkloadTable {
+    /// What the table asks.
+    pub title: Option<String>,
+    /// The axis that charts draw along.
+    pub along: Option<&'static Axis>,
+    /// Names of the only subjects that take part; without it, all do.
+    pub subjects: Option<Vec<String>>,
+    /// Each combination of values.
+    pub combinations: Vec<Parameters>,
+}
+
+impl File {
+    /// Reads a suite's text, and its tables of workloads.
+    pub fn parse(text: &str) -> Result<(Self, Vec<WorkloadTable>)> {
+        let mut file: Self = toml_text::parse(text)?;
+        let tables = std::mem::take(&mut file.workloads);
+        let tables = tables.into_iter().map(|table| WorkloadTable::read(text, table));
+        let tables = tables.collect::<Result<_>>()?;
+        Ok((file, tables))
+    }
+}
+
+impl WorkloadTable {
+    fn read(text: &str, entries: BTreeMap<Spanned<String>, Spanned<Value>>) -> Result<Self> {
+        let mut table = Self::default();
+        let mut values: BTreeMap<&str, Vec<Parameter>> = BTreeMap::new();
+        for (key, value) in entries {
+            let line = toml_text::line_of(text, key.span().start);
+            let context = || format!("line {line}: `{}`", key.get_ref());
+            match key.get_ref().as_str() {
+                "title" => table.title = Some(read_text(value.get_ref()).with_context(context)?),
+                "along" => table.along = Some(read_axis(value.get_ref()).with_context(context)?),
+                "subjects" => table.subjects = Some(read_texts(value.get_ref()).with_context(context)?),
+                key => {
+                    let axis = find_axis(key).with_context(|| format!("line {line}"))?;
+                    values.insert(axis.key, read_values(axis, value.get_ref()).with_context(context)?);
+                }
+            }
+        }
+        table.combinations = combine(&values)?;
+        Ok(table)
+    }
+}
+
+fn find_axis(key: &str) -> Result<&'static Axis> {
+    let known = || ["title", "along", "subjects"].into_iter().chain(axis::ALL.iter().map(|axis| axis.key));
+    axis::find(key).ok_or_else(|| anyhow!("a workload has no axis `{key}`{}", nearest(key, known())))
+}
+
+fn read_axis(value: &Value) -> Result<&'static Axis> {
+    find_axis(value.as_str().context("write the key of an axis in quotes")?)
+}
+
+fn read_text(value: &Value) -> Result<String> {
+    Ok(value.as_str().context("write a text in quotes")?.to_owned())
+}
+
+fn read_texts(value: &Value) -> Result<Vec<String>> {
+    value.as_array().context("write a list of texts")?.iter().map(read_text).collect()
+}
+
+/// One value, or a list of them.
+fn read_values(axis: &Axis, value: &Value) -> Result<Vec<Parameter>> {
+    let values = match value {
+        Value::Array(values) => values.iter().map(axis.read).collect::<Result<Vec<_>>>()?,
+        value => vec![(axis.read)(value)?],
+    };
+    ensure!(!values.is_empty(), "the list is empty");
+    Ok(values)
+}
+
+/// Every combination of one value for each axis, those of later axes changing fastest. Axes that are not named have their
+/// default, if they have one.
+fn combine(values: &BTreeMap<&str, Vec<Parameter>>) -> Result<Vec<Parameters>> {
+    let mut combinations = vec![Parameters::new()];
+    for axis in axis::ALL {
+        let default = || axis.default.map(|default| vec![default()]);
+        let Some(values) = values.get(axis.key).cloned().or_else(default) else { continue };
+        ensure!(
+            combinations.len() * values.len() <= MAX_COMBINATIONS,
+            "a [[workload]] has more than {MAX_COMBINATIONS} combinations; split it, or name fewer values"
+        );
+        let with = |combination: &Parameters| {
+            let one = |value: &Parameter| {
+                let mut combination = combination.clone();
+                combination.insert(axis.key.to_owned(), value.clone());
+                combination
+            };
+            values.iter().map(one).collect::<Vec<_>>()
+        };
+        combinations = combinations.iter().flat_map(with).collect();
+    }
+    Ok(combinations)
+}
+
+fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    crate::time::parse(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+}

@@ -1,0 +1,89 @@
+//! What one workload asks of the generator and of the server: the axes of its cells, applied.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+
+use c10k_loadgen::Workload;
+use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing};
+
+/// What one workload sends, and how its server is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// What the requests ask for.
+    pub path: String,
+    /// What the generator sends; its times and threads are filled in by the runner.
+    pub workload: Workload,
+    /// Threads of the generator, where the suite says how many.
+    pub threads: Option<NonZeroUsize>,
+    /// Workers of the server, where the suite says how many.
+    pub workers: Option<NonZeroUsize>,
+    /// Processors of the server, where the suite says how many.
+    pub processors: Option<NonZeroUsize>,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            workload: Workload::default(),
+            threads: None,
+            workers: None,
+            processors: None,
+        }
+    }
+}
+
+impl Load {
+    /// Connections that the server holds at once, idle ones included.
+    pub fn connections(&self) -> usize {
+        self.workload.connections + self.workload.idle
+    }
+}
+
+/// What it is, in a sentence for the page.
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Workload { pacing, connections, idle, lifetime, request, .. } = &self.workload;
+        match *pacing {
+            Pacing::Closed => write!(f, "Closed loop")?,
+            Pacing::Open { rate, arrivals, .. } => {
+                let arrivals = match arrivals {
+                    Arrivals::Constant => "evenly spread",
+                    Arrivals::Poisson => "Poisson arrivals",
+                };
+                write!(f, "Open loop at {rate} requests per second ({arrivals})")?;
+            }
+        }
+        write!(f, " over {}", plural(*connections, "connection"))?;
+        match *lifetime {
+            Lifetime::Persistent => write!(f, ", each kept open for the whole measurement")?,
+            Lifetime::SHORT => write!(f, ", each used for one request")?,
+            Lifetime::Requests(requests) => write!(f, ", each used for {requests} requests")?,
+        }
+        if *idle > 0 {
+            write!(f, ", beside {}", plural(*idle, "idle connection"))?;
+        }
+        write!(f, "; every request is {} {}.", request.method, self.path)
+    }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_is_said_in_a_sentence() {
+        let mut load = Load::default();
+        load.workload.idle = 1000;
+        load.workload.lifetime = Lifetime::SHORT;
+        assert_eq!(
+            load.to_string(),
+            "Closed loop over 64 connections, each used for one request, beside 1000 idle connections; every \
+             request is GET /."
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The plan of the suite: every pair of a model and a behaviour, in the order in which they run,
+//! and which of them are left to another model.
+
+use crate::model::Model;
+use crate::subjects::{AskedOf, Behaviour, PARTS};
+
+/// A model and a behaviour that it must show.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair {
+    pub model: Model,
+    pub behaviour: Behaviour,
+    /// The model of the same family that shows it instead, unless all pairs are asked for.
+    pub left_to: Option<&'static str>,
+}
+
+/// All pairs, part by part.
+pub fn pairs(models: &[Model]) -> Vec<Pair> {
+    PARTS.iter().flat_map(|subjects| pairs_of_part(models, &subjects.concat())).collect()
+}
+
+/// The pairs of one part, in turns. A turn has every model once, each with another behaviour: tests
+/// that wait run beside tests that compute, and few run beside a server that spins.
+fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for turn in 0..behaviours.len() {
+        for (place, &model) in models.iter().enumerate() {
+            let first = place * behaviours.len() / models.len();
+            let number = (first + turn) % behaviours.len();
+            let behaviour = behaviours[number];
+            let left_to = match behaviour.asked_of {
+                AskedOf::OneOfEachFamily => left_to(models, model, number),
+                AskedOf::EveryModel | AskedOf::EveryModelOfSeveral => None,
+            };
+            pairs.push(Pair { model, behaviour, left_to });
+        }
+    }
+    pairs
+}
+
+/// The model that shows the behaviour of that number for the family of `model`, if it is another.
+/// Those of a family take turns, so that each of them shows some.
+fn left_to(models: &[Model], model: Model, number: usize) -> Option<&'static str> {
+    let is_of_family =
+        |other: &&Model| other.unavailable.is_none() && other.wire_family() == model.wire_family();
+    let family: Vec<&Model> = models.iter().filter(is_of_family).collect();
+    let shows = family.get(number % family.len().max(1))?;
+    (shows.name != model.name).then_some(shows.name)
+}
