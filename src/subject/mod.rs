@@ -133,3 +133,46 @@ impl Subject {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_of_a_model_tells_how_it_ran() {
+        let prefork = catalogue::find("prefork").unwrap();
+        let cpus = "1".parse().unwrap();
+        let prefix = ["strace".into(), "-DD".into()];
+        let settings =
+            Settings { cpus: Some(&cpus), prefix: &prefix, ..Settings::new(Path::new("c10k"), 64) };
+        assert_eq!(
+            prefork.command_line(&settings),
+            "taskset --cpu-list 1 strace -DD c10k serve prefork --addr 127.0.0.1:0 --workers 64"
+        );
+        assert_eq!(prefork.command_template(), "c10k serve prefork --addr 127.0.0.1:0 --workers {workers}");
+    }
+
+    #[test]
+    fn a_server_of_the_user_runs_until_it_is_stopped() {
+        let command = "python3 -m http.server --bind 127.0.0.1 {port}";
+        let server = Subject::from_command("python", command).unwrap();
+        let settings = Settings::new(Path::new("c10k"), 1);
+        if server.unavailable(settings.c10k).is_some() {
+            return;
+        }
+        assert_eq!(server.command_template(), command);
+        server.start(&settings).unwrap().stop().unwrap();
+    }
+
+    #[test]
+    fn a_mistake_in_a_command_names_its_server() {
+        let error = format!("{:#}", Subject::from_command("mine", "./serve").unwrap_err());
+        assert!(error.contains("`mine`") && error.contains("{port}"), "{error}");
+    }
+
+    #[test]
+    fn only_listed_paths_differ_from_those_of_a_workload() {
+        let nginx = catalogue::find("nginx-file").unwrap();
+        assert_eq!((nginx.path("/"), nginx.path("/other")), ("/page.html", "/other"));
+    }
+}
