@@ -1,4 +1,5 @@
-//! TOML files that people write: read strictly, and what is wrong with one is told in one line with its number.
+//! TOML files that people write: read strictly, and what is wrong with one is told in one line with
+//! its number.
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;

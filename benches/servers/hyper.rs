@@ -1,7 +1,7 @@
 //! `c10k-hyper ADDRESS`: hyper on a tokio runtime of one thread, to measure the models next to.
 //!
-//! It serves the page from memory to every request, with the same head as the models, and nothing of c10k is in it: neither
-//! its allocator nor its HTTP.
+//! It serves the page from memory to every request, with the same head as the models, and nothing
+//! of c10k is in it: neither its allocator nor its HTTP.
 
 use std::convert::Infallible;
 use std::io::{self, Write};

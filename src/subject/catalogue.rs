@@ -1,4 +1,5 @@
-//! Subjects by name: the models of the roster, and other people's servers as `benches/servers.toml` describes them.
+//! Subjects by name: the models of the roster, and other people's servers as `benches/servers.toml`
+//! describes them.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;

@@ -1,5 +1,5 @@
-//! A blocking client of one connection, which reads every answer to its last byte: whether a server is ready, and whether
-//! it serves what it should.
+//! A blocking client of one connection, which reads every answer to its last byte: whether a server
+//! is ready, and whether it serves what it should.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -100,7 +100,8 @@ pub(super) fn check_answers(address: SocketAddr, path: &str, patience: Duration)
     }
 }
 
-/// Checks that `path` is the embedded page, byte for byte: a server that sends something else is compared with nothing.
+/// Checks that `path` is the embedded page, byte for byte: a server that sends something else is
+/// compared with nothing.
 pub fn check_page(address: SocketAddr, path: &str) -> Result<()> {
     let get = || {
         let mut client = Client::connect(address, PATIENCE)?;

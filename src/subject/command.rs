@@ -1,9 +1,10 @@
-//! The launch of any other server: a command and the files that it needs, with placeholders for what each start decides.
+//! The launch of any other server: a command and the files that it needs, with placeholders for
+//! what each start decides.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::iter;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,7 +15,7 @@ use rustix::process::Signal;
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use super::process::{Ready, RunningSubject, Start, Stop};
+use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 use super::template::{self, Values};
 
@@ -22,8 +23,8 @@ use super::template::{self, Values};
 const PLACEHOLDERS: &[&str] =
     &["address", "connections", "dir", "page", "page_file", "port", "program", "workers"];
 
-/// Connections that a server must be able to hold beside those of a measurement: the check before it, and listeners and
-/// channels, which some servers count as connections.
+/// Connections that a server must be able to hold beside those of a measurement: the check before
+/// it, and listeners and channels, which some servers count as connections.
 const SPARE_CONNECTIONS: usize = 64;
 
 /// Name of the file in a server's folder that holds the page.
@@ -130,8 +131,7 @@ impl CommandLaunch {
         let address = self.choose_address()?;
         let mut values = self.find_all(settings.c10k)?;
         set_sizes(&mut values, settings);
-        values.set("address", address);
-        values.set("port", address.port());
+        set_address(&mut values, address);
         values.set("dir", folder.path().display());
         values.set("page", DEFAULT_PAGE);
         values.set("page_file", folder.path().join(PAGE_FILE).display());
@@ -167,14 +167,13 @@ impl CommandLaunch {
         Ok(())
     }
 
-    /// Where to listen. A server that announces its port takes a free one itself; for any other, nobody listens on this
-    /// one: the kernel gave it out just now, and gives out others first.
+    /// Where to listen. A server that announces its port takes a free one itself; for any other,
+    /// nobody listens on this one: the kernel gave it out just now, and gives out others first.
     fn choose_address(&self) -> Result<SocketAddr> {
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         if self.ready == Ready::Announced {
-            return Ok(any);
+            return Ok(ANY_PORT);
         }
-        let listener = TcpListener::bind(any).context("cannot find a free port")?;
+        let listener = TcpListener::bind(ANY_PORT).context("cannot find a free port")?;
         Ok(listener.local_addr()?)
     }
 
@@ -183,6 +182,9 @@ impl CommandLaunch {
         // A program that is not there keeps its placeholders: the line is for people.
         let mut values = self.find_all(settings.c10k).unwrap_or_default();
         set_sizes(&mut values, settings);
+        if self.ready == Ready::Announced {
+            set_address(&mut values, ANY_PORT);
+        }
         self.command.iter().map(|word| values.fill(word)).collect()
     }
 
@@ -218,7 +220,8 @@ impl CommandLaunch {
         Ok(values)
     }
 
-    /// Programs of c10k itself lie beside it; all others are in the search path or for the superuser.
+    /// Programs of c10k itself lie beside it; all others are in the search path or for the
+    /// superuser.
     fn find_program(&self, c10k: &Path) -> Result<PathBuf> {
         let c10k = std::path::absolute(c10k).context("cannot find the folder of c10k")?;
         let search_path = std::env::var_os("PATH").unwrap_or_default();
@@ -244,17 +247,128 @@ impl Find {
     }
 }
 
+fn set_address(values: &mut Values<'_>, address: SocketAddr) {
+    values.set("address", address);
+    values.set("port", address.port());
+}
+
 fn set_sizes(values: &mut Values<'_>, settings: &Settings<'_>) {
     values.set("workers", settings.workers_or_connections());
     values.set("connections", settings.connections + SPARE_CONNECTIONS);
 }
 
-/// A folder for the files of one start, with the page in it. Servers that are started by the superuser give up that right,
-/// so everybody may read it.
+/// A folder for the files of one start, with the page in it. Servers that are started by the
+/// superuser give up that right, so everybody may read it.
 fn folder_with_page() -> Result<TempDir> {
     let everybody_reads = Permissions::from_mode(0o755);
     let folder = tempfile::Builder::new().prefix("c10k-server-").permissions(everybody_reads).tempdir();
     let folder = folder.context("cannot make a temporary folder")?;
     fs::write(folder.path().join(PAGE_FILE), DEFAULT_PAGE).context("cannot write the page")?;
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::client::check_answers;
+    use super::*;
+
+    /// A server that announces itself and answers its first two requests with 503, as if it warmed
+    /// up.
+    const SERVE: &str = "import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    answers = 0
+    def do_GET(self):
+        Handler.answers += 1
+        self.send_response(200 if Handler.answers > 2 else 503)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler)
+print('listening on 127.0.0.1:%d' % server.server_address[1], flush=True)
+server.serve_forever()";
+
+    /// How long one answer may take.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn settings() -> Settings<'static> {
+        Settings::new(Path::new("c10k"), 2)
+    }
+
+    /// A server in Python; nothing where there is no Python.
+    fn python(ready: Ready) -> Option<CommandLaunch> {
+        let launch = CommandLaunch {
+            command: ["{program}", "{dir}/serve.py", "{port}"].map(str::to_owned).to_vec(),
+            files: BTreeMap::from([("serve.py".to_owned(), SERVE.to_owned())]),
+            ready,
+            ..CommandLaunch::from_command_line("python3 {port}").unwrap()
+        };
+        launch.check().unwrap();
+        launch.unavailable(settings().c10k).is_none().then_some(launch)
+    }
+
+    #[test]
+    fn every_sign_of_readiness_is_waited_for() {
+        for ready in [Ready::Announced, Ready::Connect, Ready::Http("/health".into())] {
+            let Some(launch) = python(ready.clone()) else { return };
+            let running = launch.start(&settings()).unwrap();
+            assert!(running.address().port() > 0, "{ready:?}");
+            let answers = check_answers(running.address(), "/", PATIENCE);
+            // Only who waits for a success gets past the warm-up.
+            assert_eq!(answers.is_ok(), matches!(ready, Ready::Http(_)), "{ready:?}");
+            // Python is ended by the signal, which is a clean stop.
+            running.stop().unwrap();
+        }
+    }
+
+    #[test]
+    fn environment_and_working_folder_are_its_own() {
+        let script = "echo \"$MODE $PWD $(cat {page_file} | wc -c)\" > said; \
+                      echo 'listening on 127.0.0.1:1'; sleep 60";
+        let launch = CommandLaunch {
+            command: ["{program}", "-c", script].map(str::to_owned).to_vec(),
+            environment: BTreeMap::from([("MODE".to_owned(), "{workers} of {connections}".to_owned())]),
+            directory: Some("{dir}".to_owned()),
+            ready: Ready::Announced,
+            ..CommandLaunch::from_command_line("sh {port}").unwrap()
+        };
+        let running = launch.start(&settings()).unwrap();
+        let folder = running.folder().unwrap();
+        let said = fs::read_to_string(folder.join("said")).unwrap();
+        assert_eq!(said.trim(), format!("2 of 66 {} 1024", folder.display()));
+    }
+
+    #[test]
+    fn a_command_line_of_the_user_is_split_as_a_shell_does() {
+        let launch = CommandLaunch::from_command_line("sh -c 'serve on {port}' \"a b\"").unwrap();
+        assert_eq!(launch.command, ["{program}", "-c", "serve on {port}", "a b"]);
+        assert_eq!(launch.template(), ["sh", "-c", "serve on {port}", "a b"]);
+    }
+
+    #[test]
+    fn a_command_line_that_cannot_be_a_server_is_refused() {
+        for (line, expected) in [
+            ("serve 'x {port}", "without an end"),
+            ("", "empty"),
+            ("serve", "{port} or {address}"),
+            ("serve {prot}", "{prot}"),
+        ] {
+            let error = CommandLaunch::from_command_line(line).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_installed_is_told() {
+        let mut launch = CommandLaunch::from_command_line("no-such-server {port}").unwrap();
+        let reason = launch.unavailable(settings().c10k).unwrap();
+        assert!(reason.contains("no-such-server is not installed") && reason.contains("PATH"), "{reason}");
+        launch.program = vec!["no-such-server".into(), "sh".into()];
+        assert_eq!(launch.unavailable(settings().c10k), None);
+        let find = Find { folders: vec!["/nowhere".into(), "/neither".into()], with: "mod.so".into() };
+        launch.find = BTreeMap::from([("modules".into(), find)]);
+        let reason = launch.unavailable(settings().c10k).unwrap();
+        assert!(reason.contains("mod.so") && reason.contains("/nowhere or /neither"), "{reason}");
+    }
 }

@@ -1,4 +1,5 @@
-//! A subject: a server under test, and how it is launched, as a model of this build or by a command.
+//! A subject: a server under test, and how it is launched, as a model of this build or by a
+//! command.
 
 pub mod catalogue;
 pub mod client;
@@ -64,11 +65,12 @@ impl Subject {
         }
     }
 
-    /// A server of the user: a command line such as `./server --port {port}`, split into words as a shell does. It is
-    /// ready once it accepts connections.
+    /// A server of the user: a command line such as `./server --port {port}`, split into words as a
+    /// shell does. It is ready once it accepts connections.
     ///
     /// # Errors
-    /// When the command line has an open quote, an unknown placeholder, or none that says where to listen.
+    /// When the command line has an open quote, an unknown placeholder, or none that says where to
+    /// listen.
     pub fn from_command(name: &str, command: &str) -> Result<Self> {
         let launch = CommandLaunch::from_command_line(command)
             .with_context(|| format!("the command of the server `{name}`"))?;
@@ -91,8 +93,8 @@ impl Subject {
         started.with_context(|| format!("the server {} did not start", self.name))
     }
 
-    /// The command that [`start`](Self::start) runs, as it would be typed into a shell. What is new in every start stays
-    /// a placeholder: `{dir}` and `{port}`.
+    /// The command that [`start`](Self::start) runs, as it would be typed into a shell. What is new
+    /// in every start stays a placeholder: `{dir}` and `{port}`.
     pub fn command_line(&self, settings: &Settings<'_>) -> String {
         settings.shell_line(&match &self.launch {
             Launch::Model { entry, args } => model::words(entry, args, settings),
@@ -100,8 +102,8 @@ impl Subject {
         })
     }
 
-    /// The command as it is the same for every measurement: what depends on [`Settings`] stays a placeholder, such as
-    /// `{workers}`.
+    /// The command as it is the same for every measurement: what depends on [`Settings`] stays a
+    /// placeholder, such as `{workers}`.
     pub fn command_template(&self) -> String {
         settings::join(&match &self.launch {
             Launch::Model { entry, args } => model::template(entry, args),
@@ -114,8 +116,8 @@ impl Subject {
         self.paths.get(workload_path).map_or(workload_path, String::as_str)
     }
 
-    /// The reason why it can't be started here, if there is one: a model that this build or this machine lacks, a program
-    /// that is not installed.
+    /// The reason why it can't be started here, if there is one: a model that this build or this
+    /// machine lacks, a program that is not installed.
     pub fn unavailable(&self, c10k: &Path) -> Option<String> {
         match &self.launch {
             Launch::Model { entry, .. } => limits::why_not_here(entry),
@@ -129,5 +131,48 @@ impl Subject {
             Launch::Model { .. } => None,
             Launch::Command(launch) => launch.version(c10k),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_of_a_model_tells_how_it_ran() {
+        let prefork = catalogue::find("prefork").unwrap();
+        let cpus = "1".parse().unwrap();
+        let prefix = ["strace".into(), "-DD".into()];
+        let settings =
+            Settings { cpus: Some(&cpus), prefix: &prefix, ..Settings::new(Path::new("c10k"), 64) };
+        assert_eq!(
+            prefork.command_line(&settings),
+            "taskset --cpu-list 1 strace -DD c10k serve prefork --addr 127.0.0.1:0 --workers 64"
+        );
+        assert_eq!(prefork.command_template(), "c10k serve prefork --addr 127.0.0.1:0 --workers {workers}");
+    }
+
+    #[test]
+    fn a_server_of_the_user_runs_until_it_is_stopped() {
+        let command = "python3 -m http.server --bind 127.0.0.1 {port}";
+        let server = Subject::from_command("python", command).unwrap();
+        let settings = Settings::new(Path::new("c10k"), 1);
+        if server.unavailable(settings.c10k).is_some() {
+            return;
+        }
+        assert_eq!(server.command_template(), command);
+        server.start(&settings).unwrap().stop().unwrap();
+    }
+
+    #[test]
+    fn a_mistake_in_a_command_names_its_server() {
+        let error = format!("{:#}", Subject::from_command("mine", "./serve").unwrap_err());
+        assert!(error.contains("`mine`") && error.contains("{port}"), "{error}");
+    }
+
+    #[test]
+    fn only_listed_paths_differ_from_those_of_a_workload() {
+        let nginx = catalogue::find("nginx-file").unwrap();
+        assert_eq!((nginx.path("/"), nginx.path("/other")), ("/page.html", "/other"));
     }
 }

@@ -1,12 +1,10 @@
 //! The launch of a model: `c10k serve`, with a pool as large as its workload needs.
 
-use std::net::{Ipv4Addr, SocketAddr};
-
 use anyhow::Result;
 use c10k_servers::{AtOnce, Entry};
 use rustix::process::Signal;
 
-use super::process::{Ready, RunningSubject, Start, Stop};
+use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 
 /// The option of `c10k serve` that sets the size of a pool.
@@ -19,7 +17,7 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
     RunningSubject::start(Start {
         command: settings.command(&words),
         cpus: settings.cpus,
-        address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        address: ANY_PORT,
         ready: Ready::Announced,
         // A model that ends otherwise than by itself has not stopped as it should.
         stop: Stop { signal: Signal::TERM, may_end_it: false },
@@ -38,7 +36,8 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
     serve(entry, args, workers)
 }
 
-/// The words of its command, with a placeholder for the size of a pool that depends on the workload.
+/// The words of its command, with a placeholder for the size of a pool that depends on the
+/// workload.
 pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
     serve(entry, args, (entry.traits.at_once == AtOnce::Workers).then(|| "{workers}".to_owned()))
 }
@@ -47,7 +46,7 @@ pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
 fn serve(entry: &Entry, args: &[String], workers: Option<String>) -> Vec<String> {
     let is_set = args.iter().any(|arg| arg.split('=').next() == Some(WORKERS));
     let workers = workers.filter(|_| !is_set).map(|workers| [WORKERS.to_owned(), workers]);
-    let serve = ["c10k", "serve", entry.name, "--addr", "127.0.0.1:0"].map(str::to_owned);
+    let serve = ["c10k", "serve", entry.name, "--addr", &ANY_PORT.to_string()].map(str::to_owned);
     serve.into_iter().chain(args.iter().cloned()).chain(workers.into_iter().flatten()).collect()
 }
 

@@ -1,7 +1,7 @@
 //! The server process of a measurement: started, awaited, stopped, and never left behind.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -20,18 +20,23 @@ use crate::cpus::{CpuList, pin_to};
 /// How long a server may take to listen.
 const START_TIME: Duration = Duration::from_secs(10);
 
-/// How long a server may take to stop: the time that it gives its requests in flight, and some more.
+/// How long a server may take to stop: the time that it gives its requests in flight, and some
+/// more.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// How often the end of a process is looked for.
 const POLL_TIME: Duration = Duration::from_millis(1);
 
-/// How much is kept of what a server says, to tell its last line if it fails; also the longest line that says an address.
+/// How much is kept of what a server says, to tell its last line if it fails; also the longest line
+/// that says an address.
 const KEPT_BYTES: usize = 4096;
 
-/// How long the last words of a server that is gone may take to be read. Nobody is left to hold them back, unless it started
-/// something outside its process group.
+/// How long the last words of a server that is gone may take to be read. Nobody is left to hold
+/// them back, unless it started something outside its process group.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+
+/// Asks the kernel for a free port.
+pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A command that is about to be started, and what to expect of its process.
 #[derive(Debug)]
@@ -54,7 +59,8 @@ pub struct Start<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
-    /// It prints `listening on ADDRESS` as the first line of its standard output, as `c10k serve` does.
+    /// It prints `listening on ADDRESS` as the first line of its standard output, as `c10k serve`
+    /// does.
     Announced,
     /// A connection is accepted.
     Connect,
@@ -71,8 +77,8 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Whether a server that ended so has stopped as it should. By convention, a shell and the JVM give the signal that
-    /// ended them as status 128 + its number.
+    /// A server that ended with this status has stopped as it should. By convention, a shell and
+    /// the JVM tell the signal that ended them as status 128 + its number.
     fn is_clean(self, status: ExitStatus) -> bool {
         let signal = self.signal.as_raw();
         let by_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
@@ -86,15 +92,16 @@ pub struct RunningSubject {
     child: Child,
     address: SocketAddr,
     stop: Stop,
-    /// The end of what it said on standard error, once it has said all. Until then it is read and dropped all the time: a
-    /// pipe that is full would block the server.
+    /// The end of what it said on standard error, once it has said all. Until then it is read and
+    /// dropped all the time: a pipe that is full would block the server.
     last_words: Option<Receiver<Vec<u8>>>,
     /// Removed after `drop` has ended the server.
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl RunningSubject {
-    /// Starts a server and waits until it is ready. What it starts itself has to stay in its process group.
+    /// Starts a server and waits until it is ready. What it starts itself has to stay in its
+    /// process group.
     pub(super) fn start(start: Start<'_>) -> Result<Self> {
         let (ready, address) = (start.ready.clone(), start.address);
         let mut running = Self::spawn(start)?;
@@ -117,7 +124,7 @@ impl RunningSubject {
         command.process_group(0);
         set_up_process(&mut command, death, cpus);
         let child = command.spawn().with_context(|| spawn_error(&command, cpus))?;
-        let mut running = Self { child, address, stop, last_words: None, _folder: folder };
+        let mut running = Self { child, address, stop, last_words: None, folder };
         running.last_words = running.child.stderr.take().map(keep_end).transpose()?;
         Ok(running)
     }
@@ -158,6 +165,11 @@ impl RunningSubject {
         self.address
     }
 
+    /// Its files, which are removed once it has ended. A model has none.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_ref().map(TempDir::path)
+    }
+
     /// Its process id; what it forks are children of that.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -166,7 +178,8 @@ impl RunningSubject {
     /// Stops it as its user would, with its signal.
     ///
     /// # Errors
-    /// When it does not stop, or does so with a failure: a server that crashed under load has not been measured.
+    /// When it does not stop, or does so with a failure: a server that crashed under load has not
+    /// been measured.
     pub fn stop(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the server ended by itself ({status}){}", self.last_words());
@@ -208,7 +221,8 @@ fn set_up_process(command: &mut Command, death: Signal, cpus: Option<&CpuList>) 
         cpus.as_ref().map_or(Ok(()), pin_to)?;
         Ok(())
     };
-    // SAFETY: between fork and exec, `set_up` makes system calls, and neither allocates nor takes a lock.
+    // SAFETY: between fork and exec, `set_up` makes system calls only; it neither allocates nor
+    // takes a lock.
     unsafe { command.pre_exec(set_up) };
 }
 
@@ -220,14 +234,15 @@ fn spawn_error(command: &Command, cpus: Option<&CpuList>) -> String {
     }
 }
 
-/// Connects, and to a server: the kernel may give a client the very port that nobody listens on yet, and connects it with
-/// itself.
+/// Connects to a server. While nobody listens on the port, the kernel may give that port to the
+/// client, and connect it with itself.
 fn connect(address: SocketAddr) -> io::Result<()> {
     let is_itself = TcpStream::connect(address)?.local_addr()? == address;
     if is_itself { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
 }
 
-/// Reads the first line of `stdout`, and goes on to read: a server may log there, and would be blocked or killed if nobody did.
+/// Reads the first line of `stdout`, and goes on to read: a server may log there, and would be
+/// blocked or killed if nobody did.
 fn first_line(stdout: ChildStdout) -> Result<Receiver<io::Result<String>>> {
     let (sender, receiver) = bounded(1);
     start_reader(move || {
@@ -293,8 +308,8 @@ mod tests {
 
     use super::*;
 
-    /// A server that announces itself, says 1 MiB on each of its outputs, then makes the file `said`, and can be stopped
-    /// from then on.
+    /// A server that announces itself, says 1 MiB on each of its outputs, then makes the file
+    /// `said`, and can be stopped from then on.
     const TALKATIVE: &str = "set -e; trap 'exit 1' TERM; echo 'listening on 127.0.0.1:1'
         yes to standard output | head -c 1048576
         yes to standard error | head -c 1048576 >&2

@@ -16,13 +16,13 @@ pub struct Settings<'a> {
     pub c10k: &'a Path,
     /// Processors of the server; without them, those of the caller.
     pub cpus: Option<&'a CpuList>,
-    /// Size of the server's pool, or number of its loops. Without it, a server whose workers have one connection each gets
-    /// one for every connection, and every other server decides by itself.
+    /// Size of the server's pool, or number of its loops. Without it, a server whose workers have
+    /// one connection each gets one for every connection, and every other server decides by itself.
     pub workers: Option<NonZeroUsize>,
     /// All connections of the measurement at once, idle ones included.
     pub connections: usize,
-    /// Program and arguments put before the server's command, such as `strace -DD`. It must leave the server's program in
-    /// the process that is started: that one is measured and stopped.
+    /// Program and arguments put before the server's command, such as `strace -DD`. It must leave
+    /// the server's program in the process that is started: that one is measured and stopped.
     pub prefix: &'a [OsString],
 }
 

@@ -1,0 +1,131 @@
+//! The servers of `benches/servers.toml`, as far as they are installed: each starts, serves the
+//! page, stops, and leaves nothing behind.
+
+#[cfg(target_os = "linux")]
+#[path = "support/processes.rs"]
+#[expect(dead_code, reason = "other tests look at more of a process")]
+mod processes;
+#[cfg(target_os = "linux")]
+#[path = "support/wait.rs"]
+mod wait;
+
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use c10k::cpus::CpuList;
+    use c10k::subject::client::{Client, check_page};
+    use c10k::subject::{RunningSubject, Settings, Subject, catalogue};
+
+    use crate::processes::{Process, descendants};
+    use crate::wait::{PATIENCE, until};
+
+    /// Connections that are open at once: enough for a pool that is too small to show.
+    const CONNECTIONS: usize = 8;
+
+    fn c10k() -> &'static Path {
+        Path::new(env!("CARGO_BIN_EXE_c10k"))
+    }
+
+    /// Starts a server on the last processor, if it is installed.
+    fn start(server: &Subject) -> Option<RunningSubject> {
+        if let Some(reason) = server.unavailable(c10k()) {
+            eprintln!("{} is left out: {reason}", server.name);
+            return None;
+        }
+        let cpus = last_cpu();
+        let settings = Settings { cpus: Some(&cpus), ..Settings::new(c10k(), CONNECTIONS) };
+        Some(server.start(&settings).unwrap_or_else(|error| panic!("{error:#}")))
+    }
+
+    fn last_cpu() -> CpuList {
+        let cpus = CpuList::available().unwrap();
+        cpus.numbers().last().unwrap().to_string().parse().unwrap()
+    }
+
+    fn processes(running: &RunningSubject) -> Vec<Process> {
+        let pid = running.pid().cast_signed();
+        let mut processes = descendants(pid);
+        processes.extend(Process::find(pid));
+        processes
+    }
+
+    #[track_caller]
+    fn assert_is_on_last_cpu(process: &Process) {
+        let status = fs::read_to_string(format!("/proc/{}/status", process.pid)).unwrap();
+        let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        assert_eq!(allowed.trim(), last_cpu().to_string());
+    }
+
+    /// Has as many connections as it was started for, and every one of them answered while the
+    /// others are open.
+    #[track_caller]
+    fn assert_holds_all_connections(server: &Subject, running: &RunningSubject) {
+        let connect = || Client::connect(running.address(), PATIENCE).unwrap();
+        let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| connect()).collect();
+        for client in &mut clients {
+            client.send(server.path("/")).unwrap();
+            client.receive().unwrap();
+        }
+    }
+
+    #[test]
+    fn every_server_serves_its_page_and_leaves_nothing_behind() {
+        for server in catalogue::servers() {
+            let Some(running) = start(server) else { continue };
+            assert!(server.serves_page, "{}", server.name);
+            check_page(running.address(), server.path("/")).unwrap();
+            assert_holds_all_connections(server, &running);
+            let folder = running.folder().expect("a command has a folder").to_owned();
+            let processes = processes(&running);
+            assert!(folder.join("page.html").exists() && !processes.is_empty());
+            processes.iter().for_each(assert_is_on_last_cpu);
+            running.stop().unwrap_or_else(|error| panic!("{}: {error:#}", server.name));
+            until("all processes are gone", || !processes.iter().any(Process::is_there));
+            assert!(!folder.exists(), "{} left {}", server.name, folder.display());
+        }
+    }
+
+    #[test]
+    fn a_server_that_is_dropped_leaves_nothing_behind() {
+        for server in catalogue::servers() {
+            let Some(running) = start(server) else { continue };
+            let folder = running.folder().expect("a command has a folder").to_owned();
+            let processes = processes(&running);
+            drop(running);
+            // Its children are orphans that somebody else has to reap.
+            let is_gone = |process: &Process| Process::find(process.pid).is_none_or(|now| now.is_zombie);
+            until("all processes are gone", || processes.iter().all(is_gone));
+            assert!(!folder.exists(), "{} left {}", server.name, folder.display());
+        }
+    }
+
+    #[test]
+    fn every_server_tells_its_version() {
+        for server in catalogue::servers().iter().filter(|server| server.unavailable(c10k()).is_none()) {
+            let version = server.version(c10k()).expect("there is a line");
+            let product = server.name.split('-').next().unwrap();
+            assert!(version.to_lowercase().contains(product), "{}: {version}", server.name);
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "hyper")]
+    fn a_server_of_this_repository_is_found_beside_c10k() {
+        let hyper = catalogue::find("hyper").unwrap();
+        assert_eq!(hyper.unavailable(c10k()), None);
+        let line = hyper.command_line(&Settings::new(c10k(), 1));
+        let program = c10k().with_file_name("c10k-hyper");
+        assert_eq!(line, format!("{} 127.0.0.1:0", program.display()));
+    }
+
+    #[test]
+    fn a_model_runs_on_the_processors_that_it_was_given() {
+        let epoll = catalogue::find("epoll").unwrap();
+        let running = start(&epoll).unwrap();
+        check_page(running.address(), epoll.path("/")).unwrap();
+        processes(&running).iter().for_each(assert_is_on_last_cpu);
+        running.stop().unwrap();
+    }
+}
