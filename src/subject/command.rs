@@ -150,7 +150,7 @@ impl CommandLaunch {
 
     fn command(&self, settings: &Settings<'_>, values: &Values<'_>) -> Command {
         let words: Vec<String> = self.command.iter().map(|word| values.fill(word)).collect();
-        let mut command = settings.command(&words);
+        let mut command = settings.command(&words[0], &words[1..]);
         command.envs(self.environment.iter().map(|(name, value)| (name, values.fill(value))));
         if let Some(directory) = &self.directory {
             command.current_dir(values.fill(directory));

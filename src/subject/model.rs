@@ -12,10 +12,8 @@ const WORKERS: &str = "--workers";
 
 /// Starts it on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
-    let mut words = words(entry, args, settings);
-    words[0] = settings.c10k.display().to_string();
     RunningSubject::start(Start {
-        command: settings.command(&words),
+        command: settings.command(settings.c10k, &words(entry, args, settings)[1..]),
         cpus: settings.cpus,
         address: ANY_PORT,
         ready: Ready::Announced,

@@ -37,9 +37,10 @@ impl<'a> Settings<'a> {
         self.workers.map_or(self.connections.max(1), NonZeroUsize::get)
     }
 
-    /// A command of these words, behind the prefix.
-    pub(super) fn command(&self, words: &[String]) -> Command {
-        let mut words = self.prefix.iter().cloned().chain(words.iter().map(OsString::from));
+    /// A command behind the prefix.
+    pub(super) fn command(&self, program: impl Into<OsString>, args: &[String]) -> Command {
+        let words = self.prefix.iter().cloned().chain([program.into()]);
+        let mut words = words.chain(args.iter().map(OsString::from));
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words);
         command
