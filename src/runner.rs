@@ -36,8 +36,10 @@ const MEMORY_AT_REST: &str = "memory_pss_at_rest_bytes";
 pub struct Finished {
     /// The folder of the run.
     pub dir: PathBuf,
-    /// Measurements that failed, or in which a request did.
+    /// Measurements that did not run to their end.
     pub failed: usize,
+    /// Measurements in which requests failed.
+    pub with_failed_requests: usize,
     /// Measurements that ran to their end, and of which a check failed.
     pub not_valid: usize,
     /// Whether the user ended it.
@@ -56,7 +58,8 @@ pub fn run(plan: &Plan<'_>, interrupt: &Interrupt) -> Result<Finished> {
     }
     let mut writer = RunWriter::create(plan.reports_dir, &environment::of(plan))?;
     let dir = writer.dir().to_owned();
-    let mut finished = Finished { dir, failed: 0, not_valid: 0, interrupted: false, lost: None };
+    let mut finished =
+        Finished { dir, failed: 0, with_failed_requests: 0, not_valid: 0, interrupted: false, lost: None };
     let order = plan.order();
     let mut progress = Progress::new(order.len(), plan.estimate());
     for (round, cell) in order {
@@ -79,10 +82,13 @@ pub fn run(plan: &Plan<'_>, interrupt: &Interrupt) -> Result<Finished> {
 
 impl Finished {
     fn count(&mut self, record: &Record) {
-        match has_failed(record) {
-            true => self.failed += 1,
-            false if !record.valid => self.not_valid += 1,
-            false => {}
+        match &record.outcome {
+            Outcome::Failed(_) => self.failed += 1,
+            Outcome::Measured(summary) if summary.requests.failed + summary.errors.total() > 0 => {
+                self.with_failed_requests += 1;
+            }
+            Outcome::Measured(_) if !record.valid => self.not_valid += 1,
+            Outcome::Measured(_) => {}
         }
     }
 }
@@ -237,13 +243,6 @@ fn keep(record: &mut Record, measured: Measured) {
     record.missing = measured.readings.missing;
     record.histograms = Some(measured.histograms);
     record.metrics = metric::compute(record);
-}
-
-fn has_failed(record: &Record) -> bool {
-    match &record.outcome {
-        Outcome::Failed(_) => true,
-        Outcome::Measured(summary) => summary.requests.failed > 0 || summary.errors.total() > 0,
-    }
 }
 
 /// A line for the progress: the numbers, and first what speaks against them.

@@ -110,6 +110,14 @@ fn verdicts_are_no_failure_without_strict() {
 }
 
 #[test]
+fn a_measurement_that_did_not_run_to_its_end_is_a_failure_at_any_rate() {
+    let bench = Bench::new(TROUBLED);
+    let output = bench.run(&["--filter", "^(dead|well)/"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(bench.records().len(), 2);
+}
+
+#[test]
 fn a_line_of_the_record_is_understood_without_any_other() {
     let bench = Bench::new("models = [\"prefork\"]\n[[workload]]\nconnections = [1, 4]\nidle = 3\n");
     assert_eq!(bench.run(&["--filter", "connections=4"]).status.code(), Some(0));
