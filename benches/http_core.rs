@@ -1,5 +1,8 @@
 //! The HTTP core alone, without a socket: what every model pays per request before it is a model.
 
+#[path = "support/resamples.rs"]
+mod resamples;
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,19 +23,15 @@ const BROWSER_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnectio
 /// Requests in the pipelined batch.
 const BATCH: usize = 16;
 
-/// Resamples of criterion's bootstrap: a tenth of its default, with which the analysis takes longer than the measuring, and
-/// five times the 2,000 that are held to be enough for the limits of an interval (Efron and Tibshirani 1993).
-const RESAMPLES: usize = 10_000;
-
 fn http_core(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("http_core");
     group
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
-        .nresamples(RESAMPLES);
+        .nresamples(resamples::RESAMPLES);
     let batch = GET.repeat(BATCH);
     let head = [b"HEAD", &GET[3..]].concat();
-    for (name, requests, octets) in [
+    for (name, requests, bytes) in [
         ("get_1_kib", 1, GET),
         ("get_1_kib_browser", 1, BROWSER_GET),
         ("head", 1, &head),
@@ -42,15 +41,15 @@ fn http_core(criterion: &mut Criterion) {
         let mut connection = Connection::new(Instant::now());
         group.throughput(Throughput::Elements(requests as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| answer(&mut connection, &mut service, black_box(octets)));
+            bencher.iter(|| answer(&mut connection, &mut service, black_box(bytes)));
         });
     }
     group.finish();
 }
 
 /// Feeds a connection and takes everything it has to say.
-fn answer(connection: &mut Connection, service: &mut Service, octets: &[u8]) -> usize {
-    connection.receive(octets, service);
+fn answer(connection: &mut Connection, service: &mut Service, bytes: &[u8]) -> usize {
+    connection.receive(bytes, service);
     let mut sent = 0;
     while connection.want() == Want::Write {
         let pending = connection.pending_output().iter().map(|piece| black_box(piece).len()).sum();

@@ -1,14 +1,17 @@
 //! One request and its answer per model, over a plain blocking client: the cost of a model while it has nothing else to do.
 //!
-//! A round trip is mostly the wake-up of whoever waits, and that depends on where both sides run: on two processors each
+//! A round trip is mostly the wake-up of the side that waits, and that depends on where both sides run: on two processors each
 //! side sleeps until the other processor is interrupted, on one processor the scheduler merely switches. The difference
 //! is several times the work itself, so the placement is chosen here, as the suites choose it, and stands in the name of
 //! the bench. Left to the scheduler, equal models differ by a factor of six.
 //!
-//! Plain `cargo bench` takes one model of each kind (who runs a connection); with a filter, the whole roster is there.
+//! Plain `cargo bench` takes one model of each family (how it waits, and who runs a connection); with a filter, the whole
+//! roster is there.
 
 #[path = "support/arguments.rs"]
 mod arguments;
+#[path = "support/resamples.rs"]
+mod resamples;
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
@@ -28,10 +31,6 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 /// The page's length, without the head.
 const BODY_BYTES: usize = 1024;
 
-/// Resamples of criterion's bootstrap: a tenth of its default, with which the analysis takes longer than the measuring, and
-/// five times the 2,000 that are held to be enough for the limits of an interval (Efron and Tibshirani 1993).
-const RESAMPLES: usize = 10_000;
-
 /// The binary that serves.
 const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
@@ -47,15 +46,12 @@ fn round_trip(criterion: &mut Criterion) {
     let placements = placements();
     for entry in models() {
         let subject = Subject::model(entry, Vec::new());
-        if subject.unavailable(Path::new(C10K)).is_some() {
-            continue;
-        }
         let mut group = criterion.benchmark_group(format!("round_trip/{}", entry.name));
         group
-            .warm_up_time(Duration::from_millis(200))
-            .measurement_time(Duration::from_secs(1))
+            .warm_up_time(Duration::from_millis(100))
+            .measurement_time(Duration::from_millis(500))
             .sample_size(20)
-            .nresamples(RESAMPLES);
+            .nresamples(resamples::RESAMPLES);
         for placement in &placements {
             bench(&mut group, &subject, placement);
         }
@@ -63,12 +59,17 @@ fn round_trip(criterion: &mut Criterion) {
     }
 }
 
-/// One model of each kind, or all of them where a filter says which are meant.
+/// The models that can run here: one of each family, or all of them where a filter says which are meant.
 fn models() -> Vec<&'static Entry> {
     let is_filtered =
         arguments::own().is_some_and(|args| args.iter().any(|argument| !argument.starts_with('-')));
-    let mut kinds = HashSet::new();
-    ROSTER.iter().filter(|entry| is_filtered || kinds.insert(entry.traits.runs.to_string())).collect()
+    let is_here =
+        |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(Path::new(C10K)).is_none();
+    let mut families = HashSet::new();
+    let is_first = |entry: &&Entry| {
+        families.insert((entry.traits.waits.to_string(), entry.traits.runs.to_string())) || is_filtered
+    };
+    ROSTER.iter().filter(is_here).filter(is_first).collect()
 }
 
 /// Both sides on two processors, as suites place them, and both on one; only that on a machine with one processor.

@@ -19,7 +19,12 @@ fn main() -> ExitCode {
     for arg in args {
         match arg.as_str() {
             "--quick" | "--list" | "--strict" => _ = command.arg(arg),
-            option if option.starts_with('-') => {}
+            option if option.starts_with('-') => {
+                eprintln!(
+                    "cargo bench has no option {option} here; c10k bench --help lists those of the suites"
+                );
+                return ExitCode::from(2);
+            }
             filter => _ = command.args(["--filter", filter]),
         }
     }

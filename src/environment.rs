@@ -1,5 +1,6 @@
 //! The environment of a run: what was to be measured, on which machine, with which binary.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
@@ -47,11 +48,11 @@ pub fn of(plan: &Plan<'_>) -> Environment {
         machine: machine(plan.cpus.numbers().len()),
         server_cpus: numbers(&plan.placement.server),
         generator_cpus: numbers(&plan.placement.generator),
-        axes: suite.axes().map(Axis::describe).collect(),
-        subjects: suite.subjects.iter().map(|subject| describe_subject(plan, subject)).collect(),
+        axes: suite.axes().into_iter().map(Axis::describe).collect(),
+        subjects: subjects(plan),
         skipped: plan.skipped.clone(),
-        workloads: suite.workloads.iter().map(describe_workload).collect(),
-        questions: suite.questions.clone(),
+        workloads: workloads(plan),
+        questions: questions(plan),
         cells: plan.cells.iter().map(|cell| suite.names(*cell)).collect(),
         calibration: calibration(plan.reports_dir),
     }
@@ -59,6 +60,32 @@ pub fn of(plan: &Plan<'_>) -> Environment {
 
 fn command_line() -> String {
     std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// The subjects of planned cells.
+fn subjects(plan: &Plan<'_>) -> Vec<record::Subject> {
+    let is_planned = |index: &usize| plan.cells.iter().any(|cell| cell.subject == *index);
+    let planned = (0..plan.suite.subjects.len()).filter(is_planned);
+    planned.map(|index| describe_subject(plan, &plan.suite.subjects[index])).collect()
+}
+
+/// The workloads of planned cells.
+fn workloads(plan: &Plan<'_>) -> Vec<record::WorkloadEntry> {
+    let is_planned = |index: &usize| plan.cells.iter().any(|cell| cell.workload == *index);
+    let planned = (0..plan.suite.workloads.len()).filter(is_planned);
+    planned.map(|index| describe_workload(&plan.suite.workloads[index])).collect()
+}
+
+/// The questions that planned cells answer.
+fn questions(plan: &Plan<'_>) -> Vec<record::Question> {
+    let planned: HashSet<&str> =
+        plan.cells.iter().map(|cell| plan.suite.workloads[cell.workload].name.as_str()).collect();
+    let mut questions = plan.suite.questions.clone();
+    for question in &mut questions {
+        question.workloads.retain(|name| planned.contains(name.as_str()));
+    }
+    questions.retain(|question| !question.workloads.is_empty());
+    questions
 }
 
 fn describe_subject(plan: &Plan<'_>, subject: &SuiteSubject) -> record::Subject {

@@ -14,6 +14,8 @@ pub mod limits;
 pub mod measure;
 pub mod output;
 #[cfg(target_os = "linux")]
+mod pass;
+#[cfg(target_os = "linux")]
 mod plan;
 #[cfg(target_os = "linux")]
 pub mod probe;

@@ -1,4 +1,4 @@
-//! Limits of this process.
+//! Limits of this process, and of what it can be asked for.
 
 use std::num::NonZeroUsize;
 
@@ -11,7 +11,20 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 const OWN_DESCRIPTORS: u64 = 64;
 
 /// Requests, or connections, per second at the most: more than any machine sends; a guard against typing errors.
-pub const MAX_RATE: f64 = 1e8;
+const MAX_RATE: f64 = 1e8;
+
+/// Refuses what can't be a rate per second.
+pub fn check_rate(rate: f64) -> Result<f64> {
+    ensure!(rate > 0.0 && rate <= MAX_RATE, "write a number per second, above 0 and up to {MAX_RATE}");
+    Ok(rate)
+}
+
+/// Refuses what can't be the method of a request: it is a token of RFC 9110, section 5.6.2.
+pub fn check_method(text: &str) -> Result<()> {
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    ensure!(!text.is_empty() && text.bytes().all(is_token), "a method is a word, such as GET");
+    Ok(())
+}
 
 /// Raises the soft limit of open files to the hard one; connections are files, and the soft limit is often 1024.
 pub fn raise_open_files() {

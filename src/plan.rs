@@ -1,13 +1,16 @@
 //! What a run will measure, in which order, and where everything runs: all that is decided before the first measurement.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::{Result, ensure};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use crate::cpus::CpuList;
+use crate::limits;
 use crate::suite::{Cell, Suite};
 
 /// What is to be measured, how, and where it is written.
@@ -15,12 +18,22 @@ use crate::suite::{Cell, Suite};
 pub struct Plan<'a> {
     pub suite: &'a Suite,
     pub cells: Vec<Cell>,
-    /// Names of subjects that can't be measured here, each with the reason.
+    /// Subjects or cells that can't be measured here: name and reason.
     pub skipped: Vec<(String, String)>,
     pub seed: u64,
     /// The processors that may be used, as they were before anything was pinned.
     pub cpus: &'a CpuList,
     pub placement: Placement,
+    /// The binary that serves.
+    pub c10k: &'a Path,
+    pub reports_dir: &'a Path,
+}
+
+/// Where a plan is carried out, whatever the suite.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The processors that may be used.
+    pub cpus: &'a CpuList,
     /// The binary that serves.
     pub c10k: &'a Path,
     pub reports_dir: &'a Path,
@@ -40,13 +53,63 @@ impl Placement {
         Self { server, generator }
     }
 
+    /// The processors of a server that is to have this many; without a wish, all that are the server's.
+    ///
+    /// # Errors
+    /// When there are not so many.
+    pub fn server_with(&self, wanted: Option<NonZeroUsize>, cpus: &CpuList) -> Result<Option<CpuList>> {
+        let Some(wanted) = wanted else { return Ok(self.server.clone()) };
+        let available = self.server.as_ref().unwrap_or(cpus);
+        let count = available.numbers().len();
+        ensure!(
+            wanted.get() <= count,
+            "its server is to have {wanted} processors, and {count} of this machine's are the server's; leave such \
+             cells out with --filter processors={count}"
+        );
+        Ok(Some(available.first(wanted)))
+    }
+
     /// Event loops of the generator where a suite does not say how many: one for each of its processors.
     pub fn generator_threads(&self) -> usize {
         self.generator.as_ref().map_or(1, |cpus| cpus.numbers().len())
     }
 }
 
-impl Plan<'_> {
+impl<'a> Plan<'a> {
+    /// Leaves out of the cells what can't be measured here.
+    pub fn new(suite: &'a Suite, cells: &[Cell], seed: u64, place: &Place<'a>) -> Self {
+        let mut plan = Self {
+            suite,
+            cells: Vec::new(),
+            skipped: Vec::new(),
+            seed,
+            cpus: place.cpus,
+            placement: Placement::of(place.cpus),
+            c10k: place.c10k,
+            reports_dir: place.reports_dir,
+        };
+        for &cell in cells {
+            match plan.why_not(cell) {
+                None => plan.cells.push(cell),
+                Some(skipped) if !plan.skipped.contains(&skipped) => plan.skipped.push(skipped),
+                Some(_) => {}
+            }
+        }
+        plan
+    }
+
+    /// What can't be measured here, the subject or the cell, and the reason.
+    fn why_not(&self, cell: Cell) -> Option<(String, String)> {
+        let subject = &self.suite.subjects[cell.subject].subject;
+        if let Some(reason) = subject.unavailable(self.c10k) {
+            return Some((subject.name.clone(), reason));
+        }
+        let load = &self.suite.workloads[cell.workload].load;
+        let has_processors = self.placement.server_with(load.processors, self.cpus).map(|_| ());
+        let reason = limits::check_connections(load.connections()).and(has_processors).err()?;
+        Some((self.suite.label(cell), reason.to_string()))
+    }
+
     /// Every cell in every round; each round in an order of its own, which follows from the seed.
     pub fn order(&self) -> Vec<(u32, Cell)> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);

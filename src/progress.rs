@@ -28,10 +28,13 @@ impl Progress {
         Self { bar, done: 0, total }
     }
 
-    /// One step was done.
-    pub fn advance(&mut self, message: &str) {
+    /// One step was done. What speaks against it stays to be read on a terminal, where other messages replace each other.
+    pub fn advance(&mut self, message: &str, stays: bool) {
         self.done += 1;
         if let Some(bar) = &self.bar {
+            if stays {
+                bar.println(message);
+            }
             bar.set_message(message.to_owned());
             bar.inc(1);
         } else {

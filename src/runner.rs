@@ -4,32 +4,29 @@
 //! order is shuffled, so that no cell always follows the same one.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use c10k_loadgen::check::{Effect, Verdict};
 use c10k_loadgen::workload::{Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
 use c10k_reports::record::{Outcome, Record};
-use c10k_reports::{RunWriter, metric};
+use c10k_reports::{RunWriter, metric, slug};
 use jiff::Timestamp;
 
 use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
+use crate::pass::Bench;
 use crate::plan::Plan;
-use crate::probe::pass::Bench;
-use crate::probe::{self, Readings};
+use crate::probe::Readings;
 use crate::progress::Progress;
 use crate::subject::client::check_page;
 use crate::subject::{Settings, Subject};
 use crate::suite::Cell;
 use crate::suite::load::Load;
-
-/// Key of the reading that tells the memory of a server before it had a connection.
-const MEMORY_AT_REST: &str = "memory_pss_at_rest_bytes";
 
 /// What became of an experiment.
 #[derive(Debug)]
@@ -69,7 +66,7 @@ pub fn run(plan: &Plan<'_>, interrupt: &Interrupt) -> Result<Finished> {
             break;
         }
         finished.count(&record);
-        progress.advance(&describe(&record));
+        progress.advance(&describe(&record), !record.valid);
         if let Err(error) = writer.append(&record) {
             finished.lost = Some(error);
             break;
@@ -125,48 +122,59 @@ impl Measuring<'_> {
     }
 
     fn measure(&self) -> Result<Measured> {
-        let subject = self.subject();
-        let load = self.load();
-        let server_cpus = self.server_cpus()?;
-        let running = subject.start(&self.settings(server_cpus.as_ref(), &[]))?;
-        if subject.serves_page && load.path == "/" {
-            check_page(running.address(), subject.path(&load.path))?;
-        }
-        let at_rest = probe::at_rest(running.pid());
-        let target = self.target(running.address())?;
         let histograms = self.histograms();
-        let log_path = self.dir.join(&histograms);
-        let cannot_write = || format!("cannot write {}", log_path.display());
-        let mut log = HdrLog::create(&log_path).with_context(cannot_write)?;
+        let log = self.dir.join(&histograms);
+        let measured = self.measure_timed(&log);
+        if measured.is_err() || self.interrupt.happened() {
+            // No record will name it.
+            let _ = fs::remove_file(&log);
+        }
+        let (summary, mut readings) = measured?;
+        if self.round == 1 {
+            self.run_passes(&mut readings)?;
+        }
+        Ok(Measured { summary: Box::new(summary), readings, histograms })
+    }
+
+    fn measure_timed(&self, log: &Path) -> Result<(Summary, Readings)> {
+        let server_cpus = self.server_cpus()?;
+        let running = self.subject().start(&self.settings(server_cpus.as_ref(), &[]))?;
+        let path = self.path();
+        if self.subject().serves_page && self.load().path == "/" {
+            check_page(running.address(), path)?;
+        }
+        let target = Target::resolve(&format!("http://{}{path}", running.address()))?;
+        let cannot_write = || format!("cannot write {}", log.display());
+        let mut log = HdrLog::create(log).with_context(cannot_write)?;
         let append = |interval: &Interval| log.append(interval).with_context(cannot_write);
-        let (measured, mut readings) =
+        let (measured, readings) =
             measure(target, self.workload(), Some(running.pid()), self.interrupt.flag(), append)?;
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
-        readings.values.extend(at_rest.map(|bytes| (MEMORY_AT_REST.to_owned(), bytes)));
-        if self.round == 1 {
-            self.run_passes(&mut readings);
-        }
-        Ok(Measured { summary: Box::new(Summary::from(&measured)), readings, histograms })
+        Ok((Summary::from(&measured), readings))
     }
 
-    /// Runs the probes that slow what they watch, each with a server of its own; once a cell is enough for counts.
-    fn run_passes(&self, readings: &mut Readings) {
-        for pass in &self.plan.suite.passes {
-            let found = self.server_cpus().and_then(|cpus| {
-                let subject = self.subject();
-                (pass.run)(Bench {
-                    launch: &mut |prefix| subject.start(&self.settings(cpus.as_ref(), prefix)),
-                    target: &|address| self.target(address),
-                    workload: &self.workload(),
-                    interrupt: self.interrupt,
-                })
-            });
-            match found {
+    /// Runs the measurements beside the timed one. What they can't find is missing, with its reason.
+    fn run_passes(&self, readings: &mut Readings) -> Result<()> {
+        let server_cpus = self.server_cpus()?;
+        let launch = |prefix: &[OsString], connections: Option<usize>| {
+            let settings = self.settings(server_cpus.as_ref(), prefix);
+            let connections = connections.unwrap_or(settings.connections);
+            self.subject().start(&Settings { connections, ..settings })
+        };
+        let bench = Bench {
+            launch: &launch,
+            path: self.path(),
+            workload: &self.workload(),
+            interrupt: self.interrupt,
+        };
+        for pass in &self.plan.suite.workloads[self.cell.workload].passes {
+            match (pass.run)(&bench) {
                 Ok(values) => readings.values.extend(values),
                 Err(error) => _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}")),
             }
         }
+        Ok(())
     }
 
     fn subject(&self) -> &Subject {
@@ -177,9 +185,9 @@ impl Measuring<'_> {
         &self.plan.suite.workloads[self.cell.workload].load
     }
 
-    fn target(&self, address: SocketAddr) -> Result<Target> {
-        let path = self.subject().path(&self.load().path);
-        Ok(Target::resolve(&format!("http://{address}{path}"))?)
+    /// What this server is asked for where the workload says its path.
+    fn path(&self) -> &str {
+        self.subject().path(&self.load().path)
     }
 
     fn workload(&self) -> Workload {
@@ -201,16 +209,7 @@ impl Measuring<'_> {
     }
 
     fn server_cpus(&self) -> Result<Option<CpuList>> {
-        match (self.load().processors, &self.plan.placement.server) {
-            (None, cpus) => Ok(cpus.clone()),
-            (Some(wanted), Some(cpus)) if wanted.get() <= cpus.numbers().len() => {
-                Ok(Some(cpus.first(wanted)))
-            }
-            (Some(wanted), cpus) => bail!(
-                "the server is to have {wanted} processors, and of this machine's it can have {}",
-                cpus.as_ref().map_or(0, |cpus| cpus.numbers().len())
-            ),
-        }
+        self.plan.placement.server_with(self.load().processors, self.plan.cpus)
     }
 
     fn settings<'s>(&'s self, cpus: Option<&'s CpuList>, prefix: &'s [OsString]) -> Settings<'s> {
@@ -223,15 +222,15 @@ impl Measuring<'_> {
     }
 
     fn command(&self) -> String {
-        self.subject().command_line(&self.settings(self.plan.placement.server.as_ref(), &[]))
+        // Where there are too few processors, the measurement says so.
+        let server_cpus = self.server_cpus().ok().flatten();
+        self.subject().command_line(&self.settings(server_cpus.as_ref(), &[]))
     }
 
     /// Name of the file of the histograms; the place of the cell in the suite keeps those of like names apart.
     fn histograms(&self) -> String {
-        let label: String = self.plan.suite.label(self.cell);
-        let fits = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
-        let slug: String = label.chars().map(fits).take(80).collect();
-        format!("{:02}-{:03}-{slug}.hlog", self.round, self.cell.workload + 1)
+        let label: String = slug(&self.plan.suite.label(self.cell)).chars().take(80).collect();
+        format!("{:02}-{:03}-{label}.hlog", self.round, self.cell.workload + 1)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `c10k bench`: what it measured and what speaks against it, in the record, on the page, and in the exit status.
 
+#![cfg(target_os = "linux")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -89,7 +91,12 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words_and_under_s
     let records = bench.records();
     assert_eq!(of(&records, "starved")["valid"], false);
     assert_eq!(of(&records, "overloaded")["valid"], false);
-    assert_eq!(of(&records, "well")["valid"], true, "{}", of(&records, "well")["checks"]);
+    for check in of(&records, "well")["checks"].as_array().expect("checks are a list") {
+        // What depends on how much time the machine has is not told from so short a measurement.
+        if ["errors", "starvation"].contains(&check["name"].as_str().expect("a check has a name")) {
+            assert_eq!(check["verdict"], "pass", "{check}");
+        }
+    }
     let error = of(&records, "dead")["outcome"]["failed"].as_str().expect("it failed");
     assert!(error.contains("out of luck"), "{error}");
     for words in ["8 asked, 6 never served", "out of luck", "NOT VALID"] {
@@ -128,7 +135,7 @@ fn a_line_of_the_record_is_understood_without_any_other() {
     assert_eq!(record["parameters"]["path"], "/");
     // A pool has a worker for each connection of its own workload, the idle ones included.
     let command = record["command"].as_str().expect("the command is told");
-    assert!(command.contains("--workers 7"), "{command}");
+    assert!(command.ends_with("--workers 7"), "{command}");
     for key in ["throughput_rps", "server_cpu_us_per_request", "memory_pss_bytes", "latency_p50_us"] {
         assert!(record["metrics"][key].as_f64().is_some_and(|value| value > 0.0), "{key} in {record:#}");
     }
@@ -172,6 +179,43 @@ fn a_list_as_json_tells_cells_and_the_estimated_time() {
     assert_eq!(cells[0]["subject"], "epoll");
     assert_eq!(cells[0]["parameters"]["connections"], 2);
     assert!(!bench.folder.path().join("reports").exists());
+}
+
+#[test]
+fn a_list_is_one_object_for_one_suite_however_few_cells_match() {
+    let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\n");
+    let output = bench.run(&["--list", "--json", "--filter", "no-such-cell"]);
+    let list: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    assert_eq!(list["cells"].as_array().map(Vec::len), Some(0), "{list}");
+}
+
+#[test]
+fn cells_that_this_machine_has_too_little_for_are_left_out_and_the_others_measured() {
+    let bench = Bench::new(
+        "models = [\"epoll\"]\n[[workload]]\nconnections = [2, 1000000]\n[[workload]]\nconnections = 3\n\
+         processors = 4000\n",
+    );
+    let output = bench.run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for words in ["1000000 is left out", "ulimit -Hn", "4000 processors"] {
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    }
+    assert_eq!(bench.records().len(), 1);
+}
+
+#[test]
+fn memory_per_connection_is_told_from_a_server_with_one() {
+    let bench = Bench::new(
+        "models = [\"epoll\", \"prefork\"]\n[[workload]]\npasses = [\"one_connection\"]\nconnections = 1\nidle = 20\n",
+    );
+    let output = bench.run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let records = bench.records();
+    let per_connection = |subject| {
+        of(&records, subject)["metrics"]["memory_per_connection_bytes"].as_f64().expect("it is told")
+    };
+    assert!(per_connection("prefork") > 5.0 * per_connection("epoll").max(1.0), "{records:#?}");
 }
 
 #[test]

@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn a_model_runs_on_the_processors_that_it_was_given() {
-        let epoll = catalogue::find("epoll").unwrap();
+        let entry = c10k_servers::find("epoll").unwrap();
+        let epoll = Subject::model(entry, Vec::new());
         let running = start(&epoll).unwrap();
         check_page(running.address(), epoll.path("/")).unwrap();
         processes(&running).iter().for_each(assert_is_on_last_cpu);

@@ -23,6 +23,7 @@ pub mod results;
 pub mod statistics;
 
 pub use error::Error;
+pub use file::slug;
 pub use load::load_run;
 pub use record::RunWriter;
 #[cfg(feature = "render")]

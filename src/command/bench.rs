@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
 
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{note, print};
-use crate::plan::{Placement, Plan};
+use crate::plan::{Place, Plan};
 use crate::runner::{self, Finished};
 use crate::subject::Subject;
 use crate::suite::filter::Filter;
@@ -51,7 +51,7 @@ pub struct Args {
     /// Exit with status 1 if a request fails, or a check of a measurement; a measurement that fails always does that
     #[arg(long)]
     strict: bool,
-    /// A filter that no cell matches is no error: it was meant for somebody else
+    /// A filter that no cell matches is no error: it may be meant for another bench
     #[arg(long, hide = true)]
     may_be_empty: bool,
 }
@@ -60,52 +60,32 @@ impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
         let suites = self.suites.iter().map(|name| self.read(name)).collect::<Result<Vec<_>>>()?;
-        let selected: Vec<_> = suites
-            .iter()
-            .map(|suite| (suite, suite.cells(&self.filters)))
-            .filter(|(_, cells)| !cells.is_empty())
-            .collect();
+        let selected: Vec<_> = suites.iter().map(|suite| (suite, suite.cells(&self.filters))).collect();
         if self.list {
             print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
             return Ok(ExitCode::SUCCESS);
         }
-        if selected.is_empty() {
-            return self.nothing_to_measure();
-        }
-        for (suite, cells) in &selected {
-            let connections = cells.iter().map(|cell| suite.workloads[cell.workload].load.connections());
-            limits::check_connections(connections.max().unwrap_or(0))?;
-        }
-        self.measure(selected)
-    }
-
-    fn measure(&self, selected: Vec<(&Suite, Vec<Cell>)>) -> Result<ExitCode> {
         let c10k =
             std::env::current_exe().context("cannot find the program that serves, which is this one")?;
-        let interrupt = Interrupt::catch()?;
         let cpus = CpuList::available()?;
+        let place = Place { cpus: &cpus, c10k: &c10k, reports_dir: &self.output };
+        let mut plans = Vec::new();
+        for (suite, cells) in selected {
+            plans.push(Plan::new(suite, &cells, self.seed.unwrap_or_else(rand::random), &place));
+        }
+        for (name, reason) in plans.iter().flat_map(|plan| &plan.skipped) {
+            note(&format!("c10k: {name} is left out: {reason}\n"));
+        }
+        plans.retain(|plan| !plan.cells.is_empty());
+        if plans.is_empty() { self.nothing_to_measure() } else { self.measure(&plans) }
+    }
+
+    fn measure(&self, plans: &[Plan<'_>]) -> Result<ExitCode> {
+        let interrupt = Interrupt::catch()?;
         let mut failed = 0;
         let mut against = 0;
-        for (suite, cells) in selected {
-            let skipped = skipped(suite, &cells, &c10k);
-            let is_here = |cell: &Cell| !skipped.iter().any(|(name, _)| *name == suite.names(*cell).subject);
-            let cells: Vec<Cell> = cells.into_iter().filter(is_here).collect();
-            ensure!(
-                !cells.is_empty(),
-                "no subject of the suite {} can be measured on this machine",
-                suite.name
-            );
-            let plan = Plan {
-                suite,
-                cells,
-                skipped,
-                seed: self.seed.unwrap_or_else(rand::random),
-                cpus: &cpus,
-                placement: Placement::of(&cpus),
-                c10k: &c10k,
-                reports_dir: &self.output,
-            };
-            let finished = runner::run(&plan, &interrupt)?;
+        for plan in plans {
+            let finished = runner::run(plan, &interrupt)?;
             failed += finished.failed;
             against += finished.with_failed_requests + finished.not_valid;
             report(&finished, &self.output)?;
@@ -134,33 +114,19 @@ impl Args {
 
     fn nothing_to_measure(&self) -> Result<ExitCode> {
         let filters = self.filters.iter().map(ToString::to_string).collect::<Vec<_>>().join("` and `");
-        if !self.may_be_empty {
-            bail!("no cell matches `{filters}`; --list shows them all");
-        }
-        print(&format!("no cell of {} matches `{filters}`, none was measured\n", self.suites.join(", ")))?;
+        let meant = if filters.is_empty() { String::new() } else { format!(" that match `{filters}`") };
+        let line = format!("there are no cells of {}{meant} to measure here", self.suites.join(", "));
+        ensure!(self.may_be_empty, "{line}; --list shows them all");
+        print(&format!("{line}\n"))?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// The subjects of some cells that can't be measured here: name and reason, which is also told.
-fn skipped(suite: &Suite, cells: &[Cell], c10k: &Path) -> Vec<(String, String)> {
-    let is_meant = |index: &usize| cells.iter().any(|cell| cell.subject == *index);
-    let mut skipped = Vec::new();
-    for index in (0..suite.subjects.len()).filter(is_meant) {
-        let subject = &suite.subjects[index].subject;
-        if let Some(reason) = subject.unavailable(c10k) {
-            note(&format!("c10k: {} is left out: {reason}\n", subject.name));
-            skipped.push((subject.name.clone(), reason));
-        }
-    }
-    skipped
 }
 
 fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
     selected.iter().flat_map(|(suite, cells)| cells.iter().map(|cell| suite.label(*cell) + "\n")).collect()
 }
 
-/// One object; where there are several suites, an array of them.
+/// One object; where several suites are named, an array of them.
 fn list_json(selected: &[(&Suite, Vec<Cell>)]) -> Result<String> {
     let suite = |(suite, cells): &(&Suite, Vec<Cell>)| {
         let cell = |cell: &Cell| {

@@ -20,11 +20,14 @@ use self::live::LiveLine;
 use self::server::Server;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
-use crate::limits::{self, MAX_RATE};
+use crate::limits;
 use crate::measure::measure;
 use crate::output::{note, print};
 use crate::probe::Readings;
 use crate::time;
+
+/// What a shell says of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 /// Drive a server and measure it
 #[derive(Debug, clap::Args)]
@@ -155,13 +158,16 @@ impl Args {
             self.output.as_deref().map(|path| File::create(path).with_context(|| cannot_write(path)));
         let output = output.transpose()?;
         let interrupt = Interrupt::catch()?;
-        let (measured, readings) = self.measure(target, workload, log, &interrupt)?;
+        let (measured, readings) = match self.measure(target, workload, log, &interrupt) {
+            Err(_) if interrupt.happened() => return Ok(ExitCode::from(INTERRUPTED)),
+            measured => measured?,
+        };
         let summary = Summary::from(&measured);
         let server = self.server_pid.map(|_| Server::of(&summary, readings));
         self.tell(&measured, &summary, server.as_ref(), output)?;
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
-            ExitCode::from(if interrupt.happened() { 130 } else { 1 })
+            ExitCode::from(if interrupt.happened() { INTERRUPTED } else { 1 })
         } else if self.strict && !summary.valid {
             ExitCode::FAILURE
         } else {
@@ -255,17 +261,12 @@ fn cannot_write(path: &Path) -> String {
 }
 
 fn parse_rate(text: &str) -> Result<f64> {
-    match text.parse::<f64>() {
-        Ok(rate) if rate > 0.0 && rate <= MAX_RATE => Ok(rate),
-        _ => bail!("write a number per second, above 0 and up to {MAX_RATE}"),
-    }
+    // What is no number is no rate either.
+    limits::check_rate(text.parse().unwrap_or_default())
 }
 
 fn parse_method(text: &str) -> Result<String> {
-    let token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-    if text.is_empty() || !text.bytes().all(token) {
-        bail!("a method is a word, such as GET");
-    }
+    limits::check_method(text)?;
     Ok(text.into())
 }
 

@@ -17,11 +17,12 @@ fn read(tree: &Tree) -> Result<Values> {
     ])
 }
 
-/// Resident memory (PSS) in bytes of the process `pid` and its descendants, to be asked before the
-/// first connection: what connections cost is the difference to `memory_pss_bytes`. `None` where it
-/// can't be read.
-pub fn at_rest(pid: u32) -> Option<f64> {
-    sum(&Tree::look(pid).ok()?, proportional_set_size).ok()
+/// Resident memory (PSS) of the process `pid` and its descendants at this moment, in bytes.
+///
+/// # Errors
+/// When it can't be read.
+pub fn now(pid: u32) -> Result<f64> {
+    sum(&Tree::look(pid)?, proportional_set_size)
 }
 
 /// The sum over all processes; one that is gone holds nothing.
@@ -59,7 +60,7 @@ mod tests {
         let readings = Watch::begin(shell.pid()).end();
         let pss = readings.values["memory_pss_bytes"];
         assert!(pss > 0.0 && readings.values["memory_peak_rss_bytes"] >= pss, "{readings:?}");
-        assert!(at_rest(shell.pid()).unwrap() > 0.0);
+        assert!(now(shell.pid()).unwrap() > 0.0);
     }
 
     #[test]
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_is_gone_has_none_at_rest() {
-        assert_eq!(at_rest(u32::MAX >> 1), None);
+    fn the_memory_of_a_process_that_is_gone_is_not_known() {
+        assert!(now(u32::MAX >> 1).is_err());
     }
 }

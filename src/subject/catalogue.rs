@@ -69,19 +69,9 @@ struct ProfileTable {
     handlers: Option<String>,
 }
 
-/// The subject of that name: a model of the roster, or a server of the catalogue.
-pub fn find(name: &str) -> Result<Subject> {
-    if let Some(entry) = c10k_servers::find(name) {
-        return Ok(Subject::model(entry, Vec::new()));
-    }
-    let found = servers().iter().find(|server| server.name == name);
-    found.cloned().with_context(|| {
-        let names: Vec<_> = servers().iter().map(|server| server.name.as_str()).collect();
-        format!(
-            "there is no model and no server `{name}`; see `c10k models`; the servers are {}",
-            names.join(", ")
-        )
-    })
+/// The server of that name.
+pub fn find(name: &str) -> Option<Subject> {
+    servers().iter().find(|server| server.name == name).cloned()
 }
 
 /// The servers of the catalogue.
@@ -174,13 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn finds_models_and_servers_by_name() {
-        assert!(matches!(find("epoll").unwrap().launch, Launch::Model { .. }));
+    fn finds_servers_by_name() {
         let nginx = find("nginx-return").unwrap();
         assert!(matches!(nginx.launch, Launch::Command(_)));
         assert_eq!(nginx.path("/unlisted"), "/unlisted");
-        let error = find("telepathy").unwrap_err().to_string();
-        assert!(error.contains("telepathy") && error.contains("nginx-file"), "{error}");
+        assert!(find("telepathy").is_none());
     }
 
     #[test]

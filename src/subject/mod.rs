@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_command_line_of_a_model_tells_how_it_ran() {
-        let prefork = catalogue::find("prefork").unwrap();
+        let prefork = Subject::model(c10k_servers::find("prefork").unwrap(), Vec::new());
         let cpus = "1".parse().unwrap();
         let prefix = ["strace".into(), "-DD".into()];
         let settings =

@@ -40,10 +40,8 @@ pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
     serve(entry, args, (entry.traits.at_once == AtOnce::Workers).then(|| "{workers}".to_owned()))
 }
 
-/// The subject's own arguments have the last word on its workers.
 fn serve(entry: &Entry, args: &[String], workers: Option<String>) -> Vec<String> {
-    let is_set = args.iter().any(|arg| arg.split('=').next() == Some(WORKERS));
-    let workers = workers.filter(|_| !is_set).map(|workers| [WORKERS.to_owned(), workers]);
+    let workers = workers.map(|workers| [WORKERS.to_owned(), workers]);
     let serve = ["c10k", "serve", entry.name, "--addr", &ANY_PORT.to_string()].map(str::to_owned);
     serve.into_iter().chain(args.iter().cloned()).chain(workers.into_iter().flatten()).collect()
 }
@@ -73,11 +71,5 @@ mod tests {
     fn loops_are_as_many_as_are_asked_for() {
         assert_eq!(line("epoll-sharded", &[], None), "");
         assert_eq!(line("epoll-sharded", &[], Some(2)), "--workers 2");
-    }
-
-    #[test]
-    fn workers_among_the_arguments_of_a_subject_stay() {
-        assert_eq!(line("prefork", &["--workers", "512"], Some(8)), "--workers 512");
-        assert_eq!(line("prefork", &["--workers=512"], None), "--workers=512");
     }
 }

@@ -107,7 +107,7 @@ impl RunningSubject {
         let mut running = Self::spawn(start)?;
         match ready {
             Ready::Announced => running.address = running.await_announcement()?,
-            Ready::Connect => running.await_success(|_| connect(address))?,
+            Ready::Connect => running.await_success(|patience| connect(address, patience))?,
             Ready::Http(path) => {
                 running.await_success(|patience| client::check_answers(address, &path, patience))?;
             }
@@ -149,7 +149,7 @@ impl RunningSubject {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(POLL_TIME);
             let attempted = attempt(left);
-            // Whoever answers in place of a server that has ended is somebody else.
+            // After its end, another process may have taken the port.
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended ({status}){}; a server must stay in the foreground", self.last_words());
             }
@@ -236,8 +236,8 @@ fn spawn_error(command: &Command, cpus: Option<&CpuList>) -> String {
 
 /// Connects to a server. While nobody listens on the port, the kernel may give that port to the
 /// client, and connect it with itself.
-fn connect(address: SocketAddr) -> io::Result<()> {
-    let is_itself = TcpStream::connect(address)?.local_addr()? == address;
+fn connect(address: SocketAddr, patience: Duration) -> io::Result<()> {
+    let is_itself = TcpStream::connect_timeout(&address, patience)?.local_addr()? == address;
     if is_itself { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
 }
 
@@ -276,10 +276,10 @@ fn start_reader(read: impl FnOnce() + Send + 'static) -> Result<()> {
 struct End(Vec<u8>);
 
 impl Write for End {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(octets);
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
         self.0.drain(..self.0.len().saturating_sub(KEPT_BYTES));
-        Ok(octets.len())
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

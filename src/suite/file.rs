@@ -31,9 +31,6 @@ pub struct File {
     #[serde(deserialize_with = "time")]
     pub timeout: Duration,
     pub quick: Option<Pace>,
-    /// Probes that need a pass of their own.
-    #[serde(default)]
-    pub passes: Vec<String>,
     /// Models that are subjects under their own name.
     #[serde(default)]
     pub models: Models,
@@ -100,6 +97,8 @@ pub struct WorkloadTable {
     pub along: Option<&'static Axis>,
     /// Names of the only subjects that take part; without it, all do.
     pub subjects: Option<Vec<String>>,
+    /// Names of the passes that its cells have.
+    pub passes: Vec<String>,
     /// Each combination of values.
     pub combinations: Vec<Parameters>,
 }
@@ -126,11 +125,16 @@ impl WorkloadTable {
                 "title" => table.title = Some(read_text(value.get_ref()).with_context(context)?),
                 "along" => table.along = Some(read_axis(value.get_ref()).with_context(context)?),
                 "subjects" => table.subjects = Some(read_texts(value.get_ref()).with_context(context)?),
+                "passes" => table.passes = read_texts(value.get_ref()).with_context(context)?,
                 key => {
                     let axis = find_axis(key).with_context(|| format!("line {line}"))?;
                     values.insert(axis.key, read_values(axis, value.get_ref()).with_context(context)?);
                 }
             }
+        }
+        if let Some(along) = table.along {
+            let several = values.get(along.key).is_some_and(|values| values.len() > 1);
+            ensure!(several, "`along` is `{0}`, but the [[workload]] has no two values of `{0}`", along.key);
         }
         table.combinations = combine(&values)?;
         Ok(table)
@@ -138,7 +142,8 @@ impl WorkloadTable {
 }
 
 fn find_axis(key: &str) -> Result<&'static Axis> {
-    let known = || ["title", "along", "subjects"].into_iter().chain(axis::ALL.iter().map(|axis| axis.key));
+    let known =
+        || ["title", "along", "subjects", "passes"].into_iter().chain(axis::ALL.iter().map(|axis| axis.key));
     axis::find(key).ok_or_else(|| anyhow!("a workload has no axis `{key}`{}", nearest(key, known())))
 }
 
@@ -151,7 +156,9 @@ fn read_text(value: &Value) -> Result<String> {
 }
 
 fn read_texts(value: &Value) -> Result<Vec<String>> {
-    value.as_array().context("write a list of texts")?.iter().map(read_text).collect()
+    let texts = value.as_array().context("write a list of texts")?;
+    ensure!(!texts.is_empty(), "the list is empty");
+    texts.iter().map(read_text).collect()
 }
 
 /// One value, or a list of them.

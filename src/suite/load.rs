@@ -63,7 +63,32 @@ impl fmt::Display for Load {
         if *idle > 0 {
             write!(f, ", beside {}", plural(*idle, "idle connection"))?;
         }
-        write!(f, "; every request is {} {}.", request.method, self.path)
+        write!(f, "; every request is {} {}", request.method, self.path)?;
+        if !request.body.is_empty() {
+            write!(f, " with a body of {}", plural(request.body.len(), "byte"))?;
+        }
+        self.fmt_limits(f)?;
+        write!(f, ".")
+    }
+}
+
+impl Load {
+    /// What a suite sets beside the traffic itself.
+    fn fmt_limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(rate) = self.workload.connect_rate {
+            write!(f, "; at most {rate} connections are opened per second")?;
+        }
+        let counts = [
+            (self.workers, "the server has", "worker"),
+            (self.processors, "the server has", "processor"),
+            (self.threads, "the generator has", "thread"),
+        ];
+        for (count, who, what) in counts {
+            if let Some(count) = count {
+                write!(f, "; {who} {}", plural(count.get(), what))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -85,5 +110,9 @@ mod tests {
             "Closed loop over 64 connections, each used for one request, beside 1000 idle connections; every \
              request is GET /."
         );
+        load.workload.idle = 0;
+        load.workload.lifetime = Lifetime::Persistent;
+        load.workers = NonZeroUsize::new(8);
+        assert!(load.to_string().ends_with("every request is GET /; the server has 8 workers."), "{load}");
     }
 }

@@ -5,6 +5,8 @@ mod file;
 pub mod filter;
 pub mod load;
 mod nearest;
+mod subject;
+mod workload;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fs;
@@ -12,14 +14,15 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use c10k_reports::record::{self, Parameter, Parameters};
 
-use crate::probe::pass::{self, Pass};
-use crate::subject::{Subject, catalogue};
-use file::{File, Models, Pace, SubjectTable, WorkloadTable};
+use crate::subject::Subject;
+use axis::Axis;
+use file::{File, Pace};
 use filter::Filter;
-use load::Load;
+pub use subject::SuiteSubject;
+pub use workload::SuiteWorkload;
 
 /// Suites that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
@@ -43,29 +46,9 @@ pub struct Suite {
     pub pace: Pace,
     /// A request without an answer for this long has failed.
     pub timeout: Duration,
-    /// Probes that need a pass of their own.
-    pub passes: Vec<&'static Pass>,
     pub subjects: Vec<SuiteSubject>,
     pub workloads: Vec<SuiteWorkload>,
     pub questions: Vec<record::Question>,
-}
-
-/// A server under test, as a suite has it.
-#[derive(Debug)]
-pub struct SuiteSubject {
-    pub subject: Subject,
-    /// Size of its pool, whatever the workload.
-    pub workers: Option<NonZeroUsize>,
-}
-
-/// What the generator sends.
-#[derive(Debug)]
-pub struct SuiteWorkload {
-    pub name: String,
-    pub parameters: Parameters,
-    pub load: Load,
-    /// Names of the only subjects that take part; without it, all do.
-    subjects: Option<Vec<String>>,
 }
 
 /// Subject × workload, by their places in the suite.
@@ -99,8 +82,8 @@ impl Suite {
         ensure!(!pace.duration.is_zero(), "`duration` must be longer than nothing");
         ensure!(!file.timeout.is_zero(), "`timeout` must be longer than nothing");
         check_name("suite", &file.name)?;
-        let subjects = subjects(file.models, file.subjects)?;
-        let (workloads, questions) = workloads(tables, &file.purpose)?;
+        let subjects = subject::subjects(file.models, file.subjects)?;
+        let (workloads, questions) = workload::workloads(tables, &file.purpose)?;
         ensure!(
             !subjects.is_empty() && !workloads.is_empty(),
             "it needs at least one subject (`models` or [[subject]]) and one [[workload]]"
@@ -110,7 +93,6 @@ impl Suite {
             purpose: file.purpose,
             pace,
             timeout: file.timeout,
-            passes: file.passes.iter().map(|name| find_pass(name)).collect::<Result<_>>()?,
             subjects,
             workloads,
             questions,
@@ -186,128 +168,30 @@ impl Suite {
     }
 
     /// The axes that parameters of its cells refer to, in the order in which they are shown.
-    pub fn axes(&self) -> impl Iterator<Item = &'static axis::Axis> {
+    pub fn axes(&self) -> Vec<&'static Axis> {
         let named: BTreeSet<&String> =
             self.workloads.iter().flat_map(|workload| workload.parameters.keys()).collect();
         let has_workers = self.subjects.iter().any(|subject| subject.workers.is_some());
-        let is_used = move |axis: &&axis::Axis| {
+        let is_used = |axis: &&Axis| {
             named.iter().any(|key| *key == axis.key) || (has_workers && axis.key == axis::WORKERS)
         };
-        axis::ALL.iter().filter(is_used).collect::<Vec<_>>().into_iter()
+        axis::ALL.iter().filter(is_used).collect()
     }
 
-    /// About how long some cells take in all rounds.
+    /// About how long some cells take in all rounds, with their passes.
     pub fn estimate(&self, cells: &[Cell]) -> Duration {
-        let of_cell = |cell: &Cell| {
-            let idle = self.workloads[cell.workload].load.workload.idle as f64;
-            self.pace.warmup + self.pace.duration + OVERHEAD + Duration::from_secs_f64(idle / IDLE_PER_SECOND)
-        };
-        cells.iter().map(of_cell).sum::<Duration>().saturating_mul(self.pace.rounds)
+        let timed = cells.iter().map(|cell| self.estimate_timed(*cell)).sum::<Duration>();
+        let passes = cells.iter().flat_map(|cell| &self.workloads[cell.workload].passes);
+        timed.saturating_mul(self.pace.rounds) + passes.map(|pass| pass.estimate).sum::<Duration>()
     }
-}
 
-fn find_pass(name: &str) -> Result<&'static Pass> {
-    let known = || pass::ALL.iter().map(|pass| pass.name);
-    pass::find(name).ok_or_else(|| anyhow!("there is no pass `{name}`{}", nearest::nearest(name, known())))
-}
-
-fn subjects(models: Models, tables: Vec<SubjectTable>) -> Result<Vec<SuiteSubject>> {
-    let names = match models {
-        Models::All(_) => c10k_servers::ROSTER.iter().map(|entry| entry.name.to_owned()).collect(),
-        Models::Some(names) => names,
-    };
-    let models =
-        names.into_iter().map(|name| Ok(SuiteSubject { subject: model(&name, &[])?, workers: None }));
-    models.chain(tables.into_iter().map(subject)).collect()
-}
-
-fn model(name: &str, args: &[String]) -> Result<Subject> {
-    let entry = c10k_servers::find(name).with_context(|| {
-        let known = c10k_servers::ROSTER.iter().map(|entry| entry.name);
-        format!("there is no model `{name}`{}", nearest::nearest(name, known))
-    })?;
-    Ok(Subject::model(entry, args.to_vec()))
-}
-
-fn server(name: &str) -> Result<Subject> {
-    let known = || catalogue::servers().iter();
-    known().find(|server| server.name == name).cloned().ok_or_else(|| {
-        let names = known().map(|server| server.name.as_str());
-        anyhow!("there is no server `{name}`{}", nearest::nearest(name, names))
-    })
-}
-
-fn subject(table: SubjectTable) -> Result<SuiteSubject> {
-    let SubjectTable { name, model: model_name, server, command, args, workers } = table;
-    ensure!(
-        args.is_empty() || model_name.is_some(),
-        "`args` of a subject are arguments of `c10k serve MODEL`; a command says its own"
-    );
-    let mut subject = match (model_name, server, command) {
-        (Some(model_name), None, None) => model(&model_name, &args)?,
-        (None, Some(server), None) => self::server(&server)?,
-        (None, None, Some(command)) => {
-            let name = name.as_deref().context("a subject with a `command` needs a `name`")?;
-            Subject::from_command(name, &command)?
-        }
-        _ => bail!("a [[subject]] has one of `model`, `server` and `command`"),
-    };
-    subject.name = name.unwrap_or(subject.name);
-    check_name("subject", &subject.name)?;
-    Ok(SuiteSubject { subject, workers })
-}
-
-fn workloads(
-    tables: Vec<WorkloadTable>,
-    purpose: &str,
-) -> Result<(Vec<SuiteWorkload>, Vec<record::Question>)> {
-    let varying = varying(&tables.iter().flat_map(|table| &table.combinations).collect::<Vec<_>>());
-    let mut workloads = Vec::new();
-    let mut questions = Vec::new();
-    for table in tables {
-        let mut names = Vec::new();
-        for parameters in table.combinations {
-            let name = name(&parameters, &varying);
-            let load = load(&parameters).with_context(|| format!("the workload {name}"))?;
-            names.push(name.clone());
-            workloads.push(SuiteWorkload { name, parameters, load, subjects: table.subjects.clone() });
-        }
-        questions.push(record::Question {
-            title: table.title.unwrap_or_else(|| purpose.to_owned()),
-            along: table.along.map(|axis| axis.key.to_owned()),
-            workloads: names,
-        });
+    fn estimate_timed(&self, cell: Cell) -> Duration {
+        let workload = &self.workloads[cell.workload].load.workload;
+        let idle_s = workload.idle as f64 / IDLE_PER_SECOND;
+        let connecting_s = workload.connect_rate.map_or(0.0, |rate| workload.connections as f64 / rate);
+        let setting_up = Duration::try_from_secs_f64(idle_s + connecting_s).unwrap_or(Duration::MAX);
+        setting_up.saturating_add(self.pace.warmup + self.pace.duration + OVERHEAD)
     }
-    Ok((workloads, questions))
-}
-
-/// The axes of which some combinations have another value than others.
-fn varying(combinations: &[&Parameters]) -> Vec<&'static axis::Axis> {
-    let differs = |axis: &&axis::Axis| {
-        let mut values = combinations.iter().map(|parameters| parameters.get(axis.key));
-        values.next().is_some_and(|first| values.any(|value| value != first))
-    };
-    axis::ALL.iter().filter(differs).collect()
-}
-
-/// The name of a workload: what the axes that vary say; where none does, what says most about it.
-fn name(parameters: &Parameters, varying: &[&'static axis::Axis]) -> String {
-    let label = |axis: &&'static axis::Axis| parameters.get(axis.key).map(axis.label);
-    let join = |axes: &mut dyn Iterator<Item = &&'static axis::Axis>| {
-        axes.filter_map(label).filter(|label| !label.is_empty()).collect::<Vec<_>>().join("-")
-    };
-    let name = join(&mut varying.iter());
-    if name.is_empty() { join(&mut [&axis::ALL[0], &axis::ALL[1]].iter()) } else { name }
-}
-
-fn load(parameters: &Parameters) -> Result<Load> {
-    let mut load = Load::default();
-    for axis in axis::ALL {
-        if let Some(value) = parameters.get(axis.key) {
-            (axis.apply)(value, &mut load).with_context(|| format!("`{}`", axis.key))?;
-        }
-    }
-    Ok(load)
 }
 
 /// Names stand in labels, on the command line, and in file names.
@@ -325,7 +209,7 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()>
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name) {
-            bail!("the {what} `{name}` is there twice");
+            bail!("the {what} `{name}` is there twice; give the second one another value, or remove it");
         }
     }
     Ok(())
@@ -398,8 +282,10 @@ mod tests {
         assert!(names.contains(&"persistent-rate-100") && names.contains(&"10"), "{names:?}");
         assert!(names.contains(&"persistent-idle-10-rate-200.5-/bytes/65536"), "{names:?}");
         let lone = SEVERAL.replace("[100, 200.5, 400]", "100").replace("[\"/\", \"/bytes/65536\"]", "\"/\"");
-        let lone =
-            lone.replace("idle = [0, 10]", "").replace("lifetime = 10", "rate = 100\nconnections = 64");
+        let lone = lone
+            .replace("idle = [0, 10]", "")
+            .replace("along = \"rate\"", "")
+            .replace("lifetime = 10", "rate = 100\nconnections = 64");
         assert!(Suite::parse(&lone, false).unwrap_err().to_string().contains("persistent-64"));
     }
 
@@ -411,7 +297,7 @@ mod tests {
         assert_eq!(parameters["lifetime"], Parameter::Text("10".into()));
         assert_eq!(parameters["connections"], Parameter::Count(64));
         assert!(!parameters.contains_key("rate") && !parameters.contains_key("workers"));
-        let keys: Vec<&str> = suite.axes().map(|axis| axis.key).collect();
+        let keys: Vec<&str> = suite.axes().iter().map(|axis| axis.key).collect();
         assert_eq!(keys, ["lifetime", "connections", "idle", "rate", "workers", "method", "path"]);
     }
 
@@ -483,12 +369,11 @@ mod tests {
             ("lifetime = 10", "arrivals = \"poisson\"", "need a `rate`"),
             ("subjects = [\"epoll\"]", "subjects = [\"epol\"]", "did you mean `epoll`"),
             ("along = \"rate\"", "along = \"rates\"", "did you mean `rate`"),
+            ("along = \"rate\"", "along = \"connections\"", "no two values of `connections`"),
+            ("subjects = [\"epoll\"]", "subjects = []", "the list is empty"),
+            ("workers = 8", "args = [\"--workers=8\"]", "write `workers = N`"),
             ("timeout = \"1s\"", "timeout = \"0s\"", "`timeout`"),
-            (
-                "timeout = \"1s\"",
-                "timeout = \"1s\"\npasses = [\"system_call\"]",
-                "did you mean `system_calls`",
-            ),
+            ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
             ("warmup = \"10ms\"", "warmup = \"100y\"", "longer than 1day"),
             ("path = [\"/\",", "path = [\"/a b\",", "no spaces"),
         ] {

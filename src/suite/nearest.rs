@@ -10,7 +10,7 @@ pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String 
     let best = known.iter().copied().max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
     match best.filter(|name| similarity(name) >= SIMILAR) {
         Some(name) => format!("; did you mean `{name}`?"),
-        None => format!("; there are {}", known.join(", ")),
+        None => format!("; known: {}", known.join(", ")),
     }
 }
 
@@ -22,6 +22,6 @@ mod tests {
     fn a_near_name_is_suggested_and_otherwise_all_are_listed() {
         let known = || ["connections", "lifetime"].into_iter();
         assert_eq!(nearest("lifetme", known()), "; did you mean `lifetime`?");
-        assert_eq!(nearest("x", known()), "; there are connections, lifetime");
+        assert_eq!(nearest("x", known()), "; known: connections, lifetime");
     }
 }

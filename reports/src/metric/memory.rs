@@ -31,14 +31,14 @@ pub const PEAK: Metric = Metric {
 pub const PER_CONNECTION: Metric = Metric {
     key: "memory_per_connection_bytes",
     title: "Memory per connection",
-    meaning: "Memory at the end of the measured part beyond that of the server at rest, divided by the \
-              connections that were established, idle ones included.",
+    meaning: "Memory at the end of the measured part beyond that of the server with one connection, divided \
+              by the further connections, idle ones included. A pool is as large as it has connections.",
     of: |record| {
-        let at_rest = reading(record, "memory_pss_at_rest_bytes")?;
-        let added = reading(record, "memory_pss_bytes")? - at_rest;
+        let added =
+            reading(record, "memory_pss_bytes")? - reading(record, "memory_pss_one_connection_bytes")?;
         let connections = summary(record)?.connections;
-        let established = connections.established + connections.idle_established;
-        (established > 0).then(|| added / established as f64)
+        let further = (connections.established + connections.idle_established).saturating_sub(1);
+        (further > 0).then(|| added / further as f64)
     },
     ..MEMORY
 };

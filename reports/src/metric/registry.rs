@@ -96,7 +96,7 @@ mod tests {
             ("page_faults_minor", 90.0),
             ("page_faults_major", 10.0),
             ("memory_pss_bytes", 3e6),
-            ("memory_pss_at_rest_bytes", 1e6),
+            ("memory_pss_one_connection_bytes", 1.02e6),
             ("memory_peak_rss_bytes", 4e6),
             ("tasks", 2.0),
             ("machine_steal_s", 0.1),

@@ -4,24 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use c10k_loadgen::Summary;
-use c10k_reports::metric;
+use c10k_reports::metric::{self, METRICS};
 use c10k_reports::record::{Cell, Outcome, Record};
 use procfs::process::Process;
 use serde::Serialize;
 
 use crate::probe::Readings;
-
-/// The metrics that are about the server, in the order in which they are told.
-const METRICS: &[&str] = &[
-    "server_cpu_us_per_request",
-    "server_cpu_user_us_per_request",
-    "server_cpu_system_us_per_request",
-    "context_switches_per_request",
-    "page_faults_per_request",
-    "memory_pss_bytes",
-    "memory_peak_rss_bytes",
-    "tasks",
-];
 
 /// What the server spent.
 #[derive(Debug, Serialize)]
@@ -45,23 +33,25 @@ impl Server {
         let cell = Cell { subject: String::new(), workload: String::new() };
         let mut record = Record::begun(cell, 1, String::new());
         record.outcome = Outcome::Measured(Box::new(summary.clone()));
+        let of_the_generator = metric::compute(&record);
         record.readings = readings.values;
         let mut metrics = metric::compute(&record);
-        metrics.retain(|key, _| METRICS.contains(&key.as_str()));
+        // What follows from the readings is of the server, and of the machine.
+        metrics.retain(|key, _| !of_the_generator.contains_key(key));
         Self { metrics, readings: record.readings, missing: readings.missing }
     }
 
     /// A line for each metric, then one for each probe that read nothing.
     pub(super) fn text(&self) -> String {
         let mut text = String::from("\n  server\n");
-        for metric in METRICS.iter().filter_map(|key| metric::by_key(key)) {
+        for metric in METRICS {
             if let Some(value) = self.metrics.get(metric.key) {
                 let title = metric.title;
                 text += &format!("    {title:<24} {} {}\n", metric.format.text(*value), metric.unit_beside());
             }
         }
         for (probe, reason) in &self.missing {
-            text += &format!("    {probe}: not known: {reason}\n");
+            text += &format!("    {probe}: not measured: {reason}\n");
         }
         text
     }

@@ -22,6 +22,7 @@ use c10k_reports::record::{self, Parameter, Scale};
 use toml::Value;
 
 use super::load::Load;
+use crate::limits;
 
 /// All axes, in the order in which a workload is named and applied: an axis may rely on those before it.
 pub const ALL: &[Axis] = &[
@@ -41,6 +42,9 @@ pub const ALL: &[Axis] = &[
 
 /// Key of the axis that a subject may set for itself, whatever the workload.
 pub const WORKERS: &str = workers::AXIS.key;
+
+/// The axes that say most about a workload, for one of which nothing varies.
+pub const TELLING: [&Axis; 2] = [&lifetime::AXIS, &connections::AXIS];
 
 /// Something that may vary between cells.
 #[derive(Debug)]
@@ -97,10 +101,7 @@ fn read_count(value: &Value, least: u64) -> Result<Parameter> {
 /// A number per second.
 fn read_rate(value: &Value) -> Result<Parameter> {
     let rate = value.as_float().or_else(|| value.as_integer().map(|rate| rate as f64));
-    let rate = rate.filter(|rate| rate.is_finite() && *rate > 0.0 && *rate <= crate::limits::MAX_RATE);
-    let rate = rate.with_context(|| {
-        format!("write a number per second, above 0 and up to {}", crate::limits::MAX_RATE)
-    })?;
+    let rate = limits::check_rate(rate.unwrap_or_default())?;
     Ok(value.as_integer().map_or(Parameter::Number(rate), |rate| Parameter::Count(rate.cast_unsigned())))
 }
 

@@ -1,7 +1,7 @@
 //! `system_calls`: system calls per request, counted by strace in a pass of its own.
 //!
-//! The server runs under strace from its first instruction to its last, once with so many requests
-//! and once with twice as many over as many connections. What is done once, at the start, at the
+//! The server runs under strace from its first instruction to its last, once with N requests and
+//! once with twice as many over as many connections. What is done once, at the start, at the
 //! end or for a persistent connection, is the same in both, so that the difference is what the
 //! additional requests cost. It is exact where calls belong to requests. How many requests a call
 //! that waits brings depends on time, and strace stretches it: over many connections a batch is
@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -20,12 +19,12 @@ use anyhow::{Context, Result, bail, ensure};
 use c10k_loadgen::workload::{Lifetime, Pacing, Until};
 use c10k_loadgen::{Target, Workload};
 
+use super::{Bench, Pass};
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
-use crate::subject::RunningSubject;
 
-/// What it is called in [`Readings::missing`](super::Readings::missing).
-pub const NAME: &str = "system_calls";
+pub(super) const PASS: Pass =
+    Pass { name: "system_calls", estimate: Duration::from_secs(6), run: per_request };
 
 /// Reading of all calls; that of one is this, a dot and the call's name.
 const KEY: &str = "system_calls_per_request";
@@ -54,36 +53,29 @@ const NOW_AND_THEN: f64 = 0.005;
 type Counts = BTreeMap<String, u64>;
 
 /// Calls per request, as readings: `system_calls_per_request` for all and
-/// `system_calls_per_request.NAME` for each.
-///
-/// `launch` starts the server with the given beginning of its command line before its own command,
-/// and `target` says what is asked of a server that listens there. Of `load`, the connections,
-/// their lifetime, the request and the timeout count; the server is saturated with it in a closed
-/// loop.
+/// `system_calls_per_request.NAME` for each. The server is saturated in a closed loop over the
+/// connections of the workload, without its idle ones.
 ///
 /// # Errors
 /// When strace is not installed or may not trace, when the server fails, or takes too long.
-pub fn per_request(
-    mut launch: impl FnMut(&[OsString]) -> Result<RunningSubject>,
-    target: impl Fn(SocketAddr) -> Result<Target>,
-    load: &Workload,
-    interrupt: &Interrupt,
-) -> Result<BTreeMap<String, f64>> {
+fn per_request(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
     ensure_strace_works()?;
+    let load = bench.workload;
     let is_costly = load.connections == 1 || load.lifetime == Lifetime::SHORT;
     let requests = if is_costly { REQUESTS_COSTLY } else { REQUESTS };
-    let mut count = |requests| count(&mut launch, &target, saturating(load, requests), interrupt);
-    let few = count(requests)?;
-    let many = count(2 * requests)?;
+    let few = count(bench, requests)?;
+    let many = count(bench, 2 * requests)?;
     Ok(readings(&few, &many, requests))
 }
 
-/// A closed loop of so many requests, which all count.
+/// A closed loop of that many requests, which all count.
 fn saturating(load: &Workload, requests: u64) -> Workload {
     Workload {
         pacing: Pacing::Closed,
         until: Until::Requests(requests),
         warmup: Duration::ZERO,
+        idle: 0,
+        connect_rate: None,
         ..load.clone()
     }
 }
@@ -110,30 +102,26 @@ fn last_line(said: &[u8]) -> String {
     said.trim().lines().next_back().unwrap_or("it does not say why").to_owned()
 }
 
-/// All calls of a server from its start to its end, with the requests of `load` in between.
-fn count(
-    launch: &mut impl FnMut(&[OsString]) -> Result<RunningSubject>,
-    target: impl Fn(SocketAddr) -> Result<Target>,
-    load: Workload,
-    interrupt: &Interrupt,
-) -> Result<Counts> {
+/// All calls of a server from its start to its end, with that many requests in between.
+fn count(bench: &Bench<'_>, requests: u64) -> Result<Counts> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
-    let running = launch(&prefix(&output))?;
-    drive(&running, target(running.address())?, load, interrupt)?;
+    let running = (bench.launch)(&prefix(&output), None)?;
+    let target = bench.target(running.address())?;
+    drive(target, saturating(bench.workload, requests), bench.interrupt)?;
     running.stop()?;
     read_summary(&output)
 }
 
 /// Sends exactly the requests of `load`.
-fn drive(running: &RunningSubject, target: Target, load: Workload, interrupt: &Interrupt) -> Result<()> {
+fn drive(target: Target, load: Workload, interrupt: &Interrupt) -> Result<()> {
     let Until::Requests(requests) = load.until else { bail!("only a number of requests can be counted") };
     let begin = Instant::now();
     let in_time = |_: &_| {
         ensure!(begin.elapsed() < RUN_TIME, "{requests} requests took longer than {RUN_TIME:?} under strace");
         Ok(())
     };
-    let (measured, _) = measure(target, load, Some(running.pid()), interrupt.flag(), in_time)?;
+    let (measured, _) = measure(target, load, None, interrupt.flag(), in_time)?;
     ensure!(!interrupt.happened(), "interrupted");
     let completed = measured.requests.completed;
     ensure!(completed == requests, "{completed} of {requests} requests were answered under strace");

@@ -1,0 +1,78 @@
+//! Passes: measurements beside the timed one, each with a server of its own, because they slow the server or need another
+//! one. One pass, one file, and one line in [`ALL`].
+//!
+//! A table of workloads says which passes its cells have; each runs once for a cell, in the first round. What it finds is
+//! added to the readings of that round's record.
+
+mod one_connection;
+mod system_calls;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Result;
+use c10k_loadgen::{Target, Workload};
+
+use crate::interrupt::Interrupt;
+use crate::subject::RunningSubject;
+
+/// All passes.
+pub const ALL: &[Pass] = &[system_calls::PASS, one_connection::PASS];
+
+/// A measurement beside the timed one.
+#[derive(Debug)]
+pub struct Pass {
+    /// Its name in suites, and in the reasons of missing readings.
+    pub name: &'static str,
+    /// About how long it takes, for the time that is estimated.
+    pub estimate: Duration,
+    /// Measures, and gives readings.
+    ///
+    /// # Errors
+    /// When it can't; that is a missing reading with its reason, and no failure of the cell.
+    pub run: fn(&Bench<'_>) -> Result<BTreeMap<String, f64>>,
+}
+
+/// Starts a server behind a beginning of its command line, for a number of connections or for those of its cell.
+pub type Launch<'a> = dyn Fn(&[OsString], Option<usize>) -> Result<RunningSubject> + 'a;
+
+/// What a pass measures with.
+pub struct Bench<'a> {
+    /// Starts the server.
+    pub launch: &'a Launch<'a>,
+    /// What the server is asked for.
+    pub path: &'a str,
+    /// What the generator sends in a timed measurement of the cell.
+    pub workload: &'a Workload,
+    /// Ends the pass early.
+    pub interrupt: &'a Interrupt,
+}
+
+impl Bench<'_> {
+    /// What a server that listens there is asked.
+    fn target(&self, address: SocketAddr) -> Result<Target> {
+        Ok(Target::resolve(&format!("http://{address}{}", self.path))?)
+    }
+}
+
+/// The pass of that name.
+pub fn find(name: &str) -> Option<&'static Pass> {
+    ALL.iter().find(|pass| pass.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::probe;
+
+    #[test]
+    fn no_pass_has_the_name_of_another_or_of_a_probe() {
+        let probes = probe::ALL.iter().map(|probe| probe.name);
+        let names: HashSet<_> = ALL.iter().map(|pass| pass.name).chain(probes).collect();
+        assert_eq!(names.len(), ALL.len() + probe::ALL.len());
+    }
+}

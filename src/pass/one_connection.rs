@@ -1,0 +1,56 @@
+//! `one_connection`: memory of the server with a single connection that was answered once, from which the memory of many is
+//! told.
+//!
+//! A pool is started with one worker here, and with one for each connection in the timed measurement, so that its workers
+//! count as what they are: the price of a connection.
+
+use std::collections::BTreeMap;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::{Bench, Pass};
+use crate::probe;
+use crate::subject::client::Client;
+
+pub(super) const PASS: Pass =
+    Pass { name: "one_connection", estimate: Duration::from_millis(400), run: measure };
+
+/// Reading of the memory, in bytes (PSS).
+const KEY: &str = "memory_pss_one_connection_bytes";
+
+/// How long the answer may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks at the memory. What the answer set in motion has come to rest when they agree.
+const LOOK_TIME: Duration = Duration::from_millis(50);
+
+/// How long it may take to come to rest; then it is as it is.
+const REST_TIME: Duration = Duration::from_secs(1);
+
+fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
+    let running = (bench.launch)(&[], Some(1))?;
+    let mut client = Client::connect(running.address(), PATIENCE)?;
+    client.send(bench.path)?;
+    client.receive().context("it does not answer")?;
+    let bytes = at_rest(running.pid())?;
+    drop(client);
+    running.stop()?;
+    Ok(BTreeMap::from([(KEY.to_owned(), bytes)]))
+}
+
+/// The memory of the server once it no longer changes.
+fn at_rest(pid: u32) -> Result<f64> {
+    let deadline = Instant::now() + REST_TIME;
+    let mut last = probe::memory_now(pid)?;
+    loop {
+        thread::sleep(LOOK_TIME);
+        let now = probe::memory_now(pid)?;
+        // Compared as what they are: sums of whole bytes.
+        if now.to_bits() == last.to_bits() || Instant::now() > deadline {
+            return Ok(now);
+        }
+        last = now;
+    }
+}

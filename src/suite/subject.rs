@@ -1,0 +1,75 @@
+//! The subjects of a suite: models, servers of the catalogue, and commands become what the runner launches.
+
+use std::num::NonZeroUsize;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::check_name;
+use super::file::{Models, SubjectTable};
+use super::nearest::nearest;
+use crate::subject::{Subject, catalogue};
+
+/// Options of `c10k serve` that the runner decides.
+const OF_THE_RUNNER: &[(&str, &str)] = &[
+    ("--workers", "write `workers = N`"),
+    ("--addr", "a free port is taken"),
+    ("--pin", "use `processors`"),
+];
+
+/// A server under test, as a suite has it.
+#[derive(Debug)]
+pub struct SuiteSubject {
+    pub subject: Subject,
+    /// Size of its pool, whatever the workload.
+    pub workers: Option<NonZeroUsize>,
+}
+
+/// All subjects: the models that are named, and then the tables.
+pub fn subjects(models: Models, tables: Vec<SubjectTable>) -> Result<Vec<SuiteSubject>> {
+    let names = match models {
+        Models::All(_) => c10k_servers::ROSTER.iter().map(|entry| entry.name.to_owned()).collect(),
+        Models::Some(names) => names,
+    };
+    let models =
+        names.into_iter().map(|name| Ok(SuiteSubject { subject: model(&name, &[])?, workers: None }));
+    models.chain(tables.into_iter().map(subject)).collect()
+}
+
+fn subject(table: SubjectTable) -> Result<SuiteSubject> {
+    let SubjectTable { name, model: model_name, server: server_name, command, args, workers } = table;
+    ensure!(
+        args.is_empty() || model_name.is_some(),
+        "`args` of a subject are arguments of `c10k serve MODEL`; a command says its own"
+    );
+    let mut subject = match (model_name, server_name, command) {
+        (Some(model_name), None, None) => model(&model_name, &args)?,
+        (None, Some(server_name), None) => server(&server_name)?,
+        (None, None, Some(command)) => {
+            let name = name.as_deref().context("a subject with a `command` needs a `name`")?;
+            Subject::from_command(name, &command)?
+        }
+        _ => bail!("a [[subject]] has one of `model`, `server` and `command`"),
+    };
+    subject.name = name.unwrap_or(subject.name);
+    check_name("subject", &subject.name)?;
+    Ok(SuiteSubject { subject, workers })
+}
+
+fn model(name: &str, args: &[String]) -> Result<Subject> {
+    let entry = c10k_servers::find(name).with_context(|| {
+        let known = c10k_servers::ROSTER.iter().map(|entry| entry.name);
+        format!("there is no model `{name}`{}", nearest(name, known))
+    })?;
+    for (option, instead) in OF_THE_RUNNER {
+        let is_given = args.iter().any(|arg| arg.split('=').next() == Some(option));
+        ensure!(!is_given, "`args` of the subject {name} have {option}, which the runner decides; {instead}");
+    }
+    Ok(Subject::model(entry, args.to_vec()))
+}
+
+fn server(name: &str) -> Result<Subject> {
+    catalogue::find(name).with_context(|| {
+        let known = catalogue::servers().iter().map(|server| server.name.as_str());
+        format!("there is no server `{name}`{}", nearest(name, known))
+    })
+}

@@ -1,0 +1,90 @@
+//! The workloads of a suite: tables of axes become loads, each with a name that follows from the axes that vary.
+
+use anyhow::{Context, Result, anyhow};
+use c10k_reports::record::{Parameters, Question};
+
+use super::axis::{self, Axis};
+use super::file::WorkloadTable;
+use super::load::Load;
+use super::nearest::nearest;
+use crate::pass::{self, Pass};
+
+/// What the generator sends.
+#[derive(Debug)]
+pub struct SuiteWorkload {
+    pub name: String,
+    pub parameters: Parameters,
+    pub load: Load,
+    /// Measurements beside the timed one.
+    pub passes: Vec<&'static Pass>,
+    /// Names of the only subjects that take part; without it, all do.
+    pub subjects: Option<Vec<String>>,
+}
+
+/// All workloads, and the questions that they answer, one for each table.
+pub fn workloads(tables: Vec<WorkloadTable>, purpose: &str) -> Result<(Vec<SuiteWorkload>, Vec<Question>)> {
+    let varying = varying(&tables.iter().flat_map(|table| &table.combinations).collect::<Vec<_>>());
+    let mut workloads: Vec<SuiteWorkload> = Vec::new();
+    let mut questions = Vec::new();
+    for table in tables {
+        let passes: Vec<_> = table.passes.iter().map(|name| find_pass(name)).collect::<Result<_>>()?;
+        let mut names = Vec::new();
+        for parameters in table.combinations {
+            let name = unused(name(&parameters, &varying), &parameters, &workloads);
+            let load = load(&parameters).with_context(|| format!("the workload {name}"))?;
+            names.push(name.clone());
+            let subjects = table.subjects.clone();
+            workloads.push(SuiteWorkload { name, parameters, load, passes: passes.clone(), subjects });
+        }
+        questions.push(Question {
+            title: table.title.unwrap_or_else(|| purpose.to_owned()),
+            along: table.along.map(|axis| axis.key.to_owned()),
+            workloads: names,
+        });
+    }
+    Ok((workloads, questions))
+}
+
+fn find_pass(name: &str) -> Result<&'static Pass> {
+    let known = pass::ALL.iter().map(|pass| pass.name);
+    pass::find(name).ok_or_else(|| anyhow!("there is no pass `{name}`{}", nearest(name, known)))
+}
+
+/// The axes of which some combinations have another value than others.
+fn varying(combinations: &[&Parameters]) -> Vec<&'static Axis> {
+    let differs = |axis: &&Axis| {
+        let mut values = combinations.iter().map(|parameters| parameters.get(axis.key));
+        values.next().is_some_and(|first| values.any(|value| value != first))
+    };
+    axis::ALL.iter().filter(differs).collect()
+}
+
+/// The name of a workload: the labels of the axes that vary; where none does, of those that tell most.
+fn name(parameters: &Parameters, varying: &[&Axis]) -> String {
+    let varied = join(parameters, varying);
+    if varied.is_empty() { join(parameters, &axis::TELLING) } else { varied }
+}
+
+fn join(parameters: &Parameters, axes: &[&Axis]) -> String {
+    let labels = axes.iter().filter_map(|axis| parameters.get(axis.key).map(axis.label));
+    labels.filter(|label| !label.is_empty()).collect::<Vec<_>>().join("-")
+}
+
+/// The name with a number behind it, where a workload of other parameters has it already: labels may be shorter than what
+/// they stand for, as that of a body is.
+fn unused(name: String, parameters: &Parameters, workloads: &[SuiteWorkload]) -> String {
+    let is_taken =
+        |name: &str| workloads.iter().any(|other| other.name == name && other.parameters != *parameters);
+    let numbered = (2..).map(|number| format!("{name}-{number}"));
+    std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(name)
+}
+
+fn load(parameters: &Parameters) -> Result<Load> {
+    let mut load = Load::default();
+    for axis in axis::ALL {
+        if let Some(value) = parameters.get(axis.key) {
+            (axis.apply)(value, &mut load).with_context(|| format!("`{}`", axis.key))?;
+        }
+    }
+    Ok(load)
+}
