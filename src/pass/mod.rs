@@ -4,6 +4,7 @@
 //! A table of workloads says which passes its cells have; each runs once for a cell, in the first round. What it finds is
 //! added to the readings of that round's record.
 
+mod counted;
 mod one_connection;
 mod system_calls;
 

@@ -1,9 +1,7 @@
 //! `system_calls`: system calls per request, counted by strace in a pass of its own.
 //!
-//! The server runs under strace from its first instruction to its last, once with N requests and
-//! once with twice as many over as many connections. What is done once, at the start, at the
-//! end or for a persistent connection, is the same in both, so that the difference is what the
-//! additional requests cost. It is exact where calls belong to requests. How many requests a call
+//! The server runs under strace from its first instruction to its last. What it does once cancels
+//! out, see [`counted`]. The count is exact where calls belong to requests. How many requests a call
 //! that waits brings depends on time, and strace stretches it: over many connections a batch is
 //! always ready, as with a saturated server, and over one connection never more than one request.
 
@@ -16,28 +14,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use c10k_loadgen::workload::{Lifetime, Pacing, Until};
-use c10k_loadgen::{Target, Workload};
 
+use super::counted::{self, Counts};
 use super::{Bench, Pass};
-use crate::interrupt::Interrupt;
-use crate::measure::measure;
 
 pub(super) const PASS: Pass =
     Pass { name: "system_calls", estimate: Duration::from_secs(6), run: per_request };
 
 /// Reading of all calls; that of one is this, a dot and the call's name.
 const KEY: &str = "system_calls_per_request";
-
-/// Requests of the shorter run, over several persistent connections.
-const REQUESTS: u64 = 20_000;
-
-/// Requests of the shorter run where each is dear: over one connection the server wakes up for each
-/// of them, and a short connection may cost a process.
-const REQUESTS_COSTLY: u64 = 2_000;
-
-/// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them.
-const RUN_TIME: Duration = Duration::from_secs(15);
 
 /// How long strace may take to write down what it counted, once the server has ended.
 const STRACE_TIME: Duration = Duration::from_secs(5);
@@ -49,9 +34,6 @@ const POLL_TIME: Duration = Duration::from_millis(5);
 /// then, such as threads that meet while they start, and differ from run to run.
 const NOW_AND_THEN: f64 = 0.005;
 
-/// Calls by name.
-type Counts = BTreeMap<String, u64>;
-
 /// Calls per request, as readings: `system_calls_per_request` for all and
 /// `system_calls_per_request.NAME` for each. The server is saturated in a closed loop over the
 /// connections of the workload, without its idle ones.
@@ -60,24 +42,7 @@ type Counts = BTreeMap<String, u64>;
 /// When strace is not installed or may not trace, when the server fails, or takes too long.
 fn per_request(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
     ensure_strace_works()?;
-    let load = bench.workload;
-    let is_costly = load.connections == 1 || load.lifetime == Lifetime::SHORT;
-    let requests = if is_costly { REQUESTS_COSTLY } else { REQUESTS };
-    let few = count(bench, requests)?;
-    let many = count(bench, 2 * requests)?;
-    Ok(readings(&few, &many, requests))
-}
-
-/// A closed loop of that many requests, which all count.
-fn saturating(load: &Workload, requests: u64) -> Workload {
-    Workload {
-        pacing: Pacing::Closed,
-        until: Until::Requests(requests),
-        warmup: Duration::ZERO,
-        idle: 0,
-        connect_rate: None,
-        ..load.clone()
-    }
+    Ok(readings(&counted::per_request(bench, count)?))
 }
 
 /// Traces a process that does nothing, so that a machine where strace is missing or may not trace
@@ -107,25 +72,9 @@ fn count(bench: &Bench<'_>, requests: u64) -> Result<Counts> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
     let running = (bench.launch)(&prefix(&output), None)?;
-    let target = bench.target(running.address())?;
-    drive(target, saturating(bench.workload, requests), bench.interrupt)?;
+    counted::drive(bench, &running, requests)?;
     running.stop()?;
     read_summary(&output)
-}
-
-/// Sends exactly the requests of `load`.
-fn drive(target: Target, load: Workload, interrupt: &Interrupt) -> Result<()> {
-    let Until::Requests(requests) = load.until else { bail!("only a number of requests can be counted") };
-    let begin = Instant::now();
-    let in_time = |_: &_| {
-        ensure!(begin.elapsed() < RUN_TIME, "{requests} requests took longer than {RUN_TIME:?} under strace");
-        Ok(())
-    };
-    let (measured, _) = measure(target, load, None, interrupt.flag(), in_time)?;
-    ensure!(!interrupt.happened(), "interrupted");
-    let completed = measured.requests.completed;
-    ensure!(completed == requests, "{completed} of {requests} requests were answered under strace");
-    Ok(())
 }
 
 /// `-DD` puts strace aside, in a process group of its own: the process that is started is the
@@ -165,14 +114,11 @@ fn parse_summary(text: &str) -> Option<Counts> {
     None
 }
 
-/// What the additional requests of the longer run cost, by request.
-fn readings(few: &Counts, many: &Counts, requests: u64) -> BTreeMap<String, f64> {
-    let additional = |(name, &many): (&String, &u64)| {
-        let calls = many as f64 - few.get(name).copied().unwrap_or(0) as f64;
-        (format!("{KEY}.{name}"), calls / requests as f64)
-    };
+/// The readings: each call, and all together.
+fn readings(calls: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    let regular = calls.iter().filter(|(_, calls)| **calls >= NOW_AND_THEN);
     let mut readings: BTreeMap<_, _> =
-        many.iter().map(additional).filter(|(_, calls)| *calls >= NOW_AND_THEN).collect();
+        regular.map(|(name, calls)| (format!("{KEY}.{name}"), *calls)).collect();
     let all = readings.values().sum();
     readings.insert(KEY.to_owned(), all);
     readings
@@ -204,11 +150,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_once_cancels_out_and_what_happens_now_and_then_is_left_out() {
-        let few = counts(&[("sendto", 1000), ("mmap", 50), ("futex", 4)]);
-        let many = counts(&[("sendto", 2000), ("mmap", 50), ("futex", 3), ("recvfrom", 1500), ("brk", 1)]);
+    fn what_happens_now_and_then_is_left_out() {
+        let calls = [("futex", -0.001), ("brk", 0.001), ("sendto", 1.0), ("recvfrom", 1.5)];
+        let calls = calls.map(|(name, calls)| (name.to_owned(), calls)).into();
         let expected =
             [(KEY.to_owned(), 2.5), (format!("{KEY}.recvfrom"), 1.5), (format!("{KEY}.sendto"), 1.0)];
-        assert_eq!(readings(&few, &many, 1000), BTreeMap::from(expected));
+        assert_eq!(readings(&calls), BTreeMap::from(expected));
     }
 }

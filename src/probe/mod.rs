@@ -4,11 +4,6 @@
 //! A probe reads what the kernel counts anyway, so that looking costs little and the server
 //! nothing. What would slow the server is a pass of its own, see [`pass`](crate::pass). A probe that
 //! fails is a missing number with its reason, never a failed measurement.
-//!
-//! Hardware counters are not read. They can be opened for one thread at a time only, so that a
-//! running tree takes a descriptor per thread and counter, misses the threads that start meanwhile,
-//! and makes every context switch dearer. To be right, they would have to be opened before the
-//! server starts, as `perf stat` does.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +22,14 @@ mod tree;
 
 pub use memory::now as memory_now;
 use tree::Tree;
+
+/// The processes of the tree of `pid`, itself included.
+///
+/// # Errors
+/// When there is no such process.
+pub fn processes(pid: u32) -> Result<Vec<i32>> {
+    Ok(Tree::look(pid)?.members.iter().map(|member| member.pid).collect())
+}
 
 /// All probes, in the order in which they look. Those that a delay falsifies come first, and those
 /// that take long last.
