@@ -5,6 +5,7 @@
 //! added to the readings of that round's record.
 
 mod counted;
+mod hardware_counters;
 mod one_connection;
 mod system_calls;
 
@@ -20,7 +21,7 @@ use crate::interrupt::Interrupt;
 use crate::subject::RunningSubject;
 
 /// All passes.
-pub const ALL: &[Pass] = &[system_calls::PASS, one_connection::PASS];
+pub const ALL: &[Pass] = &[system_calls::PASS, hardware_counters::PASS, one_connection::PASS];
 
 /// A measurement beside the timed one.
 #[derive(Debug)]
