@@ -5,6 +5,7 @@ mod connect;
 mod context_switches;
 mod definition;
 mod generator_cpu;
+mod hardware;
 mod latency;
 mod machine;
 mod memory;

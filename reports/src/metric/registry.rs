@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::definition::Metric;
 use super::{
-    connect, context_switches, generator_cpu, latency, machine, memory, page_faults, server_cpu, service,
-    system_calls, tasks, tcp, throughput, wire_bytes,
+    connect, context_switches, generator_cpu, hardware, latency, machine, memory, page_faults, server_cpu,
+    service, system_calls, tasks, tcp, throughput, wire_bytes,
 };
 use crate::record::Record;
 
@@ -28,6 +28,8 @@ pub const METRICS: &[Metric] = &[
     server_cpu::IN_USER_MODE,
     server_cpu::IN_KERNEL,
     system_calls::SYSTEM_CALLS,
+    hardware::INSTRUCTIONS,
+    hardware::CYCLES,
     context_switches::ALL,
     context_switches::BY_WAITING,
     context_switches::BY_PREEMPTION,

@@ -1,0 +1,25 @@
+//! Metrics: instructions and processor cycles of the server per request, where the machine counts
+//! them. They hardly depend on what else the machine does.
+
+use super::definition::{Metric, PLAIN};
+use super::quantities::reading;
+
+/// Instructions, in user mode and in the kernel. Their pass counts over requests of its own.
+pub const INSTRUCTIONS: Metric = Metric {
+    key: "server_instructions_per_request",
+    title: "Instructions",
+    unit: "per request",
+    meaning: "Instructions of the server per completed request, in user mode and in the kernel.",
+    of: |record| reading(record, "server_instructions_per_request"),
+    ..PLAIN
+};
+
+/// Processor cycles, in user mode and in the kernel.
+pub const CYCLES: Metric = Metric {
+    key: "server_cycles_per_request",
+    title: "Cycles",
+    unit: "per request",
+    meaning: "Processor cycles of the server per completed request, in user mode and in the kernel.",
+    of: |record| reading(record, "server_cycles_per_request"),
+    ..PLAIN
+};
