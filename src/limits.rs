@@ -35,7 +35,7 @@ pub fn raise_open_files() {
     }
 }
 
-/// Whether one process may have so many connections.
+/// Refuses more connections than one process may have open.
 pub fn check_connections(connections: usize) -> Result<()> {
     let possible = max_connections();
     ensure!(
@@ -51,7 +51,7 @@ pub fn max_connections() -> usize {
     usize::try_from(open_files.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX)
 }
 
-/// Connections that a server of `model` may have open with so many workers.
+/// Connections that a server of `model` may have open with that many workers.
 ///
 /// # Errors
 /// When the server itself takes all open files.

@@ -56,7 +56,7 @@ impl Placement {
     /// The processors of a server that is to have this many; without a wish, all that are the server's.
     ///
     /// # Errors
-    /// When there are not so many.
+    /// When the server has fewer.
     pub fn server_with(&self, wanted: Option<NonZeroUsize>, cpus: &CpuList) -> Result<Option<CpuList>> {
         let Some(wanted) = wanted else { return Ok(self.server.clone()) };
         let available = self.server.as_ref().unwrap_or(cpus);

@@ -142,7 +142,7 @@ fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
 fn compare(mut truth: Vec<u64>, measured: &Times, percentiles: &[f64]) -> Vec<Comparison> {
     truth.sort_unstable();
     let at = |percentile: f64| {
-        // As HdrHistogram counts: the smallest value that at least so many values do not exceed.
+        // As HdrHistogram counts: the smallest value that at least this many values do not exceed.
         let rank = (percentile / 100.0 * truth.len() as f64).ceil().max(1.0) as usize;
         truth.get(rank - 1).map_or(0.0, |&ns| ns as f64 / 1e3)
     };

@@ -41,13 +41,13 @@ pub struct Args {
     /// Length of the measured part [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time::parse_positive, conflicts_with = "requests")]
     duration: Option<Duration>,
-    /// Measure so many requests instead of a time
+    /// Measure this many requests instead of a time
     #[arg(long, value_name = "N")]
     requests: Option<NonZeroU64>,
     /// Traffic before the measured part
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time::parse)]
     warmup: Duration,
-    /// Open loop: send so many requests per second, whether answers come or not; without it, a closed loop
+    /// Open loop: send this many requests per second, whether answers come or not; without it, a closed loop
     #[arg(long, value_name = "RPS", value_parser = parse_rate)]
     rate: Option<f64>,
     /// How an open loop's requests are spread over time

@@ -43,7 +43,7 @@ pub struct Args {
     /// Connections served at once, further ones wait in the backlog; by default what the limit of open files allows
     #[arg(long, value_name = "N")]
     max_connections: Option<NonZeroUsize>,
-    /// How long a client may take for the head of a request, from its first octet on
+    /// How long a client may take for the head of a request, from its first byte on
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time::parse_positive)]
     head_timeout: Duration,
     /// How long a client may do nothing: not send a further request or body, not take an answer

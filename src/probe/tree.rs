@@ -47,7 +47,7 @@ impl Tree {
         Self::look_asking(pid, MOST_ASKED)
     }
 
-    /// The same, asking at most so many threads of processes with several; from there on, all
+    /// The same, asking at most that many threads of processes with several; from there on, all
     /// processes are asked for their parents.
     fn look_asking(pid: u32, most_asked: u64) -> Result<Self> {
         let root = Member::look(pid.cast_signed()).context("cannot look at the server")?;
