@@ -11,7 +11,8 @@ use super::rounds;
 use crate::format;
 use crate::metric::Metric;
 use crate::record::Record;
-use crate::statistics::lead::Value;
+use crate::statistics::lead::Contender;
+use crate::statistics::spread::Value;
 
 /// Findings about one cell.
 #[derive(Debug)]
@@ -112,9 +113,10 @@ impl CellResult {
         rounds::value(&self.records, metric)
     }
 
-    /// The value of `metric`, where it can be compared with those of other cells.
-    pub fn comparable(&self, metric: &Metric) -> Option<Value> {
-        self.value(metric).filter(|_| self.doubts().is_empty())
+    /// The rounds of `metric`, where there are any and they can be compared with other cells.
+    pub fn comparable(&self, metric: &Metric) -> Option<Contender> {
+        let contender = rounds::contender(&self.records, metric);
+        (!contender.rounds.is_empty() && self.doubts().is_empty()).then_some(contender)
     }
 
     /// The distribution with `tag` over all rounds, where it has a sample.

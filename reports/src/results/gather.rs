@@ -9,6 +9,7 @@ use super::cell::{CellResult, State};
 use super::histogram_log::{self, Tagged};
 use crate::metric::Metric;
 use crate::record::{self, Environment, Run};
+use crate::statistics::apart;
 use crate::statistics::spread::describe_interval;
 
 /// Findings of a run.
@@ -84,7 +85,17 @@ impl Results {
     /// planned.
     pub fn interval(&self) -> String {
         let rounds = || self.cells.iter().map(CellResult::rounds).filter(|rounds| *rounds > 0);
-        describe_interval(rounds().min().unwrap_or(0), rounds().max().unwrap_or(0))
+        describe_interval(rounds().min().unwrap_or(0), self.most_rounds())
+    }
+
+    /// What tells subjects apart; nothing where nothing was measured.
+    pub fn comparison(&self) -> Option<String> {
+        let rounds = self.most_rounds();
+        (rounds > 0).then(|| apart::describe(rounds))
+    }
+
+    fn most_rounds(&self) -> usize {
+        self.cells.iter().map(CellResult::rounds).max().unwrap_or(0)
     }
 
     /// Whether any cell has a value of `metric`.

@@ -6,8 +6,8 @@ use c10k_loadgen::summary::Summary;
 use super::doubt::{DOUBTS, Doubt};
 use crate::metric::Metric;
 use crate::record::{Outcome, Record};
-use crate::statistics::lead::Value;
-use crate::statistics::spread::Spread;
+use crate::statistics::lead::Contender;
+use crate::statistics::spread::{Spread, Value};
 
 /// The rounds that ran to their end, with what the generator saw.
 pub fn measured(records: &[Record]) -> impl Iterator<Item = (&Record, &Summary)> {
@@ -27,10 +27,18 @@ pub fn failures(records: &[Record]) -> impl Iterator<Item = (&Record, &str)> {
 
 /// The value of `metric` over the rounds that have one.
 pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
-    let values = measured(records).filter_map(|(record, _)| record.metrics.get(metric.key).copied());
-    let spread = Spread::of(&values.collect::<Vec<_>>())?;
-    let at_least = metric.bound_by.is_some_and(|effect| has_effect(records, effect));
+    let Contender { rounds, at_least } = contender(records, metric);
+    let spread = Spread::of(&rounds.into_values().collect::<Vec<_>>())?;
     Some(Value { spread, at_least })
+}
+
+/// The value of `metric` in each round that has one.
+pub fn contender(records: &[Record], metric: &Metric) -> Contender {
+    let of = |record: &Record| Some((record.round, *record.metrics.get(metric.key)?));
+    Contender {
+        rounds: measured(records).filter_map(|(record, _)| of(record)).collect(),
+        at_least: metric.bound_by.is_some_and(|effect| has_effect(records, effect)),
+    }
 }
 
 /// Why the numbers cannot be compared with those of other cells; empty where they can.

@@ -146,6 +146,19 @@ fn a_cell_that_is_not_valid_neither_wins_nor_loses() {
 }
 
 #[test]
+fn rounds_that_are_too_few_are_said_to_be_and_mark_nothing() {
+    let two = |subject, rps| rounds(subject, rps, |_| {}).into_iter().take(2);
+    let records: Vec<Record> = two("epoll", 9e4).chain(two("fork", 1e3)).collect();
+    let (_reports, _, page) = render(&environment(), &records);
+    assert!(!row(&page, "epoll").contains("<b>"));
+    assert!(
+        part(&page, "id=\"caution\"", "</section>").contains("2 rounds are too few to tell subjects apart")
+    );
+    let (_reports, _, page) = render(&environment(), &rounds("epoll", 9e3, |_| {}));
+    assert!(part(&page, "id=\"caution\"", "</section>").contains("a paired t-test of the ratios"));
+}
+
+#[test]
 fn a_complaint_is_told_once_per_cell_with_its_rounds() {
     let mut records = rounds("epoll", 9e3, |_| {});
     not_valid(&mut records[1]);
