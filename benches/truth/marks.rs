@@ -1,0 +1,260 @@
+//! The rate of false marks: how often a page calls one of several equal subjects the best, and how
+//! large a difference must be to be found.
+//!
+//! A suite of eleven subjects that are one and the same model is measured with `c10k bench` itself,
+//! and the marks on its page are counted. Its rounds are then drawn again with the subjects of each
+//! round in random order, which is exact since they are equal, so that a rate rests on many
+//! columns. Noise of known kinds tells what another machine may do.
+
+#[path = "noise.rs"]
+mod noise;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use c10k_reports::metric::{METRICS, Metric, by_key};
+use c10k_reports::record::{Cell, Run};
+use c10k_reports::results::{CellResult, Results, leading};
+use c10k_reports::statistics::apart::{FEWEST_ROUNDS, LEVEL};
+use c10k_reports::statistics::lead::{Better, Contender, leaders};
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use noise::{Column, NOISES};
+
+/// Numbers of rounds that are tried.
+const ROUNDS: [usize; 4] = [2, 3, 5, 8];
+
+/// Numbers of subjects that are tried: three lend each other little of their noise.
+const SUBJECTS: [usize; 2] = [3, 11];
+
+/// By how much one subject is better than its equals, to see whether that is found.
+const FACTORS: [f64; 6] = [1.05, 1.1, 1.2, 1.35, 1.5, 2.0];
+
+/// Metrics whose power and steadiness are told.
+const HEADLINES: [&str; 4] =
+    ["throughput_rps", "latency_p50_us", "latency_p99_us", "server_cpu_us_per_request"];
+
+/// A column of the run of equals, as it was measured.
+struct Measured<'a> {
+    workload: &'a str,
+    metric: &'static Metric,
+    logs: Column,
+}
+
+/// Measures, draws again and simulates, and tells the rates in tables.
+///
+/// # Errors
+///
+/// Where the suite cannot be measured, or too many columns have a mark.
+pub fn run(quick: bool) -> Result<String> {
+    let draws = if quick { 200 } else { 2_000 };
+    let mut random = ChaCha8Rng::seed_from_u64(10);
+    let folder = tempfile::tempdir()?;
+    let run = c10k_reports::load_run(&measure(quick, folder.path())?)?;
+    let measured = columns(&run);
+    let (rates, highest) = false_marks(&measured, draws, &mut random)?;
+    let power = power(&measured, draws / 4, &mut random)?;
+    let text = format!("{}\n{rates}\n{power}\n{}", marks_on_the_page(run.clone()), steadiness(&measured)?);
+    ensure!(highest <= most_of(draws), "{text}\n{:.1} % of columns of equals have a mark", highest * 100.0);
+    Ok(text)
+}
+
+/// Measures the suite of equals, and returns the folder of the run.
+fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
+    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suites/equals.toml");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
+    command.arg("bench").arg(suite).arg("--output").arg(folder);
+    if quick {
+        command.args(["--quick", "--filter", "lifetime=persistent", "--filter", "connections=64"]);
+    }
+    let output = command.stdin(Stdio::null()).output().context("`c10k bench` cannot be started")?;
+    ensure!(output.status.success(), "`c10k bench` failed: {}", String::from_utf8_lossy(&output.stderr));
+    let mut runs = folder.join("runs").read_dir()?;
+    Ok(runs.next().context("`c10k bench` left no run")??.path())
+}
+
+/// Columns of the page of `run` that have a mark, in words.
+fn marks_on_the_page(run: Run) -> String {
+    let rounds = run.environment.rounds;
+    let results = Results::without_histograms(run);
+    let (mut columns, mut marked) = (0, Vec::new());
+    for (index, workload) in results.environment.workloads.iter().enumerate() {
+        let cells: Vec<&CellResult> = results.of_workload(index).collect();
+        let is_shown = |metric: &&Metric| cells.iter().any(|cell| cell.value(metric).is_some());
+        for metric in METRICS.iter().filter(|metric| metric.better.is_some()).filter(is_shown) {
+            columns += 1;
+            if leading(&cells, metric).contains(&true) {
+                marked.push(format!("{} under {}", metric.title, workload.name));
+            }
+        }
+    }
+    let (count, names) = (marked.len(), marked.join(", "));
+    format!("The page of eleven equals after {rounds} rounds: {count} of {columns} columns marked. {names}\n")
+}
+
+/// The columns of `run` that a page compares, as logarithms. A column with a gap or with a value
+/// that is not above zero is left out, as the page does.
+fn columns(run: &Run) -> Vec<Measured<'_>> {
+    let workloads = run.environment.workloads.iter().map(|workload| workload.name.as_str());
+    let compared = || METRICS.iter().filter(|metric| metric.better.is_some());
+    let pairs = workloads.flat_map(|workload| compared().map(move |metric| (workload, metric)));
+    let column = |(workload, metric)| Some(Measured { workload, metric, logs: logs(run, workload, metric)? });
+    pairs.filter_map(column).collect()
+}
+
+fn logs(run: &Run, workload: &str, metric: &Metric) -> Option<Column> {
+    let log = |cell: &Cell, round: u32| {
+        let mut records = run.records.iter();
+        let record = records.find(|record| record.cell == *cell && record.round == round)?;
+        record.metrics.get(metric.key).map(|value| value.ln()).filter(|log| log.is_finite())
+    };
+    let subject = |name: &str| {
+        let cell = Cell { subject: name.to_owned(), workload: workload.to_owned() };
+        (1..=run.environment.rounds).map(|round| log(&cell, round)).collect::<Option<Vec<f64>>>()
+    };
+    run.environment.subjects.iter().map(|one| subject(&one.name)).collect()
+}
+
+/// Shares of columns of equals that have a mark, and the highest of them.
+fn false_marks(measured: &[Measured], draws: usize, random: &mut ChaCha8Rng) -> Result<(String, f64)> {
+    let mut text =
+        format!("Columns of equal subjects with a mark, of {draws} (at most {} %):\n", LEVEL * 100.0);
+    write!(text, "\n| noise | subjects |")?;
+    ROUNDS.iter().try_for_each(|rounds| write!(text, " {rounds} rounds |"))?;
+    writeln!(text, "\n|---|--:|{}", "--:|".repeat(ROUNDS.len()))?;
+    let mut highest = 0.0_f64;
+    // A column of too few measured rounds has no rate.
+    let mut row = |name: &str, subjects: usize, draw: &mut dyn FnMut(usize) -> Option<Column>| {
+        write!(text, "| {name} | {subjects} |")?;
+        for rounds in ROUNDS {
+            let columns: Vec<Column> = (0..draws).map_while(|_| draw(rounds)).collect();
+            if columns.is_empty() {
+                write!(text, " – |")?;
+                continue;
+            }
+            let share = columns.iter().filter(|column| is_marked(column)).count() as f64 / draws as f64;
+            highest = highest.max(share);
+            write!(text, " {:.1} % |", share * 100.0)?;
+        }
+        writeln!(text)
+    };
+    for subjects in SUBJECTS {
+        row("measured, drawn again", subjects, &mut |rounds| {
+            let column = &measured[random.random_range(0..measured.len())].logs;
+            drawn_again(column, subjects, rounds, random)
+        })?;
+        for noise in NOISES {
+            row(noise.name, subjects, &mut |rounds| Some((noise.draw)(subjects, rounds, random)))?;
+        }
+    }
+    Ok((text, highest))
+}
+
+/// Neighbouring rounds of `column`, the subjects of each in random order; nothing where so many
+/// were not measured.
+fn drawn_again(column: &Column, subjects: usize, rounds: usize, random: &mut ChaCha8Rng) -> Option<Column> {
+    let last = column[0].len().checked_sub(rounds)?;
+    let first = random.random_range(0..=last);
+    let mut drawn = vec![Vec::new(); subjects];
+    for round in first..first + rounds {
+        let mut logs: Vec<f64> = column.iter().map(|subject| subject[round]).collect();
+        logs.shuffle(random);
+        drawn.iter_mut().zip(logs).for_each(|(subject, log)| subject.push(log));
+    }
+    Some(drawn)
+}
+
+/// Whether a page would mark a subject of `column`.
+fn is_marked(column: &Column) -> bool {
+    leading_in(column).contains(&true)
+}
+
+fn leading_in(column: &Column) -> Vec<bool> {
+    let contender = |logs: &Vec<f64>| {
+        let rounds = (1..).zip(logs.iter().map(|log| log.exp())).collect();
+        Some(Contender { rounds, at_least: false })
+    };
+    leaders(&column.iter().map(contender).collect::<Vec<_>>(), Better::Higher)
+}
+
+/// Shares of columns in which a subject that is better than its ten equals is the only one that is
+/// marked.
+fn power(measured: &[Measured], draws: usize, random: &mut ChaCha8Rng) -> Result<String> {
+    let mut text = format!("One of eleven subjects is better and is alone in its mark, of {draws}:\n");
+    write!(text, "\n| measured noise of | rounds |")?;
+    FACTORS.iter().try_for_each(|factor| write!(text, " × {factor} |"))?;
+    writeln!(text, "\n|---|--:|{}", "--:|".repeat(FACTORS.len()))?;
+    for key in HEADLINES {
+        let columns: Vec<&Measured> = measured.iter().filter(|column| column.metric.key == key).collect();
+        let title = by_key(key).context("the metric is known")?.title;
+        for rounds in ROUNDS.into_iter().filter(|rounds| *rounds >= FEWEST_ROUNDS) {
+            let shares = FACTORS.map(|factor| share_found(&columns, (factor, rounds), draws, random));
+            if shares.iter().all(Option::is_some) {
+                write!(text, "| {title} | {rounds} |")?;
+                shares.iter().flatten().try_for_each(|share| write!(text, " {:.0} % |", share * 100.0))?;
+                writeln!(text)?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// Share of columns in which a subject that is better by `factor` is found; nothing where so many
+/// rounds were not measured.
+fn share_found(
+    columns: &[&Measured],
+    (factor, rounds): (f64, usize),
+    draws: usize,
+    random: &mut ChaCha8Rng,
+) -> Option<f64> {
+    let mut found = 0;
+    for _ in 0..draws {
+        let column = &columns.choose(random)?.logs;
+        found += usize::from(is_found(drawn_again(column, column.len(), rounds, random)?, factor));
+    }
+    Some(found as f64 / draws as f64)
+}
+
+/// Whether the first subject of `column`, made better by `factor`, is the only one that is marked.
+fn is_found(mut column: Column, factor: f64) -> bool {
+    column[0].iter_mut().for_each(|log| *log += factor.ln());
+    let leading = leading_in(&column);
+    leading[0] && leading[1..].iter().all(|leads| !leads)
+}
+
+/// How far the values of equals lie apart, by metric and workload.
+fn steadiness(measured: &[Measured]) -> Result<String> {
+    let mut text = "Cells of equals, all rounds and subjects together:\n\n".to_owned();
+    text += "| workload | metric | coefficient of variation | highest over lowest |\n|---|---|--:|--:|\n";
+    for Measured { workload, metric, logs } in measured {
+        if HEADLINES.contains(&metric.key) {
+            let values: Vec<f64> = logs.iter().flatten().map(|log| log.exp()).collect();
+            let (variation, ratio) = (variation(&values), highest_over_lowest(&values));
+            writeln!(text, "| {workload} | {} | {:.0} % | {ratio:.2} |", metric.title, variation * 100.0)?;
+        }
+    }
+    Ok(text)
+}
+
+/// The standard deviation over the mean.
+fn variation(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean) * (value - mean)).sum();
+    (squares / (count - 1.0)).sqrt() / mean
+}
+
+fn highest_over_lowest(values: &[f64]) -> f64 {
+    let highest = values.iter().copied().fold(f64::MIN, f64::max);
+    highest / values.iter().copied().fold(f64::MAX, f64::min)
+}
+
+/// The most that a rate that is really [`LEVEL`] shows in `draws`, but for one case in 10,000: a row
+/// of the table must not fail by chance.
+fn most_of(draws: usize) -> f64 {
+    LEVEL + 3.7 * (LEVEL * (1.0 - LEVEL) / draws as f64).sqrt()
+}
