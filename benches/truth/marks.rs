@@ -15,9 +15,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use c10k_reports::metric::{METRICS, Metric, by_key};
-use c10k_reports::record::{Cell, Run};
+use c10k_reports::record::{Cell, Outcome, Run};
 use c10k_reports::results::{CellResult, Results, leading};
-use c10k_reports::statistics::apart::{FEWEST_ROUNDS, LEVEL};
+use c10k_reports::statistics::apart::{FEWEST_ROUNDS, MARKED_AT_MOST};
 use c10k_reports::statistics::lead::{Better, Contender, leaders};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
@@ -28,15 +28,18 @@ use noise::{Column, NOISES};
 /// Numbers of rounds that are tried.
 const ROUNDS: [usize; 4] = [2, 3, 5, 8];
 
+/// Subjects of the suite of equals.
+const MOST_SUBJECTS: usize = 11;
+
 /// Numbers of subjects that are tried: three lend each other little of their noise.
-const SUBJECTS: [usize; 2] = [3, 11];
+const SUBJECTS: [usize; 2] = [3, MOST_SUBJECTS];
 
 /// By how much one subject is better than its equals, to see whether that is found.
 const FACTORS: [f64; 6] = [1.05, 1.1, 1.2, 1.35, 1.5, 2.0];
 
 /// Metrics whose power and steadiness are told.
 const HEADLINES: [&str; 4] =
-    ["throughput_rps", "latency_p50_us", "latency_p99_us", "server_cpu_us_per_request"];
+    ["throughput_rps", "response_p50_us", "response_p99_us", "server_cpu_us_per_request"];
 
 /// A column of the run of equals, as it was measured.
 struct Measured<'a> {
@@ -63,7 +66,8 @@ pub fn run(quick: bool) -> Result<String> {
     Ok(text)
 }
 
-/// Measures the suite of equals, and returns the folder of the run.
+/// Measures the suite of equals, and returns the folder of the run. A measurement that failed, which
+/// `c10k bench` reports by its status, is a gap that the page has, too.
 fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suites/equals.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
@@ -72,20 +76,21 @@ fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
         command.args(["--quick", "--filter", "lifetime=persistent", "--filter", "connections=64"]);
     }
     let output = command.stdin(Stdio::null()).output().context("`c10k bench` cannot be started")?;
-    ensure!(output.status.success(), "`c10k bench` failed: {}", String::from_utf8_lossy(&output.stderr));
-    let mut runs = folder.join("runs").read_dir()?;
-    Ok(runs.next().context("`c10k bench` left no run")??.path())
+    let told = || format!("`c10k bench` left no run: {}", String::from_utf8_lossy(&output.stderr));
+    let mut runs = folder.join("runs").read_dir().with_context(told)?;
+    Ok(runs.next().with_context(told)??.path())
 }
 
 /// Columns of the page of `run` that have a mark, in words.
 fn marks_on_the_page(run: Run) -> String {
     let rounds = run.environment.rounds;
+    let failed = run.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed(_))).count();
     let results = Results::without_histograms(run);
     let (mut columns, mut marked) = (0, Vec::new());
     for (index, workload) in results.environment.workloads.iter().enumerate() {
         let cells: Vec<&CellResult> = results.of_workload(index).collect();
         let is_shown = |metric: &&Metric| cells.iter().any(|cell| cell.value(metric).is_some());
-        for metric in METRICS.iter().filter(|metric| metric.better.is_some()).filter(is_shown) {
+        for metric in compared().filter(is_shown) {
             columns += 1;
             if leading(&cells, metric).contains(&true) {
                 marked.push(format!("{} under {}", metric.title, workload.name));
@@ -93,36 +98,47 @@ fn marks_on_the_page(run: Run) -> String {
         }
     }
     let (count, names) = (marked.len(), marked.join(", "));
-    format!("The page of eleven equals after {rounds} rounds: {count} of {columns} columns marked. {names}\n")
+    let lost = if failed > 0 { format!(" {failed} measurements failed.") } else { String::new() };
+    format!(
+        "The page of eleven equals after {rounds} rounds: {count} of {columns} columns marked. {names}{lost}\n"
+    )
 }
 
-/// The columns of `run` that a page compares, as logarithms. A column with a gap or with a value
-/// that is not above zero is left out, as the page does.
+/// The columns of `run` that a page compares, as logarithms.
 fn columns(run: &Run) -> Vec<Measured<'_>> {
     let workloads = run.environment.workloads.iter().map(|workload| workload.name.as_str());
-    let compared = || METRICS.iter().filter(|metric| metric.better.is_some());
     let pairs = workloads.flat_map(|workload| compared().map(move |metric| (workload, metric)));
     let column = |(workload, metric)| Some(Measured { workload, metric, logs: logs(run, workload, metric)? });
     pairs.filter_map(column).collect()
 }
 
+/// The metrics whose columns may have a mark.
+fn compared() -> impl Iterator<Item = &'static Metric> {
+    METRICS.iter().filter(|metric| metric.marked && metric.better.is_some())
+}
+
+/// Logarithms of `metric` in the rounds in which every subject has one above zero, which are those
+/// that a page compares; nothing where there is no such round.
 fn logs(run: &Run, workload: &str, metric: &Metric) -> Option<Column> {
-    let log = |cell: &Cell, round: u32| {
+    let log = |subject: &str, round: u32| {
+        let cell = Cell { subject: subject.to_owned(), workload: workload.to_owned() };
         let mut records = run.records.iter();
-        let record = records.find(|record| record.cell == *cell && record.round == round)?;
+        let record = records.find(|record| record.cell == cell && record.round == round)?;
         record.metrics.get(metric.key).map(|value| value.ln()).filter(|log| log.is_finite())
     };
-    let subject = |name: &str| {
-        let cell = Cell { subject: name.to_owned(), workload: workload.to_owned() };
-        (1..=run.environment.rounds).map(|round| log(&cell, round)).collect::<Option<Vec<f64>>>()
-    };
-    run.environment.subjects.iter().map(|one| subject(&one.name)).collect()
+    let names = || run.environment.subjects.iter().map(|subject| subject.name.as_str());
+    let of_round = |round| names().map(|name| log(name, round)).collect::<Option<Vec<f64>>>();
+    let rounds: Vec<Vec<f64>> = (1..=run.environment.rounds).filter_map(of_round).collect();
+    let of_subject = |subject: usize| rounds.iter().map(|round| round[subject]).collect();
+    (!rounds.is_empty()).then(|| (0..names().count()).map(of_subject).collect())
 }
 
 /// Shares of columns of equals that have a mark, and the highest of them.
 fn false_marks(measured: &[Measured], draws: usize, random: &mut ChaCha8Rng) -> Result<(String, f64)> {
-    let mut text =
-        format!("Columns of equal subjects with a mark, of {draws} (at most {} %):\n", LEVEL * 100.0);
+    let mut text = format!(
+        "Columns of equal subjects with a mark, of {draws} (at most {} %):\n",
+        MARKED_AT_MOST * 100.0
+    );
     write!(text, "\n| noise | subjects |")?;
     ROUNDS.iter().try_for_each(|rounds| write!(text, " {rounds} rounds |"))?;
     writeln!(text, "\n|---|--:|{}", "--:|".repeat(ROUNDS.len()))?;
@@ -185,38 +201,42 @@ fn leading_in(column: &Column) -> Vec<bool> {
 /// marked.
 fn power(measured: &[Measured], draws: usize, random: &mut ChaCha8Rng) -> Result<String> {
     let mut text = format!("One of eleven subjects is better and is alone in its mark, of {draws}:\n");
-    write!(text, "\n| measured noise of | rounds |")?;
+    write!(text, "\n| noise | rounds |")?;
     FACTORS.iter().try_for_each(|factor| write!(text, " × {factor} |"))?;
     writeln!(text, "\n|---|--:|{}", "--:|".repeat(FACTORS.len()))?;
+    for noise in &NOISES[..2] {
+        let draw = &mut |rounds| Some((noise.draw)(MOST_SUBJECTS, rounds, random));
+        power_rows(&mut text, noise.name, draws, draw)?;
+    }
     for key in HEADLINES {
         let columns: Vec<&Measured> = measured.iter().filter(|column| column.metric.key == key).collect();
         let title = by_key(key).context("the metric is known")?.title;
-        for rounds in ROUNDS.into_iter().filter(|rounds| *rounds >= FEWEST_ROUNDS) {
-            let shares = FACTORS.map(|factor| share_found(&columns, (factor, rounds), draws, random));
-            if shares.iter().all(Option::is_some) {
-                write!(text, "| {title} | {rounds} |")?;
-                shares.iter().flatten().try_for_each(|share| write!(text, " {:.0} % |", share * 100.0))?;
-                writeln!(text)?;
-            }
-        }
+        let draw = &mut |rounds| drawn_again(&columns.choose(random)?.logs, MOST_SUBJECTS, rounds, random);
+        power_rows(&mut text, &format!("{title}, measured"), draws, draw)?;
     }
     Ok(text)
 }
 
-/// Share of columns in which a subject that is better by `factor` is found; nothing where so many
-/// rounds were not measured.
-fn share_found(
-    columns: &[&Measured],
-    (factor, rounds): (f64, usize),
+/// Rows for the columns that `draw` makes of a number of rounds; none where it makes none.
+fn power_rows(
+    text: &mut String,
+    name: &str,
     draws: usize,
-    random: &mut ChaCha8Rng,
-) -> Option<f64> {
-    let mut found = 0;
-    for _ in 0..draws {
-        let column = &columns.choose(random)?.logs;
-        found += usize::from(is_found(drawn_again(column, column.len(), rounds, random)?, factor));
+    draw: &mut dyn FnMut(usize) -> Option<Column>,
+) -> Result<()> {
+    for rounds in ROUNDS.into_iter().filter(|rounds| *rounds >= FEWEST_ROUNDS) {
+        if draw(rounds).is_none() {
+            continue;
+        }
+        write!(text, "| {name} | {rounds} |")?;
+        for factor in FACTORS {
+            let columns = (0..draws).filter_map(|_| draw(rounds));
+            let found = columns.filter(|column| is_found(column.clone(), factor)).count();
+            write!(text, " {:.0} % |", 100.0 * found as f64 / draws as f64)?;
+        }
+        writeln!(text)?;
     }
-    Some(found as f64 / draws as f64)
+    Ok(())
 }
 
 /// Whether the first subject of `column`, made better by `factor`, is the only one that is marked.
@@ -253,8 +273,8 @@ fn highest_over_lowest(values: &[f64]) -> f64 {
     highest / values.iter().copied().fold(f64::MAX, f64::min)
 }
 
-/// The most that a rate that is really [`LEVEL`] shows in `draws`, but for one case in 10,000: a row
+/// The most that a rate that is really [`MARKED_AT_MOST`] shows in `draws`, but for one case in 10,000: a row
 /// of the table must not fail by chance.
 fn most_of(draws: usize) -> f64 {
-    LEVEL + 3.7 * (LEVEL * (1.0 - LEVEL) / draws as f64).sqrt()
+    MARKED_AT_MOST + 3.7 * (MARKED_AT_MOST * (1.0 - MARKED_AT_MOST) / draws as f64).sqrt()
 }

@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn a_percentile_that_a_round_lacks_has_no_value_and_a_reading_has() {
+        let mut records = rounds("epoll", 9_999.0, |_| {});
+        for (record, p99) in records.iter_mut().zip([100.0, 110.0]) {
+            record.metrics.insert("response_p99_us".to_owned(), p99);
+            record.metrics.insert("system_calls_per_request".to_owned(), 3.0);
+        }
+        let results = results(records);
+        let cell = cell(&results, "epoll", "short-1");
+        assert_eq!(cell.value(by_key("response_p99_us").unwrap()), None);
+        assert!(cell.value(by_key("system_calls_per_request").unwrap()).is_some());
+    }
+
+    #[test]
     fn where_the_generator_set_the_pace_throughput_is_a_bound_and_cost_is_not() {
         let results = results(rounds("epoll", 1e4, |record| warn(record, Effect::ThroughputIsABound)));
         let cell = cell(&results, "epoll", "short-1");

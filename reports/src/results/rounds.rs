@@ -1,5 +1,7 @@
 //! Values and doubts of the rounds of a cell, or of one round alone.
 
+use std::collections::BTreeMap;
+
 use c10k_loadgen::check::Effect;
 use c10k_loadgen::summary::Summary;
 
@@ -32,12 +34,20 @@ pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
     Some(Value { spread, at_least })
 }
 
-/// The value of `metric` in each round that has one.
+/// The value of `metric` in each round that has one; in none where it has to be of every round, and
+/// is not.
 pub fn contender(records: &[Record], metric: &Metric) -> Contender {
     let of = |record: &Record| Some((record.round, *record.metrics.get(metric.key)?));
+    let mut rounds: BTreeMap<u32, f64> = measured(records).filter_map(|(record, _)| of(record)).collect();
+    if metric.of_every_round && rounds.len() < measured(records).count() {
+        rounds.clear();
+    }
     Contender {
-        rounds: measured(records).filter_map(|(record, _)| of(record)).collect(),
-        at_least: metric.bound_by.is_some_and(|effect| has_effect(records, effect)),
+        rounds,
+        // The median of rounds of which one is a bound may lie above, too.
+        at_least: metric
+            .bound
+            .is_some_and(|bound| measured(records).any(|(record, _)| (bound.applies)(record))),
     }
 }
 
