@@ -103,7 +103,7 @@ fn marks_on_the_page(run: Run) -> String {
         }
     }
     let (count, names) = (marked.len(), marked.join(", "));
-    let lost = if failed > 0 { format!(" {failed} measurements failed.") } else { String::new() };
+    let lost = if failed > 0 { format!(" Measurements that failed: {failed}.") } else { String::new() };
     format!(
         "The page of eleven equals after {rounds} rounds: {count} of {columns} columns marked. {names}{lost}\n"
     )

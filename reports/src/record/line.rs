@@ -53,8 +53,7 @@ pub struct Record {
     #[serde(default = "unless_told")]
     pub valid: bool,
     /// File name of the histograms in the run's folder (`HdrHistogram` V2 interval log, values in
-    /// nanoseconds, the distributions told apart by the tags `latency`, `service`, `connect` and
-    /// `first_byte`).
+    /// nanoseconds, the distributions told apart by the tags that `loadgen/FORMAT.md` lists).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histograms: Option<String>,
 }
