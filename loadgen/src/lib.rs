@@ -3,6 +3,7 @@
 //! It sees an address and nothing else of the server. [`Workload`] says as data what to send to a [`Target`], [`start`]
 //! runs it on worker threads with an event loop each, and [`Measurement`] is what came of it.
 
+pub mod bound;
 pub mod check;
 pub mod confidence;
 #[doc(hidden)] // Public for loadgen/fuzz alone.

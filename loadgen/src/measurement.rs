@@ -22,8 +22,6 @@ pub struct Measurement {
     pub workload: Workload,
     /// How long the measured part took.
     pub duration: Duration,
-    /// The same, or, where an open loop waited for its last answers, until the last of them.
-    pub elapsed: Duration,
     /// Requests by what became of them.
     pub requests: Requests,
     /// Connections by what became of them.
@@ -38,6 +36,8 @@ pub struct Measurement {
     pub generator: Generator,
     /// How evenly the connections were served.
     pub fairness: Fairness,
+    /// What came before the measured part.
+    pub start_up: StartUp,
     /// The measured part in consecutive stretches, [`MAX_BATCHES`] at most, all but the last of the same length.
     pub batches: Vec<Batch>,
     /// When requests were sent, in nanoseconds from the begin of the measured part, ascending: the first
@@ -103,15 +103,24 @@ pub struct Distributions {
     pub connect: Times,
     /// From the actual send to the first byte of the answer.
     pub first_byte: Times,
-    /// From the intended send time to the actual send, as far as the generator itself was late: it had a connection free.
+    /// From the intended send time to the actual send, of requests that found a connection free: the generator's own
+    /// lateness.
     pub send_lag: Times,
+    /// From the moment at which a request lacked nothing but a connection to the `connect` for it: the generator's own
+    /// queue. Of requests for which a connection was made.
+    pub connect_wait: Times,
+    /// The latency without that wait: what the server, and the way to it, are responsible for.
+    pub response: Times,
+    /// Those values of `latency` that are the ages of requests without an answer.
+    pub unanswered: Times,
 }
 
 impl Measurement {
-    /// Completed requests per second; none where nothing was measured.
+    /// Completed requests per second of the measured part; none where nothing was measured. An open loop that waited for
+    /// its last answers is not divided by that wait: one late answer in a thousand would halve the rate of a short run.
     pub fn throughput_rps(&self) -> f64 {
-        let elapsed_s = self.elapsed.as_secs_f64();
-        if elapsed_s > 0.0 { self.requests.completed as f64 / elapsed_s } else { 0.0 }
+        let duration_s = self.duration.as_secs_f64();
+        if duration_s > 0.0 { self.requests.completed as f64 / duration_s } else { 0.0 }
     }
 }
 
@@ -152,26 +161,34 @@ impl Batch {
 
 impl Distributions {
     /// The distributions by name, as they are tagged in a log.
-    pub fn named(&self) -> [(&'static str, &Times); 5] {
-        let Self { latency, service, connect, first_byte, send_lag } = self;
+    pub fn named(&self) -> [(&'static str, &Times); 8] {
+        let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =
+            self;
         [
             ("latency", latency),
             ("service", service),
             ("connect", connect),
             ("first_byte", first_byte),
             ("send_lag", send_lag),
+            ("connect_wait", connect_wait),
+            ("response", response),
+            ("unanswered", unanswered),
         ]
     }
 
     /// The distributions by name, to change.
-    pub fn named_mut(&mut self) -> [(&'static str, &mut Times); 5] {
-        let Self { latency, service, connect, first_byte, send_lag } = self;
+    pub fn named_mut(&mut self) -> [(&'static str, &mut Times); 8] {
+        let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =
+            self;
         [
             ("latency", latency),
             ("service", service),
             ("connect", connect),
             ("first_byte", first_byte),
             ("send_lag", send_lag),
+            ("connect_wait", connect_wait),
+            ("response", response),
+            ("unanswered", unanswered),
         ]
     }
 }
@@ -193,6 +210,26 @@ pub struct Requests {
     pub failed: u64,
     /// Requests still without an answer when the run ended.
     pub in_flight_at_end: u64,
+    /// Requests that had neither an answer nor an error by the end of the run and should have had one: of an open loop
+    /// all of those, sent or not; of a closed one, whose connections always have one under way, those that had waited
+    /// longer than any answered one.
+    #[serde(default)]
+    pub never_answered: u64,
+    /// Of the completed ones of an open loop, how many had their answer after the measured part.
+    #[serde(default)]
+    pub answered_after_end: u64,
+}
+
+/// What came before the measured part: connections are made and asked once, then the warm-up begins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct StartUp {
+    /// From the first connect to the begin of the measured part, in seconds; the warm-up is a part of it.
+    pub took_s: f64,
+    /// Connections of a closed loop that had no answer yet when the measured part began.
+    pub unserved: u64,
+    /// Of those, how many had their first answer within the measured part.
+    pub served_later: u64,
 }
 
 /// Connections by what became of them.

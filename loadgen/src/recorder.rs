@@ -19,12 +19,40 @@ pub struct Recorder {
     pub times: Distributions,
     /// Requests with a whole answer of a good status.
     pub completed: u64,
+    /// Of those, how many had their answer after the measured part.
+    pub answered_after_end: u64,
     /// Of those, how many were redirections.
     pub redirected: u64,
     /// Everything that went wrong.
     pub errors: Errors,
     /// Octets that crossed the sockets.
     pub bytes: Bytes,
+}
+
+/// When a request that was answered passed its stages, in nanoseconds of one clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Stages {
+    /// When it should have been sent.
+    pub intended: u64,
+    /// When it was sent.
+    pub sent: u64,
+    /// When its answer began to come.
+    pub first_byte: u64,
+    /// When its answer was whole.
+    pub done: u64,
+    /// How long it waited for its `connect`, where it is one for which a connection was made.
+    pub connect_wait: Option<u64>,
+    /// How long the connection took, for the first counted request of one.
+    pub connect_took: Option<u64>,
+}
+
+/// How long a request without an answer has waited, in nanoseconds.
+#[derive(Debug, Clone, Copy)]
+pub struct Age {
+    /// Since it should have been sent.
+    pub latency: u64,
+    /// The same without its wait for a `connect`.
+    pub response: u64,
 }
 
 /// A stretch of the measured part, as long as [`Workload::interval`](crate::Workload) or what the
@@ -55,8 +83,12 @@ impl Default for Recorder {
                 connect: empty_times(),
                 first_byte: empty_times(),
                 send_lag: empty_times(),
+                connect_wait: empty_times(),
+                response: empty_times(),
+                unanswered: empty_times(),
             },
             completed: 0,
+            answered_after_end: 0,
             redirected: 0,
             errors: Errors::default(),
             bytes: Bytes::default(),
@@ -65,22 +97,27 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Enters a request that was answered well; `connect_took` is there for the first one of a connection.
-    pub fn record(
-        &mut self,
-        intended: u64,
-        sent: u64,
-        first_byte: u64,
-        done: u64,
-        connect_took: Option<u64>,
-    ) {
+    /// Enters a request that was answered well.
+    pub fn record(&mut self, stages: Stages) {
+        let Stages { intended, sent, first_byte, done, connect_wait, connect_took } = stages;
         self.completed += 1;
         self.times.latency.saturating_record(done - intended);
+        self.times.response.saturating_record(done - intended - connect_wait.unwrap_or(0));
         self.times.service.saturating_record(done - sent);
         self.times.first_byte.saturating_record(first_byte - sent);
+        if let Some(wait) = connect_wait {
+            self.times.connect_wait.saturating_record(wait);
+        }
         if let Some(took) = connect_took {
             self.times.connect.saturating_record(took);
         }
+    }
+
+    /// Enters a request without an answer at its age, the least that its latency can be.
+    pub fn record_age(&mut self, age: Age) {
+        self.times.latency.saturating_record(age.latency);
+        self.times.unanswered.saturating_record(age.latency);
+        self.times.response.saturating_record(age.response);
     }
 
     /// Adds what another worker, or another stretch of time, saw.
@@ -91,6 +128,7 @@ impl Recorder {
             }
         }
         self.completed += other.completed;
+        self.answered_after_end += other.answered_after_end;
         self.redirected += other.redirected;
         self.errors += other.errors;
         self.bytes.read += other.bytes.read;

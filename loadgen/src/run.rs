@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::measurement::{
-    Batch, Connections, Fairness, Generator, KernelCounters, MAX_BATCHES, Measurement, Requests,
+    Batch, Connections, Fairness, Generator, KernelCounters, MAX_BATCHES, Measurement, Requests, StartUp,
+    Times,
 };
 use crate::recorder::{Interval, Recorder};
 use crate::target::Target;
@@ -104,6 +105,11 @@ impl Plan {
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
+    }
+
+    /// Whether anything comes before the measured part.
+    pub fn has_start_up(&self) -> bool {
+        !self.counts_all()
     }
 
     /// Says that a connection stands.
@@ -327,7 +333,10 @@ impl Run {
 
     /// Where nothing completed, the ages of requests that timed out are no latencies.
     fn forget_ages(&mut self) {
-        self.total.times.latency.reset();
+        let times = &mut self.total.times;
+        for ages in [&mut times.latency, &mut times.response, &mut times.unanswered] {
+            ages.reset();
+        }
         self.batches.iter_mut().for_each(|batch| batch.latency.reset());
     }
 
@@ -348,11 +357,17 @@ impl Run {
         if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
             return None;
         }
-        let median = self.total.times.latency.value_at_quantile(0.5);
+        let times = &self.total.times;
+        let median = |times: &Times| times.value_at_quantile(0.5);
+        let (latency, response) = (median(&times.latency), median(&times.response));
         let mut seen = Box::<Recorder>::default();
-        for ending in &self.endings {
-            for &age in ending.in_flight_ages.iter().chain(&ending.unsent_ages).filter(|&&age| age > median) {
-                seen.times.latency.saturating_record(age);
+        for age in self.endings.iter().flat_map(Ending::ages) {
+            if age.latency > latency {
+                seen.times.latency.saturating_record(age.latency);
+                seen.times.unanswered.saturating_record(age.latency);
+            }
+            if age.response > response {
+                seen.times.response.saturating_record(age.response);
             }
         }
         if seen.times.latency.is_empty() {
@@ -424,10 +439,11 @@ fn summarize(
 ) -> Measurement {
     let sum = |of: fn(&Ending) -> u64| endings.iter().map(of).sum::<u64>();
     let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
-    let (in_flight, unsent) = (all(|ending| &ending.in_flight_ages), all(|ending| &ending.unsent_ages));
+    let in_flight = sum(|ending| ending.in_flight_ages.len() as u64);
+    let unsent = sum(|ending| ending.unsent_ages.len() as u64);
     let errors = total.errors;
     let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
-    let sent = total.completed + failed + in_flight.len() as u64;
+    let sent = total.completed + failed + in_flight;
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
     let last_answer = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
     let end = match plan.workload.until {
@@ -437,7 +453,7 @@ fn summarize(
     let intended = match (plan.workload.pacing, plan.workload.until) {
         (_, Until::Requests(requests)) => requests,
         (Pacing::Open { .. }, _) => sum(|ending| ending.scheduled),
-        (Pacing::Closed, _) => sent + unsent.len() as u64,
+        (Pacing::Closed, _) => sent + unsent,
     };
     let (established, served) = (sum(|ending| ending.established), sum(|ending| ending.served));
     let mut send_times = all(|ending| &ending.send_times);
@@ -446,14 +462,15 @@ fn summarize(
         target: plan.target.url.clone(),
         workload: plan.workload.clone(),
         duration: Duration::from_nanos(end.saturating_sub(begin)),
-        elapsed: Duration::from_nanos(last_answer.max(end).saturating_sub(begin)),
         requests: Requests {
             intended,
             sent,
             completed: total.completed,
             redirected: total.redirected,
             failed,
-            in_flight_at_end: in_flight.len() as u64,
+            in_flight_at_end: in_flight,
+            never_answered: never_answered(plan, &total, endings),
+            answered_after_end: total.answered_after_end,
         },
         connections: Connections {
             requested: plan.workload.connections as u64,
@@ -473,8 +490,24 @@ fn summarize(
             system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
         },
         fairness: Fairness::of(all(|ending| &ending.answers)),
+        start_up: StartUp {
+            took_s: if begin == u64::MAX { 0.0 } else { Duration::from_nanos(begin).as_secs_f64() },
+            unserved: sum(|ending| ending.unserved_at_begin),
+            served_later: sum(|ending| ending.served_later),
+        },
         batches,
         send_times,
         kernel,
     }
+}
+
+/// Requests that should have had an answer or an error, and had neither. On each connection of a closed loop one is under
+/// way at the end; what has waited longer than any answered one is not like the others.
+fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
+    let longest = match plan.workload.pacing {
+        Pacing::Open { .. } => None,
+        Pacing::Closed => Some(total.times.service.max() + total.times.connect.max()),
+    };
+    let ages = endings.iter().flat_map(Ending::ages);
+    ages.filter(|age| longest.is_none_or(|longest| age.response > longest)).count() as u64
 }

@@ -5,11 +5,12 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::bound::LowerBounds;
 use crate::check::{self, CheckOutcome};
 use crate::confidence::{self, Intervals};
 use crate::measurement::{
     Bytes, Connections, Distributions, Errors, Fairness, Generator, KernelCounters, Measurement, Requests,
-    Times,
+    StartUp, Times,
 };
 
 /// The version of the wire format that this crate writes and reads.
@@ -51,6 +52,12 @@ pub struct Summary {
     /// From the intended send time to the actual send, where a connection was free.
     #[serde(default)]
     pub send_lag_us: Percentiles,
+    /// From the moment at which a request lacked nothing but a connection to the `connect` for it, where one was made.
+    #[serde(default)]
+    pub connect_wait_us: Percentiles,
+    /// The latency without that wait: what the server, and the way to it, are responsible for.
+    #[serde(default)]
+    pub response_us: Percentiles,
     /// Octets that crossed the sockets.
     pub bytes: Bytes,
     /// What the generator itself used.
@@ -58,6 +65,9 @@ pub struct Summary {
     /// How evenly the connections were served.
     #[serde(default)]
     pub fairness: Fairness,
+    /// What came before the measured part; absent in records of before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_up: Option<StartUp>,
     /// What this machine's kernel counted meanwhile; absent where that can't be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelCounters>,
@@ -137,13 +147,27 @@ pub struct Percentiles {
     /// 95 % confidence intervals; of latency only, where there is enough to tell them from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
+    /// Those of the percentiles that are lower bounds, because they rest on the ages of requests without an answer: the
+    /// true ones may be larger. Of latency and response only.
+    #[serde(default, skip_serializing_if = "LowerBounds::is_empty")]
+    pub lower_bounds: LowerBounds,
 }
 
 impl From<&Measurement> for Summary {
     fn from(measured: &Measurement) -> Self {
         let duration_s = measured.duration.as_secs_f64();
         let checks = check::outcomes(measured);
-        let Distributions { latency, service, connect, first_byte, send_lag } = &measured.times;
+        let Distributions {
+            latency,
+            service,
+            connect,
+            first_byte,
+            send_lag,
+            connect_wait,
+            response,
+            unanswered,
+        } = &measured.times;
+        let lower_bounds = LowerBounds::of(latency, unanswered);
         Self {
             version: VERSION,
             target: measured.target.clone(),
@@ -157,15 +181,20 @@ impl From<&Measurement> for Summary {
             errors: measured.errors,
             latency_us: Percentiles {
                 ci95: confidence::intervals(latency, &measured.batches),
+                lower_bounds,
                 ..Percentiles::of(latency)
             },
             service_us: Percentiles::of(service),
             connect_us: Percentiles::of(connect),
             first_byte_us: Percentiles::of(first_byte),
             send_lag_us: Percentiles::of(send_lag),
+            connect_wait_us: Percentiles::of(connect_wait),
+            // The same requests were not answered.
+            response_us: Percentiles { lower_bounds, ..Percentiles::of(response) },
             bytes: measured.bytes,
             generator: measured.generator,
             fairness: measured.fairness,
+            start_up: Some(measured.start_up),
             kernel: measured.kernel,
             valid: check::is_valid(&checks),
             checks,
@@ -193,7 +222,14 @@ impl Percentiles {
             p99_99: at(0.9999),
             max: us(times.max()),
             ci95: None,
+            lower_bounds: LowerBounds::default(),
         }
+    }
+
+    /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound, to be shown as `≥`: it rests
+    /// on the ages of requests without an answer.
+    pub fn is_bound(&self, quantile: f64) -> bool {
+        self.lower_bounds.contains(quantile)
     }
 }
 
@@ -259,7 +295,16 @@ mod tests {
     fn a_record_of_before_there_were_checks_is_read_and_holds_nothing_against_itself() {
         let mut json: serde_json::Value = serde_json::from_str(&json()).unwrap();
         let keys = json.as_object_mut().unwrap();
-        for key in ["checks", "valid", "fairness", "kernel", "send_lag_us"] {
+        for key in [
+            "checks",
+            "valid",
+            "fairness",
+            "kernel",
+            "send_lag_us",
+            "connect_wait_us",
+            "response_us",
+            "start_up",
+        ] {
             keys.remove(key);
         }
         keys["latency_us"].as_object_mut().unwrap().remove("ci95");

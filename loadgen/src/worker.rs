@@ -25,7 +25,7 @@ use rustix::thread::set_current_timer_slack;
 use slab::Slab;
 
 use crate::connection::{Connection, KnownHead};
-use crate::recorder::{Interval, Recorder};
+use crate::recorder::{Age, Interval, Recorder};
 use crate::run::{Message, Plan, nanos, share};
 use crate::schedule::Schedule;
 use crate::source::Sources;
@@ -66,12 +66,15 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a worker has to say when the measured part is over.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// For each request without an answer: how long ago it should have been sent, in nanoseconds.
-    pub in_flight_ages: Vec<u64>,
+    /// Of each request without an answer.
+    pub in_flight_ages: Vec<Age>,
     /// Of each that was due and could not be sent.
-    pub unsent_ages: Vec<u64>,
+    pub unsent_ages: Vec<Age>,
     pub established: u64,
     pub served: u64,
+    /// Connections without an answer when the measured part began, and of those the ones that had one in it.
+    pub unserved_at_begin: u64,
+    pub served_later: u64,
     pub opened_total: u64,
     /// Begin and end of the measured part, in nanoseconds of the clock.
     pub window: (u64, u64),
@@ -87,6 +90,13 @@ pub(crate) struct Ending {
     /// When the last request of the measured part was done.
     pub last_done: u64,
     pub usage: ThreadUsage,
+}
+
+impl Ending {
+    /// Of all requests of the measured part without an answer, sent or not.
+    pub fn ages(&self) -> impl Iterator<Item = &Age> {
+        self.in_flight_ages.iter().chain(&self.unsent_ages)
+    }
 }
 
 /// One of the connections that the workload calls for at once; over its life, many sockets may stand in it.
@@ -106,6 +116,8 @@ struct Slot {
     failures: u32,
     was_established: bool,
     was_answered: bool,
+    /// Whether it had no answer yet when the measured part began.
+    is_late: bool,
     /// Answers in the measured part, and how many of them were good.
     answers: u64,
     good_answers: u64,
@@ -138,6 +150,18 @@ struct Job {
     /// Whether it has a connection, or only has to make one, so that nothing but the generator delays it; and how late that
     /// was is not recorded yet.
     lag_is_open: bool,
+    /// Since when it lacks nothing but a connection, until one is begun for it; and how long that took.
+    lacks_connection_since: Option<u64>,
+    connect_wait: Option<u64>,
+}
+
+impl Job {
+    /// How long it has waited by `now`.
+    fn age(&self, now: u64) -> Age {
+        let latency = now.saturating_sub(self.intended);
+        let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
+        Age { latency, response: latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0)) }
+    }
 }
 
 pub(crate) struct Worker {
@@ -176,7 +200,7 @@ pub(crate) struct Worker {
     scheduled: u64,
     send_times: Vec<u64>,
     /// Of requests that ended after the measured part: how old they were at its end.
-    late_ages: Vec<u64>,
+    late_ages: Vec<Age>,
     /// Connections that are only held, and how many of them were answered before.
     idle: Vec<TcpStream>,
     idle_answered: u64,
@@ -398,6 +422,7 @@ impl Worker {
         }
         if self.usage_at_begin.is_none() {
             self.usage_at_begin = Some(ThreadUsage::now());
+            self.note_unserved();
             self.recorder = Recorder::default();
             let _ = self.messages.send(Message::Begun);
             self.next_boundary += self.interval_ns;
@@ -405,6 +430,15 @@ impl Worker {
         while now >= self.next_boundary && self.next_boundary < self.window.1 {
             self.hand_over(self.interval_ns);
             self.next_boundary += self.interval_ns;
+        }
+    }
+
+    /// Marks the connections of a closed loop whose first answer the measured part has to wait for. An open loop asks some
+    /// of them later by design.
+    fn note_unserved(&mut self) {
+        let is_closed = self.schedule.is_none() && self.plan.has_start_up();
+        for slot in &mut self.slots {
+            slot.is_late = is_closed && !slot.was_answered;
         }
     }
 
@@ -434,7 +468,7 @@ impl Worker {
             let counts = has_begun && self.plan.counts_in_flight(job.has_ticket);
             // An open loop went on waiting for them, a closed one did not.
             let until = if self.schedule.is_some() { now } else { end };
-            counts.then(|| until.saturating_sub(job.intended))
+            counts.then(|| job.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
         // What was assigned to a connection that does not stand yet waits as much as what is in line.
@@ -453,6 +487,8 @@ impl Worker {
                 .collect(),
             established: self.slots.iter().filter(|slot| slot.was_established).count() as u64,
             served: self.slots.iter().filter(|slot| slot.answers > 0).count() as u64,
+            unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
+            served_later: self.slots.iter().filter(|slot| slot.is_late && slot.answers > 0).count() as u64,
             opened_total: self.opened_total,
             idle_established: self.idle.len() as u64,
             idle_answered: self.idle_answered,

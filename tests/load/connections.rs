@@ -42,6 +42,29 @@ fn a_short_connection_carries_one_request() {
     assert!(server.seen().iter().all(|seen| seen.requests.len() <= 1));
     assert!(server.requests().iter().all(asks_to_close));
     assert_eq!(outcome.count("connect_us/count"), 100, "every connect was timed");
+    assert_eq!(outcome.count("connect_wait_us/count"), 100, "and what it waited for");
+}
+
+#[test]
+fn what_a_request_waits_for_before_its_connect_is_told_apart_from_what_the_server_takes() {
+    // Once all have their answers, each connection but the first waits for the generator to come to it.
+    let outcome = load(&answering(), "--connections 32 --requests 640 --lifetime short");
+    outcome.assert_errors(&[]);
+    let mean = |times: &str| outcome.number(&format!("{times}_us/mean"));
+    assert!(mean("connect_wait") > 0.0, "{:#}", outcome.json);
+    assert_eq!(outcome.count("response_us/count"), 640);
+    // To the three digits of histograms.
+    let parts = mean("connect_wait") + mean("response");
+    assert!((parts / mean("latency") - 1.0).abs() < 0.01, "{:#}", outcome.json);
+    assert!(mean("response") >= mean("service") * 0.999, "{:#}", outcome.json);
+    assert_eq!(outcome.json.pointer("/response_us/lower_bounds"), None);
+}
+
+#[test]
+fn on_persistent_connections_the_response_is_the_latency() {
+    let outcome = load(&answering(), "--connections 4 --requests 200 --warmup 50ms");
+    assert_eq!(outcome.count("connect_wait_us/count"), 0);
+    assert_eq!(outcome.json["response_us"]["max"], outcome.json["latency_us"]["max"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::command::{Load, Outcome, load, load_to_the_last, load_url, until_shown, words};
+use crate::command::{Load, Outcome, command, load, load_to_the_last, load_url, until_shown, words};
 use crate::outputs::read_log;
 use crate::server::{After, OK, Server};
 use crate::wait;
@@ -193,4 +193,66 @@ fn send_lag_is_the_generators_own_and_small() {
     let run = || load(&server, "--connections 16 --rate 200 --duration 500ms");
     // The machine is shared and the build is for debugging: an order of magnitude is all that can be asked, and not always.
     until_shown("a small lag", run, |outcome| outcome.number("send_lag_us/p50") < 5_000.0);
+}
+
+/// Answers at once, but for the request after so many, which it answers so much later, or never.
+fn late_once(after: usize, delay: Option<Duration>) -> Server {
+    Server::start(move |request, socket| {
+        if request.total == after {
+            let Some(delay) = delay else { return Ok(After::Hold) };
+            thread::sleep(delay);
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    })
+}
+
+#[test]
+fn one_late_answer_does_not_lower_the_throughput() {
+    let arguments = "--connections 8 --rate 500 --duration 500ms";
+    let start = || late_once(240, Some(Duration::from_millis(800)));
+    let (_server, outcome) = load_to_the_last(start, arguments);
+    assert_eq!(outcome.completed(), 250);
+    // With the wait for the last answer, it would be below 250.
+    let (throughput, duration) = (outcome.number("throughput_rps"), outcome.number("duration_s"));
+    assert!((throughput * duration - 250.0).abs() < 0.5, "{throughput} for {duration} s");
+    assert!((duration - 0.5).abs() < 0.001, "{duration}");
+    assert!(outcome.count("requests/answered_after_end") >= 1, "{:#}", outcome.json);
+    assert_eq!(outcome.count("requests/never_answered"), 0);
+    assert!(outcome.number("latency_us/max") >= 800_000.0);
+    assert_eq!(outcome.json.pointer("/latency_us/lower_bounds"), None, "it was answered");
+}
+
+#[test]
+fn one_request_that_is_never_answered_is_counted_and_bounds_the_tail() {
+    let arguments = "--connections 8 --rate 500 --duration 500ms";
+    let run = || load(&late_once(100, None), arguments);
+    let is_alone = |outcome: &Outcome| outcome.completed() == 249;
+    let outcome = until_shown("all others are answered", run, is_alone);
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.count("requests/never_answered"), 1);
+    for times in ["latency_us", "response_us"] {
+        let bounds = outcome.json[times]["lower_bounds"].as_array().expect("some are bounds");
+        assert_eq!(bounds, &["p99.9", "p99.99", "max"], "{times}");
+    }
+    assert!(outcome.number("latency_us/p99") < outcome.number("latency_us/p99.9"));
+    let text = told(&late_once(100, None), arguments);
+    assert!(text.contains("\n  never answered: 1 · ") && text.contains("≥ "), "{text}");
+}
+
+/// What a run says in words.
+fn told(server: &Server, arguments: &str) -> String {
+    let output = command(&server.url(), &words(arguments)).output().expect("the command can be run");
+    String::from_utf8(output.stdout).expect("it speaks text")
+}
+
+#[test]
+fn a_server_that_needs_the_time_for_the_last_answers_does_not_pass_for_one_that_keeps_up() {
+    let server = Server::start(|_, socket| {
+        thread::sleep(Duration::from_millis(20));
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    // Two thirds of what is asked for: it takes 750 ms for what comes in 500.
+    let outcome = load(&server, "--connections 1 --rate 75 --duration 500ms");
+    let (verdict, detail) = outcome.check("offered-rate");
+    assert_eq!(verdict, "fail", "{detail}");
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::measurement::{
     Batch, Bytes, Connections, Distributions, Errors, Fairness, Generator, KernelCounters, Measurement,
-    Requests, Times,
+    Requests, StartUp, Times,
 };
 use crate::recorder::empty_times;
 use crate::schedule::Schedule;
@@ -61,6 +61,7 @@ pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
     measured.requests.sent = whole.completed;
     measured.requests.intended = whole.completed;
     measured.times.latency = whole.latency.clone();
+    measured.times.response = whole.latency.clone();
     measured.times.service = whole.latency;
     measured.batches = batches;
 }
@@ -87,7 +88,6 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         target: "http://127.0.0.1:8080/".into(),
         workload,
         duration: Duration::ZERO,
-        elapsed: Duration::ZERO,
         requests: Requests::default(),
         connections: Connections {
             requested: CONNECTIONS,
@@ -103,10 +103,14 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
             connect: times(&[(100_000, CONNECTIONS)]),
             first_byte: empty_times(),
             send_lag: empty_times(),
+            connect_wait: empty_times(),
+            response: empty_times(),
+            unanswered: empty_times(),
         },
         bytes: Bytes::default(),
         generator: Generator { threads: 1, user_s: 1.0, system_s: 3.0 },
         fairness: Fairness::default(),
+        start_up: StartUp::default(),
         batches: Vec::new(),
         send_times: Vec::new(),
         kernel: Some(KernelCounters::default()),

@@ -2,6 +2,10 @@
 //!
 //! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
 //! the run, and no property of the server. Throughput and errors are what such a run shows.
+//!
+//! The generator waits up to a second for the last answers of an open loop. A server that needs that second to come
+//! through its line is too slow for the rate, although it answered everything: in a short run it would pass for one
+//! that keeps up.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
@@ -17,6 +21,10 @@ const FAIL_MISSING: f64 = 0.05;
 /// Standard deviations by which the number of Poisson arrivals may differ from its expectation: once in 16,000 runs.
 const CHANCE: f64 = 4.0;
 
+/// Median latency, in median service times, above which the line rules: below it, what was answered late was so for a
+/// stall at the end, which is no overload.
+const LONG_LINE: f64 = 2.0;
+
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let offered_rps = measured.workload.pacing.rate()?;
     let requests = measured.requests;
@@ -27,10 +35,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let (expected, unit) = match measured.workload.until {
         Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
         // The last answers take their time, too: what one takes without the line is no shortfall.
-        Until::Requests(_) => {
-            let service_s = measured.times.service.value_at_quantile(0.5) as f64 / 1e9;
-            (offered_rps * (duration_s - service_s).max(0.0), "reached")
-        }
+        Until::Requests(_) => (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached"),
     };
     let called_for = requests.intended as f64;
     let allowed = CHANCE * expected.sqrt().max(1.0) + WARN_MISSING * expected;
@@ -40,15 +45,19 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         // What the schedule did not call for was never sent and waits in no line: nothing else would show it.
         return Some(Judgement::new(Verdict::Fail, detail));
     }
+    let late = answered_behind(measured, offered_rps) / called_for.max(1.0);
     let answered = (requests.completed + requests.failed) as f64 / called_for.max(1.0);
     let sent = requests.sent as f64 / called_for.max(1.0);
-    let verdict = Verdict::above(1.0 - answered, WARN_MISSING, FAIL_MISSING);
+    let verdict = Verdict::above(1.0 - answered + late, WARN_MISSING, FAIL_MISSING);
     let mut detail = format!(
         "{} of {} requests were sent, {} answered",
         percent(sent),
         requests.intended,
         percent(answered)
     );
+    if late > 0.0 {
+        detail += &format!(", {} only after the measured part", percent(late));
+    }
     if verdict != Verdict::Pass {
         detail += &format!(
             ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
@@ -56,6 +65,20 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         );
     }
     Some(Judgement::new(verdict, detail))
+}
+
+/// Requests that a line was still full of when the measured part was over, beside those that are always under way.
+fn answered_behind(measured: &Measurement, offered_rps: f64) -> f64 {
+    let latency_s = measured.times.latency.value_at_quantile(0.5) as f64 / 1e9;
+    if latency_s <= LONG_LINE * service_s(measured) {
+        return 0.0;
+    }
+    (measured.requests.answered_after_end as f64 - offered_rps * service_s(measured)).max(0.0)
+}
+
+/// The median service time.
+fn service_s(measured: &Measurement) -> f64 {
+    measured.times.service.value_at_quantile(0.5) as f64 / 1e9
 }
 
 #[cfg(test)]
@@ -85,6 +108,18 @@ mod tests {
         let judgement = with_answers(7000);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(judgement.detail.starts_with("71 % of 10000 requests were sent, 70 % answered"));
+    }
+
+    #[test]
+    fn fails_when_the_line_was_answered_only_after_the_end() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.requests.answered_after_end = 3_000;
+        // With a median latency that is the service time, they were late for a stall at the end.
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+        measured.times.latency = fixture::times(&[(200_000_000, 10_000)]);
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.detail.contains("100 % answered, 30 % only after"), "{}", judgement.detail);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{Job, LINGERING, State, TICK, Worker};
+use super::{LINGERING, State, TICK, Worker};
 use crate::connection::Connection;
 use crate::run::nanos;
 use crate::workload::Lifetime;
@@ -57,9 +57,15 @@ impl Worker {
             epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(key as u64), EVERYTHING)?;
             Ok(socket)
         });
-        if let Some(job) = self.slots[key].job.filter(|job| job.lag_is_open) {
-            self.note_lag(job, began);
-            self.slots[key].job = Some(Job { lag_is_open: false, ..job });
+        if let Some(mut job) = self.slots[key].job {
+            if std::mem::take(&mut job.lag_is_open) {
+                self.note_lag(job, began);
+            }
+            // The first try alone: what a failed one takes is not the generator's doing.
+            if let Some(since) = job.lacks_connection_since.take() {
+                job.connect_wait = Some(began.saturating_sub(since));
+            }
+            self.slots[key].job = Some(job);
         }
         let slot = &mut self.slots[key];
         slot.state = State::Connecting;

@@ -8,6 +8,7 @@ use rustix::event::epoll;
 use super::{Job, LINGERING, State, Worker};
 use crate::connection::{Head, Progress};
 use crate::measurement::MAX_SEND_TIMES;
+use crate::recorder::Stages;
 use crate::run::nanos;
 
 /// How long a server may take to close a connection that it was asked to close, before the client does.
@@ -156,8 +157,15 @@ impl Worker {
             if head.status < 400 {
                 slot.good_answers += 1;
                 self.recorder.redirected += u64::from((300..400).contains(&head.status));
-                let first_byte = job.first_byte.unwrap_or(now);
-                self.recorder.record(job.intended, job.sent, first_byte, now, slot.connect_took.take());
+                self.recorder.answered_after_end += u64::from(now >= self.window.1);
+                self.recorder.record(Stages {
+                    intended: job.intended,
+                    sent: job.sent,
+                    first_byte: job.first_byte.unwrap_or(now),
+                    done: now,
+                    connect_wait: job.connect_wait,
+                    connect_took: slot.connect_took.take(),
+                });
             } else {
                 self.recorder.errors.status += 1;
             }
@@ -189,7 +197,7 @@ impl Worker {
                 Failure::Timeout => {
                     errors.timeout += 1;
                     // It took at least as long; without it, a server that is too slow would look fast.
-                    self.recorder.times.latency.saturating_record(now - job.intended);
+                    self.recorder.record_age(job.age(now));
                 }
                 Failure::Protocol => errors.protocol += 1,
             }
@@ -200,7 +208,7 @@ impl Worker {
     /// What time bounds ends between two looks at the clock: what came after it was in flight at the end.
     pub(super) fn note_if_late(&mut self, job: Job, now: u64) {
         if now >= self.window.1 && job.intended < self.window.1 && self.plan.counts_in_flight(false) {
-            self.late_ages.push(self.window.1 - job.intended);
+            self.late_ages.push(job.age(self.window.1));
         }
     }
 

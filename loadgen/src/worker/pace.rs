@@ -22,13 +22,15 @@ impl Worker {
 
     pub(super) fn begin(&mut self, key: usize, job: Job, now: u64) {
         let slot = &mut self.slots[key];
-        slot.job = Some(job);
         if slot.socket.is_some() {
-            self.send(key, now);
-        } else {
-            slot.state = State::Closed;
-            self.to_open.push_back(key);
+            slot.job = Some(job);
+            return self.send(key, now);
         }
+        // What was due before it found this connection free has waited for the generator since.
+        let since = if job.lag_is_open { job.intended } else { now };
+        slot.job = Some(Job { lacks_connection_since: Some(since), ..job });
+        slot.state = State::Closed;
+        self.to_open.push_back(key);
     }
 
     /// In an open loop, a slot that is free takes who waits longest, or waits itself.

@@ -12,7 +12,7 @@ use super::quantity::Quantity;
 use super::reading::{bounds_note, doubts_note};
 use crate::metric::Format;
 use crate::results::{CellResult, Results};
-use crate::statistics::lead::Value;
+use crate::statistics::spread::Value;
 
 /// Height of the row of one subject, in px.
 const ROW_PX: f64 = 32.0;

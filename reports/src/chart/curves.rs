@@ -14,7 +14,7 @@ use super::panel::{Frame, Panel, TEXT};
 use super::quantity::Quantity;
 use super::reading::{bounds_note, doubts_note, legend_labels};
 use crate::results::{self, CellResult, Layout, Results};
-use crate::statistics::lead::Value;
+use crate::statistics::spread::Value;
 
 /// On a phone the chart is wider than the page and scrolls within itself.
 const WIDTH_PX: f64 = 1040.0;

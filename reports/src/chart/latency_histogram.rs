@@ -1,4 +1,4 @@
-//! Chart: how latencies are distributed, a row per subject over one logarithmic axis of time. Rows
+//! Chart: how response times are distributed, a row per subject over one logarithmic axis of time. Rows
 //! instead of curves over each other: several peaks stay visible, and any number of subjects fits.
 
 use plotters::style::text_anchor::HPos;
@@ -16,7 +16,7 @@ use crate::results::{CellResult, Results};
 /// The chart.
 pub const CHART: WorkloadChart = WorkloadChart {
     name: "latency-histogram",
-    caption: "Share of requests by latency, all rounds together; buckets grow with the latency. Each row is scaled to its \
+    caption: "Share of requests by response time, all rounds together; buckets grow with the time. Each row is scaled to its \
               own fullest bucket, whose share stands at its right. The slowest 0.1 % may lie beyond the right edge.",
     draw,
 };
@@ -35,12 +35,12 @@ const BUCKETS: usize = 110;
 
 fn draw(results: &Results, workload: usize) -> Option<String> {
     let cells: Vec<&CellResult> = results.of_workload(workload).collect();
-    let times = || cells.iter().filter_map(|cell| cell.times("latency"));
+    let times = || cells.iter().filter_map(|cell| cell.response());
     let low = times().map(|times| times.value_at_quantile(0.001)).min()?;
     let high = times().map(|times| times.value_at_quantile(0.999)).max()?;
-    let x = Axis::log("latency", low.max(1) as f64, high.max(1) as f64, axis::time);
+    let x = Axis::log("response", low.max(1) as f64, high.max(1) as f64, axis::time);
 
-    let title = format!("Distribution of latency: {}", results.environment.workloads[workload].name);
+    let title = format!("Distribution of response times: {}", results.environment.workloads[workload].name);
     let note = format!("area: share of requests, line: median{}", doubts_note(&cells));
     let heading = Heading::layout(&title, &note, WIDTH_PX);
     let top = heading.height_px();
@@ -69,7 +69,7 @@ fn name(results: &Results, cell: &CellResult) -> String {
 
 fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row: Frame) {
     let middle = f64::midpoint(row.top, row.bottom);
-    let Some(times) = cell.times("latency") else {
+    let Some(times) = cell.response() else {
         let text = cell.why_nothing().unwrap_or("no histogram");
         return canvas.text(text, (row.left + 6.0, middle), Font { color: FAILED, ..TEXT });
     };

@@ -1,4 +1,4 @@
-//! Chart: latency by percentile, the subjects of one workload together, on an axis that gives each
+//! Chart: response time by percentile, the subjects of one workload together, on an axis that gives each
 //! further nine as much room as the one before (as the plotter of `HdrHistogram` by Gil Tene does).
 
 use std::iter;
@@ -14,12 +14,14 @@ use super::legend::Legend;
 use super::palette::look;
 use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
 use super::reading::{doubts_note, legend_labels};
+use crate::metric::by_key;
 use crate::results::{CellResult, Results};
 
 /// The chart.
 pub const CHART: WorkloadChart = WorkloadChart {
     name: "latency-percentiles",
-    caption: "How long the slowest requests take, all rounds together; lower is better. A curve ends where fewer than \
+    caption: "How long the slowest requests take; lower is better. Curve: all rounds together, which a single slow round \
+              may shape. Whisker: the percentile of each round, from the lowest to the highest. A curve ends where fewer than \
               10 requests lie beyond it.",
     draw,
 };
@@ -29,6 +31,14 @@ const PANEL_PX: f64 = 270.0;
 /// Opacity of the curve of a cell in doubt.
 const FAINT: f64 = 0.35;
 
+/// Percentiles of single rounds: quantile (0 to 1) and metric.
+const OF_ROUNDS: [(f64, &str); 4] = [
+    (0.5, "response_p50_us"),
+    (0.9, "response_p90_us"),
+    (0.99, "response_p99_us"),
+    (0.999, "response_p999_us"),
+];
+
 /// Points of a curve each time the share of slower requests halves: one about every 2 px.
 const POINTS_PER_HALVING: u32 = 16;
 
@@ -37,12 +47,12 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let curves: Vec<Curve> = cells.iter().filter_map(|cell| Curve::of(cell)).collect();
     let high_quantile = curves.iter().map(|curve| curve.last_quantile).reduce(f64::max)?;
     let x = Axis::percentiles(high_quantile);
-    let (low, high) =
-        curves.iter().map(|curve| curve.range_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
-    let y = Axis::covering("latency", low, high, axis::time);
+    let ranges = curves.iter().map(Curve::with_rounds_ns);
+    let (low, high) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
+    let y = Axis::covering("response", low, high, axis::time);
 
-    let title = format!("Latency by percentile: {}", results.environment.workloads[workload].name);
-    let note = format!("from the intended send to the last byte{}", doubts_note(&cells));
+    let title = format!("Response time by percentile: {}", results.environment.workloads[workload].name);
+    let note = format!("to the last byte, without the wait before a connect{}", doubts_note(&cells));
     let heading = Heading::layout(&title, &note, WIDTH_PX);
     let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
     let height = heading.height_px() + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
@@ -59,6 +69,9 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
             let in_doubt = !curve.cell.doubts().is_empty();
             canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
             for quantile in marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile) {
+                if let Some((low_ns, high_ns)) = curve.rounds_at(quantile) {
+                    canvas.whisker(panel.at(quantile, low_ns), panel.at(quantile, high_ns), look.color);
+                }
                 let place = panel.at(quantile, curve.at(quantile));
                 if in_doubt {
                     canvas.hollow_marker(place, look, 4.0);
@@ -82,7 +95,7 @@ struct Curve<'a> {
 
 impl<'a> Curve<'a> {
     fn of(cell: &'a CellResult) -> Option<Self> {
-        let times = cell.times("latency")?;
+        let times = cell.response()?;
         let last_quantile = last_supported(times.len());
         // With too few samples even for a median there is no curve to speak of.
         (last_quantile >= 0.5).then(|| {
@@ -102,7 +115,22 @@ impl<'a> Curve<'a> {
         iter::once(first).chain(supported.skip(1)).chain(iter::once(last))
     }
 
-    /// Latency in nanoseconds at `quantile` (0 to 1).
+    /// Lowest and highest of the rounds at `quantile` (0 to 1), in nanoseconds; nothing where rounds
+    /// have no such percentile, or there is only one.
+    fn rounds_at(&self, quantile: f64) -> Option<(f64, f64)> {
+        let (_, key) = OF_ROUNDS.iter().find(|(known, _)| (known - quantile).abs() < 1e-9)?;
+        let spread = self.cell.value(by_key(key)?)?.spread;
+        (spread.rounds > 1).then_some((spread.low * 1e3, spread.high * 1e3))
+    }
+
+    /// What the curve and the whiskers cover, in nanoseconds.
+    fn with_rounds_ns(&self) -> (f64, f64) {
+        let shown = OF_ROUNDS.iter().filter(|(quantile, _)| *quantile <= self.last_quantile);
+        let whiskers = shown.filter_map(|(quantile, _)| self.rounds_at(*quantile));
+        whiskers.fold(self.range_ns, |range, whisker| (range.0.min(whisker.0), range.1.max(whisker.1)))
+    }
+
+    /// Response time in nanoseconds at `quantile` (0 to 1).
     fn at(&self, quantile: f64) -> f64 {
         self.times.value_at_quantile(quantile) as f64
     }

@@ -22,11 +22,8 @@ pub fn doubts_note(cells: &[&CellResult]) -> String {
 /// Explains `sign` where one of `cells` has only a lower bound of `metric`.
 pub fn bounds_note(cells: &[&CellResult], metric: &Metric, sign: &str) -> String {
     let is_bound = |cell: &&CellResult| cell.value(metric).is_some_and(|value| value.at_least);
-    if cells.iter().any(is_bound) {
-        format!(", {sign}: at least this much, the load generator was at its limit")
-    } else {
-        String::new()
-    }
+    let reason = metric.bound.filter(|_| cells.iter().any(is_bound)).map(|bound| bound.reason);
+    reason.map_or_else(String::new, |reason| format!(", {sign}: at least this much, {reason}"))
 }
 
 /// Index and label of each subject among `cells`, in the order of the suite.

@@ -8,6 +8,7 @@ const PERCENTILE: Metric = Metric {
     unit: "µs",
     meaning: "Connect time runs from the client's connect to the established connection.",
     format: Format::Time,
+    of_every_round: true,
     ..PLAIN
 };
 

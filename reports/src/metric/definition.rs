@@ -1,7 +1,5 @@
 //! A metric as data: everything that a table, a chart or the gate has to know of a number.
 
-use c10k_loadgen::check::Effect;
-
 use crate::format;
 use crate::record::Record;
 use crate::statistics::lead::Better;
@@ -27,8 +25,22 @@ pub struct Metric {
     pub headline: bool,
     /// Charts that show it.
     pub drawn: Drawn,
-    /// The effect of a check that makes its value a lower bound.
-    pub bound_by: Option<Effect>,
+    /// Whether tables mark its best value, where one direction is better.
+    pub marked: bool,
+    /// Whether it has no value over rounds where one of them has none. The rounds with enough
+    /// requests for a percentile are the fast ones, and their median would flatter.
+    pub of_every_round: bool,
+    /// What makes its value a lower bound; nothing where it is always exact.
+    pub bound: Option<Bound>,
+}
+
+/// What makes a value a lower bound.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound {
+    /// Whether the value of a record is one.
+    pub applies: fn(&Record) -> bool,
+    /// The reason, to go on after "at least this much" and a colon.
+    pub reason: &'static str,
 }
 
 /// Notation of a value.
@@ -68,7 +80,9 @@ pub(super) const PLAIN: Metric = Metric {
     of: |_| None,
     headline: false,
     drawn: Drawn::Nowhere,
-    bound_by: None,
+    marked: true,
+    of_every_round: false,
+    bound: None,
 };
 
 impl Metric {
@@ -78,6 +92,13 @@ impl Metric {
             Format::Number | Format::Count => self.unit,
             Format::Time | Format::Bytes | Format::Share => "",
         }
+    }
+}
+
+impl Bound {
+    /// What a reader has to know of such a value.
+    pub fn sentence(self) -> String {
+        format!("At least this much: {}.", self.reason)
     }
 }
 

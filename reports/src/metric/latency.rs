@@ -1,13 +1,20 @@
-//! Metrics: percentiles of latency, which a client that keeps its schedule sees.
+//! Metrics: percentiles of latency, which a client that keeps its schedule sees. On short
+//! connections a part of it is the generator's own queue, so that the response is what is compared.
 
-use super::definition::{Format, Metric, PLAIN};
-use super::quantities::{maximum, percentile, summary};
+use c10k_loadgen::Summary;
+use c10k_loadgen::summary::Percentiles;
+
+use super::definition::{Bound, Format, Metric, PLAIN};
+use super::quantities::{UNANSWERED, is_bound, maximum, percentile, summary};
 
 /// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
-    meaning: "Latency runs from the intended send of a request to the last byte of its answer.",
+    meaning: "Latency runs from the intended send of a request to the last byte of its answer. On short \
+              connections the wait before the connect is in it.",
     format: Format::Time,
+    of_every_round: true,
+    marked: false,
     ..PLAIN
 };
 
@@ -16,10 +23,10 @@ pub const P50: Metric = Metric {
     key: "latency_p50_us",
     title: "Latency p50",
     of: |record| {
-        let times = &summary(record)?.latency_us;
+        let times = times(summary(record)?);
         percentile(times, 0.5, times.p50)
     },
-    headline: true,
+    bound: Some(Bound { applies: |record| is_bound(record, times, 0.5), reason: UNANSWERED }),
     ..PERCENTILE
 };
 
@@ -28,9 +35,10 @@ pub const P90: Metric = Metric {
     key: "latency_p90_us",
     title: "Latency p90",
     of: |record| {
-        let times = &summary(record)?.latency_us;
+        let times = times(summary(record)?);
         percentile(times, 0.9, times.p90)
     },
+    bound: Some(Bound { applies: |record| is_bound(record, times, 0.9), reason: UNANSWERED }),
     ..PERCENTILE
 };
 
@@ -39,10 +47,10 @@ pub const P99: Metric = Metric {
     key: "latency_p99_us",
     title: "Latency p99",
     of: |record| {
-        let times = &summary(record)?.latency_us;
+        let times = times(summary(record)?);
         percentile(times, 0.99, times.p99)
     },
-    headline: true,
+    bound: Some(Bound { applies: |record| is_bound(record, times, 0.99), reason: UNANSWERED }),
     ..PERCENTILE
 };
 
@@ -51,10 +59,10 @@ pub const P999: Metric = Metric {
     key: "latency_p999_us",
     title: "Latency p99.9",
     of: |record| {
-        let times = &summary(record)?.latency_us;
+        let times = times(summary(record)?);
         percentile(times, 0.999, times.p99_9)
     },
-    headline: true,
+    bound: Some(Bound { applies: |record| is_bound(record, times, 0.999), reason: UNANSWERED }),
     ..PERCENTILE
 };
 
@@ -62,6 +70,12 @@ pub const P999: Metric = Metric {
 pub const MAX: Metric = Metric {
     key: "latency_max_us",
     title: "Latency max",
-    of: |record| maximum(&summary(record)?.latency_us),
+    of: |record| maximum(times(summary(record)?)),
+    bound: Some(Bound { applies: |record| is_bound(record, times, 1.0), reason: UNANSWERED }),
     ..PERCENTILE
 };
+
+/// The distribution.
+fn times(summary: &Summary) -> &Percentiles {
+    &summary.latency_us
+}

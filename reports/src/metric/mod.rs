@@ -2,8 +2,10 @@
 //! family, and a line in [`METRICS`].
 
 mod connect;
+mod connect_wait;
 mod context_switches;
 mod definition;
+mod first_byte;
 mod generator_cpu;
 mod hardware;
 mod latency;
@@ -12,6 +14,7 @@ mod memory;
 mod page_faults;
 mod quantities;
 mod registry;
+mod response;
 mod server_cpu;
 mod service;
 mod system_calls;
@@ -20,5 +23,5 @@ mod tcp;
 mod throughput;
 mod wire_bytes;
 
-pub use definition::{Drawn, Format, Metric};
+pub use definition::{Bound, Drawn, Format, Metric};
 pub use registry::{METRICS, by_key, compute};

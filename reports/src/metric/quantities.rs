@@ -39,6 +39,14 @@ pub fn percentile(percentiles: &Percentiles, quantile: f64, value: f64) -> Optio
     (quantile <= last_supported(percentiles.count)).then_some(value)
 }
 
+/// Whether the percentile at `quantile` (0 to 1) of `times` rests on requests without an answer.
+pub fn is_bound(record: &Record, times: fn(&Summary) -> &Percentiles, quantile: f64) -> bool {
+    summary(record).is_some_and(|summary| times(summary).is_bound(quantile))
+}
+
+/// Why such a percentile is a bound.
+pub const UNANSWERED: &str = "it rests on the ages of requests without an answer";
+
 /// The maximum of `percentiles`, where there is a sample.
 pub fn maximum(percentiles: &Percentiles) -> Option<f64> {
     (percentiles.count > 0).then_some(percentiles.max)

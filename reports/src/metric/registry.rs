@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 
 use super::definition::Metric;
 use super::{
-    connect, context_switches, generator_cpu, hardware, latency, machine, memory, page_faults, server_cpu,
-    service, system_calls, tasks, tcp, throughput, wire_bytes,
+    connect, connect_wait, context_switches, first_byte, generator_cpu, hardware, latency, machine, memory,
+    page_faults, response, server_cpu, service, system_calls, tasks, tcp, throughput, wire_bytes,
 };
 use crate::record::Record;
 
 /// All metrics: first what a client sees, then what it costs, then what else was going on.
 pub const METRICS: &[Metric] = &[
     throughput::THROUGHPUT,
+    response::P50,
+    response::P90,
+    response::P99,
+    response::P999,
+    response::MAX,
     latency::P50,
     latency::P90,
     latency::P99,
@@ -22,8 +27,12 @@ pub const METRICS: &[Metric] = &[
     service::P99,
     service::P999,
     service::MAX,
+    connect_wait::P50,
+    connect_wait::P99,
     connect::P50,
     connect::P99,
+    first_byte::P50,
+    first_byte::P99,
     server_cpu::TOTAL,
     server_cpu::IN_USER_MODE,
     server_cpu::IN_KERNEL,

@@ -9,6 +9,7 @@ const PERCENTILE: Metric = Metric {
     unit: "µs",
     meaning: "Service time runs from the actual send of a request to the last byte of its answer.",
     format: Format::Time,
+    of_every_round: true,
     ..PLAIN
 };
 

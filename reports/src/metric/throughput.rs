@@ -2,7 +2,7 @@
 
 use c10k_loadgen::check::Effect;
 
-use super::definition::{Drawn, Metric, PLAIN};
+use super::definition::{Bound, Drawn, Metric, PLAIN};
 use super::quantities::summary;
 use crate::statistics::lead::Better;
 
@@ -16,6 +16,9 @@ pub const THROUGHPUT: Metric = Metric {
     of: |record| Some(summary(record)?.throughput_rps),
     headline: true,
     drawn: Drawn::CurvesAndBars,
-    bound_by: Some(Effect::ThroughputIsABound),
+    bound: Some(Bound {
+        applies: |record| record.has_effect(Effect::ThroughputIsABound),
+        reason: "the load generator was at its limit",
+    }),
     ..PLAIN
 };

@@ -9,10 +9,13 @@ use super::context::Page;
 #[template(path = "caution.html")]
 struct Caution {
     interval: String,
+    /// What tells subjects apart.
+    comparison: Option<String>,
     samples_beyond: u64,
 }
 
 pub fn render(page: &Page) -> askama::Result<String> {
     let interval = page.results.interval();
-    Caution { interval, samples_beyond: SAMPLES_BEYOND }.render()
+    let comparison = page.results.comparison();
+    Caution { interval, comparison, samples_beyond: SAMPLES_BEYOND }.render()
 }

@@ -1,7 +1,7 @@
 //! A number in a table: its text, and what a reader has to know of it.
 
 use crate::format;
-use crate::metric::Metric;
+use crate::metric::{Bound, Metric};
 use crate::record::Record;
 use crate::results::{doubts, measured, value};
 
@@ -16,7 +16,7 @@ pub struct Number {
     /// Why it cannot be compared; nothing where it can.
     pub doubt: Option<DoubtMark>,
     /// Why the true value may lie above; empty where it does not.
-    pub bound: &'static str,
+    pub bound: String,
 }
 
 /// The mark of a number in doubt.
@@ -26,9 +26,6 @@ pub struct DoubtMark {
     /// Their meaning, in a sentence.
     pub meaning: String,
 }
-
-/// The remark about a lower bound.
-const BOUND: &str = "At least this much: the load generator was at its limit.";
 
 impl Number {
     /// The value of `metric` over `records`, which are rounds of one cell.
@@ -46,19 +43,19 @@ impl Number {
             },
             leads,
             doubt: DoubtMark::of(records),
-            bound: if value.at_least { BOUND } else { "" },
+            bound: metric.bound.filter(|_| value.at_least).map_or_else(String::new, Bound::sentence),
         }
     }
 
     fn missing() -> Self {
         let text = format::MISSING.to_owned();
-        Self { text, spread: String::new(), leads: false, doubt: None, bound: "" }
+        Self { text, spread: String::new(), leads: false, doubt: None, bound: String::new() }
     }
 
     /// The text that appears while a pointer rests on it; empty where there is none.
     pub fn remark(&self) -> String {
         let doubt = self.doubt.as_ref().map_or("", |doubt| &doubt.meaning);
-        [doubt, self.bound].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+        [doubt, &self.bound].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 

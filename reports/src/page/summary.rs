@@ -1,5 +1,7 @@
 //! Section: the table of all cells, by question and then by workload.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 
 use super::context::Page;
@@ -17,8 +19,8 @@ struct Summary<'a> {
     interval: String,
     /// The doubts that any cell is in.
     doubts: Vec<Doubt>,
-    /// Whether any number is only a lower bound.
-    bounds: bool,
+    /// Why numbers are only lower bounds.
+    bounds: BTreeSet<&'static str>,
 }
 
 /// The workloads of one question.
@@ -38,6 +40,8 @@ struct Workload<'a> {
 struct Row<'a> {
     subject: &'a str,
     doubt: Option<DoubtMark>,
+    /// Size of its pool, which belongs to the result.
+    workers: Option<String>,
     /// Remarks below its name.
     remarks: Vec<String>,
     /// Its numbers, or in their place why there are none.
@@ -53,19 +57,22 @@ pub fn render(page: &Page) -> askama::Result<String> {
     let results = page.results;
     let headline = METRICS.iter().filter(|metric| metric.headline && results.has(metric));
     let metrics: Vec<&'static Metric> = headline.collect();
-    let is_bound = |cell: &CellResult| {
-        metrics.iter().filter_map(|metric| cell.value(metric)).any(|value| value.at_least)
-    };
     let in_doubt = |doubt: &Doubt| results.cells.iter().any(|cell| cell.doubts().contains(doubt));
     let questions = results.environment.questions.iter();
     let summary = Summary {
         questions: questions.map(|question| group(results, question, &metrics)).collect(),
         interval: results.interval(),
         doubts: DOUBTS.into_iter().filter(in_doubt).collect(),
-        bounds: results.cells.iter().any(is_bound),
+        bounds: metrics.iter().filter_map(|metric| bound(results, metric)).collect(),
         metrics,
     };
     summary.render()
+}
+
+/// Why a number of `metric` is a lower bound, where one is.
+fn bound(results: &Results, metric: &Metric) -> Option<&'static str> {
+    let values = results.cells.iter().filter_map(|cell| cell.value(metric));
+    metric.bound.filter(|_| values.clone().any(|value| value.at_least)).map(|bound| bound.reason)
 }
 
 fn group<'a>(results: &'a Results, question: &'a Question, metrics: &[&'static Metric]) -> Group<'a> {
@@ -89,6 +96,7 @@ fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) 
         Row {
             subject: results.subject_name(cell),
             doubt: DoubtMark::of(&cell.records),
+            workers: cell.workers(),
             remarks: remarks(cell),
             numbers: cell.why_nothing().map_or_else(|| Ok(numbers.collect()), |why| Err(explain(cell, why))),
             failed_requests,
@@ -111,7 +119,9 @@ fn remarks(cell: &CellResult) -> Vec<String> {
     });
     let failed = complaints(cell).into_iter().filter(Complaint::is_failure);
     let failed = failed.map(|complaint| format!("check {} failed", complaint.check));
-    unserved.into_iter().chain(failed).collect()
+    let never = cell.sum(|summary| summary.requests.never_answered);
+    let never = (never > 0).then(|| format!("{} never answered", format::plural(never, "request")));
+    unserved.into_iter().chain(never).chain(failed).collect()
 }
 
 fn explain(cell: &CellResult, why: &str) -> String {

@@ -7,9 +7,9 @@ use askama::Template;
 use c10k_loadgen::check::Effect;
 
 use super::context::{Chart, Page};
-use super::number::{DoubtMark, Number};
+use super::number::Number;
 use crate::format;
-use crate::metric::{METRICS, Metric};
+use crate::metric::{METRICS, Metric, by_key};
 use crate::record::{Record, WorkloadEntry};
 use crate::results::{CellResult, Complaint, Doubt, Results, complaints, leading};
 
@@ -25,7 +25,9 @@ struct Workload<'a> {
     /// Metrics that any cell has a value of, and the values.
     metrics: Vec<&'static Metric>,
     rows: Vec<Row<'a>>,
-    stages: Vec<Stages<'a>>,
+    /// Titles of the stages of a request, and their percentiles.
+    stages: Vec<&'static str>,
+    stage_rows: Vec<Row<'a>>,
     /// Metrics of the table of measurements.
     headlines: Vec<&'static Metric>,
     measurements: Vec<Measurement<'a>>,
@@ -43,18 +45,12 @@ struct Row<'a> {
     numbers: Vec<Number>,
 }
 
-/// Percentiles of the stages of a request: the connection, the first byte, the last byte.
-struct Stages<'a> {
-    subject: &'a str,
-    doubt: Option<DoubtMark>,
-    /// The 50th and 99th percentile of each.
-    times: Vec<[String; 2]>,
-}
-
 /// One round of one cell.
 struct Measurement<'a> {
     subject: &'a str,
     round: u32,
+    /// Workers of its pool, or a dash.
+    workers: String,
     /// Its numbers, or its error.
     numbers: Result<Numbers, &'a str>,
 }
@@ -68,8 +64,15 @@ struct Numbers {
     counts: [String; 3],
 }
 
-/// Tags of the stages, in the order of time.
-const STAGES: [&str; 3] = ["connect", "first_byte", "latency"];
+/// Stages of a request in the order of time, then what they add up to: title and keys of the median
+/// and of the 99th percentile.
+const STAGES: [(&str, [&str; 2]); 5] = [
+    ("Connect wait", ["connect_wait_p50_us", "connect_wait_p99_us"]),
+    ("Connect", ["connect_p50_us", "connect_p99_us"]),
+    ("First byte", ["first_byte_p50_us", "first_byte_p99_us"]),
+    ("Response", ["response_p50_us", "response_p99_us"]),
+    ("Latency", ["latency_p50_us", "latency_p99_us"]),
+];
 
 pub fn render(page: &Page) -> askama::Result<String> {
     let workloads = page.results.environment.workloads.iter().enumerate();
@@ -90,7 +93,8 @@ fn render_one(page: &Page, index: usize, workload: &WorkloadEntry) -> askama::Re
         bounds: bounds(results, &cells),
         charts: page.charts(&page.figures.workloads[index]),
         rows: rows(results, &cells, &metrics),
-        stages: cells.iter().map(|cell| stages(results, cell)).collect(),
+        stages: STAGES.iter().map(|(title, _)| *title).collect(),
+        stage_rows: rows(results, &cells, &stages()),
         measurements: measurements.collect(),
         metrics,
         headlines,
@@ -118,6 +122,8 @@ fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> 
              connections only"
         )
     }));
+    texts.extend(never_answered(cell));
+    texts.extend(start_up(cell));
     let failed = complaints(cell).into_iter().filter(Complaint::is_failure);
     texts.extend(failed.map(|complaint| {
         let rounds = complaint.rounds_in_words();
@@ -125,6 +131,29 @@ fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> 
     }));
     let subject = results.subject_name(cell);
     texts.into_iter().map(|text| Problem { subject, text }).collect()
+}
+
+/// Requests that never ended, in all rounds together.
+fn never_answered(cell: &CellResult) -> Option<String> {
+    let never = cell.sum(|summary| summary.requests.never_answered);
+    let sentence = || format!("{} never answered; percentiles that rest on them are bounds", count_of(never));
+    (never > 0).then(sentence)
+}
+
+fn count_of(requests: u64) -> String {
+    format::plural(requests, "request")
+}
+
+/// Connections that were still starting up when the measured part began, in the round with most of
+/// them.
+fn start_up(cell: &CellResult) -> Option<String> {
+    let start_ups = cell.measured().filter_map(|(_, summary)| summary.start_up);
+    let worst = start_ups.max_by_key(|start_up| start_up.unserved).filter(|worst| worst.unserved > 0)?;
+    Some(format!(
+        "the measured part began with {} not served yet, of which {} had a first answer within it",
+        format::plural(worst.unserved, "connection"),
+        format::count(worst.served_later)
+    ))
 }
 
 /// Names of the subjects whose throughput is only a lower bound.
@@ -146,18 +175,20 @@ fn rows<'a>(results: &'a Results, cells: &[&CellResult], metrics: &[&Metric]) ->
     cells.iter().enumerate().map(row).collect()
 }
 
-fn stages<'a>(results: &'a Results, cell: &CellResult) -> Stages<'a> {
-    let at = |tag: &str, quantile: f64| {
-        cell.time_ns(tag, quantile)
-            .map_or_else(|| format::MISSING.to_owned(), |ns| format::time_ns(ns as f64))
-    };
-    let times = STAGES.iter().map(|tag| [at(tag, 0.5), at(tag, 0.99)]).collect();
-    Stages { subject: results.subject_name(cell), doubt: DoubtMark::of(&cell.records), times }
+/// The metrics of all stages.
+fn stages() -> Vec<&'static Metric> {
+    STAGES.iter().flat_map(|(_, keys)| keys).filter_map(|key| by_key(key)).collect()
 }
 
 /// Every measurement of a cell by round, whatever came of it.
 fn measurements<'a>(results: &'a Results, cell: &'a CellResult, metrics: &[&Metric]) -> Vec<Measurement<'a>> {
     let subject = results.subject_name(cell);
+    let measurement = |record: &Record, numbers| Measurement {
+        subject,
+        round: record.round,
+        workers: record.workers().map_or_else(|| format::MISSING.to_owned(), format::count),
+        numbers,
+    };
     let measured = cell.measured().map(|(record, summary)| {
         let requests = summary.requests;
         let counts = [requests.completed, requests.failed, summary.connections.opened_total];
@@ -166,11 +197,9 @@ fn measurements<'a>(results: &'a Results, cell: &'a CellResult, metrics: &[&Metr
             metrics: metrics.iter().map(|metric| of_round(record, metric)).collect(),
             counts: counts.map(format::count),
         };
-        Measurement { subject, round: record.round, numbers: Ok(numbers) }
+        measurement(record, Ok(numbers))
     });
-    let failed = cell.failures();
-    let failed =
-        failed.map(|(record, error)| Measurement { subject, round: record.round, numbers: Err(error) });
+    let failed = cell.failures().map(|(record, error)| measurement(record, Err(error)));
     let mut all: Vec<Measurement> = measured.chain(failed).collect();
     all.sort_by_key(|measurement| measurement.round);
     all

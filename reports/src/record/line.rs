@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::environment::Cell;
 use super::parameters::Parameters;
 
+/// The option of `c10k serve` that tells the size of a pool.
+const WORKERS: &str = "--workers";
+
 /// One line of `record.jsonl`: one measurement of one cell in one round. It is understood without
 /// any other line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,8 +53,7 @@ pub struct Record {
     #[serde(default = "unless_told")]
     pub valid: bool,
     /// File name of the histograms in the run's folder (`HdrHistogram` V2 interval log, values in
-    /// nanoseconds, the distributions told apart by the tags `latency`, `service`, `connect` and
-    /// `first_byte`).
+    /// nanoseconds, the distributions told apart by the tags that `loadgen/FORMAT.md` lists).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histograms: Option<String>,
 }
@@ -74,6 +76,16 @@ impl Record {
             checks: Vec::new(),
             valid: false,
             histograms: None,
+        }
+    }
+
+    /// Workers of a pool, where the command says how many.
+    pub fn workers(&self) -> Option<u64> {
+        let mut parts = self.command.split_whitespace();
+        let part = parts.find(|part| part.starts_with(WORKERS))?;
+        match part.strip_prefix(WORKERS)?.strip_prefix('=') {
+            Some(count) => count.parse().ok(),
+            None => parts.next()?.parse().ok(),
         }
     }
 
@@ -111,4 +123,21 @@ pub struct ServerUsage {
     pub memory_bytes: u64,
     /// Processes and threads at the end of the measured part.
     pub tasks: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::fixture;
+
+    #[test]
+    fn the_workers_of_a_pool_are_read_off_the_command() {
+        let workers = |command: &str| {
+            let mut record = fixture::measured("prefork", "short-64", 1);
+            command.clone_into(&mut record.command);
+            record.workers()
+        };
+        assert_eq!(workers("taskset --cpu-list 0 c10k serve prefork --workers 64 --backlog 9"), Some(64));
+        assert_eq!(workers("c10k serve prefork --workers=512"), Some(512));
+        assert_eq!(workers("c10k serve epoll --addr 127.0.0.1:0"), None);
+    }
 }

@@ -2,7 +2,6 @@
 
 use c10k_loadgen::check::Effect;
 use c10k_loadgen::measurement::{Errors, Times};
-use c10k_loadgen::percentile;
 use c10k_loadgen::summary::Summary;
 
 use super::doubt::Doubt;
@@ -11,7 +10,8 @@ use super::rounds;
 use crate::format;
 use crate::metric::Metric;
 use crate::record::Record;
-use crate::statistics::lead::Value;
+use crate::statistics::lead::Contender;
+use crate::statistics::spread::Value;
 
 /// Findings about one cell.
 #[derive(Debug)]
@@ -112,20 +112,27 @@ impl CellResult {
         rounds::value(&self.records, metric)
     }
 
-    /// The value of `metric`, where it can be compared with those of other cells.
-    pub fn comparable(&self, metric: &Metric) -> Option<Value> {
-        self.value(metric).filter(|_| self.doubts().is_empty())
+    /// The rounds of `metric`, where there are any and they can be compared with other cells.
+    pub fn comparable(&self, metric: &Metric) -> Option<Contender> {
+        let contender = rounds::contender(&self.records, metric);
+        (!contender.rounds.is_empty() && self.doubts().is_empty()).then_some(contender)
     }
 
     /// The distribution with `tag` over all rounds, where it has a sample.
-    pub fn times(&self, tag: &str) -> Option<&Times> {
+    fn times(&self, tag: &str) -> Option<&Times> {
         self.times.get(tag).filter(|times| !times.is_empty())
     }
 
-    /// The time at `quantile` (0 to 1) of the distribution with `tag`, in nanoseconds, where enough
-    /// samples support it.
-    pub fn time_ns(&self, tag: &str, quantile: f64) -> Option<u64> {
-        percentile::supported(self.times(tag)?, quantile)
+    /// The response times over all rounds, which the server is responsible for. A run of before the
+    /// wait for a connect was told apart has the latencies only.
+    pub fn response(&self) -> Option<&Times> {
+        self.times("response").or_else(|| self.times("latency"))
+    }
+
+    /// Workers of the subject's pool, such as `64 workers`; nothing where its command says none.
+    pub fn workers(&self) -> Option<String> {
+        let workers = self.records.iter().find_map(Record::workers)?;
+        Some(format::plural(workers, "worker"))
     }
 
     /// `value` summed over the rounds that ran to their end.

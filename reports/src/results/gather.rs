@@ -9,6 +9,7 @@ use super::cell::{CellResult, State};
 use super::histogram_log::{self, Tagged};
 use crate::metric::Metric;
 use crate::record::{self, Environment, Run};
+use crate::statistics::apart;
 use crate::statistics::spread::describe_interval;
 
 /// Findings of a run.
@@ -84,7 +85,17 @@ impl Results {
     /// planned.
     pub fn interval(&self) -> String {
         let rounds = || self.cells.iter().map(CellResult::rounds).filter(|rounds| *rounds > 0);
-        describe_interval(rounds().min().unwrap_or(0), rounds().max().unwrap_or(0))
+        describe_interval(rounds().min().unwrap_or(0), self.most_rounds())
+    }
+
+    /// What tells subjects apart; nothing where nothing was measured.
+    pub fn comparison(&self) -> Option<String> {
+        let rounds = self.most_rounds();
+        (rounds > 0).then(|| apart::describe(rounds))
+    }
+
+    fn most_rounds(&self) -> usize {
+        self.cells.iter().map(CellResult::rounds).max().unwrap_or(0)
     }
 
     /// Whether any cell has a value of `metric`.
@@ -230,6 +241,19 @@ mod tests {
         let spread = value.spread;
         assert_eq!((spread.low, spread.median, spread.high), (10_000.0, 10_001.0, 10_002.0));
         assert!(!value.at_least);
+    }
+
+    #[test]
+    fn a_percentile_that_a_round_lacks_has_no_value_and_a_reading_has() {
+        let mut records = rounds("epoll", 9_999.0, |_| {});
+        for (record, p99) in records.iter_mut().zip([100.0, 110.0]) {
+            record.metrics.insert("response_p99_us".to_owned(), p99);
+            record.metrics.insert("system_calls_per_request".to_owned(), 3.0);
+        }
+        let results = results(records);
+        let cell = cell(&results, "epoll", "short-1");
+        assert_eq!(cell.value(by_key("response_p99_us").unwrap()), None);
+        assert!(cell.value(by_key("system_calls_per_request").unwrap()).is_some());
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Values and doubts of the rounds of a cell, or of one round alone.
 
+use std::collections::BTreeMap;
+
 use c10k_loadgen::check::Effect;
 use c10k_loadgen::summary::Summary;
 
 use super::doubt::{DOUBTS, Doubt};
 use crate::metric::Metric;
 use crate::record::{Outcome, Record};
-use crate::statistics::lead::Value;
-use crate::statistics::spread::Spread;
+use crate::statistics::lead::Contender;
+use crate::statistics::spread::{Spread, Value};
 
 /// The rounds that ran to their end, with what the generator saw.
 pub fn measured(records: &[Record]) -> impl Iterator<Item = (&Record, &Summary)> {
@@ -27,10 +29,26 @@ pub fn failures(records: &[Record]) -> impl Iterator<Item = (&Record, &str)> {
 
 /// The value of `metric` over the rounds that have one.
 pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
-    let values = measured(records).filter_map(|(record, _)| record.metrics.get(metric.key).copied());
-    let spread = Spread::of(&values.collect::<Vec<_>>())?;
-    let at_least = metric.bound_by.is_some_and(|effect| has_effect(records, effect));
+    let Contender { rounds, at_least } = contender(records, metric);
+    let spread = Spread::of(&rounds.into_values().collect::<Vec<_>>())?;
     Some(Value { spread, at_least })
+}
+
+/// The value of `metric` in each round that has one; in none where it has to be of every round, and
+/// is not.
+pub fn contender(records: &[Record], metric: &Metric) -> Contender {
+    let of = |record: &Record| Some((record.round, *record.metrics.get(metric.key)?));
+    let mut rounds: BTreeMap<u32, f64> = measured(records).filter_map(|(record, _)| of(record)).collect();
+    if metric.of_every_round && rounds.len() < measured(records).count() {
+        rounds.clear();
+    }
+    Contender {
+        rounds,
+        // The median of rounds of which one is a bound may lie above, too.
+        at_least: metric
+            .bound
+            .is_some_and(|bound| measured(records).any(|(record, _)| (bound.applies)(record))),
+    }
 }
 
 /// Why the numbers cannot be compared with those of other cells; empty where they can.

@@ -1,11 +1,11 @@
 //! Finds the best values, as far as the rounds can tell them apart.
 //!
-//! Overlap of intervals is a cautious test: intervals that do not overlap differ at a level well
-//! below that of either, while some that overlap differ too (Schenker and Gentleman, "On Judging
-//! the Significance of Differences by Examining the Overlap Between Confidence Intervals", 2001).
-//! Cautious is the right side to err on for a mark in a table.
+//! The test, its level and the fewest rounds stand in [`apart`]. It compares ratios, so that a
+//! column with a value that is not above zero has no best one.
 
-use super::spread::Spread;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::apart::{self, FEWEST_ROUNDS, Layout};
 
 /// The better direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,115 +16,182 @@ pub enum Better {
     Lower,
 }
 
-/// A value over rounds, as far as it is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Value {
-    /// The rounds.
-    pub spread: Spread,
+/// Value of one subject in each round.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contender {
+    /// Round → value.
+    pub rounds: BTreeMap<u32, f64>,
     /// Whether the true value may lie above, so that this is a lower bound of it.
     pub at_least: bool,
 }
 
-/// For each value whether it is the best or cannot be told from the best; nothing stands for a
-/// value that takes no part.
+/// For each contender whether it is the best or cannot be told from the best; nothing stands for a
+/// subject that takes no part.
 ///
-/// No value leads where one rests on fewer than two rounds, where there is nothing to compare, or
-/// where no value can be told from the best. Exact values are compared among themselves. A lower
-/// bound leads only where more is better and it lies above every exact value, which then do not
-/// lead; a bound that cannot be told from the exact values changes nothing for them.
-pub fn leaders(values: &[Option<Value>], better: Better) -> Vec<bool> {
-    let none = || vec![false; values.len()];
-    let present = || values.iter().flatten();
-    if present().any(|value| value.spread.rounds < 2) {
-        return none();
-    }
-    let exact = || values.iter().flatten().filter(|value| !value.at_least).map(|value| value.spread);
-    let bounds = || present().filter(|value| value.at_least && better == Better::Higher);
-    let Some(best) = best(exact(), better) else { return none() };
-    // Where all exact values overlap the best, none of them stands out from the others.
-    let told_apart = exact().any(|spread| !best.overlaps(&spread));
-    let is_beaten = |spread: &Spread| bounds().any(|bound| bound.spread.low > spread.high);
-    let beats_all = |bound: &Spread| exact().all(|spread| bound.low > spread.high);
-    let leads = |value: &Value| {
-        if value.at_least {
-            return better == Better::Higher && beats_all(&value.spread);
+/// No value leads where the rounds that all contenders have are too few, where there is nothing to
+/// compare, or where no value can be told from the best. Exact values are compared among
+/// themselves. A lower bound leads only where more is better and it lies above every exact value,
+/// which then do not lead; a bound that cannot be told from the exact values changes nothing for
+/// them.
+pub fn leaders(contenders: &[Option<Contender>], better: Better) -> Vec<bool> {
+    let mut leads = vec![false; contenders.len()];
+    let exact = logs(contenders, better, |contender| !contender.at_least);
+    let best = apart::highest(&exact.logs);
+    // Where all exact values stay, none of them stands out from the others.
+    if best.len() < exact.logs.len() {
+        for place in best {
+            leads[exact.subjects[place]] = true;
         }
-        told_apart && best.overlaps(&value.spread) && !is_beaten(&value.spread)
-    };
-    values.iter().map(|value| value.as_ref().is_some_and(leads)).collect()
+    }
+    if better == Better::Higher {
+        raise_bounds(contenders, &mut leads);
+    }
+    leads
 }
 
-fn best(spreads: impl Iterator<Item = Spread>, better: Better) -> Option<Spread> {
-    let order = |a: &Spread, b: &Spread| a.median.total_cmp(&b.median);
-    match better {
-        Better::Higher => spreads.max_by(order),
-        Better::Lower => spreads.min_by(order),
+/// Lets bounds lead that lie above every exact value, and takes the lead from the exact values
+/// below a bound.
+fn raise_bounds(contenders: &[Option<Contender>], leads: &mut [bool]) {
+    let all = logs(contenders, Better::Higher, |_| true);
+    let is_bound =
+        |place: &usize| contenders[all.subjects[*place]].as_ref().is_some_and(|contender| contender.at_least);
+    let (bounds, exact): (Vec<usize>, Vec<usize>) = (0..all.subjects.len()).partition(is_bound);
+    if bounds.is_empty() || exact.is_empty() {
+        return;
     }
+    let layout = Layout::of(all.logs.iter().map(Vec::as_slice).collect());
+    for bound in bounds {
+        let below = || exact.iter().filter(|exact| layout.is_above(bound, **exact));
+        leads[all.subjects[bound]] = below().count() == exact.len();
+        for exact in below() {
+            leads[all.subjects[*exact]] = false;
+        }
+    }
+}
+
+/// Logarithms of the rounds that some contenders have in common, higher for better.
+#[derive(Debug, Default)]
+struct Logs {
+    /// Indices of the contenders.
+    subjects: Vec<usize>,
+    /// The rounds of each.
+    logs: Vec<Vec<f64>>,
+}
+
+/// The logarithms of the contenders that `takes_part` says; of none where a value has no logarithm
+/// or the rounds are too few.
+fn logs(contenders: &[Option<Contender>], better: Better, takes_part: impl Fn(&Contender) -> bool) -> Logs {
+    let present = contenders.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
+    let present: Vec<_> = present.filter(|(_, contender)| takes_part(contender)).collect();
+    let rounds = common_rounds(present.iter().map(|(_, contender)| *contender));
+    let sign = if better == Better::Higher { 1.0 } else { -1.0 };
+    let of = |contender: &Contender| rounds.iter().map(|round| sign * contender.rounds[round].ln()).collect();
+    let logs: Vec<Vec<f64>> = present.iter().map(|(_, contender)| of(contender)).collect();
+    if rounds.len() < FEWEST_ROUNDS || logs.iter().flatten().any(|log| !log.is_finite()) {
+        return Logs::default();
+    }
+    Logs { subjects: present.into_iter().map(|(index, _)| index).collect(), logs }
+}
+
+/// Rounds in which every one of `contenders` has a value.
+fn common_rounds<'a>(contenders: impl Iterator<Item = &'a Contender>) -> BTreeSet<u32> {
+    let rounds = contenders.map(|contender| contender.rounds.keys().copied().collect::<BTreeSet<u32>>());
+    rounds.reduce(|common, rounds| &common & &rounds).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn exact(low: f64, high: f64) -> Option<Value> {
-        Spread::of(&[low, high]).map(|spread| Value { spread, at_least: false })
+    /// Four rounds around the middle of `low` and `high`.
+    fn exact(low: f64, high: f64) -> Contender {
+        let step = (high - low) / 3.0;
+        let rounds = (1..=4).zip([low, high - step, low + step, high]).collect();
+        Contender { rounds, at_least: false }
     }
 
-    fn bound(low: f64, high: f64) -> Option<Value> {
-        exact(low, high).map(|value| Value { at_least: true, ..value })
+    fn bound(low: f64, high: f64) -> Contender {
+        Contender { at_least: true, ..exact(low, high) }
+    }
+
+    fn leaders<const N: usize>(contenders: [Contender; N], better: Better) -> Vec<bool> {
+        super::leaders(&contenders.map(Some), better)
     }
 
     #[test]
-    fn values_that_overlap_the_best_lead_with_it() {
-        let values = [exact(10.0, 12.0), exact(11.0, 14.0), exact(5.0, 6.0), None];
-        assert_eq!(leaders(&values, Better::Higher), [true, true, false, false]);
-        assert_eq!(leaders(&values, Better::Lower), [false, false, true, false]);
+    fn values_that_cannot_be_told_from_the_best_lead_with_it() {
+        let values = || [exact(10.0, 10.5), exact(10.1, 10.4), exact(5.0, 5.2)];
+        assert_eq!(leaders(values(), Better::Higher), [true, true, false]);
+        assert_eq!(leaders(values(), Better::Lower), [false, false, true]);
+        let with_a_gap = [Some(exact(10.0, 10.5)), None, Some(exact(5.0, 5.2))];
+        assert_eq!(super::leaders(&with_a_gap, Better::Higher), [true, false, false]);
     }
 
     #[test]
     fn no_value_leads_where_none_falls_behind() {
-        let values = [exact(10.0, 12.0), exact(11.0, 14.0)];
-        assert_eq!(leaders(&values, Better::Higher), [false, false]);
-        assert_eq!(leaders(&values[..1], Better::Higher), [false]);
+        let values = [exact(10.0, 12.0), exact(11.0, 12.0)];
+        assert_eq!(leaders(values, Better::Higher), [false, false]);
+        assert_eq!(leaders([exact(10.0, 12.0)], Better::Higher), [false]);
+        assert!(leaders([], Better::Higher).is_empty());
     }
 
     #[test]
-    fn no_value_leads_after_one_round() {
-        let value = |value| Spread::of(&[value]).map(|spread| Value { spread, at_least: false });
-        assert_eq!(leaders(&[value(10.0), value(20.0)], Better::Higher), [false, false]);
+    fn no_value_leads_after_two_rounds() {
+        let value = |value| Contender { rounds: [(1, value), (2, value)].into(), at_least: false };
+        assert_eq!(leaders([value(10.0), value(20.0)], Better::Higher), [false, false]);
+    }
+
+    #[test]
+    fn only_rounds_that_all_have_are_compared() {
+        let without = |rounds: &[u32], low, high| {
+            let mut contender = exact(low, high);
+            contender.rounds.retain(|round, _| !rounds.contains(round));
+            contender
+        };
+        let one_lost = [without(&[4], 10.0, 10.2), exact(5.0, 5.1)];
+        assert_eq!(leaders(one_lost, Better::Higher), [true, false]);
+        let two_lost = [without(&[4], 10.0, 10.2), without(&[1], 5.0, 5.1)];
+        assert_eq!(leaders(two_lost, Better::Higher), [false, false]);
+    }
+
+    #[test]
+    fn a_column_with_a_zero_has_no_best_value() {
+        assert_eq!(leaders([exact(0.0, 0.0), exact(5.0, 5.1)], Better::Lower), [false, false]);
     }
 
     #[test]
     fn a_bound_leads_only_above_every_exact_value() {
-        let values = [exact(10.0, 12.0), exact(5.0, 6.0), bound(13.0, 15.0)];
-        assert_eq!(leaders(&values, Better::Higher), [false, false, true]);
-        let values = [exact(10.0, 12.0), bound(13.0, 15.0)];
-        assert_eq!(leaders(&values, Better::Higher), [false, true]);
+        let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(13.0, 13.2)];
+        assert_eq!(leaders(values, Better::Higher), [false, false, true]);
+        let values = [exact(10.0, 10.2), bound(13.0, 13.2)];
+        assert_eq!(leaders(values, Better::Higher), [false, true]);
     }
 
     #[test]
     fn a_bound_that_cannot_be_told_apart_changes_nothing() {
-        let values = [exact(10.0, 12.0), exact(5.0, 6.0), bound(11.0, 15.0)];
-        assert_eq!(leaders(&values, Better::Higher), [true, false, false]);
-        let values = [exact(10.0, 12.0), exact(5.0, 6.0), bound(7.0, 8.0)];
-        assert_eq!(leaders(&values, Better::Higher), [true, false, false]);
+        let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(10.4, 10.0)];
+        assert_eq!(leaders(values, Better::Higher), [true, false, false]);
+        let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(7.0, 7.1)];
+        assert_eq!(leaders(values, Better::Higher), [true, false, false]);
     }
 
     #[test]
     fn a_bound_beats_only_the_exact_values_below_it() {
         // The first and the second cannot be told apart, and the bound lies above the first alone.
-        let values = [exact(9.0, 11.0), exact(10.0, 14.0), exact(1.0, 2.0), bound(12.0, 20.0)];
-        assert_eq!(leaders(&values, Better::Higher), [false, true, false, false]);
+        let noisy = [9.0, 14.0, 10.0, 15.0];
+        let noisy = Contender { rounds: (1..=4).zip(noisy).collect(), at_least: false };
+        let values = [exact(10.0, 10.1), noisy, exact(1.0, 1.01), bound(14.5, 14.6)];
+        assert_eq!(leaders(values, Better::Higher), [false, true, false, false]);
     }
 
     #[test]
     fn bounds_alone_tell_nothing() {
-        assert_eq!(leaders(&[bound(10.0, 12.0), bound(20.0, 22.0)], Better::Higher), [false, false]);
+        assert_eq!(leaders([bound(10.0, 12.0), bound(20.0, 22.0)], Better::Higher), [false, false]);
     }
 
     #[test]
     fn where_less_is_better_a_lower_bound_never_leads() {
-        let values = [exact(10.0, 12.0), exact(5.0, 6.0), bound(1.0, 2.0)];
-        assert_eq!(leaders(&values, Better::Lower), [false, true, false]);
+        let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(1.0, 1.01)];
+        assert_eq!(leaders(values, Better::Lower), [false, true, false]);
     }
 }

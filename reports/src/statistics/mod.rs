@@ -1,6 +1,7 @@
 //! Statistics as small pure functions, one kind a file, each with its source and a test against a
 //! known value.
 
+pub mod apart;
 pub mod lead;
 pub mod merge;
 pub mod spread;

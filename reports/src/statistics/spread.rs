@@ -23,6 +23,15 @@ pub struct Spread {
     pub rounds: usize,
 }
 
+/// A value over rounds, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Value {
+    /// The rounds.
+    pub spread: Spread,
+    /// Whether the true value may lie above, so that this is a lower bound of it.
+    pub at_least: bool,
+}
+
 impl Spread {
     /// The spread of one value per round; nothing for no rounds.
     pub fn of(values: &[f64]) -> Option<Self> {
@@ -36,11 +45,6 @@ impl Spread {
             high: sorted[rounds - from_end],
             rounds,
         })
-    }
-
-    /// Whether two intervals share a value, so that the rounds do not tell the two apart.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        self.low <= other.high && other.low <= self.high
     }
 }
 

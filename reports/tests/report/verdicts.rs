@@ -3,7 +3,7 @@
 use std::fs;
 
 use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};
-use c10k_loadgen::summary::Summary;
+use c10k_loadgen::summary::{Percentiles, Summary};
 use c10k_reports::record::{Environment, Outcome, Record};
 
 use crate::fixture;
@@ -143,6 +143,73 @@ fn a_cell_that_is_not_valid_neither_wins_nor_loses() {
     let records = [rounds("epoll", 1.0, not_valid), rounds("thread-pool", 21_000.0, |_| {})];
     let (_reports, _, page) = render(&environment(), &records.concat());
     assert!(!row(&page, "thread-pool").contains("<b>"), "it has nothing to be compared with");
+}
+
+#[test]
+fn rounds_that_are_too_few_are_said_to_be_and_mark_nothing() {
+    let two = |subject, rps| rounds(subject, rps, |_| {}).into_iter().take(2);
+    let records: Vec<Record> = two("epoll", 9e4).chain(two("fork", 1e3)).collect();
+    let (_reports, _, page) = render(&environment(), &records);
+    assert!(!row(&page, "epoll").contains("<b>"));
+    assert!(
+        part(&page, "id=\"caution\"", "</section>").contains("2 rounds are too few to tell subjects apart")
+    );
+    let (_reports, _, page) = render(&environment(), &rounds("epoll", 9e3, |_| {}));
+    assert!(part(&page, "id=\"caution\"", "</section>").contains("a paired t-test of the ratios"));
+}
+
+/// Makes a record of slow requests of which the slowest never ended.
+fn stalled(record: &mut Record) {
+    let mut times = c10k_loadgen::measurement::Times::new(3).unwrap();
+    times.record_n(2_400_000_000, 2_000).unwrap();
+    let from_p99 = serde_json::from_str("[\"p99\", \"p99.9\", \"p99.99\", \"max\"]").unwrap();
+    summary(record).response_us = Percentiles { lower_bounds: from_p99, ..Percentiles::of(&times) };
+    summary(record).latency_us = summary(record).response_us;
+    summary(record).requests.never_answered = 12;
+}
+
+#[test]
+fn percentiles_that_rest_on_requests_without_an_answer_are_bounds() {
+    let records = [rounds("epoll", 9e3, stalled), rounds("fork", 9e3, |_| {})];
+    let (_reports, _, page) = render(&environment(), &records.concat());
+    let row = row(&page, "epoll");
+    assert!(row.contains(">2.40\u{a0}s<") && row.contains(">≥\u{a0}2.40\u{a0}s<"), "{row}");
+    assert!(row.contains("At least this much: it rests on the ages of requests without an answer."));
+    assert!(row.contains("36 requests never answered"));
+    assert!(part(&page, "<p class=\"note\">≥", "</p>").contains("requests without an answer"));
+    let stages = part(&page, "aria-label=\"Where the time goes under short-64\"", "</table>");
+    assert!(part(stages, ">epoll", "</tr>").contains(">≥\u{a0}2.40\u{a0}s<"), "{stages}");
+}
+
+#[test]
+fn the_size_of_a_pool_stands_with_its_result() {
+    let records = rounds("thread-pool", 9e3, |record| {
+        record.command = "c10k serve thread-pool --workers 512".to_owned();
+    });
+    let (_reports, _, page) = render(&environment(), &records);
+    assert!(row(&page, "thread-pool").contains("<small>512 workers</small>"));
+    let measurements = part(&page, "aria-label=\"Every measurement of short-64\"", "</table>");
+    assert!(part(measurements, ">thread-pool", "</tr>").contains("<td class=\"n\">512</td>"));
+}
+
+#[test]
+fn what_is_compared_is_the_response_and_not_the_generators_own_queue() {
+    let with_p50 = |us: f64| {
+        move |record: &mut Record| {
+            let mut times = c10k_loadgen::measurement::Times::new(3).unwrap();
+            let us = us + f64::from(record.round);
+            times.record_n((us * 1e3) as u64, 2_000).unwrap();
+            summary(record).response_us = Percentiles::of(&times);
+            times.clear();
+            times.record_n(((5_000.0 - us) * 1e3) as u64, 2_000).unwrap();
+            summary(record).latency_us = Percentiles::of(&times);
+        }
+    };
+    let records = [rounds("epoll", 9e3, with_p50(1_000.0)), rounds("fork", 9e3, with_p50(2_000.0))];
+    let (_reports, _, page) = render(&environment(), &records.concat());
+    assert!(row(&page, "epoll").contains("<b>1.00\u{a0}ms</b>"), "{}", row(&page, "epoll"));
+    let all = part(&page, "aria-label=\"All metrics of short-64\"", "</table>");
+    assert!(!part(all, ">fork", "</tr>").contains("<b>3.00\u{a0}ms</b>"), "latency is not marked");
 }
 
 #[test]

@@ -21,17 +21,26 @@ const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     let mut parts = vec![head(measured, summary)];
     if summary.requests.completed > 0 {
-        let times = table([
-            ("latency", summary.latency_us),
-            ("service", summary.service_us),
-            ("first byte", summary.first_byte_us),
-            ("connect", summary.connect_us),
-            ("send lag", summary.send_lag_us),
-        ]);
+        let times = table(stages(summary));
         parts.extend([times, histogram(&measured.times.latency), generator(summary)]);
     }
     parts.push(checks(&summary.checks));
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+/// Rows of the table. Where no connection was made for a request, the response is the latency, and
+/// the row is left out as all without a value are.
+fn stages(summary: &Summary) -> [(&'static str, Percentiles); 7] {
+    let made_connections = summary.connect_wait_us.count > 0;
+    [
+        ("latency", summary.latency_us),
+        ("response", if made_connections { summary.response_us } else { Percentiles::default() }),
+        ("service", summary.service_us),
+        ("first byte", summary.first_byte_us),
+        ("before connect", summary.connect_wait_us),
+        ("connect", summary.connect_us),
+        ("send lag", summary.send_lag_us),
+    ]
 }
 
 fn head(measured: &Measurement, summary: &Summary) -> String {
@@ -40,7 +49,11 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         "{} · {} loop · {} connections ({}) · {:.2} s\n\n",
         summary.target, summary.r#loop, connections.requested, measured.workload.lifetime, summary.duration_s
     );
-    text += &format!("  {:.0} requests/s", summary.throughput_rps);
+    text += "  ";
+    if requests.never_answered > 0 {
+        text += &format!("never answered: {} · ", requests.never_answered);
+    }
+    text += &format!("{:.0} requests/s", summary.throughput_rps);
     if let Some(rate) = summary.offered_rps {
         text += &format!(" of {rate} offered");
     }
@@ -75,16 +88,18 @@ const DASH: &str = "–";
 
 /// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
 /// percentile that the samples do not support is a dash, with its interval; the largest value is
-/// what it is, of however few.
+/// what it is, of however few. What rests on requests that never ended is a bound.
 fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
     for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
-        let percentiles = columns(&times, |&(_, _, value, _)| Some(value(&times)));
-        text += &row(name, percentiles.into_iter().chain([times.max, times.mean].map(time)));
+        let bound =
+            |quantile, us| format!("{}{}", if times.is_bound(quantile) { "≥ " } else { "" }, time(us));
+        let percentiles = columns(&times, |&(_, quantile, value, _)| Some(bound(quantile, value(&times))));
+        text += &row(name, percentiles.into_iter().chain([bound(1.0, times.max), time(times.mean)]));
         if let Some(intervals) = times.ci95 {
             for (name, side) in [("95 % from", 0), ("95 % to", 1)] {
-                text += &row(name, columns(&times, |(.., limits)| Some(limits(&intervals)?[side])));
+                text += &row(name, columns(&times, |(.., limits)| Some(time(limits(&intervals)?[side]))));
             }
         }
     }
@@ -92,16 +107,13 @@ fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
 }
 
 /// One cell per percentile.
-fn columns(times: &Percentiles, value: impl Fn(&Column) -> Option<f64>) -> [String; COLUMNS.len()] {
+fn columns(times: &Percentiles, value: impl Fn(&Column) -> Option<String>) -> [String; COLUMNS.len()] {
     let last = last_supported(times.count);
-    COLUMNS.map(|column| {
-        let supported = value(&column).filter(|_| column.1 <= last);
-        supported.map_or(DASH.into(), time)
-    })
+    COLUMNS.map(|column| value(&column).filter(|_| column.1 <= last).unwrap_or_else(|| DASH.into()))
 }
 
 fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
-    let mut row = format!("{name:>12}");
+    let mut row = format!("{name:>14}");
     for cell in cells {
         row += &format!("{cell:>11}");
     }
@@ -249,8 +261,8 @@ mod tests {
         let text = table([("latency", latency_us), ("connect", Percentiles::default())]);
         let lines = text.lines().collect::<Vec<_>>();
         assert_eq!(lines.len(), 4);
-        assert_eq!(lines[2], "   95 % from    98.0 µs          –          –          –");
-        assert_eq!(lines[3], "     95 % to    1.02 ms          –          –          –");
+        assert_eq!(lines[2], "     95 % from    98.0 µs          –          –          –");
+        assert_eq!(lines[3], "       95 % to    1.02 ms          –          –          –");
         assert!(lines.iter().all(|line| line.chars().count() <= 80));
     }
 
@@ -272,9 +284,24 @@ mod tests {
         let lines = text.lines().collect::<Vec<_>>();
         assert_eq!(
             lines[1],
-            "     latency     100 µs     200 µs          –          –     300 µs     120 µs"
+            "       latency     100 µs     200 µs          –          –     300 µs     120 µs"
         );
-        assert_eq!(lines[2], "   95 % from    98.0 µs          –          –          –");
+        assert_eq!(lines[2], "     95 % from    98.0 µs          –          –          –");
+    }
+
+    #[test]
+    fn what_rests_on_requests_without_an_answer_is_a_bound() {
+        let lower_bounds = serde_json::from_str(r#"["p99.9", "p99.99", "max"]"#).unwrap();
+        let times = Percentiles {
+            count: 10_000,
+            p50: 100.0,
+            p99_9: 2.42e6,
+            max: 3e6,
+            lower_bounds,
+            ..Percentiles::default()
+        };
+        let line = table([("latency", times)]).lines().nth(1).unwrap().to_owned();
+        assert!(line.contains("    100 µs") && line.contains("   ≥ 2.42 s   ≥ 3.00 s"), "{line}");
     }
 
     #[test]
