@@ -140,7 +140,7 @@ impl Measuring<'_> {
         let mut log = HdrLog::create(&log_path).with_context(cannot_write)?;
         let append = |interval: &Interval| log.append(interval).with_context(cannot_write);
         let (measured, mut readings) =
-            measure(target, self.workload(), Some(running.pid()), self.interrupt.flag(), append)?;
+            measure(target, self.workload(), Some(running.server()), self.interrupt.flag(), append)?;
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
         readings.values.extend(at_rest.map(|bytes| (MEMORY_AT_REST.to_owned(), bytes)));
@@ -240,6 +240,7 @@ fn keep(record: &mut Record, measured: Measured) {
     record.valid = measured.summary.valid;
     record.outcome = Outcome::Measured(measured.summary);
     record.readings = measured.readings.values;
+    record.cpu_account = measured.readings.cpu_account;
     record.missing = measured.readings.missing;
     record.histograms = Some(measured.histograms);
     record.metrics = metric::compute(record);

@@ -133,7 +133,7 @@ fn drive(running: &RunningSubject, target: Target, load: Workload, interrupt: &I
         ensure!(begin.elapsed() < RUN_TIME, "{requests} requests took longer than {RUN_TIME:?} under strace");
         Ok(())
     };
-    let (measured, _) = measure(target, load, Some(running.pid()), interrupt.flag(), in_time)?;
+    let (measured, _) = measure(target, load, Some(running.server()), interrupt.flag(), in_time)?;
     ensure!(!interrupt.happened(), "interrupted");
     let completed = measured.requests.completed;
     ensure!(completed == requests, "{completed} of {requests} requests were answered under strace");

@@ -33,6 +33,10 @@ pub struct Environment {
     pub server_cpus: Vec<usize>,
     /// Processors that the generator was pinned to; empty where nothing was pinned.
     pub generator_cpus: Vec<usize>,
+    /// Why servers had no cgroup of their own; nothing where they had one, and in runs of before
+    /// there were any. Each record says what its CPU time is an account of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_cgroup: Option<String>,
     /// The axes that the parameters of cells refer to, in the order in which they are shown.
     #[serde(default)]
     pub axes: Vec<Axis>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use c10k_loadgen::Summary;
 use c10k_reports::metric;
-use c10k_reports::record::{Cell, Outcome, Record};
+use c10k_reports::record::{Cell, CpuAccount, Outcome, Record};
 use procfs::process::Process;
 use serde::Serialize;
 
@@ -28,6 +28,9 @@ const METRICS: &[&str] = &[
 pub(super) struct Server {
     metrics: BTreeMap<String, f64>,
     readings: BTreeMap<String, f64>,
+    /// The account that CPU time is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_account: Option<CpuAccount>,
     /// Why a probe read nothing: name of the probe → reason.
     missing: BTreeMap<String, String>,
 }
@@ -48,10 +51,16 @@ impl Server {
         record.readings = readings.values;
         let mut metrics = metric::compute(&record);
         metrics.retain(|key, _| METRICS.contains(&key.as_str()));
-        Self { metrics, readings: record.readings, missing: readings.missing }
+        Self {
+            metrics,
+            readings: record.readings,
+            cpu_account: readings.cpu_account,
+            missing: readings.missing,
+        }
     }
 
-    /// A line for each metric, then one for each probe that read nothing.
+    /// A line for each metric, one for the account of CPU time, then one for each probe that read
+    /// nothing.
     pub(super) fn text(&self) -> String {
         let mut text = String::from("\n  server\n");
         for metric in METRICS.iter().filter_map(|key| metric::by_key(key)) {
@@ -59,6 +68,9 @@ impl Server {
                 let title = metric.title;
                 text += &format!("    {title:<24} {} {}\n", metric.format.text(*value), metric.unit_beside());
             }
+        }
+        if self.cpu_account == Some(CpuAccount::ProcessClocks) {
+            text += "    CPU time is by process clocks, which lose some µs with every thread that ends\n";
         }
         for (probe, reason) in &self.missing {
             text += &format!("    {probe}: not known: {reason}\n");
