@@ -13,10 +13,12 @@ mod quantities;
 mod registry;
 mod server_cpu;
 mod service;
+mod softirq;
 mod system_calls;
 mod tasks;
 mod tcp;
 mod throughput;
+mod total_cpu;
 mod wire_bytes;
 
 pub use definition::{Drawn, Format, Metric};

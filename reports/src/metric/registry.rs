@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::definition::Metric;
 use super::{
     connect, context_switches, generator_cpu, latency, machine, memory, page_faults, server_cpu, service,
-    system_calls, tasks, tcp, throughput, wire_bytes,
+    softirq, system_calls, tasks, tcp, throughput, total_cpu, wire_bytes,
 };
 use crate::record::Record;
 
@@ -27,6 +27,10 @@ pub const METRICS: &[Metric] = &[
     server_cpu::TOTAL,
     server_cpu::IN_USER_MODE,
     server_cpu::IN_KERNEL,
+    generator_cpu::GENERATOR_CPU,
+    total_cpu::TOTAL_CPU,
+    softirq::SOFTIRQ,
+    softirq::KSOFTIRQD,
     system_calls::SYSTEM_CALLS,
     context_switches::ALL,
     context_switches::BY_WAITING,
@@ -38,7 +42,6 @@ pub const METRICS: &[Metric] = &[
     tasks::TASKS,
     wire_bytes::READ,
     wire_bytes::WRITTEN,
-    generator_cpu::GENERATOR_CPU,
     machine::STEAL,
     machine::OTHER,
     machine::INTERRUPTS,
@@ -90,6 +93,8 @@ mod tests {
         record.readings = [
             ("server_cpu_user_s", 0.002),
             ("server_cpu_system_s", 0.008),
+            ("server_softirq_s", 0.003),
+            ("server_ksoftirqd_s", 0.001),
             ("system_calls_per_request", 3.5),
             ("context_switches_voluntary", 500.0),
             ("context_switches_involuntary", 250.0),
@@ -142,6 +147,9 @@ mod tests {
             ("bytes_read_per_request", 11_500.0),
             ("bytes_written_per_request", 600.0),
             ("generator_cpu_us_per_request", 400.0),
+            ("total_cpu_us_per_request", 410.0),
+            ("server_softirq_us_per_request", 3.0),
+            ("server_ksoftirqd_us_per_request", 1.0),
             ("machine_steal_share", 0.1),
             ("machine_other_share", 0.5),
             ("machine_interrupts_share", 0.2),
