@@ -5,7 +5,7 @@
 //! the scheduler last looked, some microseconds. And ticks tell how a process's time divides into
 //! user mode and kernel: all of it is user mode where none fell into its life.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use c10k_reports::record::CpuAccount;
 use procfs::ticks_per_second;
 
@@ -23,6 +23,32 @@ fn begin(tree: &Tree) -> Result<Finish> {
 /// The account that the CPU time of this server is of.
 pub(super) fn account(server: &Server) -> CpuAccount {
     server.group.as_ref().map_or(CpuAccount::ProcessClocks, Group::account)
+}
+
+/// CPU time of a server by both accounts, of the same moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BothAccounts {
+    /// By its cgroup, in seconds.
+    pub(crate) cgroup_s: f64,
+    /// By the clocks of its processes, in seconds.
+    pub(crate) clocks_s: f64,
+}
+
+impl BothAccounts {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the server has no cgroup of its own, or is gone.
+    pub(crate) fn of(server: &Server) -> Result<Self> {
+        let group = server.group.as_ref().context("the server has no cgroup of its own")?;
+        let cgroup_s = group.cpu_time()?.total_s;
+        Ok(Self { cgroup_s, clocks_s: by_clocks(&Tree::of(server)?)?.total_s })
+    }
+
+    /// What was used since `begin`.
+    pub(crate) fn since(self, begin: Self) -> Self {
+        Self { cgroup_s: self.cgroup_s - begin.cgroup_s, clocks_s: self.clocks_s - begin.clocks_s }
+    }
 }
 
 /// CPU time of a tree since its processes were started, in seconds.

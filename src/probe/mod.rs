@@ -32,6 +32,7 @@ mod tasks;
 mod tcp;
 mod tree;
 
+pub(crate) use cpu::BothAccounts;
 pub use memory::at_rest;
 use tree::Tree;
 

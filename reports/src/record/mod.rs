@@ -14,7 +14,8 @@ mod upgrade;
 mod writer;
 
 pub use environment::{
-    Calibration, Cell, Comparison, Environment, Machine, Question, Subject, WorkloadEntry,
+    Calibration, Cell, Comparison, CpuAccounts, CpuComparison, Environment, Machine, Question, Subject,
+    WorkloadEntry,
 };
 pub use files::{RUNS_DIR, VERSION};
 pub use line::{CpuAccount, Outcome, Record, ServerUsage};
