@@ -222,7 +222,11 @@ impl Version {
             Self::V2 => mount.fs_type == "cgroup2",
         })?;
         let path = Path::new(&membership.pathname).strip_prefix(&mount.root).ok()?;
-        Some(Group { folder: mount.mount_point.join(path), version: self })
+        // Collected, because joining an empty path leaves a slash at the end.
+        Some(Group {
+            folder: mount.mount_point.components().chain(path.components()).collect(),
+            version: self,
+        })
     }
 }
 
@@ -343,6 +347,7 @@ mod tests {
             group.folder.to_str().map(str::to_owned)
         };
         assert_eq!(folder(Version::V1, "/a/b").unwrap(), "/sys/fs/cgroup/cpuacct/a/b");
+        assert_eq!(folder(Version::V1, "/").unwrap(), "/sys/fs/cgroup/cpuacct");
         // A container that has the hierarchy mounted from its own group on.
         assert_eq!(folder(Version::V2, "/box/a").unwrap(), "/sys/fs/cgroup/unified/a");
         assert_eq!(folder(Version::V2, "/elsewhere"), None);

@@ -156,6 +156,7 @@ fn bias(results: &Results, accounts: Option<&CpuAccounts>) -> String {
         },
     );
     let why = results.environment.no_cgroup.as_ref();
-    let why = why.map_or_else(String::new, |reason| format!(" A cgroup would tell all of it: {reason}."));
+    let why =
+        why.map_or_else(String::new, |reason| format!(" A cgroup's account misses nothing, but {reason}."));
     format!(", which lose time with every thread that ends ({size}).{why}")
 }
