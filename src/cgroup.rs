@@ -1,14 +1,14 @@
 //! A cgroup of one server's own: the kernel's account of the CPU time of all its threads and
 //! processes, those that have ended included.
 //!
-//! Clocks of processes lose what a thread used between its last turn of the scheduler and its end,
-//! and divide the time of a process that lives for less than a tick wrongly into user mode and
-//! kernel. The account of a cgroup has neither error. It only counts: a group with limits or with a
-//! share of the processor of its own would change what is measured.
+//! Clocks of processes lose what a thread used between its last turn of the scheduler and its
+//! end, and divide the time of a process that lives for less than a tick wrongly into user mode
+//! and kernel. The account of a cgroup has neither error. It only counts: a group with limits or
+//! with a share of the processor of its own would change what is measured.
 //!
-//! This is own code over `std::fs` and `procfs`. The crate `cgroups-rs` takes either version for the
-//! whole machine, so that it finds no v2 group beside v1 controllers; it switches controllers on,
-//! and takes a process by its number once that runs, when it may have forked already.
+//! This is own code over `std::fs` and `procfs`. The crate `cgroups-rs` takes either version for
+//! the whole machine, so that it finds no v2 group beside v1 controllers; it switches controllers
+//! on, and takes a process by its number once that runs, when it may have forked already.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};

@@ -1,9 +1,9 @@
 //! `cpu`: time that the server's processes spent on processors, in user mode and in the kernel.
 //!
-//! Where the server has a cgroup of its own, that is the group's account. Elsewhere it is the sum of
-//! its processes' clocks, which has two errors. A thread that ends takes with it what it used since
-//! the scheduler last looked, some microseconds. And ticks tell how a process's time divides into
-//! user mode and kernel: all of it is user mode where none fell into its life.
+//! Where the server has a cgroup of its own, that is the group's account. Elsewhere it is the sum
+//! of its processes' clocks, which has two errors. A thread that ends takes with it what it used
+//! since the scheduler last looked, some microseconds. And ticks tell how a process's time
+//! divides into user mode and kernel: all of it is user mode where none fell into its life.
 
 use anyhow::{Context, Result};
 use c10k_reports::record::CpuAccount;

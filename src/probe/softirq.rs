@@ -1,10 +1,10 @@
-//! `softirq`: time that the processors of the server spent in soft interrupts, in which the kernel
-//! receives packets.
+//! `softirq`: time that the processors of the server spent in soft interrupts, in which the
+//! kernel receives packets.
 //!
-//! Where the kernel counts ticks, that time is on the bill of the task that was interrupted as well:
-//! it is no further cost, but tells how much of the server's is the network's. A kernel thread that
-//! takes over is nobody's, see `ksoftirqd`. Without a pinned server, these are the processors of
-//! the generator, too.
+//! Where the kernel counts ticks, that time is on the bill of the task that was interrupted as
+//! well: it is no further cost, but tells how much of the server's is the network's. A kernel
+//! thread that takes over is nobody's, see `ksoftirqd`. Without a pinned server, these are the
+//! processors of the generator, too.
 
 use std::fs;
 
