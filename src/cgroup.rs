@@ -272,11 +272,10 @@ mod tests {
             let (user_s, system_s) = run(&format!("for n in 1 2 3 4 5 6 7 8; do ({busy}); done"), &group);
             let told = group.group().cpu_time().unwrap().total_s;
             let truth = user_s + system_s;
-            assert!(
-                (0.95..1.1).contains(&(told / truth)),
-                "{:?}: {told} of {truth} s",
-                group.group().version
-            );
+            // The shell leaves out what is less than 10 ms in each of its four numbers; its start
+            // is in them, and not in the account.
+            let possible = truth * 0.9..truth * 1.1 + 0.04;
+            assert!(possible.contains(&told), "{:?}: {told} of {truth} s", group.group().version);
         }
     }
 

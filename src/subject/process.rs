@@ -98,7 +98,7 @@ pub struct RunningSubject {
     /// The end of what it said on standard error, once it has said all. Until then it is read and
     /// dropped all the time: a pipe that is full would block the server.
     last_words: Option<Receiver<Vec<u8>>>,
-    /// Its cgroup, where one can be made: what the probes read CPU time of. Removed after `drop` has
+    /// Its cgroup, where one can be made: the probes read CPU time there. Removed after `drop` has
     /// ended the server.
     group: Option<OwnGroup>,
     /// Removed after `drop` has ended the server.
@@ -238,7 +238,7 @@ fn set_up_process(
     let set_up = move || {
         set_parent_process_death_signal(Some(death))?;
         if let Some(entrance) = &group_entrance {
-            // A server that can't join is measured all the same; whether it did is asked afterwards.
+            // A server that can't join is measured all the same; `spawn` looks whether it did.
             let _ = rustix::io::write(entrance, b"0");
         }
         cpus.as_ref().map_or(Ok(()), pin_to)?;
