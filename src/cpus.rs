@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Processors by number, as in `0,2-3`; never empty.
@@ -15,7 +16,13 @@ pub struct CpuList(Vec<usize>);
 impl CpuList {
     /// The processors that this process may use.
     pub fn available() -> Result<Self> {
-        let set = sched_getaffinity(None).context("cannot read which processors this process may use")?;
+        Self::of(None)
+    }
+
+    /// The processors that the process `pid` may use, or the caller.
+    pub(crate) fn of(pid: Option<i32>) -> Result<Self> {
+        let set = sched_getaffinity(pid.and_then(Pid::from_raw));
+        let set = set.context("cannot read which processors a process may use")?;
         Ok(Self((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()))
     }
 

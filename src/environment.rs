@@ -10,6 +10,7 @@ use procfs::{CpuInfo, Current, Meminfo};
 use rustix::process::{Resource, getrlimit};
 use rustix::system::uname;
 
+use crate::cgroup;
 use crate::cpus::CpuList;
 use crate::plan::Plan;
 use crate::suite::axis::Axis;
@@ -48,6 +49,7 @@ pub fn of(plan: &Plan<'_>) -> Environment {
         machine: machine(plan.cpus.numbers().len()),
         server_cpus: numbers(&plan.placement.server),
         generator_cpus: numbers(&plan.placement.generator),
+        no_cgroup: cgroup::why_none(),
         axes: suite.axes().into_iter().map(Axis::describe).collect(),
         subjects: subjects(plan),
         skipped: plan.skipped.clone(),

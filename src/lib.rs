@@ -2,6 +2,8 @@
 //!
 //! What measures asks Linux for epoll and `/proc`; elsewhere there are the servers alone.
 
+#[cfg(target_os = "linux")]
+mod cgroup;
 pub mod command;
 #[cfg(target_os = "linux")]
 pub mod cpus;

@@ -7,11 +7,10 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context, Result};
 use c10k_loadgen::{Event, Interval, Measurement, Target, Workload};
 
-use crate::probe::{Readings, Watch};
+use crate::probe::{Readings, Server, Watch};
 
 /// Runs the generator, gives every interval of the measured part to `keep`, and has the probes look
-/// at the server's process `pid`, where it is known, and at its descendants, when the measured part
-/// begins and ends. Setting `stop` ends it early.
+/// at the server, where its process is known, when the measured part begins and ends. Setting `stop` ends it early.
 ///
 /// # Errors
 /// When the generator can't run, or `keep` fails. Requests that fail are counted in the
@@ -19,7 +18,7 @@ use crate::probe::{Readings, Watch};
 pub fn measure(
     target: Target,
     load: Workload,
-    pid: Option<u32>,
+    server: Option<Server>,
     stop: Arc<AtomicBool>,
     mut keep: impl FnMut(&Interval) -> Result<()>,
 ) -> Result<(Measurement, Readings)> {
@@ -28,13 +27,13 @@ pub fn measure(
     let mut readings = None;
     while let Some(event) = run.next_event() {
         match event {
-            Event::Begun => watch = pid.map(Watch::begin),
+            Event::Begun => watch = server.clone().map(Watch::begin),
             Event::Ended => readings = watch.take().map(Watch::end),
             Event::Interval(interval) => keep(&interval)?,
         }
     }
     let measured = run.finish()?;
-    let readings = match (pid, readings) {
+    let readings = match (server, readings) {
         (None, _) => Readings::default(),
         (Some(_), readings) => readings.unwrap_or_else(|| Readings::none("the measured part did not begin")),
     };

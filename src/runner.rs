@@ -148,7 +148,7 @@ impl Measuring<'_> {
         let mut log = HdrLog::create(log).with_context(cannot_write)?;
         let append = |interval: &Interval| log.append(interval).with_context(cannot_write);
         let (measured, readings) =
-            measure(target, self.workload(), Some(running.pid()), self.interrupt.flag(), append)?;
+            measure(target, self.workload(), Some(running.server()), self.interrupt.flag(), append)?;
         running.stop()?;
         ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
         Ok((Summary::from(&measured), readings))
@@ -239,6 +239,7 @@ fn keep(record: &mut Record, measured: Measured) {
     record.valid = measured.summary.valid;
     record.outcome = Outcome::Measured(measured.summary);
     record.readings = measured.readings.values;
+    record.cpu_account = measured.readings.cpu_account;
     record.missing = measured.readings.missing;
     record.histograms = Some(measured.histograms);
     record.metrics = metric::compute(record);

@@ -12,9 +12,12 @@ mod wait;
 #[cfg(target_os = "linux")]
 mod tests {
     use std::fs;
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream};
     use std::path::Path;
 
     use c10k::cpus::CpuList;
+    use c10k::probe::{Readings, Server, Watch};
     use c10k::subject::client::{Client, check_page};
     use c10k::subject::{RunningSubject, Settings, Subject, catalogue};
 
@@ -99,6 +102,37 @@ mod tests {
             until("all processes are gone", || processes.iter().all(is_gone));
             assert!(!folder.exists(), "{} left {}", server.name, folder.display());
         }
+    }
+
+    #[test]
+    fn threads_that_have_ended_are_in_the_account_of_a_cgroup() {
+        let running = start(&Subject::model(c10k_servers::find("thread").unwrap(), Vec::new())).unwrap();
+        let clocks = Watch::begin(Server::from(running.pid()));
+        let cgroup = Watch::begin(running.server());
+        for _ in 0..1000 {
+            ask_once(running.address());
+        }
+        let clocks = clocks.end();
+        let cgroup = cgroup.end();
+        running.stop().unwrap();
+        if clocks.cpu_account == cgroup.cpu_account {
+            eprintln!("left out: no cgroup can be made here");
+            return;
+        }
+        // Each of the threads took some of its time with it, where the processes' clocks are read.
+        let lost = 1.0 - used_s(&clocks) / used_s(&cgroup);
+        assert!((0.002..0.5).contains(&lost), "{lost} of {} s", used_s(&cgroup));
+    }
+
+    /// Has a thread started for one request, and ended behind it.
+    fn ask_once(address: SocketAddr) {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n").unwrap();
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    fn used_s(readings: &Readings) -> f64 {
+        readings.values["server_cpu_user_s"] + readings.values["server_cpu_system_s"]
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `c10k calibrate`: the generator's own error, against servers whose truth is known.
 
+mod cpu;
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,7 +11,7 @@ use anyhow::{Context, Result};
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::workload::{Arrivals, Pacing, Until};
 use c10k_loadgen::{Measurement, Target, Workload};
-use c10k_reports::record::{Calibration, Comparison, VERSION};
+use c10k_reports::record::{Calibration, Comparison, CpuAccounts, CpuComparison, VERSION};
 use jiff::Timestamp;
 
 use crate::cpus::CpuList;
@@ -22,7 +24,8 @@ use crate::time;
 /// Find the generator's own error, against servers whose truth is known
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Length of each of the four measurements; the stall takes a fifth of it
+    /// Length of each of the four measurements; the stall takes a fifth of it, and so does each of the
+    /// four short runs about the server's CPU time
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = time::parse_positive)]
     duration: Duration,
     /// Where the result is kept; `c10k bench` shows it in its reports
@@ -49,6 +52,10 @@ const DELAY_SIGMA: f64 = 1.0;
 
 /// The share of the time that the server stops for.
 const STALL_SHARE: f64 = 0.2;
+
+/// The share of the time that each run takes in which accounts of CPU time are compared. Both are of
+/// the same run, so that noise does not bear on their ratio.
+const CPU_SHARE: f64 = 0.2;
 
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
@@ -92,6 +99,7 @@ impl Bench<'_> {
         let script = Script::Stall { after: self.duration.mul_f64((1.0 - STALL_SHARE) / 2.0), length };
         let late = (length.as_secs_f64() * ANSWERS_RATE) as usize;
         let (stalled, _) = self.measure(script, open(ANSWERS_RATE), late + 96)?;
+        let cpu_accounts = self.compare_cpu_accounts();
         let used_s = closed.generator.user_s + closed.generator.system_s;
         let lag = &sends.times.send_lag;
         let lag_us = |quantile| lag.value_at_quantile(quantile) as f64 / 1e3;
@@ -103,7 +111,15 @@ impl Bench<'_> {
             send_lag_us: (lag_us(0.5), lag_us(0.99)),
             delays: compare(held, &answers.times.service, DELAY_PERCENTILES),
             stall: compare(late_by(&stalled, length), &stalled.times.latency, STALL_PERCENTILES),
+            cpu_accounts: Some(cpu_accounts),
         })
+    }
+
+    /// What could not be compared takes nothing from the rest, and says why.
+    fn compare_cpu_accounts(&self) -> CpuAccounts {
+        let duration = self.duration.mul_f64(CPU_SHARE);
+        cpu::compare(duration, self.responder_cpus.as_ref(), self.interrupt)
+            .unwrap_or_else(|error| CpuAccounts { missing: Some(format!("{error:#}")), models: Vec::new() })
     }
 
     /// Drives a responder for a while; gives how long it held each answer back, too.
@@ -176,6 +192,27 @@ fn text(calibration: &Calibration) -> String {
                 &format!("{percentile:>10}{true_us:>14.1}{measured_us:>14.1}{error_us:>12.1}{share:>9.2}\n");
         }
     }
+    text + &calibration.cpu_accounts.as_ref().map_or_else(String::new, cpu_text)
+}
+
+fn cpu_text(accounts: &CpuAccounts) -> String {
+    let mut text = String::from(
+        "\nCPU time of a server per request by its processes' clocks, against a cgroup's account\n",
+    );
+    if let Some(reason) = &accounts.missing {
+        return text + &format!("not known: {reason}\n");
+    }
+    text += &format!(
+        "{:<10}{:>12}{:>12}{:>12}{:>9}{:>15}\n",
+        "model", "connections", "cgroup µs", "clocks µs", "error %", "generator µs"
+    );
+    for compared in &accounts.models {
+        let CpuComparison { model, lifetime, cgroup_us, clocks_us, generator_us } = compared;
+        let error = 100.0 * compared.error();
+        text += &format!(
+            "{model:<10}{lifetime:>12}{cgroup_us:>12.2}{clocks_us:>12.2}{error:>9.2}{generator_us:>15.2}\n"
+        );
+    }
     text
 }
 
@@ -194,5 +231,22 @@ mod tests {
             assert!((comparison.true_us - comparison.percentile * 10.0).abs() <= 1.0, "{comparison:?}");
             assert!((comparison.measured_us / comparison.true_us - 1.0).abs() < 0.001, "{comparison:?}");
         }
+    }
+
+    #[test]
+    fn accounts_of_cpu_time_are_told_side_by_side_or_why_they_are_not() {
+        let model = CpuComparison {
+            model: "thread".to_owned(),
+            lifetime: "short".to_owned(),
+            cgroup_us: 80.0,
+            clocks_us: 74.0,
+            generator_us: 30.0,
+        };
+        let text = cpu_text(&CpuAccounts { missing: None, models: vec![model] });
+        let last: Vec<&str> = text.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(last, ["thread", "short", "80.00", "74.00", "-7.50", "30.00"]);
+        let missing = Some("no cgroup can be made".to_owned());
+        let text = cpu_text(&CpuAccounts { missing, models: Vec::new() });
+        assert!(text.ends_with("\nnot known: no cgroup can be made\n"), "{text}");
     }
 }

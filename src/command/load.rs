@@ -23,7 +23,7 @@ use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::measure::measure;
 use crate::output::{note, print};
-use crate::probe::Readings;
+use crate::probe::{self, Readings};
 use crate::time;
 
 /// What a shell says of a program that Ctrl-C ended.
@@ -248,7 +248,8 @@ impl Args {
             }
             Ok(())
         };
-        let measured = measure(target, workload, self.server_pid, interrupt.flag(), keep);
+        let server = self.server_pid.map(probe::Server::from);
+        let measured = measure(target, workload, server, interrupt.flag(), keep);
         if live.is_some() {
             note("\r\x1b[K");
         }

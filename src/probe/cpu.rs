@@ -1,59 +1,87 @@
 //! `cpu`: time that the server's processes spent on processors, in user mode and in the kernel.
 //!
-//! The total is the scheduler's own, in nanoseconds. Ticks of 10 ms only tell how it divides into
-//! user mode and kernel, and what children used that have ended.
+//! Where the server has a cgroup of its own, that is the group's account. Elsewhere it is the sum
+//! of its processes' clocks, which has two errors. A thread that ends takes with it what it used
+//! since the scheduler last looked, some microseconds. And ticks tell how a process's time
+//! divides into user mode and kernel: all of it is user mode where none fell into its life.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use c10k_reports::record::CpuAccount;
 use procfs::ticks_per_second;
 
 use super::tree::Tree;
-use super::{Finish, Probe, Read, Values};
+use super::{Finish, Probe, Read, Server, Values};
+use crate::cgroup::{CpuTime, Group};
 
 pub(super) const PROBE: Probe = Probe { name: "cpu", read: Read::Both(begin) };
 
-/// CPU time of a process and all its descendants, those that have ended included, since they were
-/// started.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct CpuTime {
-    total_s: f64,
-    user_ticks: f64,
-    system_ticks: f64,
+fn begin(tree: &Tree) -> Result<Finish> {
+    let begin = of(tree)?;
+    Ok(Box::new(move |tree| Ok(since(&begin, &of(tree)?))))
 }
 
-fn begin(tree: &Tree) -> Result<Finish> {
-    let begin = CpuTime::of(tree)?;
-    Ok(Box::new(move |tree| Ok(CpuTime::of(tree)?.since(&begin))))
+/// The account that the CPU time of this server is of.
+pub(super) fn account(server: &Server) -> CpuAccount {
+    server.group.as_ref().map_or(CpuAccount::ProcessClocks, Group::account)
+}
+
+/// CPU time of a server by both accounts, of the same moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BothAccounts {
+    /// By its cgroup, in seconds.
+    pub(crate) cgroup_s: f64,
+    /// By the clocks of its processes, in seconds.
+    pub(crate) clocks_s: f64,
+}
+
+impl BothAccounts {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When the server has no cgroup of its own, or is gone.
+    pub(crate) fn of(server: &Server) -> Result<Self> {
+        let group = server.group.as_ref().context("the server has no cgroup of its own")?;
+        let cgroup_s = group.cpu_time()?.total_s;
+        Ok(Self { cgroup_s, clocks_s: by_clocks(&Tree::of(server)?)?.total_s })
+    }
+
+    /// What was used since `begin`.
+    pub(crate) fn since(self, begin: Self) -> Self {
+        Self { cgroup_s: self.cgroup_s - begin.cgroup_s, clocks_s: self.clocks_s - begin.clocks_s }
+    }
 }
 
 /// CPU time of a tree since its processes were started, in seconds.
 pub(super) fn total_s(tree: &Tree) -> Result<f64> {
-    Ok(CpuTime::of(tree)?.total_s)
+    Ok(of(tree)?.total_s)
 }
 
-impl CpuTime {
-    fn of(tree: &Tree) -> Result<Self> {
-        tree.ensure_ended_children_count()?;
-        let mut sum = Self { total_s: 0.0, user_ticks: 0.0, system_ticks: 0.0 };
-        for member in &tree.members {
-            let stat = &member.stat;
-            let ended = (stat.cutime + stat.cstime) as f64 / ticks_per_second() as f64;
-            sum.total_s += member.cpu.as_secs_f64() + ended;
-            sum.user_ticks += stat.utime as f64 + stat.cutime as f64;
-            sum.system_ticks += stat.stime as f64 + stat.cstime as f64;
-        }
-        Ok(sum)
-    }
+/// CPU time of a tree since its processes were started, those that have ended included.
+fn of(tree: &Tree) -> Result<CpuTime> {
+    tree.group.as_ref().map_or_else(|| by_clocks(tree), Group::cpu_time)
+}
 
-    fn since(&self, begin: &Self) -> Values {
-        let total_s = (self.total_s - begin.total_s).max(0.0);
-        let user = (self.user_ticks - begin.user_ticks).max(0.0);
-        let system = (self.system_ticks - begin.system_ticks).max(0.0);
-        let user_share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
-        vec![
-            ("server_cpu_user_s", total_s * user_share),
-            ("server_cpu_system_s", total_s * (1.0 - user_share)),
-        ]
+/// The total is the scheduler's own, in nanoseconds. Ticks of 10 ms only tell how it divides into
+/// user mode and kernel, and what children used that have ended.
+fn by_clocks(tree: &Tree) -> Result<CpuTime> {
+    tree.ensure_ended_children_count()?;
+    let mut sum = CpuTime { total_s: 0.0, user: 0.0, system: 0.0 };
+    for member in &tree.members {
+        let stat = &member.stat;
+        let ended = (stat.cutime + stat.cstime) as f64 / ticks_per_second() as f64;
+        sum.total_s += member.cpu.as_secs_f64() + ended;
+        sum.user += stat.utime as f64 + stat.cutime as f64;
+        sum.system += stat.stime as f64 + stat.cstime as f64;
     }
+    Ok(sum)
+}
+
+fn since(begin: &CpuTime, end: &CpuTime) -> Values {
+    let total_s = (end.total_s - begin.total_s).max(0.0);
+    let user = (end.user - begin.user).max(0.0);
+    let system = (end.system - begin.system).max(0.0);
+    let user_share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
+    vec![("server_cpu_user_s", total_s * user_share), ("server_cpu_system_s", total_s * (1.0 - user_share))]
 }
 
 #[cfg(test)]
@@ -92,10 +120,17 @@ mod tests {
 
     #[test]
     fn the_total_is_divided_by_ticks() {
-        let begin = CpuTime { total_s: 1.0, user_ticks: 10.0, system_ticks: 10.0 };
-        let end = CpuTime { total_s: 3.0, user_ticks: 11.0, system_ticks: 13.0 };
-        assert_eq!(end.since(&begin), [("server_cpu_user_s", 0.5), ("server_cpu_system_s", 1.5)]);
+        let begin = CpuTime { total_s: 1.0, user: 10.0, system: 10.0 };
+        let end = CpuTime { total_s: 3.0, user: 11.0, system: 13.0 };
+        assert_eq!(since(&begin, &end), [("server_cpu_user_s", 0.5), ("server_cpu_system_s", 1.5)]);
         let same_tick = CpuTime { total_s: 1.004, ..begin };
-        assert_eq!(same_tick.since(&begin)[0], ("server_cpu_user_s", 0.0));
+        assert_eq!(since(&begin, &same_tick)[0], ("server_cpu_user_s", 0.0));
+    }
+
+    #[test]
+    fn a_server_that_somebody_else_started_has_the_account_of_its_clocks() {
+        let shell = Shell::start("echo; read line");
+        let readings = Watch::begin(shell.pid()).end();
+        assert_eq!(readings.cpu_account, Some(CpuAccount::ProcessClocks));
     }
 }

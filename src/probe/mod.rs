@@ -8,18 +8,24 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
+use c10k_reports::record::CpuAccount;
+
+use crate::cgroup::Group;
 
 mod context_switches;
 mod cpu;
 mod faults;
 #[cfg(test)]
 mod fixture;
+mod ksoftirqd;
 mod memory;
 mod noise;
+mod softirq;
 mod tasks;
 mod tcp;
 mod tree;
 
+pub(crate) use cpu::BothAccounts;
 pub use memory::now as memory_now;
 use tree::Tree;
 
@@ -36,6 +42,8 @@ pub fn processes(pid: u32) -> Result<Vec<i32>> {
 pub const ALL: &[Probe] = &[
     cpu::PROBE,
     noise::PROBE,
+    softirq::PROBE,
+    ksoftirqd::PROBE,
     tcp::PROBE,
     faults::PROBE,
     tasks::PROBE,
@@ -69,36 +77,57 @@ type Finish = Box<dyn FnOnce(&Tree) -> Result<Values>>;
 /// Key → value. A key ends in its unit; one without a unit is a count.
 type Values = Vec<(&'static str, f64)>;
 
+/// A server as the probes know it.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Its process; what that forks belongs to it.
+    pub pid: u32,
+    /// A cgroup of its own. Without it, the clocks of its processes tell its CPU time.
+    pub(crate) group: Option<Group>,
+}
+
+/// A server that somebody else has started. Its cgroup may have other processes in it.
+impl From<u32> for Server {
+    fn from(pid: u32) -> Self {
+        Self { pid, group: None }
+    }
+}
+
 /// What the probes read in one measurement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Readings {
     /// Key of the reading → value, over the measured part or at its end.
     pub values: BTreeMap<String, f64>,
+    /// The account that CPU time is of, where it was read.
+    pub cpu_account: Option<CpuAccount>,
     /// Name of a probe that read nothing → its reason, in a line.
     pub missing: BTreeMap<String, String>,
 }
 
 /// The probes of one measurement, begun.
 pub struct Watch {
-    pid: u32,
+    server: Server,
     begun: Vec<(&'static str, Result<Finish>)>,
 }
 
 impl Watch {
-    /// Has all probes take their first look at the process `pid`, its descendants and the machine.
-    pub fn begin(pid: u32) -> Self {
-        let tree = Tree::look(pid);
+    /// Has all probes take their first look at a server's process, its descendants and the machine.
+    pub fn begin(server: impl Into<Server>) -> Self {
+        let server = server.into();
+        let tree = Tree::of(&server);
         let begun = ALL.iter().map(|probe| (probe.name, on(&tree, |tree| probe.read.begin(tree))));
-        Self { pid, begun: begun.collect() }
+        Self { begun: begun.collect(), server }
     }
 
     /// Has them take their second look.
     pub fn end(self) -> Readings {
-        let tree = Tree::look(self.pid);
+        let tree = Tree::of(&self.server);
         let mut readings = Readings::default();
         for (name, begun) in self.begun {
             readings.keep(name, begun.and_then(|finish| on(&tree, finish)));
         }
+        let is_read = !readings.missing.contains_key(cpu::PROBE.name);
+        readings.cpu_account = is_read.then(|| cpu::account(&self.server));
         readings
     }
 }

@@ -11,6 +11,10 @@ use procfs::process::{Process, Stat, Task, all_processes};
 use procfs::{ProcError, ProcResult};
 use rustix::process::Signal;
 
+use super::Server;
+use crate::cgroup::Group;
+use crate::cpus::CpuList;
+
 /// Threads of processes with several that are asked for their children in one look. It takes 5 µs
 /// each, 25 ms for 5,000; to ask a process for its parent takes 7 µs, but that has to be every
 /// process of the machine.
@@ -28,6 +32,8 @@ const CHILD_SIGNAL: u64 = 1 << (Signal::CHILD.as_raw() - 1);
 pub(super) struct Tree {
     /// The process itself is the first.
     pub(super) members: Vec<Member>,
+    /// The cgroup that all of them are in, and nobody else.
+    pub(super) group: Option<Group>,
     /// A process of which the kernel forgets what its ended children used.
     forgetful: Option<i32>,
 }
@@ -42,7 +48,12 @@ pub(super) struct Member {
 }
 
 impl Tree {
-    /// Finds the processes and reads what most probes need of them.
+    /// Finds the processes of a server, and reads what most probes need of them.
+    pub(super) fn of(server: &Server) -> Result<Self> {
+        Ok(Self { group: server.group.clone(), ..Self::look(server.pid)? })
+    }
+
+    /// Finds a process and its descendants.
     pub(super) fn look(pid: u32) -> Result<Self> {
         Self::look_asking(pid, MOST_ASKED)
     }
@@ -52,7 +63,7 @@ impl Tree {
     fn look_asking(pid: u32, most_asked: u64) -> Result<Self> {
         let root = Member::look(pid.cast_signed()).context("cannot look at the server")?;
         let root = root.with_context(|| format!("the server's process {pid} is gone"))?;
-        let mut tree = Self { members: vec![root], forgetful: None };
+        let mut tree = Self { members: vec![root], group: None, forgetful: None };
         let mut left = most_asked;
         let mut next = 0;
         while let Some(member) = tree.members.get(next) {
@@ -92,6 +103,11 @@ impl Tree {
             self.forgetful = Some(parent.pid);
         }
         Ok(())
+    }
+
+    /// The processors that the server may use: those of its first process.
+    pub(super) fn cpus(&self) -> Result<CpuList> {
+        CpuList::of(Some(self.members[0].pid))
     }
 
     /// Refuses a tree in which the kernel forgets what ended children used, so that sums over the

@@ -1,5 +1,6 @@
 //! The server process of a measurement: started, awaited, stopped, and never left behind.
 
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -15,7 +16,9 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use super::client;
+use crate::cgroup::OwnGroup;
 use crate::cpus::{CpuList, pin_to};
+use crate::probe::Server;
 
 /// How long a server may take to listen.
 const START_TIME: Duration = Duration::from_secs(10);
@@ -95,6 +98,9 @@ pub struct RunningSubject {
     /// The end of what it said on standard error, once it has said all. Until then it is read and
     /// dropped all the time: a pipe that is full would block the server.
     last_words: Option<Receiver<Vec<u8>>>,
+    /// Its cgroup, where one can be made: the probes read CPU time there. Removed after `drop` has
+    /// ended the server.
+    group: Option<OwnGroup>,
     /// Removed after `drop` has ended the server.
     folder: Option<TempDir>,
 }
@@ -122,9 +128,12 @@ impl RunningSubject {
         command.stdout(if is_read { Stdio::piped() } else { Stdio::null() });
         // A group of its own: Ctrl-C is for the runner, which stops the server in its own time.
         command.process_group(0);
-        set_up_process(&mut command, death, cpus);
+        let group = OwnGroup::create().ok();
+        let entrance = group.as_ref().and_then(|group| group.entrance().ok());
+        set_up_process(&mut command, death, cpus, entrance);
         let child = command.spawn().with_context(|| spawn_error(&command, cpus))?;
-        let mut running = Self { child, address, stop, last_words: None, folder };
+        let group = group.filter(|group| group.group().holds(child.id()));
+        let mut running = Self { child, address, stop, last_words: None, group, folder };
         running.last_words = running.child.stderr.take().map(keep_end).transpose()?;
         Ok(running)
     }
@@ -175,6 +184,11 @@ impl RunningSubject {
         self.child.id()
     }
 
+    /// What the probes have to know of it.
+    pub fn server(&self) -> Server {
+        Server { pid: self.pid(), group: self.group.as_ref().map(|group| group.group().clone()) }
+    }
+
     /// Stops it as its user would, with its signal.
     ///
     /// # Errors
@@ -214,15 +228,24 @@ impl Drop for RunningSubject {
 }
 
 /// Has the process do some things to itself before it becomes the server.
-fn set_up_process(command: &mut Command, death: Signal, cpus: Option<&CpuList>) {
+fn set_up_process(
+    command: &mut Command,
+    death: Signal,
+    cpus: Option<&CpuList>,
+    group_entrance: Option<File>,
+) {
     let cpus = cpus.map(CpuList::set);
     let set_up = move || {
         set_parent_process_death_signal(Some(death))?;
+        if let Some(entrance) = &group_entrance {
+            // A server that can't join is measured all the same; `spawn` looks whether it did.
+            let _ = rustix::io::write(entrance, b"0");
+        }
         cpus.as_ref().map_or(Ok(()), pin_to)?;
         Ok(())
     };
-    // SAFETY: between fork and exec, `set_up` makes system calls only; it neither allocates nor
-    // takes a lock.
+    // SAFETY: between fork and exec, `set_up` makes system calls only, the one on a file that was
+    // opened before; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(set_up) };
 }
 
@@ -408,5 +431,35 @@ mod tests {
         let start = shell(":", Path::new("."), Ready::Announced);
         let failed = RunningSubject::start(Start { cpus: Some(&cpus), ..start }).unwrap_err();
         assert!(failed.to_string().contains("processors 0,1023"), "{failed}");
+    }
+
+    #[test]
+    fn a_server_is_in_a_cgroup_of_its_own_which_is_gone_when_it_has_ended() {
+        if let Some(reason) = crate::cgroup::why_none() {
+            eprintln!("left out: {reason}");
+            return;
+        }
+        let start = || {
+            let script = "(sleep 60) & echo 'listening on 127.0.0.1:1'; wait";
+            RunningSubject::start(shell(script, Path::new("."), Ready::Announced)).unwrap()
+        };
+        let servers = [start(), start()];
+        let groups = servers.each_ref().map(|server| server.server().group.unwrap());
+        for (server, other) in [(0, 1), (1, 0)] {
+            assert!(
+                groups[server].holds(servers[server].pid()) && !groups[other].holds(servers[server].pid())
+            );
+        }
+        // Both are killed, with the child that is in the group as well.
+        drop(servers);
+        assert!(groups.iter().all(|group| group.cpu_time().is_err()));
+    }
+
+    #[test]
+    fn a_server_that_cannot_join_a_cgroup_is_started_all_the_same() {
+        let mut command = Command::new("true");
+        let refuses = File::options().write(true).open("/dev/full").unwrap();
+        set_up_process(&mut command, Signal::KILL, None, Some(refuses));
+        assert!(command.status().unwrap().success());
     }
 }

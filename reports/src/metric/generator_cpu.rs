@@ -10,6 +10,7 @@ pub const GENERATOR_CPU: Metric = Metric {
     unit: "µs per request",
     meaning: "CPU time of the load generator, user mode and kernel, per completed request.",
     better: None,
+    headline: true,
     of: |record| {
         let generator = summary(record)?.generator;
         per_request(record, (generator.user_s + generator.system_s) * 1e6)

@@ -17,10 +17,12 @@ mod registry;
 mod response;
 mod server_cpu;
 mod service;
+mod softirq;
 mod system_calls;
 mod tasks;
 mod tcp;
 mod throughput;
+mod total_cpu;
 mod wire_bytes;
 
 pub use definition::{Bound, Drawn, Format, Metric};

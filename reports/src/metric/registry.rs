@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::definition::Metric;
 use super::{
     connect, connect_wait, context_switches, first_byte, generator_cpu, hardware, latency, machine, memory,
-    page_faults, response, server_cpu, service, system_calls, tasks, tcp, throughput, wire_bytes,
+    page_faults, response, server_cpu, service, softirq, system_calls, tasks, tcp, throughput, total_cpu,
+    wire_bytes,
 };
 use crate::record::Record;
 
@@ -36,6 +37,10 @@ pub const METRICS: &[Metric] = &[
     server_cpu::TOTAL,
     server_cpu::IN_USER_MODE,
     server_cpu::IN_KERNEL,
+    generator_cpu::GENERATOR_CPU,
+    total_cpu::TOTAL_CPU,
+    softirq::SOFTIRQ,
+    softirq::KSOFTIRQD,
     system_calls::SYSTEM_CALLS,
     hardware::INSTRUCTIONS,
     hardware::CYCLES,
@@ -49,7 +54,6 @@ pub const METRICS: &[Metric] = &[
     tasks::TASKS,
     wire_bytes::READ,
     wire_bytes::WRITTEN,
-    generator_cpu::GENERATOR_CPU,
     machine::STEAL,
     machine::OTHER,
     machine::INTERRUPTS,
@@ -101,6 +105,8 @@ mod tests {
         record.readings = [
             ("server_cpu_user_s", 0.002),
             ("server_cpu_system_s", 0.008),
+            ("server_softirq_s", 0.003),
+            ("server_ksoftirqd_s", 0.001),
             ("system_calls_per_request", 3.5),
             ("context_switches_voluntary", 500.0),
             ("context_switches_involuntary", 250.0),
@@ -153,6 +159,9 @@ mod tests {
             ("bytes_read_per_request", 11_500.0),
             ("bytes_written_per_request", 600.0),
             ("generator_cpu_us_per_request", 400.0),
+            ("total_cpu_us_per_request", 410.0),
+            ("server_softirq_us_per_request", 3.0),
+            ("server_ksoftirqd_us_per_request", 1.0),
             ("machine_steal_share", 0.1),
             ("machine_other_share", 0.5),
             ("machine_interrupts_share", 0.2),

@@ -1,14 +1,26 @@
-//! Section: the error of the instrument, where `c10k calibrate` has found it.
+//! Section: the error of the instrument: the generator's, where `c10k calibrate` has found it, and
+//! what CPU time is an account of.
+
+use std::collections::BTreeSet;
 
 use askama::Template;
 
 use super::context::Page;
 use crate::format;
-use crate::record::Comparison;
+use crate::record::{Calibration, Comparison, CpuAccount, CpuAccounts, CpuComparison};
+use crate::results::Results;
 
 #[derive(Template)]
 #[template(path = "instrument.html")]
 struct Instrument {
+    generator: Option<Generator>,
+    /// What CPU time of servers is, and what is wrong with it; empty where none was read.
+    cpu_time: String,
+    clocks: Option<Clocks>,
+}
+
+/// The generator against servers whose truth is known.
+struct Generator {
     measured: String,
     rate: String,
     cpu_us: String,
@@ -29,10 +41,39 @@ struct Row {
     error: String,
 }
 
+/// The clocks of processes against the account of a cgroup.
+struct Clocks {
+    /// Why it is not known, instead of rows.
+    missing: Option<String>,
+    rows: Vec<ClocksRow>,
+}
+
+struct ClocksRow {
+    model: String,
+    lifetime: String,
+    cgroup: String,
+    clocks: String,
+    error: String,
+    generator: String,
+}
+
 pub fn render(page: &Page) -> askama::Result<String> {
-    let Some(calibration) = &page.results.environment.calibration else { return Ok(String::new()) };
+    let calibration = page.results.environment.calibration.as_ref();
+    let accounts = calibration.and_then(|calibration| calibration.cpu_accounts.as_ref());
+    let section = Instrument {
+        generator: calibration.map(generator),
+        cpu_time: cpu_time(page.results, accounts),
+        clocks: accounts.map(clocks),
+    };
+    if section.generator.is_none() && section.cpu_time.is_empty() {
+        return Ok(String::new());
+    }
+    section.render()
+}
+
+fn generator(calibration: &Calibration) -> Generator {
     let (lag_p50_us, lag_p99_us) = calibration.send_lag_us;
-    Instrument {
+    Generator {
         measured: format::date(&calibration.measured_utc),
         rate: format::significant(calibration.highest_rps_per_worker),
         cpu_us: format::significant(calibration.cpu_us_per_request),
@@ -43,20 +84,79 @@ pub fn render(page: &Page) -> askama::Result<String> {
             Table { caption: "A server that stopped for a known time", rows: rows(&calibration.stall) },
         ],
     }
-    .render()
 }
 
 fn rows(comparisons: &[Comparison]) -> Vec<Row> {
     let row = |comparison: &Comparison| {
         let Comparison { percentile, true_us, measured_us } = *comparison;
         let error_us = measured_us - true_us;
-        let sign = if error_us < 0.0 { "−" } else { "+" };
         Row {
             percentile: if percentile < 100.0 { format!("p{percentile}") } else { "max".to_owned() },
             truth: format::time_ns(true_us * 1e3),
             measured: format::time_ns(measured_us * 1e3),
-            error: format!("{sign}{}", format::time_ns(error_us.abs() * 1e3)),
+            error: signed(error_us, |error_us| format::time_ns(error_us * 1e3)),
         }
     };
     comparisons.iter().map(row).collect()
+}
+
+fn clocks(accounts: &CpuAccounts) -> Clocks {
+    let time = |us: f64| format::time_ns(us * 1e3);
+    let row = |compared: &CpuComparison| ClocksRow {
+        model: compared.model.clone(),
+        lifetime: compared.lifetime.clone(),
+        cgroup: time(compared.cgroup_us),
+        clocks: time(compared.clocks_us),
+        error: signed(compared.error(), format::percent),
+        generator: time(compared.generator_us),
+    };
+    Clocks { missing: accounts.missing.clone(), rows: accounts.models.iter().map(row).collect() }
+}
+
+/// The text of a number's size behind its sign.
+fn signed(value: f64, text: impl Fn(f64) -> String) -> String {
+    let sign = if value < 0.0 { "−" } else { "+" };
+    sign.to_owned() + &text(value.abs())
+}
+
+/// Sentences about what the CPU time on this page is an account of.
+fn cpu_time(results: &Results, accounts: Option<&CpuAccounts>) -> String {
+    let records = results.cells.iter().flat_map(|cell| &cell.records);
+    let used: BTreeSet<CpuAccount> = records.filter_map(|record| record.cpu_account).collect();
+    let by_clocks = used.contains(&CpuAccount::ProcessClocks);
+    let by_cgroup = used.iter().find(|account| **account != CpuAccount::ProcessClocks);
+    match (by_cgroup, by_clocks) {
+        (None, false) => String::new(),
+        (Some(cgroup), false) => format!(
+            "CPU time of a server is the account of a cgroup of its own ({}): all that its threads and \
+             processes used.",
+            cgroup.name()
+        ),
+        (None, true) => {
+            "CPU time of a server is the sum of its processes' clocks".to_owned() + &bias(results, accounts)
+        }
+        (Some(cgroup), true) => format!(
+            "CPU time is of two accounts, which must not be compared with one another: of {} in some \
+             measurements, and in others of the processes' clocks{}",
+            cgroup.name(),
+            bias(results, accounts)
+        ),
+    }
+}
+
+/// What is wrong with the clocks, and why there was nothing better.
+fn bias(results: &Results, accounts: Option<&CpuAccounts>) -> String {
+    let compared = accounts.into_iter().flat_map(|accounts| &accounts.models);
+    let worst = compared.min_by(|one, other| one.error().total_cmp(&other.error()));
+    let size = worst.map_or_else(
+        || "several percent with a thread for each short connection".to_owned(),
+        |worst| {
+            let error = signed(worst.error(), format::percent);
+            format!("{error} for {} with {} connections", worst.model, worst.lifetime)
+        },
+    );
+    let why = results.environment.no_cgroup.as_ref();
+    let why =
+        why.map_or_else(String::new, |reason| format!(" A cgroup's account misses nothing, but {reason}."));
+    format!(", which lose time with every thread that ends ({size}).{why}")
 }

@@ -33,6 +33,10 @@ pub struct Environment {
     pub server_cpus: Vec<usize>,
     /// Processors that the generator was pinned to; empty where nothing was pinned.
     pub generator_cpus: Vec<usize>,
+    /// Why servers had no cgroup of their own; nothing where they had one, and in runs of before
+    /// there were any. Each record says what its CPU time is an account of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_cgroup: Option<String>,
     /// The axes that the parameters of cells refer to, in the order in which they are shown.
     #[serde(default)]
     pub axes: Vec<Axis>,
@@ -73,6 +77,42 @@ pub struct Calibration {
     pub delays: Vec<Comparison>,
     /// Percentiles of the latency of a server that stopped for a known time.
     pub stall: Vec<Comparison>,
+    /// The server's CPU time by two accounts; nothing in calibrations of before it was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_accounts: Option<CpuAccounts>,
+}
+
+/// The CPU time of some models as the clocks of their processes tell it, against the account of a
+/// cgroup, which misses nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CpuAccounts {
+    /// Why it could not be compared, in a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
+    /// The models that were compared.
+    pub models: Vec<CpuComparison>,
+}
+
+/// CPU time per completed request of a model, in microseconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CpuComparison {
+    /// Name of the model.
+    pub model: String,
+    /// Requests per connection: `short` or `persistent`.
+    pub lifetime: String,
+    /// The server's, by the account of a cgroup.
+    pub cgroup_us: f64,
+    /// The server's, by the clocks of its processes.
+    pub clocks_us: f64,
+    /// The generator's.
+    pub generator_us: f64,
+}
+
+impl CpuComparison {
+    /// The error of the clocks, as a share: −0.08 where they tell 8 % less than there was.
+    pub fn error(&self) -> f64 {
+        self.clocks_us / self.cgroup_us - 1.0
+    }
 }
 
 /// A percentile as it was and as it was measured.

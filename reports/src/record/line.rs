@@ -40,6 +40,10 @@ pub struct Record {
     /// unit.
     #[serde(default)]
     pub readings: BTreeMap<String, f64>,
+    /// The account that CPU time of the server is of; nothing where none was read, and in lines of
+    /// before there was a choice, which are of process clocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_account: Option<CpuAccount>,
     /// Why a probe read nothing: name of the probe → reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<String, String>,
@@ -71,6 +75,7 @@ impl Record {
             outcome: Outcome::Failed(String::new()),
             server: None,
             readings: BTreeMap::new(),
+            cpu_account: None,
             missing: BTreeMap::new(),
             metrics: BTreeMap::new(),
             checks: Vec::new(),
@@ -108,6 +113,31 @@ pub enum Outcome {
     Measured(Box<Summary>),
     /// It did not: the error, in a line.
     Failed(String),
+}
+
+/// An account of the CPU time that a server used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum CpuAccount {
+    /// That of a cgroup (first version) of the server's own.
+    #[serde(rename = "cgroup v1")]
+    CgroupV1,
+    /// That of a cgroup (second version) of the server's own.
+    #[serde(rename = "cgroup v2")]
+    CgroupV2,
+    /// The sum of the clocks of its processes, which loses time where threads end.
+    #[serde(rename = "process clocks")]
+    ProcessClocks,
+}
+
+impl CpuAccount {
+    /// Its name, as in a record.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::CgroupV1 => "cgroup v1",
+            Self::CgroupV2 => "cgroup v2",
+            Self::ProcessClocks => "process clocks",
+        }
+    }
 }
 
 /// Resources that the subject's processes, children included, used in the measured part, in lines

@@ -14,10 +14,11 @@ mod upgrade;
 mod writer;
 
 pub use environment::{
-    Calibration, Cell, Comparison, Environment, Machine, Question, Subject, WorkloadEntry,
+    Calibration, Cell, Comparison, CpuAccounts, CpuComparison, Environment, Machine, Question, Subject,
+    WorkloadEntry,
 };
 pub use files::{RUNS_DIR, VERSION};
-pub use line::{Outcome, Record, ServerUsage};
+pub use line::{CpuAccount, Outcome, Record, ServerUsage};
 pub use parameters::{Axis, Parameter, Parameters, Scale};
 pub use reader::Run;
 pub use writer::RunWriter;

@@ -7,7 +7,10 @@ use std::sync::LazyLock;
 
 use c10k_loadgen::measurement::{Errors, Times};
 use c10k_loadgen::summary::{Percentiles, Summary};
-use c10k_reports::record::{Calibration, Comparison, Environment, Outcome, Record, WorkloadEntry};
+use c10k_reports::record::{
+    Calibration, Comparison, CpuAccount, CpuAccounts, CpuComparison, Environment, Outcome, Record,
+    WorkloadEntry,
+};
 use c10k_reports::{RunWriter, render_index, render_run};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -402,9 +405,45 @@ fn the_error_of_the_instrument_is_shown_where_it_is_known() {
         send_lag_us: (0.1, 12.0),
         delays: vec![Comparison { percentile: 50.0, true_us: 3000.0, measured_us: 3020.0 }],
         stall: vec![Comparison { percentile: 100.0, true_us: 4e6, measured_us: 3.999e6 }],
+        cpu_accounts: Some(CpuAccounts {
+            missing: None,
+            models: vec![CpuComparison {
+                model: "thread".to_owned(),
+                lifetime: "short".to_owned(),
+                cgroup_us: 80.0,
+                clocks_us: 74.0,
+                generator_us: 31.5,
+            }],
+        }),
     }));
-    for text in ["201,000", "p50", "+20.0\u{a0}µs", "max", "−1.00\u{a0}ms"] {
+    for text in ["201,000", "p50", "+20.0\u{a0}µs", "max", "−1.00\u{a0}ms", "−7.50\u{a0}%"] {
         assert!(known.contains(text), "{text}");
     }
     assert!(!render(None).contains("instrument"));
+}
+
+#[test]
+fn every_page_says_what_its_cpu_time_is_an_account_of() {
+    let render = |accounts: &[Option<CpuAccount>], no_cgroup: Option<&str>| {
+        let reports = tempfile::tempdir().unwrap();
+        let no_cgroup = no_cgroup.map(str::to_owned);
+        let environment = Environment { no_cgroup, ..fixture::environment() };
+        let mut run = RunWriter::create(reports.path(), &environment).unwrap();
+        for (round, account) in (1..).zip(accounts) {
+            let mut record = fixture::measured("epoll", "short-1", round);
+            record.cpu_account = *account;
+            run.append(&record).unwrap();
+        }
+        fs::read_to_string(render_run(run.dir()).unwrap()).unwrap()
+    };
+    let cgroup = Some(CpuAccount::CgroupV1);
+    let clocks = Some(CpuAccount::ProcessClocks);
+    let page = render(&[cgroup, cgroup], None);
+    assert!(page.contains("a cgroup of its own (cgroup v1)") && !page.contains("lose time"));
+    let page = render(&[clocks], Some("none can be made"));
+    for text in ["lose time with every thread", "several percent", "none can be made"] {
+        assert!(page.contains(text), "{text}");
+    }
+    assert!(render(&[cgroup, clocks], None).contains("must not be compared with one another"));
+    assert!(!render(&[None], None).contains("CPU time of a server is"));
 }

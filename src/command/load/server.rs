@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use c10k_loadgen::Summary;
 use c10k_reports::metric::{self, METRICS};
-use c10k_reports::record::{Cell, Outcome, Record};
+use c10k_reports::record::{Cell, CpuAccount, Outcome, Record};
 use procfs::process::Process;
 use serde::Serialize;
 
@@ -16,6 +16,9 @@ use crate::probe::Readings;
 pub(super) struct Server {
     metrics: BTreeMap<String, f64>,
     readings: BTreeMap<String, f64>,
+    /// The account that CPU time is of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_account: Option<CpuAccount>,
     /// Why a probe read nothing: name of the probe → reason.
     missing: BTreeMap<String, String>,
 }
@@ -38,10 +41,16 @@ impl Server {
         let mut metrics = metric::compute(&record);
         // What follows from the readings is of the server, and of the machine.
         metrics.retain(|key, _| !of_the_generator.contains_key(key));
-        Self { metrics, readings: record.readings, missing: readings.missing }
+        Self {
+            metrics,
+            readings: record.readings,
+            cpu_account: readings.cpu_account,
+            missing: readings.missing,
+        }
     }
 
-    /// A line for each metric, then one for each probe that read nothing.
+    /// A line for each metric, one for the account of CPU time, then one for each probe that read
+    /// nothing.
     pub(super) fn text(&self) -> String {
         let mut text = String::from("\n  server\n");
         for metric in METRICS {
@@ -49,6 +58,9 @@ impl Server {
                 let title = metric.title;
                 text += &format!("    {title:<24} {} {}\n", metric.format.text(*value), metric.unit_beside());
             }
+        }
+        if self.cpu_account == Some(CpuAccount::ProcessClocks) {
+            text += "    CPU time is by process clocks, which lose some µs with every thread that ends\n";
         }
         for (probe, reason) in &self.missing {
             text += &format!("    {probe}: not measured: {reason}\n");

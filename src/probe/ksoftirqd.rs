@@ -1,0 +1,61 @@
+//! `ksoftirqd`: CPU time of the kernel threads that receive packets on the processors of the server
+//! when there are too many for the tasks that are interrupted.
+//!
+//! It is work for the server that is on nobody's bill. In a container these threads can't be seen.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use procfs::ProcResult;
+use procfs::process::Process;
+
+use super::tree::{Tree, cpu_clock, unless_gone};
+use super::{Probe, Read, Values};
+
+pub(super) const PROBE: Probe = Probe { name: "ksoftirqd", read: Read::Growth(read) };
+
+/// The process that all kernel threads are children of.
+const KERNEL_THREADS: i32 = 2;
+
+/// Process ids by processor. They stay for as long as the processor does, and to find them takes a
+/// millisecond.
+static THREADS: OnceLock<HashMap<usize, i32>> = OnceLock::new();
+
+fn read(tree: &Tree) -> Result<Values> {
+    let threads = THREADS.get_or_init(|| find().unwrap_or_default());
+    let mut sum_s = 0.0;
+    for cpu in tree.cpus()?.numbers() {
+        let clock = threads.get(cpu).and_then(|pid| cpu_clock(*pid));
+        let unseen = || format!("the kernel thread ksoftirqd/{cpu} can't be seen from here");
+        sum_s += clock.with_context(unseen)?.as_secs_f64();
+    }
+    Ok(vec![("server_ksoftirqd_s", sum_s)])
+}
+
+fn find() -> ProcResult<HashMap<usize, i32>> {
+    let mut threads = HashMap::new();
+    for pid in Process::new(KERNEL_THREADS)?.task_main_thread()?.children()? {
+        let pid = pid.cast_signed();
+        let stat = unless_gone(Process::new(pid).and_then(|process| process.stat()))?;
+        let cpu = stat.and_then(|stat| stat.comm.strip_prefix("ksoftirqd/")?.parse().ok());
+        threads.extend(cpu.map(|cpu| (cpu, pid)));
+    }
+    Ok(threads)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Watch;
+    use super::super::fixture::Shell;
+
+    #[test]
+    fn the_threads_are_read_where_they_can_be_seen() {
+        let shell = Shell::start("echo; read line");
+        let readings = Watch::begin(shell.pid()).end();
+        match readings.missing.get("ksoftirqd") {
+            None => assert!(readings.values["server_ksoftirqd_s"] >= 0.0),
+            Some(reason) => assert!(reason.ends_with("can't be seen from here"), "{reason}"),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `softirq`: time that the processors of the server spent in soft interrupts, in which the
+//! kernel receives packets.
+//!
+//! Where the kernel counts ticks, that time is on the bill of the task that was interrupted as
+//! well: it is no further cost, but tells how much of the server's is the network's. A kernel
+//! thread that takes over is nobody's, see `ksoftirqd`. Without a pinned server, these are the
+//! processors of the generator, too.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use procfs::ticks_per_second;
+
+use super::tree::Tree;
+use super::{Probe, Read, Values};
+use crate::cpus::CpuList;
+
+pub(super) const PROBE: Probe = Probe { name: "softirq", read: Read::Growth(read) };
+
+/// Where a processor's line of `/proc/stat` has its soft interrupts, its name being 0.
+const SOFTIRQ: usize = 7;
+
+fn read(tree: &Tree) -> Result<Values> {
+    let cpus = tree.cpus()?;
+    let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let ticks = softirq_ticks(&stat, &cpus)?;
+    Ok(vec![("server_softirq_s", ticks as f64 / ticks_per_second() as f64)])
+}
+
+/// The lines are found by their names: a processor that is switched off has none. `procfs` has them
+/// without.
+fn softirq_ticks(stat: &str, cpus: &CpuList) -> Result<u64> {
+    let mut ticks = 0;
+    for &cpu in cpus.numbers() {
+        let name = format!("cpu{cpu} ");
+        let line = stat.lines().find(|line| line.starts_with(&name));
+        let value = line.and_then(|line| line.split(' ').nth(SOFTIRQ)?.parse::<u64>().ok());
+        let unknown = || format!("/proc/stat does not tell the soft interrupts of processor {cpu}");
+        ticks += value.with_context(unknown)?;
+    }
+    Ok(ticks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_the_servers_processors_counts() {
+        let stat = "cpu  1 1 1 1 1 1 100 1 1 1\ncpu0 1 1 1 1 1 1 10 1 1 1\ncpu2 1 1 1 1 1 1 20 1 1 1\n\
+                    cpu10 1 1 1 1 1 1 70 1 1 1\n";
+        let ticks = |cpus: &str| softirq_ticks(stat, &cpus.parse().unwrap());
+        assert_eq!(ticks("2").unwrap(), 20);
+        assert_eq!(ticks("0,10").unwrap(), 80);
+        let error = ticks("1").unwrap_err();
+        assert_eq!(error.to_string(), "/proc/stat does not tell the soft interrupts of processor 1");
+    }
+}
