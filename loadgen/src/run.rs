@@ -14,7 +14,7 @@ use crate::measurement::{
 };
 use crate::recorder::{Interval, Recorder};
 use crate::target::Target;
-use crate::worker::{self, Ending};
+use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
 /// What the workers of a run share.
@@ -23,6 +23,7 @@ pub(crate) struct Plan {
     pub target: Target,
     pub workload: Workload,
     pub clock: Clock,
+    workers: usize,
     timeline: Timeline,
     /// Requests of the measured part that may still be sent, where their number ends it.
     tickets: AtomicI64,
@@ -68,6 +69,7 @@ impl Plan {
             target,
             workload,
             clock: Clock(Instant::now()),
+            workers: threads,
             timeline: Timeline {
                 workers_opening_idle: AtomicUsize::new(threads),
                 may_send: AtomicBool::new(false),
@@ -130,7 +132,9 @@ impl Plan {
     /// Says that a worker has its connections. The last one sets the begin of the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let begin = now + nanos(self.workload.warmup);
+            // The other workers see it a tick later, and have nothing under way until then.
+            let seen = if self.workers > 1 { nanos(TICK) } else { 0 };
+            let begin = now + nanos(self.workload.warmup).max(seen);
             if let Until::Elapsed(time) = self.workload.until {
                 self.timeline.end.store(begin + nanos(time), Ordering::Release);
             }

@@ -39,7 +39,7 @@ const READ_BYTES: usize = 64 * 1024;
 const EVENTS: usize = 512;
 
 /// How often a worker looks up while nothing happens.
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// How often it looks for requests without an answer, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
@@ -54,8 +54,13 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 /// Tries to connect, about 4 seconds of them, after which a run that waits for a number of requests gives a connection up.
 const MAX_TRIES: u32 = 9;
 
-/// How long the first answers are waited for, once every connection stands, before the warm-up begins all the same.
-const FIRST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a further first answer is waited for, once every connection stands, before the warm-up begins all the same: a
+/// server may have no worker for the others, ever. Nothing else is asked meanwhile, so that whatever a server has to start
+/// for a connection, it has all the time for it.
+pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
+
+/// How long the first answers are waited for in all: what starts up one by one must not take longer than the measurement.
+const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Added to the key of a connection that only waits to be closed.
 const LINGERING: u64 = 1 << 63;
@@ -133,6 +138,8 @@ enum State {
     Waiting,
     /// Waits for the schedule of an open loop; it has a connection, or makes one when it is asked.
     Free,
+    /// Has had its first answer and asks no more until the warm-up begins.
+    Held,
     /// Has nothing to send any more.
     Done,
 }
@@ -162,6 +169,14 @@ impl Job {
         let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
         Age { latency, response: latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0)) }
     }
+}
+
+/// How many connections have had an answer, since when there was no further one, and until when they are waited for.
+#[derive(Debug)]
+struct Patience {
+    answered: usize,
+    since: u64,
+    until: u64,
 }
 
 pub(crate) struct Worker {
@@ -212,10 +227,10 @@ pub(crate) struct Worker {
     open_every: u64,
     last_done: u64,
     is_ready: bool,
-    /// Until when the first answers are waited for, once every connection stands.
-    patient_until: Option<u64>,
-    /// Whether the schedule has begun.
-    is_sending: bool,
+    /// What the first answers are waited for by, once every connection stands.
+    patience: Option<Patience>,
+    /// Whether the warm-up has begun, or what is measured where there is none.
+    has_started: bool,
     /// Whether requests are HEAD, whose answers have no body.
     is_head: bool,
 }
@@ -265,8 +280,8 @@ impl Worker {
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
             is_ready: false,
-            patient_until: None,
-            is_sending: false,
+            patience: None,
+            has_started: false,
             is_head: workload.request.method == "HEAD",
             messages,
             plan,
@@ -379,9 +394,10 @@ impl Worker {
             if self.usage_at_begin.is_none() {
                 self.next_boundary = self.window.0;
             }
-            if self.window.0 != u64::MAX && self.next_due == u64::MAX && !self.is_sending {
-                self.is_sending = true;
+            if self.window.0 != u64::MAX && !self.has_started {
+                self.has_started = true;
                 self.next_due = self.due();
+                self.release(now);
             }
         }
         self.cross_boundaries(now);
@@ -409,9 +425,28 @@ impl Worker {
         if !self.slots.iter().all(has_tried) {
             return false;
         }
-        let patience = *self.patient_until.get_or_insert(now + nanos(FIRST_ANSWERS));
-        let answered = |slot: &Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
-        now >= patience || self.slots.iter().all(answered)
+        let has_news = |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
+        let answered = self.slots.iter().filter(has_news).count();
+        answered == self.slots.len() || self.is_out_of_patience(answered, now)
+    }
+
+    /// Whether no further connection has had its first answer for too long, or all of them took too long.
+    fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
+        let until = now + nanos(FIRST_ANSWERS);
+        let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
+        if answered > patience.answered {
+            *patience = Patience { answered, since: now, ..*patience };
+        }
+        now >= patience.until || now >= patience.since + nanos(NEXT_FIRST_ANSWER)
+    }
+
+    /// Has the connections go on that were held at their first answers.
+    fn release(&mut self, now: u64) {
+        for key in 0..self.slots.len() {
+            if self.slots[key].state == State::Held {
+                self.next(key, now);
+            }
+        }
     }
 
     /// Begins to record when the time has come, and hands over whole stretches.

@@ -19,14 +19,16 @@ mod littles_law;
 mod offered_rate;
 mod sample_size;
 mod send_lag;
+mod start_up;
 mod starvation;
 mod steady_state;
 
 /// All checks, in the order in which they are told: what went wrong first, the finer points last.
-pub const ALL: [Check; 10] = [
+pub const ALL: [Check; 11] = [
     errors::CHECK,
     offered_rate::CHECK,
     littles_law::CHECK,
+    start_up::CHECK,
     starvation::CHECK,
     kernel_drops::CHECK,
     generator_cpu::CHECK,

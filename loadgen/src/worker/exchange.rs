@@ -62,7 +62,8 @@ impl Worker {
                 self.slots[key].socket = None;
                 self.next(key, self.plan.clock.now());
             }
-            State::Closed | State::Free | State::Done => {}
+            State::Held if ending => self.slots[key].socket = None,
+            State::Closed | State::Free | State::Held | State::Done => {}
         }
     }
 

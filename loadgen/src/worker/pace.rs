@@ -10,6 +10,11 @@ impl Worker {
         if self.schedule.is_some() {
             return self.next_of_line(key, now);
         }
+        if !self.has_started && self.slots[key].was_answered {
+            self.slots[key].job = None;
+            self.slots[key].state = State::Held;
+            return;
+        }
         let measured = now >= self.window.0;
         let over = now >= self.window.1 || (measured && !self.plan.take_ticket());
         if over {
