@@ -25,6 +25,7 @@ use rustix::thread::set_current_timer_slack;
 use slab::Slab;
 
 use crate::connection::{Connection, KnownHead};
+use crate::measurement::GeneratorLimits;
 use crate::recorder::{Age, Interval, Recorder};
 use crate::run::{Message, Plan, nanos, share};
 use crate::schedule::Schedule;
@@ -54,12 +55,13 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 /// Tries to connect, about 4 seconds of them, after which a run that waits for a number of requests gives a connection up.
 const MAX_TRIES: u32 = 9;
 
-/// How long a further first answer is waited for, once every connection stands, before the warm-up begins all the same: a
-/// server may have no worker for the others, ever. Nothing else is asked meanwhile, so that whatever a server has to start
-/// for a connection, it has all the time for it.
+/// How long a further first answer is waited for, once every connection stands, before the warm-up
+/// begins all the same: a server may have no worker for the others, ever. Nothing else is asked
+/// meanwhile, so that whatever a server has to start for a connection, it has all the time for it.
 pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
 
-/// How long the first answers are waited for in all: what starts up one by one must not take longer than the measurement.
+/// How long the first answers are waited for in all: what starts up one by one must not take longer
+/// than the measurement.
 const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Added to the key of a connection that only waits to be closed.
@@ -77,7 +79,8 @@ pub(crate) struct Ending {
     pub unsent_ages: Vec<Age>,
     pub established: u64,
     pub served: u64,
-    /// Connections without an answer when the measured part began, and of those the ones that had one in it.
+    /// Connections without an answer when the measured part began, and of those the ones that had
+    /// one in it.
     pub unserved_at_begin: u64,
     pub served_later: u64,
     pub opened_total: u64,
@@ -87,9 +90,10 @@ pub(crate) struct Ending {
     pub scheduled: u64,
     /// Requests answered well, per connection that the workload calls for.
     pub answers: Vec<u64>,
-    pub send_times: Vec<u64>,
+    pub arrivals: Vec<u64>,
     pub idle_established: u64,
     pub idle_answered: u64,
+    pub limits: GeneratorLimits,
     /// Why the last connection that could not be made could not.
     pub connect_error: Option<io::Error>,
     /// When the last request of the measured part was done.
@@ -157,7 +161,8 @@ struct Job {
     /// Whether it has a connection, or only has to make one, so that nothing but the generator delays it; and how late that
     /// was is not recorded yet.
     lag_is_open: bool,
-    /// Since when it lacks nothing but a connection, until one is begun for it; and how long that took.
+    /// Since when it lacks nothing but a connection, until one is begun for it; and how long that
+    /// took.
     lacks_connection_since: Option<u64>,
     connect_wait: Option<u64>,
 }
@@ -171,7 +176,8 @@ impl Job {
     }
 }
 
-/// How many connections have had an answer, since when there was no further one, and until when they are waited for.
+/// How many connections have had an answer, since when there was no further one, and until when
+/// they are waited for.
 #[derive(Debug)]
 struct Patience {
     answered: usize,
@@ -213,14 +219,16 @@ pub(crate) struct Worker {
     line: VecDeque<Job>,
     free: VecDeque<usize>,
     scheduled: u64,
-    send_times: Vec<u64>,
+    arrivals: Vec<u64>,
     /// Of requests that ended after the measured part: how old they were at its end.
     late_ages: Vec<Age>,
     /// Connections that are only held, and how many of them were answered before.
     idle: Vec<TcpStream>,
     idle_answered: u64,
-    /// When the first connection that could not be made was tried, and why the last one could not.
+    /// When the first connection that could not be made was tried, what of that was for want of
+    /// something here, and why the last one could not.
     first_failed_try: u64,
+    limits: GeneratorLimits,
     connect_error: Option<io::Error>,
     /// When the next connection may be opened, and how long after it the one behind.
     next_open: u64,
@@ -270,11 +278,12 @@ impl Worker {
             line: VecDeque::new(),
             free: VecDeque::new(),
             scheduled: 0,
-            send_times: Vec::new(),
+            arrivals: Vec::new(),
             late_ages: Vec::new(),
             idle: Vec::new(),
             idle_answered: 0,
             first_failed_try: u64::MAX,
+            limits: GeneratorLimits::default(),
             connect_error: None,
             next_open: 0,
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
@@ -430,7 +439,8 @@ impl Worker {
         answered == self.slots.len() || self.is_out_of_patience(answered, now)
     }
 
-    /// Whether no further connection has had its first answer for too long, or all of them took too long.
+    /// Whether no further connection has had its first answer for too long, or all of them took too
+    /// long.
     fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
         let until = now + nanos(FIRST_ANSWERS);
         let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
@@ -468,8 +478,8 @@ impl Worker {
         }
     }
 
-    /// Marks the connections of a closed loop whose first answer the measured part has to wait for. An open loop asks some
-    /// of them later by design.
+    /// Marks the connections of a closed loop whose first answer the measured part has to wait for.
+    /// An open loop asks some of them later by design.
     fn note_unserved(&mut self) {
         let is_closed = self.schedule.is_none() && self.plan.has_start_up();
         for slot in &mut self.slots {
@@ -527,11 +537,12 @@ impl Worker {
             opened_total: self.opened_total,
             idle_established: self.idle.len() as u64,
             idle_answered: self.idle_answered,
+            limits: self.limits,
             connect_error: self.connect_error.take(),
             window: (self.window.0, end),
             scheduled: self.scheduled,
             answers: self.slots.iter().map(|slot| slot.good_answers).collect(),
-            send_times: std::mem::take(&mut self.send_times),
+            arrivals: std::mem::take(&mut self.arrivals),
             last_done: self.last_done,
             usage,
         }

@@ -47,7 +47,8 @@ fn a_short_connection_carries_one_request() {
 
 #[test]
 fn what_a_request_waits_for_before_its_connect_is_told_apart_from_what_the_server_takes() {
-    // Once all have their answers, each connection but the first waits for the generator to come to it.
+    // Once all have their answers, each connection but the first waits for the generator to come to
+    // it.
     let outcome = load(&answering(), "--connections 32 --requests 640 --lifetime short");
     outcome.assert_errors(&[]);
     let mean = |times: &str| outcome.number(&format!("{times}_us/mean"));
@@ -229,7 +230,8 @@ fn a_target_of_ipv6_is_reached() {
     assert!(server.requests()[0].head.contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port())));
 }
 
-/// Takes 30 ms to start for each connection, one after the other, as a parent that forks does while it gets processor time.
+/// Takes 30 ms to start for each connection, one after the other, as a parent that forks does while
+/// it gets processor time.
 fn starting_one_by_one() -> Server {
     static STARTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
     Server::start(|request, socket| {
