@@ -1,16 +1,17 @@
-//! Which percentiles are lower bounds, because requests that never ended are among what they rest on.
+//! Which percentiles are lower bounds, because requests that never ended are among what they rest
+//! on.
 //!
 //! A request that timed out, or had no answer at the end, is in the latencies at its age: the least
 //! that its latency can be. Such values are censored from the right, and the product-limit estimate
 //! is what they leave of the distribution (Kaplan and Meier 1958, "Nonparametric estimation from
 //! incomplete observations"): each censored value hands its share to those above it (Efron 1967,
 //! "The two sample problem with censored data"). A percentile is a bound where that estimate does
-//! not exist, because nothing that was answered lies so far up, or where it lies above what is shown
-//! by more than [`TOLERANCE`].
+//! not exist, because nothing that was answered lies so far up, or where it lies above what is
+//! shown by more than [`TOLERANCE`].
 //!
-//! Rejected: every percentile at or above a censored value. A closed loop always ends with a request
-//! under way on each connection, most of them as young as any, and each percentile of each run would
-//! be a bound by a few ranks in a million.
+//! Rejected: every percentile at or above a censored value. A closed loop always ends with a
+//! request under way on each connection, most of them as young as any, and each percentile of each
+//! run would be a bound by a few ranks in a million.
 
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +114,8 @@ mod tests {
     use crate::check::fixture::times;
     use crate::recorder::empty_times;
 
-    /// Latencies of requests that were answered after `answered`, and of others given up at their age.
+    /// Latencies of requests that were answered after `answered`, and of others given up at their
+    /// age.
     fn bounds(answered: &[(u64, u64)], given_up: &[(u64, u64)]) -> LowerBounds {
         let unanswered = times(given_up);
         let mut latency = times(answered);

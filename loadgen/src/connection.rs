@@ -22,6 +22,14 @@ pub struct Head {
     framing: Framing,
 }
 
+impl Head {
+    /// Whether an answer to GET has a body that was asked for, which may be empty (RFC 9110,
+    /// section 6.4.1).
+    pub fn has_body(&self) -> bool {
+        matches!(self.status, 200..300) && self.status != 204
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Framing {
     Length(u64),
@@ -55,6 +63,8 @@ pub struct Connection {
     state: State,
     /// The octets of a head, chunk line or trailer that came in pieces.
     partial: Vec<u8>,
+    /// Length of the answer's body, as far as it is known.
+    body_bytes: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +98,11 @@ impl Connection {
         self.state != State::Head || !self.partial.is_empty()
     }
 
+    /// Length of the body of the last answer that was whole.
+    pub fn body_bytes(&self) -> u64 {
+        self.body_bytes
+    }
+
     /// Takes what the server sent. `to_head` tells that the request was HEAD, whose answer has no body.
     pub fn receive(
         &mut self,
@@ -114,7 +129,7 @@ impl Connection {
 
     /// Takes the news that the server closed the connection: the end of some answers, the loss of others.
     pub fn receive_end(&mut self) -> Option<Head> {
-        match std::mem::take(self).state {
+        match std::mem::take(&mut self.state) {
             State::UntilClose { head } => Some(head),
             _ => None,
         }
@@ -134,7 +149,10 @@ impl Connection {
                 self.state = State::Length { head, left };
                 Ok((left == 0).then_some((taken, Next::Whole(head))))
             }
-            State::UntilClose { .. } => Ok(None),
+            State::UntilClose { .. } => {
+                self.body_bytes += octets.len() as u64;
+                Ok(None)
+            }
             State::Chunk { head, part: Part::Data { left } } => {
                 let taken = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let left = left - taken as u64;
@@ -148,7 +166,10 @@ impl Connection {
                 let part = match part {
                     Part::SizeLine => match chunk_size(&line)? {
                         0 => Part::Trailer,
-                        left => Part::Data { left },
+                        left => {
+                            self.body_bytes = self.body_bytes.saturating_add(left);
+                            Part::Data { left }
+                        }
                     },
                     Part::DataEnd if line.is_empty() => Part::SizeLine,
                     Part::Trailer if line.is_empty() => return Ok(Some((taken, Next::Whole(head)))),
@@ -184,6 +205,10 @@ impl Connection {
             known.meaning = Some(head);
             self.partial.clear();
             (head, end - before)
+        };
+        self.body_bytes = match head.framing {
+            Framing::Length(length) => length,
+            Framing::Chunked | Framing::UntilClose => 0,
         };
         let next = match head.framing {
             // An interim answer: the real one follows (RFC 9110, section 15.2).

@@ -1,10 +1,12 @@
 //! What one run measured, in memory, with whole histograms. What it says to others is a [`Summary`](crate::Summary).
 
 use std::fmt;
+use std::io;
 use std::ops::AddAssign;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::recorder::{Interval, empty_times};
@@ -38,20 +40,25 @@ pub struct Measurement {
     pub fairness: Fairness,
     /// What came before the measured part.
     pub start_up: StartUp,
+    /// How long the bodies of the answers were.
+    pub bodies: Bodies,
+    /// What the generator was out of over the whole run.
+    pub generator_limits: GeneratorLimits,
     /// The measured part in consecutive stretches, [`MAX_BATCHES`] at most, all but the last of the same length.
     pub batches: Vec<Batch>,
-    /// When requests were sent, in nanoseconds from the begin of the measured part, ascending: the first
-    /// [`MAX_SEND_TIMES`] of each worker.
-    pub send_times: Vec<u64>,
-    /// What this machine's kernel counted meanwhile, where that can be read.
+    /// When the requests of an open loop arrived, in nanoseconds from the begin of the measured
+    /// part, ascending: were sent, or, without a connection free, came into the line. The first
+    /// [`MAX_ARRIVALS`] of each worker.
+    pub arrivals: Vec<u64>,
+    /// What this machine's kernel counted from the first connect on, where that can be read.
     pub kernel: Option<KernelCounters>,
 }
 
 /// Stretches that a measured part is kept in; when there are more, neighbours are put together.
 pub const MAX_BATCHES: usize = 64;
 
-/// Send times that a worker keeps.
-pub const MAX_SEND_TIMES: usize = 10_000;
+/// Times of arrivals that a worker keeps.
+pub const MAX_ARRIVALS: usize = 10_000;
 
 /// A stretch of the measured part.
 #[derive(Debug, Clone)]
@@ -103,11 +110,11 @@ pub struct Distributions {
     pub connect: Times,
     /// From the actual send to the first byte of the answer.
     pub first_byte: Times,
-    /// From the intended send time to the actual send, of requests that found a connection free: the generator's own
-    /// lateness.
+    /// From the intended send time to the actual send, of requests that found a connection free:
+    /// the generator's own lateness.
     pub send_lag: Times,
-    /// From the moment at which a request lacked nothing but a connection to the `connect` for it: the generator's own
-    /// queue. Of requests for which a connection was made.
+    /// From the moment at which a request lacked nothing but a connection to the `connect` for it:
+    /// the generator's own queue. Of requests for which a connection was made.
     pub connect_wait: Times,
     /// The latency without that wait: what the server, and the way to it, are responsible for.
     pub response: Times,
@@ -116,8 +123,9 @@ pub struct Distributions {
 }
 
 impl Measurement {
-    /// Completed requests per second of the measured part; none where nothing was measured. An open loop that waited for
-    /// its last answers is not divided by that wait: one late answer in a thousand would halve the rate of a short run.
+    /// Completed requests per second of the measured part; none where nothing was measured. An open
+    /// loop that waited for its last answers is not divided by that wait: one late answer in a
+    /// thousand would halve the rate of a short run.
     pub fn throughput_rps(&self) -> f64 {
         let duration_s = self.duration.as_secs_f64();
         if duration_s > 0.0 { self.requests.completed as f64 / duration_s } else { 0.0 }
@@ -210,9 +218,9 @@ pub struct Requests {
     pub failed: u64,
     /// Requests still without an answer when the run ended.
     pub in_flight_at_end: u64,
-    /// Requests that had neither an answer nor an error by the end of the run and should have had one: of an open loop
-    /// all of those, sent or not; of a closed one, whose connections always have one under way, those that had waited
-    /// longer than any answered one.
+    /// Requests that had neither an answer nor an error by the end of the run and should have had
+    /// one: of an open loop all of those, sent or not; of a closed one, whose connections always
+    /// have one under way, those that had waited longer than any answered one.
     #[serde(default)]
     pub never_answered: u64,
     /// Of the completed ones of an open loop, how many had their answer after the measured part.
@@ -220,16 +228,91 @@ pub struct Requests {
     pub answered_after_end: u64,
 }
 
-/// What came before the measured part: connections are made and asked once, then the warm-up begins.
+/// What came before the measured part: connections are made and asked once, then the warm-up
+/// begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StartUp {
-    /// From the first connect to the begin of the measured part, in seconds; the warm-up is a part of it.
+    /// From the first connect to the begin of the measured part, in seconds; the warm-up is a part
+    /// of it.
     pub took_s: f64,
     /// Connections of a closed loop that had no answer yet when the measured part began.
     pub unserved: u64,
     /// Of those, how many had their first answer within the measured part.
     pub served_later: u64,
+}
+
+/// How long the bodies of answers were, of those answers that have one by the rules of HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Bodies {
+    /// Answers with a body, which may be empty: those of a status 2xx but 204, to another method
+    /// than HEAD.
+    pub counted: u64,
+    /// Of those, how many were empty.
+    pub empty: u64,
+    /// The shortest one, in bytes.
+    pub shortest: u64,
+    /// The longest one, in bytes.
+    pub longest: u64,
+}
+
+impl Bodies {
+    /// Counts a body of so many bytes.
+    pub(crate) fn count(&mut self, bytes: u64) {
+        *self += Self { counted: 1, empty: u64::from(bytes == 0), shortest: bytes, longest: bytes };
+    }
+}
+
+impl AddAssign for Bodies {
+    fn add_assign(&mut self, other: Self) {
+        self.shortest = match (self.counted, other.counted) {
+            (0, _) => other.shortest,
+            (_, 0) => self.shortest,
+            _ => self.shortest.min(other.shortest),
+        };
+        self.longest = self.longest.max(other.longest);
+        self.counted += other.counted;
+        self.empty += other.empty;
+    }
+}
+
+/// How often a connection was not made because the generator was out of something, over the whole
+/// run, start-up included.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct GeneratorLimits {
+    /// Out of file descriptors: its own limit (EMFILE) or the machine's (ENFILE).
+    pub descriptors: u64,
+    /// Out of local ports (EADDRNOTAVAIL).
+    pub ports: u64,
+    /// Out of memory for sockets (ENOBUFS, ENOMEM).
+    pub memory: u64,
+}
+
+impl GeneratorLimits {
+    /// Counts an error, where it tells of such a limit.
+    pub(crate) fn note(&mut self, error: &io::Error) {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::MFILE | Errno::NFILE) => self.descriptors += 1,
+            Some(Errno::ADDRNOTAVAIL) => self.ports += 1,
+            Some(Errno::NOBUFS | Errno::NOMEM) => self.memory += 1,
+            _ => {}
+        }
+    }
+
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.descriptors + self.ports + self.memory
+    }
+}
+
+impl AddAssign for GeneratorLimits {
+    fn add_assign(&mut self, other: Self) {
+        self.descriptors += other.descriptors;
+        self.ports += other.ports;
+        self.memory += other.memory;
+    }
 }
 
 /// Connections by what became of them.
@@ -333,6 +416,29 @@ pub struct Generator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_generator_is_out_of_is_told_from_what_the_server_does() {
+        let mut limits = GeneratorLimits::default();
+        for errno in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ECONNREFUSED] {
+            limits.note(&io::Error::from_raw_os_error(errno));
+        }
+        limits.note(&io::ErrorKind::TimedOut.into());
+        assert_eq!(limits, GeneratorLimits { descriptors: 2, ports: 1, memory: 1 });
+    }
+
+    #[test]
+    fn bodies_are_counted_by_their_lengths() {
+        let mut bodies = Bodies::default();
+        let mut others = Bodies::default();
+        for bytes in [7, 0, 9] {
+            bodies.count(bytes);
+        }
+        others.count(3);
+        bodies += Bodies::default();
+        others += bodies;
+        assert_eq!(others, Bodies { counted: 4, empty: 1, shortest: 0, longest: 9 });
+    }
 
     #[test]
     fn errors_are_told_by_their_kinds() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::measurement::{Bytes, Distributions, Errors, Times};
+use crate::measurement::{Bodies, Bytes, Distributions, Errors, Times};
 
 /// The longest time that is told apart, in nanoseconds: 10 minutes. Longer ones count as that.
 const LONGEST_NS: u64 = 600_000_000_000;
@@ -25,6 +25,8 @@ pub struct Recorder {
     pub redirected: u64,
     /// Everything that went wrong.
     pub errors: Errors,
+    /// How long the bodies of the answers were.
+    pub bodies: Bodies,
     /// Octets that crossed the sockets.
     pub bytes: Bytes,
 }
@@ -91,6 +93,7 @@ impl Default for Recorder {
             answered_after_end: 0,
             redirected: 0,
             errors: Errors::default(),
+            bodies: Bodies::default(),
             bytes: Bytes::default(),
         }
     }
@@ -131,6 +134,7 @@ impl Recorder {
         self.answered_after_end += other.answered_after_end;
         self.redirected += other.redirected;
         self.errors += other.errors;
+        self.bodies += other.bodies;
         self.bytes.read += other.bytes.read;
         self.bytes.written += other.bytes.written;
     }

@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::measurement::{
-    Batch, Connections, Fairness, Generator, KernelCounters, MAX_BATCHES, Measurement, Requests, StartUp,
-    Times,
+    Batch, Connections, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES, Measurement,
+    Requests, StartUp, Times,
 };
 use crate::recorder::{Interval, Recorder};
 use crate::target::Target;
-use crate::worker::{self, Ending};
+use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
 /// What the workers of a run share.
@@ -23,6 +23,7 @@ pub(crate) struct Plan {
     pub target: Target,
     pub workload: Workload,
     pub clock: Clock,
+    workers: usize,
     timeline: Timeline,
     /// Requests of the measured part that may still be sent, where their number ends it.
     tickets: AtomicI64,
@@ -68,6 +69,7 @@ impl Plan {
             target,
             workload,
             clock: Clock(Instant::now()),
+            workers: threads,
             timeline: Timeline {
                 workers_opening_idle: AtomicUsize::new(threads),
                 may_send: AtomicBool::new(false),
@@ -130,7 +132,9 @@ impl Plan {
     /// Says that a worker has its connections. The last one sets the begin of the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let begin = now + nanos(self.workload.warmup);
+            // The other workers see it a tick later, and have nothing under way until then.
+            let seen = if self.workers > 1 { nanos(TICK) } else { 0 };
+            let begin = now + nanos(self.workload.warmup).max(seen);
             if let Until::Elapsed(time) = self.workload.until {
                 self.timeline.end.store(begin + nanos(time), Ordering::Release);
             }
@@ -211,12 +215,28 @@ pub enum Event {
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// No connection could be made, from the begin on.
-    #[error("cannot connect to {url}: {error}; start the server, or check host and port")]
+    #[error("cannot connect to {url}: {error}; {}", next_step(.error))]
     #[expect(missing_docs, reason = "the message says it")]
     Unreachable { url: String, error: io::Error },
     /// A thread of the generator ended in a panic.
     #[error("a worker of the generator panicked")]
     Panicked,
+}
+
+/// What to do about a connection that can't be made.
+fn next_step(error: &io::Error) -> &'static str {
+    let mut limits = GeneratorLimits::default();
+    limits.note(error);
+    match limits {
+        GeneratorLimits { descriptors: 1, .. } => {
+            "it is the generator that is out of descriptors: raise `ulimit -n`"
+        }
+        GeneratorLimits { ports: 1, .. } => {
+            "no address and port of this machine lead there: check host and routes"
+        }
+        GeneratorLimits { memory: 1, .. } => "it is the generator that is out of memory for sockets",
+        _ => "start the server, or check host and port",
+    }
 }
 
 /// A run that goes on. Dropping it ends it.
@@ -239,7 +259,9 @@ pub struct Run {
     intervals_per_batch: u64,
     /// Number and end of the last stretch.
     last_interval: (u64, Duration),
-    kernel_at_begin: Option<KernelCounters>,
+    /// Before the first connect: what the kernel drops while connections are made, the warm-up
+    /// would hide.
+    kernel_at_start: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
 
@@ -265,7 +287,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         batches: Vec::new(),
         intervals_per_batch: 1,
         last_interval: (0, Duration::ZERO),
-        kernel_at_begin: None,
+        kernel_at_start: KernelCounters::now(),
         endings: Vec::new(),
     };
     for index in 0..threads {
@@ -285,7 +307,6 @@ impl Run {
             match self.messages.recv().ok()? {
                 Message::Begun if !self.begun => {
                     self.begun = true;
-                    self.kernel_at_begin = KernelCounters::now();
                     return Some(Event::Begun);
                 }
                 Message::Begun => {}
@@ -326,7 +347,7 @@ impl Run {
         if self.total.completed == 0 {
             self.forget_ages();
         }
-        let kernel = self.kernel_at_begin.and_then(|begin| Some(KernelCounters::now()?.since(begin)));
+        let kernel = self.kernel_at_start.and_then(|begin| Some(KernelCounters::now()?.since(begin)));
         let total = std::mem::take(&mut self.total);
         Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
     }
@@ -455,9 +476,13 @@ fn summarize(
         (Pacing::Open { .. }, _) => sum(|ending| ending.scheduled),
         (Pacing::Closed, _) => sent + unsent,
     };
+    let mut limits = GeneratorLimits::default();
+    for ending in endings {
+        limits += ending.limits;
+    }
     let (established, served) = (sum(|ending| ending.established), sum(|ending| ending.served));
-    let mut send_times = all(|ending| &ending.send_times);
-    send_times.sort_unstable();
+    let mut arrivals = all(|ending| &ending.arrivals);
+    arrivals.sort_unstable();
     Measurement {
         target: plan.target.url.clone(),
         workload: plan.workload.clone(),
@@ -490,19 +515,22 @@ fn summarize(
             system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
         },
         fairness: Fairness::of(all(|ending| &ending.answers)),
+        bodies: total.bodies,
+        generator_limits: limits,
         start_up: StartUp {
             took_s: if begin == u64::MAX { 0.0 } else { Duration::from_nanos(begin).as_secs_f64() },
             unserved: sum(|ending| ending.unserved_at_begin),
             served_later: sum(|ending| ending.served_later),
         },
         batches,
-        send_times,
+        arrivals,
         kernel,
     }
 }
 
-/// Requests that should have had an answer or an error, and had neither. On each connection of a closed loop one is under
-/// way at the end; what has waited longer than any answered one is not like the others.
+/// Requests that should have had an answer or an error, and had neither. On each connection of a
+/// closed loop one is under way at the end; what has waited longer than any answered one is not
+/// like the others.
 fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
     let longest = match plan.workload.pacing {
         Pacing::Open { .. } => None,

@@ -9,9 +9,10 @@ use crate::bound::LowerBounds;
 use crate::check::{self, CheckOutcome};
 use crate::confidence::{self, Intervals};
 use crate::measurement::{
-    Bytes, Connections, Distributions, Errors, Fairness, Generator, KernelCounters, Measurement, Requests,
-    StartUp, Times,
+    Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits, KernelCounters,
+    Measurement, Requests, StartUp, Times,
 };
+use crate::settings::Settings;
 
 /// The version of the wire format that this crate writes and reads.
 pub const VERSION: u32 = 1;
@@ -26,6 +27,9 @@ pub struct Summary {
     pub version: u32,
     /// The URL that was asked for.
     pub target: String,
+    /// What was asked of the generator; absent in records of before it was told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Settings>,
     /// `closed` or `open`.
     pub r#loop: String,
     /// Requests per second that an open loop meant to send; absent in a closed loop.
@@ -52,7 +56,8 @@ pub struct Summary {
     /// From the intended send time to the actual send, where a connection was free.
     #[serde(default)]
     pub send_lag_us: Percentiles,
-    /// From the moment at which a request lacked nothing but a connection to the `connect` for it, where one was made.
+    /// From the moment at which a request lacked nothing but a connection to the `connect` for it,
+    /// where one was made.
     #[serde(default)]
     pub connect_wait_us: Percentiles,
     /// The latency without that wait: what the server, and the way to it, are responsible for.
@@ -60,15 +65,22 @@ pub struct Summary {
     pub response_us: Percentiles,
     /// Octets that crossed the sockets.
     pub bytes: Bytes,
+    /// How long the bodies of the answers were.
+    #[serde(default)]
+    pub bodies: Bodies,
     /// What the generator itself used.
     pub generator: Generator,
+    /// What the generator was out of over the whole run.
+    #[serde(default)]
+    pub generator_limits: GeneratorLimits,
     /// How evenly the connections were served.
     #[serde(default)]
     pub fairness: Fairness,
     /// What came before the measured part; absent in records of before it was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_up: Option<StartUp>,
-    /// What this machine's kernel counted meanwhile; absent where that can't be read.
+    /// What this machine's kernel counted from the first connect on; absent where that can't be
+    /// read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelCounters>,
     /// What the validity checks that apply say; none in records of before there were checks.
@@ -147,8 +159,8 @@ pub struct Percentiles {
     /// 95 % confidence intervals; of latency only, where there is enough to tell them from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
-    /// Those of the percentiles that are lower bounds, because they rest on the ages of requests without an answer: the
-    /// true ones may be larger. Of latency and response only.
+    /// Those of the percentiles that are lower bounds, because they rest on the ages of requests
+    /// without an answer: the true ones may be larger. Of latency and response only.
     #[serde(default, skip_serializing_if = "LowerBounds::is_empty")]
     pub lower_bounds: LowerBounds,
 }
@@ -171,6 +183,7 @@ impl From<&Measurement> for Summary {
         Self {
             version: VERSION,
             target: measured.target.clone(),
+            workload: Some(Settings::from(&measured.workload)),
             r#loop: measured.workload.pacing.to_string(),
             offered_rps: measured.workload.pacing.rate(),
             // Of no time at all, not even a rate of nothing: JSON has no NaN.
@@ -192,7 +205,9 @@ impl From<&Measurement> for Summary {
             // The same requests were not answered.
             response_us: Percentiles { lower_bounds, ..Percentiles::of(response) },
             bytes: measured.bytes,
+            bodies: measured.bodies,
             generator: measured.generator,
+            generator_limits: measured.generator_limits,
             fairness: measured.fairness,
             start_up: Some(measured.start_up),
             kernel: measured.kernel,
@@ -226,8 +241,8 @@ impl Percentiles {
         }
     }
 
-    /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound, to be shown as `≥`: it rests
-    /// on the ages of requests without an answer.
+    /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound, to be
+    /// shown as `≥`: it rests on the ages of requests without an answer.
     pub fn is_bound(&self, quantile: f64) -> bool {
         self.lower_bounds.contains(quantile)
     }
@@ -304,6 +319,9 @@ mod tests {
             "connect_wait_us",
             "response_us",
             "start_up",
+            "workload",
+            "bodies",
+            "generator_limits",
         ] {
             keys.remove(key);
         }

@@ -25,6 +25,7 @@ use rustix::thread::set_current_timer_slack;
 use slab::Slab;
 
 use crate::connection::{Connection, KnownHead};
+use crate::measurement::GeneratorLimits;
 use crate::recorder::{Age, Interval, Recorder};
 use crate::run::{Message, Plan, nanos, share};
 use crate::schedule::Schedule;
@@ -39,7 +40,7 @@ const READ_BYTES: usize = 64 * 1024;
 const EVENTS: usize = 512;
 
 /// How often a worker looks up while nothing happens.
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// How often it looks for requests without an answer, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
@@ -54,8 +55,14 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 /// Tries to connect, about 4 seconds of them, after which a run that waits for a number of requests gives a connection up.
 const MAX_TRIES: u32 = 9;
 
-/// How long the first answers are waited for, once every connection stands, before the warm-up begins all the same.
-const FIRST_ANSWERS: Duration = Duration::from_secs(1);
+/// How long a further first answer is waited for, once every connection stands, before the warm-up
+/// begins all the same: a server may have no worker for the others, ever. Nothing else is asked
+/// meanwhile, so that whatever a server has to start for a connection, it has all the time for it.
+pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
+
+/// How long the first answers are waited for in all: what starts up one by one must not take longer
+/// than the measurement.
+const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Added to the key of a connection that only waits to be closed.
 const LINGERING: u64 = 1 << 63;
@@ -72,7 +79,8 @@ pub(crate) struct Ending {
     pub unsent_ages: Vec<Age>,
     pub established: u64,
     pub served: u64,
-    /// Connections without an answer when the measured part began, and of those the ones that had one in it.
+    /// Connections without an answer when the measured part began, and of those the ones that had
+    /// one in it.
     pub unserved_at_begin: u64,
     pub served_later: u64,
     pub opened_total: u64,
@@ -82,9 +90,10 @@ pub(crate) struct Ending {
     pub scheduled: u64,
     /// Requests answered well, per connection that the workload calls for.
     pub answers: Vec<u64>,
-    pub send_times: Vec<u64>,
+    pub arrivals: Vec<u64>,
     pub idle_established: u64,
     pub idle_answered: u64,
+    pub limits: GeneratorLimits,
     /// Why the last connection that could not be made could not.
     pub connect_error: Option<io::Error>,
     /// When the last request of the measured part was done.
@@ -133,6 +142,8 @@ enum State {
     Waiting,
     /// Waits for the schedule of an open loop; it has a connection, or makes one when it is asked.
     Free,
+    /// Has had its first answer and asks no more until the warm-up begins.
+    Held,
     /// Has nothing to send any more.
     Done,
 }
@@ -150,7 +161,8 @@ struct Job {
     /// Whether it has a connection, or only has to make one, so that nothing but the generator delays it; and how late that
     /// was is not recorded yet.
     lag_is_open: bool,
-    /// Since when it lacks nothing but a connection, until one is begun for it; and how long that took.
+    /// Since when it lacks nothing but a connection, until one is begun for it; and how long that
+    /// took.
     lacks_connection_since: Option<u64>,
     connect_wait: Option<u64>,
 }
@@ -162,6 +174,15 @@ impl Job {
         let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
         Age { latency, response: latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0)) }
     }
+}
+
+/// How many connections have had an answer, since when there was no further one, and until when
+/// they are waited for.
+#[derive(Debug)]
+struct Patience {
+    answered: usize,
+    since: u64,
+    until: u64,
 }
 
 pub(crate) struct Worker {
@@ -198,24 +219,26 @@ pub(crate) struct Worker {
     line: VecDeque<Job>,
     free: VecDeque<usize>,
     scheduled: u64,
-    send_times: Vec<u64>,
+    arrivals: Vec<u64>,
     /// Of requests that ended after the measured part: how old they were at its end.
     late_ages: Vec<Age>,
     /// Connections that are only held, and how many of them were answered before.
     idle: Vec<TcpStream>,
     idle_answered: u64,
-    /// When the first connection that could not be made was tried, and why the last one could not.
+    /// When the first connection that could not be made was tried, what of that was for want of
+    /// something here, and why the last one could not.
     first_failed_try: u64,
+    limits: GeneratorLimits,
     connect_error: Option<io::Error>,
     /// When the next connection may be opened, and how long after it the one behind.
     next_open: u64,
     open_every: u64,
     last_done: u64,
     is_ready: bool,
-    /// Until when the first answers are waited for, once every connection stands.
-    patient_until: Option<u64>,
-    /// Whether the schedule has begun.
-    is_sending: bool,
+    /// What the first answers are waited for by, once every connection stands.
+    patience: Option<Patience>,
+    /// Whether the warm-up has begun, or what is measured where there is none.
+    has_started: bool,
     /// Whether requests are HEAD, whose answers have no body.
     is_head: bool,
 }
@@ -255,18 +278,19 @@ impl Worker {
             line: VecDeque::new(),
             free: VecDeque::new(),
             scheduled: 0,
-            send_times: Vec::new(),
+            arrivals: Vec::new(),
             late_ages: Vec::new(),
             idle: Vec::new(),
             idle_answered: 0,
             first_failed_try: u64::MAX,
+            limits: GeneratorLimits::default(),
             connect_error: None,
             next_open: 0,
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
             is_ready: false,
-            patient_until: None,
-            is_sending: false,
+            patience: None,
+            has_started: false,
             is_head: workload.request.method == "HEAD",
             messages,
             plan,
@@ -379,9 +403,10 @@ impl Worker {
             if self.usage_at_begin.is_none() {
                 self.next_boundary = self.window.0;
             }
-            if self.window.0 != u64::MAX && self.next_due == u64::MAX && !self.is_sending {
-                self.is_sending = true;
+            if self.window.0 != u64::MAX && !self.has_started {
+                self.has_started = true;
                 self.next_due = self.due();
+                self.release(now);
             }
         }
         self.cross_boundaries(now);
@@ -409,9 +434,29 @@ impl Worker {
         if !self.slots.iter().all(has_tried) {
             return false;
         }
-        let patience = *self.patient_until.get_or_insert(now + nanos(FIRST_ANSWERS));
-        let answered = |slot: &Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
-        now >= patience || self.slots.iter().all(answered)
+        let has_news = |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
+        let answered = self.slots.iter().filter(has_news).count();
+        answered == self.slots.len() || self.is_out_of_patience(answered, now)
+    }
+
+    /// Whether no further connection has had its first answer for too long, or all of them took too
+    /// long.
+    fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
+        let until = now + nanos(FIRST_ANSWERS);
+        let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
+        if answered > patience.answered {
+            *patience = Patience { answered, since: now, ..*patience };
+        }
+        now >= patience.until || now >= patience.since + nanos(NEXT_FIRST_ANSWER)
+    }
+
+    /// Has the connections go on that were held at their first answers.
+    fn release(&mut self, now: u64) {
+        for key in 0..self.slots.len() {
+            if self.slots[key].state == State::Held {
+                self.next(key, now);
+            }
+        }
     }
 
     /// Begins to record when the time has come, and hands over whole stretches.
@@ -433,8 +478,8 @@ impl Worker {
         }
     }
 
-    /// Marks the connections of a closed loop whose first answer the measured part has to wait for. An open loop asks some
-    /// of them later by design.
+    /// Marks the connections of a closed loop whose first answer the measured part has to wait for.
+    /// An open loop asks some of them later by design.
     fn note_unserved(&mut self) {
         let is_closed = self.schedule.is_none() && self.plan.has_start_up();
         for slot in &mut self.slots {
@@ -492,11 +537,12 @@ impl Worker {
             opened_total: self.opened_total,
             idle_established: self.idle.len() as u64,
             idle_answered: self.idle_answered,
+            limits: self.limits,
             connect_error: self.connect_error.take(),
             window: (self.window.0, end),
             scheduled: self.scheduled,
             answers: self.slots.iter().map(|slot| slot.good_answers).collect(),
-            send_times: std::mem::take(&mut self.send_times),
+            arrivals: std::mem::take(&mut self.arrivals),
             last_done: self.last_done,
             usage,
         }

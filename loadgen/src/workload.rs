@@ -117,6 +117,15 @@ pub enum Arrivals {
     Poisson,
 }
 
+impl std::fmt::Display for Arrivals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Constant => "constant",
+            Self::Poisson => "poisson",
+        })
+    }
+}
+
 impl Pacing {
     /// Requests per second that were asked for; none in a closed loop.
     pub fn rate(&self) -> Option<f64> {

@@ -47,7 +47,8 @@ fn a_short_connection_carries_one_request() {
 
 #[test]
 fn what_a_request_waits_for_before_its_connect_is_told_apart_from_what_the_server_takes() {
-    // Once all have their answers, each connection but the first waits for the generator to come to it.
+    // Once all have their answers, each connection but the first waits for the generator to come to
+    // it.
     let outcome = load(&answering(), "--connections 32 --requests 640 --lifetime short");
     outcome.assert_errors(&[]);
     let mean = |times: &str| outcome.number(&format!("{times}_us/mean"));
@@ -227,4 +228,56 @@ fn a_target_of_ipv6_is_reached() {
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 10);
     assert!(server.requests()[0].head.contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port())));
+}
+
+/// Takes 30 ms to start for each connection, one after the other, as a parent that forks does while
+/// it gets processor time.
+fn starting_one_by_one() -> Server {
+    static STARTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    Server::start(|request, socket| {
+        if request.number == 0 {
+            let _start = STARTS.lock();
+            std::thread::sleep(Duration::from_millis(30));
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    })
+}
+
+#[test]
+fn the_measured_part_begins_when_every_connection_has_started() {
+    // 1.2 s of starts, longer than a first answer is waited for when none comes.
+    let server = starting_one_by_one();
+    let outcome = load(&server, "--connections 40 --duration 300ms");
+    assert_eq!(outcome.count("connections/served"), 40);
+    assert_eq!(outcome.count("start_up/unserved"), 0, "{:#}", outcome.json);
+    assert_eq!(outcome.check("start-up").0, "pass");
+    assert!(outcome.number("start_up/took_s") >= 1.2, "{:#}", outcome.json);
+    // What waits for its turn to start waits before the measured part: none of it is a latency.
+    assert!(outcome.number("latency_us/max") < 1_000_000.0, "{:#}", outcome.json);
+}
+
+#[test]
+fn connections_ask_once_and_wait_until_all_have_started() {
+    let server = starting_one_by_one();
+    load(&server, "--connections 10 --duration 100ms");
+    let seen = server.seen();
+    let started = seen.iter().map(|seen| seen.requests[0].at).max().expect("some");
+    let early = seen.iter().flat_map(|seen| &seen.requests).filter(|request| request.number > 0);
+    assert!(early.map(|request| request.at).all(|at| at >= started));
+}
+
+#[test]
+fn a_warm_up_that_ended_without_a_start_says_so() {
+    // The last two of ten start after 1.2 s without any news.
+    let server = Server::start(|request, socket| {
+        if request.number == 0 && request.connection >= 8 {
+            std::thread::sleep(Duration::from_millis(1200));
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 10 --duration 600ms");
+    assert_eq!(outcome.count("start_up/unserved"), 2, "{:#}", outcome.json);
+    let (verdict, detail) = outcome.check("start-up");
+    assert_eq!(verdict, "fail");
+    assert!(detail.starts_with("the warm-up ended with 2 of 10 connections never served"), "{detail}");
 }

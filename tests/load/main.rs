@@ -23,3 +23,4 @@ mod slowness;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;
+mod workload;

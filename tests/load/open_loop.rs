@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -255,4 +255,30 @@ fn a_server_that_needs_the_time_for_the_last_answers_does_not_pass_for_one_that_
     let outcome = load(&server, "--connections 1 --rate 75 --duration 500ms");
     let (verdict, detail) = outcome.check("offered-rate");
     assert_eq!(verdict, "fail", "{detail}");
+}
+
+/// Serves one request at a time, each for so long: a queue with a service time that is known.
+fn one_at_a_time(service: Duration) -> Server {
+    let turn = Mutex::new(());
+    Server::start(move |_, socket| {
+        let _turn = turn.lock().expect("no script panics");
+        thread::sleep(service);
+        socket.write_all(OK).map(|()| After::Keep)
+    })
+}
+
+#[test]
+fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
+    // M/D/1 at 0.7 or so: most requests find both connections taken, and are sent when the server
+    // lets them.
+    let run = || {
+        let server = one_at_a_time(Duration::from_millis(3));
+        load(&server, "--connections 2 --rate 220 --arrivals poisson --duration 1500ms")
+    };
+    // A machine that is busy with something else sends in bunches, and is told so.
+    let outcome =
+        until_shown("arrivals that are Poisson", run, |outcome| outcome.check("arrivals").0 == "pass");
+    let detail = outcome.check("arrivals").1;
+    assert!(detail.contains("found a connection free"), "{detail}");
+    assert!(outcome.count("send_lag_us/count") < outcome.count("requests/intended"), "{:#}", outcome.json);
 }

@@ -1,20 +1,22 @@
 //! `arrivals`: whether an open loop sent its requests as spread over time as it was asked to.
 //!
-//! Bunched arrivals meet a longer line than spread ones, at the same rate. Poisson arrivals are tested with Anderson and
-//! Darling's test, constant ones by how far the gaps are from the period. Only where a connection was free for nearly
-//! every request is it the generator whose spread is seen; elsewhere the server's slowness delayed the sends.
+//! Bunched arrivals meet a longer line than spread ones, at the same rate. Poisson arrivals are
+//! tested with Anderson and Darling's test, constant ones by how far the gaps are from the period.
+//! A request arrives when it is sent; one that finds no connection free arrives when it comes into
+//! the line. When that one is sent is the server's doing, and its latency runs from when it was
+//! due: a server with few connections is offered the same line as any.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Check, Judgement, Verdict, percent, time};
-use crate::measurement::{MAX_SEND_TIMES, Measurement};
+use crate::measurement::{MAX_ARRIVALS, Measurement};
 use crate::workload::{Arrivals, Pacing};
 
 pub(super) const CHECK: Check = Check { name: "arrivals", judge };
 
-/// Share of the requests that must have found a connection free.
-const MIN_FREE: f64 = 0.99;
+/// Share of the requests that found a connection free below which it is told.
+const NEARLY_ALL: f64 = 0.99;
 
 /// Gaps below which nothing is said.
 const MIN_GAPS: usize = 100;
@@ -46,20 +48,24 @@ const FAIL_NS: f64 = 200_000.0;
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let Pacing::Open { rate, arrivals, .. } = measured.workload.pacing else { return None };
     let lag = &measured.times.send_lag;
-    if (lag.len() as f64) < MIN_FREE * measured.requests.sent as f64 {
-        return None;
-    }
-    // Every worker keeps its first send times; beyond as many of all together, those of some may be missing.
-    let kept = &measured.send_times[..measured.send_times.len().min(MAX_SEND_TIMES)];
+    // Every worker keeps its first arrivals; beyond as many of all together, those of some may be
+    // missing.
+    let kept = &measured.arrivals[..measured.arrivals.len().min(MAX_ARRIVALS)];
     let period_ns = 1e9 / rate;
-    match arrivals {
+    let judgement = match arrivals {
         Arrivals::Constant => judge_constant(&gaps(kept), period_ns),
         Arrivals::Poisson => {
             let lateness_ns = lag.value_at_quantile(0.9).min(MAX_LATENESS_NS) as f64;
             let mean_ns = period_ns.max(LATENESS_PER_GAP * lateness_ns);
             judge_poisson(&beyond(lateness_ns, gaps(&thinned(kept, period_ns / mean_ns))), mean_ns)
         }
+    }?;
+    let mut detail = judgement.detail;
+    let free = lag.len() as f64 / measured.requests.intended.max(1) as f64;
+    if free < NEARLY_ALL {
+        detail += &format!("; {} of requests found a connection free", percent(free));
     }
+    Some(Judgement { detail, ..judgement })
 }
 
 fn gaps(times: &[u64]) -> Vec<f64> {
@@ -147,7 +153,7 @@ mod tests {
     /// An open loop that should be Poisson, with every send delayed by what `delay` says of its time.
     fn poisson(delay: impl Fn(u64) -> u64) -> Measurement {
         let mut measured = fixture::open(Arrivals::Poisson);
-        measured.send_times.iter_mut().for_each(|at| *at += delay(*at));
+        measured.arrivals.iter_mut().for_each(|at| *at += delay(*at));
         measured
     }
 
@@ -170,8 +176,8 @@ mod tests {
         let rate = 1e5;
         measured.workload.pacing =
             Pacing::Open { rate, arrivals: Arrivals::Poisson, seed: 1, spin: Duration::ZERO };
-        let schedule = Schedule::new(rate, Arrivals::Poisson, 1, 0, 1).take(MAX_SEND_TIMES);
-        measured.send_times = schedule.map(|at| at.next_multiple_of(5_000)).collect();
+        let schedule = Schedule::new(rate, Arrivals::Poisson, 1, 0, 1).take(MAX_ARRIVALS);
+        measured.arrivals = schedule.map(|at| at.next_multiple_of(5_000)).collect();
         measured.times.send_lag = times(&[(5_000, measured.requests.sent)]);
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
     }
@@ -197,26 +203,36 @@ mod tests {
     #[test]
     fn fails_constant_arrivals_that_should_be_poisson() {
         let mut measured = fixture::open(Arrivals::Poisson);
-        measured.send_times = fixture::open(Arrivals::Constant).send_times;
+        measured.arrivals = fixture::open(Arrivals::Constant).arrivals;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]
     fn fails_poisson_arrivals_that_should_be_constant_and_warns_of_unevenness() {
         let mut measured = fixture::open(Arrivals::Constant);
-        for (at, lag) in measured.send_times.iter_mut().zip([0, 400_000].into_iter().cycle()) {
+        for (at, lag) in measured.arrivals.iter_mut().zip([0, 400_000].into_iter().cycle()) {
             *at += lag;
         }
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Warn);
-        measured.send_times = fixture::open(Arrivals::Poisson).send_times;
+        measured.arrivals = fixture::open(Arrivals::Poisson).arrivals;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]
-    fn does_not_apply_where_the_server_delayed_the_sends() {
-        let mut measured = poisson(wait_for(5_000_000));
-        measured.times.send_lag = times(&[(2_000, measured.requests.sent / 2)]);
-        assert_eq!(judge(&measured), None);
+    fn says_how_many_found_a_connection_free() {
+        let mut measured = fixture::open(Arrivals::Poisson);
+        measured.times.send_lag = times(&[(2_000, measured.requests.intended / 5)]);
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert!(
+            judgement.detail.ends_with("; 20 % of requests found a connection free"),
+            "{}",
+            judgement.detail
+        );
+    }
+
+    #[test]
+    fn does_not_apply_to_a_closed_loop() {
         assert_eq!(judge(&fixture::closed()), None);
     }
 

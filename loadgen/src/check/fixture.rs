@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::measurement::{
-    Batch, Bytes, Connections, Distributions, Errors, Fairness, Generator, KernelCounters, Measurement,
-    Requests, StartUp, Times,
+    Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
+    KernelCounters, Measurement, Requests, StartUp, Times,
 };
 use crate::recorder::empty_times;
 use crate::schedule::Schedule;
@@ -29,7 +29,7 @@ pub fn open(arrivals: Arrivals) -> Measurement {
     let pacing = Pacing::Open { rate: RATE, arrivals, seed: 1, spin: Duration::from_micros(100) };
     let mut measured = measurement(pacing, vec![batch(RATE as u64, 1_000_000); SECONDS as usize]);
     measured.times.send_lag = times(&[(2_000, measured.requests.sent)]);
-    measured.send_times = Schedule::new(RATE, arrivals, 1, 0, 1)
+    measured.arrivals = Schedule::new(RATE, arrivals, 1, 0, 1)
         .take_while(|&at| at < SECONDS * 1_000_000_000)
         .map(|at| at + 2_000)
         .collect();
@@ -111,8 +111,10 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         generator: Generator { threads: 1, user_s: 1.0, system_s: 3.0 },
         fairness: Fairness::default(),
         start_up: StartUp::default(),
+        bodies: Bodies { counted: 1, empty: 0, shortest: 1024, longest: 1024 },
+        generator_limits: GeneratorLimits::default(),
         batches: Vec::new(),
-        send_times: Vec::new(),
+        arrivals: Vec::new(),
         kernel: Some(KernelCounters::default()),
     };
     set_batches(&mut measured, batches);

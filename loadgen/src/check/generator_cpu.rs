@@ -44,7 +44,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
                 ": the throughput may be the generator's limit and not the server's; try more --threads"
             }
             Pacing::Open { .. } => {
-                ": answers wait for the generator, and latency with them; try more --threads"
+                ": answers wait for the generator, and latency with them; try more --threads, each of which has a line of \
+                 its own"
             }
         };
     }

@@ -1,7 +1,9 @@
 //! `kernel-drops`: whether the kernel kept connections waiting.
 //!
-//! A SYN that is dropped is sent again after a second, which a latency shows and does not explain. The counters are of
-//! the whole machine, or network namespace: they tell only of a server that is on it, and others may have raised them.
+//! A SYN that is dropped is sent again after a second, which a latency shows and does not explain.
+//! The counters are of the whole machine, or network namespace: they tell only of a server that is
+//! on it, and others may have raised them. They are of the whole run: most drops happen when
+//! connections are made, before the measured part.
 
 use super::{Check, Judgement, Verdict};
 use crate::measurement::{KernelCounters, Measurement};

@@ -9,29 +9,39 @@ use serde::{Deserialize, Serialize};
 
 use crate::measurement::Measurement;
 
+mod answers;
 mod arrivals;
+mod connections_reused;
 mod errors;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod generator_cpu;
+mod generator_limits;
 mod kernel_drops;
+mod lines;
 mod littles_law;
 mod offered_rate;
 mod sample_size;
 mod send_lag;
+mod start_up;
 mod starvation;
 mod steady_state;
 
 /// All checks, in the order in which they are told: what went wrong first, the finer points last.
-pub const ALL: [Check; 10] = [
+pub const ALL: [Check; 15] = [
     errors::CHECK,
+    generator_limits::CHECK,
+    answers::CHECK,
+    connections_reused::CHECK,
     offered_rate::CHECK,
     littles_law::CHECK,
+    start_up::CHECK,
     starvation::CHECK,
     kernel_drops::CHECK,
     generator_cpu::CHECK,
     send_lag::CHECK,
     arrivals::CHECK,
+    lines::CHECK,
     steady_state::CHECK,
     sample_size::CHECK,
 ];

@@ -3,9 +3,9 @@
 //! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
 //! the run, and no property of the server. Throughput and errors are what such a run shows.
 //!
-//! The generator waits up to a second for the last answers of an open loop. A server that needs that second to come
-//! through its line is too slow for the rate, although it answered everything: in a short run it would pass for one
-//! that keeps up.
+//! The generator waits up to a second for the last answers of an open loop. A server that needs
+//! that second to come through its line is too slow for the rate, although it answered everything:
+//! in a short run it would pass for one that keeps up.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
@@ -21,8 +21,8 @@ const FAIL_MISSING: f64 = 0.05;
 /// Standard deviations by which the number of Poisson arrivals may differ from its expectation: once in 16,000 runs.
 const CHANCE: f64 = 4.0;
 
-/// Median latency, in median service times, above which the line rules: below it, what was answered late was so for a
-/// stall at the end, which is no overload.
+/// Median latency, in median service times, above which the line rules: below it, what was answered
+/// late was so for a stall at the end, which is no overload.
 const LONG_LINE: f64 = 2.0;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -67,7 +67,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// Requests that a line was still full of when the measured part was over, beside those that are always under way.
+/// Requests that a line was still full of when the measured part was over, beside those that are
+/// always under way.
 fn answered_behind(measured: &Measurement, offered_rps: f64) -> f64 {
     let latency_s = measured.times.latency.value_at_quantile(0.5) as f64 / 1e9;
     if latency_s <= LONG_LINE * service_s(measured) {

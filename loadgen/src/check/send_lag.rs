@@ -33,7 +33,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let mut detail = parts.join("; ");
     if worst != Verdict::Pass {
-        detail += ": give the generator a processor of its own (--pin), a longer --spin or more --threads";
+        detail += ": give the generator a processor of its own (--pin), a longer --spin, or more --threads, \
+                   each of which has a line of its own";
     }
     Some(Judgement::new(worst, detail))
 }

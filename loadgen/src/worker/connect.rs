@@ -96,6 +96,10 @@ impl Worker {
 
     /// Begins to connect to the next address, without waiting for the end of it.
     pub(super) fn connect(&mut self) -> io::Result<TcpStream> {
+        self.try_connect().inspect_err(|error| self.limits.note(error))
+    }
+
+    fn try_connect(&mut self) -> io::Result<TcpStream> {
         let addresses = &self.plan.target.addresses;
         self.next_address = (self.next_address + 1) % addresses.len();
         let address = addresses[self.next_address];

@@ -7,7 +7,6 @@ use rustix::event::epoll;
 
 use super::{Job, LINGERING, State, Worker};
 use crate::connection::{Head, Progress};
-use crate::measurement::MAX_SEND_TIMES;
 use crate::recorder::Stages;
 use crate::run::nanos;
 
@@ -62,7 +61,8 @@ impl Worker {
                 self.slots[key].socket = None;
                 self.next(key, self.plan.clock.now());
             }
-            State::Closed | State::Free | State::Done => {}
+            State::Held if ending => self.slots[key].socket = None,
+            State::Closed | State::Free | State::Held | State::Done => {}
         }
     }
 
@@ -84,18 +84,18 @@ impl Worker {
         if slot.state == State::Connecting && written == 0 {
             return;
         }
-        if job.written == 0 {
+        let begins = job.written == 0;
+        if begins {
             job.sent = now;
-            if job.lag_is_open && job.has_ticket {
-                self.recorder.times.send_lag.saturating_record(now - job.intended);
-            }
-            if job.has_ticket && self.send_times.len() < MAX_SEND_TIMES {
-                self.send_times.push(now.saturating_sub(self.window.0));
-            }
         }
         job.written += written;
+        let is_connecting = slot.state == State::Connecting;
+        let arrived = (begins && job.lag_is_open).then_some(*job);
         self.recorder.bytes.written += written as u64;
-        if slot.state == State::Connecting {
+        if let Some(job) = arrived {
+            self.note_lag(job, now);
+        }
+        if is_connecting {
             self.established(key, now);
         }
         self.slots[key].state = State::Waiting;
@@ -157,6 +157,9 @@ impl Worker {
             if head.status < 400 {
                 slot.good_answers += 1;
                 self.recorder.redirected += u64::from((300..400).contains(&head.status));
+                if head.has_body() && !self.is_head {
+                    self.recorder.bodies.count(slot.answer.body_bytes());
+                }
                 self.recorder.answered_after_end += u64::from(now >= self.window.1);
                 self.recorder.record(Stages {
                     intended: job.intended,

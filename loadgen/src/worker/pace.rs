@@ -1,6 +1,7 @@
 //! Which request is sent when: at once behind the answer before it in a closed loop, by the schedule in an open one.
 
 use super::{Job, State, Worker};
+use crate::measurement::MAX_ARRIVALS;
 use crate::run::nanos;
 use crate::workload::Lifetime;
 
@@ -9,6 +10,11 @@ impl Worker {
     pub(super) fn next(&mut self, key: usize, now: u64) {
         if self.schedule.is_some() {
             return self.next_of_line(key, now);
+        }
+        if !self.has_started && self.slots[key].was_answered {
+            self.slots[key].job = None;
+            self.slots[key].state = State::Held;
+            return;
         }
         let measured = now >= self.window.0;
         let over = now >= self.window.1 || (measured && !self.plan.take_ticket());
@@ -75,8 +81,9 @@ impl Worker {
             if let Some(key) = self.pop_free() {
                 self.begin(key, job, now);
             } else {
-                // What it waits for from now on is a connection; what it waited for until now was the generator.
-                self.note_lag(job, now);
+                // What it waits for is a connection. It arrives where the generator comes to it, as
+                // others do.
+                self.note_arrival(job, now);
                 self.line.push_back(Job { lag_is_open: false, ..job });
             }
         }
@@ -85,6 +92,7 @@ impl Worker {
     /// Puts into the line what was due by the end and was not come to: a worker that was kept from its processor until then has
     /// missed it, and has to say so.
     pub(super) fn miss_due(&mut self, end: u64, now: u64) {
+        let is_free = self.slots.iter().any(|slot| slot.state == State::Free);
         while self.next_due < end {
             let intended = self.next_due;
             let measured = intended >= self.window.0;
@@ -94,16 +102,27 @@ impl Worker {
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
             let job = Job { intended, has_ticket: measured, ..Job::default() };
-            self.note_lag(job, now);
+            if is_free && measured {
+                self.recorder.times.send_lag.saturating_record(now - intended);
+            }
             self.line.push_back(job);
         }
     }
 
-    /// Records how late the generator was for a request of the measured part.
+    /// Keeps when a request of the measured part arrived: was sent, or came into the line.
+    pub(super) fn note_arrival(&mut self, job: Job, now: u64) {
+        if job.has_ticket && self.arrivals.len() < MAX_ARRIVALS {
+            self.arrivals.push(now.saturating_sub(self.window.0));
+        }
+    }
+
+    /// Records how late the generator was for a request of the measured part that found a
+    /// connection free.
     pub(super) fn note_lag(&mut self, job: Job, now: u64) {
         if job.has_ticket {
             self.recorder.times.send_lag.saturating_record(now - job.intended);
         }
+        self.note_arrival(job, now);
     }
 
     /// A slot that waits for a request; those that were closed meanwhile are passed over.

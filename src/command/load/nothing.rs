@@ -7,6 +7,11 @@ pub(super) fn line(measured: &Measurement, interrupted: bool) -> String {
     if interrupted {
         return "interrupted before any request completed".into();
     }
+    if measured.generator_limits.total() > 0 {
+        return "no request completed; see the check generator-limits: this generator was out of descriptors, ports or \
+                memory, and the server may be well"
+            .into();
+    }
     if measured.connections.established == 0 {
         return "no connection could be made in time; see whether the server accepts any more of them".into();
     }

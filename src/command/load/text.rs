@@ -2,7 +2,7 @@
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
 use c10k_loadgen::confidence::Intervals;
-use c10k_loadgen::measurement::Times;
+use c10k_loadgen::measurement::{Bodies, Times};
 use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::{Measurement, Summary};
@@ -69,6 +69,11 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
     }
     if errors.total() > 0 {
         text += &format!("  errors: {errors}\n");
+    }
+    // Answers that are not all alike may be those of several workloads.
+    let Bodies { counted, shortest, longest, empty } = summary.bodies;
+    if shortest != longest {
+        text += &format!("  bodies: {shortest} to {longest} bytes, {empty} of {counted} empty\n");
     }
     text
 }

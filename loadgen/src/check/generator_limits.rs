@@ -1,0 +1,56 @@
+//! `generator-limits`: whether the generator had what it needs for every connection.
+//!
+//! A connection that is not made for want of a descriptor or a port never reached the server. It
+//! counts as a connect error, and would look like the server's doing.
+
+use super::{Check, Judgement, Verdict};
+use crate::measurement::{GeneratorLimits, Measurement};
+
+pub(super) const CHECK: Check = Check { name: "generator-limits", judge };
+
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let GeneratorLimits { descriptors, ports, memory } = measured.generator_limits;
+    let missing = [
+        (descriptors, "file descriptors", "EMFILE", "raise `ulimit -n`, or ask for fewer connections"),
+        (
+            ports,
+            "local ports",
+            "EADDRNOTAVAIL",
+            "let connections live longer, have the server close first, or widen net.ipv4.ip_local_port_range",
+        ),
+        (memory, "memory for sockets", "ENOBUFS", "ask for fewer connections, or raise net.ipv4.tcp_mem"),
+    ];
+    let told = missing.into_iter().filter(|(count, ..)| *count > 0).map(|(count, what, errno, next)| {
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+        format!("the generator, not the server, was out of {what} {times} ({errno}): {next}")
+    });
+    let told = told.collect::<Vec<_>>().join("; ");
+    Some(if told.is_empty() {
+        Judgement::new(Verdict::Pass, "the generator had descriptors and ports for every connection".into())
+    } else {
+        Judgement::new(Verdict::Fail, told)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture;
+
+    #[test]
+    fn passes_without_a_limit_that_was_met() {
+        assert_eq!(judge(&fixture::closed()).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn fails_with_the_name_of_the_errno_and_the_next_step() {
+        let mut measured = fixture::closed();
+        measured.generator_limits = GeneratorLimits { descriptors: 1, ports: 12, memory: 0 };
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        let detail = judgement.detail;
+        assert!(detail.contains("out of file descriptors once (EMFILE): raise `ulimit -n`"), "{detail}");
+        assert!(detail.contains("out of local ports 12 times (EADDRNOTAVAIL)"), "{detail}");
+    }
+}
