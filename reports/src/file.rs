@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::Error;
+use crate::error::Error;
 
 /// Writes `contents` to `path` through a temporary file beside it, so that no reader ever sees half
 /// of it and a crash leaves the old file.

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Error;
 use crate::chart::Figures;
+use crate::error::Error;
 use crate::file;
 use crate::load::load_run;
 use crate::page::{self, Listed, Place};

@@ -6,8 +6,8 @@ use super::context::{Page, Place};
 use super::{
     caution, checks, instrument, machine, missing, more, questions, summary, title, what_was_run, workloads,
 };
-use crate::Error;
 use crate::chart::Figures;
+use crate::error::Error;
 use crate::format;
 use crate::results::Results;
 

@@ -4,8 +4,8 @@ use askama::Template;
 
 use super::context::{Page, Place};
 use super::document::{document, run_sections};
-use crate::Error;
 use crate::chart::Figures;
+use crate::error::Error;
 use crate::format;
 use crate::record::Run;
 use crate::results::{Results, State};

@@ -16,7 +16,7 @@ use super::environment::{Cell, Environment};
 use super::files::{ENVIRONMENT_FILE, RECORD_FILE, VERSION};
 use super::line::{Outcome, Record};
 use super::{plan, upgrade};
-use crate::Error;
+use crate::error::Error;
 
 /// A run as it was recorded.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::environment::Environment;
 use super::files::{ENVIRONMENT_FILE, RECORD_FILE, RUNS_DIR};
 use super::line::Record;
-use crate::Error;
+use crate::error::Error;
 use crate::file;
 
 /// Writes one run, append-only: whatever interrupts it, the measurements made so far can be

@@ -9,7 +9,7 @@ use super::histogram_log::Tagged;
 use super::rounds;
 use crate::format;
 use crate::metric::Metric;
-use crate::record::Record;
+use crate::record::{Outcome, Record};
 use crate::statistics::lead::Contender;
 use crate::statistics::spread::Value;
 
@@ -154,16 +154,14 @@ impl CellResult {
 
     /// Failures by kind, such as `12 timeout, 3 reset`.
     pub fn errors_by_kind(&self) -> String {
-        let sum = |value: fn(&Errors) -> u64| self.sum(|summary| value(&summary.errors));
-        let kinds = [
-            (sum(|errors| errors.connect), "connect"),
-            (sum(|errors| errors.reset), "reset"),
-            (sum(|errors| errors.timeout), "timeout"),
-            (sum(|errors| errors.status), "status"),
-            (sum(|errors| errors.protocol), "protocol"),
-        ];
-        let present = kinds.into_iter().filter(|(count, _)| *count > 0);
-        let texts = present.map(|(count, kind)| format!("{} {kind}", format::count(count)));
+        let mut errors = Errors::default();
+        for record in &self.records {
+            if let Outcome::Measured(summary) = &record.outcome {
+                errors += summary.errors;
+            }
+        }
+        let present = errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
+        let texts = present.map(|(kind, count)| format!("{} {kind}", format::count(count)));
         texts.collect::<Vec<_>>().join(", ")
     }
 }

@@ -11,7 +11,7 @@ use c10k_loadgen::measurement::Times;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
 
-use crate::Error;
+use crate::error::Error;
 use crate::statistics::merge;
 
 /// Distributions of times by tag, in nanoseconds.

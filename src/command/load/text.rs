@@ -190,9 +190,8 @@ fn bar(columns: f64) -> String {
 fn generator(summary: &Summary) -> String {
     let generator = summary.generator;
     let cpu_s = generator.user_s + generator.system_s;
-    let done = summary.requests.completed + summary.requests.failed;
-    let per_request_us = cpu_s * 1e6 / done.max(1) as f64;
-    format!("  generator: {per_request_us:.2} µs of CPU per request\n")
+    let per_request_us = cpu_s * 1e6 / summary.requests.completed.max(1) as f64;
+    format!("  generator: {per_request_us:.2} µs of CPU per completed request\n")
 }
 
 /// Those that passed in a number, the others in full.
