@@ -1,7 +1,8 @@
 //! Processes as /proc shows them: who is whose child, who is a zombie, what they cost and hold.
 
 use std::collections::HashMap;
-use std::fs;
+use std::ffi::OsString;
+use std::fs::{self, DirEntry};
 use std::path::Path;
 use std::time::Duration;
 
@@ -57,11 +58,23 @@ impl Process {
         fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count)
     }
 
-    /// Whether all its threads sleep.
+    /// Whether all its threads sleep at once. Each of them may do so for a moment, while another one runs that will wake it or
+    /// start one more; so none may have run between two looks at all of them.
     pub fn rests(&self) -> bool {
-        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.pid)) else { return false };
-        let sleeps = |stat: String| stat.rsplit_once(") ").is_some_and(|(_, fields)| fields.starts_with('S'));
-        tasks.flatten().all(|task| fs::read_to_string(task.path().join("stat")).is_ok_and(sleeps))
+        let sleepers = self.sleepers();
+        sleepers.is_some() && sleepers == self.sleepers()
+    }
+
+    /// How often each of its threads has left its processor; none if one does not sleep.
+    fn sleepers(&self) -> Option<Vec<(OsString, u64)>> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
+        let sleeper = |task: DirEntry| {
+            let status = fs::read_to_string(task.path().join("status")).ok()?;
+            let switches = |line: &str| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok();
+            let sleeps = status.lines().any(|line| line.starts_with("State:\tS"));
+            sleeps.then(|| (task.file_name(), status.lines().filter_map(switches).sum()))
+        };
+        tasks.flatten().map(sleeper).collect()
     }
 
     /// The numbers of its open descriptors.
