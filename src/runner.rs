@@ -81,7 +81,7 @@ impl Finished {
     fn count(&mut self, record: &Record) {
         match &record.outcome {
             Outcome::Failed(_) => self.failed += 1,
-            Outcome::Measured(summary) if summary.requests.failed + summary.errors.total() > 0 => {
+            Outcome::Measured(summary) if summary.has_failures() => {
                 self.with_failed_requests += 1;
             }
             Outcome::Measured(_) if !record.valid => self.not_valid += 1,

@@ -32,7 +32,7 @@ pub struct Measurement {
     pub errors: Errors,
     /// Distributions of times.
     pub times: Distributions,
-    /// Octets that crossed the sockets.
+    /// Bytes that crossed the sockets.
     pub bytes: Bytes,
     /// What the generator itself used.
     pub generator: Generator,
@@ -258,7 +258,7 @@ pub struct Bodies {
 }
 
 impl Bodies {
-    /// Counts a body of so many bytes.
+    /// Counts a body of this length in bytes.
     pub(crate) fn count(&mut self, bytes: u64) {
         *self += Self { counted: 1, empty: u64::from(bytes == 0), shortest: bytes, longest: bytes };
     }
@@ -391,7 +391,7 @@ impl AddAssign for Errors {
     }
 }
 
-/// Octets that crossed the sockets in the measured part.
+/// Bytes that crossed the sockets in the measured part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bytes {

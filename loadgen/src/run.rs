@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     timeline: Timeline,
     /// Requests of the measured part that may still be sent, where their number ends it.
     tickets: AtomicI64,
-    /// Set by whoever started the run.
+    /// Set by the caller that started the run, to end it early.
     stop: Arc<AtomicBool>,
     /// Set when nobody holds the run any more, or there is nobody to connect to.
     abandoned: AtomicBool,
@@ -93,7 +93,7 @@ impl Plan {
         if self.counts_all() {
             self.timeline.begin.store(now, Ordering::Release);
         }
-        // Written last, so whoever sees it sees the begin too.
+        // Written last: a worker that sees it sees the begin too.
         self.timeline.may_send.store(true, Ordering::Release);
     }
 
@@ -102,8 +102,8 @@ impl Plan {
         self.timeline.may_send.load(Ordering::Acquire)
     }
 
-    /// Whether requests count from the first one on: a closed loop of so many without a warm-up
-    /// sends those and no others.
+    /// Whether requests count from the first one on: a closed loop over a number of requests
+    /// without a warm-up sends those and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
@@ -146,7 +146,7 @@ impl Plan {
 
     /// Begin and end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
-        // The begin is written last, so whoever sees it sees the end too.
+        // The begin is written last: a worker that sees it sees the end too.
         let begin = self.timeline.begin.load(Ordering::Acquire);
         (begin, self.timeline.end.load(Ordering::Acquire))
     }

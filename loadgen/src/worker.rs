@@ -154,7 +154,7 @@ struct Job {
     intended: u64,
     sent: u64,
     first_byte: Option<u64>,
-    /// Octets of it that were written.
+    /// Bytes of it that were written.
     written: usize,
     /// Whether it was begun within the measured part, and has a ticket of it.
     has_ticket: bool,
@@ -188,7 +188,7 @@ struct Patience {
 pub(crate) struct Worker {
     plan: Arc<Plan>,
     messages: Sender<Message>,
-    /// The octets of a request, and of one that asks to close behind it.
+    /// The bytes of a request, and of one that asks to close behind it.
     request: Vec<u8>,
     last_request: Vec<u8>,
     epoll: OwnedFd,
@@ -331,7 +331,7 @@ impl Worker {
         }
         let ending = self.end(now);
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
-        // So that whoever listens sees the end of the last worker, even if another one panicked.
+        // The listener then sees the end of the last worker, even if another one panicked.
         drop(self.messages);
         let _ = release.recv();
     }

@@ -141,8 +141,8 @@ impl Worker {
         self.opened_total += 1;
     }
 
-    /// Leaves it to the server to close first, as it was asked: whoever closes first keeps the port in `TIME_WAIT`, and
-    /// the client has to be economical with ports.
+    /// Leaves it to the server to close first, as the request asked: the end that closes first keeps
+    /// the port in `TIME_WAIT`, and the client has to save ports.
     pub(super) fn linger(&mut self, key: usize, now: u64) {
         let Some(socket) = self.slots[key].socket.take() else {
             return;

@@ -67,7 +67,7 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
             connections.established, connections.requested, connections.starved
         );
     }
-    if errors.total() > 0 {
+    if summary.has_failures() {
         text += &format!("  errors: {errors}\n");
     }
     // Answers that are not all alike may be those of several workloads.
