@@ -19,6 +19,7 @@ use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
+use crate::nothing;
 use crate::pass::Bench;
 use crate::plan::Plan;
 use crate::probe::Readings;
@@ -150,7 +151,12 @@ impl Measuring<'_> {
         let (measured, readings) =
             measure(target, self.workload(), Some(running.server()), self.interrupt.flag(), append)?;
         running.stop()?;
-        ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
+        ensure!(
+            measured.requests.completed > 0,
+            "{}{}",
+            nothing::line(&measured, false),
+            nothing::others(&readings, measured.duration)
+        );
         Ok((Summary::from(&measured), readings))
     }
 

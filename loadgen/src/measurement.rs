@@ -411,6 +411,11 @@ pub struct Generator {
     pub user_s: f64,
     /// CPU time in the kernel, all workers together, in seconds.
     pub system_s: f64,
+    /// Time in which workers were ready to run and had no processor, all of them together, in
+    /// seconds; absent where the kernel does not count it. It begins with the last look before the
+    /// measured part, 10 ms at the most, since a worker may have no processor for all of that part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_wait_s: Option<f64>,
 }
 
 #[cfg(test)]

@@ -530,6 +530,7 @@ fn summarize(
             threads: endings.len(),
             user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
             system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
+            cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
         },
         fairness: Fairness::of(all(|ending| &ending.answers)),
         bodies: total.bodies,

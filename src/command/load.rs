@@ -1,7 +1,6 @@
 //! `c10k load URL`: drives one server and tells what that was like.
 
 mod live;
-mod nothing;
 mod server;
 mod text;
 
@@ -22,6 +21,7 @@ use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::measure::measure;
+use crate::nothing;
 use crate::output::{note, print};
 use crate::probe::{self, Readings};
 use crate::time;

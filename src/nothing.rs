@@ -1,0 +1,110 @@
+//! What a measurement in which nothing completed says: what happened instead, and what to try next.
+
+use std::time::Duration;
+
+use c10k_loadgen::Measurement;
+use c10k_loadgen::measurement::KernelCounters;
+
+use crate::probe::Readings;
+
+/// Share of the measured part without a processor from which that explains why nothing completed:
+/// generator and server need a turn each, and both wait alike.
+const LONG_CPU_WAIT: f64 = 0.25;
+
+/// Share of the measured part that others may use of one processor before it is told.
+const BUSY_WITH_OTHERS: f64 = 0.25;
+
+/// One line, without its end.
+pub fn line(measured: &Measurement, interrupted: bool) -> String {
+    if interrupted {
+        return "interrupted before any request completed".into();
+    }
+    if measured.generator_limits.total() > 0 {
+        return "no request completed; see the check generator-limits: this generator was out of descriptors, ports or \
+                memory, and the server may be well"
+            .into();
+    }
+    if measured.connections.established == 0 {
+        return "no connection could be made in time; see whether the server accepts any more of them".into();
+    }
+    let sent = measured.requests.sent;
+    format!("no request completed of {sent} sent; errors: {}; {}", measured.errors, next_step(measured))
+}
+
+/// By the kind of error that there was most of.
+fn next_step(measured: &Measurement) -> String {
+    let kinds = measured.errors.by_kind();
+    match kinds.into_iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count) {
+        None => without_errors(measured),
+        Some(("connect", _)) => "see whether the server accepts connections".into(),
+        Some(("reset", _)) => "the server closes connections: see what it says".into(),
+        Some(("timeout", _)) => {
+            let timeout = measured.workload.timeout;
+            format!("no answer comes within {timeout:?}: see what the server does, or try a longer --timeout")
+        }
+        Some(("status", _)) => "the answers are of status 400 or above: check the path of the URL".into(),
+        Some((_, _)) => "the answers are not HTTP/1.1: check the port of the URL".into(),
+    }
+}
+
+/// What is known to keep answers back without an error.
+fn without_errors(measured: &Measurement) -> String {
+    let length = measured.duration;
+    let kernel = measured.kernel.unwrap_or_default();
+    let KernelCounters { listen_overflows, listen_drops, syn_retransmits } = kernel;
+    if kernel != KernelCounters::default() {
+        return format!(
+            "the kernel dropped connections, each of which tries again after a second: {listen_overflows} listen \
+             overflows, {listen_drops} listen drops, {syn_retransmits} SYNs sent again; raise the server's backlog, \
+             or measure longer"
+        );
+    }
+    let generator = measured.generator;
+    let waited =
+        Duration::from_secs_f64(generator.cpu_wait_s.unwrap_or(0.0) / generator.threads.max(1) as f64);
+    if waited > length.mul_f64(LONG_CPU_WAIT) {
+        return format!(
+            "the generator waited {:.0?} of {length:.0?} for a processor that the server or other programs used: \
+             end what else runs here, or measure longer",
+            waited.min(length)
+        );
+    }
+    format!("the server had not answered after {length:.0?}: measure longer, or see what it does")
+}
+
+/// What else used the machine in the measured part, to go on after [`line`]; empty where that is
+/// little, or not known.
+pub fn others(readings: &Readings, length: Duration) -> String {
+    let read = |key: &str| Duration::from_secs_f64(readings.values.get(key).copied().unwrap_or(0.0).max(0.0));
+    let (other, steal) = (read("machine_other_s"), read("machine_steal_s"));
+    if other + steal <= length.mul_f64(BUSY_WITH_OTHERS) {
+        return String::new();
+    }
+    format!(
+        "; beside server and generator, other programs used {other:.0?} of CPU time, and the hypervisor took {steal:.0?}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LENGTH: Duration = Duration::from_millis(300);
+
+    fn readings(other_s: f64, steal_s: f64) -> Readings {
+        let values = [("machine_other_s", other_s), ("machine_steal_s", steal_s)];
+        Readings { values: values.map(|(key, value)| (key.to_owned(), value)).into(), ..Readings::default() }
+    }
+
+    #[test]
+    fn a_machine_that_is_busy_with_others_is_told() {
+        let text = others(&readings(0.56, 0.02), LENGTH);
+        assert!(text.contains("560ms of CPU time, and the hypervisor took 20ms"), "{text}");
+    }
+
+    #[test]
+    fn a_quiet_machine_and_one_that_was_not_read_are_not() {
+        assert_eq!(others(&readings(0.01, 0.0), LENGTH), "");
+        assert_eq!(others(&Readings::default(), LENGTH), "");
+    }
+}
