@@ -259,9 +259,10 @@ fn describe(record: &Record) -> String {
             let failed = summary.requests.failed + summary.errors.connect;
             let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
             format!(
-                "{}{:.0} requests/s, p99 {:.0} µs{failed}{}",
-                bound(record),
+                "{}{:.0} requests/s, p99 {}{:.0} µs{failed}{}",
+                at_least(record.has_effect(Effect::ThroughputIsABound)),
                 summary.throughput_rps,
+                at_least(summary.latency_us.is_bound(0.99)),
                 summary.latency_us.p99,
                 verdicts(record)
             )
@@ -270,9 +271,10 @@ fn describe(record: &Record) -> String {
     format!("{}/{} (round {}): {outcome}", record.cell.subject, record.cell.workload, record.round)
 }
 
-/// Stands before a throughput that the generator bounds.
-fn bound(record: &Record) -> &'static str {
-    if record.has_effect(Effect::ThroughputIsABound) { "≥ " } else { "" }
+/// Stands before a number that is a lower bound: a throughput that the generator bounds, or a
+/// percentile that rests on requests without an answer.
+fn at_least(is_bound: bool) -> &'static str {
+    if is_bound { "≥ " } else { "" }
 }
 
 /// The checks that failed, in words.
