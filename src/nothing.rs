@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use c10k_loadgen::Measurement;
-use c10k_loadgen::measurement::KernelCounters;
+use c10k_loadgen::measurement::{Generator, KernelCounters};
 
 use crate::probe::Readings;
 
@@ -35,7 +35,7 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
 fn next_step(measured: &Measurement) -> String {
     let kinds = measured.errors.by_kind();
     match kinds.into_iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count) {
-        None => without_errors(measured),
+        None => without_errors(measured.duration, measured.kernel.unwrap_or_default(), measured.generator),
         Some(("connect", _)) => "see whether the server accepts connections".into(),
         Some(("reset", _)) => "the server closes connections: see what it says".into(),
         Some(("timeout", _)) => {
@@ -48,40 +48,51 @@ fn next_step(measured: &Measurement) -> String {
 }
 
 /// What is known to keep answers back without an error.
-fn without_errors(measured: &Measurement) -> String {
-    let length = measured.duration;
-    let kernel = measured.kernel.unwrap_or_default();
+fn without_errors(length: Duration, kernel: KernelCounters, generator: Generator) -> String {
+    let reasons = [dropped(kernel), without_processor(length, generator)];
+    let reasons = reasons.into_iter().flatten().collect::<Vec<_>>().join("; ");
+    if reasons.is_empty() {
+        format!("the server had not answered after {length:.0?}: measure longer, or see what it does")
+    } else {
+        reasons
+    }
+}
+
+/// The counters are of the whole machine, so this may be the reason and need not be.
+fn dropped(kernel: KernelCounters) -> Option<String> {
     let KernelCounters { listen_overflows, listen_drops, syn_retransmits } = kernel;
-    if kernel != KernelCounters::default() {
-        return format!(
-            "the kernel dropped connections, each of which tries again after a second: {listen_overflows} listen \
-             overflows, {listen_drops} listen drops, {syn_retransmits} SYNs sent again; raise the server's backlog, \
-             or measure longer"
-        );
-    }
-    let generator = measured.generator;
-    let waited =
-        Duration::from_secs_f64(generator.cpu_wait_s.unwrap_or(0.0) / generator.threads.max(1) as f64);
-    if waited > length.mul_f64(LONG_CPU_WAIT) {
-        return format!(
-            "the generator waited {:.0?} of {length:.0?} for a processor that the server or other programs used: \
-             end what else runs here, or measure longer",
-            waited.min(length)
-        );
-    }
-    format!("the server had not answered after {length:.0?}: measure longer, or see what it does")
+    (kernel != KernelCounters::default()).then(|| {
+        format!(
+            "the kernel counted {listen_overflows} listen overflows, {listen_drops} listen drops and \
+             {syn_retransmits} SYNs sent again, each of which costs a second: raise the server's \
+             backlog, or measure longer"
+        )
+    })
+}
+
+fn without_processor(length: Duration, generator: Generator) -> Option<String> {
+    let waited = generator.cpu_wait_s? / generator.threads.max(1) as f64;
+    let waited = Duration::from_secs_f64(waited).min(length);
+    (waited > length.mul_f64(LONG_CPU_WAIT)).then(|| {
+        format!(
+            "the generator waited {waited:.0?} of {length:.0?} for a processor that the server or \
+             other programs used: end what else runs here, or measure longer"
+        )
+    })
 }
 
 /// What else used the machine in the measured part, to go on after [`line`]; empty where that is
 /// little, or not known.
 pub fn others(readings: &Readings, length: Duration) -> String {
-    let read = |key: &str| Duration::from_secs_f64(readings.values.get(key).copied().unwrap_or(0.0).max(0.0));
+    let value = |key: &str| readings.values.get(key).copied().unwrap_or(0.0);
+    let read = |key: &str| Duration::from_secs_f64(value(key).max(0.0));
     let (other, steal) = (read("machine_other_s"), read("machine_steal_s"));
     if other + steal <= length.mul_f64(BUSY_WITH_OTHERS) {
         return String::new();
     }
     format!(
-        "; beside server and generator, other programs used {other:.0?} of CPU time, and the hypervisor took {steal:.0?}"
+        "; beside server and generator, other programs used {other:.0?} of CPU time, and the \
+         hypervisor took {steal:.0?}"
     )
 }
 
@@ -94,6 +105,27 @@ mod tests {
     fn readings(other_s: f64, steal_s: f64) -> Readings {
         let values = [("machine_other_s", other_s), ("machine_steal_s", steal_s)];
         Readings { values: values.map(|(key, value)| (key.to_owned(), value)).into(), ..Readings::default() }
+    }
+
+    fn waited(cpu_wait_s: f64) -> Generator {
+        Generator { threads: 2, cpu_wait_s: Some(cpu_wait_s), ..Generator::default() }
+    }
+
+    #[test]
+    fn a_generator_without_a_processor_is_told_from_a_server_that_does_not_answer() {
+        let text = without_errors(LENGTH, KernelCounters::default(), waited(0.56));
+        assert!(text.starts_with("the generator waited 280ms of 300ms for a processor"), "{text}");
+        for generator in [waited(0.01), Generator::default()] {
+            let text = without_errors(LENGTH, KernelCounters::default(), generator);
+            assert!(text.starts_with("the server had not answered after 300ms"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_dropped_stands_beside_it() {
+        let kernel = KernelCounters { syn_retransmits: 64, ..KernelCounters::default() };
+        let text = without_errors(LENGTH, kernel, waited(0.6));
+        assert!(text.contains("64 SYNs sent again") && text.contains("; the generator waited"), "{text}");
     }
 
     #[test]
