@@ -14,6 +14,8 @@ pub mod interrupt;
 pub mod limits;
 #[cfg(target_os = "linux")]
 pub mod measure;
+#[cfg(target_os = "linux")]
+mod nothing;
 pub mod output;
 #[cfg(target_os = "linux")]
 mod pass;

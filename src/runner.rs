@@ -19,6 +19,7 @@ use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
+use crate::nothing;
 use crate::pass::Bench;
 use crate::plan::Plan;
 use crate::probe::Readings;
@@ -81,7 +82,7 @@ impl Finished {
     fn count(&mut self, record: &Record) {
         match &record.outcome {
             Outcome::Failed(_) => self.failed += 1,
-            Outcome::Measured(summary) if summary.requests.failed + summary.errors.total() > 0 => {
+            Outcome::Measured(summary) if summary.has_failures() => {
                 self.with_failed_requests += 1;
             }
             Outcome::Measured(_) if !record.valid => self.not_valid += 1,
@@ -150,7 +151,12 @@ impl Measuring<'_> {
         let (measured, readings) =
             measure(target, self.workload(), Some(running.server()), self.interrupt.flag(), append)?;
         running.stop()?;
-        ensure!(measured.requests.completed > 0, "no request was answered; errors: {}", measured.errors);
+        ensure!(
+            measured.requests.completed > 0,
+            "{}{}",
+            nothing::line(&measured, false),
+            nothing::others(&readings, measured.duration)
+        );
         Ok((Summary::from(&measured), readings))
     }
 
@@ -253,9 +259,10 @@ fn describe(record: &Record) -> String {
             let failed = summary.requests.failed + summary.errors.connect;
             let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
             format!(
-                "{}{:.0} requests/s, p99 {:.0} µs{failed}{}",
-                bound(record),
+                "{}{:.0} requests/s, p99 {}{:.0} µs{failed}{}",
+                at_least(record.has_effect(Effect::ThroughputIsABound)),
                 summary.throughput_rps,
+                at_least(summary.latency_us.is_bound(0.99)),
                 summary.latency_us.p99,
                 verdicts(record)
             )
@@ -264,9 +271,10 @@ fn describe(record: &Record) -> String {
     format!("{}/{} (round {}): {outcome}", record.cell.subject, record.cell.workload, record.round)
 }
 
-/// Stands before a throughput that the generator bounds.
-fn bound(record: &Record) -> &'static str {
-    if record.has_effect(Effect::ThroughputIsABound) { "≥ " } else { "" }
+/// Stands before a number that is a lower bound: a throughput that the generator bounds, or a
+/// percentile that rests on requests without an answer.
+fn at_least(is_bound: bool) -> &'static str {
+    if is_bound { "≥ " } else { "" }
 }
 
 /// The checks that failed, in words.

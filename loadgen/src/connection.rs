@@ -1,6 +1,6 @@
 //! The client's side of one connection without I/O: it is fed what the server sent and says when an answer is whole.
 //!
-//! Every answer is checked for its status and its framing, octet by octet (RFC 9112, section 6.3). What makes that cheap
+//! Every answer is checked for its status and its framing, byte by byte (RFC 9112, section 6.3). What makes that cheap
 //! is [`KnownHead`]: servers repeat themselves, and a head that was parsed before needs only to be compared.
 
 use memchr::memchr;
@@ -40,7 +40,7 @@ enum Framing {
 /// The last head that was seen, with what it means.
 #[derive(Debug, Default)]
 pub struct KnownHead {
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     meaning: Option<Head>,
 }
 
@@ -48,12 +48,12 @@ pub struct KnownHead {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProtocolError;
 
-/// What came of feeding octets.
+/// What came of feeding bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// The answer goes on.
     Partial,
-    /// It is whole; so many of the octets belonged to it.
+    /// It is whole, and `consumed` of the bytes belonged to it.
     Whole { head: Head, consumed: usize },
 }
 
@@ -61,7 +61,7 @@ pub enum Progress {
 #[derive(Debug, Default)]
 pub struct Connection {
     state: State,
-    /// The octets of a head, chunk line or trailer that came in pieces.
+    /// The bytes of a head, chunk line or trailer that came in pieces.
     partial: Vec<u8>,
     /// Length of the answer's body, as far as it is known.
     body_bytes: u64,
@@ -106,13 +106,13 @@ impl Connection {
     /// Takes what the server sent. `to_head` tells that the request was HEAD, whose answer has no body.
     pub fn receive(
         &mut self,
-        octets: &[u8],
+        bytes: &[u8],
         to_head: bool,
         known: &mut KnownHead,
     ) -> Result<Progress, ProtocolError> {
         let mut consumed = 0;
         loop {
-            let rest = &octets[consumed..];
+            let rest = &bytes[consumed..];
             let Some((taken, state)) = self.step(rest, to_head, known)? else {
                 return Ok(Progress::Partial);
             };
@@ -137,30 +137,30 @@ impl Connection {
 
     fn step(
         &mut self,
-        octets: &[u8],
+        bytes: &[u8],
         to_head: bool,
         known: &mut KnownHead,
     ) -> Result<Option<(usize, Next)>, ProtocolError> {
         match self.state {
-            State::Head => self.step_head(octets, to_head, known),
+            State::Head => self.step_head(bytes, to_head, known),
             State::Length { head, left } => {
-                let taken = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let taken = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let left = left - taken as u64;
                 self.state = State::Length { head, left };
                 Ok((left == 0).then_some((taken, Next::Whole(head))))
             }
             State::UntilClose { .. } => {
-                self.body_bytes += octets.len() as u64;
+                self.body_bytes += bytes.len() as u64;
                 Ok(None)
             }
             State::Chunk { head, part: Part::Data { left } } => {
-                let taken = octets.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+                let taken = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let left = left - taken as u64;
                 self.state = State::Chunk { head, part: Part::Data { left } };
                 Ok((left == 0).then_some((taken, Next::State(State::Chunk { head, part: Part::DataEnd }))))
             }
             State::Chunk { head, part } => {
-                let Some((line, taken)) = self.line(octets)? else {
+                let Some((line, taken)) = self.line(bytes)? else {
                     return Ok(None);
                 };
                 let part = match part {
@@ -183,15 +183,15 @@ impl Connection {
 
     fn step_head(
         &mut self,
-        octets: &[u8],
+        bytes: &[u8],
         to_head: bool,
         known: &mut KnownHead,
     ) -> Result<Option<(usize, Next)>, ProtocolError> {
-        let (head, taken) = if self.partial.is_empty() && known.begins(octets) {
-            (known.meaning.ok_or(ProtocolError)?, known.octets.len())
+        let (head, taken) = if self.partial.is_empty() && known.begins(bytes) {
+            (known.meaning.ok_or(ProtocolError)?, known.bytes.len())
         } else {
             let before = self.partial.len();
-            self.partial.extend_from_slice(octets);
+            self.partial.extend_from_slice(bytes);
             // The end may lie across the seam of two pieces.
             let from = before.saturating_sub(3);
             let end = memmem::find(&self.partial[from..], b"\r\n\r\n").map(|end| from + end + 4);
@@ -200,8 +200,8 @@ impl Connection {
             }
             let Some(end) = end else { return Ok(None) };
             let head = parse(&self.partial[..end], to_head)?;
-            known.octets.clear();
-            known.octets.extend_from_slice(&self.partial[..end]);
+            known.bytes.clear();
+            known.bytes.extend_from_slice(&self.partial[..end]);
             known.meaning = Some(head);
             self.partial.clear();
             (head, end - before)
@@ -221,14 +221,14 @@ impl Connection {
         Ok(Some((taken, next)))
     }
 
-    /// The next line without its end, pieced together if it has to be, and how many of `octets` it took.
-    fn line(&mut self, octets: &[u8]) -> Result<Option<(Vec<u8>, usize)>, ProtocolError> {
-        let Some(end) = memchr(b'\n', octets) else {
-            self.partial.extend_from_slice(octets);
+    /// The next line without its end, pieced together if it has to be, and how many of `bytes` it took.
+    fn line(&mut self, bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, ProtocolError> {
+        let Some(end) = memchr(b'\n', bytes) else {
+            self.partial.extend_from_slice(bytes);
             return if self.partial.len() > MAX_LINE_BYTES { Err(ProtocolError) } else { Ok(None) };
         };
         let mut line = std::mem::take(&mut self.partial);
-        line.extend_from_slice(&octets[..end]);
+        line.extend_from_slice(&bytes[..end]);
         if line.len() > MAX_LINE_BYTES {
             return Err(ProtocolError);
         }
@@ -245,26 +245,26 @@ enum Next {
 }
 
 impl KnownHead {
-    fn begins(&self, octets: &[u8]) -> bool {
-        !self.octets.is_empty() && octets.starts_with(&self.octets)
+    fn begins(&self, bytes: &[u8]) -> bool {
+        !self.bytes.is_empty() && bytes.starts_with(&self.bytes)
     }
 }
 
 /// Whether a head may still come of this beginning: garbage without a line end should not wait for its 64 KiB.
-fn could_be_http(octets: &[u8]) -> bool {
+fn could_be_http(bytes: &[u8]) -> bool {
     let expected = b"HTTP/1.";
-    let length = octets.len().min(expected.len());
-    octets[..length] == expected[..length]
+    let length = bytes.len().min(expected.len());
+    bytes[..length] == expected[..length]
 }
 
 /// Most servers send a dozen header fields; this leaves room for talkative ones.
 const MAX_HEADERS: usize = 128;
 
-fn parse(octets: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
+fn parse(bytes: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let mut response = httparse::Response::new(&mut headers);
-    match response.parse(octets) {
-        Ok(httparse::Status::Complete(length)) if length == octets.len() => {}
+    match response.parse(bytes) {
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
         _ => return Err(ProtocolError),
     }
     let (Some(status), Some(version)) = (response.code, response.version) else {
@@ -278,10 +278,10 @@ fn parse(octets: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
                 return Err(ProtocolError);
             }
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
-            let last = header.value.rsplit(|&octet| octet == b',').next().unwrap_or_default();
+            let last = header.value.rsplit(|&byte| byte == b',').next().unwrap_or_default();
             chunked = Some(last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
         } else if header.name.eq_ignore_ascii_case("connection") {
-            for option in header.value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii) {
+            for option in header.value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
                 close |= option.eq_ignore_ascii_case(b"close");
                 keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
@@ -305,7 +305,7 @@ fn content_length(value: &[u8]) -> Result<u64, ProtocolError> {
 }
 
 fn chunk_size(line: &[u8]) -> Result<u64, ProtocolError> {
-    let digits = line.split(|&octet| octet == b';').next().unwrap_or_default().trim_ascii_end();
+    let digits = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
     let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
     std::str::from_utf8(digits)
         .ok()
@@ -320,11 +320,11 @@ mod tests {
 
     use super::*;
 
-    /// Reads answers from `octets` in pieces of `step` octets; gives their statuses and what became of the rest.
-    fn read(octets: &[u8], step: usize) -> (Vec<u16>, Result<bool, ProtocolError>) {
+    /// Reads answers from `bytes` in pieces of `step` bytes; gives their statuses and what became of the rest.
+    fn read(bytes: &[u8], step: usize) -> (Vec<u16>, Result<bool, ProtocolError>) {
         let (mut connection, mut known, mut statuses) =
             (Connection::default(), KnownHead::default(), Vec::new());
-        for mut piece in octets.chunks(step) {
+        for mut piece in bytes.chunks(step) {
             while !piece.is_empty() {
                 match connection.receive(piece, false, &mut known) {
                     Ok(Progress::Partial) => break,
@@ -346,7 +346,7 @@ mod tests {
         HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
 
     #[test]
-    fn any_split_of_the_octets_gives_the_same_answers() {
+    fn any_split_of_the_bytes_gives_the_same_answers() {
         for step in 1..=ANSWERS.len() {
             assert_eq!(
                 read(ANSWERS.as_bytes(), step),
@@ -359,26 +359,26 @@ mod tests {
     #[test]
     fn an_answer_without_a_length_ends_with_the_connection() {
         let (mut connection, mut known) = (Connection::default(), KnownHead::default());
-        let octets = b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts";
-        assert_eq!(connection.receive(octets, false, &mut known), Ok(Progress::Partial));
+        let bytes = b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts";
+        assert_eq!(connection.receive(bytes, false, &mut known), Ok(Progress::Partial));
         assert!(connection.receive_end().is_some_and(|head| head.status == 200 && !head.keep_alive));
     }
 
     #[test]
     fn a_connection_that_ends_within_an_answer_has_none() {
-        for octets in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
+        for bytes in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
             let (mut connection, mut known) = (Connection::default(), KnownHead::default());
-            assert_eq!(connection.receive(octets.as_bytes(), false, &mut known), Ok(Progress::Partial));
-            assert_eq!(connection.receive_end(), None, "{octets:?}");
+            assert_eq!(connection.receive(bytes.as_bytes(), false, &mut known), Ok(Progress::Partial));
+            assert_eq!(connection.receive_end(), None, "{bytes:?}");
         }
     }
 
     #[test]
     fn the_answer_to_head_has_no_body() {
         let (mut connection, mut known) = (Connection::default(), KnownHead::default());
-        let octets = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
-        let progress = connection.receive(octets, true, &mut known).unwrap();
-        assert!(matches!(progress, Progress::Whole { consumed, .. } if consumed == octets.len()));
+        let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+        let progress = connection.receive(bytes, true, &mut known).unwrap();
+        assert!(matches!(progress, Progress::Whole { consumed, .. } if consumed == bytes.len()));
     }
 
     #[test]
@@ -393,7 +393,7 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_answer() {
-        for octets in [
+        for bytes in [
             "garbage",
             "HTTP/2 200 OK\r\n\r\n",
             "HTTP/1.1 abc OK\r\n\r\n",
@@ -404,18 +404,18 @@ mod tests {
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n",
         ] {
-            assert_eq!(read(octets.as_bytes(), 999).1, Err(ProtocolError), "{octets:?}");
+            assert_eq!(read(bytes.as_bytes(), 999).1, Err(ProtocolError), "{bytes:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_octets_make_it_panic_or_split_differently(
-            octets in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
+        fn no_bytes_make_it_panic_or_split_differently(
+            bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
         ) {
             // Mutilated answers go deeper than noise alone.
             let cut = at.min(ANSWERS.len());
-            let input = [&ANSWERS.as_bytes()[..cut], &octets[..octets.len() * prefix / 5]].concat();
+            let input = [&ANSWERS.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
             let (whole, in_pieces) = (read(&input, input.len().max(1)), read(&input, step));
             prop_assert_eq!(whole.0, in_pieces.0);
             prop_assert_eq!(whole.1.is_ok(), in_pieces.1.is_ok());

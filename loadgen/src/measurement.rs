@@ -32,7 +32,7 @@ pub struct Measurement {
     pub errors: Errors,
     /// Distributions of times.
     pub times: Distributions,
-    /// Octets that crossed the sockets.
+    /// Bytes that crossed the sockets.
     pub bytes: Bytes,
     /// What the generator itself used.
     pub generator: Generator,
@@ -258,7 +258,7 @@ pub struct Bodies {
 }
 
 impl Bodies {
-    /// Counts a body of so many bytes.
+    /// Counts a body of this length in bytes.
     pub(crate) fn count(&mut self, bytes: u64) {
         *self += Self { counted: 1, empty: u64::from(bytes == 0), shortest: bytes, longest: bytes };
     }
@@ -391,7 +391,7 @@ impl AddAssign for Errors {
     }
 }
 
-/// Octets that crossed the sockets in the measured part.
+/// Bytes that crossed the sockets in the measured part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bytes {
@@ -411,6 +411,11 @@ pub struct Generator {
     pub user_s: f64,
     /// CPU time in the kernel, all workers together, in seconds.
     pub system_s: f64,
+    /// Time in which workers were ready to run and had no processor, all of them together, in
+    /// seconds; absent where the kernel does not count it. It begins with the last look before the
+    /// measured part, 10 ms at the most, since a worker may have no processor for all of that part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_wait_s: Option<f64>,
 }
 
 #[cfg(test)]

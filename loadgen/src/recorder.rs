@@ -27,7 +27,7 @@ pub struct Recorder {
     pub errors: Errors,
     /// How long the bodies of the answers were.
     pub bodies: Bodies,
-    /// Octets that crossed the sockets.
+    /// Bytes that crossed the sockets.
     pub bytes: Bytes,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Plan {
     timeline: Timeline,
     /// Requests of the measured part that may still be sent, where their number ends it.
     tickets: AtomicI64,
-    /// Set by whoever started the run.
+    /// Set by the caller that started the run, to end it early.
     stop: Arc<AtomicBool>,
     /// Set when nobody holds the run any more, or there is nobody to connect to.
     abandoned: AtomicBool,
@@ -93,7 +93,7 @@ impl Plan {
         if self.counts_all() {
             self.timeline.begin.store(now, Ordering::Release);
         }
-        // Written last, so whoever sees it sees the begin too.
+        // Written last: a worker that sees it sees the begin too.
         self.timeline.may_send.store(true, Ordering::Release);
     }
 
@@ -102,8 +102,8 @@ impl Plan {
         self.timeline.may_send.load(Ordering::Acquire)
     }
 
-    /// Whether requests count from the first one on: a closed loop of so many without a warm-up
-    /// sends those and no others.
+    /// Whether requests count from the first one on: a closed loop over a number of requests
+    /// without a warm-up sends those and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
@@ -146,7 +146,7 @@ impl Plan {
 
     /// Begin and end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
-        // The begin is written last, so whoever sees it sees the end too.
+        // The begin is written last: a worker that sees it sees the end too.
         let begin = self.timeline.begin.load(Ordering::Acquire);
         (begin, self.timeline.end.load(Ordering::Acquire))
     }
@@ -294,10 +294,27 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         let worker = worker::Worker::new(Arc::clone(&plan), index, threads, sender.clone())?;
         let idle = share(plan.workload.idle, index, threads);
         let release = release.clone();
+        let guard = AbandonOnPanic(Arc::clone(&plan));
         let thread = thread::Builder::new().name(format!("generator-{index}"));
-        run.threads.push(thread.spawn(move || worker.run(idle, &release))?);
+        let work = move || {
+            let _guard = guard;
+            worker.run(idle, &release);
+        };
+        run.threads.push(thread.spawn(work)?);
     }
     Ok(run)
+}
+
+/// Ends the run of the other workers when the thread that holds it panics: they would wait for its
+/// idle connections, or for the begin of the measured part, for ever.
+struct AbandonOnPanic(Arc<Plan>);
+
+impl Drop for AbandonOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.abandon();
+        }
+    }
 }
 
 impl Run {
@@ -513,6 +530,7 @@ fn summarize(
             threads: endings.len(),
             user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
             system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
+            cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
         },
         fairness: Fairness::of(all(|ending| &ending.answers)),
         bodies: total.bodies,
@@ -538,4 +556,41 @@ fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
     };
     let ages = endings.iter().flat_map(Ending::ages);
     ages.filter(|age| longest.is_none_or(|longest| age.response > longest)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(threads: usize) -> Arc<Plan> {
+        let target = Target::resolve("http://127.0.0.1:1/").unwrap();
+        Arc::new(Plan::new(target, Workload::default(), threads, Arc::default()))
+    }
+
+    #[test]
+    fn a_worker_that_panics_frees_those_that_wait_for_its_idle_connections() {
+        let plan = plan(2);
+        let (sender, messages) = unbounded();
+        let other = worker::Worker::new(Arc::clone(&plan), 0, 2, sender).unwrap();
+        let (hold, release) = bounded::<()>(0);
+        drop(hold);
+        let waiting = thread::spawn(move || other.run(0, &release));
+        let guard = AbandonOnPanic(Arc::clone(&plan));
+        let panicking = thread::spawn(move || {
+            let _guard = guard;
+            panic!("a worker panics while it opens its idle connections");
+        });
+        assert!(panicking.join().is_err());
+        // It would hang here.
+        waiting.join().unwrap();
+        assert!(plan.is_stopped() && !plan.may_send());
+        assert!(messages.iter().any(|message| matches!(message, Message::Ended(_))));
+    }
+
+    #[test]
+    fn a_worker_that_ends_well_leaves_the_others_alone() {
+        let plan = plan(2);
+        drop(AbandonOnPanic(Arc::clone(&plan)));
+        assert!(!plan.is_stopped());
+    }
 }

@@ -1,4 +1,4 @@
-//! [`Settings`], the workload as it is written down: whoever reads a result can send the same
+//! [`Settings`], the workload as it is written down: a reader of a result can send the same load
 //! again.
 //!
 //! It is the wire type of [`Workload`], which holds what a machine needs and not what a reader

@@ -27,7 +27,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// For so many connections at once, of all workers together, to these addresses.
+    /// For this number of connections at once, of all workers together, to these addresses.
     pub fn new(targets: &[SocketAddr], connections: usize) -> Self {
         let is_loopback = targets.iter().all(|target| target.is_ipv4() && target.ip().is_loopback());
         let needed = u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
@@ -70,7 +70,7 @@ pub fn ephemeral_ports() -> usize {
 fn leave_port_to_connect(socket: &Socket) -> io::Result<()> {
     let on: libc::c_int = 1;
     let length = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the kernel reads `length` octets from a pointer to a value of that size, which outlives the call.
+    // SAFETY: the kernel reads `length` bytes from a pointer to a value of that size, which outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),

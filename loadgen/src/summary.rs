@@ -63,7 +63,7 @@ pub struct Summary {
     /// The latency without that wait: what the server, and the way to it, are responsible for.
     #[serde(default)]
     pub response_us: Percentiles,
-    /// Octets that crossed the sockets.
+    /// Bytes that crossed the sockets.
     pub bytes: Bytes,
     /// How long the bodies of the answers were.
     #[serde(default)]
@@ -136,6 +136,11 @@ impl Summary {
             VERSION => Ok(serde_json::from_str(json)?),
             version => Err(ReadError::Version(version)),
         }
+    }
+
+    /// Whether a request failed or a connection could not be made.
+    pub fn has_failures(&self) -> bool {
+        self.requests.failed > 0 || self.errors.total() > 0
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the requests go and what they say: a URL becomes addresses and the octets of a request.
+//! Where the requests go and what they say: a URL becomes addresses and the bytes of a request.
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -89,7 +89,7 @@ impl Target {
         self.addresses.iter().all(|address| address.ip().is_loopback())
     }
 
-    /// The octets of a request; `last` ones ask for the connection to be closed.
+    /// The bytes of a request; `last` ones ask for the connection to be closed.
     pub fn render(&self, request: &Request, last: bool) -> Vec<u8> {
         let names = |name: &str| request.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         let mut head = format!("{} {} HTTP/1.1\r\n", request.method, self.path);

@@ -30,7 +30,7 @@ use crate::recorder::{Age, Interval, Recorder};
 use crate::run::{Message, Plan, nanos, share};
 use crate::schedule::Schedule;
 use crate::source::Sources;
-use crate::usage::ThreadUsage;
+use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
 /// Room for one read; answers larger than that take several.
@@ -99,6 +99,8 @@ pub(crate) struct Ending {
     /// When the last request of the measured part was done.
     pub last_done: u64,
     pub usage: ThreadUsage,
+    /// How long it was ready to run and had no processor.
+    pub cpu_wait: Option<Duration>,
 }
 
 impl Ending {
@@ -154,7 +156,7 @@ struct Job {
     intended: u64,
     sent: u64,
     first_byte: Option<u64>,
-    /// Octets of it that were written.
+    /// Bytes of it that were written.
     written: usize,
     /// Whether it was begun within the measured part, and has a ticket of it.
     has_ticket: bool,
@@ -188,7 +190,7 @@ struct Patience {
 pub(crate) struct Worker {
     plan: Arc<Plan>,
     messages: Sender<Message>,
-    /// The octets of a request, and of one that asks to close behind it.
+    /// The bytes of a request, and of one that asks to close behind it.
     request: Vec<u8>,
     last_request: Vec<u8>,
     epoll: OwnedFd,
@@ -212,6 +214,8 @@ pub(crate) struct Worker {
     stretch: u64,
     next_boundary: u64,
     usage_at_begin: Option<ThreadUsage>,
+    /// Wait for a processor up to the last tick before the measured part.
+    cpu_wait_before: Option<Duration>,
     /// What tells an open loop when to send: the schedule, and the next time of it on the clock, once that is known.
     schedule: Option<Schedule>,
     next_due: u64,
@@ -268,6 +272,7 @@ impl Worker {
             stretch: 0,
             next_boundary: u64::MAX,
             usage_at_begin: None,
+            cpu_wait_before: None,
             schedule: match workload.pacing {
                 Pacing::Closed => None,
                 Pacing::Open { rate, arrivals, seed, .. } => {
@@ -331,7 +336,7 @@ impl Worker {
         }
         let ending = self.end(now);
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
-        // So that whoever listens sees the end of the last worker, even if another one panicked.
+        // The listener then sees the end of the last worker, even if another one panicked.
         drop(self.messages);
         let _ = release.recv();
     }
@@ -408,6 +413,10 @@ impl Worker {
                 self.next_due = self.due();
                 self.release(now);
             }
+        }
+        if now < self.window.0 {
+            // Not when the part begins: a worker may have no processor then, and until its end.
+            self.cpu_wait_before = cpu_wait();
         }
         self.cross_boundaries(now);
         self.retry(now);
@@ -509,6 +518,7 @@ impl Worker {
         let usage =
             self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
         let has_begun = self.usage_at_begin.is_some();
+        let waited = || Some(cpu_wait()?.saturating_sub(self.cpu_wait_before.unwrap_or_default()));
         let age = |job: Job| {
             let counts = has_begun && self.plan.counts_in_flight(job.has_ticket);
             // An open loop went on waiting for them, a closed one did not.
@@ -545,6 +555,7 @@ impl Worker {
             arrivals: std::mem::take(&mut self.arrivals),
             last_done: self.last_done,
             usage,
+            cpu_wait: waited(),
         }
     }
 }

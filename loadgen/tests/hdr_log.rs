@@ -85,7 +85,7 @@ fn write(path: &Path, intervals: &[Interval]) {
 #[test]
 fn another_reader_finds_the_same_numbers_in_our_log() {
     if python(&["-c", "import hdrh.log"]).is_none() {
-        // Whoever names an interpreter means to run this.
+        // An interpreter that was named is meant to run this.
         assert!(env::var_os("PYTHON").is_none(), "PYTHON has no hdrhistogram: pip install hdrhistogram");
         println!("skipped: no HdrHistogram for Python here; `pip install hdrhistogram` and set PYTHON");
         return;

@@ -28,7 +28,6 @@ pub use load::load_run;
 pub use record::RunWriter;
 #[cfg(feature = "render")]
 pub use render::{render_index, render_run};
-pub use statistics::spread::{Spread, describe_interval};
 
 // The fixture is shared with the tests in `tests/`, which know this crate by its name only.
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `c10k load URL`: drives one server and tells what that was like.
 
 mod live;
-mod nothing;
 mod server;
 mod text;
 
@@ -22,6 +21,7 @@ use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::measure::measure;
+use crate::nothing;
 use crate::output::{note, print};
 use crate::probe::{self, Readings};
 use crate::time;
@@ -62,10 +62,11 @@ pub struct Args {
     /// Further connections that send one request before the run and are only held then
     #[arg(long, default_value_t = 0, value_name = "N")]
     idle: usize,
-    /// Connections opened per second at the most
+    /// Connections opened per second at the most, idle ones included
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     connect_rate: Option<f64>,
-    /// Worker threads, each with its own event loop
+    /// Worker threads, each with connections and, in an open loop, a queue of its own: where
+    /// requests wait for a connection, more threads make latency longer
     #[arg(long, default_value = "1", value_name = "N")]
     threads: NonZeroUsize,
     /// Processors to run on, such as 0,2-3

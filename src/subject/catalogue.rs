@@ -36,7 +36,6 @@ struct File {
 #[serde(deny_unknown_fields)]
 pub struct ServerTable {
     name: String,
-    about: String,
     #[serde(default)]
     profile: ProfileTable,
     program: Vec<String>,
@@ -111,7 +110,6 @@ impl TryFrom<ServerTable> for Subject {
         launch.check().with_context(|| format!("the server `{}`", table.name))?;
         Ok(Self {
             name: table.name,
-            about: table.about,
             launch: Launch::Command(launch),
             profile: table.profile.named(),
             paths: table.paths,
@@ -152,7 +150,7 @@ mod tests {
 
     use super::*;
 
-    const GOOD: &str = "[[server]]\nname = \"a\"\nabout = \"\"\nprogram = [\"a\"]\n\
+    const GOOD: &str = "[[server]]\nname = \"a\"\nprogram = [\"a\"]\n\
         command = [\"{program}\", \"{port}\"]\nready = \"connect\"\nstop = \"SIGQUIT\"\nserves_page = false\n";
 
     #[test]
@@ -175,15 +173,15 @@ mod tests {
     fn what_is_wrong_with_a_catalogue_is_told_in_one_line() {
         assert_eq!(parse(GOOD).unwrap().len(), 1);
         for (from, to, expected) in [
-            ("about", "abuot", "line 3: unknown field `abuot`"),
-            ("about = \"\"", "", "missing field `about`"),
+            ("program =", "progarm =", "line 3: unknown field `progarm`"),
+            ("serves_page = false", "", "missing field `serves_page`"),
             ("{port}", "{prot}", "the server `a`: it has an unknown placeholder {prot}"),
             ("{port}", "80", "{address}"),
-            ("\"connect\"", "\"conect\"", "line 6: unknown variant `conect`"),
-            ("\"SIGQUIT\"", "\"SIGSTOPP\"", "line 7: `SIGSTOPP` is no signal"),
+            ("\"connect\"", "\"conect\"", "line 5: unknown variant `conect`"),
+            ("\"SIGQUIT\"", "\"SIGSTOPP\"", "line 6: `SIGSTOPP` is no signal"),
             ("[\"a\"]", "[]", "no program"),
-            ("serves_page", "profile = { wiats = \"\" }\nserves_page", "line 8: unknown field `wiats`"),
-            ("serves_page", "find.modules = { folders = [] }\nserves_page", "line 8: missing field `with`"),
+            ("serves_page", "profile = { wiats = \"\" }\nserves_page", "line 7: unknown field `wiats`"),
+            ("serves_page", "find.modules = { folders = [] }\nserves_page", "line 7: missing field `with`"),
         ] {
             let error = format!("{:#}", parse(&GOOD.replacen(from, to, 1)).unwrap_err());
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");

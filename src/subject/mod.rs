@@ -26,8 +26,6 @@ pub use settings::Settings;
 pub struct Subject {
     /// Name in suites and reports.
     pub name: String,
-    /// What it is, in a sentence.
-    pub about: String,
     /// How its process is started and stopped.
     pub launch: Launch,
     /// Declared traits by name (`waits`, `runs`, `accepts`, …), in display order.
@@ -57,7 +55,6 @@ impl Subject {
     pub fn model(entry: &'static Entry, args: Vec<String>) -> Self {
         Self {
             name: entry.name.to_owned(),
-            about: entry.about.to_owned(),
             launch: Launch::Model { entry, args },
             profile: entry.traits.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
             paths: BTreeMap::new(),
@@ -76,7 +73,6 @@ impl Subject {
             .with_context(|| format!("the command of the server `{name}`"))?;
         Ok(Self {
             name: name.to_owned(),
-            about: command.to_owned(),
             launch: Launch::Command(launch),
             profile: Vec::new(),
             paths: BTreeMap::new(),

@@ -202,6 +202,24 @@ fn a_connect_rate_bounds_how_fast_connections_come() {
 }
 
 #[test]
+fn a_connect_rate_bounds_idle_connections_too() {
+    let between_first_and_last = Cell::new(Duration::ZERO);
+    let run = || {
+        let server = answering();
+        let outcome = load(&server, "--connections 1 --idle 10 --connect-rate 20 --duration 300ms");
+        assert_eq!(outcome.count("connections/idle_answered"), 10);
+        let accepted: Vec<_> = server.seen().iter().map(|seen| seen.accepted).collect();
+        let (first, last) = (accepted.iter().min().expect("some"), accepted.iter().max().expect("some"));
+        between_first_and_last.set(last.duration_since(*first));
+        outcome
+    };
+    // Ten gaps of 50 ms, as without idle connections.
+    until_shown("they come one after the other", run, |_| {
+        between_first_and_last.get() >= Duration::from_millis(450)
+    });
+}
+
+#[test]
 fn a_connect_rate_bounds_short_connections_too() {
     let run = || {
         let server = answering();

@@ -13,7 +13,7 @@ use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use serde_json::Value;
 
-use crate::command::{command, end_of, load_url, until_shown};
+use crate::command::{command, end_of, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
 use crate::wait;
 
@@ -198,13 +198,26 @@ fn the_text_has_the_numbers_that_matter() {
     }
 }
 
+#[test]
+fn the_text_of_an_open_loop_says_how_its_arrivals_can_be_repeated() {
+    let text = |arguments: &str| {
+        let arguments = words(arguments);
+        String::from_utf8(told(&answering(), &arguments).stdout).expect("it speaks text")
+    };
+    let poisson = text("--rate 200 --arrivals poisson --seed 7 --threads 2");
+    assert!(poisson.contains("arrivals: poisson, seed 7, in 2 queues, one per thread\n"), "{poisson}");
+    let constant = text("--rate 200");
+    assert!(constant.contains("arrivals: constant\n"), "{constant}");
+    assert!(!text("").contains("arrivals:"));
+}
+
 /// Runs it against a server that never answers, and gives what it says on both streams.
 fn told_of_nothing(arguments: &[&str]) -> (String, String) {
     let server = Server::start(|_, _| Ok(After::Hold));
     let arguments = [&SHORT[..], arguments].concat();
     let output = command(&server.url(), &arguments).output().expect("the command can be run");
     assert_eq!(output.status.code(), Some(1));
-    let text = |octets| String::from_utf8(octets).expect("it speaks text");
+    let text = |bytes| String::from_utf8(bytes).expect("it speaks text");
     (text(output.stdout), text(output.stderr))
 }
 

@@ -1,4 +1,4 @@
-//! Answers of any octets: however they are split, and whatever head was seen before, the client reads the same.
+//! Answers of any bytes: however they are split, and whatever head was seen before, the client reads the same.
 
 #![no_main]
 
@@ -14,14 +14,14 @@ struct Read {
     at_end: Option<u16>,
 }
 
-/// Reads answers from pieces of `octets`, whose lengths are `steps` over and over.
-fn read(octets: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
+/// Reads answers from pieces of `bytes`, whose lengths are `steps` over and over.
+fn read(bytes: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
     let (mut connection, mut known) = (Connection::default(), KnownHead::default());
     let (mut answers, mut at) = (Vec::new(), 0);
     let mut steps = steps.iter().cycle();
-    while at < octets.len() {
-        let step = steps.next().map_or(octets.len(), |&step| usize::from(step).max(1));
-        let mut piece = &octets[at..octets.len().min(at + step)];
+    while at < bytes.len() {
+        let step = steps.next().map_or(bytes.len(), |&step| usize::from(step).max(1));
+        let mut piece = &bytes[at..bytes.len().min(at + step)];
         at += piece.len();
         while !piece.is_empty() {
             if !remembers {
@@ -42,9 +42,9 @@ fn read(octets: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
 }
 
 fuzz_target!(|input: (bool, [u8; 4], &[u8])| {
-    let (to_head, steps, octets) = input;
-    let whole = read(octets, to_head, &[], true);
-    assert_eq!(whole, read(octets, to_head, &[], false), "a head that was seen before");
-    assert_eq!(whole, read(octets, to_head, &steps, true), "pieces of {steps:?}");
-    assert_eq!(whole, read(octets, to_head, &[1], true), "octet by octet");
+    let (to_head, steps, bytes) = input;
+    let whole = read(bytes, to_head, &[], true);
+    assert_eq!(whole, read(bytes, to_head, &[], false), "a head that was seen before");
+    assert_eq!(whole, read(bytes, to_head, &steps, true), "pieces of {steps:?}");
+    assert_eq!(whole, read(bytes, to_head, &[1], true), "byte by byte");
 });

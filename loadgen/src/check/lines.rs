@@ -37,7 +37,7 @@ mod tests {
     use crate::check::fixture;
     use crate::workload::Arrivals;
 
-    /// An open loop of 10,000 requests of which so many found a connection free.
+    /// An open loop of 10,000 requests of which `free` found a connection free.
     fn with(threads: usize, free: u64) -> Option<Judgement> {
         let mut measured = fixture::open(Arrivals::Poisson);
         measured.generator.threads = threads;

@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(judgement.effect, None);
     }
 
-    /// A closed loop over so many connections that all stood, of which some never had an answer.
+    /// A closed loop over `asked` connections, `starved` of which never had an answer.
     fn starved(asked: u64, starved: u64) -> Measurement {
         let mut measured = fixture::closed();
         measured.connections.requested = asked;

@@ -40,14 +40,26 @@ impl Worker {
     /// Opens connections whose turn has come. Only the first ones are held back: later, the generator should keep nobody
     /// waiting.
     pub(super) fn open_due(&mut self, now: u64) {
-        while (self.is_ready || self.connecting < MAX_CONNECTING) && self.next_open <= now {
+        while (self.is_ready || self.connecting < MAX_CONNECTING)
+            && !self.to_open.is_empty()
+            && self.take_turn(now)
+        {
             let Some(key) = self.to_open.pop_front() else { return };
-            if self.open_every > 0 {
-                // What a tick was too late for is made up; what was not asked for earlier is not.
-                self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
-            }
             self.open(key, now);
         }
+    }
+
+    /// Takes leave to open one connection, idle or not. There is none before its time where a rate
+    /// bounds them.
+    pub(super) fn take_turn(&mut self, now: u64) -> bool {
+        if self.next_open > now {
+            return false;
+        }
+        if self.open_every > 0 {
+            // What a tick was too late for is made up; what was not asked for earlier is not.
+            self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
+        }
+        true
     }
 
     pub(super) fn open(&mut self, key: usize, now: u64) {
@@ -141,8 +153,8 @@ impl Worker {
         self.opened_total += 1;
     }
 
-    /// Leaves it to the server to close first, as it was asked: whoever closes first keeps the port in `TIME_WAIT`, and
-    /// the client has to be economical with ports.
+    /// Leaves it to the server to close first, as the request asked: the end that closes first keeps
+    /// the port in `TIME_WAIT`, and the client has to save ports.
     pub(super) fn linger(&mut self, key: usize, now: u64) {
         let Some(socket) = self.slots[key].socket.take() else {
             return;

@@ -138,7 +138,7 @@ impl Worker {
                 // Edge-triggered: a short read has emptied the socket, and an event will follow.
                 Ok(Progress::Partial) if read < buffer.len() && !ending => return,
                 Ok(Progress::Partial) => {}
-                // Octets that nobody asked for: whatever the length was, it was wrong.
+                // Bytes behind the answer: the length that it gave was wrong.
                 Ok(Progress::Whole { .. }) | Err(_) => return self.fail(key, Failure::Protocol, now),
             }
         }

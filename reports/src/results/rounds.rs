@@ -57,10 +57,9 @@ pub fn doubts(records: &[Record]) -> Vec<Doubt> {
 }
 
 fn has(records: &[Record], doubt: Doubt) -> bool {
-    let failed = |summary: &Summary| summary.requests.failed > 0 || summary.errors.total() > 0;
     match doubt {
         Doubt::LostRound => failures(records).next().is_some(),
-        Doubt::FailedRequests => measured(records).any(|(_, summary)| failed(summary)),
+        Doubt::FailedRequests => measured(records).any(|(_, summary)| summary.has_failures()),
         Doubt::FailedCheck => measured(records).any(|(record, _)| !record.valid),
         Doubt::Unserved => has_effect(records, Effect::ServedConnectionsOnly),
     }

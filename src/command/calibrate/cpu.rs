@@ -11,6 +11,7 @@ use c10k_reports::record::{CpuAccounts, CpuComparison};
 use crate::cgroup;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
+use crate::nothing;
 use crate::probe::{BothAccounts, Server};
 use crate::subject::{Settings, Subject};
 
@@ -72,7 +73,7 @@ fn compare_one(
     let (measured, used) = measure(target, workload, &running.server(), interrupt)?;
     running.stop()?;
     let completed = measured.requests.completed;
-    ensure!(completed > 0, "no request was answered; errors: {}", measured.errors);
+    ensure!(completed > 0, "{}", nothing::line(&measured, false));
     let us_per_request = |seconds: f64| seconds * 1e6 / completed as f64;
     Ok(CpuComparison {
         model: subject.name.clone(),

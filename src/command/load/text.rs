@@ -5,6 +5,7 @@ use c10k_loadgen::confidence::Intervals;
 use c10k_loadgen::measurement::{Bodies, Times};
 use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
+use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_loadgen::{Measurement, Summary};
 
 /// Rows of the histogram.
@@ -49,6 +50,7 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         "{} · {} loop · {} connections ({}) · {:.2} s\n\n",
         summary.target, summary.r#loop, connections.requested, measured.workload.lifetime, summary.duration_s
     );
+    text += &arrivals(measured);
     text += "  ";
     if requests.never_answered > 0 {
         text += &format!("never answered: {} · ", requests.never_answered);
@@ -67,7 +69,7 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
             connections.established, connections.requested, connections.starved
         );
     }
-    if errors.total() > 0 {
+    if summary.has_failures() {
         text += &format!("  errors: {errors}\n");
     }
     // Answers that are not all alike may be those of several workloads.
@@ -76,6 +78,20 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         text += &format!("  bodies: {shortest} to {longest} bytes, {empty} of {counted} empty\n");
     }
     text
+}
+
+/// What an open loop needs to be repeated, beside its rate; nothing of a closed loop.
+fn arrivals(measured: &Measurement) -> String {
+    let Pacing::Open { arrivals, seed, .. } = measured.workload.pacing else { return String::new() };
+    let seed = match arrivals {
+        Arrivals::Poisson => format!(", seed {seed}"),
+        Arrivals::Constant => String::new(),
+    };
+    let queues = match measured.generator.threads {
+        0 | 1 => String::new(),
+        threads => format!(", in {threads} queues, one per thread"),
+    };
+    format!("  arrivals: {arrivals}{seed}{queues}\n")
 }
 
 /// The percentiles of the table: title, quantile, where its value is, and where its interval.
