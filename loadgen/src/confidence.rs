@@ -61,7 +61,7 @@ pub struct Intervals {
 }
 
 /// The shortest run that has intervals. Levels that drift are what it is for: with a memory of ten
-/// seconds, 88 % of the intervals hold the truth at 200 s, and 93 % here.
+/// seconds, 89 % of the intervals hold the truth at 200 s, and 92 % here.
 pub const MIN_LENGTH: Duration = Duration::from_mins(5);
 
 /// The fewest requests, asked for, of a run that has intervals. What a queue remembers is measured
