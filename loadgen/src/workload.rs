@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::target::Request;
 
 /// Stretches that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
-/// longer than [`LONGEST_INTERVAL`]: two more than the checks and the confidence intervals need,
-/// for those that come out too short.
+/// longer than [`LONGEST_INTERVAL`]: two more than the checks need, for those that come
+/// out too short.
 const INTERVALS_PER_RUN: u32 = 10;
 
 /// Five times as long as a worker may be late to see that a stretch is over.
