@@ -13,6 +13,7 @@ use crate::measurement::{
     Requests, StartUp, Times,
 };
 use crate::recorder::{Interval, Recorder};
+use crate::silence;
 use crate::target::Target;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
@@ -524,6 +525,7 @@ fn summarize(
         },
         batches,
         arrivals,
+        silence: silence::longest(endings.iter().map(|ending| &*ending.pauses), (begin, end)),
         kernel,
     }
 }
