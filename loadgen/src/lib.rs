@@ -28,7 +28,7 @@ pub mod workload;
 pub use follow::{FollowError, follow};
 pub use hdr_log::HdrLog;
 pub use measurement::Measurement;
-pub use recorder::{Interval, Recorder};
+pub use recorder::{Interval, Recorder, empty_times};
 pub use run::{Event, Run, RunError, start};
 pub use settings::Settings;
 pub use source::ephemeral_ports;

@@ -1,0 +1,78 @@
+//! `cargo bench --bench truth`: whether what c10k says of its numbers is so.
+//!
+//! Confidence intervals, checks and marks promise how often they are wrong. Each part of this bench
+//! makes many measurements of which the truth is known, counts, and prints a table for
+//! METHODOLOGY.md. Without a name all parts run; `-- --quick` makes fewer measurements, in a minute.
+//! The status is 1 where a promise is not kept.
+
+#[path = "../support/arguments.rs"]
+mod arguments;
+mod coverage;
+mod marks;
+mod simulation;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Parser;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+
+/// One promise.
+struct Part {
+    name: &'static str,
+    about: &'static str,
+    /// From whether fewer measurements will do to tables in Markdown, or to an error that begins with
+    /// them where the promise is not kept.
+    run: fn(bool) -> Result<String>,
+}
+
+const PARTS: &[Part] = &[
+    Part {
+        name: "coverage",
+        about: "How often confidence intervals of percentiles hold the truth",
+        run: coverage::run,
+    },
+    Part {
+        name: "marks",
+        about: "How often one of several equal subjects is marked as the best",
+        run: marks::run,
+    },
+];
+
+/// Compares what c10k says of its numbers with a known truth
+#[derive(Parser)]
+#[command(name = "cargo bench --bench truth --", no_binary_name = true)]
+struct Arguments {
+    /// Make fewer measurements
+    #[arg(long)]
+    quick: bool,
+    /// Run only these
+    #[arg(value_parser = parts())]
+    parts: Vec<String>,
+}
+
+fn parts() -> PossibleValuesParser {
+    let value = |part: &Part| PossibleValue::new(part.name).help(part.about);
+    PARTS.iter().map(value).collect::<Vec<_>>().into()
+}
+
+fn main() -> ExitCode {
+    let Some(arguments) = arguments::own() else { return ExitCode::SUCCESS };
+    let Arguments { quick, parts } = Arguments::parse_from(arguments);
+    let is_asked = |part: &&Part| parts.is_empty() || parts.iter().any(|name| name == part.name);
+    let mut status = ExitCode::SUCCESS;
+    for part in PARTS.iter().filter(is_asked) {
+        println!("## {}: {}\n", part.name, part.about);
+        let begin = Instant::now();
+        match (part.run)(quick) {
+            Ok(text) => println!("{text}"),
+            Err(error) => {
+                println!("{error:#}\n");
+                status = ExitCode::FAILURE;
+            }
+        }
+        eprintln!("{} took {:.0} s", part.name, begin.elapsed().as_secs_f64());
+    }
+    status
+}

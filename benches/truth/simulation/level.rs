@@ -1,0 +1,48 @@
+//! Levels over time, by which latencies of a simulated server are multiplied, or its throughput.
+
+use rand::RngExt;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+
+/// From seconds since the begin of the measured part to the level there. Times ascend.
+pub type Level = Box<dyn FnMut(f64) -> f64>;
+
+/// Always 1.
+pub fn steady() -> Level {
+    Box::new(|_| 1.0)
+}
+
+/// `before` up to a time in seconds, and `after` from there on: 1 and 0.5 are a server that halves.
+pub fn step(at_s: f64, before: f64, after: f64) -> Level {
+    Box::new(move |now_s| if now_s < at_s { before } else { after })
+}
+
+/// From `first` at the begin to `last` at a time in seconds, evenly.
+pub fn slide(length_s: f64, first: f64, last: f64) -> Level {
+    Box::new(move |now_s| first + (last - first) * (now_s / length_s).clamp(0.0, 1.0))
+}
+
+/// 1 but for a stretch in seconds, where it is `level`: a throughput of 0 there is a server that dies.
+pub fn interlude(from_s: f64, to_s: f64, level: f64) -> Level {
+    Box::new(move |now_s| if (from_s..to_s).contains(&now_s) { level } else { 1.0 })
+}
+
+/// A lognormal level with a median of 1 that changes each second: its logarithm, of this standard
+/// deviation, is an autoregressive process of the first order, which keeps `memory` of the second
+/// before.
+pub fn drifting(deviation: f64, memory: f64, random: &mut ChaCha8Rng) -> Level {
+    let mut random = ChaCha8Rng::seed_from_u64(random.random());
+    let mut state: f64 = StandardNormal.sample(&mut random);
+    let mut second = f64::NEG_INFINITY;
+    let mut level = 1.0;
+    Box::new(move |now_s| {
+        if now_s.floor() > second {
+            second = now_s.floor();
+            let noise: f64 = StandardNormal.sample(&mut random);
+            state = memory * state + (1.0 - memory * memory).sqrt() * noise;
+            level = (deviation * state).exp();
+        }
+        level
+    })
+}

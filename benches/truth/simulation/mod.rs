@@ -1,0 +1,164 @@
+//! Servers whose true latencies are known, simulated: what intervals and checks say of a run can be
+//! compared with what is so.
+//!
+//! A [`Process`] is an open loop over a server whose percentiles are known from a formula, or else
+//! from one very long run. [`closed`] makes closed loops from a level of throughput over time. Both
+//! give a [`Measurement`], as a run of the load generator does. No socket and no clock is used, so a
+//! seed says all.
+
+#[allow(dead_code, reason = "for the parts about checks")]
+pub mod closed;
+#[allow(dead_code, reason = "for the parts about checks")]
+pub mod level;
+#[allow(dead_code, reason = "for the parts about checks")]
+mod measured;
+mod queue;
+
+use std::time::Duration;
+
+use c10k_loadgen::Measurement;
+use c10k_loadgen::workload::Arrivals;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Exp1, LogNormal};
+use statrs::distribution::{ContinuousCDF, LogNormal as LogNormalLaw};
+
+use measured::Recording;
+
+/// Requests per second, where nothing else is said.
+pub const RATE: f64 = 1_000.0;
+
+/// Traffic before the measured part: ten times what the slowest queue remembers.
+const WARM_UP_S: f64 = 5.0;
+
+/// Length of a run that stands for the truth where there is no formula: 1e8 requests at [`RATE`].
+const LONG_RUN: Duration = Duration::from_secs(100_000);
+
+/// Seed of that run; those of the runs that are compared with it are small numbers.
+const LONG_RUN_SEED: u64 = u64::MAX;
+
+/// Median of service times that do not wait, in seconds, and the standard deviation of their
+/// logarithms.
+const SERVICE_S: f64 = 100e-6;
+const SERVICE_DEVIATION: f64 = 0.5;
+
+/// Standard deviation of the drifting level's logarithm, and how much of it is left a second later.
+const DRIFT_DEVIATION: f64 = 0.2;
+const DRIFT_MEMORY: f64 = 0.9;
+
+/// Seconds from one stall to the next, and how long one takes.
+const STALL_EVERY_S: f64 = 5.0;
+const STALL_S: f64 = 0.1;
+
+/// A server in the course of a run: from a request's arrival, in seconds from the begin of the
+/// measured part (negative in the warm-up), to its latency in seconds. Arrivals ascend.
+pub type Server = Box<dyn FnMut(f64, &mut ChaCha8Rng) -> f64>;
+
+/// Makes the server of one run, of requests per second.
+type MakeServer = fn(f64, &mut ChaCha8Rng) -> Server;
+
+/// An open loop over a server of known make.
+pub struct Process {
+    /// What it is called in tables.
+    pub name: &'static str,
+    arrivals: Arrivals,
+    server: MakeServer,
+    /// The latency in seconds at a quantile and a rate, where a formula tells it.
+    formula: Option<fn(f64, f64) -> f64>,
+}
+
+/// The processes that intervals are compared with.
+pub const PROCESSES: &[Process] = &[
+    Process {
+        name: "independent (lognormal)",
+        arrivals: Arrivals::Constant,
+        server: |_, _| at_level(level::steady()),
+        formula: Some(|quantile, _| lognormal(quantile, SERVICE_DEVIATION)),
+    },
+    Process {
+        name: "M/D/1 at 0.8",
+        arrivals: Arrivals::Poisson,
+        server: |rate, _| queue::deterministic(0.8 / rate),
+        formula: Some(|quantile, rate| queue::deterministic_quantile(rate, 0.8 / rate, quantile)),
+    },
+    Process {
+        name: "M/M/1 at 0.8",
+        arrivals: Arrivals::Poisson,
+        server: |rate, _| queue::exponential(0.8 / rate),
+        formula: Some(|quantile, rate| queue::exponential_quantile(rate, 0.8 / rate, quantile)),
+    },
+    Process {
+        name: "M/D/1 at 0.95",
+        arrivals: Arrivals::Poisson,
+        server: |rate, _| queue::deterministic(0.95 / rate),
+        formula: Some(|quantile, rate| queue::deterministic_quantile(rate, 0.95 / rate, quantile)),
+    },
+    Process {
+        name: "a stall of 100 ms every 5 s",
+        arrivals: Arrivals::Poisson,
+        server: |_, random| queue::stalling(STALL_EVERY_S, STALL_S, service(), random),
+        formula: None,
+    },
+    Process {
+        name: "a level that drifts (AR(1) 0.9 per second, 20 %)",
+        arrivals: Arrivals::Constant,
+        server: |_, random| at_level(level::drifting(DRIFT_DEVIATION, DRIFT_MEMORY, random)),
+        // The product of two lognormal variables.
+        formula: Some(|quantile, _| lognormal(quantile, SERVICE_DEVIATION.hypot(DRIFT_DEVIATION))),
+    },
+];
+
+impl Process {
+    /// A run of this length at a rate of requests per second.
+    pub fn run(&self, seed: u64, length: Duration, rate: f64) -> Measurement {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let server = (self.server)(rate, &mut random);
+        open(self.arrivals, server, seed, length, rate)
+    }
+
+    /// The true latencies at `quantiles` and [`RATE`], in nanoseconds.
+    pub fn truth_ns<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
+        if let Some(formula) = self.formula {
+            return quantiles.map(|quantile| 1e9 * formula(quantile, RATE));
+        }
+        let measured = self.run(LONG_RUN_SEED, LONG_RUN, RATE);
+        quantiles.map(|quantile| {
+            let times = &measured.times.latency;
+            times.median_equivalent(times.value_at_quantile(quantile)) as f64
+        })
+    }
+}
+
+/// An open loop over any server, such as one at a level that steps or slides.
+pub fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration, rate: f64) -> Measurement {
+    let mut random = ChaCha8Rng::seed_from_u64(!seed);
+    let mut recording = Recording::open(arrivals, seed, length, rate);
+    let mut at_s = -WARM_UP_S;
+    while at_s < length.as_secs_f64() {
+        let latency_s = server(at_s, &mut random);
+        if at_s >= 0.0 {
+            recording.add(at_s, latency_s);
+        }
+        at_s += match arrivals {
+            Arrivals::Constant => 1.0 / rate,
+            Arrivals::Poisson => Distribution::<f64>::sample(&Exp1, &mut random) / rate,
+        };
+    }
+    recording.finish()
+}
+
+/// A server without a line: each request has a service time of its own, times the level of the
+/// moment.
+pub fn at_level(mut level: level::Level) -> Server {
+    let service = service();
+    Box::new(move |at_s, random| level(at_s) * service.sample(random))
+}
+
+fn service() -> LogNormal<f64> {
+    LogNormal::new(SERVICE_S.ln(), SERVICE_DEVIATION).expect("a deviation is not negative")
+}
+
+fn lognormal(quantile: f64, deviation: f64) -> f64 {
+    let law = LogNormalLaw::new(SERVICE_S.ln(), deviation).expect("a deviation is above zero");
+    law.inverse_cdf(quantile)
+}
