@@ -37,7 +37,7 @@ const WARN_CHANGE: f64 = 0.25;
 const FAIL_CHANGE: f64 = 0.45;
 
 /// Standard errors that a change is away from none.
-const MIN_ERRORS: f64 = 8.0;
+const MIN_ERRORS: f64 = 9.0;
 
 /// Requests that the median batch of less than a second holds at least. Of a closed loop, so few
 /// that the noise of counting them is known from the other batches. Of an open one, so many that
