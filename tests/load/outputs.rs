@@ -90,7 +90,7 @@ fn the_log_holds_every_latency_and_service_time() {
 }
 
 #[test]
-fn a_short_run_is_told_in_twenty_stretches_and_has_confidence_intervals() {
+fn a_short_run_is_told_in_twenty_stretches_and_has_no_confidence_intervals() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("out.hlog");
     let path = file.to_str().expect("it is text");
@@ -103,7 +103,7 @@ fn a_short_run_is_told_in_twenty_stretches_and_has_confidence_intervals() {
         let lines = read_log(&file).into_iter().filter(|line| line.tag == "latency" && line.length_s > 0.0);
         let begins: Vec<_> = lines.map(|line| (line.begin_s * 1e3).round() as u64).collect();
         begins == (0..20).map(|part| part * 60).collect::<Vec<_>>()
-            && outcome.json.pointer("/latency_us/ci95/p50").is_some()
+            && outcome.json.pointer("/latency_us/ci95").is_none()
     });
 }
 

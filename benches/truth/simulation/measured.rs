@@ -20,7 +20,8 @@ pub struct Recording {
     workload: Workload,
     length: Duration,
     batches: Vec<Batch>,
-    batch_s: f64,
+    /// Length of each but the last, in seconds.
+    stretch_s: f64,
     arrivals: Vec<u64>,
     last_end_s: f64,
     silence: Silence,
@@ -43,12 +44,12 @@ impl Recording {
         let until = Until::Elapsed(length);
         let workload = Workload { pacing, connections, ..Workload::lasting(until) };
         let batches = empty_batches(length, workload.interval);
-        let batch_s = batches[0].length.as_secs_f64();
+        let stretch_s = batches[0].length.as_secs_f64();
         Self {
             workload,
             length,
             batches,
-            batch_s,
+            stretch_s,
             arrivals: Vec::new(),
             last_end_s: 0.0,
             silence: Silence::default(),
@@ -79,7 +80,7 @@ impl Recording {
     /// Adds requests that all ended at one time after the same latency.
     pub fn add_alike(&mut self, end_s: f64, latency_s: f64, count: u64) {
         let last = self.batches.len() - 1;
-        let batch = &mut self.batches[((end_s / self.batch_s) as usize).min(last)];
+        let batch = &mut self.batches[((end_s / self.stretch_s) as usize).min(last)];
         batch.completed += count;
         batch.latency.saturating_record_n((latency_s * 1e9) as u64, count);
     }

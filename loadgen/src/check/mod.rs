@@ -48,6 +48,9 @@ pub const ALL: [Check; 16] = [
     sample_size::CHECK,
 ];
 
+/// Those that look for a steady state: a line that grows, a trend, a part of the run without answers.
+const OF_STEADY_STATE: [&str; 3] = ["offered-rate", "steady-state", "silence"];
+
 /// A validity test of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
@@ -147,6 +150,13 @@ pub fn is_valid(outcomes: &[CheckOutcome]) -> bool {
     outcomes.iter().all(|outcome| outcome.verdict != Verdict::Fail)
 }
 
+/// Whether there was a steady state, which percentiles of a run can be percentiles of: no check failed
+/// that looks for one.
+pub fn is_steady(outcomes: &[CheckOutcome]) -> bool {
+    let of_steady_state = |outcome: &&CheckOutcome| OF_STEADY_STATE.contains(&outcome.name.as_str());
+    outcomes.iter().filter(of_steady_state).all(|outcome| outcome.verdict != Verdict::Fail)
+}
+
 /// A share as a percentage with two significant digits at least.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -194,6 +204,18 @@ mod tests {
             |verdict| CheckOutcome { name: String::new(), verdict, detail: String::new(), effect: None };
         assert!(is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Warn)]));
         assert!(!is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Fail)]));
+    }
+
+    #[test]
+    fn a_failure_of_another_kind_leaves_the_steady_state() {
+        let outcome = |name: &str, verdict| CheckOutcome {
+            name: name.into(),
+            verdict,
+            detail: String::new(),
+            effect: None,
+        };
+        assert!(is_steady(&[outcome("errors", Verdict::Fail), outcome("steady-state", Verdict::Warn)]));
+        assert!(!is_steady(&[outcome("steady-state", Verdict::Fail)]));
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! What `c10k load` prints for people: the counts, a table of times, a picture of the latency, and the checks.
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
-use c10k_loadgen::confidence::Intervals;
+use c10k_loadgen::confidence::{Intervals, are_shown_of};
 use c10k_loadgen::measurement::{Bodies, Times};
 use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
-use c10k_loadgen::{Measurement, Summary};
+use c10k_loadgen::workload::Pacing;
+use c10k_loadgen::{Measurement, Summary, Workload};
 
 /// Rows of the histogram.
 const ROWS: usize = 10;
@@ -21,7 +22,7 @@ const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     let mut parts = vec![head(measured, summary)];
     if summary.requests.completed > 0 {
-        let times = table(stages(summary));
+        let times = table(stages(summary)) + without_intervals(&measured.workload);
         parts.extend([times, histogram(&measured.times.latency), generator(summary)]);
     }
     parts.push(checks(&summary.checks));
@@ -85,7 +86,7 @@ const COLUMNS: [Column; 4] = [
     ("p50", 0.5, |times| times.p50, |intervals| intervals.p50),
     ("p90", 0.9, |times| times.p90, |intervals| intervals.p90),
     ("p99", 0.99, |times| times.p99, |intervals| intervals.p99),
-    ("p99.9", 0.999, |times| times.p99_9, |intervals| intervals.p99_9),
+    ("p99.9", 0.999, |times| times.p99_9, |_| None),
 ];
 
 /// In place of a number that there are too few samples for.
@@ -109,6 +110,17 @@ fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
         }
     }
     text
+}
+
+/// What to read in place of intervals, of an open loop that was asked for too little. Of a closed
+/// one, whose percentiles are of its own making, nobody looks for them.
+fn without_intervals(workload: &Workload) -> &'static str {
+    match workload.pacing {
+        Pacing::Open { .. } if !are_shown_of(workload) => {
+            "  no 95 % intervals below 5 min and 300,000 requests: compare several runs\n"
+        }
+        _ => "",
+    }
 }
 
 /// One cell per percentile.
@@ -213,6 +225,10 @@ fn checks(outcomes: &[CheckOutcome]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use c10k_loadgen::workload::{Arrivals, Until};
+
     use super::*;
 
     fn times(values: &[(u64, u64)]) -> Times {
@@ -268,6 +284,22 @@ mod tests {
         assert_eq!(lines[2], "     95 % from    98.0 µs          –          –          –");
         assert_eq!(lines[3], "       95 % to    1.02 ms          –          –          –");
         assert!(lines.iter().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
+    fn a_short_open_loop_is_told_to_be_repeated() {
+        let open = |seconds| Workload {
+            pacing: Pacing::Open {
+                rate: 1_000.0,
+                arrivals: Arrivals::Poisson,
+                seed: 1,
+                spin: Duration::ZERO,
+            },
+            ..Workload::lasting(Until::Elapsed(Duration::from_secs(seconds)))
+        };
+        assert!(without_intervals(&open(10)).contains("compare several runs"));
+        assert_eq!(without_intervals(&open(300)), "");
+        assert_eq!(without_intervals(&Workload::default()), "");
     }
 
     #[test]
