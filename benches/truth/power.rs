@@ -59,10 +59,8 @@ impl Fault {
         let mut measured = closed(level, seed, length, RPS);
         // What the generator's workers would have noticed.
         if let Some((from_s, to_s)) = self.dead_s {
-            measured.silence = Silence {
-                begin: Duration::from_secs_f64(from_s),
-                length: Duration::from_secs_f64(to_s - from_s),
-            };
+            let length = Duration::from_secs_f64(to_s - from_s);
+            measured.silence = Silence { begin: Duration::from_secs_f64(from_s), length, awake: length };
         }
         measured
     }

@@ -251,6 +251,8 @@ pub struct Silence {
     pub begin: Duration,
     /// How long it was; zero where pauses between answers were too short to be kept.
     pub length: Duration,
+    /// Of it, how long the generator was awake: the rest may be the machine's doing.
+    pub awake: Duration,
 }
 
 /// How long the bodies of answers were, of those answers that have one by the rules of HTTP.

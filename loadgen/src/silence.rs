@@ -5,9 +5,12 @@
 //! per short stretch were rejected: the length of a run of so many requests is not known ahead, and
 //! a pause would be known to a stretch only.
 
+use std::time::Duration;
+
 use crate::measurement::Silence;
 
-/// Pauses below this are not kept, in nanoseconds: half of what is told of.
+/// Pauses below this are not kept, in nanoseconds: half of what is told of. A worker that does not
+/// come to its events for as long stood still; it looks up every 10 ms.
 pub(crate) const SHORTEST_PAUSE: u64 = 50_000_000;
 
 /// A time without an answer, in nanoseconds of the clock of the run.
@@ -19,6 +22,8 @@ pub(crate) struct Pause {
     pub end: u64,
     /// Since when one or more requests waited in it; `u64::MAX` where none did.
     pub waiting_since: u64,
+    /// Of it, how long the worker itself stood still.
+    pub asleep: u64,
 }
 
 impl Pause {
@@ -32,6 +37,8 @@ impl Pause {
             begin: self.begin.max(other.begin),
             end: self.end.min(other.end),
             waiting_since: self.waiting_since.min(other.waiting_since),
+            // One worker that is awake suffices to hear an answer.
+            asleep: self.asleep.min(other.asleep),
         }
     }
 }
@@ -41,15 +48,16 @@ pub(crate) fn longest<'a>(
     mut workers: impl Iterator<Item = &'a [Pause]>,
     (begin, end): (u64, u64),
 ) -> Silence {
-    let window = Pause { begin, end, waiting_since: u64::MAX };
+    let window = Pause { begin, end, waiting_since: u64::MAX, asleep: u64::MAX };
     let first = workers.next().unwrap_or_default();
     let common = workers.fold(overlaps(&[window], first), |common, pauses| overlaps(&common, pauses));
     let Some(longest) = common.into_iter().max_by_key(|pause| pause.length()) else {
         return Silence::default();
     };
     Silence {
-        begin: std::time::Duration::from_nanos(longest.begin.max(longest.waiting_since) - begin),
-        length: std::time::Duration::from_nanos(longest.length()),
+        begin: Duration::from_nanos(longest.begin.max(longest.waiting_since) - begin),
+        length: Duration::from_nanos(longest.length()),
+        awake: Duration::from_nanos(longest.length().saturating_sub(longest.asleep)),
     }
 }
 
@@ -72,17 +80,15 @@ fn overlaps(mut left: &[Pause], mut right: &[Pause]) -> Vec<Pause> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// A pause in which a request waits from its begin on.
     fn pause(begin: u64, end: u64) -> Pause {
-        Pause { begin, end, waiting_since: 0 }
+        Pause { begin, end, waiting_since: 0, asleep: 0 }
     }
 
     fn silence(workers: &[&[Pause]]) -> (u64, u64) {
-        let Silence { begin, length } = longest(workers.iter().copied(), (100, 200));
+        let Silence { begin, length, .. } = longest(workers.iter().copied(), (100, 200));
         (begin.as_nanos() as u64, length.as_nanos() as u64)
     }
 
@@ -107,6 +113,17 @@ mod tests {
         assert_eq!(silence(&[&[without]]).1, 0);
         let waiting = Pause { waiting_since: 130, ..pause(110, 150) };
         assert_eq!(silence(&[&[without], &[waiting]]), (30, 20));
+    }
+
+    #[test]
+    fn what_all_workers_slept_is_told_apart() {
+        let asleep = Pause { asleep: 25, ..pause(110, 150) };
+        let awake = |pauses: [Pause; 2]| {
+            let workers = [&pauses[..1], &pauses[1..]];
+            longest(workers.into_iter(), (100, 200)).awake.as_nanos()
+        };
+        assert_eq!(awake([asleep, asleep]), 15);
+        assert_eq!(awake([asleep, pause(110, 150)]), 40);
     }
 
     #[test]

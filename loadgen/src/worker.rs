@@ -240,6 +240,9 @@ pub(crate) struct Worker {
     /// When the last answer came, and how long none had come before some.
     last_answer: u64,
     pauses: Vec<Pause>,
+    /// When this worker last came to its events, and how long it stood still since the last answer.
+    awake_at: u64,
+    asleep: u64,
     is_ready: bool,
     /// What the first answers are waited for by, once every connection stands.
     patience: Option<Patience>,
@@ -296,6 +299,8 @@ impl Worker {
             last_done: 0,
             last_answer: 0,
             pauses: Vec::new(),
+            awake_at: 0,
+            asleep: 0,
             is_ready: false,
             patience: None,
             has_started: false,
@@ -336,6 +341,7 @@ impl Worker {
                 self.expire(now);
             }
             now = self.plan.clock.now();
+            self.note_standstill(now);
         }
         let ending = self.end(now);
         let _ = self.messages.send(Message::Ended(Box::new(ending)));

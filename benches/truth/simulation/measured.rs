@@ -72,7 +72,7 @@ impl Recording {
         let begin_s = self.last_end_s.max(at_s);
         let length = Duration::from_secs_f64((end_s - begin_s).max(0.0));
         if length > self.silence.length {
-            self.silence = Silence { begin: Duration::from_secs_f64(begin_s), length };
+            self.silence = Silence { begin: Duration::from_secs_f64(begin_s), length, awake: length };
         }
         self.last_end_s = self.last_end_s.max(end_s);
     }

@@ -23,7 +23,8 @@ pub(super) const CHECK: Check = Check { name: "silence", judge };
 const MIN_SHARE: f64 = 0.1;
 
 /// Silences below these say nothing, or do not fail: a busy machine may take a processor away for
-/// as long.
+/// as long. What it takes away from the generator, too, never fails: a machine that stands still
+/// for 300 ms now and then is no fault of the server.
 const WARN_LENGTH: Duration = Duration::from_millis(100);
 const FAIL_LENGTH: Duration = Duration::from_millis(250);
 
@@ -52,25 +53,27 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 
 fn judge_silence(measured: &Measurement) -> Judgement {
     let silence = measured.silence;
-    let share = silence.length.as_secs_f64() / measured.duration.as_secs_f64();
-    let is_long = silence.length.as_secs_f64() >= MIN_USUAL_TIMES * usual_s(measured);
-    let verdict = match silence.length {
-        _ if !is_long || share < MIN_SHARE => Verdict::Pass,
-        length if length >= FAIL_LENGTH => Verdict::Fail,
-        length if length >= WARN_LENGTH => Verdict::Warn,
-        _ => Verdict::Pass,
+    let run_s = measured.duration.as_secs_f64();
+    let is_notable = |time: Duration, least: Duration| {
+        let is_long = time.as_secs_f64() >= MIN_USUAL_TIMES * usual_s(measured);
+        is_long && time >= least && time.as_secs_f64() >= MIN_SHARE * run_s
     };
+    let share = percent(silence.length.as_secs_f64() / run_s);
     let (length, begin) = (seconds(silence.length), seconds(silence.begin));
-    let detail = match verdict {
-        Verdict::Pass if silence.length.is_zero() => "answers never ceased to come".into(),
-        Verdict::Pass => format!("the longest time without an answer was {length}"),
-        _ => format!(
-            "no answer came for {length}, {} of the measured part, from {begin} on, while requests \
-             waited: the server or the machine stood still",
-            percent(share)
-        ),
+    let told = format!("no answer came for {length}, {share} of the measured part, from {begin} on");
+    if is_notable(silence.awake, FAIL_LENGTH) {
+        return Judgement::new(Verdict::Fail, format!("{told}, while requests waited"));
+    }
+    if is_notable(silence.length, WARN_LENGTH) {
+        let awake = seconds(silence.awake);
+        let detail = format!("{told}; the generator itself was awake for {awake} of it");
+        return Judgement::new(Verdict::Warn, detail);
+    }
+    let detail = match silence.length {
+        Duration::ZERO => "answers never ceased to come".into(),
+        _ => format!("the longest time without an answer was {length}"),
     };
-    Judgement::new(verdict, detail)
+    Judgement::new(Verdict::Pass, detail)
 }
 
 /// What an answer takes, or what lies between two requests where requests or connections have a
@@ -130,7 +133,8 @@ mod tests {
 
     /// In a run of 10 seconds, whose answers take about 1 ms.
     fn silent_for(mut measured: Measurement, ms: u64) -> Judgement {
-        measured.silence = Silence { begin: Duration::from_secs(2), length: Duration::from_millis(ms) };
+        let length = Duration::from_millis(ms);
+        measured.silence = Silence { begin: Duration::from_secs(2), length, awake: length };
         judge(&measured).unwrap()
     }
 
@@ -165,6 +169,21 @@ mod tests {
             silent_for(measured, ms).verdict
         };
         assert_eq!([90, 150, 300].map(verdict), [Verdict::Pass, Verdict::Warn, Verdict::Fail]);
+    }
+
+    #[test]
+    fn warns_of_a_machine_on_which_the_generator_stood_still_too() {
+        let mut measured = fixture::closed();
+        let length = Duration::from_millis(2_000);
+        let awake = Duration::from_millis(100);
+        measured.silence = Silence { begin: Duration::ZERO, length, awake };
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(
+            judgement.detail.ends_with("the generator itself was awake for 0.10 s of it"),
+            "{}",
+            judgement.detail
+        );
     }
 
     #[test]

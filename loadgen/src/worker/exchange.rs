@@ -190,6 +190,7 @@ impl Worker {
     /// Keeps the time since the answer before, where that is long.
     fn note_answer(&mut self, now: u64) {
         if now.saturating_sub(self.last_answer) >= SHORTEST_PAUSE {
+            self.note_standstill(now);
             self.note_pause(now);
         }
         self.last_answer = now;
@@ -203,7 +204,18 @@ impl Worker {
             None => 0,
             Some(_) => jobs.map(|job| job.intended).min().unwrap_or(u64::MAX),
         };
-        self.pauses.push(Pause { begin: self.last_answer, end, waiting_since });
+        let asleep = std::mem::take(&mut self.asleep);
+        self.pauses.push(Pause { begin: self.last_answer, end, waiting_since, asleep });
+    }
+
+    /// Keeps how long this worker itself was kept from its events, where that is long: no answer is
+    /// heard meanwhile.
+    pub(super) fn note_standstill(&mut self, now: u64) {
+        let stood = now.saturating_sub(self.awake_at);
+        if stood >= SHORTEST_PAUSE {
+            self.asleep += stood;
+        }
+        self.awake_at = now;
     }
 
     pub(super) fn fail(&mut self, key: usize, failure: Failure, now: u64) {
