@@ -15,7 +15,7 @@ fn stopping(from: Duration, length: Duration) -> Server {
     Server::start(move |_, socket| {
         let begun: &Instant = first.get_or_init(Instant::now);
         let stopped = begun.elapsed().checked_sub(from).filter(|stopped| *stopped < length);
-        thread::sleep(stopped.map_or(Duration::ZERO, |stopped| length - stopped));
+        thread::sleep(stopped.map_or(Duration::ZERO, |stopped| length.saturating_sub(stopped)));
         answer(socket)
     })
 }

@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn warns_of_a_machine_on_which_the_generator_stood_still_too() {
         let mut measured = fixture::closed();
-        let length = Duration::from_millis(2_000);
+        let length = Duration::from_secs(2);
         let awake = Duration::from_millis(100);
         measured.silence = Silence { begin: Duration::ZERO, length, awake };
         let judgement = judge(&measured).unwrap();

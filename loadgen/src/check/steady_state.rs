@@ -113,13 +113,13 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let changes = [step(&series), trend(&series)].into_iter().flatten();
     let worst = changes.max_by(|a, b| a.verdict().cmp(&b.verdict()).then(b.ratio().total_cmp(&a.ratio())));
-    Some(match worst.filter(|change| change.verdict() != Verdict::Pass) {
-        Some(change) => Judgement::new(change.verdict(), change.describe(what, batches[0].length)),
-        None => {
-            let detail = format!("{what} has neither trend nor step over {} batches", series.len());
-            Judgement::new(Verdict::Pass, detail)
-        }
-    })
+    let told = worst
+        .filter(|change| change.verdict() != Verdict::Pass)
+        .map(|change| Judgement::new(change.verdict(), change.describe(what, batches[0].length)));
+    Some(told.unwrap_or_else(|| {
+        let detail = format!("{what} has neither trend nor step over {} batches", series.len());
+        Judgement::new(Verdict::Pass, detail)
+    }))
 }
 
 /// Whether batches hold what can be compared.
