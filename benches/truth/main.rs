@@ -5,10 +5,14 @@
 //! METHODOLOGY.md. Without a name all parts run; `-- --quick` makes fewer measurements, in a minute.
 //! The status is 1 where a promise is not kept.
 
+mod alarms;
 #[path = "../support/arguments.rs"]
 mod arguments;
 mod coverage;
+mod false_alarms;
+mod honest_runs;
 mod marks;
+mod power;
 mod simulation;
 
 use std::process::ExitCode;
@@ -33,6 +37,13 @@ const PARTS: &[Part] = &[
         about: "How often confidence intervals of percentiles hold the truth",
         run: coverage::run,
     },
+    Part {
+        name: "false-alarms",
+        about: "How often checks alarm on simulated runs in which nothing was wrong",
+        run: false_alarms::run,
+    },
+    Part { name: "power", about: "Which share of faults the checks find", run: power::run },
+    Part { name: "honest-runs", about: "How often checks alarm on real runs", run: honest_runs::run },
     Part {
         name: "marks",
         about: "How often one of several equal subjects is marked as the best",

@@ -17,6 +17,7 @@ mod recorder;
 mod run;
 mod schedule;
 mod settings;
+mod silence;
 mod source;
 pub mod summary;
 mod target;

@@ -50,6 +50,8 @@ pub struct Measurement {
     /// part, ascending: were sent, or, without a connection free, came into the line. The first
     /// [`MAX_ARRIVALS`] of each worker.
     pub arrivals: Vec<u64>,
+    /// The longest time of the measured part without an answer while requests waited.
+    pub silence: Silence,
     /// What this machine's kernel counted from the first connect on, where that can be read.
     pub kernel: Option<KernelCounters>,
 }
@@ -240,6 +242,17 @@ pub struct StartUp {
     pub unserved: u64,
     /// Of those, how many had their first answer within the measured part.
     pub served_later: u64,
+}
+
+/// A time in which nothing was answered on any connection although one or more requests waited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Silence {
+    /// When it began, from the begin of the measured part.
+    pub begin: Duration,
+    /// How long it was; zero where pauses between answers were too short to be kept.
+    pub length: Duration,
+    /// Of it, how long the generator was awake: the rest may be the machine's doing.
+    pub awake: Duration,
 }
 
 /// How long the bodies of answers were, of those answers that have one by the rules of HTTP.

@@ -13,6 +13,7 @@ use crate::measurement::{
     Requests, StartUp, Times,
 };
 use crate::recorder::{Interval, Recorder};
+use crate::silence;
 use crate::target::Target;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
@@ -542,6 +543,7 @@ fn summarize(
         },
         batches,
         arrivals,
+        silence: silence::longest(endings.iter().map(|ending| &*ending.pauses), (begin, end)),
         kernel,
     }
 }

@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use crate::target::Request;
 
 /// Stretches that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
-/// longer than [`LONGEST_INTERVAL`]: two more than the checks need, for those that come
-/// out too short.
-const INTERVALS_PER_RUN: u32 = 10;
+/// longer than [`LONGEST_INTERVAL`]: so many that a change is found that lasts for a quarter of the
+/// run (check `steady-state`).
+const INTERVALS_PER_RUN: u32 = 20;
 
-/// Five times as long as a worker may be late to see that a stretch is over.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(50);
+/// Twice as long as a worker without an answer may be late to see that a stretch is over; a run of
+/// 300 ms has fifteen.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The resolution of an HdrHistogram log by custom, and how often a person wants to see a number
 /// change.
@@ -73,13 +74,13 @@ impl Workload {
         }
     }
 
-    /// The interval that suits a measured part of this length: a second, and a tenth of what is
-    /// shorter than ten, so that a short run has stretches to compare, too. Rounded up, so that no
-    /// eleventh is left over.
+    /// The interval that suits a measured part of this length: a second, and a twentieth of what is
+    /// shorter than twenty, so that a short run has stretches to compare, too. Rounded up, so that
+    /// no further one is left over.
     pub fn interval_of(duration: Duration) -> Duration {
-        let tenth_ns = duration.as_nanos().div_ceil(u128::from(INTERVALS_PER_RUN));
-        let tenth = u64::try_from(tenth_ns).map_or(Duration::MAX, Duration::from_nanos);
-        tenth.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
+        let part_ns = duration.as_nanos().div_ceil(u128::from(INTERVALS_PER_RUN));
+        let part = u64::try_from(part_ns).map_or(Duration::MAX, Duration::from_nanos);
+        part.clamp(SHORTEST_INTERVAL, LONGEST_INTERVAL)
     }
 }
 
@@ -198,10 +199,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_run_is_told_second_by_second_and_a_short_one_in_tenths() {
+    fn a_long_run_is_told_second_by_second_and_a_short_one_in_twentieths() {
         let of = |ms| Workload::interval_of(Duration::from_millis(ms)).as_millis();
-        assert_eq!([60_000, 10_000].map(of), [1000, 1000]);
-        assert_eq!([9_000, 1_200, 500].map(of), [900, 120, 50]);
+        assert_eq!([60_000, 20_000].map(of), [1000, 1000]);
+        assert_eq!([10_000, 1_200, 600, 300].map(of), [500, 60, 30, 20]);
     }
 
     #[test]
@@ -211,19 +212,19 @@ mod tests {
     }
 
     #[test]
-    fn ten_stretches_hold_a_short_run_whatever_its_length() {
+    fn twenty_stretches_hold_a_short_run_whatever_its_length() {
         for ns in [500_000_001, 1_234_567_891, 9_999_999_999] {
             let duration = Duration::from_nanos(ns);
             let interval = Workload::interval_of(duration);
-            assert!(interval * 10 >= duration && interval * 9 < duration, "{interval:?} of {duration:?}");
+            assert!(interval * 20 >= duration && interval * 19 < duration, "{interval:?} of {duration:?}");
         }
     }
 
     #[test]
     fn the_interval_follows_from_the_length() {
         let interval = |until| Workload::lasting(until).interval;
-        assert_eq!(interval(Until::Elapsed(Duration::from_secs(2))), Duration::from_millis(200));
+        assert_eq!(interval(Until::Elapsed(Duration::from_secs(2))), Duration::from_millis(100));
         assert_eq!(interval(Until::Requests(10)), Duration::from_secs(1));
-        assert_eq!(Workload::default().interval, Duration::from_secs(1));
+        assert_eq!(Workload::default().interval, Duration::from_millis(500));
     }
 }

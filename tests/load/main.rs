@@ -20,6 +20,7 @@ mod resets;
 mod server;
 mod silence;
 mod slowness;
+mod stops;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;

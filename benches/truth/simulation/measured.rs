@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use c10k_loadgen::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
-    KernelCounters, MAX_ARRIVALS, MAX_BATCHES, Measurement, Requests, StartUp, Times,
+    KernelCounters, MAX_ARRIVALS, MAX_BATCHES, Measurement, Requests, Silence, StartUp, Times,
 };
 use c10k_loadgen::workload::{Arrivals, Pacing, Until};
 use c10k_loadgen::{Workload, empty_times};
@@ -23,6 +23,8 @@ pub struct Recording {
     /// Length of each but the last, in seconds.
     stretch_s: f64,
     arrivals: Vec<u64>,
+    last_end_s: f64,
+    silence: Silence,
 }
 
 impl Recording {
@@ -43,16 +45,36 @@ impl Recording {
         let workload = Workload { pacing, connections, ..Workload::lasting(until) };
         let batches = empty_batches(length, workload.interval);
         let stretch_s = batches[0].length.as_secs_f64();
-        Self { workload, length, batches, stretch_s, arrivals: Vec::new() }
+        Self {
+            workload,
+            length,
+            batches,
+            stretch_s,
+            arrivals: Vec::new(),
+            last_end_s: 0.0,
+            silence: Silence::default(),
+        }
     }
 
     /// Adds a request that arrived at a time of the measured part. It belongs to the batch in which it
     /// ended, as in a run; the last one takes what ended later.
     pub fn add(&mut self, at_s: f64, latency_s: f64) {
         self.add_alike(at_s + latency_s, latency_s, 1);
+        self.note_silence(at_s, at_s + latency_s);
         if self.arrivals.len() < MAX_ARRIVALS {
             self.arrivals.push((at_s * 1e9) as u64 + SEND_LAG_NS);
         }
+    }
+
+    /// Keeps the longest time without an answer, of requests that are answered in the order in which
+    /// they came.
+    fn note_silence(&mut self, at_s: f64, end_s: f64) {
+        let begin_s = self.last_end_s.max(at_s);
+        let length = Duration::from_secs_f64((end_s - begin_s).max(0.0));
+        if length > self.silence.length {
+            self.silence = Silence { begin: Duration::from_secs_f64(begin_s), length, awake: length };
+        }
+        self.last_end_s = self.last_end_s.max(end_s);
     }
 
     /// Adds requests that all ended at one time after the same latency.
@@ -99,6 +121,7 @@ impl Recording {
             generator_limits: GeneratorLimits::default(),
             batches: self.batches,
             arrivals: self.arrivals,
+            silence: self.silence,
             kernel: Some(KernelCounters::default()),
         }
     }

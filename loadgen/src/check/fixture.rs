@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
-    KernelCounters, Measurement, Requests, StartUp, Times,
+    KernelCounters, Measurement, Requests, Silence, StartUp, Times,
 };
 use crate::recorder::empty_times;
 use crate::schedule::Schedule;
@@ -115,6 +115,7 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         generator_limits: GeneratorLimits::default(),
         batches: Vec::new(),
         arrivals: Vec::new(),
+        silence: Silence::default(),
         kernel: Some(KernelCounters::default()),
     };
     set_batches(&mut measured, batches);

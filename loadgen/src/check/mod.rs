@@ -23,12 +23,13 @@ mod littles_law;
 mod offered_rate;
 mod sample_size;
 mod send_lag;
+mod silence;
 mod start_up;
 mod starvation;
 mod steady_state;
 
 /// All checks, in the order in which they are told: what went wrong first, the finer points last.
-pub const ALL: [Check; 15] = [
+pub const ALL: [Check; 16] = [
     errors::CHECK,
     generator_limits::CHECK,
     answers::CHECK,
@@ -37,6 +38,7 @@ pub const ALL: [Check; 15] = [
     littles_law::CHECK,
     start_up::CHECK,
     starvation::CHECK,
+    silence::CHECK,
     kernel_drops::CHECK,
     generator_cpu::CHECK,
     send_lag::CHECK,

@@ -1,0 +1,137 @@
+//! How often checks alarm on real runs of real models, on the machine at hand.
+//!
+//! A check that alarms because other programs took the processors is right. So the promise is of
+//! runs in which they did little, as the probes of `--server-pid` tell; the others are counted beside
+//! them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use c10k::cpus::CpuList;
+use c10k::subject::{RunningSubject, Settings, Subject};
+use c10k_loadgen::Summary;
+use c10k_loadgen::check::CheckOutcome;
+use c10k_servers::ROSTER;
+use serde_json::Value;
+
+use crate::alarms::Alarms;
+
+/// The program that serves and that loads.
+const C10K: &str = env!("CARGO_BIN_EXE_c10k");
+
+/// Who waits for connections and who serves them differs between these.
+const MODELS: [&str; 3] = ["epoll", "thread", "thread-pool"];
+
+/// The checks whose verdict rests on what the machine does meanwhile.
+const CHECKS: [&str; 4] = ["silence", "steady-state", "send-lag", "arrivals"];
+
+/// Processors' time that other programs and other machines may take in a run without a disturbance,
+/// in processors.
+const OTHERS_AT_MOST: f64 = 0.2;
+
+/// Connections at once.
+const CONNECTIONS: usize = 16;
+
+/// Workloads as arguments of `c10k load`.
+const WORKLOADS: [(&str, &str); 4] = [
+    ("closed, persistent", "--lifetime persistent"),
+    ("closed, short", "--lifetime short"),
+    ("open, constant", "--rate 1000 --arrivals constant"),
+    ("open, Poisson", "--rate 1000 --arrivals poisson"),
+];
+
+/// A run, as its checks saw it.
+struct Judged {
+    checks: Vec<CheckOutcome>,
+    is_undisturbed: bool,
+}
+
+/// Measures each model under each workload and counts the alarms.
+///
+/// # Errors
+///
+/// Where a run cannot be made, or a check alarms more often than promised.
+pub fn run(quick: bool) -> Result<String> {
+    let times = if quick { 1 } else { 4 };
+    let mut text = format!(
+        "Real runs of {} models, 1.5 s each, of which a check warns / fails, in %, where other \
+         programs took less than {OTHERS_AT_MOST} of a processor, and in all:\n\n\
+         | workload | runs |{}\n|---|--:|{}\n",
+        MODELS.len(),
+        CHECKS.map(|check| format!(" `{check}` |")).concat(),
+        "--:|".repeat(CHECKS.len())
+    );
+    let mut all = Vec::new();
+    for (name, arguments) in WORKLOADS {
+        let mut runs = Vec::new();
+        for _ in 0..times {
+            for model in MODELS {
+                runs.push(measure(model, arguments)?);
+            }
+        }
+        text += &rows(name, &runs);
+        all.append(&mut runs);
+    }
+    text += &rows("together", &all);
+    let is_broken = |check: &&str| count(undisturbed(&all), check).are_too_many();
+    let broken: Vec<&str> = CHECKS.into_iter().filter(is_broken).collect();
+    ensure!(broken.is_empty(), "{text}\nToo many alarms: {}", broken.join(", "));
+    Ok(text)
+}
+
+fn undisturbed(runs: &[Judged]) -> impl Iterator<Item = &Judged> {
+    runs.iter().filter(|run| run.is_undisturbed)
+}
+
+fn count<'a>(runs: impl Iterator<Item = &'a Judged>, check: &str) -> Alarms {
+    Alarms::count(runs.map(|run| &run.checks), check)
+}
+
+/// Of undisturbed runs, and of all.
+fn rows(name: &str, runs: &[Judged]) -> String {
+    let quiet = CHECKS.map(|check| format!(" {} |", count(undisturbed(runs), check).describe()));
+    let all = CHECKS.map(|check| format!(" {} |", count(runs.iter(), check).describe()));
+    format!(
+        "| {name}, undisturbed | {} |{}\n| {name}, all | {} |{}\n",
+        undisturbed(runs).count(),
+        quiet.concat(),
+        runs.len(),
+        all.concat()
+    )
+}
+
+/// What the checks say of a run against a fresh server, server and generator each on one half of
+/// the processors, as suites have it.
+fn measure(model: &str, arguments: &str) -> Result<Judged> {
+    let halves = CpuList::available()?.split();
+    let (server_cpus, own_cpus) = halves.as_ref().map(|(server, own)| (server, own)).unzip();
+    let server = start(model, server_cpus)?;
+    let mut command = Command::new(C10K);
+    command.arg("load").arg(format!("http://{}/", server.address())).arg("--json");
+    command.args(["--duration", "1500ms", "--warmup", "300ms"]);
+    command.args(["--connections", &CONNECTIONS.to_string()]).args(arguments.split_whitespace());
+    command.args(["--server-pid", &server.pid().to_string()]);
+    if let Some(cpus) = own_cpus {
+        command.args(["--pin", &cpus.to_string()]);
+    }
+    let output = command.stdin(Stdio::null()).output().context("`c10k load` cannot be started")?;
+    server.stop()?;
+    let told = || format!("`c10k load` said: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let summary = Summary::read(&text).with_context(told)?;
+    Ok(Judged { checks: summary.checks, is_undisturbed: others(&text)? <= OTHERS_AT_MOST })
+}
+
+/// What other programs and other machines took of this machine, in processors.
+fn others(json: &str) -> Result<f64> {
+    let json: Value = serde_json::from_str(json)?;
+    let share = |key: &str| json["server"]["metrics"][key].as_f64().unwrap_or_default();
+    Ok(share("machine_other_share") + share("machine_steal_share"))
+}
+
+fn start(model: &str, cpus: Option<&CpuList>) -> Result<RunningSubject> {
+    let entry = ROSTER.iter().find(|entry| entry.name == model).context("the model is known")?;
+    let settings = Settings { cpus, ..Settings::new(Path::new(C10K), CONNECTIONS) };
+    Subject::model(entry, Vec::new()).start(&settings)
+}

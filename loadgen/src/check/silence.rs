@@ -1,0 +1,241 @@
+//! `silence`: whether the server answered from begin to end.
+//!
+//! A server that stops for a part of the run makes throughput and percentiles an average over a
+//! server that works and one that does not. In a closed loop little else shows it: the generator
+//! asks a server that stands still nothing, so no percentile but the highest notices.
+//!
+//! Looked at is the longest time without any answer while requests waited. It is a silence where
+//! it is a notable part of the run and long against what answers take otherwise, so that a slow
+//! handler, or connections that are served in step, are none. A server may also fall silent
+//! towards most of its connections and go on with the others: those are told by the ages of their
+//! requests at the end.
+
+use std::time::Duration;
+
+use super::{Check, Judgement, Verdict, percent};
+use crate::measurement::{Measurement, Times};
+use crate::workload::{Pacing, Until};
+
+pub(super) const CHECK: Check = Check { name: "silence", judge };
+
+/// Share of the measured part from which a silence is told: throughput is off by as much, which is
+/// a difference that readers compare servers by.
+const MIN_SHARE: f64 = 0.1;
+
+/// Silences below these say nothing, or do not fail: a busy machine may take a processor away for
+/// as long. What it takes away from the generator, too, never fails: a machine that stands still
+/// for 300 ms now and then is no fault of the server.
+const WARN_LENGTH: Duration = Duration::from_millis(100);
+const FAIL_LENGTH: Duration = Duration::from_millis(250);
+
+/// A silence in units of what an answer usually takes. Service times that are exponential have one
+/// in 10¹⁰ above ten times their 90th percentile.
+const MIN_USUAL_TIMES: f64 = 10.0;
+
+/// Percentile of the service time that is usual. The median would take a server for silent of
+/// which every third answer is slow; one that was silent once has few answers that took as long.
+const USUAL: f64 = 0.9;
+
+/// Share of the connections that were served before that hang at the end: from half of them on,
+/// what is measured is another workload than the one that was asked for.
+const HANGING_SHARE: f64 = 0.5;
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    if measured.times.service.is_empty() || measured.duration.is_zero() {
+        return None;
+    }
+    let silence = judge_silence(measured);
+    if silence.verdict == Verdict::Fail {
+        return Some(silence);
+    }
+    Some(judge_hanging(measured).unwrap_or(silence))
+}
+
+fn judge_silence(measured: &Measurement) -> Judgement {
+    let silence = measured.silence;
+    let run_s = measured.duration.as_secs_f64();
+    let is_notable = |time: Duration, least: Duration| {
+        let is_long = time.as_secs_f64() >= MIN_USUAL_TIMES * usual_s(measured);
+        is_long && time >= least && time.as_secs_f64() >= MIN_SHARE * run_s
+    };
+    let share = percent(silence.length.as_secs_f64() / run_s);
+    let (length, begin) = (seconds(silence.length), seconds(silence.begin));
+    let told = format!("no answer came for {length}, {share} of the measured part, from {begin} on");
+    if is_notable(silence.awake, FAIL_LENGTH) {
+        return Judgement::new(Verdict::Fail, format!("{told}, while requests waited"));
+    }
+    if is_notable(silence.length, WARN_LENGTH) {
+        let awake = seconds(silence.awake);
+        let detail = format!("{told}; the generator itself was awake for {awake} of it");
+        return Judgement::new(Verdict::Warn, detail);
+    }
+    let detail = match silence.length {
+        Duration::ZERO => "answers never ceased to come".into(),
+        _ => format!("the longest time without an answer was {length}"),
+    };
+    Judgement::new(Verdict::Pass, detail)
+}
+
+/// What an answer takes, or what lies between two requests where requests or connections have a
+/// rate, in seconds.
+fn usual_s(measured: &Measurement) -> f64 {
+    let service_s = measured.times.service.value_at_quantile(USUAL) as f64 / 1e9;
+    let workload = &measured.workload;
+    let rates = [workload.pacing.rate(), workload.connect_rate];
+    rates.into_iter().flatten().map(|rate| 1.0 / rate).fold(service_s, f64::max)
+}
+
+/// Connections of a closed loop that hang at the end although they were served before. What was
+/// never served is told by `starvation`, what an open loop leaves behind by `offered-rate`.
+fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
+    let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until) else {
+        return None;
+    };
+    let connections = measured.connections;
+    let oldest_ns = hanging_from_ns(measured);
+    let hanging = count_from(&measured.times.unanswered, oldest_ns)
+        .saturating_sub(measured.errors.timeout + connections.requested.saturating_sub(connections.served));
+    let is_most = hanging as f64 >= HANGING_SHARE * connections.served as f64 && hanging > 0;
+    is_most.then(|| {
+        let detail = format!(
+            "{hanging} of {} connections that were served before had waited at the end for {} or \
+             more, longer than any answer took",
+            connections.served,
+            seconds(Duration::from_nanos(oldest_ns))
+        );
+        Judgement::new(Verdict::Fail, detail)
+    })
+}
+
+/// The age from which a request hangs, in nanoseconds: above all that were answered, so that a
+/// server that serves its connections one after another is none that hangs, and as long as a
+/// silence that fails.
+fn hanging_from_ns(measured: &Measurement) -> u64 {
+    let service = &measured.times.service;
+    let least = measured.duration.mul_f64(MIN_SHARE).max(FAIL_LENGTH);
+    (service.highest_equivalent(service.max()) + 1).max(least.as_nanos() as u64)
+}
+
+fn count_from(times: &Times, least: u64) -> u64 {
+    if times.is_empty() || times.max() < least { 0 } else { times.count_between(least, times.max()) }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture::{self, CONNECTIONS, times};
+    use crate::measurement::Silence;
+    use crate::workload::Arrivals;
+
+    /// In a run of 10 seconds, whose answers take about 1 ms.
+    fn silent_for(mut measured: Measurement, ms: u64) -> Judgement {
+        let length = Duration::from_millis(ms);
+        measured.silence = Silence { begin: Duration::from_secs(2), length, awake: length };
+        judge(&measured).unwrap()
+    }
+
+    #[test]
+    fn passes_a_server_that_answered_all_along() {
+        assert_eq!(silent_for(fixture::closed(), 0).verdict, Verdict::Pass);
+        let judgement = silent_for(fixture::closed(), 400);
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert_eq!(judgement.detail, "the longest time without an answer was 0.40 s");
+    }
+
+    #[test]
+    fn fails_a_server_that_was_silent_for_a_tenth_of_the_run() {
+        for measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
+            let judgement = silent_for(measured, 3_000);
+            assert_eq!(judgement.verdict, Verdict::Fail);
+            assert!(
+                judgement
+                    .detail
+                    .starts_with("no answer came for 3.00 s, 30 % of the measured part, from 2.00 s on"),
+                "{}",
+                judgement.detail
+            );
+        }
+    }
+
+    #[test]
+    fn a_short_run_is_silent_only_for_longer_than_a_machine_takes_a_processor_away() {
+        let verdict = |ms| {
+            let mut measured = fixture::closed();
+            measured.duration = Duration::from_millis(400);
+            silent_for(measured, ms).verdict
+        };
+        assert_eq!([90, 150, 300].map(verdict), [Verdict::Pass, Verdict::Warn, Verdict::Fail]);
+    }
+
+    #[test]
+    fn warns_of_a_machine_on_which_the_generator_stood_still_too() {
+        let mut measured = fixture::closed();
+        let length = Duration::from_secs(2);
+        let awake = Duration::from_millis(100);
+        measured.silence = Silence { begin: Duration::ZERO, length, awake };
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(
+            judgement.detail.ends_with("the generator itself was awake for 0.10 s of it"),
+            "{}",
+            judgement.detail
+        );
+    }
+
+    #[test]
+    fn answers_that_take_as_long_are_no_silence() {
+        let mut measured = fixture::closed();
+        // Every fifth one.
+        measured.times.service = times(&[(1_000_000, 80), (1_200_000_000, 20)]);
+        assert_eq!(silent_for(measured, 1_200).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_schedule_of_few_requests_leaves_times_without_answers() {
+        let mut measured = fixture::open(Arrivals::Poisson);
+        let Pacing::Open { rate, .. } = &mut measured.workload.pacing else { unreachable!() };
+        *rate = 2.0;
+        assert_eq!(silent_for(measured, 2_000).verdict, Verdict::Pass);
+    }
+
+    /// With requests of these ages at the end.
+    fn hanging(count: u64, age_ms: u64, served: u64) -> Judgement {
+        let mut measured = fixture::closed();
+        measured.times.unanswered = times(&[(age_ms * 1_000_000, count)]);
+        measured.connections.served = served;
+        judge(&measured).unwrap()
+    }
+
+    #[test]
+    fn fails_where_half_of_the_connections_hang_although_the_others_go_on() {
+        let judgement = hanging(40, 4_000, CONNECTIONS);
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.detail.starts_with("40 of 64 connections"), "{}", judgement.detail);
+        assert_eq!(hanging(20, 4_000, CONNECTIONS).verdict, Verdict::Pass);
+        assert_eq!(hanging(64, 900, CONNECTIONS).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn connections_that_were_never_served_hang_for_another_check() {
+        assert_eq!(hanging(40, 10_000, CONNECTIONS - 40).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn connections_that_are_served_one_after_another_do_not_hang() {
+        let mut measured = fixture::closed();
+        measured.times.unanswered = times(&[(4_000_000_000, 60)]);
+        measured.times.service = times(&[(1_000_000, 1_000), (5_000_000_000, 60)]);
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn does_not_apply_where_nothing_was_answered() {
+        let mut measured = fixture::closed();
+        fixture::forget_answers(&mut measured);
+        assert_eq!(judge(&measured), None);
+    }
+}
