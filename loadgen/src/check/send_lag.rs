@@ -11,15 +11,25 @@ use crate::measurement::{Measurement, Times};
 
 pub(super) const CHECK: Check = Check { name: "send-lag", judge };
 
-/// Share of a latency percentile that may be the generator's. A quarter is as much as a level may
-/// change within a run before `steady-state` warns, so that the number is not more wrong by the lag
-/// than it is uncertain anyhow; above half, it says more of the generator than of the server.
-const WARN_SHARE: f64 = 0.25;
-const FAIL_SHARE: f64 = 0.5;
+/// A percentile of which the lag is judged.
+struct Claim {
+    name: &'static str,
+    quantile: f64,
+    /// The lag that this generator claims to keep; below it nothing is said.
+    lag_ns: u64,
+    /// Share of the latency that may be the generator's before it warns: as much as the number is
+    /// uncertain anyhow. A median may be off by what `steady-state` lets a level change unnoticed. The
+    /// p99 of equal runs on two shared processors lay between 3.8 and 6.2 ms.
+    warn_share: f64,
+}
 
-/// Percentiles that are compared, and the lag that this generator claims to keep; below it nothing
-/// is said.
-const CLAIMS_NS: [(&str, f64, u64); 2] = [("p50", 0.5, 5_000), ("p99", 0.99, 50_000)];
+const CLAIMS: [Claim; 2] = [
+    Claim { name: "p50", quantile: 0.5, lag_ns: 5_000, warn_share: 0.25 },
+    Claim { name: "p99", quantile: 0.99, lag_ns: 50_000, warn_share: 0.4 },
+];
+
+/// Above it, the number says more of the generator than of the server.
+const FAIL_SHARE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
     measured.workload.pacing.rate()?;
@@ -29,12 +39,12 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let mut worst = Verdict::Pass;
     let mut parts = Vec::new();
-    for (name, quantile, claim_ns) in CLAIMS_NS {
+    for Claim { name, quantile, lag_ns: claim_ns, warn_share } in CLAIMS {
         let lag = lag_ns(measured, quantile);
         let added = added_ns(measured, quantile, lag);
         let share = added as f64 / latency.value_at_quantile(quantile).max(1) as f64;
         if lag > claim_ns {
-            worst = worst.max(Verdict::above(share, WARN_SHARE, FAIL_SHARE));
+            worst = worst.max(Verdict::above(share, warn_share, FAIL_SHARE));
         }
         parts.push(format!("{name} {}, {} of the latency's", time(lag), percent(share)));
     }
@@ -92,7 +102,7 @@ mod tests {
     #[test]
     fn warns_when_it_blurs_a_percentile() {
         assert_eq!(with_lag(500_000, 500_000).verdict, Verdict::Warn);
-        assert_eq!(with_lag(2_000, 600_000).verdict, Verdict::Warn);
+        assert_eq!(with_lag(2_000, 800_000).verdict, Verdict::Warn);
     }
 
     #[test]
