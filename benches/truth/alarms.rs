@@ -1,18 +1,12 @@
-//! Counts what checks say of many simulated runs, for the shares of false alarms and of faults found.
+//! Counts what checks say of many runs, for the shares of false alarms.
 
-use std::num::NonZero;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
+use c10k_loadgen::check::{CheckOutcome, Verdict};
 
-use c10k_loadgen::Measurement;
-use c10k_loadgen::check::{self, CheckOutcome, Verdict};
+use crate::many;
 
 /// The most runs without a fault that may fail, and that may warn or fail.
 pub const FAILING_AT_MOST: f64 = 0.01;
 pub const ALARMING_AT_MOST: f64 = 0.05;
-
-/// Standard deviations by which a share that rests on few runs may be off: one case in 10,000.
-const CHANCE: f64 = 3.7;
 
 /// Of the runs that a check applies to, how many it warned of, and how many it failed.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,11 +28,11 @@ impl Alarms {
         alarms
     }
 
-    /// Whether there are more than promised, chance allowed for.
+    /// Whether there are more than promised; no runs tell nothing.
     pub fn are_too_many(self) -> bool {
-        let is_above = |count: u64, share: f64| {
-            let runs = self.runs as f64;
-            count as f64 / runs > share + CHANCE * (share * (1.0 - share) / runs).sqrt()
+        let is_above = |count: u64, promised: f64| {
+            let most = promised + many::allowance(promised, self.runs);
+            self.runs > 0 && count as f64 / self.runs as f64 > most
         };
         is_above(self.failed, FAILING_AT_MOST) || is_above(self.failed + self.warned, ALARMING_AT_MOST)
     }
@@ -51,19 +45,4 @@ impl Alarms {
         let percent = |count: u64| 100.0 * count as f64 / self.runs as f64;
         format!("{:.1} / {:.1}", percent(self.warned), percent(self.failed))
     }
-}
-
-/// What the checks say of a run for each seed, on all processors.
-pub fn outcomes(runs: u64, run: impl Fn(u64) -> Measurement + Sync) -> Vec<Vec<CheckOutcome>> {
-    let next = AtomicU64::new(0);
-    let work = || {
-        let seeds =
-            std::iter::from_fn(|| Some(next.fetch_add(1, Ordering::Relaxed)).filter(|seed| *seed < runs));
-        seeds.map(|seed| check::outcomes(&run(seed))).collect::<Vec<_>>()
-    };
-    thread::scope(|scope| {
-        let threads = thread::available_parallelism().map_or(1, NonZero::get);
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a run is judged")).collect()
-    })
 }

@@ -11,8 +11,10 @@ mod arguments;
 mod coverage;
 mod false_alarms;
 mod honest_runs;
+mod many;
 mod marks;
 mod power;
+mod queues;
 mod simulation;
 
 use std::process::ExitCode;
@@ -44,6 +46,11 @@ const PARTS: &[Part] = &[
     },
     Part { name: "power", about: "Which share of faults the checks find", run: power::run },
     Part { name: "honest-runs", about: "How often checks alarm on real runs", run: honest_runs::run },
+    Part {
+        name: "queues",
+        about: "What a queue for each thread of the generator adds to the latency of an open loop",
+        run: queues::run,
+    },
     Part {
         name: "marks",
         about: "How often one of several equal subjects is marked as the best",

@@ -51,7 +51,7 @@ pub struct Settings {
     /// How long an answer was waited for.
     pub timeout_s: f64,
     /// Threads of the generator that were asked for; connections are dealt out to them, and each
-    /// has a line of its own.
+    /// has a queue of its own.
     pub threads: u64,
     /// Length of the stretches in which the generator tells what it saw.
     pub interval_s: f64,

@@ -99,8 +99,8 @@ fn requests_that_wait_in_the_line_of_their_thread_are_told() {
         });
         load(&server, "--connections 2 --rate 250 --arrivals poisson --duration 500ms --threads 2")
     };
-    let outcome = until_shown("some wait", run, |outcome| outcome.check("lines").0 == "warn");
-    assert!(outcome.check("lines").1.contains("waited in 2 lines"), "{:#}", outcome.json);
+    let outcome = until_shown("some wait", run, |outcome| outcome.check("queues").0 == "warn");
+    assert!(outcome.check("queues").1.contains("waited in 2 queues"), "{:#}", outcome.json);
 }
 
 /// Runs the command with so few descriptors that those of connections that the server leaves open

@@ -23,11 +23,6 @@ pub fn slide(length_s: f64, first: f64, last: f64) -> Level {
     Box::new(move |now_s| first + (last - first) * (now_s / length_s).clamp(0.0, 1.0))
 }
 
-/// 1 but for a stretch in seconds, where it is `level`: a throughput of 0 there is a server that dies.
-pub fn interlude(from_s: f64, to_s: f64, level: f64) -> Level {
-    Box::new(move |now_s| if (from_s..to_s).contains(&now_s) { level } else { 1.0 })
-}
-
 /// A lognormal level with a median of 1 that changes each second: its logarithm, of this standard
 /// deviation, is an autoregressive process of the first order, which keeps `memory` of the second
 /// before.

@@ -6,11 +6,8 @@
 //! give a [`Measurement`], as a run of the load generator does. No socket and no clock is used, so a
 //! seed says all.
 
-#[allow(dead_code, reason = "for the parts about checks")]
 pub mod closed;
-#[allow(dead_code, reason = "for the parts about checks")]
 pub mod level;
-#[allow(dead_code, reason = "for the parts about checks")]
 mod measured;
 mod queue;
 
@@ -52,7 +49,7 @@ const STALL_S: f64 = 0.1;
 
 /// A server in the course of a run: from a request's arrival, in seconds from the begin of the
 /// measured part (negative in the warm-up), to its latency in seconds. Arrivals ascend.
-pub type Server = Box<dyn FnMut(f64, &mut ChaCha8Rng) -> f64>;
+type Server = Box<dyn FnMut(f64, &mut ChaCha8Rng) -> f64>;
 
 /// Makes the server of one run, of requests per second.
 type MakeServer = fn(f64, &mut ChaCha8Rng) -> Server;
@@ -129,8 +126,8 @@ impl Process {
     }
 }
 
-/// An open loop over any server, such as one at a level that steps or slides.
-pub fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration, rate: f64) -> Measurement {
+/// An open loop over a server.
+fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration, rate: f64) -> Measurement {
     let mut random = ChaCha8Rng::seed_from_u64(!seed);
     let mut recording = Recording::open(arrivals, seed, length, rate);
     let mut at_s = -WARM_UP_S;
@@ -149,7 +146,7 @@ pub fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration,
 
 /// A server without a line: each request has a service time of its own, times the level of the
 /// moment.
-pub fn at_level(mut level: level::Level) -> Server {
+fn at_level(mut level: level::Level) -> Server {
     let service = service();
     Box::new(move |at_s, random| level(at_s) * service.sample(random))
 }

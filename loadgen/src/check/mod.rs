@@ -18,9 +18,9 @@ pub(crate) mod fixture;
 mod generator_cpu;
 mod generator_limits;
 mod kernel_drops;
-mod lines;
 mod littles_law;
 mod offered_rate;
+mod queues;
 mod sample_size;
 mod send_lag;
 mod silence;
@@ -43,13 +43,13 @@ pub const ALL: [Check; 16] = [
     generator_cpu::CHECK,
     send_lag::CHECK,
     arrivals::CHECK,
-    lines::CHECK,
+    queues::CHECK,
     steady_state::CHECK,
     sample_size::CHECK,
 ];
 
-/// Those that look for a steady state: a line that grows, a trend, a part of the run without answers.
-const OF_STEADY_STATE: [&str; 3] = ["offered-rate", "steady-state", "silence"];
+/// Those that look for a steady state: a queue that grows, a trend, a part of the run without answers.
+const OF_STEADY_STATE: [Check; 3] = [offered_rate::CHECK, steady_state::CHECK, silence::CHECK];
 
 /// A validity test of one measurement.
 #[derive(Debug, Clone, Copy)]
@@ -153,8 +153,8 @@ pub fn is_valid(outcomes: &[CheckOutcome]) -> bool {
 /// Whether there was a steady state, which percentiles of a run can be percentiles of: no check failed
 /// that looks for one.
 pub fn is_steady(outcomes: &[CheckOutcome]) -> bool {
-    let of_steady_state = |outcome: &&CheckOutcome| OF_STEADY_STATE.contains(&outcome.name.as_str());
-    outcomes.iter().filter(of_steady_state).all(|outcome| outcome.verdict != Verdict::Fail)
+    let is_one = |outcome: &&CheckOutcome| OF_STEADY_STATE.iter().any(|check| check.name == outcome.name);
+    outcomes.iter().filter(is_one).all(|outcome| outcome.verdict != Verdict::Fail)
 }
 
 /// A share as a percentage with two significant digits at least.

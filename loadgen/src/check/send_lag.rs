@@ -46,12 +46,12 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         if lag > claim_ns {
             worst = worst.max(Verdict::above(share, warn_share, FAIL_SHARE));
         }
-        parts.push(format!("{name} {}, {} of the latency's", time(lag), percent(share)));
+        parts.push(format!("{name} {}, adds {} of the latency's", time(lag), percent(share)));
     }
     let mut detail = parts.join("; ");
     if worst != Verdict::Pass {
         detail += ": give the generator a processor of its own (--pin), a longer --spin, or more --threads, \
-                   each of which has a line of its own";
+                   each of which has a queue of its own: where requests wait for a connection, that adds to their latency";
     }
     Some(Judgement::new(worst, detail))
 }
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(judgement.verdict, Verdict::Pass);
         assert_eq!(
             judgement.detail,
-            "p50 20.0 µs, 2.0 % of the latency's; p99 80.1 µs, 7.4 % of the latency's"
+            "p50 20.0 µs, adds 2.0 % of the latency's; p99 80.1 µs, adds 7.4 % of the latency's"
         );
     }
 
@@ -138,7 +138,11 @@ mod tests {
         measured.times.service = times(&[(58_000, 10_000)]);
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert!(judgement.detail.contains("p99 400.2 ms, 89 % of the latency's"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.contains("p99 400.2 ms, adds 89 % of the latency's"),
+            "{}",
+            judgement.detail
+        );
     }
 
     #[test]

@@ -39,9 +39,10 @@ const FAIL_CHANGE: f64 = 0.45;
 /// Standard errors that a change is away from none.
 const MIN_ERRORS: f64 = 9.0;
 
-/// Requests that the median batch of less than a second holds at least. Of a closed loop, so few
-/// that the noise of counting them is known from the other batches. Of an open one, so many that
-/// most batches begin with another line than the one before.
+/// Requests that a quarter of the batches hold at least, where they are shorter than a second; the
+/// others may be without an answer. Of a closed loop, so few that the noise of counting them is known
+/// from the other batches. Of an open one, so many that most batches begin with another queue than
+/// the one before.
 const SHORT_BATCH: Duration = Duration::from_secs(1);
 const MIN_REQUESTS_CLOSED: u64 = 20;
 const MIN_REQUESTS_OPEN: u64 = 100;
@@ -63,7 +64,7 @@ struct Change {
     to: f64,
     /// In standard errors of the noise about it.
     errors: f64,
-    /// Begin of the later level, in batches; none of a trend.
+    /// The first value of the later level; none of a trend.
     at: Option<usize>,
     /// The test with its statistic.
     test: String,
@@ -83,14 +84,14 @@ impl Change {
         Verdict::above(1.0 - self.ratio(), WARN_CHANGE, FAIL_CHANGE)
     }
 
-    fn describe(&self, what: &str, batch: Duration) -> String {
+    fn describe(&self, what: &str, begins: &[Duration]) -> String {
         let share = percent(self.ratio());
         let fell = self.to < self.from;
         let way = match self.at {
             None if fell => format!("{what} fell to {share} of what it was"),
             None => format!("{what} began at {share} of what it became"),
-            Some(batches) => {
-                let at = format!("{:.2} s", batch.as_secs_f64() * batches as f64);
+            Some(first) => {
+                let at = format!("{:.2} s", begins[first].as_secs_f64());
                 if fell {
                     format!("{what} from {at} on was {share} of what it was before")
                 } else {
@@ -104,10 +105,11 @@ impl Change {
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let batches = &measured.batches;
-    let (what, series, least) = match measured.workload.pacing {
-        Pacing::Closed => ("throughput", series(batches, throughput), MIN_REQUESTS_CLOSED),
-        Pacing::Open { .. } => ("median latency", series(batches, median_latency), MIN_REQUESTS_OPEN),
+    let (what, value, least): (_, fn(&Batch) -> Option<f64>, _) = match measured.workload.pacing {
+        Pacing::Closed => ("throughput", throughput, MIN_REQUESTS_CLOSED),
+        Pacing::Open { .. } => ("median latency", median_latency, MIN_REQUESTS_OPEN),
     };
+    let (begins, series) = series(batches, value);
     if series.len() < MIN_BATCHES || !hold_enough(batches, least) {
         return None;
     }
@@ -115,9 +117,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let worst = changes.max_by(|a, b| a.verdict().cmp(&b.verdict()).then(b.ratio().total_cmp(&a.ratio())));
     let told = worst
         .filter(|change| change.verdict() != Verdict::Pass)
-        .map(|change| Judgement::new(change.verdict(), change.describe(what, batches[0].length)));
+        .map(|change| Judgement::new(change.verdict(), change.describe(what, &begins)));
     Some(told.unwrap_or_else(|| {
-        let detail = format!("{what} has neither trend nor step over {} batches", series.len());
+        let detail =
+            format!("{what} has no large change that stands out from the noise of {} batches", series.len());
         Judgement::new(Verdict::Pass, detail)
     }))
 }
@@ -126,15 +129,20 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 fn hold_enough(batches: &[Batch], least: u64) -> bool {
     let mut requests = batches.iter().map(|batch| batch.completed).collect::<Vec<_>>();
     requests.sort_unstable();
-    // More than half of a run may be without an answer.
-    let most = requests.len() * 3 / 4;
-    batches[0].length >= SHORT_BATCH || requests[most] >= least
+    batches[0].length >= SHORT_BATCH || requests[requests.len() * 3 / 4] >= least
 }
 
-/// A value per batch; a last one that is shorter than half of the others tells too little.
-fn series(batches: &[Batch], value: fn(&Batch) -> Option<f64>) -> Vec<f64> {
-    let Some(first) = batches.first() else { return Vec::new() };
-    batches.iter().filter(|batch| batch.length >= first.length / 2).filter_map(value).collect()
+/// A value per batch, and when each began, without batches that have none; a last one that is shorter
+/// than half of the others tells too little.
+fn series(batches: &[Batch], value: fn(&Batch) -> Option<f64>) -> (Vec<Duration>, Vec<f64>) {
+    let Some(first) = batches.first() else { return Default::default() };
+    let begun = batches.iter().scan(Duration::ZERO, |end, batch| {
+        let begin = *end;
+        *end += batch.length;
+        Some((begin, batch))
+    });
+    let long = begun.filter(|(_, batch)| batch.length >= first.length / 2);
+    long.filter_map(|(begin, batch)| Some((begin, value(batch)?))).unzip()
 }
 
 fn throughput(batch: &Batch) -> Option<f64> {
@@ -186,7 +194,7 @@ fn step(series: &[f64]) -> Option<Change> {
 
 /// Standard deviation of what is left about a trend or a step, from the median absolute deviation,
 /// times what autocorrelation adds to the error of a mean: √((1 + r) / (1 − r)) of a process of the
-/// first order (Bartlett 1946).
+/// first order (Bayley and Hammersley 1946).
 fn noise(residuals: &[f64]) -> f64 {
     let sigma = MAD_TO_SIGMA * median(residuals.iter().map(|value| value.abs()).collect());
     let limit = CLIPPED_AT * sigma;

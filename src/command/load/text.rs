@@ -132,7 +132,7 @@ fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
 fn without_intervals(workload: &Workload) -> &'static str {
     match workload.pacing {
         Pacing::Open { .. } if !are_shown_of(workload) => {
-            "  no 95 % intervals below 5 min and 300,000 requests: compare several runs\n"
+            "  95 % intervals need 5 min and 300,000 requests: compare several runs\n"
         }
         _ => "",
     }

@@ -1,4 +1,7 @@
 //! `threads`: event loops of the generator; without it, one for each processor that the generator has.
+//!
+//! Each has connections and, in an open loop, a queue of its own: where requests wait for a connection, more threads make
+//! latency longer, so an open loop near its limit is compared at one number of threads.
 
 use c10k_reports::record::Scale;
 

@@ -1,15 +1,15 @@
-//! `lines`: whether the requests of an open loop waited in one line or in several.
+//! `queues`: whether the requests of an open loop waited in one queue or in several.
 //!
-//! Each thread has connections of its own, and a line of its own for them. Where requests wait,
-//! several lines are slower than one with the same connections: a request waits although a
+//! Each thread has connections of its own, and a queue of its own for them. Where requests wait,
+//! several queues are slower than one with the same connections: a request waits although a
 //! connection of another thread is free.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 
-pub(super) const CHECK: Check = Check { name: "lines", judge };
+pub(super) const CHECK: Check = Check { name: "queues", judge };
 
-/// Share of requests that may wait in a line before it shows in p99.
+/// Share of requests that may wait in a queue before it shows in p99.
 const MAX_WAITING: f64 = 0.01;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -22,8 +22,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let share = percent(waiting.max(0.0));
     Some(if waiting > MAX_WAITING {
         let detail = format!(
-            "{share} of requests found no connection free, and waited in {threads} lines, one for each thread: latency is \
-             above that of one line over all connections; use fewer --threads or more --connections"
+            "{share} of requests found no connection free, and waited in {threads} queues, one for each thread: latency is \
+             above that of one queue over all connections; use fewer --threads or more --connections"
         );
         Judgement::new(Verdict::Warn, detail)
     } else {
@@ -46,11 +46,11 @@ mod tests {
     }
 
     #[test]
-    fn warns_where_requests_wait_in_several_lines() {
+    fn warns_where_requests_wait_in_several_queues() {
         let judgement = with(2, 6_000).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(
-            judgement.detail.starts_with("40 % of requests found no connection free, and waited in 2 lines")
+            judgement.detail.starts_with("40 % of requests found no connection free, and waited in 2 queues")
         );
     }
 
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_apply_to_one_line() {
+    fn does_not_apply_to_one_queue() {
         assert_eq!(with(1, 6_000), None);
         assert_eq!(judge(&fixture::closed()), None);
     }
