@@ -63,6 +63,14 @@ fn a_server_that_stands_still_under_a_schedule_is_no_result() {
 }
 
 #[test]
+fn a_stop_that_many_answers_wait_through_is_no_result() {
+    // 200 of about 800 answers wait for up to 700 ms.
+    let server = stopping(Duration::from_millis(500), Duration::from_millis(700));
+    let outcome = load(&server, "--connections 200 --rate 400 --duration 2s");
+    assert_silent(&outcome);
+}
+
+#[test]
 fn requests_that_time_out_in_a_stop_do_not_make_it_shorter() {
     let server = stopping(Duration::from_millis(400), FOR_GOOD);
     // Each request waits for less than a tenth of the run.
