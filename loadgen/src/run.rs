@@ -543,7 +543,7 @@ fn summarize(
         },
         batches,
         arrivals,
-        silence: silence::longest(endings.iter().map(|ending| &*ending.pauses), (begin, end)),
+        silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
     }
 }

@@ -10,25 +10,77 @@ use std::time::Duration;
 use crate::measurement::Silence;
 
 /// Pauses below this are not kept, in nanoseconds: half of what is told of. A worker that does not
-/// come to its events for as long stood still; it looks up every 10 ms.
-pub(crate) const SHORTEST_PAUSE: u64 = 50_000_000;
+/// come to its events for as long was asleep; it looks up every 10 ms.
+const SHORTEST_PAUSE: u64 = 50_000_000;
 
-/// A time without an answer, in nanoseconds of the clock of the run.
+/// The long pauses of one worker, warm-up included.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses {
+    /// Between its answers.
+    unanswered: Vec<Pause>,
+    /// Between its looks at its events: the machine gave it no processor, and it heard no answer.
+    asleep: Vec<Pause>,
+    last_answer: u64,
+    /// When the first of the requests was due that failed since the last answer.
+    first_failed: Option<u64>,
+    /// When it last looked at its events; none before it began to.
+    awake_at: Option<u64>,
+}
+
+impl Pauses {
+    /// Whether an answer now ends a pause that is kept, by [`Pauses::end_pause`].
+    pub fn is_long(&self, now: u64) -> bool {
+        now.saturating_sub(self.last_answer) >= SHORTEST_PAUSE
+    }
+
+    /// Keeps the time since the last answer. `waiting_since` is when the first of the requests was
+    /// due that wait at its end; those that failed within it waited, too.
+    pub fn end_pause(&mut self, end: u64, waiting_since: Option<u64>) {
+        let first_due = waiting_since.into_iter().chain(self.first_failed).min();
+        let waiting_since = first_due.unwrap_or(u64::MAX);
+        self.unanswered.push(Pause { begin: self.last_answer, end, waiting_since });
+    }
+
+    pub fn note_answer(&mut self, now: u64) {
+        self.last_answer = now;
+        self.first_failed = None;
+    }
+
+    /// Notes that a request failed that was due at `intended`.
+    pub fn note_failure(&mut self, intended: u64) {
+        self.first_failed = Some(self.first_failed.map_or(intended, |first| first.min(intended)));
+    }
+
+    /// Notes that the worker looks at its events. The first call begins the count: set-up is no
+    /// sleep.
+    pub fn note_awake(&mut self, now: u64) {
+        let begin = self.awake_at.replace(now).unwrap_or(now);
+        if now.saturating_sub(begin) >= SHORTEST_PAUSE {
+            self.asleep.push(Pause { begin, end: now, waiting_since: 0 });
+        }
+    }
+}
+
+/// A time without an answer or without the worker, in nanoseconds of the clock of the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Pause {
+struct Pause {
     /// The answer before it.
-    pub begin: u64,
+    begin: u64,
     /// The answer that ended it; `u64::MAX` where none did.
-    pub end: u64,
-    /// Since when one or more requests waited in it; `u64::MAX` where none did.
-    pub waiting_since: u64,
-    /// Of it, how long the worker itself stood still.
-    pub asleep: u64,
+    end: u64,
+    /// Since when one or more requests waited in it; `u64::MAX` where none did, 0 where that does
+    /// not matter.
+    waiting_since: u64,
 }
 
 impl Pause {
+    fn waiting_begin(self) -> u64 {
+        self.begin.max(self.waiting_since)
+    }
+
+    /// How long requests waited in it.
     fn length(self) -> u64 {
-        self.end.saturating_sub(self.begin.max(self.waiting_since))
+        self.end.saturating_sub(self.waiting_begin())
     }
 
     /// The time that is a part of both.
@@ -37,28 +89,34 @@ impl Pause {
             begin: self.begin.max(other.begin),
             end: self.end.min(other.end),
             waiting_since: self.waiting_since.min(other.waiting_since),
-            // One worker that is awake suffices to hear an answer.
-            asleep: self.asleep.min(other.asleep),
         }
     }
 }
 
-/// The longest silence of a run within its window, of the pauses of each worker in their order.
+/// The longest silence of a run within its window, of the pauses of each worker.
 pub(crate) fn longest<'a>(
-    mut workers: impl Iterator<Item = &'a [Pause]>,
+    workers: impl Iterator<Item = &'a Pauses> + Clone,
     (begin, end): (u64, u64),
 ) -> Silence {
-    let window = Pause { begin, end, waiting_since: u64::MAX, asleep: u64::MAX };
-    let first = workers.next().unwrap_or_default();
-    let common = workers.fold(overlaps(&[window], first), |common, pauses| overlaps(&common, pauses));
-    let Some(longest) = common.into_iter().max_by_key(|pause| pause.length()) else {
-        return Silence::default();
-    };
+    let window = Pause { begin, end, waiting_since: u64::MAX };
+    let silences = common(window, workers.clone().map(|worker| &*worker.unanswered));
+    let is_silence = |pause: &Pause| pause.length() > 0;
+    let longest = silences.into_iter().filter(is_silence).max_by_key(|pause| pause.length());
+    let Some(longest) = longest else { return Silence::default() };
+    let silence = Pause { begin: longest.waiting_begin(), ..longest };
+    // One worker that is awake suffices to hear an answer.
+    let sleeps = common(silence, workers.map(|worker| &*worker.asleep));
+    let asleep: u64 = sleeps.into_iter().map(Pause::length).sum();
     Silence {
-        begin: Duration::from_nanos(longest.begin.max(longest.waiting_since) - begin),
-        length: Duration::from_nanos(longest.length()),
-        awake: Duration::from_nanos(longest.length().saturating_sub(longest.asleep)),
+        begin: Duration::from_nanos(silence.begin - begin),
+        length: Duration::from_nanos(silence.length()),
+        awake: Duration::from_nanos(silence.length() - asleep),
     }
+}
+
+/// The times of `within` that are a pause of every worker.
+fn common<'a>(within: Pause, workers: impl Iterator<Item = &'a [Pause]>) -> Vec<Pause> {
+    workers.fold(vec![within], |common, pauses| overlaps(&common, pauses))
 }
 
 /// The times that are a pause on both sides. Those of each side are in order and do not overlap.
@@ -66,7 +124,7 @@ fn overlaps(mut left: &[Pause], mut right: &[Pause]) -> Vec<Pause> {
     let mut both = Vec::new();
     while let ([a, behind_a @ ..], [b, behind_b @ ..]) = (left, right) {
         let overlap = a.overlap(*b);
-        if overlap.length() > 0 || overlap.begin < overlap.end {
+        if overlap.begin < overlap.end {
             both.push(overlap);
         }
         if a.end <= b.end {
@@ -82,13 +140,21 @@ fn overlaps(mut left: &[Pause], mut right: &[Pause]) -> Vec<Pause> {
 mod tests {
     use super::*;
 
+    const WINDOW: (u64, u64) = (100, 200);
+
     /// A pause in which a request waits from its begin on.
     fn pause(begin: u64, end: u64) -> Pause {
-        Pause { begin, end, waiting_since: 0, asleep: 0 }
+        Pause { begin, end, waiting_since: 0 }
+    }
+
+    fn worker(unanswered: &[Pause], asleep: &[Pause]) -> Pauses {
+        let (unanswered, asleep) = (unanswered.to_vec(), asleep.to_vec());
+        Pauses { unanswered, asleep, ..Pauses::default() }
     }
 
     fn silence(workers: &[&[Pause]]) -> (u64, u64) {
-        let Silence { begin, length, .. } = longest(workers.iter().copied(), (100, 200));
+        let workers: Vec<_> = workers.iter().map(|pauses| worker(pauses, &[])).collect();
+        let Silence { begin, length, .. } = longest(workers.iter(), WINDOW);
         (begin.as_nanos() as u64, length.as_nanos() as u64)
     }
 
@@ -110,27 +176,84 @@ mod tests {
     #[test]
     fn a_pause_is_a_silence_only_while_a_request_waits_on_any_worker() {
         let without = Pause { waiting_since: u64::MAX, ..pause(110, 150) };
-        assert_eq!(silence(&[&[without]]).1, 0);
+        assert_eq!(silence(&[&[without]]), (0, 0));
         let waiting = Pause { waiting_since: 130, ..pause(110, 150) };
         assert_eq!(silence(&[&[without], &[waiting]]), (30, 20));
     }
 
+    /// Of a silence from 110 to 150, on workers that sleep so.
+    fn awake(asleep: &[&[Pause]]) -> u128 {
+        let silent = [pause(110, 150)];
+        let workers: Vec<_> = asleep.iter().map(|asleep| worker(&silent, asleep)).collect();
+        longest(workers.iter(), WINDOW).awake.as_nanos()
+    }
+
     #[test]
-    fn what_all_workers_slept_is_told_apart() {
-        let asleep = Pause { asleep: 25, ..pause(110, 150) };
-        let awake = |pauses: [Pause; 2]| {
-            let workers = [&pauses[..1], &pauses[1..]];
-            longest(workers.into_iter(), (100, 200)).awake.as_nanos()
-        };
-        assert_eq!(awake([asleep, asleep]), 15);
-        assert_eq!(awake([asleep, pause(110, 150)]), 40);
+    fn only_what_all_workers_sleep_at_the_same_time_is_told_apart() {
+        assert_eq!(awake(&[&[]]), 40);
+        assert_eq!(awake(&[&[pause(115, 140)]]), 15);
+        assert_eq!(awake(&[&[pause(115, 120), pause(130, 140)]]), 25);
+        assert_eq!(awake(&[&[pause(115, 140)], &[pause(130, 145)]]), 30);
+        assert_eq!(awake(&[&[pause(112, 128)], &[pause(130, 145)]]), 40);
+        assert_eq!(awake(&[&[pause(115, 140)], &[]]), 40);
+    }
+
+    #[test]
+    fn sleep_outside_of_the_silence_is_not_taken_off_it() {
+        assert_eq!(awake(&[&[pause(0, 105), pause(160, 190)]]), 40);
+        assert_eq!(awake(&[&[pause(0, 120), pause(140, 190)]]), 20);
+        let warm_up = worker(&[pause(20, 130)], &[pause(20, 95)]);
+        assert_eq!(longest([&warm_up].into_iter(), WINDOW).awake.as_nanos(), 30);
+        let waiting = Pause { waiting_since: 130, ..pause(110, 150) };
+        let unasked = worker(&[waiting], &[pause(110, 125)]);
+        assert_eq!(longest([&unasked].into_iter(), WINDOW).awake.as_nanos(), 20);
     }
 
     #[test]
     fn a_run_that_never_began_has_no_silence() {
-        assert_eq!(longest([].into_iter(), (u64::MAX, 0)).length, Duration::ZERO);
-        let pauses = [pause(0, u64::MAX)];
-        let silence = longest([pauses.as_slice()].into_iter(), (u64::MAX, u64::MAX));
-        assert_eq!(silence.length, Duration::ZERO);
+        assert_eq!(longest([].into_iter(), (u64::MAX, 0)), Silence::default());
+        let unanswered = worker(&[pause(0, u64::MAX)], &[]);
+        assert_eq!(longest([&unanswered].into_iter(), (u64::MAX, u64::MAX)), Silence::default());
+    }
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_worker_sleeps_between_looks_at_its_events_that_are_far_apart_and_not_in_set_up() {
+        let mut pauses = Pauses::default();
+        for at_ms in [3_000, 3_010, 3_059, 3_109, 3_119] {
+            pauses.note_awake(at_ms * MS);
+        }
+        assert_eq!(pauses.asleep, [pause(3_059 * MS, 3_109 * MS)]);
+    }
+
+    /// The silence from an answer at 1 s to one at 61 s, with requests that were due and failed at
+    /// these times, and one that waits at the end. In milliseconds: its begin and its length.
+    fn with_failures(failed_ms: &[u64]) -> (u128, u128) {
+        let mut pauses = Pauses::default();
+        pauses.note_failure(500 * MS);
+        pauses.note_answer(1_000 * MS);
+        for at_ms in failed_ms {
+            pauses.note_failure(at_ms * MS);
+        }
+        assert!(pauses.is_long(61_000 * MS));
+        pauses.end_pause(61_000 * MS, Some(56_000 * MS));
+        let silence = longest([&pauses].into_iter(), (0, 100_000 * MS));
+        (silence.begin.as_millis(), silence.length.as_millis())
+    }
+
+    #[test]
+    fn requests_that_failed_within_a_pause_waited_in_it() {
+        assert_eq!(with_failures(&[]), (56_000, 5_000));
+        assert_eq!(with_failures(&[7_000, 2_000, 30_000]), (2_000, 59_000));
+    }
+
+    #[test]
+    fn a_pause_without_any_request_is_no_silence() {
+        let mut pauses = Pauses::default();
+        pauses.note_answer(1_000 * MS);
+        assert!(!pauses.is_long(1_049 * MS));
+        pauses.end_pause(61_000 * MS, None);
+        assert_eq!(longest([&pauses].into_iter(), (0, 100_000 * MS)), Silence::default());
     }
 }

@@ -29,7 +29,7 @@ use crate::measurement::GeneratorLimits;
 use crate::recorder::{Age, Interval, Recorder};
 use crate::run::{Message, Plan, nanos, share};
 use crate::schedule::Schedule;
-use crate::silence::Pause;
+use crate::silence::Pauses;
 use crate::source::Sources;
 use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
@@ -99,8 +99,7 @@ pub(crate) struct Ending {
     pub connect_error: Option<io::Error>,
     /// When the last request of the measured part was done.
     pub last_done: u64,
-    /// Long times without an answer, warm-up included, the one at the end without an end.
-    pub pauses: Vec<Pause>,
+    pub pauses: Pauses,
     pub usage: ThreadUsage,
     /// How long it was ready to run and had no processor.
     pub cpu_wait: Option<Duration>,
@@ -241,12 +240,7 @@ pub(crate) struct Worker {
     next_open: u64,
     open_every: u64,
     last_done: u64,
-    /// When the last answer came, and how long none had come before some.
-    last_answer: u64,
-    pauses: Vec<Pause>,
-    /// When this worker last came to its events, and how long it stood still since the last answer.
-    awake_at: u64,
-    asleep: u64,
+    pauses: Pauses,
     is_ready: bool,
     /// What the first answers are waited for by, once every connection stands.
     patience: Option<Patience>,
@@ -302,10 +296,7 @@ impl Worker {
             next_open: 0,
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
-            last_answer: 0,
-            pauses: Vec::new(),
-            awake_at: 0,
-            asleep: 0,
+            pauses: Pauses::default(),
             is_ready: false,
             patience: None,
             has_started: false,
@@ -324,6 +315,7 @@ impl Worker {
         self.open_idle(idle, &mut buffer, &mut events);
         self.await_others();
         let mut now = self.plan.clock.now();
+        self.pauses.note_awake(now);
         self.tick(now);
         for key in 0..self.slots.len() {
             self.next(key, now);
@@ -346,7 +338,7 @@ impl Worker {
                 self.expire(now);
             }
             now = self.plan.clock.now();
-            self.note_standstill(now);
+            self.pauses.note_awake(now);
         }
         let ending = self.end(now);
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
@@ -529,7 +521,7 @@ impl Worker {
             self.miss_due(end, now);
             self.hand_over(end.saturating_sub(self.window.0 + self.stretch * self.interval_ns));
         }
-        self.note_pause(u64::MAX);
+        self.end_pause(u64::MAX);
         let usage =
             self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
         let has_begun = self.usage_at_begin.is_some();

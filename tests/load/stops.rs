@@ -63,6 +63,24 @@ fn a_server_that_stands_still_under_a_schedule_is_no_result() {
 }
 
 #[test]
+fn a_stop_that_many_answers_wait_through_is_no_result() {
+    // 200 of about 800 answers wait for up to 700 ms.
+    let server = stopping(Duration::from_millis(500), Duration::from_millis(700));
+    let outcome = load(&server, "--connections 200 --rate 400 --duration 2s");
+    assert_silent(&outcome);
+}
+
+#[test]
+fn requests_that_time_out_in_a_stop_do_not_make_it_shorter() {
+    let server = stopping(Duration::from_millis(400), FOR_GOOD);
+    // Each request waits for less than a tenth of the run.
+    let outcome = load(&server, "--connections 16 --rate 50 --duration 2s --timeout 100ms");
+    let (verdict, detail) = outcome.check("silence");
+    assert_eq!(verdict, "fail", "{:#}", outcome.json);
+    assert!(detail.starts_with("no answer came for 1."), "{detail}");
+}
+
+#[test]
 fn a_server_that_stops_serving_most_connections_is_no_result_though_it_goes_on_with_the_others() {
     let first = OnceLock::new();
     let server = Server::start(move |request, socket| {

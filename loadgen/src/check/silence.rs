@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Measurement, Times};
-use crate::workload::{Pacing, Until};
+use crate::workload::{Lifetime, Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "silence", judge };
 
@@ -29,11 +29,12 @@ const WARN_LENGTH: Duration = Duration::from_millis(100);
 const FAIL_LENGTH: Duration = Duration::from_millis(250);
 
 /// A silence in units of what an answer usually takes. Service times that are exponential have one
-/// in 10¹⁰ above ten times their 90th percentile.
+/// in 10¹⁰ above ten times their 90th percentile, and one in 400 above ten times their 45th, the
+/// lowest that is taken. A silence takes such a time on every connection at once.
 const MIN_USUAL_TIMES: f64 = 10.0;
 
-/// Percentile of the service time that is usual. The median would take a server for silent of
-/// which every third answer is slow; one that was silent once has few answers that took as long.
+/// Percentile of the service time that is usual, of those answers that did not wait through the
+/// silence. The median would take a server for silent of which every third answer is slow.
 const USUAL: f64 = 0.9;
 
 /// Share of the connections that were served before that hang at the end: from half of them on,
@@ -76,13 +77,26 @@ fn judge_silence(measured: &Measurement) -> Judgement {
     Judgement::new(Verdict::Pass, detail)
 }
 
-/// What an answer takes, or what lies between two requests where requests or connections have a
-/// rate, in seconds.
+/// What an answer takes, or what lies between two requests where requests have a rate, or
+/// connections that are made again and again, in seconds.
 fn usual_s(measured: &Measurement) -> f64 {
-    let service_s = measured.times.service.value_at_quantile(USUAL) as f64 / 1e9;
     let workload = &measured.workload;
-    let rates = [workload.pacing.rate(), workload.connect_rate];
-    rates.into_iter().flatten().map(|rate| 1.0 / rate).fold(service_s, f64::max)
+    // To persistent connections it only paces start-up.
+    let is_made_again = workload.lifetime != Lifetime::Persistent;
+    let connect_rate = workload.connect_rate.filter(|_| is_made_again);
+    let rates = [workload.pacing.rate(), connect_rate];
+    rates.into_iter().flatten().map(|rate| 1.0 / rate).fold(usual_service_s(measured), f64::max)
+}
+
+/// Percentile of the service time without the slowest answers, as many as could wait through a
+/// silence: one on each connection. Half of the answers are kept at the least, for a run may have
+/// fewer answers than connections.
+fn usual_service_s(measured: &Measurement) -> f64 {
+    let service = &measured.times.service;
+    let answers = service.len();
+    let stuck = measured.connections.requested.min(answers / 2);
+    let quantile = USUAL * (answers - stuck) as f64 / answers as f64;
+    service.value_at_quantile(quantile) as f64 / 1e9
 }
 
 /// Connections of a closed loop that hang at the end although they were served before. What was
@@ -126,6 +140,8 @@ fn seconds(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use super::*;
     use crate::check::fixture::{self, CONNECTIONS, times};
     use crate::measurement::Silence;
@@ -190,8 +206,41 @@ mod tests {
     fn answers_that_take_as_long_are_no_silence() {
         let mut measured = fixture::closed();
         // Every fifth one.
-        measured.times.service = times(&[(1_000_000, 80), (1_200_000_000, 20)]);
+        measured.times.service = times(&[(1_000_000, 8_000), (1_200_000_000, 2_000)]);
         assert_eq!(silent_for(measured, 1_200).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn answers_that_waited_through_a_silence_do_not_make_it_usual() {
+        // Connections, and answers on each before and after a silence of 3 s.
+        for (connections, others) in [(64, 4), (64, 1), (10_000, 4), (1, 1)] {
+            for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
+                measured.connections.requested = connections;
+                let answers = [(1_000_000, connections * others), (3_000_000_000, connections)];
+                measured.times.service = times(&answers);
+                let judgement = silent_for(measured, 3_000);
+                assert_eq!(judgement.verdict, Verdict::Fail, "{connections} × {others}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slow_server_with_fewer_answers_than_connections_is_not_silent() {
+        let mut measured = fixture::closed();
+        measured.times.service = times(&[(1_200_000_000, CONNECTIONS / 2)]);
+        assert_eq!(silent_for(measured, 1_200).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_connect_rate_leaves_times_without_answers_where_connections_are_made_again() {
+        let verdict = |lifetime| {
+            let mut measured = fixture::closed();
+            measured.workload.connect_rate = Some(2.0);
+            measured.workload.lifetime = lifetime;
+            silent_for(measured, 3_000).verdict
+        };
+        assert_eq!(verdict(Lifetime::Requests(NonZero::<u32>::MIN)), Verdict::Pass);
+        assert_eq!(verdict(Lifetime::Persistent), Verdict::Fail);
     }
 
     #[test]

@@ -9,7 +9,6 @@ use super::{Job, LINGERING, State, Worker};
 use crate::connection::{Head, Progress};
 use crate::recorder::Stages;
 use crate::run::nanos;
-use crate::silence::{Pause, SHORTEST_PAUSE};
 
 /// How long a server may take to close a connection that it was asked to close, before the client does.
 const LINGER: Duration = Duration::from_secs(1);
@@ -189,39 +188,28 @@ impl Worker {
 
     /// Keeps the time since the answer before, where that is long.
     fn note_answer(&mut self, now: u64) {
-        if now.saturating_sub(self.last_answer) >= SHORTEST_PAUSE {
-            self.note_standstill(now);
-            self.note_pause(now);
+        if self.pauses.is_long(now) {
+            self.end_pause(now);
         }
-        self.last_answer = now;
+        self.pauses.note_answer(now);
     }
 
     /// Keeps the time since the last answer. A closed loop has always a request that waits, be it
     /// for a connection; an open one may have none.
-    pub(super) fn note_pause(&mut self, end: u64) {
+    pub(super) fn end_pause(&mut self, end: u64) {
         let jobs = self.slots.iter().filter_map(|slot| slot.job).chain(self.line.front().copied());
         let waiting_since = match self.schedule {
-            None => 0,
-            Some(_) => jobs.map(|job| job.intended).min().unwrap_or(u64::MAX),
+            None => Some(0),
+            Some(_) => jobs.map(|job| job.intended).min(),
         };
-        let asleep = std::mem::take(&mut self.asleep);
-        self.pauses.push(Pause { begin: self.last_answer, end, waiting_since, asleep });
-    }
-
-    /// Keeps how long this worker itself was kept from its events, where that is long: no answer is
-    /// heard meanwhile.
-    pub(super) fn note_standstill(&mut self, now: u64) {
-        let stood = now.saturating_sub(self.awake_at);
-        if stood >= SHORTEST_PAUSE {
-            self.asleep += stood;
-        }
-        self.awake_at = now;
+        self.pauses.end_pause(end, waiting_since);
     }
 
     pub(super) fn fail(&mut self, key: usize, failure: Failure, now: u64) {
         self.cross_boundaries(now);
         if let Some(job) = self.slots[key].job {
             self.note_if_late(job, now);
+            self.pauses.note_failure(job.intended);
         }
         let slot = &mut self.slots[key];
         slot.socket = None;
