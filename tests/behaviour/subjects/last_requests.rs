@@ -19,6 +19,10 @@ pub const BEHAVIOURS: &[Behaviour] =
 /// For how long after SIGTERM a connection without a request is kept, since one may be on its way.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
+/// How much later than its client is told of it a connection may come into the server's queue: the kernel tells the client
+/// first, and sends the last segment of the handshake then, which waits for its turn on a busy machine.
+const HANDSHAKE: Duration = Duration::from_millis(20);
+
 /// One request of one client, as that client saw it.
 #[derive(Debug, Clone, Copy)]
 struct Request {
@@ -36,12 +40,14 @@ impl Request {
     /// A request on a connection that lives on may be on its way when the server closes that as idle (RFC 9112, section
     /// 9.6); not within the last call. A first request is lost if the kernel completes its handshake between the server's
     /// last `accept`, which found nobody, and its `shutdown` of the listener, which resets whoever is in the queue by then:
-    /// there is no call that does both. The queue is first in, first out: who connected before somebody who was served was
-    /// accepted, and so was who was connected before the signal was sent.
+    /// there is no call that does both. The queue is first in, first out: who was in it before somebody who was served was
+    /// accepted, and so was who was in it before the signal was sent.
     fn may_be_lost(&self, stop: Instant, all: &[Self]) -> bool {
         if self.is_first {
-            let is_behind = |other: &Self| other.is_first && other.connected[0] > self.connected[1];
-            self.connected[0] > stop && !all.iter().any(|other| is_behind(other) && other.is_answered)
+            let is_behind =
+                |other: &Self| other.is_first && other.connected[0] > self.connected[1] + HANDSHAKE;
+            self.connected[1] + HANDSHAKE > stop
+                && !all.iter().any(|other| is_behind(other) && other.is_answered)
         } else {
             self.sent > stop + LAST_CALL
         }
