@@ -140,7 +140,7 @@ impl Summary {
 
     /// Whether a request failed or a connection could not be made.
     pub fn has_failures(&self) -> bool {
-        self.errors.total() > 0
+        self.requests.failed > 0 || self.errors.total() > 0
     }
 }
 
