@@ -43,7 +43,7 @@ const LATE_AT_MOST: Duration = Duration::from_micros(150);
 const SLEEPS: usize = 200;
 const SLEEP: Duration = Duration::from_millis(1);
 
-/// Undisturbed runs below which nothing is told of a share.
+/// Undisturbed runs below which a share says nothing.
 const FEWEST_RUNS: usize = 20;
 
 /// Connections at once.

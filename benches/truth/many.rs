@@ -11,7 +11,7 @@ pub const RUNS: u64 = 1_000;
 /// Standard deviations by which a share of fewer runs may be off: one case in 10,000.
 const CHANCE: f64 = 3.7;
 
-/// How far a share of so many runs may be from what was promised.
+/// How far a share of this many runs may be from what was promised.
 pub fn allowance(promised: f64, runs: u64) -> f64 {
     if runs >= RUNS { 0.0 } else { CHANCE * (promised * (1.0 - promised) / runs as f64).sqrt() }
 }

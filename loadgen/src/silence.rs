@@ -2,14 +2,14 @@
 //!
 //! Each worker keeps those pauses between its answers that are long; the run was silent where the
 //! pauses of all workers overlap. So an answer costs a comparison and a store. Counts of answers
-//! per short stretch were rejected: the length of a run of so many requests is not known ahead, and
+//! per short stretch were rejected: the length of a run by number of requests is not known ahead, and
 //! a pause would be known to a stretch only.
 
 use std::time::Duration;
 
 use crate::measurement::Silence;
 
-/// Pauses below this are not kept, in nanoseconds: half of what is told of. A worker that does not
+/// Pauses below this are not kept, in nanoseconds: half of what the check warns of. A worker that does not
 /// come to its events for as long was asleep; it looks up every 10 ms.
 const SHORTEST_PAUSE: u64 = 50_000_000;
 

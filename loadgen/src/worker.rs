@@ -525,7 +525,7 @@ impl Worker {
         let usage =
             self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
         let has_begun = self.usage_at_begin.is_some();
-        let waited = || Some(cpu_wait()?.saturating_sub(self.cpu_wait_before.unwrap_or_default()));
+        let cpu_wait_before = self.cpu_wait_before.unwrap_or_default();
         let age = |job: Job| {
             let counts = has_begun && self.plan.counts_in_flight(job.has_ticket);
             // An open loop went on waiting for them, a closed one did not.
@@ -563,7 +563,7 @@ impl Worker {
             last_done: self.last_done,
             pauses: std::mem::take(&mut self.pauses),
             usage,
-            cpu_wait: waited(),
+            cpu_wait: cpu_wait().map(|wait| wait.saturating_sub(cpu_wait_before)),
         }
     }
 }

@@ -28,7 +28,7 @@ impl Line {
     }
 }
 
-/// Every request is served for so many seconds: M/D/1 where arrivals are Poisson.
+/// Every request is served for this number of seconds: M/D/1 where arrivals are Poisson.
 pub fn deterministic(service_s: f64) -> Server {
     let mut line = Line { free_at_s: f64::NEG_INFINITY };
     Box::new(move |arrival_s, _| line.latency_s(arrival_s, service_s))
@@ -75,7 +75,7 @@ pub fn deterministic_quantile(rate: f64, service_s: f64, quantile: f64) -> f64 {
 /// An M/D/1 queue, with the service time as the unit of time.
 struct Deterministic {
     utilization: f64,
-    /// Probabilities that at most so many requests wait.
+    /// Probabilities that at most this many requests wait, by place.
     waiting: Vec<f64>,
 }
 

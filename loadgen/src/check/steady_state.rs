@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(closed(&wave).unwrap().verdict, Verdict::Pass);
     }
 
-    /// As [`closed`], in batches of 30 ms with so many requests each.
+    /// As [`closed`], in batches of 30 ms with this many requests each.
     fn short(shares: &[f64], requests: f64) -> Option<Judgement> {
         let mut measured = fixture::closed();
         let of = |share: &f64| Batch {

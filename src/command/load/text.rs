@@ -128,7 +128,7 @@ fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
 }
 
 /// What to read in place of intervals, of an open loop that was asked for too little. Of a closed
-/// one, whose percentiles are of its own making, nobody looks for them.
+/// one, whose percentiles are of its own making, a reader looks for none.
 fn without_intervals(workload: &Workload) -> &'static str {
     match workload.pacing {
         Pacing::Open { .. } if !are_shown_of(workload) => {
