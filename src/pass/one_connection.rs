@@ -17,8 +17,8 @@ use crate::subject::client::Client;
 pub(super) const PASS: Pass =
     Pass { name: "one_connection", estimate: Duration::from_millis(400), run: measure };
 
-/// Reading of the memory, in bytes (PSS).
-const KEY: &str = "memory_pss_one_connection_bytes";
+/// Reading of the memory without that of files, in bytes.
+const KEY: &str = "memory_anonymous_one_connection_bytes";
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,10 +43,10 @@ fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
 /// The memory of the server once it no longer changes.
 fn at_rest(pid: u32) -> Result<f64> {
     let deadline = Instant::now() + REST_TIME;
-    let mut last = probe::memory_now(pid)?;
+    let mut last = probe::anonymous_memory_now(pid)?;
     loop {
         thread::sleep(LOOK_TIME);
-        let now = probe::memory_now(pid)?;
+        let now = probe::anonymous_memory_now(pid)?;
         // Compared as what they are: sums of whole bytes.
         if now.to_bits() == last.to_bits() || Instant::now() > deadline {
             return Ok(now);

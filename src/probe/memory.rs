@@ -1,9 +1,14 @@
 //! `memory`: what the server's processes hold at the end of the measured part, and the most that
 //! each of them ever held.
+//!
+//! Two shares of it are told: all resident memory, and that which is not of files. A page of a file,
+//! such as the program itself, is divided among all processes of the machine that map it, so its
+//! share changes when an unrelated process starts or ends. A comparison of two moments needs the
+//! memory without files.
 
 use anyhow::{Context, Result};
-use procfs::ProcResult;
 use procfs::process::Process;
+use procfs::{ProcError, ProcResult};
 
 use super::tree::{Tree, unless_gone};
 use super::{Probe, Read, Values};
@@ -13,16 +18,18 @@ pub(super) const PROBE: Probe = Probe { name: "memory", read: Read::AtEnd(read) 
 fn read(tree: &Tree) -> Result<Values> {
     Ok(vec![
         ("memory_pss_bytes", sum(tree, proportional_set_size)?),
+        ("memory_anonymous_bytes", sum(tree, anonymous)?),
         ("memory_peak_rss_bytes", sum(tree, peak_rss)?),
     ])
 }
 
-/// Resident memory (PSS) of the process `pid` and its descendants at this moment, in bytes.
+/// Resident memory of the process `pid` and its descendants at this moment that is not of files, in
+/// bytes.
 ///
 /// # Errors
 /// When it can't be read.
-pub fn now(pid: u32) -> Result<f64> {
-    sum(&Tree::look(pid)?, proportional_set_size)
+pub fn anonymous_now(pid: u32) -> Result<f64> {
+    sum(&Tree::look(pid)?, anonymous)
 }
 
 /// The sum over all processes; one that is gone holds nothing.
@@ -38,8 +45,22 @@ fn sum(tree: &Tree, read: fn(&Process) -> ProcResult<u64>) -> Result<f64> {
 
 /// Resident memory, shared pages divided among those who share them, in bytes.
 fn proportional_set_size(process: &Process) -> ProcResult<u64> {
-    let rollup = process.smaps_rollup()?.memory_map_rollup;
-    Ok(rollup.0.iter().filter_map(|map| map.extension.map.get("Pss")).sum())
+    rollup(process, &["Pss"])
+}
+
+/// The part of it that is not of files: private memory, and memory shared by the server's processes.
+fn anonymous(process: &Process) -> ProcResult<u64> {
+    rollup(process, &["Pss_Anon", "Pss_Shmem"])
+}
+
+/// The sum of some fields of `smaps_rollup`, in bytes. A field that the kernel does not have is an
+/// error, not nothing: `Pss_Anon` came with Linux 5.4.
+fn rollup(process: &Process, fields: &[&str]) -> ProcResult<u64> {
+    let maps = process.smaps_rollup()?.memory_map_rollup.0;
+    let values = maps.first().map(|map| &map.extension.map);
+    let value = |field| values.and_then(|values| values.get(field));
+    let missing = |field| ProcError::Other(format!("smaps_rollup has no {field}"));
+    fields.iter().map(|&field| value(field).copied().ok_or_else(|| missing(field))).sum()
 }
 
 /// The most resident memory there ever was, shared pages in full, in bytes; nothing of a process
@@ -60,7 +81,14 @@ mod tests {
         let readings = Watch::begin(shell.pid()).end();
         let pss = readings.values["memory_pss_bytes"];
         assert!(pss > 0.0 && readings.values["memory_peak_rss_bytes"] >= pss, "{readings:?}");
-        assert!(now(shell.pid()).unwrap() > 0.0);
+    }
+
+    #[test]
+    fn memory_without_files_is_a_part_of_all() {
+        let shell = Shell::start("echo; read line");
+        let values = Watch::begin(shell.pid()).end().values;
+        let anonymous = values["memory_anonymous_bytes"];
+        assert!(anonymous > 0.0 && anonymous < values["memory_pss_bytes"], "{values:?}");
     }
 
     #[test]
@@ -74,6 +102,6 @@ mod tests {
 
     #[test]
     fn the_memory_of_a_process_that_is_gone_is_not_known() {
-        assert!(now(u32::MAX >> 1).is_err());
+        assert!(anonymous_now(u32::MAX >> 1).is_err());
     }
 }

@@ -26,7 +26,7 @@ mod tcp;
 mod tree;
 
 pub(crate) use cpu::BothAccounts;
-pub use memory::now as memory_now;
+pub use memory::anonymous_now as anonymous_memory_now;
 use tree::Tree;
 
 /// The processes of the tree of `pid`, itself included.

@@ -31,11 +31,12 @@ pub const PEAK: Metric = Metric {
 pub const PER_CONNECTION: Metric = Metric {
     key: "memory_per_connection_bytes",
     title: "Memory per connection",
-    meaning: "Memory at the end of the measured part beyond that of the server with one connection, divided \
-              by the further connections, idle ones included. A pool is as large as it has connections.",
+    meaning: "Resident memory, without that of files, at the end of the measured part beyond that of the \
+              server with one connection, divided by the further connections, idle ones included. A pool \
+              is as large as it has connections.",
     of: |record| {
-        let added =
-            reading(record, "memory_pss_bytes")? - reading(record, "memory_pss_one_connection_bytes")?;
+        let added = reading(record, "memory_anonymous_bytes")?
+            - reading(record, "memory_anonymous_one_connection_bytes")?;
         let connections = summary(record)?.connections;
         let further = (connections.established + connections.idle_established).saturating_sub(1);
         (further > 0).then(|| added / further as f64)
