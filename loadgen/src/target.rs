@@ -60,15 +60,23 @@ pub enum TargetError {
     Unresolved { host: String, error: std::io::Error },
 }
 
-fn malformed(url: &str, reason: impl ToString) -> TargetError {
-    TargetError::Malformed { url: url.into(), reason: reason.to_string() }
+/// In one line, whatever the URL has in it.
+fn malformed(url: &str, reason: impl Into<String>) -> TargetError {
+    let mut escaped = String::new();
+    for character in url.chars() {
+        match character.is_control() {
+            true => escaped.extend(character.escape_default()),
+            false => escaped.push(character),
+        }
+    }
+    TargetError::Malformed { url: escaped, reason: reason.into() }
 }
 
 impl Target {
     /// Reads a URL and resolves its host, once.
     pub fn resolve(url: &str) -> Result<Self, TargetError> {
         check_spelling(url)?;
-        Self::at(Url::parse(url).map_err(|error| malformed(url, error))?)
+        Self::at(Url::parse(url).map_err(|error| malformed(url, error.to_string()))?)
     }
 
     /// Resolves the host of a URL.
@@ -94,7 +102,7 @@ impl Target {
 
     /// The target that a `Location` leads to (RFC 9110, section 10.2.2; RFC 3986, section 5.2).
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, TargetError> {
-        let mut url = self.location.join(location).map_err(|error| malformed(location, error))?;
+        let mut url = self.location.join(location).map_err(|error| malformed(location, error.to_string()))?;
         if !is_same_origin(&url, &self.location) {
             return Ok(Self { is_foreign: true, ..Self::at(url)? });
         }
