@@ -82,6 +82,9 @@ mod tests {
 
     use super::*;
 
+    /// Longer than a machine stalls.
+    const STEP: Duration = Duration::from_millis(200);
+
     fn target(addresses: &[SocketAddr]) -> Target {
         let mut target = Target::resolve("http://127.0.0.1:1/").unwrap();
         target.addresses = addresses.to_vec();
@@ -103,6 +106,19 @@ mod tests {
         assert_eq!(reached.left_out, [LeftOut { address: silent, reason: "refused".into() }]);
         assert_eq!(reached.left_out[0].to_string(), "address 127.0.0.2 refused");
         assert!(listener.accept().is_ok());
+    }
+
+    #[test]
+    fn an_address_that_says_nothing_is_waited_for_no_longer_than_asked() {
+        let (_listener, [silent, answering]) = one_of_two();
+        // A queue that is full drops what comes further.
+        let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        full.bind(&silent.into()).unwrap();
+        full.listen(0).unwrap();
+        let _waiting: Vec<_> = (0..2).map(|_| TcpStream::connect_timeout(&silent, STEP)).collect();
+        let reached = reach(target(&[silent, answering]), STEP).unwrap();
+        assert_eq!(reached.addresses, [answering]);
+        assert_eq!(reached.left_out[0].to_string(), "address 127.0.0.2 did not answer in time");
     }
 
     #[test]

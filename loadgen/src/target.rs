@@ -64,9 +64,10 @@ pub enum TargetError {
 fn malformed(url: &str, reason: impl Into<String>) -> TargetError {
     let mut escaped = String::new();
     for character in url.chars() {
-        match character.is_control() {
-            true => escaped.extend(character.escape_default()),
-            false => escaped.push(character),
+        if character.is_control() {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
         }
     }
     TargetError::Malformed { url: escaped, reason: reason.into() }
