@@ -54,6 +54,18 @@ fn an_address_where_nobody_listens_is_left_out_and_told() {
 }
 
 #[test]
+fn an_address_of_a_name_that_is_redirected_to_is_left_out() {
+    let Some(hosts) = Hosts::new() else { return };
+    let end = Server::start(answers);
+    let location = format!("http://{NAME}:{}/end", end.address.port());
+    let redirection = format!("HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+    let start = Server::answering(redirection, After::Close);
+    let (output, json) = load(&hosts, &start.url(), "--follow --connections 2 --requests 10");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "c10k: address 127.0.0.2 refused, left out\n");
+    assert_eq!((&json["target"], &json["requests"]["completed"]), (&json!(location), &json!(10)));
+}
+
+#[test]
 fn quiet_says_nothing_of_an_address_that_is_left_out() {
     let Some(hosts) = Hosts::new() else { return };
     let server = Server::start(answers);
