@@ -1,9 +1,12 @@
 //! The command line: what is wrong with it is said in one line, with status 2, and before anything was done.
 
+#[path = "support/hosts.rs"]
+mod hosts;
 #[path = "support/refusal.rs"]
 mod refusal;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
@@ -67,6 +70,25 @@ fn refuses_addresses_that_are_none() {
     serve_refused(&["--addr", ""], "HOST:PORT");
     // Reserved for documentation, so it is nobody's.
     serve_refused(&["--addr", "192.0.2.1:0"], "192.0.2.1");
+}
+
+#[test]
+fn a_name_of_several_addresses_is_served_at_the_first_and_says_so() {
+    let Some(hosts) = hosts::Hosts::new() else { return };
+    let mut command = hosts.command(env!("CARGO_BIN_EXE_c10k"));
+    command.args(["serve", "poll", "--addr", &format!("{}:0", hosts::NAME)]);
+    let mut server =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command can be run");
+    let mut line = String::new();
+    let stdout = server.stdout.as_mut().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("it speaks text");
+    server.kill().expect("it is our child");
+    let output = server.wait_with_output().expect("it ends");
+    assert!(line.starts_with("listening on 127.0.0."), "{line:?}");
+    let address = line.trim_start_matches("listening on ").split(':').next().unwrap_or_default();
+    let note = format!("c10k: two.test has 2 addresses; this server listens on {address} alone\n");
+    // A machine may cut the backlog, which is said, too.
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&note), "{output:?}");
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use crate::reach::reach;
+use crate::run::RunError;
 use crate::target::{Request, Target, TargetError};
 
 /// As browsers and curl have it, give or take.
@@ -23,6 +25,8 @@ pub enum FollowError {
     #[error("{0} is still redirected after {MAX_REDIRECTIONS} redirections")]
     TooMany(String),
     #[error(transparent)]
+    Unreachable(#[from] RunError),
+    #[error(transparent)]
     Target(#[from] TargetError),
 }
 
@@ -34,23 +38,26 @@ pub fn follow(target: Target, request: &Request, timeout: Duration) -> Result<Ta
     let first = target.url.clone();
     let mut target = target;
     for _ in 0..=MAX_REDIRECTIONS {
-        let head = ask(&target, request, timeout)
-            .map_err(|error| FollowError::Io { url: target.url.clone(), error })?;
+        let url = || target.url.clone();
+        let stream = TcpStream::connect_timeout(&target.addresses[0], timeout)
+            .map_err(|error| RunError::Unreachable { url: url(), error })?;
+        let head = ask(stream, &target.render(request, true), timeout)
+            .map_err(|error| FollowError::Io { url: url(), error })?;
         let Some(location) = location(&head).map_err(|()| FollowError::NoLocation(target.url.clone()))?
         else {
             return Ok(target);
         };
-        target = target.redirected(&location)?;
+        let next = target.redirected(&location)?;
+        target = if next.is_same_origin(&target) { next } else { reach(next, timeout)? };
     }
     Err(FollowError::TooMany(first))
 }
 
 /// The head of the answer, with whatever came along.
-fn ask(target: &Target, request: &Request, timeout: Duration) -> io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&target.addresses[0], timeout)?;
+fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    stream.write_all(&target.render(request, true))?;
+    stream.write_all(request)?;
     let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
     while memchr::memmem::find(&head, b"\r\n\r\n").is_none() && (head.len() as u64) < MAX_HEAD_BYTES {
         match stream.read(&mut buffer)? {

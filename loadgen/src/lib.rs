@@ -3,6 +3,7 @@
 //! It sees an address and nothing else of the server. [`Workload`] says as data what to send to a [`Target`], [`start`]
 //! runs it on worker threads with an event loop each, and [`Measurement`] is what came of it.
 
+pub mod addresses;
 pub mod bound;
 pub mod check;
 pub mod confidence;
@@ -13,6 +14,7 @@ mod hdr_log;
 mod kernel;
 pub mod measurement;
 pub mod percentile;
+mod reach;
 mod recorder;
 mod run;
 mod schedule;
@@ -28,6 +30,7 @@ pub mod workload;
 pub use follow::{FollowError, follow};
 pub use hdr_log::HdrLog;
 pub use measurement::Measurement;
+pub use reach::reach;
 pub use recorder::{Interval, Recorder, empty_times};
 pub use run::{Event, Run, RunError, start};
 pub use settings::Settings;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::ops::AddAssign;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use hdrhistogram::Histogram;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::addresses::Addresses;
 use crate::recorder::{Interval, empty_times};
 use crate::workload::Workload;
 
@@ -30,6 +32,10 @@ pub struct Measurement {
     pub connections: Connections,
     /// Failures by kind.
     pub errors: Errors,
+    /// Addresses of the target.
+    pub addresses: Addresses,
+    /// Failures by address, where there are several.
+    pub errors_at: Vec<ErrorsAt>,
     /// Distributions of times.
     pub times: Distributions,
     /// Bytes that crossed the sockets.
@@ -401,6 +407,25 @@ impl AddAssign for Errors {
         self.timeout += other.timeout;
         self.status += other.status;
         self.protocol += other.protocol;
+    }
+}
+
+/// What failed at one of several addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ErrorsAt {
+    /// Which.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub address: SocketAddr,
+    /// Failures by kind.
+    #[serde(flatten)]
+    pub errors: Errors,
+}
+
+/// As in `::1: 3 connect`.
+impl fmt::Display for ErrorsAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.address.ip(), self.errors)
     }
 }
 

@@ -1,5 +1,6 @@
 //! What one worker saw in one stretch of time. Stretches are merged into the whole at the end.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -25,6 +26,8 @@ pub struct Recorder {
     pub redirected: u64,
     /// Everything that went wrong.
     pub errors: Errors,
+    /// The same by address, in the order of the target's.
+    pub errors_at: BTreeMap<usize, Errors>,
     /// How long the bodies of the answers were.
     pub bodies: Bodies,
     /// Bytes that crossed the sockets.
@@ -93,6 +96,7 @@ impl Default for Recorder {
             answered_after_end: 0,
             redirected: 0,
             errors: Errors::default(),
+            errors_at: BTreeMap::new(),
             bodies: Bodies::default(),
             bytes: Bytes::default(),
         }
@@ -123,6 +127,12 @@ impl Recorder {
         self.times.response.saturating_record(age.response);
     }
 
+    /// Counts a failure of this kind, at the address of that place in the target.
+    pub fn count_error(&mut self, address: usize, kind: fn(&mut Errors) -> &mut u64) {
+        *kind(&mut self.errors) += 1;
+        *kind(self.errors_at.entry(address).or_default()) += 1;
+    }
+
     /// Adds what another worker, or another stretch of time, saw.
     pub fn merge(&mut self, other: &Self) {
         for ((_, mine), (_, theirs)) in self.times.named_mut().into_iter().zip(other.times.named()) {
@@ -134,6 +144,9 @@ impl Recorder {
         self.answered_after_end += other.answered_after_end;
         self.redirected += other.redirected;
         self.errors += other.errors;
+        for (&address, &errors) in &other.errors_at {
+            *self.errors_at.entry(address).or_default() += errors;
+        }
         self.bodies += other.bodies;
         self.bytes.read += other.bytes.read;
         self.bytes.written += other.bytes.written;

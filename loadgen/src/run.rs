@@ -1,6 +1,8 @@
 //! One run: workers are started, told when the measured part begins, listened to, and merged.
 
+use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
@@ -8,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::addresses::Addresses;
 use crate::measurement::{
-    Batch, Connections, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES, Measurement,
-    Requests, StartUp, Times,
+    Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES,
+    Measurement, Requests, StartUp, Times,
 };
 use crate::recorder::{Interval, Recorder};
 use crate::silence;
@@ -233,7 +236,8 @@ fn next_step(error: &io::Error) -> &'static str {
             "it is the generator that is out of descriptors: raise `ulimit -n`"
         }
         GeneratorLimits { ports: 1, .. } => {
-            "no address and port of this machine lead there: check host and routes"
+            "no free port of this machine leads there (net.ipv4.ip_local_port_range): check host and \
+             routes, or end what has taken the ports"
         }
         GeneratorLimits { memory: 1, .. } => "it is the generator that is out of memory for sockets",
         _ => "start the server, or check host and port",
@@ -525,6 +529,8 @@ fn summarize(
             idle_answered: sum(|ending| ending.idle_answered),
         },
         errors,
+        addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
+        errors_at: errors_at(&plan.target.addresses, &total.errors_at),
         times: total.times,
         bytes: total.bytes,
         generator: Generator {
@@ -546,6 +552,12 @@ fn summarize(
         silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
     }
+}
+
+/// Of one address alone, all errors are those of the run.
+fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> Vec<ErrorsAt> {
+    let told = errors_at.iter().filter(|_| addresses.len() > 1);
+    told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()
 }
 
 /// Requests that should have had an answer or an error, and had neither. On each connection of a

@@ -23,28 +23,26 @@ pub(crate) struct Sources {
     /// How many are in use; with one, it is the kernel's choice.
     count: u32,
     next: u32,
-    is_loopback: bool,
 }
 
 impl Sources {
     /// For this number of connections at once, of all workers together, to these addresses.
     pub fn new(targets: &[SocketAddr], connections: usize) -> Self {
-        let is_loopback = targets.iter().all(|target| target.is_ipv4() && target.ip().is_loopback());
         let needed = u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
-        let count = if is_loopback { needed.clamp(1, MAX_SOURCES) } else { 1 };
-        Self { count, next: 0, is_loopback }
+        let count = if targets.iter().any(has_many) { needed.clamp(1, MAX_SOURCES) } else { 1 };
+        Self { count, next: 0 }
     }
 
-    /// Takes another address, if there is one: the ports of those in use have run out.
-    pub fn add(&mut self) -> bool {
-        let possible = self.is_loopback && self.count < MAX_SOURCES;
+    /// Takes another address to reach `target` from, if there is one: the ports of those in use have run out.
+    pub fn add(&mut self, target: SocketAddr) -> bool {
+        let possible = has_many(&target) && self.count < MAX_SOURCES;
         self.count += u32::from(possible);
         possible
     }
 
-    /// Gives a socket its source address.
-    pub fn bind_next(&mut self, socket: &Socket) -> io::Result<()> {
-        if self.count == 1 {
+    /// Gives a socket its source address, on its way to `target`.
+    pub fn bind_next(&mut self, socket: &Socket, target: SocketAddr) -> io::Result<()> {
+        if self.count == 1 || !has_many(&target) {
             return Ok(());
         }
         self.next = (self.next + 1) % self.count;
@@ -52,6 +50,11 @@ impl Sources {
         leave_port_to_connect(socket)?;
         socket.bind(&SocketAddr::from((source, 0)).into())
     }
+}
+
+/// Whether there are further addresses to reach this one from: 127.0.0.0/8 is all of this machine, while `::1` is alone.
+fn has_many(target: &SocketAddr) -> bool {
+    target.is_ipv4() && target.ip().is_loopback()
 }
 
 /// Ports that the kernel gives to connecting sockets, per source address.
@@ -99,7 +102,17 @@ mod tests {
         assert_eq!(Sources::new(&[loopback()], 1000).count, 1);
         assert!(Sources::new(&[loopback()], ephemeral_ports()).count >= 2);
         let mut remote = Sources::new(&[([192, 0, 2, 1], 80).into()], 1_000_000);
-        assert_eq!((remote.count, remote.add()), (1, false));
+        assert_eq!((remote.count, remote.add(([192, 0, 2, 1], 80).into())), (1, false));
+    }
+
+    #[test]
+    fn of_two_addresses_the_one_with_further_sources_uses_them() {
+        let v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 80));
+        let mut sources = Sources::new(&[v6, loopback()], ephemeral_ports());
+        assert!(sources.count >= 2 && !sources.add(v6) && sources.add(loopback()));
+        let socket = Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
+        // An address of the other kind would be an error.
+        sources.bind_next(&socket, v6).unwrap();
     }
 
     #[test]
@@ -107,10 +120,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut sources = Sources::new(&[address], 1);
-        assert!(sources.add() && sources.add());
+        assert!(sources.add(address) && sources.add(address));
         let connect = |_| {
             let socket = Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-            sources.bind_next(&socket).unwrap();
+            sources.bind_next(&socket, address).unwrap();
             socket.connect(&address.into()).unwrap();
             socket.local_addr().unwrap().as_socket().unwrap().ip()
         };

@@ -5,12 +5,13 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::addresses::Addresses;
 use crate::bound::LowerBounds;
 use crate::check::{self, CheckOutcome};
 use crate::confidence::{self, Intervals};
 use crate::measurement::{
-    Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits, KernelCounters,
-    Measurement, Requests, StartUp, Times,
+    Bodies, Bytes, Connections, Distributions, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits,
+    KernelCounters, Measurement, Requests, StartUp, Times,
 };
 use crate::settings::Settings;
 
@@ -45,6 +46,12 @@ pub struct Summary {
     pub connections: Connections,
     /// Failures by kind.
     pub errors: Errors,
+    /// Failures by address, where the target has several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors_by_address: Vec<ErrorsAt>,
+    /// Addresses of the target; absent in records of before they were told.
+    #[serde(default)]
+    pub addresses: Addresses,
     /// From the intended send time to the last byte.
     pub latency_us: Percentiles,
     /// From the actual send to the last byte.
@@ -198,6 +205,8 @@ impl From<&Measurement> for Summary {
             requests: measured.requests,
             connections: measured.connections,
             errors: measured.errors,
+            errors_by_address: measured.errors_at.clone(),
+            addresses: measured.addresses.clone(),
             latency_us: Percentiles {
                 ci95: check::is_steady(&checks).then(|| confidence::intervals(measured)).flatten(),
                 lower_bounds,
@@ -327,6 +336,7 @@ mod tests {
             "workload",
             "bodies",
             "generator_limits",
+            "addresses",
         ] {
             keys.remove(key);
         }

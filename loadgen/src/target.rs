@@ -1,18 +1,34 @@
 //! Where the requests go and what they say: a URL becomes addresses and the bytes of a request.
+//!
+//! URLs are parsed, and redirections resolved, by the `url` crate (WHATWG URL, which agrees with RFC 3986, section 5.2):
+//! dot segments are removed and other characters percent-encoded, as curl and browsers do. What that parser would
+//! change without a word into something else is refused.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use http::Uri;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use percent_encoding::percent_decode_str;
+use url::{Position, Url};
+
+use crate::addresses::LeftOut;
+
+/// Fields that are meant for one server and not sent to another that it redirects to, as curl does: the first two may be
+/// secret, and the third would be wrong.
+const OF_ONE_ORIGIN: [&str; 3] = ["authorization", "cookie", "host"];
 
 /// A server and what is asked of it.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The URL as given.
+    /// The URL as it is asked for, without a password.
     pub url: String,
     /// All addresses of its host; connections take turns.
     pub addresses: Vec<SocketAddr>,
-    host: String,
-    path: String,
+    /// Further ones that [`reach`](crate::reach) left out.
+    pub left_out: Vec<LeftOut>,
+    location: Url,
+    /// Another server redirected to it.
+    is_foreign: bool,
 }
 
 /// What a request says beside its target.
@@ -36,52 +52,72 @@ impl Default for Request {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum TargetError {
-    #[error("`{0}` is not a URL; write http://HOST[:PORT]/PATH")]
-    Malformed(String),
+    #[error("`{url}` is not a URL: {reason}; write http://HOST[:PORT]/PATH")]
+    Malformed { url: String, reason: String },
     #[error("`{0}` is https, which is not supported; measure the http:// port behind the TLS termination")]
     Https(String),
     #[error("cannot resolve `{host}`: {error}")]
     Unresolved { host: String, error: std::io::Error },
 }
 
+/// In one line, whatever the URL has in it.
+fn malformed(url: &str, reason: impl Into<String>) -> TargetError {
+    let mut escaped = String::new();
+    for character in url.chars() {
+        if character.is_control() {
+            escaped.extend(character.escape_default());
+        } else {
+            escaped.push(character);
+        }
+    }
+    TargetError::Malformed { url: escaped, reason: reason.into() }
+}
+
 impl Target {
     /// Reads a URL and resolves its host, once.
     pub fn resolve(url: &str) -> Result<Self, TargetError> {
-        let malformed = || TargetError::Malformed(url.into());
-        let uri: Uri = url.parse().map_err(|_| malformed())?;
-        match uri.scheme_str() {
-            Some("http") => {}
-            Some("https") => return Err(TargetError::Https(url.into())),
-            _ => return Err(malformed()),
-        }
-        let authority =
-            uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(malformed)?;
-        // A port that is no port is left out by the parser, not refused.
-        let has_port = authority.as_str().len() > authority.host().len();
-        if has_port && authority.port_u16().is_none() {
-            return Err(malformed());
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<_> = (host, authority.port_u16().unwrap_or(80))
-            .to_socket_addrs()
-            .map_err(|error| TargetError::Unresolved { host: host.into(), error })?
-            .collect();
-        if addresses.is_empty() {
-            let error = std::io::ErrorKind::AddrNotAvailable.into();
-            return Err(TargetError::Unresolved { host: host.into(), error });
-        }
-        let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        Ok(Self { url: url.into(), addresses, host: authority.as_str().into(), path })
+        check_spelling(url)?;
+        Self::at(Url::parse(url).map_err(|error| malformed(url, error.to_string()))?)
     }
 
-    /// The target that a `Location` leads to: a URL, or a path on the same server (RFC 9110, section 10.2.2).
-    pub(crate) fn redirected(&self, location: &str) -> Result<Self, TargetError> {
-        let location = location.split('#').next().unwrap_or_default();
-        if location.starts_with('/') && !location.starts_with("//") {
-            Self::resolve(&format!("http://{}{location}", self.host))
-        } else {
-            Self::resolve(location)
+    /// Resolves the host of a URL.
+    fn at(mut location: Url) -> Result<Self, TargetError> {
+        check_server(&location)?;
+        location.set_fragment(None);
+        let unresolved =
+            |error| TargetError::Unresolved { host: location.host_str().unwrap_or_default().into(), error };
+        let mut addresses = Vec::new();
+        for address in location.socket_addrs(|| None).map_err(unresolved)?.into_iter().map(destination) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
         }
+        if addresses.is_empty() {
+            return Err(unresolved(std::io::ErrorKind::AddrNotAvailable.into()));
+        }
+        let mut told = location.clone();
+        // It fails only for URLs without a host.
+        let _ = told.set_password(None);
+        Ok(Self { url: told.into(), addresses, left_out: Vec::new(), location, is_foreign: false })
+    }
+
+    /// The target that a `Location` leads to (RFC 9110, section 10.2.2; RFC 3986, section 5.2).
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self, TargetError> {
+        let mut url = self.location.join(location).map_err(|error| malformed(location, error.to_string()))?;
+        if !is_same_origin(&url, &self.location) {
+            return Ok(Self { is_foreign: true, ..Self::at(url)? });
+        }
+        if url.username().is_empty() && url.password().is_none() {
+            let _ = url.set_username(self.location.username());
+            let _ = url.set_password(self.location.password());
+        }
+        let Self { addresses, left_out, is_foreign, .. } = self.clone();
+        Ok(Self { addresses, left_out, is_foreign, ..Self::at(url)? })
+    }
+
+    /// Whether both are on the same host and port.
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        is_same_origin(&self.location, &other.location)
     }
 
     /// Whether it is on this machine, as far as its addresses tell.
@@ -91,13 +127,21 @@ impl Target {
 
     /// The bytes of a request; `last` ones ask for the connection to be closed.
     pub fn render(&self, request: &Request, last: bool) -> Vec<u8> {
-        let names = |name: &str| request.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        let mut head = format!("{} {} HTTP/1.1\r\n", request.method, self.path);
+        let is_sent = |name: &str| {
+            !(self.is_foreign && OF_ONE_ORIGIN.iter().any(|field| name.eq_ignore_ascii_case(field)))
+        };
+        let fields = || request.headers.iter().filter(|(name, _)| is_sent(name));
+        let names = |name: &str| fields().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        let path = &self.location[Position::BeforePath..Position::AfterQuery];
+        let mut head = format!("{} {path} HTTP/1.1\r\n", request.method);
         let mut field = |name: &str, value: &str| head.extend([name, ": ", value, "\r\n"]);
         if !names("host") {
-            field("Host", &self.host);
+            field("Host", &self.location[Position::BeforeHost..Position::AfterPort]);
         }
-        for (name, value) in &request.headers {
+        if let Some(credentials) = self.credentials().filter(|_| !names("authorization")) {
+            field("Authorization", &credentials);
+        }
+        for (name, value) in fields() {
             field(name, value);
         }
         if !request.body.is_empty() && !names("content-length") && !names("transfer-encoding") {
@@ -109,22 +153,85 @@ impl Target {
         head.push_str("\r\n");
         [head.as_bytes(), &request.body].concat()
     }
+
+    /// User and password of the URL as the value of a field (RFC 7617, section 2).
+    fn credentials(&self) -> Option<String> {
+        let (user, password) = (self.location.username(), self.location.password());
+        if user.is_empty() && password.is_none() {
+            return None;
+        }
+        let text = [user, ":", password.unwrap_or_default()].concat();
+        Some(format!("Basic {}", BASE64_STANDARD.encode(percent_decode_str(&text).collect::<Vec<_>>())))
+    }
+}
+
+/// Refuses what the parser would drop, or turn into another URL.
+fn check_spelling(url: &str) -> Result<(), TargetError> {
+    let begins_with =
+        |text: &str| url.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));
+    if begins_with("https://") {
+        return Err(TargetError::Https(url.into()));
+    }
+    if !begins_with("http://") {
+        return Err(malformed(url, "it does not begin with http://"));
+    }
+    if begins_with("http:///") {
+        return Err(malformed(url, "it has no host"));
+    }
+    if url.contains(|character: char| character.is_control() || " \\".contains(character)) {
+        return Err(malformed(url, "spaces, backslashes and control characters have to be percent-encoded"));
+    }
+    Ok(())
+}
+
+/// Refuses a URL of a server that can't be spoken to.
+fn check_server(url: &Url) -> Result<(), TargetError> {
+    match url.scheme() {
+        "http" if url.port() == Some(0) => Err(malformed(url.as_str(), "ports begin with 1")),
+        "http" => Ok(()),
+        "https" => Err(TargetError::Https(url.as_str().into())),
+        _ => Err(malformed(url.as_str(), "it does not begin with http://")),
+    }
+}
+
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
+}
+
+/// The address that connections to `address` arrive at: this machine, for the address that stands for any. It is the
+/// same for the kernel, but only where it is written out can [`Sources`](crate::source::Sources) help with ports.
+fn destination(mut address: SocketAddr) -> SocketAddr {
+    address.set_ip(match address.ip().to_canonical() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    });
+    address
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn sent(target: &Target, headers: &[(&str, &str)]) -> String {
+        let headers = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        String::from_utf8(target.render(&Request { headers, ..Request::default() }, false)).unwrap()
+    }
+
+    fn target(url: &str) -> Target {
+        Target::resolve(url).unwrap()
+    }
+
     #[test]
     fn renders_what_the_url_asks_for() {
-        let target = Target::resolve("http://127.0.0.1:8080/a?b=c").unwrap();
+        let target = target("http://127.0.0.1:8080/a?b=c");
         let text = String::from_utf8(target.render(&Request::default(), true)).unwrap();
         assert_eq!(text, "GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n");
     }
 
     #[test]
     fn a_body_is_sent_with_its_length() {
-        let target = Target::resolve("http://[::1]").unwrap();
+        let target = target("http://[::1]");
         let request = Request {
             method: "POST".into(),
             headers: vec![("host".into(), "example".into())],
@@ -136,19 +243,104 @@ mod tests {
     }
 
     #[test]
+    fn the_request_line_has_the_path_that_curl_would_send() {
+        for (url, line) in [
+            ("http://127.0.0.1?x=1", "/?x=1"),
+            ("http://127.0.0.1:8080?x=1#y", "/?x=1"),
+            ("http://127.0.0.1/a/../b/./c", "/b/c"),
+            ("http://127.0.0.1/../etc", "/etc"),
+            ("http://127.0.0.1/%2e%2e/%41", "/%41"),
+            ("http://127.0.0.1//a?b=/../c", "//a?b=/../c"),
+            ("http://127.0.0.1/\u{fc}?\u{fc}", "/%C3%BC?%C3%BC"),
+        ] {
+            let text = sent(&target(url), &[]);
+            assert!(text.starts_with(&format!("GET {line} HTTP/1.1\r\nHost: 127.0.0.1")), "{url}: {text}");
+        }
+        assert!(sent(&target("http://127.0.0.1:80/"), &[]).contains("Host: 127.0.0.1\r\n"));
+    }
+
+    #[test]
     fn goes_where_a_location_leads() {
-        let target = Target::resolve("http://127.0.0.1:8080/a").unwrap();
-        assert_eq!(target.redirected("/b#c").unwrap().url, "http://127.0.0.1:8080/b");
-        assert_eq!(target.redirected("http://127.0.0.1:81/").unwrap().url, "http://127.0.0.1:81/");
-        assert!(matches!(target.redirected("https://127.0.0.1/"), Err(TargetError::Https(_))));
+        let from = target("http://127.0.0.1:8080/a/b?c");
+        for (location, url) in [
+            ("/b#c", "http://127.0.0.1:8080/b"),
+            ("ok", "http://127.0.0.1:8080/a/ok"),
+            ("./ok", "http://127.0.0.1:8080/a/ok"),
+            ("../ok/", "http://127.0.0.1:8080/ok/"),
+            ("?x", "http://127.0.0.1:8080/a/b?x"),
+            ("", "http://127.0.0.1:8080/a/b?c"),
+            ("//127.0.0.2/y", "http://127.0.0.2/y"),
+            ("http://127.0.0.1:81/", "http://127.0.0.1:81/"),
+            ("/a b", "http://127.0.0.1:8080/a%20b"),
+        ] {
+            assert_eq!(from.redirected(location).unwrap().url, url, "{location}");
+        }
+        assert!(matches!(from.redirected("https://127.0.0.1/"), Err(TargetError::Https(_))));
+        for location in ["ftp://127.0.0.1/", "//127.0.0.1:0/", "mailto:a@b"] {
+            assert!(matches!(from.redirected(location), Err(TargetError::Malformed { .. })), "{location}");
+        }
+    }
+
+    #[test]
+    fn user_and_password_become_a_field_and_are_not_told() {
+        let target = target("http://Aladdin:open%20sesame@127.0.0.1/");
+        // The example of RFC 7617, section 2.
+        assert!(sent(&target, &[]).contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
+        assert_eq!(target.url, "http://Aladdin@127.0.0.1/");
+        let text = sent(&target, &[("authorization", "Bearer x")]);
+        assert_eq!(text.to_lowercase().matches("authorization").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn what_is_for_one_server_is_not_sent_to_another() {
+        let from = target("http://a:b@127.0.0.1:8080/");
+        let headers = [("Cookie", "secret"), ("AUTHORIZATION", "secret"), ("Host", "one"), ("X", "y")];
+        for location in ["c", "http://127.0.0.1:8080/c"] {
+            let same = from.redirected(location).unwrap();
+            assert!(sent(&same, &[]).contains("Authorization: Basic YTpi\r\n"), "{location}");
+            assert_eq!(sent(&same, &headers).matches("secret").count(), 2);
+        }
+        let other = from.redirected("http://127.0.0.1:8081/").unwrap();
+        assert_eq!(sent(&other, &headers), "GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nX: y\r\n\r\n");
+        let further = other.redirected("/d").unwrap();
+        assert!(!sent(&further, &headers).contains("secret"));
+    }
+
+    #[test]
+    fn the_address_for_any_is_this_machine() {
+        for (url, address) in [
+            ("http://0.0.0.0:81/", "127.0.0.1:81"),
+            ("http://[::]:81/", "[::1]:81"),
+            ("http://[::ffff:127.0.0.1]:81/", "127.0.0.1:81"),
+        ] {
+            let target = target(url);
+            assert_eq!(target.addresses, [address.parse().unwrap()]);
+            assert!(target.is_loopback());
+        }
     }
 
     #[test]
     fn refuses_what_it_cannot_speak_to() {
-        for url in
-            ["", "127.0.0.1:80", "ftp://a/", "http://", "http://127.0.0.1:99999/", "http://u@127.0.0.1/"]
-        {
-            assert!(matches!(Target::resolve(url), Err(TargetError::Malformed(_))), "{url}");
+        for url in [
+            "",
+            "127.0.0.1:80",
+            "localhost:80",
+            "ftp://a/",
+            "http:/127.0.0.1/",
+            "http://",
+            "http:///x",
+            "http://?x",
+            "http://127.0.0.1:99999/",
+            "http://127.0.0.1:0/",
+            "http://127.0.0.1:x/",
+            "http://127.0.0.1/a b",
+            "http://127.0.0.1/a\tb",
+            "http://127.0.0.1/\r\nX: y",
+            "http://127.0.0.1\\a",
+            " http://127.0.0.1/",
+            "http://[::1/",
+        ] {
+            assert!(matches!(Target::resolve(url), Err(TargetError::Malformed { .. })), "{url}");
         }
         assert!(matches!(Target::resolve("https://127.0.0.1/"), Err(TargetError::Https(_))));
     }

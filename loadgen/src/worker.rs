@@ -48,7 +48,7 @@ const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
 /// How long a server is looked for before the run is given up: one that is just being started takes
 /// no longer.
-const FIRST_CONNECTION: Duration = Duration::from_secs(1);
+pub(crate) const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the other workers' idle connections stand.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
@@ -122,6 +122,8 @@ struct Slot {
     job: Option<Job>,
     /// Requests that this socket may still carry.
     left: u64,
+    /// Which of the target's addresses it goes to.
+    address: usize,
     /// When `connect` was called, how long it took, and whether a recorded request has told of it.
     connect_began: u64,
     connect_took: Option<u64>,

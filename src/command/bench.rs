@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
@@ -163,5 +164,22 @@ fn report(finished: &Finished, reports_dir: &Path) -> Result<()> {
             text += &format!("{count} measurements {what}. ");
         }
     }
-    print(&format!("{text}open file://{}\n", index.display()))
+    print(&format!("{text}open {}\n", file_url(&index)))
+}
+
+/// The address of a page for a browser, percent-encoded; the path itself where it is not absolute.
+fn file_url(page: &Path) -> String {
+    Url::from_file_path(page).map_or_else(|()| page.display().to_string(), String::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_a_page_can_be_opened_whatever_its_folder_is_called() {
+        let page = Path::new("/tmp/a b#1/100 %/\u{fc}?/index.html");
+        assert_eq!(file_url(page), "file:///tmp/a%20b%231/100%20%25/%C3%BC%3F/index.html");
+        assert_eq!(file_url(Path::new("reports/index.html")), "reports/index.html");
+    }
 }

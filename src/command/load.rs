@@ -33,7 +33,8 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each on its own")]
 pub struct Args {
-    /// What to ask for, `http://HOST[:PORT]/PATH`
+    /// What to ask for, `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; spaces and the like are percent-encoded, and dot
+    /// segments removed, as curl does. Addresses of HOST that don't answer are left out
     url: String,
     /// Connections at once
     #[arg(long, default_value = "64", value_name = "N")]
@@ -129,15 +130,13 @@ impl From<ArrivalsArg> for Arrivals {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
-        let mut target = Target::resolve(&self.url)?;
+        let target = Target::resolve(&self.url)?;
         let workload = self.workload()?;
         if let Some(pid) = self.server_pid {
             server::check(pid)?;
         }
-        if self.follow {
-            target = c10k_loadgen::follow(target, &workload.request, workload.timeout)?;
-        }
         limits::check_connections(workload.connections.saturating_add(workload.idle))?;
+        let target = self.reach(target, &workload)?;
         if workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
             let ports = c10k_loadgen::ephemeral_ports();
             note(&format!(
@@ -174,6 +173,20 @@ impl Args {
         } else {
             ExitCode::SUCCESS
         })
+    }
+
+    /// Finds the addresses that answer, and where redirections end.
+    fn reach(&self, target: Target, workload: &Workload) -> Result<Target> {
+        let mut target = c10k_loadgen::reach(target, workload.timeout)?;
+        if self.follow {
+            target = c10k_loadgen::follow(target, &workload.request, workload.timeout)?;
+        }
+        if !self.quiet {
+            for address in &target.left_out {
+                note(&format!("c10k: {address}, left out\n"));
+            }
+        }
+        Ok(target)
     }
 
     fn tell(

@@ -1,5 +1,6 @@
 //! `c10k serve MODEL`: one server, until it is told to stop.
 
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,10 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
 use c10k_servers::{Accepts, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
+use rustix::io::Errno;
 
 #[cfg(target_os = "linux")]
 use crate::cpus::CpuList;
@@ -24,9 +26,10 @@ pub struct Args {
     /// A model of `c10k models`
     #[arg(value_parser = parse_model)]
     model: &'static Entry,
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 takes a free one. Of a name with several addresses it is the first that this machine
+    /// has
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT", value_parser = parse_address)]
-    addr: SocketAddr,
+    addr: Address,
     /// Folder to serve, read once at start; without it, one page of 1 KiB
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
@@ -68,13 +71,7 @@ impl Args {
             .model
             .build(options)
             .map_err(|reason| anyhow!("the model {} can't run here: {reason}", self.model.name))?;
-        let listening = Listening {
-            address: self.addr,
-            backlog: self.backlog,
-            idle_timeout: self.idle_timeout,
-            sharded: self.model.traits.accepts == Accepts::Shards,
-        };
-        let listener = Listener::bind(listening).map_err(|error| bind_error(self.addr, &error))?;
+        let listener = self.listen()?;
         if listener.backlog() < self.backlog {
             note(&format!(
                 "c10k: the kernel cuts the backlog of {} to {} (net.core.somaxconn)\n",
@@ -88,6 +85,21 @@ impl Args {
             .serve(listener, Arc::new(site), shutdown)
             .with_context(|| format!("the model {} cannot go on", self.model.name))?;
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn listen(&self) -> Result<Listener> {
+        let Address { name, all } = &self.addr;
+        let sharded = self.model.traits.accepts == Accepts::Shards;
+        let bind = |address| {
+            let (backlog, idle_timeout) = (self.backlog, self.idle_timeout);
+            Listener::bind(Listening { address, backlog, idle_timeout, sharded })
+        };
+        let (address, listener) = first_here(all, bind)?;
+        if all.len() > 1 {
+            let (count, ip) = (all.len(), address.ip());
+            note(&format!("c10k: {name} has {count} addresses; this server listens on {ip} alone\n"));
+        }
+        Ok(listener)
     }
 
     fn site(&self) -> Result<Site> {
@@ -112,26 +124,84 @@ impl Args {
     }
 }
 
+/// Where to listen: a name and its addresses, in the order of the resolver.
+#[derive(Debug, Clone)]
+struct Address {
+    name: String,
+    all: Vec<SocketAddr>,
+}
+
 fn parse_model(name: &str) -> Result<&'static Entry> {
     let names = || ROSTER.iter().map(|entry| entry.name).collect::<Vec<_>>().join(", ");
     find(name).ok_or_else(|| anyhow!("there is no such model; the models are {}", names()))
 }
 
-fn parse_address(text: &str) -> Result<SocketAddr> {
-    let (_, port) = text.rsplit_once(':').context("write HOST:PORT, such as 127.0.0.1:8080")?;
+fn parse_address(text: &str) -> Result<Address> {
+    let (name, port) = text.rsplit_once(':').context("write HOST:PORT, such as 127.0.0.1:8080")?;
     if port.parse::<u16>().is_err() {
         bail!("port `{port}` is not a number from 0 to 65535");
     }
-    let mut addresses = text.to_socket_addrs().context("cannot resolve the host")?;
-    addresses.next().context("the host has no address")
+    let all: Vec<_> = text.to_socket_addrs().context("cannot resolve the host")?.collect();
+    ensure!(!all.is_empty(), "the host has no address");
+    Ok(Address { name: name.into(), all })
 }
 
-fn bind_error(address: SocketAddr, error: &std::io::Error) -> anyhow::Error {
+/// Binds to the first address that this machine has. One that is taken is an error all the same: clients of the name would
+/// go to the other server there.
+fn first_here<T>(
+    addresses: &[SocketAddr],
+    mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> Result<(SocketAddr, T)> {
+    let mut missing = None;
+    for &address in addresses {
+        match bind(address) {
+            Ok(bound) => return Ok((address, bound)),
+            Err(error) if is_not_here(&error) => missing = missing.or(Some((address, error))),
+            Err(error) => return Err(bind_error(address, &error)),
+        }
+    }
+    let (address, error) = missing.context("the host has no address")?;
+    Err(bind_error(address, &error))
+}
+
+/// Whether a bind failed because this machine has no such address, or no network of its kind.
+fn is_not_here(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+fn bind_error(address: SocketAddr, error: &io::Error) -> anyhow::Error {
     let hint = match error.kind() {
-        std::io::ErrorKind::AddrInUse => "; choose another port with --addr, port 0 takes a free one",
-        std::io::ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
-        std::io::ErrorKind::PermissionDenied => "; ports below 1024 belong to the superuser",
+        ErrorKind::AddrInUse => "; choose another port with --addr, port 0 takes a free one",
+        ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
+        ErrorKind::PermissionDenied => "; ports below 1024 belong to the superuser",
         _ => "",
     };
     anyhow!("cannot listen on {address}: {error}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, TcpListener};
+
+    use super::*;
+
+    /// Reserved for documentation, so it is nobody's.
+    const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
+    const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+    #[test]
+    fn of_several_addresses_the_first_of_this_machine_is_listened_on() {
+        let (address, listener) = first_here(&[ELSEWHERE, HERE], TcpListener::bind).unwrap();
+        assert_eq!((address, listener.local_addr().unwrap().ip()), (HERE, HERE.ip()));
+        let error = first_here(&[ELSEWHERE], TcpListener::bind).unwrap_err().to_string();
+        assert!(error.contains("192.0.2.1:0") && error.contains("not an address of this machine"), "{error}");
+    }
+
+    #[test]
+    fn an_address_that_is_taken_is_not_passed_over() {
+        let busy = TcpListener::bind(HERE).unwrap();
+        let error = first_here(&[busy.local_addr().unwrap(), HERE], TcpListener::bind).unwrap_err();
+        assert!(error.to_string().contains("choose another port"), "{error}");
+    }
 }

@@ -376,6 +376,7 @@ mod tests {
             ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
             ("warmup = \"10ms\"", "warmup = \"100y\"", "longer than 1day"),
             ("path = [\"/\",", "path = [\"/a b\",", "no spaces"),
+            ("path = [\"/\",", "path = [\"/a/../b#c\",", "as it is sent: `/b`"),
         ] {
             assert!(SEVERAL.contains(from), "{from}");
             let error = format!("{:#}", Suite::parse(&SEVERAL.replacen(from, to, 1), false).unwrap_err());

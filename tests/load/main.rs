@@ -4,6 +4,7 @@
 //! real command against it, and compares what the command says with what the server saw. What holds for every run, such as
 //! that no request is lost from the books, is asserted for every run: see [`command`].
 
+mod addresses;
 mod answers;
 mod bodies;
 mod closing;
@@ -11,6 +12,8 @@ mod command;
 mod connections;
 mod counts;
 mod framing;
+#[path = "../support/hosts.rs"]
+mod hosts;
 mod interruption;
 mod open_loop;
 mod outputs;
@@ -21,6 +24,7 @@ mod server;
 mod silence;
 mod slowness;
 mod stops;
+mod urls;
 mod usage;
 #[path = "../support/wait.rs"]
 mod wait;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use c10k_loadgen::addresses::Addresses;
 use c10k_loadgen::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
     KernelCounters, MAX_ARRIVALS, MAX_BATCHES, Measurement, Requests, Silence, StartUp, Times,
@@ -112,6 +113,8 @@ impl Recording {
                 ..Connections::default()
             },
             errors: Errors::default(),
+            addresses: Addresses::default(),
+            errors_at: Vec::new(),
             times: times(latency, send_lag),
             bytes: Bytes::default(),
             generator: Generator { threads: 1, user_s: 0.1, system_s: 0.3, cpu_wait_s: Some(0.0) },

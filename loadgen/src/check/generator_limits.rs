@@ -3,6 +3,8 @@
 //! A connection that is not made for want of a descriptor or a port never reached the server. It
 //! counts as a connect error, and would look like the server's doing.
 
+use std::net::SocketAddr;
+
 use super::{Check, Judgement, Verdict};
 use crate::measurement::{GeneratorLimits, Measurement};
 
@@ -13,12 +15,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let GeneratorLimits { descriptors, ports, memory } = measured.generator_limits;
     let missing = [
         (descriptors, "file descriptors", "EMFILE", "raise `ulimit -n`, or ask for fewer connections"),
-        (
-            ports,
-            "local ports",
-            "EADDRNOTAVAIL",
-            "let connections live longer, have the server close first, or widen net.ipv4.ip_local_port_range",
-        ),
+        (ports, "local ports", "EADDRNOTAVAIL", more_ports(&measured.addresses.used)),
         (memory, "memory for sockets", "ENOBUFS", "ask for fewer connections, or raise net.ipv4.tcp_mem"),
     ];
     let told = missing.into_iter().filter(|(count, ..)| *count > 0).map(|(count, what, errno, next)| {
@@ -31,6 +28,16 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     } else {
         Judgement::new(Verdict::Fail, told)
     })
+}
+
+fn more_ports(addresses: &[SocketAddr]) -> &'static str {
+    let is_v6_loopback = |address: &SocketAddr| address.is_ipv6() && address.ip().is_loopback();
+    if addresses.iter().any(is_v6_loopback) {
+        "::1 is reached from itself alone, so ask 127.0.0.1, which is reached from further addresses, or widen \
+         net.ipv4.ip_local_port_range"
+    } else {
+        "let connections live longer, have the server close first, or widen net.ipv4.ip_local_port_range"
+    }
 }
 
 #[cfg(test)]
@@ -52,5 +59,12 @@ mod tests {
         let detail = judgement.detail;
         assert!(detail.contains("out of file descriptors once (EMFILE): raise `ulimit -n`"), "{detail}");
         assert!(detail.contains("out of local ports 12 times (EADDRNOTAVAIL)"), "{detail}");
+    }
+
+    #[test]
+    fn ports_to_the_one_loopback_address_of_ipv6_have_a_next_step_of_their_own() {
+        let v6 = "[::1]:80".parse().unwrap();
+        assert!(more_ports(&[v6]).contains("ask 127.0.0.1"));
+        assert!(!more_ports(&["127.0.0.1:80".parse().unwrap()]).contains("::1"));
     }
 }

@@ -80,6 +80,7 @@ impl Worker {
             self.slots[key].job = Some(job);
         }
         let slot = &mut self.slots[key];
+        slot.address = self.next_address;
         slot.state = State::Connecting;
         slot.connect_began = began;
         slot.connect_took = None;
@@ -119,10 +120,12 @@ impl Worker {
             let socket =
                 Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
             socket.set_tcp_nodelay(true)?;
-            self.sources.bind_next(&socket)?;
+            self.sources.bind_next(&socket, address)?;
             match socket.connect(&address.into()) {
                 Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
-                Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && self.sources.add() => {
+                Err(error)
+                    if error.kind() == io::ErrorKind::AddrNotAvailable && self.sources.add(address) =>
+                {
                     continue;
                 }
                 result => result?,
@@ -139,7 +142,7 @@ impl Worker {
         slot.state = State::Closed;
         slot.failures += 1;
         self.connecting -= 1;
-        self.recorder.errors.connect += 1;
+        self.recorder.count_error(slot.address, |errors| &mut errors.connect);
         let wait = FIRST_RETRY.saturating_mul(1 << (slot.failures - 1).min(16)).min(LAST_RETRY);
         self.to_retry.push((now + nanos(wait), key));
     }

@@ -171,7 +171,7 @@ impl Worker {
                     connect_took: slot.connect_took.take(),
                 });
             } else {
-                self.recorder.errors.status += 1;
+                self.recorder.count_error(slot.address, |errors| &mut errors.status);
             }
         }
         // An answer that came before the whole request was sent leaves nobody to take the rest of it.
@@ -215,15 +215,17 @@ impl Worker {
         slot.socket = None;
         if let Some(job) = slot.job.filter(|job| self.plan.is_counted(job.has_ticket, now, self.window)) {
             self.last_done = now;
-            let errors = &mut self.recorder.errors;
-            match failure {
-                Failure::Reset => errors.reset += 1,
-                Failure::Timeout => {
-                    errors.timeout += 1;
-                    // It took at least as long; without it, a server that is too slow would look fast.
-                    self.recorder.record_age(job.age(now));
-                }
-                Failure::Protocol => errors.protocol += 1,
+            self.recorder.count_error(
+                slot.address,
+                match failure {
+                    Failure::Reset => |errors| &mut errors.reset,
+                    Failure::Timeout => |errors| &mut errors.timeout,
+                    Failure::Protocol => |errors| &mut errors.protocol,
+                },
+            );
+            if matches!(failure, Failure::Timeout) {
+                // It took at least as long; without it, a server that is too slow would look fast.
+                self.recorder.record_age(job.age(now));
             }
         }
         self.next(key, now);

@@ -338,6 +338,19 @@ fn the_index_lists_all_runs_newest_first_and_shows_the_newest_in_full() {
 }
 
 #[test]
+fn links_lead_to_folders_whatever_their_names() {
+    let (reports, dir, _) = rendered();
+    fs::rename(&dir, reports.path().join("runs/20260301 #1 100% \u{fc}?")).unwrap();
+    let page = fs::read_to_string(render_index(reports.path()).unwrap()).unwrap();
+    let folder = "runs/20260301%20%231%20100%25%20%C3%BC%3F/";
+    for file in ["index.html", "record.jsonl", "environment.json"] {
+        assert!(page.contains(&format!("href=\"{folder}{file}\"")), "{file}");
+    }
+    let charts = page.matches(".svg\">SVG</a>").count();
+    assert!(charts > 0 && page.matches(&format!("href=\"{folder}")).count() == charts + 3);
+}
+
+#[test]
 fn a_run_that_cannot_be_read_is_listed_with_its_error() {
     let (reports, _, _) = rendered();
     let damaged = reports.path().join("runs/20990101T000000Z-damaged");

@@ -71,6 +71,9 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
     }
     if summary.has_failures() {
         text += &format!("  errors: {errors}\n");
+        for errors in &summary.errors_by_address {
+            text += &format!("    at {errors}\n");
+        }
     }
     // Answers that are not all alike may be those of several workloads.
     let Bodies { counted, shortest, longest, empty } = summary.bodies;

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use c10k_reports::record::{Parameter, Scale};
+use url::{Position, Url};
 
 use super::{Axis, read_text};
 
@@ -22,5 +23,13 @@ pub const AXIS: Axis = Axis {
 fn check(text: &str) -> Result<()> {
     let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
     ensure!(is_path, "a path begins with a slash and has no spaces");
+    // Records and pages say that this is what was asked for.
+    let url = Url::parse(&format!("http://localhost{text}"))?;
+    let asked = &url[Position::BeforePath..];
+    ensure!(
+        asked == text && url.fragment().is_none(),
+        "a path is written as it is sent: `{}`",
+        &url[Position::BeforePath..Position::AfterQuery]
+    );
     Ok(())
 }
