@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::output::print;
+use crate::output::{note, print};
 
 /// Render reports again from the records of runs
 #[derive(Debug, clap::Args)]
@@ -17,15 +17,26 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
+        let mut status = ExitCode::SUCCESS;
         for run in &self.runs {
-            let page = c10k_reports::render_run(run)?;
-            print(&format!("{}\n", page.display()))?;
-            if let Some(reports_dir) = reports_dir(run) {
-                c10k_reports::render_index(&reports_dir)?;
+            // A run that can't be rendered takes nothing from the others.
+            if let Err(error) = render(run) {
+                note(&format!("c10k: {error:#}\n"));
+                status = ExitCode::from(2);
             }
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(status)
     }
+}
+
+/// Renders a run, and anew the index that lists it.
+fn render(run: &Path) -> Result<()> {
+    let page = c10k_reports::render_run(run)?;
+    print(&format!("{}\n", page.display()))?;
+    if let Some(reports_dir) = reports_dir(run) {
+        c10k_reports::render_index(&reports_dir)?;
+    }
+    Ok(())
 }
 
 /// The folder whose index lists this run: that above `runs`, if the run lies where runs are written.
