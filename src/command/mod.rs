@@ -44,7 +44,7 @@ pub fn run() -> Result<ExitCode> {
         #[cfg(target_os = "linux")]
         Some(Command::Bench(args)) => args.run(),
         #[cfg(target_os = "linux")]
-        Some(Command::Report(args)) => args.run(),
+        Some(Command::Report(args)) => Ok(args.run()),
         #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),

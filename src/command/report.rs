@@ -1,5 +1,6 @@
 //! `c10k report`: renders runs again from their records; never measures.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,27 +17,30 @@ pub struct Args {
 }
 
 impl Args {
-    pub fn run(&self) -> Result<ExitCode> {
+    pub fn run(&self) -> ExitCode {
         let mut status = ExitCode::SUCCESS;
-        for run in &self.runs {
-            // A run that can't be rendered takes nothing from the others.
-            if let Err(error) = render(run) {
+        let mut tell = |rendered: Result<()>| {
+            // What can't be rendered takes nothing from the rest.
+            if let Err(error) = rendered {
                 note(&format!("c10k: {error:#}\n"));
                 status = ExitCode::from(2);
             }
+        };
+        for run in &self.runs {
+            tell(render(run));
         }
-        Ok(status)
+        let indexes: BTreeSet<_> = self.runs.iter().filter_map(|run| reports_dir(run)).collect();
+        for reports_dir in indexes {
+            tell(c10k_reports::render_index(&reports_dir).map(drop).map_err(Into::into));
+        }
+        status
     }
 }
 
-/// Renders a run, and anew the index that lists it.
+/// Renders a run, and says where its page is.
 fn render(run: &Path) -> Result<()> {
     let page = c10k_reports::render_run(run)?;
-    print(&format!("{}\n", page.display()))?;
-    if let Some(reports_dir) = reports_dir(run) {
-        c10k_reports::render_index(&reports_dir)?;
-    }
-    Ok(())
+    print(&format!("{}\n", page.display()))
 }
 
 /// The folder whose index lists this run: that above `runs`, if the run lies where runs are written.
