@@ -17,10 +17,11 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use c10k::cpus::CpuList;
-use c10k::subject::{RunningSubject, Settings, Subject};
+use c10k::subject::{Program, RunningSubject, Settings, Subject};
 use c10k_servers::{Entry, ROSTER};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
@@ -31,8 +32,8 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 /// The page's length, without the head.
 const BODY_BYTES: usize = 1024;
 
-/// The binary that serves.
-const C10K: &str = env!("CARGO_BIN_EXE_c10k");
+/// The program that serves.
+static C10K: LazyLock<Program> = LazyLock::new(|| Program::at(Path::new(env!("CARGO_BIN_EXE_c10k"))));
 
 /// Where the client and the server run.
 struct Placement {
@@ -64,7 +65,7 @@ fn models() -> Vec<&'static Entry> {
     let is_filtered =
         arguments::own().is_some_and(|args| args.iter().any(|argument| !argument.starts_with('-')));
     let is_here =
-        |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(Path::new(C10K)).is_none();
+        |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(C10K.path()).is_none();
     let mut families = HashSet::new();
     let is_first = |entry: &&Entry| {
         families.insert((entry.traits.waits.to_string(), entry.traits.runs.to_string())) || is_filtered
@@ -105,7 +106,7 @@ fn bench(group: &mut BenchmarkGroup<WallTime>, subject: &Subject, placement: &Pl
 }
 
 fn start(subject: &Subject, placement: &Placement) -> RunningSubject {
-    let settings = Settings { cpus: Some(&placement.server), ..Settings::new(Path::new(C10K), 2) };
+    let settings = Settings { cpus: Some(&placement.server), ..Settings::new(&C10K, 2) };
     subject.start(&settings).expect("the server starts")
 }
 

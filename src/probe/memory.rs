@@ -2,8 +2,8 @@
 //! each of them ever held.
 
 use anyhow::{Context, Result};
-use procfs::ProcResult;
-use procfs::process::Process;
+use procfs::process::{MemoryMap, Process};
+use procfs::{ProcError, ProcResult};
 
 use super::tree::{Tree, unless_gone};
 use super::{Probe, Read, Values};
@@ -39,13 +39,21 @@ fn sum(tree: &Tree, read: fn(&Process) -> ProcResult<u64>) -> Result<f64> {
 /// Resident memory, shared pages divided among those who share them, in bytes.
 fn proportional_set_size(process: &Process) -> ProcResult<u64> {
     let rollup = process.smaps_rollup()?.memory_map_rollup;
-    Ok(rollup.0.iter().filter_map(|map| map.extension.map.get("Pss")).sum())
+    let held = |map: &MemoryMap| map.extension.map.get("Pss").copied();
+    rollup.0.iter().map(held).sum::<Option<u64>>().ok_or_else(|| untold("Pss"))
 }
 
 /// The most resident memory there ever was, shared pages in full, in bytes; nothing of a process
 /// that has ended.
 fn peak_rss(process: &Process) -> ProcResult<u64> {
-    Ok(process.status()?.vmhwm.unwrap_or(0) * 1024)
+    let status = process.status()?;
+    let has_ended = status.state.starts_with(['Z', 'X']);
+    let kib = status.vmhwm.or(has_ended.then_some(0)).ok_or_else(|| untold("VmHWM"))?;
+    Ok(kib * 1024)
+}
+
+fn untold(name: &str) -> ProcError {
+    ProcError::Other(format!("this kernel does not tell {name}"))
 }
 
 #[cfg(test)]

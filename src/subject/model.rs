@@ -13,7 +13,7 @@ const WORKERS: &str = "--workers";
 /// Starts it on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
     RunningSubject::start(Start {
-        command: settings.command(settings.c10k, &words(entry, args, settings)[1..]),
+        command: settings.command(settings.c10k.to_start(), &words(entry, args, settings)[1..]),
         cpus: settings.cpus,
         address: ANY_PORT,
         ready: Ready::Announced,
@@ -51,12 +51,14 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::path::Path;
 
+    use super::super::Program;
     use super::*;
 
     fn line(model: &str, args: &[&str], workers: Option<usize>) -> String {
         let entry = c10k_servers::find(model).unwrap();
         let workers = workers.and_then(NonZeroUsize::new);
-        let settings = Settings { workers, ..Settings::new(Path::new("c10k"), 64) };
+        let c10k = Program::at(Path::new("c10k"));
+        let settings = Settings { workers, ..Settings::new(&c10k, 64) };
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         words(entry, &args, &settings)[5..].join(" ")
     }
