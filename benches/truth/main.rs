@@ -6,8 +6,6 @@
 //! The status is 1 where a promise is not kept.
 
 mod alarms;
-#[path = "../support/arguments.rs"]
-mod arguments;
 mod coverage;
 mod false_alarms;
 mod honest_runs;
@@ -60,11 +58,14 @@ const PARTS: &[Part] = &[
 
 /// Compares what c10k says of its numbers with a known truth
 #[derive(Parser)]
-#[command(name = "cargo bench --bench truth --", no_binary_name = true)]
+#[command(name = "truth", bin_name = "cargo bench --bench truth --", version)]
 struct Arguments {
     /// Make fewer measurements
     #[arg(long)]
     quick: bool,
+    /// What `cargo bench` says and `cargo test` does not
+    #[arg(long, hide = true)]
+    bench: bool,
     /// Run only these
     #[arg(value_parser = parts())]
     parts: Vec<String>,
@@ -76,8 +77,10 @@ fn parts() -> PossibleValuesParser {
 }
 
 fn main() -> ExitCode {
-    let Some(arguments) = arguments::own() else { return ExitCode::SUCCESS };
-    let Arguments { quick, parts } = Arguments::parse_from(arguments);
+    let Arguments { quick, bench, parts } = Arguments::parse();
+    if !bench {
+        return ExitCode::SUCCESS;
+    }
     let is_asked = |part: &&Part| parts.is_empty() || parts.iter().any(|name| name == part.name);
     let mut status = ExitCode::SUCCESS;
     for part in PARTS.iter().filter(is_asked) {

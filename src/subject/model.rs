@@ -1,5 +1,7 @@
 //! The launch of a model: `c10k serve`, with a pool as large as its workload needs.
 
+use std::os::unix::process::CommandExt;
+
 use anyhow::Result;
 use c10k_servers::{AtOnce, Entry};
 use rustix::process::Signal;
@@ -12,8 +14,13 @@ const WORKERS: &str = "--workers";
 
 /// Starts it on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
+    let words = words(entry, args, settings);
+    let mut command = settings.command(settings.c10k.to_start(), &words[1..]);
+    if settings.prefix.is_empty() {
+        command.arg0(&words[0]);
+    }
     RunningSubject::start(Start {
-        command: settings.command(settings.c10k.to_start(), &words(entry, args, settings)[1..]),
+        command,
         cpus: settings.cpus,
         address: ANY_PORT,
         ready: Ready::Announced,
