@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use c10k::output::print;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
@@ -76,24 +77,24 @@ fn parts() -> PossibleValuesParser {
     PARTS.iter().map(value).collect::<Vec<_>>().into()
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<ExitCode> {
     let Arguments { quick, bench, parts } = Arguments::parse();
     if !bench {
-        return ExitCode::SUCCESS;
+        return Ok(ExitCode::SUCCESS);
     }
     let is_asked = |part: &&Part| parts.is_empty() || parts.iter().any(|name| name == part.name);
     let mut status = ExitCode::SUCCESS;
     for part in PARTS.iter().filter(is_asked) {
-        println!("## {}: {}\n", part.name, part.about);
+        print(&format!("## {}: {}\n\n", part.name, part.about))?;
         let begin = Instant::now();
         match (part.run)(quick) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => print(&format!("{text}\n"))?,
             Err(error) => {
-                println!("{error:#}\n");
+                print(&format!("{error:#}\n\n"))?;
                 status = ExitCode::FAILURE;
             }
         }
         eprintln!("{} took {:.0} s", part.name, begin.elapsed().as_secs_f64());
     }
-    status
+    Ok(status)
 }

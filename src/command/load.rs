@@ -97,7 +97,7 @@ pub struct Args {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Write the JSON object to a file, too
+    /// Write the JSON object to a file, too; a regular file is replaced whole or not at all
     #[arg(long, value_name = "FILE.json")]
     output: Option<PathBuf>,
     /// Write an HdrHistogram V2 interval log
