@@ -108,7 +108,7 @@ fn command() -> Command {
     let shared = SHARED.iter().chain([&STRICT]).map(|&(name, help)| flag(name).help(help));
     let flags = FLAGS.iter().map(|&(letter, name)| short(flag(name).hide(true), letter));
     let options = OPTIONS.iter().map(|&(letter, name)| short(Arg::new(name).long(name).hide(true), letter));
-    Command::new("suite")
+    Command::new("c10k")
         .bin_name("cargo bench --bench suite --")
         .version(env!("CARGO_PKG_VERSION"))
         .about("The suites of c10k")

@@ -11,7 +11,8 @@ use crate::output::{note, print};
 /// Render reports again from the records of runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of runs, such as reports/runs/20260101T000000Z-default
+    /// Folders of runs, such as reports/runs/20260101T000000Z-default; one that can't be rendered is named, and the others
+    /// are rendered all the same
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
 }
