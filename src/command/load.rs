@@ -160,8 +160,9 @@ impl Args {
         };
         let summary = Summary::from(&measured);
         let server = self.server_pid.map(|_| Server::of(&summary, readings));
-        log.map_or(Ok(()), WholeFile::keep)?;
+        let kept = log.map_or(Ok(()), WholeFile::keep);
         self.tell(&measured, &summary, server.as_ref(), output)?;
+        kept?;
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
             ExitCode::from(if interrupt.happened() { INTERRUPTED } else { 1 })
@@ -184,14 +185,15 @@ impl Args {
             json["server"] = serde_json::to_value(server)?;
         }
         let json = format!("{json:#}\n");
-        output.map_or(Ok(()), |output| output.write(&json))?;
+        // What can't be written to a file is not lost for that.
+        let written = output.map_or(Ok(()), |output| output.write(&json));
         if self.json {
             print(&json)?;
         } else if !self.quiet {
             let server = server.map_or_else(String::new, Server::text);
             print(&(text::render(measured, summary) + &server))?;
         }
-        Ok(())
+        written
     }
 
     /// Options become a workload before anything is sent.

@@ -173,9 +173,12 @@ fn a_full_disk_leaves_the_files_of_before_and_nothing_beside_them() {
         fs::write(&file, "of before").expect("it can be written");
         let mut shell = Command::new("sh");
         shell.args(["-c", ON_A_FULL_DISK, "sh", env!("CARGO_BIN_EXE_c10k"), "load", &server.url()]);
-        let output = shell.args(SHORT).args(["--warmup", "0s", "--quiet", option]).arg(&file).output();
-        let line = one_line(&output.expect("the command can be run"));
+        let output = shell.args(SHORT).args(["--warmup", "0s", "--json", option]).arg(&file).output();
+        let output = output.expect("the command can be run");
+        let line = one_line(&output);
         assert!(line.contains(name), "{line}");
+        // The log is written as the run goes on, which ends with it.
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).is_ok(), option == "--output");
         assert_eq!(fs::read_to_string(&file).expect("it is there"), "of before");
     }
     assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2);
