@@ -1,6 +1,7 @@
 //! The launch of a model: `c10k serve`, with a pool as large as its workload needs.
 
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use anyhow::Result;
 use c10k_servers::{AtOnce, Entry};
@@ -15,12 +16,8 @@ const WORKERS: &str = "--workers";
 /// Starts it on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
     let words = words(entry, args, settings);
-    let mut command = settings.command(settings.c10k.to_start(), &words[1..]);
-    if settings.prefix.is_empty() {
-        command.arg0(&words[0]);
-    }
     RunningSubject::start(Start {
-        command,
+        command: command(&words, settings),
         cpus: settings.cpus,
         address: ANY_PORT,
         ready: Ready::Announced,
@@ -30,6 +27,15 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
         death: Signal::KILL,
         folder: None,
     })
+}
+
+fn command(words: &[String], settings: &Settings<'_>) -> Command {
+    if !settings.prefix.is_empty() {
+        return settings.command(settings.c10k.to_start_behind_a_prefix(), &words[1..]);
+    }
+    let mut command = settings.command(settings.c10k.to_start(), &words[1..]);
+    command.arg0(&words[0]);
+    command
 }
 
 /// The words of its command.

@@ -41,17 +41,27 @@ impl Program {
         &self.path
     }
 
-    /// The path to start it by, which leads to the open file.
+    /// The path by which a process that is forked starts it, which leads to the open file.
     pub(super) fn to_start(&self) -> PathBuf {
+        self.open_in("self")
+    }
+
+    /// The same for a prefix such as `strace`, which has closed what it was forked with. A program with capabilities of
+    /// its own does not let other processes look for its open files.
+    pub(super) fn to_start_behind_a_prefix(&self) -> PathBuf {
+        self.open_in(&std::process::id().to_string())
+    }
+
+    fn open_in(&self, process: &str) -> PathBuf {
         let Some(file) = &self.file else { return self.path.clone() };
-        // By the number of this process: a prefix such as `strace` has closed what it was forked with.
-        format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into()
+        format!("/proc/{process}/fd/{}", file.as_raw_fd()).into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
     use std::process::Command;
 
     use super::*;
@@ -60,14 +70,17 @@ mod tests {
     fn a_program_that_was_replaced_or_removed_is_started_all_the_same() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("program");
-        fs::copy("/bin/echo", &path).unwrap();
+        symlink("/bin/echo", &path).unwrap();
         let program = Program::at(&path);
-        // Behind a prefix, which has not inherited the open file.
-        let said = || Command::new("env").arg(program.to_start()).arg("here").output().unwrap().stdout;
+        let said = |command: &mut Command| command.arg("here").output().unwrap().stdout;
+        let both = || {
+            let behind = said(Command::new("env").arg(program.to_start_behind_a_prefix()));
+            [said(&mut Command::new(program.to_start())), behind]
+        };
         fs::remove_file(&path).unwrap();
-        assert_eq!(said(), b"here\n");
-        fs::copy("/bin/false", &path).unwrap();
-        assert_eq!(said(), b"here\n");
+        assert_eq!(both(), [b"here\n", b"here\n"]);
+        symlink("/bin/false", &path).unwrap();
+        assert_eq!(both(), [b"here\n", b"here\n"]);
         assert!(program.path().ends_with("program"));
     }
 }
