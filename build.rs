@@ -31,36 +31,48 @@ fn main() {
     for path in WATCHED.iter().filter(|path| Path::new(path).exists()) {
         println!("cargo:rerun-if-changed={path}");
     }
-    for path in WATCHED_OF_GIT.iter().filter_map(|path| git(&folder(), &["rev-parse", "--git-path", path])) {
-        if Path::new(&path).exists() {
-            println!("cargo:rerun-if-changed={path}");
+    let checkout = Checkout::here();
+    let revision = checkout.as_ref().and_then(Checkout::revision);
+    println!("cargo:rustc-env=C10K_REVISION={}", revision.unwrap_or_else(|| "unknown".into()));
+    let paths = |checkout: Checkout| {
+        WATCHED_OF_GIT.iter().filter_map(move |path| checkout.git(&["rev-parse", "--git-path", path]))
+    };
+    for path in checkout.into_iter().flat_map(paths).filter(|path| Path::new(path).exists()) {
+        println!("cargo:rerun-if-changed={path}");
+    }
+}
+
+/// The checkout of which this package is the top.
+struct Checkout {
+    folder: String,
+    /// Variables by which a hook or a wrapper may point git at another repository.
+    variables: String,
+}
+
+impl Checkout {
+    /// Nothing where there is none: sources without a history of their own may lie inside another repository.
+    fn here() -> Option<Self> {
+        let folder = std::env::var("CARGO_MANIFEST_DIR").ok()?;
+        let mut checkout = Self { folder, variables: String::new() };
+        checkout.variables = checkout.git(&["rev-parse", "--local-env-vars"])?;
+        let top = checkout.git(&["rev-parse", "--show-toplevel"])?;
+        let canonical = |folder: &str| Path::new(folder).canonicalize().ok();
+        (canonical(&top)? == canonical(&checkout.folder)?).then_some(checkout)
+    }
+
+    /// Its revision, with `-dirty` behind it where tracked files were changed.
+    fn revision(&self) -> Option<String> {
+        let revision = self.git(&["rev-parse", "--short=12", "HEAD"])?;
+        let changes = self.git(&["status", "--porcelain", "--untracked-files=no"])?;
+        Some(if changes.is_empty() { revision } else { format!("{revision}-dirty") })
+    }
+
+    fn git(&self, args: &[&str]) -> Option<String> {
+        let mut command = Command::new("git");
+        for variable in self.variables.lines() {
+            command.env_remove(variable);
         }
+        let output = command.args(["--no-optional-locks", "-C", &self.folder]).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
-    println!("cargo:rustc-env=C10K_REVISION={}", revision().unwrap_or_else(|| "unknown".into()));
-}
-
-/// The folder of this package.
-fn folder() -> String {
-    std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default()
-}
-
-/// The revision of the checkout whose top is this folder, with `-dirty` behind it where tracked files were changed.
-fn revision() -> Option<String> {
-    let folder = folder();
-    let top = git(&folder, &["rev-parse", "--show-toplevel"])?;
-    // Sources without a history of their own may lie inside another repository.
-    if Path::new(&top).canonicalize().ok()? != Path::new(&folder).canonicalize().ok()? {
-        return None;
-    }
-    let revision = git(&folder, &["rev-parse", "--short=12", "HEAD"])?;
-    let changes = git(&folder, &["status", "--porcelain", "--untracked-files=no"])?;
-    Some(if changes.is_empty() { revision } else { format!("{revision}-dirty") })
-}
-
-fn git(folder: &str, args: &[&str]) -> Option<String> {
-    let mut command = Command::new("git");
-    // A hook or a wrapper may point git at another repository.
-    command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE").env_remove("GIT_INDEX_FILE");
-    let output = command.args(["--no-optional-locks", "-C"]).arg(folder).args(args).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

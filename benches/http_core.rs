@@ -1,5 +1,8 @@
 //! The HTTP core alone, without a socket: what every model pays per request before it is a model.
 
+#[allow(dead_code, reason = "each bench uses a part of it")]
+#[path = "support/arguments.rs"]
+mod arguments;
 #[path = "support/resamples.rs"]
 mod resamples;
 
@@ -9,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
 use c10k_servers::site::Site;
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group};
 
 /// What wrk sends.
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
@@ -60,4 +63,8 @@ fn answer(connection: &mut Connection, service: &mut Service, bytes: &[u8]) -> u
 }
 
 criterion_group!(benches, http_core);
-criterion_main!(benches);
+fn main() {
+    arguments::complete_criterion();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

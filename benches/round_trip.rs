@@ -8,6 +8,7 @@
 //! Plain `cargo bench` takes one model of each family (how it waits, and who runs a connection); with a filter, the whole
 //! roster is there.
 
+#[allow(dead_code, reason = "each bench uses a part of it")]
 #[path = "support/arguments.rs"]
 mod arguments;
 #[path = "support/resamples.rs"]
@@ -17,13 +18,15 @@ use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use arguments::Asked;
 use c10k::cpus::CpuList;
-use c10k::subject::{RunningSubject, Settings, Subject};
+use c10k::subject::{Program, RunningSubject, Settings, Subject};
 use c10k_servers::{Entry, ROSTER};
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkGroup, Criterion, criterion_group};
 
 const PERSISTENT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\n\r\n";
 const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n";
@@ -31,8 +34,8 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 /// The page's length, without the head.
 const BODY_BYTES: usize = 1024;
 
-/// The binary that serves.
-const C10K: &str = env!("CARGO_BIN_EXE_c10k");
+/// The program that serves.
+static C10K: LazyLock<Program> = LazyLock::new(|| Program::at(Path::new(env!("CARGO_BIN_EXE_c10k"))));
 
 /// Where the client and the server run.
 struct Placement {
@@ -61,10 +64,9 @@ fn round_trip(criterion: &mut Criterion) {
 
 /// The models that can run here: one of each family, or all of them where a filter says which are meant.
 fn models() -> Vec<&'static Entry> {
-    let is_filtered =
-        arguments::own().is_some_and(|args| args.iter().any(|argument| !argument.starts_with('-')));
+    let is_filtered = Asked::of_this_process().filters().next().is_some();
     let is_here =
-        |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(Path::new(C10K)).is_none();
+        |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(C10K.path()).is_none();
     let mut families = HashSet::new();
     let is_first = |entry: &&Entry| {
         families.insert((entry.traits.waits.to_string(), entry.traits.runs.to_string())) || is_filtered
@@ -105,7 +107,7 @@ fn bench(group: &mut BenchmarkGroup<WallTime>, subject: &Subject, placement: &Pl
 }
 
 fn start(subject: &Subject, placement: &Placement) -> RunningSubject {
-    let settings = Settings { cpus: Some(&placement.server), ..Settings::new(Path::new(C10K), 2) };
+    let settings = Settings { cpus: Some(&placement.server), ..Settings::new(&C10K, 2) };
     subject.start(&settings).expect("the server starts")
 }
 
@@ -152,4 +154,8 @@ fn check(answer: &[u8], length: usize) {
 }
 
 criterion_group!(benches, round_trip);
-criterion_main!(benches);
+fn main() {
+    arguments::complete_criterion();
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

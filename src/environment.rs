@@ -8,7 +8,7 @@ use c10k_reports::record::{self, Calibration, Environment, Machine, VERSION};
 use jiff::Timestamp;
 use procfs::{CpuInfo, Current, Meminfo};
 use rustix::process::{Resource, getrlimit};
-use rustix::system::uname;
+use rustix::system::{sysinfo, uname};
 
 use crate::cgroup;
 use crate::cpus::CpuList;
@@ -23,10 +23,16 @@ pub fn machine(cpus: usize) -> Machine {
     Machine {
         cpu: cpu_model().unwrap_or_else(|| "unknown".into()),
         cpus,
-        memory_bytes: Meminfo::current().map_or(0, |memory| memory.mem_total),
+        memory_bytes: memory_bytes(),
         kernel: format!("{} {} {}", text(kernel.sysname()), text(kernel.release()), text(kernel.machine())),
         limits: limits(),
     }
+}
+
+/// What `/proc/meminfo` says, which a container may show another one of; where it can't be read, the kernel is asked.
+fn memory_bytes() -> u64 {
+    let asked = || sysinfo().totalram * u64::from(sysinfo().mem_unit);
+    Meminfo::current().map_or_else(|_| asked(), |memory| memory.mem_total)
 }
 
 /// The revision that this binary was built from; `unknown` where it was built outside a checkout.
@@ -95,7 +101,7 @@ fn describe_subject(plan: &Plan<'_>, subject: &SuiteSubject) -> record::Subject 
     record::Subject {
         name: subject.name.clone(),
         command: subject.command_template(),
-        version: subject.version(plan.c10k),
+        version: subject.version(plan.c10k.path()),
         traits: subject.profile.clone(),
     }
 }

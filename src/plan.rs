@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::cpus::CpuList;
 use crate::limits;
+use crate::subject::Program;
 use crate::suite::{Cell, Suite};
 
 /// What is to be measured, how, and where it is written.
@@ -24,8 +25,8 @@ pub struct Plan<'a> {
     /// The processors that may be used, as they were before anything was pinned.
     pub cpus: &'a CpuList,
     pub placement: Placement,
-    /// The binary that serves.
-    pub c10k: &'a Path,
+    /// The program that serves.
+    pub c10k: &'a Program,
     pub reports_dir: &'a Path,
 }
 
@@ -34,8 +35,8 @@ pub struct Plan<'a> {
 pub struct Place<'a> {
     /// The processors that may be used.
     pub cpus: &'a CpuList,
-    /// The binary that serves.
-    pub c10k: &'a Path,
+    /// The program that serves.
+    pub c10k: &'a Program,
     pub reports_dir: &'a Path,
 }
 
@@ -101,7 +102,7 @@ impl<'a> Plan<'a> {
     /// What can't be measured here, the subject or the cell, and the reason.
     fn why_not(&self, cell: Cell) -> Option<(String, String)> {
         let subject = &self.suite.subjects[cell.subject].subject;
-        if let Some(reason) = subject.unavailable(self.c10k) {
+        if let Some(reason) = subject.unavailable(self.c10k.path()) {
             return Some((subject.name.clone(), reason));
         }
         let load = &self.suite.workloads[cell.workload].load;

@@ -2,9 +2,14 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "support/refusal.rs"]
+mod refusal;
+#[path = "support/wait.rs"]
+mod wait;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -237,4 +242,134 @@ fn what_is_not_installed_is_left_out_and_named() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("absent is left out"), "{output:?}");
     assert!(bench.page().contains("no-such-program-anywhere"));
+}
+
+#[test]
+fn a_full_disk_leaves_no_folder_of_a_run() {
+    let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
+    let mut shell = Command::new("sh");
+    // 25 is SIGXFSZ, which would end it.
+    shell.args(["-c", "trap '' 25; ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_c10k")]);
+    let output = shell.current_dir(bench.folder.path()).args(["bench", "suite.toml"]).output();
+    let line = refusal::line_of(output.expect("the command can be run"));
+    assert!(line.contains("environment.json") && line.contains("free space"), "{line}");
+    let runs = fs::read_dir(bench.folder.path().join("reports/runs")).expect("it was made");
+    assert_eq!(runs.count(), 0);
+}
+
+#[test]
+fn a_run_that_cannot_be_rendered_takes_nothing_from_the_others() {
+    let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
+    bench.run(&[]);
+    let (good, runs) = (bench.run_dir(), bench.folder.path().join("reports/runs"));
+    for name in ["0-empty", "9-damaged"] {
+        fs::create_dir(runs.join(name)).expect("a folder can be made");
+    }
+    fs::write(runs.join("9-damaged/environment.json"), "{").expect("a file can be written");
+    for page in [good.join("index.html"), bench.folder.path().join("reports/index.html")] {
+        fs::remove_file(page).expect("it was written");
+    }
+    let mut report = Command::new(env!("CARGO_BIN_EXE_c10k"));
+    report.arg("report").args([&runs.join("0-empty"), &good, &runs.join("9-damaged"), &runs.join("absent")]);
+    let output = report.output().expect("the command can be run");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", good.join("index.html").display()));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for (line, name) in said.lines().zip(["0-empty", "9-damaged", "absent"]) {
+        assert!(line.starts_with("c10k: cannot ") && line.contains(name), "{said}");
+    }
+    assert_eq!(said.lines().count(), 3, "{said}");
+    assert!(read(&good.join("index.html")).contains("epoll"));
+    assert!(read(&bench.folder.path().join("reports/index.html")).contains("9-damaged"));
+}
+
+#[test]
+fn what_began_a_run_is_measured_to_its_end_although_its_file_is_replaced() {
+    let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+    let c10k = folder.path().join("c10k");
+    fs::hard_link(env!("CARGO_BIN_EXE_c10k"), &c10k).expect("it is on the same disk");
+    let mut command = Command::new(&c10k);
+    command.current_dir(bench.folder.path()).args(["bench", "suite.toml", "--rounds", "4"]);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be run");
+    let has_begun = || {
+        let runs = fs::read_dir(bench.folder.path().join("reports/runs")).into_iter().flatten().flatten();
+        runs.into_iter()
+            .any(|run| fs::metadata(run.path().join("record.jsonl")).is_ok_and(|file| file.len() > 0))
+    };
+    wait::until("a round was measured", has_begun);
+    fs::remove_file(&c10k).expect("it is there");
+    fs::copy("/bin/false", &c10k).expect("another can be put there");
+    running.wait_with_output().expect("it ends");
+    let records = bench.records();
+    assert_eq!(records.len(), 4);
+    for record in records {
+        // A machine that is busy with other tests may complete nothing in so short a time.
+        let failed = record["outcome"]["failed"].as_str().unwrap_or_default();
+        assert!(!failed.contains("did not start"), "{record:#}");
+        assert!(record["command"].as_str().is_some_and(|command| command.contains("c10k serve epoll")));
+    }
+}
+
+/// Runs a script where `/proc` is what `mount` makes of it. `None` where the machine does not allow that.
+fn with_other_proc(mount: &str, script: &str, bench: &Bench) -> Option<Output> {
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-c", script, "sh", env!("CARGO_BIN_EXE_c10k")]);
+        command.current_dir(bench.folder.path()).output().ok()
+    };
+    if !unshared(mount).is_some_and(|output| output.status.success()) {
+        eprintln!("left out: this machine does not let {mount:?} be done in a mount namespace");
+        return None;
+    }
+    unshared(&format!("{mount} && {script}"))
+}
+
+#[test]
+fn what_a_proc_of_processes_alone_does_not_tell_is_missing_and_not_0() {
+    let mut bench = Bench::new("");
+    let mut is_allowed = true;
+    wait::until("something is measured", || {
+        bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
+        let mount = "mount -t proc -o subset=pid proc /proc";
+        let output = with_other_proc(mount, "exec \"$1\" bench suite.toml", &bench);
+        is_allowed = output.is_some();
+        output.is_none_or(|output| output.status.success())
+    });
+    if !is_allowed {
+        return;
+    }
+    let environment: Value =
+        serde_json::from_str(&read(&bench.run_dir().join("environment.json"))).expect("it is JSON");
+    assert!(environment["machine"]["memory_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
+    let record = &bench.records()[0];
+    for (probe, key) in
+        [("noise", "machine_steal_s"), ("softirq", "server_softirq_s"), ("tcp", "tcp_time_wait")]
+    {
+        assert!(
+            record["missing"][probe].as_str().is_some_and(|reason| reason.contains("/proc/")),
+            "{record:#}"
+        );
+        assert!(record["readings"].get(key).is_none(), "{record:#}");
+    }
+    assert!(record["readings"]["memory_pss_bytes"].as_f64().is_some_and(|bytes| bytes > 0.0), "{record:#}");
+    assert!(!bench.page().contains("<dd>0 B</dd>"));
+}
+
+#[test]
+fn without_proc_there_is_a_reason_in_place_of_a_number() {
+    let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
+    let mount = "mount -t tmpfs none /proc";
+    let Some(output) = with_other_proc(mount, "exec \"$1\" bench suite.toml", &bench) else { return };
+    assert!(refusal::line_of(output).contains("/proc"));
+    let script = "\"$1\" serve epoll --addr 127.0.0.1:0 > address & server=$!
+        until grep -q listening address; do sleep 0.05; done
+        \"$1\" load http://$(sed 's/listening on //' address)/ --connections 2 --duration 200ms --warmup 0s --json
+        status=$?; kill $server; wait; exit $status";
+    let output = with_other_proc(mount, script, &bench).expect("it was allowed above");
+    let summary: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    assert!(summary["throughput_rps"].as_f64().is_some_and(|rate| rate > 0.0), "{summary:#}");
+    for unknown in ["/kernel", "/generator/cpu_wait_s"] {
+        assert!(summary.pointer(unknown).is_none_or(Value::is_null), "{unknown} in {summary:#}");
+    }
 }

@@ -8,7 +8,7 @@ mod refusal;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -168,13 +168,23 @@ fn lists_every_model_for_people_and_for_programs() {
 
 #[test]
 fn a_reader_that_has_gone_away_is_no_error() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_c10k"))
-        .arg("models")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the command can be run");
-    drop(child.stdout.take());
-    let output = child.wait_with_output().expect("it ends");
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    for arguments in ["models", "models --json", "bench --list", "--help", "--version", "help", "load --help"]
+    {
+        let (reader, writer) = std::io::pipe().expect("a pipe can be made");
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
+        command.args(arguments.split(' ')).stdout(writer);
+        let output = command.output().expect("the command can be run");
+        assert!(output.status.success() && output.stderr.is_empty(), "{arguments}: {output:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_calibration_that_cannot_be_kept_is_not_begun() {
+    for file in ["/dev/null/calibration.json", "/proc/calibration.json"] {
+        // If it was begun, it would take hours.
+        let line = refused(&["calibrate", "--duration", "1h", "--output", file]);
+        assert!(line.contains("/dev/null") || line.contains(file), "{line}");
+    }
 }

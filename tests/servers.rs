@@ -19,7 +19,7 @@ mod tests {
     use c10k::cpus::CpuList;
     use c10k::probe::{Readings, Server, Watch};
     use c10k::subject::client::{Client, check_page};
-    use c10k::subject::{RunningSubject, Settings, Subject, catalogue};
+    use c10k::subject::{Program, RunningSubject, Settings, Subject, catalogue};
 
     use crate::processes::{Process, descendants};
     use crate::wait::{PATIENCE, until};
@@ -38,7 +38,8 @@ mod tests {
             return None;
         }
         let cpus = last_cpu();
-        let settings = Settings { cpus: Some(&cpus), ..Settings::new(c10k(), CONNECTIONS) };
+        let program = Program::at(c10k());
+        let settings = Settings { cpus: Some(&cpus), ..Settings::new(&program, CONNECTIONS) };
         Some(server.start(&settings).unwrap_or_else(|error| panic!("{error:#}")))
     }
 
@@ -149,7 +150,7 @@ mod tests {
     fn a_server_of_this_repository_is_found_beside_c10k() {
         let hyper = catalogue::find("hyper").unwrap();
         assert_eq!(hyper.unavailable(c10k()), None);
-        let line = hyper.command_line(&Settings::new(c10k(), 1));
+        let line = hyper.command_line(&Settings::new(&Program::at(c10k()), 1));
         let program = c10k().with_file_name("c10k-hyper");
         assert_eq!(line, format!("{} 127.0.0.1:0", program.display()));
     }

@@ -1,52 +1,138 @@
-//! The arguments of `cargo bench -- ARGS`, which gives the same ones to every bench: criterion's are sorted out here.
+//! The arguments of `cargo bench -- ARGS`, which gives the same ones to every bench. Criterion's are read here as criterion
+//! reads them, for the benches that are not criterion's, or that take more than it does.
 
-/// Options of criterion that are followed by a value, which is no filter.
-const CRITERION_OPTIONS: &[&str] = &[
-    "--baseline",
-    "--baseline-lenient",
-    "--color",
-    "--confidence-level",
-    "--format",
-    "--load-baseline",
-    "--measurement-time",
-    "--noise-threshold",
-    "--nresamples",
-    "--output-format",
-    "--plotting-backend",
-    "--sample-size",
-    "--save-baseline",
-    "--significance-level",
-    "--warm-up-time",
+use std::os::unix::process::CommandExt;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+/// Options of criterion that are followed by a value, with their short forms.
+const OPTIONS: &[(Option<char>, &str)] = &[
+    (Some('b'), "baseline"),
+    (None, "baseline-lenient"),
+    (Some('c'), "color"),
+    (None, "colour"),
+    (None, "confidence-level"),
+    (None, "format"),
+    (None, "load-baseline"),
+    (None, "measurement-time"),
+    (None, "noise-threshold"),
+    (None, "nresamples"),
+    (None, "output-format"),
+    (None, "plotting-backend"),
+    (None, "profile-time"),
+    (None, "sample-size"),
+    (Some('s'), "save-baseline"),
+    (None, "significance-level"),
+    (None, "warm-up-time"),
 ];
 
-/// Options of criterion that stand alone.
-const CRITERION_FLAGS: &[&str] = &[
-    "--discard-baseline",
-    "--exact",
-    "--ignored",
-    "--nocapture",
-    "--noplot",
-    "--quiet",
-    "--show-output",
-    "--verbose",
-    "-n",
-    "-v",
+/// Options of criterion that stand alone, beside those of which the help below tells.
+const FLAGS: &[(Option<char>, &str)] = &[
+    (None, "bench"),
+    (None, "discard-baseline"),
+    (None, "ignored"),
+    (None, "include-ignored"),
+    (None, "nocapture"),
+    (Some('n'), "noplot"),
+    (None, "quiet"),
+    (None, "show-output"),
+    (None, "test"),
+    (Some('v'), "verbose"),
 ];
 
-/// The arguments of this process that are not criterion's; `None` where nothing is to be measured, in criterion's profiling
-/// mode and under `cargo test`, which does not say `--bench`.
-pub fn own() -> Option<Vec<String>> {
-    let (mut own, mut is_bench) = (Vec::new(), false);
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
-        let (name, has_value) = arg.split_once('=').map_or((&*arg, false), |(name, _)| (name, true));
-        match name {
-            "--test" | "--profile-time" => return None,
-            "--bench" => is_bench = true,
-            flag if CRITERION_FLAGS.contains(&flag) => {}
-            option if CRITERION_OPTIONS.contains(&option) => _ = (!has_value).then(|| args.next()),
-            _ => own.push(arg),
+/// Flags that mean something here, too, with their help.
+const SHARED: &[(&str, &str)] = &[
+    ("exact", "Run what a filter names in full"),
+    ("list", "List what there is"),
+    ("quick", "Fewer and shorter measurements"),
+];
+
+/// The one flag that criterion does not have.
+const STRICT: (&str, &str) = ("strict", "Exit with status 1 if a request fails, or a check of a measurement");
+
+/// What a bench is asked for.
+#[derive(Debug)]
+pub struct Asked(ArgMatches);
+
+impl Asked {
+    /// Reads the arguments of this process. For help, the version and mistakes, it ends the process.
+    pub fn of_this_process() -> Self {
+        Self::of(std::env::args()).unwrap_or_else(|error| error.exit())
+    }
+
+    /// Reads these arguments, of which the first is the name of the program.
+    pub fn of(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
+        command().try_get_matches_from(args).map(Self)
+    }
+
+    /// Whether a flag was given.
+    pub fn has(&self, flag: &str) -> bool {
+        self.0.get_flag(flag)
+    }
+
+    /// Whether an option was given, with whatever value.
+    pub fn gives(&self, option: &str) -> bool {
+        self.0.contains_id(option)
+    }
+
+    /// The filters as they were given. One that matches is enough.
+    pub fn filters(&self) -> impl Iterator<Item = &str> {
+        self.0.get_many::<String>("FILTER").into_iter().flatten().map(String::as_str)
+    }
+
+    /// A regular expression for some of the filters, which with `--exact` are whole names.
+    pub fn joined<'a>(&self, filters: impl Iterator<Item = &'a str>) -> Option<String> {
+        let exact = |filter: &str| format!("^{}$", regex::escape(filter));
+        let regex = |filter: &str| if self.has("exact") { exact(filter) } else { filter.to_owned() };
+        let filters: Vec<String> = filters.map(regex).collect();
+        match &filters[..] {
+            [] => None,
+            [one] => Some(one.clone()),
+            several => Some(format!("(?:{})", several.join(")|(?:"))),
         }
     }
-    is_bench.then_some(own)
+
+    /// The arguments with one filter for all, written in full.
+    fn with_one_filter(&self) -> Vec<String> {
+        let flags = FLAGS.iter().map(|(_, flag)| *flag).chain(["list", "quick"]);
+        let flags = flags.filter(|flag| self.has(flag)).map(|flag| format!("--{flag}"));
+        let value = |name: &str| self.0.get_one::<String>(name).map(|value| format!("--{name}={value}"));
+        let options = OPTIONS.iter().filter_map(|(_, name)| value(name));
+        flags.chain(options).chain(self.joined(self.filters())).collect()
+    }
+}
+
+fn command() -> Command {
+    let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
+    let short = |arg: Arg, short: Option<char>| if let Some(short) = short { arg.short(short) } else { arg };
+    let shared = SHARED.iter().chain([&STRICT]).map(|&(name, help)| flag(name).help(help));
+    let flags = FLAGS.iter().map(|&(letter, name)| short(flag(name).hide(true), letter));
+    let options = OPTIONS.iter().map(|&(letter, name)| short(Arg::new(name).long(name).hide(true), letter));
+    Command::new("c10k")
+        .bin_name("cargo bench --bench suite --")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("The suites of c10k")
+        .arg(Arg::new("FILTER").num_args(0..).help(
+            "Regular expressions over SUBJECT/WORKLOAD, of which one has to match, and AXIS=VALUE, such as \
+             connections=64, which all have to",
+        ))
+        .args(shared)
+        .args(flags)
+        .args(options)
+        .after_help("Criterion's other options are taken and change nothing. c10k bench --help lists more.")
+}
+
+/// Has criterion take several filters, and print the version: it refuses the one, and goes on to measure for the other.
+/// With several, this process begins anew, since criterion reads its arguments itself.
+pub fn complete_criterion() {
+    let lenient = command().disable_help_flag(true).ignore_errors(true);
+    // Mistakes are criterion's to tell.
+    let asked = Asked(lenient.get_matches());
+    if asked.filters().nth(1).is_none() {
+        return;
+    }
+    let Ok(own) = std::env::current_exe() else { return };
+    let error = std::process::Command::new(own).args(asked.with_one_filter()).exec();
+    eprintln!("cannot join the filters: {error}");
+    std::process::exit(2);
 }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c10k::cpus::CpuList;
-use c10k::subject::{RunningSubject, Settings, Subject};
+use c10k::subject::{Program, RunningSubject, Settings, Subject};
 use c10k_loadgen::Summary;
 use c10k_loadgen::check::CheckOutcome;
 use c10k_servers::ROSTER;
@@ -187,6 +187,7 @@ fn others(json: &str) -> Result<f64> {
 
 fn start(model: &str, cpus: Option<&CpuList>) -> Result<RunningSubject> {
     let entry = ROSTER.iter().find(|entry| entry.name == model).context("the model is known")?;
-    let settings = Settings { cpus, ..Settings::new(Path::new(C10K), CONNECTIONS) };
+    let c10k = Program::at(Path::new(C10K));
+    let settings = Settings { cpus, ..Settings::new(&c10k, CONNECTIONS) };
     Subject::model(entry, Vec::new()).start(&settings)
 }

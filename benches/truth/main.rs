@@ -6,8 +6,6 @@
 //! The status is 1 where a promise is not kept.
 
 mod alarms;
-#[path = "../support/arguments.rs"]
-mod arguments;
 mod coverage;
 mod false_alarms;
 mod honest_runs;
@@ -21,6 +19,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
+use c10k::output::print;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
@@ -60,11 +59,14 @@ const PARTS: &[Part] = &[
 
 /// Compares what c10k says of its numbers with a known truth
 #[derive(Parser)]
-#[command(name = "cargo bench --bench truth --", no_binary_name = true)]
+#[command(name = "truth", bin_name = "cargo bench --bench truth --", version)]
 struct Arguments {
     /// Make fewer measurements
     #[arg(long)]
     quick: bool,
+    /// What `cargo bench` says and `cargo test` does not
+    #[arg(long, hide = true)]
+    bench: bool,
     /// Run only these
     #[arg(value_parser = parts())]
     parts: Vec<String>,
@@ -75,22 +77,24 @@ fn parts() -> PossibleValuesParser {
     PARTS.iter().map(value).collect::<Vec<_>>().into()
 }
 
-fn main() -> ExitCode {
-    let Some(arguments) = arguments::own() else { return ExitCode::SUCCESS };
-    let Arguments { quick, parts } = Arguments::parse_from(arguments);
+fn main() -> Result<ExitCode> {
+    let Arguments { quick, bench, parts } = Arguments::parse();
+    if !bench {
+        return Ok(ExitCode::SUCCESS);
+    }
     let is_asked = |part: &&Part| parts.is_empty() || parts.iter().any(|name| name == part.name);
     let mut status = ExitCode::SUCCESS;
     for part in PARTS.iter().filter(is_asked) {
-        println!("## {}: {}\n", part.name, part.about);
+        print(&format!("## {}: {}\n\n", part.name, part.about))?;
         let begin = Instant::now();
         match (part.run)(quick) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => print(&format!("{text}\n"))?,
             Err(error) => {
-                println!("{error:#}\n");
+                print(&format!("{error:#}\n\n"))?;
                 status = ExitCode::FAILURE;
             }
         }
         eprintln!("{} took {:.0} s", part.name, begin.elapsed().as_secs_f64());
     }
-    status
+    Ok(status)
 }

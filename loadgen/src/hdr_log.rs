@@ -24,12 +24,12 @@ pub struct HdrLog {
 impl HdrLog {
     /// Creates the file; its head follows with the first interval, which tells when the measured part began.
     pub fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: File::create(path)?,
-            serializer: V2DeflateSerializer::new(),
-            lines: Vec::new(),
-            has_head: false,
-        })
+        Ok(Self::to(File::create(path)?))
+    }
+
+    /// Writes to a file that is open already.
+    pub fn to(file: File) -> Self {
+        Self { file, serializer: V2DeflateSerializer::new(), lines: Vec::new(), has_head: false }
     }
 
     /// Appends what was seen in an interval that ends now, a line per distribution that has values.

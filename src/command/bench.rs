@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -13,7 +13,7 @@ use crate::limits;
 use crate::output::{note, print};
 use crate::plan::{Place, Plan};
 use crate::runner::{self, Finished};
-use crate::subject::Subject;
+use crate::subject::{Program, Subject};
 use crate::suite::filter::Filter;
 use crate::suite::{Cell, Suite};
 
@@ -66,8 +66,7 @@ impl Args {
             print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
             return Ok(ExitCode::SUCCESS);
         }
-        let c10k =
-            std::env::current_exe().context("cannot find the program that serves, which is this one")?;
+        let c10k = Program::this()?;
         let cpus = CpuList::available()?;
         let place = Place { cpus: &cpus, c10k: &c10k, reports_dir: &self.output };
         let mut plans = Vec::new();

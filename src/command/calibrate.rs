@@ -20,6 +20,7 @@ use crate::limits;
 use crate::output::print;
 use crate::responder::{Responder, Script};
 use crate::time;
+use crate::whole_file::WholeFile;
 
 /// Find the generator's own error, against servers whose truth is known
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,7 @@ const CPU_SHARE: f64 = 0.2;
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        let output = self.open_output()?;
         let interrupt = Interrupt::catch()?;
         // The responder on one half of the processors, the generator on the other, where there are two.
         let (responder_cpus, generator_cpus) = CpuList::available()?.split().unzip();
@@ -72,12 +74,17 @@ impl Args {
             return Ok(ExitCode::from(130));
         }
         let json = format!("{:#}\n", serde_json::to_value(&calibration)?);
+        output.write(&json)?;
+        print(&if self.json { json } else { text(&calibration) })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Opened before a minute is measured that nothing would be left of.
+    fn open_output(&self) -> Result<WholeFile> {
         if let Some(folder) = self.output.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        fs::write(&self.output, &json).with_context(|| format!("cannot write {}", self.output.display()))?;
-        print(&if self.json { json } else { text(&calibration) })?;
-        Ok(ExitCode::SUCCESS)
+        WholeFile::open(&self.output)
     }
 }
 

@@ -4,10 +4,10 @@ mod live;
 mod server;
 mod text;
 
-use std::fs::{self, File};
-use std::io::{IsTerminal, Write};
+use std::fs;
+use std::io::IsTerminal;
 use std::num::{NonZeroU64, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::nothing;
 use crate::output::{note, print};
 use crate::probe::{self, Readings};
 use crate::time;
+use crate::whole_file::WholeFile;
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -97,7 +98,7 @@ pub struct Args {
     /// Print one JSON object instead of text
     #[arg(long)]
     json: bool,
-    /// Write the JSON object to a file, too
+    /// Write the JSON object to a file, too; a regular file is replaced whole or not at all
     #[arg(long, value_name = "FILE.json")]
     output: Option<PathBuf>,
     /// Write an HdrHistogram V2 interval log
@@ -148,23 +149,19 @@ impl Args {
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }
-        let log = self
-            .hdr
-            .as_deref()
-            .map(|path| HdrLog::create(path).with_context(|| cannot_write(path)))
-            .transpose()?;
-        // Made before the run, so that nobody waits for it in vain.
-        let output =
-            self.output.as_deref().map(|path| File::create(path).with_context(|| cannot_write(path)));
-        let output = output.transpose()?;
+        // Opened before the run, so that nobody waits for it in vain.
+        let output = self.output.as_deref().map(WholeFile::open).transpose()?;
+        let log = self.hdr.as_deref().map(WholeFile::open).transpose()?;
         let interrupt = Interrupt::catch()?;
-        let (measured, readings) = match self.measure(target, workload, log, &interrupt) {
+        let (measured, readings) = match self.measure(target, workload, log.as_ref(), &interrupt) {
             Err(_) if interrupt.happened() => return Ok(ExitCode::from(INTERRUPTED)),
             measured => measured?,
         };
         let summary = Summary::from(&measured);
         let server = self.server_pid.map(|_| Server::of(&summary, readings));
+        let kept = log.map_or(Ok(()), WholeFile::keep);
         self.tell(&measured, &summary, server.as_ref(), output)?;
+        kept?;
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
             ExitCode::from(if interrupt.happened() { INTERRUPTED } else { 1 })
@@ -194,23 +191,22 @@ impl Args {
         measured: &Measurement,
         summary: &Summary,
         server: Option<&Server>,
-        output: Option<File>,
+        output: Option<WholeFile>,
     ) -> Result<()> {
         let mut json = serde_json::to_value(summary)?;
         if let Some(server) = server {
             json["server"] = serde_json::to_value(server)?;
         }
         let json = format!("{json:#}\n");
+        // What can't be written to a file is not lost for that.
+        let written = output.map_or(Ok(()), |output| output.write(&json));
         if self.json {
             print(&json)?;
         } else if !self.quiet {
             let server = server.map_or_else(String::new, Server::text);
             print(&(text::render(measured, summary) + &server))?;
         }
-        if let (Some(mut file), Some(path)) = (output, &self.output) {
-            file.write_all(json.as_bytes()).with_context(|| cannot_write(path))?;
-        }
-        Ok(())
+        written
     }
 
     /// Options become a workload before anything is sent.
@@ -249,13 +245,14 @@ impl Args {
         &self,
         target: Target,
         workload: Workload,
-        mut log: Option<HdrLog>,
+        log: Option<&WholeFile>,
         interrupt: &Interrupt,
     ) -> Result<(Measurement, Readings)> {
         let mut live = (!self.quiet && std::io::stderr().is_terminal()).then(LiveLine::default);
+        let mut log = log.map(|file| file.file().map(HdrLog::to)).transpose()?;
         let keep = |interval: &Interval| {
             if let (Some(log), Some(path)) = (&mut log, &self.hdr) {
-                log.append(interval).with_context(|| cannot_write(path))?;
+                log.append(interval).with_context(|| format!("cannot write {}", path.display()))?;
             }
             if let Some(line) = live.as_mut().and_then(|live| live.update(interval)) {
                 note(&format!("\r\x1b[K{line}"));
@@ -269,10 +266,6 @@ impl Args {
         }
         measured
     }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
 }
 
 fn parse_rate(text: &str) -> Result<f64> {

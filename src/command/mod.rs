@@ -12,6 +12,7 @@ mod report;
 mod serve;
 
 use std::ffi::OsString;
+use std::io::ErrorKind::BrokenPipe;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -43,7 +44,7 @@ pub fn run() -> Result<ExitCode> {
         #[cfg(target_os = "linux")]
         Some(Command::Bench(args)) => args.run(),
         #[cfg(target_os = "linux")]
-        Some(Command::Report(args)) => args.run(),
+        Some(Command::Report(args)) => Ok(args.run()),
         #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
@@ -57,7 +58,8 @@ pub fn parse<T: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clo
         Err(error) => error,
     };
     if !error.use_stderr() {
-        error.print()?;
+        // As with any result, a reader that has gone away is no error.
+        error.print().or_else(|error| if error.kind() == BrokenPipe { Ok(()) } else { Err(error) })?;
         return Ok(None);
     }
     // clap explains in paragraphs; the first one is the error, and it has to fit on a line.

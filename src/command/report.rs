@@ -1,31 +1,47 @@
 //! `c10k report`: renders runs again from their records; never measures.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::output::print;
+use crate::output::{note, print};
 
 /// Render reports again from the records of runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of runs, such as reports/runs/20260101T000000Z-default
+    /// Folders of runs, such as reports/runs/20260101T000000Z-default; one that can't be rendered is named, and the others
+    /// are rendered all the same
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
 }
 
 impl Args {
-    pub fn run(&self) -> Result<ExitCode> {
-        for run in &self.runs {
-            let page = c10k_reports::render_run(run)?;
-            print(&format!("{}\n", page.display()))?;
-            if let Some(reports_dir) = reports_dir(run) {
-                c10k_reports::render_index(&reports_dir)?;
+    pub fn run(&self) -> ExitCode {
+        let mut status = ExitCode::SUCCESS;
+        let mut tell = |rendered: Result<()>| {
+            // What can't be rendered takes nothing from the rest.
+            if let Err(error) = rendered {
+                note(&format!("c10k: {error:#}\n"));
+                status = ExitCode::from(2);
             }
+        };
+        for run in &self.runs {
+            tell(render(run));
         }
-        Ok(ExitCode::SUCCESS)
+        let indexes: BTreeSet<_> = self.runs.iter().filter_map(|run| reports_dir(run)).collect();
+        for reports_dir in indexes {
+            tell(c10k_reports::render_index(&reports_dir).map(drop).map_err(Into::into));
+        }
+        status
     }
+}
+
+/// Renders a run, and says where its page is.
+fn render(run: &Path) -> Result<()> {
+    let page = c10k_reports::render_run(run)?;
+    print(&format!("{}\n", page.display()))
 }
 
 /// The folder whose index lists this run: that above `runs`, if the run lies where runs are written.

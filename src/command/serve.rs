@@ -60,6 +60,9 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        // The harness starts this program by the number of an open file, which `ps` and `pgrep` would call it by.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::thread::set_name(c"c10k");
         #[cfg(target_os = "linux")]
         if let Some(cpus) = &self.pin {
             cpus.pin()?;

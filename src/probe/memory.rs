@@ -59,14 +59,20 @@ fn rollup(process: &Process, fields: &[&str]) -> ProcResult<u64> {
     let maps = process.smaps_rollup()?.memory_map_rollup.0;
     let values = maps.first().map(|map| &map.extension.map);
     let value = |field| values.and_then(|values| values.get(field));
-    let missing = |field| ProcError::Other(format!("smaps_rollup has no {field}"));
-    fields.iter().map(|&field| value(field).copied().ok_or_else(|| missing(field))).sum()
+    fields.iter().map(|&field| value(field).copied().ok_or_else(|| untold(field))).sum()
 }
 
 /// The most resident memory there ever was, shared pages in full, in bytes; nothing of a process
 /// that has ended.
 fn peak_rss(process: &Process) -> ProcResult<u64> {
-    Ok(process.status()?.vmhwm.unwrap_or(0) * 1024)
+    let status = process.status()?;
+    let has_ended = status.state.starts_with(['Z', 'X']);
+    let kib = status.vmhwm.or(has_ended.then_some(0)).ok_or_else(|| untold("VmHWM"))?;
+    Ok(kib * 1024)
+}
+
+fn untold(name: &str) -> ProcError {
+    ProcError::Other(format!("this kernel does not tell {name}"))
 }
 
 #[cfg(test)]

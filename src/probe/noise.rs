@@ -23,18 +23,18 @@ pub(super) const PROBE: Probe = Probe { name: "noise", read: Read::Growth(read) 
 fn read(tree: &Tree) -> Result<Values> {
     let machine = KernelStats::current().context("cannot read /proc/stat")?.total;
     let own_s = Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?).as_secs_f64();
-    let interrupts = interrupts(&machine);
+    let interrupts = interrupts(&machine).context("this kernel does not tell the time of interrupts")?;
     // Time of virtual machines that run here is in `user` and `nice` already.
     let busy = machine.user + machine.nice + machine.system + interrupts;
     Ok(vec![
-        ("machine_steal_s", seconds(machine.steal.unwrap_or(0))),
+        ("machine_steal_s", seconds(machine.steal.context("this kernel does not tell stolen time")?)),
         ("machine_interrupts_s", seconds(interrupts)),
         ("machine_other_s", seconds(busy) - cpu::total_s(tree)? - own_s),
     ])
 }
 
-fn interrupts(machine: &CpuTime) -> u64 {
-    machine.irq.unwrap_or(0) + machine.softirq.unwrap_or(0)
+fn interrupts(machine: &CpuTime) -> Option<u64> {
+    Some(machine.irq? + machine.softirq?)
 }
 
 fn seconds(ticks: u64) -> f64 {

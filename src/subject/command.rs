@@ -129,7 +129,7 @@ impl CommandLaunch {
     pub(super) fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
         let folder = folder_with_page()?;
         let address = self.choose_address()?;
-        let mut values = self.find_all(settings.c10k)?;
+        let mut values = self.find_all(settings.c10k.path())?;
         set_sizes(&mut values, settings);
         set_address(&mut values, address);
         values.set("dir", folder.path().display());
@@ -180,7 +180,7 @@ impl CommandLaunch {
     /// Its command, with placeholders for what only a start decides.
     pub(super) fn words(&self, settings: &Settings<'_>) -> Vec<String> {
         // A program that is not there keeps its placeholders: the line is for people.
-        let mut values = self.find_all(settings.c10k).unwrap_or_default();
+        let mut values = self.find_all(settings.c10k.path()).unwrap_or_default();
         set_sizes(&mut values, settings);
         if self.ready == Ready::Announced {
             set_address(&mut values, ANY_PORT);
@@ -269,8 +269,10 @@ fn folder_with_page() -> Result<TempDir> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
     use std::time::Duration;
 
+    use super::super::Program;
     use super::super::client::check_answers;
     use super::*;
 
@@ -293,7 +295,8 @@ server.serve_forever()";
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn settings() -> Settings<'static> {
-        Settings::new(Path::new("c10k"), 2)
+        static C10K: LazyLock<Program> = LazyLock::new(|| Program::at(Path::new("c10k")));
+        Settings::new(&C10K, 2)
     }
 
     /// A server in Python; nothing where there is no Python.
@@ -305,7 +308,7 @@ server.serve_forever()";
             ..CommandLaunch::from_command_line("python3 {port}").unwrap()
         };
         launch.check().unwrap();
-        launch.unavailable(settings().c10k).is_none().then_some(launch)
+        launch.unavailable(settings().c10k.path()).is_none().then_some(launch)
     }
 
     #[test]
@@ -362,13 +365,13 @@ server.serve_forever()";
     #[test]
     fn what_is_not_installed_is_told() {
         let mut launch = CommandLaunch::from_command_line("no-such-server {port}").unwrap();
-        let reason = launch.unavailable(settings().c10k).unwrap();
+        let reason = launch.unavailable(settings().c10k.path()).unwrap();
         assert!(reason.contains("no-such-server is not installed") && reason.contains("PATH"), "{reason}");
         launch.program = vec!["no-such-server".into(), "sh".into()];
-        assert_eq!(launch.unavailable(settings().c10k), None);
+        assert_eq!(launch.unavailable(settings().c10k.path()), None);
         let find = Find { folders: vec!["/nowhere".into(), "/neither".into()], with: "mod.so".into() };
         launch.find = BTreeMap::from([("modules".into(), find)]);
-        let reason = launch.unavailable(settings().c10k).unwrap();
+        let reason = launch.unavailable(settings().c10k.path()).unwrap();
         assert!(reason.contains("mod.so") && reason.contains("/nowhere or /neither"), "{reason}");
     }
 }

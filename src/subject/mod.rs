@@ -6,6 +6,7 @@ pub mod client;
 mod command;
 mod model;
 mod process;
+mod program;
 mod settings;
 mod template;
 
@@ -19,6 +20,7 @@ use crate::limits;
 
 pub use command::{CommandLaunch, Find};
 pub use process::{Ready, RunningSubject};
+pub use program::Program;
 pub use settings::Settings;
 
 /// A server under test: how it is launched, and what is known about it.
@@ -139,8 +141,8 @@ mod tests {
         let prefork = Subject::model(c10k_servers::find("prefork").unwrap(), Vec::new());
         let cpus = "1".parse().unwrap();
         let prefix = ["strace".into(), "-DD".into()];
-        let settings =
-            Settings { cpus: Some(&cpus), prefix: &prefix, ..Settings::new(Path::new("c10k"), 64) };
+        let c10k = Program::at(Path::new("c10k"));
+        let settings = Settings { cpus: Some(&cpus), prefix: &prefix, ..Settings::new(&c10k, 64) };
         assert_eq!(
             prefork.command_line(&settings),
             "taskset --cpu-list 1 strace -DD c10k serve prefork --addr 127.0.0.1:0 --workers 64"
@@ -152,8 +154,9 @@ mod tests {
     fn a_server_of_the_user_runs_until_it_is_stopped() {
         let command = "python3 -m http.server --bind 127.0.0.1 {port}";
         let server = Subject::from_command("python", command).unwrap();
-        let settings = Settings::new(Path::new("c10k"), 1);
-        if server.unavailable(settings.c10k).is_some() {
+        let c10k = Program::at(Path::new("c10k"));
+        let settings = Settings::new(&c10k, 1);
+        if server.unavailable(c10k.path()).is_some() {
             return;
         }
         assert_eq!(server.command_template(), command);

@@ -1,5 +1,8 @@
 //! The launch of a model: `c10k serve`, with a pool as large as its workload needs.
 
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
 use anyhow::Result;
 use c10k_servers::{AtOnce, Entry};
 use rustix::process::Signal;
@@ -12,8 +15,9 @@ const WORKERS: &str = "--workers";
 
 /// Starts it on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
+    let words = words(entry, args, settings);
     RunningSubject::start(Start {
-        command: settings.command(settings.c10k, &words(entry, args, settings)[1..]),
+        command: command(&words, settings),
         cpus: settings.cpus,
         address: ANY_PORT,
         ready: Ready::Announced,
@@ -23,6 +27,15 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
         death: Signal::KILL,
         folder: None,
     })
+}
+
+fn command(words: &[String], settings: &Settings<'_>) -> Command {
+    if !settings.prefix.is_empty() {
+        return settings.command(settings.c10k.to_start_behind_a_prefix(), &words[1..]);
+    }
+    let mut command = settings.command(settings.c10k.to_start(), &words[1..]);
+    command.arg0(&words[0]);
+    command
 }
 
 /// The words of its command.
@@ -51,12 +64,14 @@ mod tests {
     use std::num::NonZeroUsize;
     use std::path::Path;
 
+    use super::super::Program;
     use super::*;
 
     fn line(model: &str, args: &[&str], workers: Option<usize>) -> String {
         let entry = c10k_servers::find(model).unwrap();
         let workers = workers.and_then(NonZeroUsize::new);
-        let settings = Settings { workers, ..Settings::new(Path::new("c10k"), 64) };
+        let c10k = Program::at(Path::new("c10k"));
+        let settings = Settings { workers, ..Settings::new(&c10k, 64) };
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         words(entry, &args, &settings)[5..].join(" ")
     }

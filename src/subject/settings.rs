@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::process::Command;
 
+use super::program::Program;
 use super::template;
 use crate::cpus::CpuList;
 
@@ -13,7 +13,7 @@ use crate::cpus::CpuList;
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
     /// The program that serves the models. Programs that belong to it lie in the same folder.
-    pub c10k: &'a Path,
+    pub c10k: &'a Program,
     /// Processors of the server; without them, those of the caller.
     pub cpus: Option<&'a CpuList>,
     /// Size of the server's pool, or number of its loops. Without it, a server whose workers have
@@ -28,7 +28,7 @@ pub struct Settings<'a> {
 
 impl<'a> Settings<'a> {
     /// So many connections and no further wishes.
-    pub fn new(c10k: &'a Path, connections: usize) -> Self {
+    pub fn new(c10k: &'a Program, connections: usize) -> Self {
         Self { c10k, cpus: None, workers: None, connections, prefix: &[] }
     }
 

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Read;
 use std::net::TcpStream;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -158,6 +159,42 @@ fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
     let _own = TcpStream::connect(server.address).expect("it listens");
     wait::until("a connection is seen", || !server.seen().is_empty());
     assert_eq!(server.seen().len(), 1, "a run was made to be thrown away");
+}
+
+/// A shell that runs the command where regular files take no byte, as on a full disk. (25 is SIGXFSZ, which would end it.)
+const ON_A_FULL_DISK: &str = "trap '' 25; ulimit -f 0; exec \"$@\"";
+
+#[test]
+fn a_full_disk_leaves_the_files_of_before_and_nothing_beside_them() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let server = answering();
+    for (option, name) in [("--output", "out.json"), ("--hdr", "out.hlog")] {
+        let file = folder.path().join(name);
+        fs::write(&file, "of before").expect("it can be written");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", ON_A_FULL_DISK, "sh", env!("CARGO_BIN_EXE_c10k"), "load", &server.url()]);
+        let output = shell.args(SHORT).args(["--warmup", "0s", "--json", option]).arg(&file).output();
+        let output = output.expect("the command can be run");
+        let line = one_line(&output);
+        assert!(line.contains(name), "{line}");
+        // The log is written as the run goes on, which ends with it.
+        assert_eq!(serde_json::from_slice::<Value>(&output.stdout).is_ok(), option == "--output");
+        assert_eq!(fs::read_to_string(&file).expect("it is there"), "of before");
+    }
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2);
+}
+
+#[test]
+fn pipes_and_links_are_written_to_as_they_are() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let (file, link) = (folder.path().join("out.json"), folder.path().join("link"));
+    symlink("out.json", &link).expect("a link can be made");
+    let server = answering();
+    told(&server, &["--quiet", "--output", link.to_str().expect("it is text")]);
+    serde_json::from_slice::<Value>(&fs::read(&file).expect("it was written")).expect("it is JSON");
+    assert!(link.is_symlink());
+    let piped = told(&server, &["--quiet", "--output", "/dev/stdout"]).stdout;
+    serde_json::from_slice::<Value>(&piped).expect("it is JSON");
 }
 
 #[test]

@@ -22,7 +22,12 @@ pub fn render(page: &Page) -> askama::Result<String> {
         cpus(&environment.server_cpus),
         cpus(&environment.generator_cpus)
     );
-    MachineSection { machine, memory: format::bytes(machine.memory_bytes as f64), pinning }.render()
+    let memory = match machine.memory_bytes {
+        // Written by runs of before the kernel was asked where `/proc/meminfo` can't be read.
+        0 => "unknown".to_owned(),
+        bytes => format::bytes(bytes as f64),
+    };
+    MachineSection { machine, memory, pinning }.render()
 }
 
 fn cpus(cpus: &[usize]) -> String {

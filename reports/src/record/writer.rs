@@ -32,12 +32,14 @@ impl RunWriter {
     /// Where `environment.started_utc` is no time, or the folder cannot be made or written.
     pub fn create(reports_dir: &Path, environment: &Environment) -> Result<Self, Error> {
         let dir = make_run_dir(&reports_dir.join(RUNS_DIR), &dir_name(environment)?)?;
-        let json = serde_json::to_string_pretty(environment).expect("an environment is plain data");
-        file::replace(&dir.join(ENVIRONMENT_FILE), &(json + "\n"))?;
-        let path = dir.join(RECORD_FILE);
-        let record =
-            File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))?;
-        Ok(Self { dir, record, record_bytes: 0 })
+        match begin(&dir, environment) {
+            Ok(record) => Ok(Self { dir, record, record_bytes: 0 }),
+            Err(error) => {
+                // A folder without an environment would be listed as a run that can't be read.
+                let _ = fs::remove_dir_all(&dir);
+                Err(error)
+            }
+        }
     }
 
     /// The run's folder, where the histogram logs that records name belong.
@@ -63,6 +65,14 @@ impl RunWriter {
         self.record_bytes += line.len() as u64;
         Ok(())
     }
+}
+
+/// Writes the environment, and opens the record.
+fn begin(dir: &Path, environment: &Environment) -> Result<File, Error> {
+    let json = serde_json::to_string_pretty(environment).expect("an environment is plain data");
+    file::replace(&dir.join(ENVIRONMENT_FILE), &(json + "\n"))?;
+    let path = dir.join(RECORD_FILE);
+    File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))
 }
 
 fn dir_name(environment: &Environment) -> Result<String, Error> {

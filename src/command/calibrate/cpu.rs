@@ -13,7 +13,7 @@ use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::nothing;
 use crate::probe::{BothAccounts, Server};
-use crate::subject::{Settings, Subject};
+use crate::subject::{Program, Settings, Subject};
 
 /// Models of four kinds: threads that end, processes that end, processes that stay, and one process
 /// that does it all.
@@ -40,7 +40,7 @@ pub(super) fn compare(
     if let Some(reason) = cgroup::why_none() {
         return Ok(CpuAccounts { missing: Some(reason), models: Vec::new() });
     }
-    let c10k = std::env::current_exe().context("cannot find the program that serves, which is this one")?;
+    let c10k = Program::this()?;
     let settings = Settings { cpus, ..Settings::new(&c10k, CONNECTIONS) };
     let mut models = Vec::new();
     for (model, lifetime) in MODELS {

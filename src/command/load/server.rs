@@ -25,6 +25,7 @@ pub(super) struct Server {
 
 /// Refuses a process that there is not, before anything is measured.
 pub(super) fn check(pid: u32) -> Result<()> {
+    Process::myself().context("--server-pid reads /proc, which is not here: mount it")?;
     let found = Process::new(pid.cast_signed());
     found.with_context(|| format!("--server-pid {pid}: there is no such process on this machine"))?;
     Ok(())
