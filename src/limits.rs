@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use c10k_servers::http::Timeouts;
 use c10k_servers::{Entry, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -24,6 +24,13 @@ pub fn check_method(text: &str) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     ensure!(!text.is_empty() && text.bytes().all(is_token), "a method is a word, such as GET");
     Ok(())
+}
+
+/// Refuses to measure where there are no threads: the generator is one, and so is what reads from a
+/// server.
+pub fn check_threads() -> Result<()> {
+    c10k_servers::why_no_threads()
+        .map_or(Ok(()), |reason| Err(anyhow!("nothing can be measured here: {reason}")))
 }
 
 /// Raises the soft limit of open files to the hard one; connections are files, and the soft limit is often 1024.

@@ -65,6 +65,7 @@ impl Args {
             print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
             return Ok(ExitCode::SUCCESS);
         }
+        limits::check_threads()?;
         let c10k =
             std::env::current_exe().context("cannot find the program that serves, which is this one")?;
         let cpus = CpuList::available()?;

@@ -60,6 +60,7 @@ const CPU_SHARE: f64 = 0.2;
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        limits::check_threads()?;
         let interrupt = Interrupt::catch()?;
         // The responder on one half of the processors, the generator on the other, where there are two.
         let (responder_cpus, generator_cpus) = CpuList::available()?.split().unzip();

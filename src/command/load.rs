@@ -129,6 +129,7 @@ impl From<ArrivalsArg> for Arrivals {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        limits::check_threads()?;
         let mut target = Target::resolve(&self.url)?;
         let workload = self.workload()?;
         if let Some(pid) = self.server_pid {

@@ -52,7 +52,7 @@ pub use traits::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
 
 use traits::traits;
 
-use crate::{ConcurrencyModel, Options, event_loops};
+use crate::{ConcurrencyModel, Options, event_loops, why_no_threads};
 
 /// A model's file, where it is part of this build.
 macro_rules! built {
@@ -439,8 +439,19 @@ impl Entry {
     pub fn build(&self, options: Options) -> Result<Box<dyn ConcurrencyModel>, String> {
         let build = self.build?;
         self.check_tasks(&options)?;
+        self.check_threads()?;
         self.probe.map_or(Ok(()), |probe| probe())?;
         Ok(build(options))
+    }
+
+    /// A model that can't have threads would end behind "listening on". Those of processes, and of
+    /// one loop that runs its handlers, need none.
+    fn check_threads(&self) -> Result<(), String> {
+        let is_one_loop = self.traits.runs == Runs::EventLoop && self.traits.handlers == Handlers::InPlace;
+        if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
+            return Ok(());
+        }
+        why_no_threads().map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
     /// Descriptors that it needs beside those of its connections and those that every server has.
