@@ -16,6 +16,7 @@ use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use libc::{SYS_clone3, SYS_epoll_pwait2, SYS_io_uring_setup, SYS_pidfd_open};
 use rustix::io::Errno;
@@ -46,7 +47,7 @@ fn under_filter(errno: Errno, calls: &[(&str, i64)], test: impl FnOnce() + Send)
     });
 }
 
-/// The command, started by fork(2): posix_spawn(3), which std prefers, takes an EPERM of clone3 for an answer. A group that
+/// The command, started by `fork`: `posix_spawn`, which std prefers, takes an EPERM of clone3 for an answer. A group that
 /// is to be set is a reason for the former.
 fn c10k(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
@@ -106,7 +107,7 @@ impl Server {
 
 fn get(address: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
-    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a time that can be set");
+    stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time that can be set");
     write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
@@ -176,7 +177,7 @@ fn bench_and_calibrate(folder: &str) -> [Output; 2] {
     let result = format!("{folder}/calibration.json");
     [
         output(&["bench", &suite, "--output", folder]),
-        output(&["calibrate", "--duration", "20ms", "--output", &result]),
+        output(&["calibrate", "--duration", "100ms", "--output", &result]),
     ]
 }
 

@@ -144,8 +144,8 @@ struct Slot {
     failures: u32,
     was_established: bool,
     was_answered: bool,
-    /// Whether a request of the measured part was given to it.
-    was_asked: bool,
+    /// Requests of the measured part that were given to it.
+    asked: u64,
     /// Whether it had no answer yet when the measured part began.
     is_late: bool,
     /// Answers in the measured part, and how many of them were good.
@@ -156,7 +156,7 @@ struct Slot {
 impl Slot {
     /// Whether the measured part had no request for it.
     fn is_never_asked(&self) -> bool {
-        !self.was_asked && self.job.is_none() && self.failures == 0
+        self.asked == 0 && self.job.is_none() && self.failures == 0
     }
 }
 
@@ -234,8 +234,10 @@ pub(crate) struct Worker {
     known_head: KnownHead,
     recorder: Recorder,
     /// Empty, made before the measured part begins: making one takes a hundred microseconds, in which
-    /// an open loop would be late for its first request. Later, what the warm-up saw.
-    spare: Box<Recorder>,
+    /// an open loop would be late for its first request.
+    fresh: Option<Box<Recorder>>,
+    /// What the warm-up saw: giving its memory back can wait, too.
+    forgotten: Option<Box<Recorder>>,
     opened_total: u64,
     window: (u64, u64),
     /// Length of the stretches that are handed over, in nanoseconds.
@@ -273,8 +275,6 @@ pub(crate) struct Worker {
     pauses: Pauses,
     /// Nanoseconds of the measured part without anything to do.
     idle_ns: u64,
-    /// Whether the recorder is that of the measured part.
-    is_recording: bool,
     is_ready: bool,
     /// What the first answers are waited for by, once every connection stands.
     patience: Option<Patience>,
@@ -305,7 +305,8 @@ impl Worker {
             sources: Sources::new(&plan.target.addresses, workload.connections + workload.idle),
             known_head: KnownHead::default(),
             recorder: Recorder::default(),
-            spare: Box::default(),
+            fresh: Some(Box::default()),
+            forgotten: None,
             opened_total: 0,
             window: (u64::MAX, u64::MAX),
             interval_ns: nanos(workload.interval).max(1),
@@ -335,7 +336,6 @@ impl Worker {
             last_done: 0,
             pauses: Pauses::default(),
             idle_ns: 0,
-            is_recording: false,
             is_ready: false,
             patience: None,
             has_started: false,
@@ -559,8 +559,9 @@ impl Worker {
     /// Forgets what the warm-up recorded, once. The first request of an open loop does it itself, and
     /// leaves the rest of the begin for later: nothing may make it late.
     fn begin_recording(&mut self) {
-        if !std::mem::replace(&mut self.is_recording, true) {
-            std::mem::swap(&mut self.recorder, &mut self.spare);
+        if let Some(mut fresh) = self.fresh.take() {
+            std::mem::swap(&mut self.recorder, &mut fresh);
+            self.forgotten = Some(fresh);
         }
     }
 

@@ -27,6 +27,30 @@ fn next_step(error: &io::Error) -> &'static str {
     }
 }
 
+/// Memory maps of a thread: its stack, the stack of its signal handlers, and a guard below each. Rust aborts the process
+/// where the latter two can't be had, so a pool that can't have them is refused.
+const MAPS_PER_THREAD: usize = 4;
+
+/// Memory maps that a process may have beside those: libraries, heaps, rings.
+const OWN_MAPS: usize = 1000;
+
+/// The most threads that a process may have, and the setting that says so; `None` where the system says nothing.
+pub fn most_threads() -> Option<(usize, &'static str)> {
+    let by_maps = read_limit("vm.max_map_count")
+        .map(|(maps, name)| (maps.saturating_sub(OWN_MAPS) / MAPS_PER_THREAD, name));
+    [by_maps, read_limit("kernel.threads-max"), most_processes()].into_iter().flatten().min()
+}
+
+/// The same of processes.
+pub fn most_processes() -> Option<(usize, &'static str)> {
+    read_limit("kernel.pid_max")
+}
+
+fn read_limit(name: &'static str) -> Option<(usize, &'static str)> {
+    let text = fs::read_to_string(format!("/proc/sys/{}", name.replace('.', "/"))).ok()?;
+    Some((text.trim().parse().ok()?, name))
+}
+
 /// The reason why this process can't have a thread, if there is one. Tried once.
 pub fn why_none() -> Option<&'static str> {
     static REASON: OnceLock<Option<String>> = OnceLock::new();

@@ -15,7 +15,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 /// Compares server concurrency models with numbers that can be trusted.
 #[derive(Debug, Parser)]
@@ -48,6 +48,11 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// All subcommands and options, for what goes through them.
+pub fn options() -> clap::Command {
+    Command::command()
 }
 
 /// Reads a command line; `None` when what was asked for was help, which is printed.

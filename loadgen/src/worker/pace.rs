@@ -33,7 +33,7 @@ impl Worker {
 
     pub(super) fn begin(&mut self, key: usize, job: Job, now: u64) {
         let slot = &mut self.slots[key];
-        slot.was_asked |= job.has_ticket;
+        slot.asked += u64::from(job.has_ticket);
         if slot.socket.is_some() {
             slot.job = Some(job);
             return self.send(key, now);
@@ -145,7 +145,9 @@ impl Worker {
             Age { latency, response: latency, count: part(count, step + 1) - part(count, step) }
         });
         let ages = ages.filter(|age| age.count > 0).collect::<Vec<_>>();
-        ages.iter().for_each(|age| self.note_missed(age.latency, age.count));
+        for age in &ages {
+            self.note_missed(age.latency, age.count);
+        }
         ages
     }
 

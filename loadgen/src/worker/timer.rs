@@ -1,5 +1,4 @@
-//! Wakes a worker at an exact time: epoll_wait(2) knows whole milliseconds only, and epoll_pwait2(2),
-//! which knows nanoseconds, is refused by kernels before 5.11 and by some security profiles.
+//! Wakes a worker at an exact time: `epoll_wait` knows whole milliseconds only, and `epoll_pwait2`, which knows nanoseconds, is refused by kernels before 5.11 and by some security profiles.
 
 use std::io;
 use std::os::fd::OwnedFd;
