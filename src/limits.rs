@@ -1,17 +1,41 @@
 //! Limits of this process, and of what it can be asked for.
 
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use c10k_servers::http::Timeouts;
 use c10k_servers::{Entry, Options};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::time;
 
 /// Descriptors that a server or a generator needs beside its connections: standard streams, the listener, event queues.
 const OWN_DESCRIPTORS: u64 = 64;
 
 /// Requests, or connections, per second at the most: more than any machine sends; a guard against typing errors.
 const MAX_RATE: f64 = 1e8;
+
+/// Reads a whole number within bounds; what it refuses is told them.
+pub fn whole<T: FromStr>(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| bounds.contains(number));
+        let number = number.and_then(|_| text.parse().ok());
+        number.with_context(|| format!("write a whole number from {} to {}", bounds.start(), bounds.end()))
+    }
+}
+
+/// Refuses a number of things of which so many a second, at the most, take longer than anything may.
+pub fn check_time(count: usize, what: &str, per_second: f64) -> Result<()> {
+    let longest = time::LONGEST;
+    ensure!(
+        count.saturating_sub(1) as f64 / per_second <= longest.as_secs_f64(),
+        "{count} {what} at {per_second} per second take longer than {}",
+        humantime::format_duration(longest)
+    );
+    Ok(())
+}
 
 /// Refuses what can't be a rate per second.
 pub fn check_rate(rate: f64) -> Result<f64> {
@@ -24,6 +48,13 @@ pub fn check_method(text: &str) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     ensure!(!text.is_empty() && text.bytes().all(is_token), "a method is a word, such as GET");
     Ok(())
+}
+
+/// Refuses to measure where there are no threads: the generator is one, and so is what reads from a
+/// server.
+pub fn check_threads() -> Result<()> {
+    c10k_servers::why_no_threads()
+        .map_or(Ok(()), |reason| Err(anyhow!("nothing can be measured here: {reason}")))
 }
 
 /// Raises the soft limit of open files to the hard one; connections are files, and the soft limit is often 1024.
@@ -57,6 +88,7 @@ pub fn max_connections() -> usize {
 /// When the server itself takes all open files.
 pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Result<NonZeroUsize> {
     let possible = max_connections().saturating_sub(model.own_descriptors(workers));
+    let possible = possible.min(model.most_connections());
     NonZeroUsize::new(possible).context(
         "the limit of open files leaves none for connections; ask for fewer --workers or see `ulimit -Hn`",
     )

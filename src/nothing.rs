@@ -27,6 +27,12 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
     if measured.connections.established == 0 {
         return "no connection could be made in time; see whether the server accepts any more of them".into();
     }
+    if let (Some(rate), 0) = (measured.workload.pacing.rate(), measured.requests.intended) {
+        let length = measured.duration;
+        return format!(
+            "no request was due in {length:.0?} at {rate} requests/s; measure longer, or raise --rate"
+        );
+    }
     let sent = measured.requests.sent;
     format!("no request completed of {sent} sent; errors: {}; {}", measured.errors, next_step(measured))
 }

@@ -223,6 +223,7 @@ impl Measuring<'_> {
             cpus,
             workers: self.plan.suite.workers(self.cell),
             prefix,
+            interrupt: Some(self.interrupt),
             ..Settings::new(self.plan.c10k, self.load().connections())
         }
     }

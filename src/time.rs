@@ -3,20 +3,38 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use humantime::format_duration;
 
 /// The longest time that can be asked for.
-const LONGEST: Duration = Duration::from_hours(24);
+pub const LONGEST: Duration = Duration::from_hours(24);
+
+/// The shortest measured part: a request takes a part of it, on however fast a machine.
+pub const SHORTEST_MEASURED: Duration = Duration::from_millis(1);
 
 /// Reads `300ms`, `2s`, `1min 30s`.
 pub fn parse(text: &str) -> Result<Duration> {
-    let time = humantime::parse_duration(text)?;
-    ensure!(time <= LONGEST, "it is longer than {}", humantime::format_duration(LONGEST));
-    Ok(time)
+    parse_from(Duration::ZERO, text)
 }
 
 /// Reads a time that is not zero.
 pub fn parse_positive(text: &str) -> Result<Duration> {
-    let time = parse(text)?;
-    ensure!(!time.is_zero(), "it must be longer than nothing");
-    Ok(time)
+    parse_from(Duration::from_nanos(1), text)
+}
+
+/// Reads the length of a measurement.
+pub fn parse_measured(text: &str) -> Result<Duration> {
+    parse_from(SHORTEST_MEASURED, text)
+}
+
+/// Reads a time of `shortest` at least.
+pub fn parse_from(shortest: Duration, text: &str) -> Result<Duration> {
+    let time = humantime::parse_duration(text);
+    let fits = time.as_ref().is_ok_and(|time| (shortest..=LONGEST).contains(time));
+    ensure!(
+        fits,
+        "write a time such as 300ms or 1min 30s, from {} to {}",
+        format_duration(shortest),
+        format_duration(LONGEST)
+    );
+    Ok(time?)
 }

@@ -8,9 +8,12 @@ mod refusal;
 mod wait;
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -371,5 +374,31 @@ fn without_proc_there_is_a_reason_in_place_of_a_number() {
     assert!(summary["throughput_rps"].as_f64().is_some_and(|rate| rate > 0.0), "{summary:#}");
     for unknown in ["/kernel", "/generator/cpu_wait_s"] {
         assert!(summary.pointer(unknown).is_none_or(Value::is_null), "{unknown} in {summary:#}");
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_does_not_go() {
+    // One never listens; the other one serves and takes no notice of being told to stop.
+    let deaf = format!(
+        "sh -c \"trap '' TERM; {} serve poll --addr 127.0.0.1:{{port}} & while :; do sleep 1; done\"",
+        env!("CARGO_BIN_EXE_c10k")
+    );
+    for (server, measured) in [("mine=sleep 60 {port}", 0), (&*format!("mine={deaf}"), 300)] {
+        let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
+        command.current_dir(bench.folder.path()).args(["bench", "suite.toml", "--filter", "^mine/"]);
+        let mut child =
+            command.args(["--server", server]).stderr(Stdio::piped()).spawn().expect("it is started");
+        let mut line = String::new();
+        let stderr = child.stderr.take().expect("it is piped");
+        BufReader::new(stderr).read_line(&mut line).expect("it can be read");
+        assert!(line.starts_with("measuring 1 times"), "{line}");
+        // A moment that is within the wait on most machines; at any other one it has to end as soon.
+        std::thread::sleep(Duration::from_millis(300 + 3 * measured));
+        let began = Instant::now();
+        kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+        assert_eq!(child.wait().expect("it ends").code(), Some(130));
+        assert!(began.elapsed() < Duration::from_secs(8), "{server}: {:?}", began.elapsed());
     }
 }

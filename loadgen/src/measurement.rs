@@ -56,6 +56,8 @@ pub struct Measurement {
     /// part, ascending: were sent, or, without a connection free, came into the line. The first
     /// [`MAX_ARRIVALS`] of each worker.
     pub arrivals: Vec<u64>,
+    /// Time in which workers had nothing to do but wait, all together, spinning included.
+    pub idle: Duration,
     /// The longest time of the measured part without an answer while requests waited.
     pub silence: Silence,
     /// What this machine's kernel counted from the first connect on, where that can be read.
@@ -344,8 +346,11 @@ pub struct Connections {
     pub established: u64,
     /// Of those, how many had at least one answer.
     pub served: u64,
-    /// Of those, how many stood but never had an answer.
+    /// Of those, how many stood but never had an answer, although they asked.
     pub starved: u64,
+    /// Connections that were never asked for anything: there were fewer requests than connections.
+    #[serde(default)]
+    pub never_asked: u64,
     /// All connections opened over the run, the short-lived ones one by one.
     pub opened_total: u64,
     /// Further connections that only stood there in the measured part.

@@ -51,13 +51,15 @@ pub struct Stages {
     pub connect_took: Option<u64>,
 }
 
-/// How long a request without an answer has waited, in nanoseconds.
+/// How long requests without an answer have waited, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Age {
     /// Since it should have been sent.
     pub latency: u64,
     /// The same without its wait for a `connect`.
     pub response: u64,
+    /// Requests of that age.
+    pub count: u64,
 }
 
 /// A stretch of the measured part, as long as [`Workload::interval`](crate::Workload) or what the
@@ -120,11 +122,11 @@ impl Recorder {
         }
     }
 
-    /// Enters a request without an answer at its age, the least that its latency can be.
+    /// Enters requests without an answer at their age, the least that their latency can be.
     pub fn record_age(&mut self, age: Age) {
-        self.times.latency.saturating_record(age.latency);
-        self.times.unanswered.saturating_record(age.latency);
-        self.times.response.saturating_record(age.response);
+        self.times.latency.saturating_record_n(age.latency, age.count);
+        self.times.unanswered.saturating_record_n(age.latency, age.count);
+        self.times.response.saturating_record_n(age.response, age.count);
     }
 
     /// Counts a failure of this kind, at the address of that place in the target.

@@ -15,7 +15,7 @@ use crate::measurement::{
     Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES,
     Measurement, Requests, StartUp, Times,
 };
-use crate::recorder::{Interval, Recorder};
+use crate::recorder::{Age, Interval, Recorder};
 use crate::silence;
 use crate::target::Target;
 use crate::worker::{self, Ending, TICK};
@@ -113,6 +113,11 @@ impl Plan {
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
     }
 
+    /// Threads that share the schedule.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Whether anything comes before the measured part.
     pub fn has_start_up(&self) -> bool {
         !self.counts_all()
@@ -136,9 +141,7 @@ impl Plan {
     /// Says that a worker has its connections. The last one sets the begin of the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // The other workers see it a tick later, and have nothing under way until then.
-            let seen = if self.workers > 1 { nanos(TICK) } else { 0 };
-            let begin = now + nanos(self.workload.warmup).max(seen);
+            let begin = now + nanos(self.workload.warmup).max(self.notice());
             if let Until::Elapsed(time) = self.workload.until {
                 self.timeline.end.store(begin + nanos(time), Ordering::Release);
             }
@@ -146,6 +149,13 @@ impl Plan {
             let _ =
                 self.timeline.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
         }
+    }
+
+    /// How long before the first request its time is known, in nanoseconds. Other workers see it a
+    /// tick later, and an open loop has to be waiting for it when it comes.
+    fn notice(&self) -> u64 {
+        let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
+        if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
     }
 
     /// Begin and end of the measured part, as far as they are known.
@@ -177,9 +187,18 @@ impl Plan {
 
     /// Leave to send one more request of the measured part.
     pub fn take_ticket(&self) -> bool {
+        self.take_tickets(1) > 0
+    }
+
+    /// Leave to send up to `wanted` further ones: how many there are.
+    pub fn take_tickets(&self, wanted: u64) -> u64 {
         match self.workload.until {
-            Until::Elapsed(_) => true,
-            Until::Requests(_) => self.tickets.fetch_sub(1, Ordering::Relaxed) > 0,
+            Until::Elapsed(_) => wanted,
+            Until::Requests(_) => {
+                let wanted_signed = i64::try_from(wanted).unwrap_or(i64::MAX / 2);
+                let left = self.tickets.fetch_sub(wanted_signed, Ordering::Relaxed);
+                wanted.min(left.max(0).cast_unsigned())
+            }
         }
     }
 }
@@ -406,11 +425,11 @@ impl Run {
         let mut seen = Box::<Recorder>::default();
         for age in self.endings.iter().flat_map(Ending::ages) {
             if age.latency > latency {
-                seen.times.latency.saturating_record(age.latency);
-                seen.times.unanswered.saturating_record(age.latency);
+                seen.times.latency.saturating_record_n(age.latency, age.count);
+                seen.times.unanswered.saturating_record_n(age.latency, age.count);
             }
             if age.response > response {
-                seen.times.response.saturating_record(age.response);
+                seen.times.response.saturating_record_n(age.response, age.count);
             }
         }
         if seen.times.latency.is_empty() {
@@ -482,8 +501,8 @@ fn summarize(
 ) -> Measurement {
     let sum = |of: fn(&Ending) -> u64| endings.iter().map(of).sum::<u64>();
     let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
-    let in_flight = sum(|ending| ending.in_flight_ages.len() as u64);
-    let unsent = sum(|ending| ending.unsent_ages.len() as u64);
+    let in_flight = sum(|ending| requests_of(&ending.in_flight_ages));
+    let unsent = sum(|ending| requests_of(&ending.unsent_ages));
     let errors = total.errors;
     let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
     let sent = total.completed + failed + in_flight;
@@ -523,7 +542,8 @@ fn summarize(
             requested: plan.workload.connections as u64,
             established,
             served,
-            starved: established.saturating_sub(served),
+            starved: sum(|ending| ending.starved),
+            never_asked: sum(|ending| ending.never_asked),
             opened_total: sum(|ending| ending.opened_total),
             idle_established: sum(|ending| ending.idle_established),
             idle_answered: sum(|ending| ending.idle_answered),
@@ -549,6 +569,7 @@ fn summarize(
         },
         batches,
         arrivals,
+        idle: endings.iter().map(|ending| ending.idle).sum(),
         silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
     }
@@ -569,7 +590,12 @@ fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
         Pacing::Closed => Some(total.times.service.max() + total.times.connect.max()),
     };
     let ages = endings.iter().flat_map(Ending::ages);
-    ages.filter(|age| longest.is_none_or(|longest| age.response > longest)).count() as u64
+    let beyond = ages.filter(|age| longest.is_none_or(|longest| age.response > longest));
+    beyond.map(|age| age.count).sum()
+}
+
+fn requests_of(ages: &[Age]) -> u64 {
+    ages.iter().map(|age| age.count).sum()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod connect;
 mod exchange;
 mod idle;
 mod pace;
+mod timer;
 
 use std::collections::VecDeque;
 use std::io;
@@ -34,6 +35,8 @@ use crate::source::Sources;
 use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
+use self::timer::Timer;
+
 /// Room for one read; answers larger than that take several.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -42,6 +45,14 @@ const EVENTS: usize = 512;
 
 /// How often a worker looks up while nothing happens.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Requests that wait in a worker's line at the most, 1 MiB of them. Those that are due beyond stay
+/// in the schedule, which gives their times when it is their turn, or the run ends.
+const MAX_LINE: usize = 1 << 17;
+
+/// Requests that a worker comes to before it looks at answers, at the clock, and for an end: a rate
+/// may be higher than what it can count.
+const MAX_DISPATCHED: usize = 1024;
 
 /// How often it looks for requests without an answer, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
@@ -80,6 +91,8 @@ pub(crate) struct Ending {
     pub unsent_ages: Vec<Age>,
     pub established: u64,
     pub served: u64,
+    pub starved: u64,
+    pub never_asked: u64,
     /// Connections without an answer when the measured part began, and of those the ones that had
     /// one in it.
     pub unserved_at_begin: u64,
@@ -100,6 +113,8 @@ pub(crate) struct Ending {
     /// When the last request of the measured part was done.
     pub last_done: u64,
     pub pauses: Pauses,
+    /// Time of the measured part in which it had nothing to do but wait.
+    pub idle: Duration,
     pub usage: ThreadUsage,
     /// How long it was ready to run and had no processor.
     pub cpu_wait: Option<Duration>,
@@ -131,11 +146,20 @@ struct Slot {
     failures: u32,
     was_established: bool,
     was_answered: bool,
+    /// Requests of the measured part that were given to it.
+    asked: u64,
     /// Whether it had no answer yet when the measured part began.
     is_late: bool,
     /// Answers in the measured part, and how many of them were good.
     answers: u64,
     good_answers: u64,
+}
+
+impl Slot {
+    /// Whether the measured part had no request for it.
+    fn is_never_asked(&self) -> bool {
+        self.asked == 0 && self.job.is_none() && self.failures == 0
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +202,8 @@ impl Job {
     fn age(&self, now: u64) -> Age {
         let latency = now.saturating_sub(self.intended);
         let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
-        Age { latency, response: latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0)) }
+        let response = latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0));
+        Age { latency, response, count: 1 }
     }
 }
 
@@ -198,6 +223,7 @@ pub(crate) struct Worker {
     request: Vec<u8>,
     last_request: Vec<u8>,
     epoll: OwnedFd,
+    timer: Timer,
     slots: Vec<Slot>,
     /// Slots in [`State::Closed`]: those whose turn it is, and those that wait until a time for another try.
     to_open: VecDeque<usize>,
@@ -209,6 +235,11 @@ pub(crate) struct Worker {
     sources: Sources,
     known_head: KnownHead,
     recorder: Recorder,
+    /// Empty, made before the measured part begins: making one takes a hundred microseconds, in which
+    /// an open loop would be late for its first request.
+    fresh: Option<Box<Recorder>>,
+    /// What the warm-up saw: giving its memory back can wait, too.
+    forgotten: Option<Box<Recorder>>,
     opened_total: u64,
     window: (u64, u64),
     /// Length of the stretches that are handed over, in nanoseconds.
@@ -223,8 +254,9 @@ pub(crate) struct Worker {
     /// What tells an open loop when to send: the schedule, and the next time of it on the clock, once that is known.
     schedule: Option<Schedule>,
     next_due: u64,
-    /// Requests that are due and wait for a connection, and slots that wait for a request.
-    line: VecDeque<Job>,
+    /// Intended times of requests that are due and wait for a connection, [`MAX_LINE`] at most, and
+    /// slots that wait for a request.
+    line: VecDeque<u64>,
     free: VecDeque<usize>,
     scheduled: u64,
     arrivals: Vec<u64>,
@@ -243,6 +275,8 @@ pub(crate) struct Worker {
     open_every: u64,
     last_done: u64,
     pauses: Pauses,
+    /// Nanoseconds of the measured part without anything to do.
+    idle_ns: u64,
     is_ready: bool,
     /// What the first answers are waited for by, once every connection stands.
     patience: Option<Patience>,
@@ -258,10 +292,12 @@ impl Worker {
         let share = share(workload.connections, index, workers);
         let (request, last_request) =
             (plan.target.render(&workload.request, false), plan.target.render(&workload.request, true));
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
             request,
             last_request,
-            epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?,
+            timer: Timer::new(&epoll)?,
+            epoll,
             slots: (0..share).map(|_| Slot::default()).collect(),
             to_open: VecDeque::new(),
             to_retry: Vec::new(),
@@ -271,6 +307,8 @@ impl Worker {
             sources: Sources::new(&plan.target.addresses, workload.connections + workload.idle),
             known_head: KnownHead::default(),
             recorder: Recorder::default(),
+            fresh: Some(Box::default()),
+            forgotten: None,
             opened_total: 0,
             window: (u64::MAX, u64::MAX),
             interval_ns: nanos(workload.interval).max(1),
@@ -299,6 +337,7 @@ impl Worker {
             open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
             pauses: Pauses::default(),
+            idle_ns: 0,
             is_ready: false,
             patience: None,
             has_started: false,
@@ -323,14 +362,16 @@ impl Worker {
             self.next(key, now);
         }
         while !self.is_over(now) {
+            // First, so that nothing that can wait makes a request late.
+            let dispatched = self.dispatch_due();
             if now >= next_tick {
                 next_tick = now + nanos(TICK);
                 self.tick(now);
             }
-            self.dispatch_due();
             self.open_due(now);
-            self.wait(&mut events);
+            let slept = self.wait(&mut events);
             let took_all = events.len() < EVENTS;
+            let is_idle = events.is_empty() && dispatched == 0;
             for event in events.drain(..) {
                 self.on_event(event, &mut buffer);
             }
@@ -339,8 +380,11 @@ impl Worker {
                 next_expire = now + nanos(EXPIRE_EVERY);
                 self.expire(now);
             }
-            now = self.plan.clock.now();
+            let began = std::mem::replace(&mut now, self.plan.clock.now());
             self.pauses.note_awake(now);
+            if began >= self.window.0 {
+                self.idle_ns += if is_idle { now - began } else { slept };
+            }
         }
         let ending = self.end(now);
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
@@ -359,15 +403,34 @@ impl Worker {
     }
 
     /// Sleeps until there is an event or something to be done. An open loop sleeps until shortly before its next send and
-    /// then only looks, again and again.
-    fn wait(&self, events: &mut Vec<epoll::Event>) {
-        let mut timeout = nanos(TICK);
-        if let Pacing::Open { spin, .. } = self.plan.workload.pacing
-            && self.next_due != u64::MAX
-        {
-            timeout = timeout.min(self.next_due.saturating_sub(self.plan.clock.now() + nanos(spin)));
+    /// then only looks, again and again. Gives the time that an open loop slept.
+    fn wait(&mut self, events: &mut Vec<epoll::Event>) -> u64 {
+        let Pacing::Open { spin, .. } = self.plan.workload.pacing else {
+            self.wait_for(TICK, events);
+            return 0;
+        };
+        let now = self.plan.clock.now();
+        let wake_at = self.next_wake().saturating_sub(nanos(spin));
+        if wake_at <= now {
+            self.wait_for(Duration::ZERO, events);
+            return 0;
         }
-        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.cast_signed() };
+        if wake_at < now + nanos(TICK) {
+            self.timer.arm(wake_at, now);
+        }
+        self.wait_for(TICK, events);
+        self.plan.clock.now() - now
+    }
+
+    /// When the schedule calls next. Where the line is full, the next answer makes way first.
+    fn next_wake(&self) -> u64 {
+        if self.line.len() < MAX_LINE { self.next_due } else { u64::MAX }
+    }
+
+    /// Takes the events that there are, or that come within `timeout`, which is whole milliseconds:
+    /// no kernel refuses that call, and the timer is exact.
+    fn wait_for(&self, timeout: Duration, events: &mut Vec<epoll::Event>) {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
             // The descriptor and the buffer are ours; nothing else can be wrong with the call (epoll_wait(2)).
@@ -485,13 +548,22 @@ impl Worker {
         if self.usage_at_begin.is_none() {
             self.usage_at_begin = Some(ThreadUsage::now());
             self.note_unserved();
-            self.recorder = Recorder::default();
+            self.begin_recording();
             let _ = self.messages.send(Message::Begun);
             self.next_boundary += self.interval_ns;
         }
         while now >= self.next_boundary && self.next_boundary < self.window.1 {
             self.hand_over(self.interval_ns);
             self.next_boundary += self.interval_ns;
+        }
+    }
+
+    /// Forgets what the warm-up recorded, once. The first request of an open loop does it itself, and
+    /// leaves the rest of the begin for later: nothing may make it late.
+    fn begin_recording(&mut self) {
+        if let Some(mut fresh) = self.fresh.take() {
+            std::mem::swap(&mut self.recorder, &mut fresh);
+            self.forgotten = Some(fresh);
         }
     }
 
@@ -518,9 +590,10 @@ impl Worker {
     fn end(&mut self, now: u64) -> Ending {
         let end = now.min(self.window.1);
         // Also where the worker was kept from its processor for all of it.
+        let mut missed = Vec::new();
         if self.window.0 <= end {
             self.cross_boundaries(end);
-            self.miss_due(end, now);
+            missed = self.miss_due(end, now);
             self.hand_over(end.saturating_sub(self.window.0 + self.stretch * self.interval_ns));
         }
         self.end_pause(u64::MAX);
@@ -535,6 +608,7 @@ impl Worker {
             counts.then(|| job.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
+        let is_starved = |slot: &&Slot| slot.was_established && slot.answers == 0 && !slot.is_never_asked();
         // What was assigned to a connection that does not stand yet waits as much as what is in line.
         let assigned = self.slots.iter().filter(|slot| slot.state != State::Waiting);
         Ending {
@@ -545,12 +619,15 @@ impl Worker {
             unsent_ages: self
                 .line
                 .iter()
-                .copied()
+                .map(|&intended| self.in_line(intended))
                 .chain(assigned.filter_map(|slot| slot.job))
                 .filter_map(age)
+                .chain(missed)
                 .collect(),
             established: self.slots.iter().filter(|slot| slot.was_established).count() as u64,
             served: self.slots.iter().filter(|slot| slot.answers > 0).count() as u64,
+            starved: self.slots.iter().filter(is_starved).count() as u64,
+            never_asked: self.slots.iter().filter(|slot| slot.is_never_asked()).count() as u64,
             unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
             served_later: self.slots.iter().filter(|slot| slot.is_late && slot.answers > 0).count() as u64,
             opened_total: self.opened_total,
@@ -564,6 +641,7 @@ impl Worker {
             arrivals: std::mem::take(&mut self.arrivals),
             last_done: self.last_done,
             pauses: std::mem::take(&mut self.pauses),
+            idle: Duration::from_nanos(self.idle_ns),
             usage,
             cpu_wait: cpu_wait().map(|wait| wait.saturating_sub(cpu_wait_before)),
         }

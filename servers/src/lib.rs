@@ -35,10 +35,7 @@ pub mod site;
 mod sweep;
 #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
 mod tasks;
-#[cfg_attr(
-    not(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "may"))),
-    allow(dead_code)
-)]
+#[cfg_attr(not(all(target_os = "linux", feature = "may")), allow(dead_code))]
 mod threads;
 #[cfg(target_os = "linux")]
 mod uring;
@@ -54,6 +51,7 @@ pub use memory::Reserve;
 pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
 pub use shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
+pub use threads::why_none as why_no_threads;
 
 /// The allocator of the whole program, which in Rust ends it at the first thing for which there is no memory.
 #[cfg(feature = "reserve")]

@@ -27,7 +27,7 @@ use crate::whole_file::WholeFile;
 pub struct Args {
     /// Length of each of the four measurements; the stall takes a fifth of it, and so does each of the
     /// four short runs about the server's CPU time
-    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = time::parse_positive)]
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = |text: &str| time::parse_from(SHORTEST, text))]
     duration: Duration,
     /// Where the result is kept; `c10k bench` shows it in its reports
     #[arg(long, default_value = "reports/calibration.json", value_name = "FILE.json")]
@@ -36,6 +36,9 @@ pub struct Args {
     #[arg(long)]
     json: bool,
 }
+
+/// The shortest of those measurements: its stall, a fifth of it, has some requests.
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Percentiles that are compared; a fifth of the requests of the stall are late, so its median says little.
 const DELAY_PERCENTILES: &[f64] = &[1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
@@ -61,6 +64,7 @@ const CPU_SHARE: f64 = 0.2;
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        limits::check_threads()?;
         let output = self.open_output()?;
         let interrupt = Interrupt::catch()?;
         // The responder on one half of the processors, the generator on the other, where there are two.

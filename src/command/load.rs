@@ -27,6 +27,9 @@ use crate::probe::{self, Readings};
 use crate::time;
 use crate::whole_file::WholeFile;
 
+/// Above it the kernel gives no process a number (`PID_MAX_LIMIT`).
+const MAX_PID: u64 = 1 << 22;
+
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
@@ -38,13 +41,13 @@ pub struct Args {
     /// segments removed, as curl does. Addresses of HOST that don't answer are left out
     url: String,
     /// Connections at once
-    #[arg(long, default_value = "64", value_name = "N")]
+    #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
     connections: NonZeroUsize,
     /// Length of the measured part [default: 10s]
-    #[arg(long, value_name = "TIME", value_parser = time::parse_positive, conflicts_with = "requests")]
+    #[arg(long, value_name = "TIME", value_parser = time::parse_measured, conflicts_with = "requests")]
     duration: Option<Duration>,
     /// Measure this many requests instead of a time
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = limits::whole::<NonZeroU64>(1..=u64::MAX))]
     requests: Option<NonZeroU64>,
     /// Traffic before the measured part
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time::parse)]
@@ -59,17 +62,17 @@ pub struct Args {
     #[arg(long, default_value = "100us", value_name = "TIME", value_parser = time::parse, requires = "rate")]
     spin: Duration,
     /// Seed of random arrivals
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = limits::whole::<u64>(0..=u64::MAX))]
     seed: u64,
     /// Further connections that send one request before the run and are only held then
-    #[arg(long, default_value_t = 0, value_name = "N")]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole::<usize>(0..=u64::MAX))]
     idle: usize,
     /// Connections opened per second at the most, idle ones included
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     connect_rate: Option<f64>,
     /// Worker threads, each with connections and, in an open loop, a queue of its own: where
     /// requests wait for a connection, more threads make latency longer
-    #[arg(long, default_value = "1", value_name = "N")]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
     threads: NonZeroUsize,
     /// Processors to run on, such as 0,2-3
     #[arg(long, value_name = "CPUS")]
@@ -93,7 +96,7 @@ pub struct Args {
     #[arg(long)]
     follow: bool,
     /// Process of the server, on this machine: tells its CPU time, memory, and context switches, too
-    #[arg(long, value_name = "PID")]
+    #[arg(long, value_name = "PID", value_parser = limits::whole::<u32>(1..=MAX_PID))]
     server_pid: Option<u32>,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -131,14 +134,16 @@ impl From<ArrivalsArg> for Arrivals {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        limits::check_threads()?;
         let target = Target::resolve(&self.url)?;
         let workload = self.workload()?;
         if let Some(pid) = self.server_pid {
             server::check(pid)?;
         }
         limits::check_connections(workload.connections.saturating_add(workload.idle))?;
+        self.check_times(&workload)?;
         let target = self.reach(target, &workload)?;
-        if workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
+        if !self.quiet && workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
             let ports = c10k_loadgen::ephemeral_ports();
             note(&format!(
                 "c10k: {ports} ports, each taken for a minute where the server does not close first, are good for {} \
@@ -207,6 +212,17 @@ impl Args {
             print(&(text::render(measured, summary) + &server))?;
         }
         written
+    }
+
+    /// Refuses rates so low that a run would not end in time.
+    fn check_times(&self, workload: &Workload) -> Result<()> {
+        if let Some(rate) = self.connect_rate {
+            limits::check_time(workload.connections.saturating_add(workload.idle), "connections", rate)?;
+        }
+        if let (Some(rate), Some(requests)) = (self.rate, self.requests) {
+            limits::check_time(usize::try_from(requests.get())?, "requests", rate)?;
+        }
+        Ok(())
     }
 
     /// Options become a workload before anything is sent.

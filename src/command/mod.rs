@@ -16,7 +16,7 @@ use std::io::ErrorKind::BrokenPipe;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 /// Compares server concurrency models with numbers that can be trusted.
 #[derive(Debug, Parser)]
@@ -49,6 +49,11 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// All subcommands and options, for what goes through them.
+pub fn options() -> clap::Command {
+    Command::command()
 }
 
 /// Reads a command line; `None` when what was asked for was help, which is printed.

@@ -145,6 +145,7 @@ impl CommandLaunch {
             // Not killed: its children would outlive it. They are its own to end.
             death: self.stop,
             folder: Some(folder),
+            interrupt: settings.interrupt,
         })
     }
 

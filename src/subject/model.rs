@@ -26,6 +26,7 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
         // Its children ask for the same of their parent, so that none outlives it.
         death: Signal::KILL,
         folder: None,
+        interrupt: settings.interrupt,
     })
 }
 

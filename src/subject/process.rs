@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use super::client;
 use crate::cgroup::OwnGroup;
 use crate::cpus::{CpuList, pin_to};
+use crate::interrupt::Interrupt;
 use crate::probe::Server;
 
 /// How long a server may take to listen.
@@ -26,6 +27,13 @@ const START_TIME: Duration = Duration::from_secs(10);
 /// How long a server may take to stop: the time that it gives its requests in flight, and some
 /// more.
 const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// How long it may take once the user wants no more of it: what a server needs that has nothing to
+/// finish.
+const INTERRUPTED_STOP_TIME: Duration = Duration::from_millis(500);
+
+/// How often a server that has said nothing yet is given up for an interrupt.
+const LOOK_FOR_INTERRUPT: Duration = Duration::from_millis(20);
 
 /// How often the end of a process is looked for.
 const POLL_TIME: Duration = Duration::from_millis(1);
@@ -37,6 +45,9 @@ const KEPT_BYTES: usize = 4096;
 /// How long the last words of a server that is gone may take to be read. Nobody is left to hold
 /// them back, unless it started something outside its process group.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
+
+/// Why a server is waited for no longer.
+const INTERRUPTED: &str = "interrupted";
 
 /// Asks the kernel for a free port.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -56,6 +67,7 @@ pub struct Start<'a> {
     pub death: Signal,
     /// Its files, removed once it has ended.
     pub folder: Option<TempDir>,
+    pub interrupt: Option<&'a Interrupt>,
 }
 
 /// The sign that a server accepts connections.
@@ -103,6 +115,7 @@ pub struct RunningSubject {
     group: Option<OwnGroup>,
     /// Removed after `drop` has ended the server.
     folder: Option<TempDir>,
+    interrupt: Option<Interrupt>,
 }
 
 impl RunningSubject {
@@ -122,7 +135,7 @@ impl RunningSubject {
     }
 
     fn spawn(start: Start<'_>) -> Result<Self> {
-        let Start { mut command, cpus, address, ready, stop, death, folder } = start;
+        let Start { mut command, cpus, address, ready, stop, death, folder, interrupt } = start;
         let is_read = ready == Ready::Announced;
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(if is_read { Stdio::piped() } else { Stdio::null() });
@@ -133,7 +146,8 @@ impl RunningSubject {
         set_up_process(&mut command, death, cpus, entrance);
         let child = command.spawn().with_context(|| spawn_error(&command, cpus))?;
         let group = group.filter(|group| group.group().holds(child.id()));
-        let mut running = Self { child, address, stop, last_words: None, group, folder };
+        let interrupt = interrupt.cloned();
+        let mut running = Self { child, address, stop, last_words: None, group, folder, interrupt };
         running.last_words = running.child.stderr.take().map(keep_end).transpose()?;
         Ok(running)
     }
@@ -141,10 +155,15 @@ impl RunningSubject {
     /// Waits for the line that says where the server listens.
     fn await_announcement(&mut self) -> Result<SocketAddr> {
         let stdout = self.child.stdout.take().context("it has no standard output")?;
-        let line = match first_line(stdout)?.recv_timeout(START_TIME) {
-            Ok(line) => line?,
-            Err(RecvTimeoutError::Timeout) => bail!("it did not listen within {START_TIME:?}"),
-            Err(RecvTimeoutError::Disconnected) => bail!("nothing could be read from it"),
+        let (lines, deadline) = (first_line(stdout)?, Instant::now() + START_TIME);
+        let line = loop {
+            match lines.recv_timeout(LOOK_FOR_INTERRUPT) {
+                Ok(line) => break line?,
+                Err(RecvTimeoutError::Disconnected) => bail!("nothing could be read from it"),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            ensure!(!self.is_interrupted(), INTERRUPTED);
+            ensure!(Instant::now() < deadline, "it did not listen within {START_TIME:?}");
         };
         match line.trim_end().strip_prefix("listening on ") {
             Some(address) => address.parse().with_context(|| format!("it listens on `{address}`")),
@@ -163,9 +182,26 @@ impl RunningSubject {
                 bail!("it ended ({status}){}; a server must stay in the foreground", self.last_words());
             }
             let Err(error) = attempted else { return Ok(()) };
+            ensure!(!self.is_interrupted(), INTERRUPTED);
             let is_late = Instant::now() >= deadline;
             ensure!(!is_late, "it was not ready on {} within {START_TIME:?}: {error}", self.address);
             thread::sleep(POLL_TIME);
+        }
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupt.as_ref().is_some_and(Interrupt::happened)
+    }
+
+    /// Waits until it has ended, or for as long as that may take.
+    fn wait(&mut self) -> Result<Option<ExitStatus>> {
+        let began = Instant::now();
+        loop {
+            let time = if self.is_interrupted() { INTERRUPTED_STOP_TIME } else { STOP_TIME };
+            match self.child.try_wait()? {
+                None if began.elapsed() < time => thread::sleep(POLL_TIME),
+                status => return Ok(status),
+            }
         }
     }
 
@@ -199,7 +235,8 @@ impl RunningSubject {
             bail!("the server ended by itself ({status}){}", self.last_words());
         }
         kill_process(Pid::from_child(&self.child), self.stop.signal).context("cannot stop the server")?;
-        match wait(&mut self.child)? {
+        match self.wait()? {
+            None if self.is_interrupted() => bail!(INTERRUPTED),
             None => bail!("the server did not stop within {STOP_TIME:?}, it was killed"),
             Some(status) if self.stop.is_clean(status) => Ok(()),
             Some(status) => bail!("the server stopped badly ({status}){}", self.last_words()),
@@ -208,7 +245,7 @@ impl RunningSubject {
 
     /// What a server that has ended said last, on one line.
     fn last_words(&mut self) -> String {
-        let (Ok(Some(_)), Some(last_words)) = (wait(&mut self.child), &self.last_words) else {
+        let (Ok(Some(_)), Some(last_words)) = (self.wait(), &self.last_words) else {
             return String::new();
         };
         // A child that it left behind would hold the pipe open.
@@ -315,16 +352,6 @@ fn kill_group(child: &Child) {
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
-fn wait(child: &mut Child) -> Result<Option<ExitStatus>> {
-    let deadline = Instant::now() + STOP_TIME;
-    loop {
-        match child.try_wait()? {
-            None if Instant::now() < deadline => thread::sleep(POLL_TIME),
-            status => return Ok(status),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
@@ -344,7 +371,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder);
         let stop = Stop { signal: Signal::TERM, may_end_it: false };
-        Start { command, cpus: None, address, ready, stop, death: Signal::KILL, folder: None }
+        let death = Signal::KILL;
+        Start { command, cpus: None, address, ready, stop, death, folder: None, interrupt: None }
     }
 
     #[track_caller]

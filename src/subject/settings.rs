@@ -8,6 +8,7 @@ use std::process::Command;
 use super::program::Program;
 use super::template;
 use crate::cpus::CpuList;
+use crate::interrupt::Interrupt;
 
 /// What one measurement asks of a launch.
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +25,14 @@ pub struct Settings<'a> {
     /// Program and arguments put before the server's command, such as `strace -DD`. It must leave
     /// the server's program in the process that is started: that one is measured and stopped.
     pub prefix: &'a [OsString],
+    /// What ends the wait for its start or its end early.
+    pub interrupt: Option<&'a Interrupt>,
 }
 
 impl<'a> Settings<'a> {
     /// So many connections and no further wishes.
     pub fn new(c10k: &'a Program, connections: usize) -> Self {
-        Self { c10k, cpus: None, workers: None, connections, prefix: &[] }
+        Self { c10k, cpus: None, workers: None, connections, prefix: &[], interrupt: None }
     }
 
     /// As many workers as are asked for, or one for each connection.

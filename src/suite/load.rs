@@ -36,7 +36,7 @@ impl Default for Load {
 impl Load {
     /// Connections that the server holds at once, idle ones included.
     pub fn connections(&self) -> usize {
-        self.workload.connections + self.workload.idle
+        self.workload.connections.saturating_add(self.workload.idle)
     }
 }
 

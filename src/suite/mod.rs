@@ -18,6 +18,7 @@ use anyhow::{Context, Result, bail, ensure};
 use c10k_reports::record::{self, Parameter, Parameters};
 
 use crate::subject::Subject;
+use crate::time;
 use axis::Axis;
 use file::{File, Pace};
 use filter::Filter;
@@ -79,7 +80,7 @@ impl Suite {
         let usual = Pace { rounds: file.rounds, warmup: file.warmup, duration: file.duration };
         let pace = if quick { file.quick.unwrap_or(usual) } else { usual };
         ensure!(pace.rounds > 0, "`rounds` must be at least 1");
-        ensure!(!pace.duration.is_zero(), "`duration` must be longer than nothing");
+        ensure!(pace.duration >= time::SHORTEST_MEASURED, "`duration` must be at least 1ms");
         ensure!(!file.timeout.is_zero(), "`timeout` must be longer than nothing");
         check_name("suite", &file.name)?;
         let subjects = subject::subjects(file.models, file.subjects)?;

@@ -291,3 +291,37 @@ fn a_warm_up_that_ended_without_a_start_says_so() {
     assert_eq!(verdict, "fail");
     assert!(detail.starts_with("the warm-up ended with 2 of 10 connections never served"), "{detail}");
 }
+
+#[test]
+fn connections_that_were_never_asked_for_anything_are_not_starved() {
+    for (arguments, requests) in [
+        ("--connections 64 --requests 10", 10),
+        ("--connections 64 --requests 10 --warmup 50ms", 10),
+        // Fewer than twice as many as there are connections, and more of them.
+        ("--connections 64 --requests 150 --warmup 50ms", 150),
+        ("--connections 64 --rate 100 --requests 10", 10),
+        ("--connections 64 --rate 100 --duration 100ms --lifetime short", 10),
+    ] {
+        let run = || load(&answering(), arguments);
+        // Unless the machine stalls at the end of an open loop.
+        let outcome = until_shown("all are answered", run, |outcome| outcome.completed() == requests);
+        assert_eq!(outcome.count("connections/starved"), 0, "{arguments}: {:#}", outcome.json);
+        let (served, unasked) =
+            (outcome.count("connections/served"), outcome.count("connections/never_asked"));
+        assert_eq!(served + unasked, 64, "{arguments}: {:#}", outcome.json);
+        assert_eq!(outcome.check("starvation").0, "pass", "{arguments}");
+    }
+}
+
+#[test]
+fn a_connection_that_asked_in_vain_is_starved_however_few_requests_there_are() {
+    let server = Server::start(|request, socket| {
+        if request.connection == 0 {
+            return Ok(After::Hold);
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 4 --requests 7 --timeout 300ms");
+    assert_eq!(outcome.count("connections/starved"), 1, "{:#}", outcome.json);
+    assert_eq!(outcome.check("starvation").0, "fail");
+}

@@ -1,6 +1,10 @@
 //! Ctrl-C: the run ends at once, and what was measured until then is told.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, Socket, Type};
 
 use crate::command::{Load, until_shown, words};
 use crate::server::{After, OK, Server};
@@ -101,4 +105,24 @@ fn a_run_is_interrupted_while_it_connects() {
     run.interrupt();
     let outcome = run.outcome(PROMPTLY);
     assert_eq!(outcome.completed(), 0, "{:#}", outcome.json);
+}
+
+#[test]
+fn a_run_is_interrupted_while_its_idle_connections_find_a_full_backlog() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port is free");
+    listener.listen(1).expect("it can listen");
+    let address = listener.local_addr().expect("it is bound").as_socket().expect("it is one of IPv4");
+    let run = Load::start(&format!("http://{address}/"), &words("--idle 2000 --connections 1 --timeout 60s"));
+    // Nobody accepts it, but it is there.
+    let waits = || is_readable(&listener);
+    wait::until("a connection waits", waits);
+    run.interrupt();
+    let outcome = run.outcome(PROMPTLY);
+    assert_eq!(outcome.status.code(), Some(130));
+}
+
+fn is_readable(listener: &Socket) -> bool {
+    let mut fds = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }

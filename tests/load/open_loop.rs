@@ -3,11 +3,13 @@
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::io::Write;
+use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::command::{Load, Outcome, command, load, load_to_the_last, load_url, until_shown, words};
 use crate::outputs::read_log;
@@ -281,4 +283,66 @@ fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
     let detail = outcome.check("arrivals").1;
     assert!(detail.contains("found a connection free"), "{detail}");
     assert!(outcome.count("send_lag_us/count") < outcome.count("requests/intended"), "{:#}", outcome.json);
+}
+
+/// Memory that a run may map: a few times what it does at any rate. One that kept all requests of the test would need more.
+const MAPPED_KIB: u64 = 900_000;
+
+#[test]
+fn a_rate_that_no_generator_sends_takes_no_memory_and_is_not_blamed_on_the_server() {
+    let server = Server::answering(OK, After::Keep);
+    let output = Command::new("sh")
+        .args([
+            "-c",
+            &format!("ulimit -v {MAPPED_KIB}; exec \"$@\""),
+            "sh",
+            env!("CARGO_BIN_EXE_c10k"),
+            "load",
+        ])
+        .args([&server.url(), "--json", "--connections", "4", "--warmup", "0s"])
+        .args(words("--rate 1e8 --duration 200ms"))
+        .output()
+        .expect("a shell can be run");
+    let told = String::from_utf8_lossy(&output.stdout);
+    let json: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let count = |key: &str| json["requests"][key].as_u64().expect("a count");
+    // Every request that was due counts, sent or not, and is as late as it was.
+    assert_eq!(count("intended"), 20_000_000);
+    assert_eq!(count("never_answered"), count("intended") - count("completed") - count("failed"));
+    assert!(json["latency_us"]["count"].as_u64().expect("a count") > 10_000_000, "{told}");
+    assert!(told.contains("the generator can't keep up with its own schedule"), "{told}");
+}
+
+#[test]
+fn a_rate_that_no_generator_sends_does_not_keep_it_from_being_interrupted() {
+    for arrivals in ["constant", "poisson"] {
+        let server = Server::answering(OK, After::Keep);
+        let arguments =
+            format!("--connections 4 --rate 1e8 --arrivals {arrivals} --duration 60s --warmup 10ms");
+        let run = Load::start(&server.url(), &words(&arguments));
+        wait::until("requests come", || server.requests().len() > 20);
+        run.interrupt();
+        run.outcome(Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn the_first_request_of_a_low_rate_is_sent_when_it_is_due() {
+    let run = || load(&Server::answering(OK, After::Keep), "--connections 4 --rate 20 --duration 200ms");
+    let outcome = until_shown("a first request on time", run, |outcome| {
+        // All of them; none is lost where the measured part begins.
+        assert_eq!(outcome.count("requests/intended"), 4);
+        outcome.count("send_lag_us/count") == 4 && outcome.number("send_lag_us/max") < 500.0
+    });
+    assert_eq!(outcome.check("send-lag").0, "pass");
+}
+
+#[test]
+fn a_rate_that_calls_for_no_request_says_so() {
+    let server = Server::answering(OK, After::Keep);
+    let outcome = load(&server, "--connections 1 --rate 0.001 --warmup 20ms --duration 20ms");
+    assert_eq!(
+        outcome.stderr,
+        "c10k: no request was due in 20ms at 0.001 requests/s; measure longer, or raise --rate\n"
+    );
 }

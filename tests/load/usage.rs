@@ -1,5 +1,6 @@
 //! What is wrong with a command line is said in one line, with status 2, and before anything is sent.
 
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::Stdio;
 
 use crate::command::{command, end_of};
@@ -120,4 +121,20 @@ fn refuses_more_connections_than_files_can_be_opened_and_says_what_would_be_need
 fn refuses_numbers_that_overflow_when_they_are_added() {
     let most = usize::MAX.to_string();
     refused(URL, &["--connections", &most, "--idle", &most]);
+}
+
+#[test]
+fn quiet_runs_say_nothing_but_errors() {
+    // Short connections to another machine are told how many ports there are; an address of this one is enough.
+    let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
+    let Ok(SocketAddr::V4(own)) = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()) else {
+        eprintln!("left out: this machine has no address but loopback");
+        return;
+    };
+    let listener = TcpListener::bind((*own.ip(), 0)).expect("a port is free");
+    let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
+    drop(listener);
+    let output = command(&url, &["--lifetime", "short", "--quiet"]).output().expect("the command can be run");
+    let line = refusal::line_of(output);
+    assert!(line.contains("cannot connect"), "{line}");
 }

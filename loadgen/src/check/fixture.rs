@@ -118,6 +118,7 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         generator_limits: GeneratorLimits::default(),
         batches: Vec::new(),
         arrivals: Vec::new(),
+        idle: Duration::from_secs(SECONDS / 2),
         silence: Silence::default(),
         kernel: Some(KernelCounters::default()),
     };

@@ -21,6 +21,13 @@ const FAIL_MISSING: f64 = 0.05;
 /// Standard deviations by which the number of Poisson arrivals may differ from its expectation: once in 16,000 runs.
 const CHANCE: f64 = 4.0;
 
+/// Share of their time that workers are busy from which the generator is too slow for the rate, and
+/// the server may be as well: a line grows at the one that has no time left.
+const BUSY: f64 = 0.85;
+
+/// Requests per second that no worker sends: the write and the read of one alone take a microsecond.
+const MAX_RPS_PER_THREAD: f64 = 1e6;
+
 /// Median latency, in median service times, above which the line rules: below it, what was answered
 /// late was so for a stall at the end, which is no overload.
 const LONG_LINE: f64 = 2.0;
@@ -59,12 +66,27 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         detail += &format!(", {} only after the measured part", percent(late));
     }
     if verdict != Verdict::Pass {
-        detail += &format!(
-            ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
-            measured.workload.connections
-        );
+        detail += &too_slow(measured, offered_rps);
     }
     Some(Judgement::new(verdict, detail))
+}
+
+/// Says if the generator or the server can't keep up with the rate.
+fn too_slow(measured: &Measurement, offered_rps: f64) -> String {
+    let threads = measured.generator.threads;
+    let busy = 1.0 - measured.idle.as_secs_f64() / (measured.duration.as_secs_f64() * threads as f64);
+    if busy >= BUSY || offered_rps > MAX_RPS_PER_THREAD * threads as f64 {
+        return format!(
+            ": the generator can't keep up with its own schedule, {threads} thread{} busy for {} of the time: \
+             offer less than {offered_rps} requests/s, or use more --threads; it says nothing of the server",
+            if threads == 1 { "" } else { "s" },
+            percent(busy.max(0.0)),
+        );
+    }
+    format!(
+        ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
+        measured.workload.connections
+    )
 }
 
 /// Requests that a line was still full of when the measured part was over, beside those that are
@@ -88,7 +110,7 @@ mod tests {
 
     use super::*;
     use crate::check::fixture;
-    use crate::workload::Arrivals;
+    use crate::workload::{Arrivals, Pacing};
 
     fn with_answers(completed: u64) -> Judgement {
         let mut measured = fixture::open(Arrivals::Constant);
@@ -109,6 +131,26 @@ mod tests {
         let judgement = with_answers(7000);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(judgement.detail.starts_with("71 % of 10000 requests were sent, 70 % answered"));
+    }
+
+    #[test]
+    fn blames_whoever_has_no_time_left_for_the_rate() {
+        let said = |idle_s, rate| {
+            let mut measured = fixture::open(Arrivals::Constant);
+            measured.idle = Duration::from_secs(idle_s);
+            let pacing = Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::ZERO };
+            measured.workload.pacing = pacing;
+            measured.requests.intended = (rate * 10.0) as u64;
+            judge(&measured).unwrap().detail
+        };
+        assert!(said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections"));
+        let busy = said(1, 2000.0);
+        assert!(
+            busy.contains("the generator can't keep up") && busy.contains("1 thread busy for 90 %"),
+            "{busy}"
+        );
+        // However much time it had: its queue was full, and it did not have to come to the rest.
+        assert!(said(9, 1e7).contains("the generator can't keep up"));
     }
 
     #[test]

@@ -7,7 +7,6 @@
 
 use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
-use crate::workload::{Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "starvation", judge };
 
@@ -53,11 +52,12 @@ type Finding = (Verdict, String);
 fn unserved(measured: &Measurement) -> Option<Finding> {
     let connections = measured.connections;
     let asked = connections.requested;
-    let unserved = asked.saturating_sub(connections.served);
-    if unserved == 0 || !everyone_had_a_turn(measured) {
+    // What was never asked for cannot starve.
+    let unserved = asked.saturating_sub(connections.served + connections.never_asked);
+    if unserved == 0 {
         return None;
     }
-    let unmade = match asked.saturating_sub(connections.established) {
+    let unmade = match unserved.saturating_sub(connections.starved) {
         0 => String::new(),
         unmade => format!(", {unmade} of them could not be made"),
     };
@@ -75,14 +75,6 @@ fn unanswered_idle(measured: &Measurement) -> Option<Finding> {
 
 fn verdict(without: u64, asked: u64) -> Verdict {
     Verdict::above(without as f64 / asked as f64, 0.0, MAX_UNSERVED_SHARE)
-}
-
-/// Whether there were requests for all connections, so that one without an answer is the server's
-/// doing. What was never asked for cannot starve.
-fn everyone_had_a_turn(measured: &Measurement) -> bool {
-    let closed =
-        matches!((measured.workload.pacing, measured.workload.until), (Pacing::Closed, Until::Elapsed(_)));
-    closed || measured.requests.intended >= 2 * measured.connections.requested
 }
 
 /// Answers per connection that differ by more than chance.
@@ -151,8 +143,8 @@ mod tests {
     #[test]
     fn connections_that_had_nothing_to_send_are_not_starved() {
         let mut measured = starved(64, 54);
-        measured.workload.until = Until::Requests(10);
-        measured.requests.intended = 10;
+        measured.connections.starved = 0;
+        measured.connections.never_asked = 54;
         measured.fairness = Fairness { min: 0, median: 0, max: 1, jain: 0.16 };
         // They are not even made.
         measured.connections.established = 10;
@@ -161,11 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_requests_for_all_connections_tells_of_those_without_an_answer() {
-        let mut measured = starved(64, 4);
-        measured.workload.until = Until::Requests(128);
-        measured.requests.intended = 128;
-        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
+    fn one_that_asked_in_vain_is_told_beside_those_that_had_nothing_to_send() {
+        let mut measured = starved(64, 58);
+        measured.connections.starved = 4;
+        measured.connections.never_asked = 54;
+        measured.connections.established = 10;
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert_eq!(judgement.detail, "64 asked, 4 never served");
     }
 
     #[test]

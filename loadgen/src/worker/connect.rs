@@ -42,6 +42,7 @@ impl Worker {
     pub(super) fn open_due(&mut self, now: u64) {
         while (self.is_ready || self.connecting < MAX_CONNECTING)
             && !self.to_open.is_empty()
+            && !self.plan.is_stopped()
             && self.take_turn(now)
         {
             let Some(key) = self.to_open.pop_front() else { return };

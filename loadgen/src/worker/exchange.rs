@@ -29,7 +29,7 @@ impl Worker {
         use epoll::EventFlags as Flags;
         let (data, flags) = (event.data.u64(), event.flags);
         if data & LINGERING != 0 {
-            // The server has closed, or talks on where it should have.
+            // The timer only wakes, and is no key of these. The server has closed, or talks on where it should have.
             let _ = self.lingering.try_remove((data & !LINGERING) as usize);
             return;
         }
@@ -197,10 +197,10 @@ impl Worker {
     /// Keeps the time since the last answer. A closed loop has always a request that waits, be it
     /// for a connection; an open one may have none.
     pub(super) fn end_pause(&mut self, end: u64) {
-        let jobs = self.slots.iter().filter_map(|slot| slot.job).chain(self.line.front().copied());
+        let sent = self.slots.iter().filter_map(|slot| slot.job).map(|job| job.intended);
         let waiting_since = match self.schedule {
             None => Some(0),
-            Some(_) => jobs.map(|job| job.intended).min(),
+            Some(_) => sent.chain(self.line.front().copied()).min(),
         };
         self.pauses.end_pause(end, waiting_since);
     }

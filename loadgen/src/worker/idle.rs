@@ -83,7 +83,11 @@ impl Worker {
             opening.window = opening.window.saturating_mul(2);
             opening.last_news = now;
         }
-        while opening.left > 0 && opening.asking.len() < opening.window && self.take_turn(now) {
+        while opening.left > 0
+            && opening.asking.len() < opening.window
+            && !self.plan.is_stopped()
+            && self.take_turn(now)
+        {
             opening.left -= 1;
             let Ok(socket) = self.connect() else { continue };
             let mut asking = Asking { socket, began: now, written: 0, answer: Connection::default() };

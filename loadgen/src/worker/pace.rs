@@ -1,9 +1,14 @@
 //! Which request is sent when: at once behind the answer before it in a closed loop, by the schedule in an open one.
 
-use super::{Job, State, Worker};
+use super::{Job, MAX_DISPATCHED, MAX_LINE, State, Worker};
 use crate::measurement::MAX_ARRIVALS;
+use crate::recorder::Age;
 use crate::run::nanos;
 use crate::workload::Lifetime;
+
+/// Parts of the rest of a schedule whose requests are given one age each: a tenth of a percent of
+/// its length is as exact as the histograms are.
+const REST_STEPS: u64 = 1000;
 
 impl Worker {
     /// Gives a slot that is free its next request, and sends it as soon as there is a connection.
@@ -28,6 +33,7 @@ impl Worker {
 
     pub(super) fn begin(&mut self, key: usize, job: Job, now: u64) {
         let slot = &mut self.slots[key];
+        slot.asked += u64::from(job.has_ticket);
         if slot.socket.is_some() {
             slot.job = Some(job);
             return self.send(key, now);
@@ -41,8 +47,8 @@ impl Worker {
 
     /// In an open loop, a slot that is free takes who waits longest, or waits itself.
     pub(super) fn next_of_line(&mut self, key: usize, now: u64) {
-        if let Some(job) = self.line.pop_front() {
-            return self.begin(key, job, now);
+        if let Some(intended) = self.line.pop_front() {
+            return self.begin(key, self.in_line(intended), now);
         }
         let slot = &mut self.slots[key];
         slot.job = None;
@@ -56,25 +62,36 @@ impl Worker {
         }
     }
 
+    /// A request that has waited in line.
+    pub(super) fn in_line(&self, intended: u64) -> Job {
+        Job { intended, has_ticket: intended >= self.window.0, ..Job::default() }
+    }
+
     /// The next time of the schedule, on the clock. It begins with the warm-up.
     pub(super) fn due(&mut self) -> u64 {
         let begin = self.window.0.saturating_sub(nanos(self.plan.workload.warmup));
         self.schedule.as_mut().and_then(Iterator::next).map_or(u64::MAX, |at| begin + at)
     }
 
-    /// Sends what an open loop has to send by now; what finds no connection free waits in line.
-    pub(super) fn dispatch_due(&mut self) {
-        while self.next_due != u64::MAX {
+    /// Sends what an open loop has to send by now; what finds no connection free waits in line. Gives
+    /// the number of requests that it came to.
+    pub(super) fn dispatch_due(&mut self) -> usize {
+        let mut dispatched = 0;
+        while self.next_due != u64::MAX && self.line.len() < MAX_LINE && dispatched < MAX_DISPATCHED {
             let now = self.plan.clock.now();
             let intended = self.next_due;
             if intended > now {
-                return;
+                break;
             }
             let measured = intended >= self.window.0;
             if intended >= self.window.1 || (measured && !self.plan.take_ticket()) {
                 self.next_due = u64::MAX;
-                return;
+                break;
             }
+            if measured {
+                self.begin_recording();
+            }
+            dispatched += 1;
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
             let job = Job { intended, has_ticket: measured, lag_is_open: true, ..Job::default() };
@@ -84,28 +101,61 @@ impl Worker {
                 // What it waits for is a connection. It arrives where the generator comes to it, as
                 // others do.
                 self.note_arrival(job, now);
-                self.line.push_back(Job { lag_is_open: false, ..job });
+                self.line.push_back(intended);
             }
         }
+        dispatched
     }
 
-    /// Puts into the line what was due by the end and was not come to: a worker that was kept from its processor until then has
-    /// missed it, and has to say so.
-    pub(super) fn miss_due(&mut self, end: u64, now: u64) {
-        let is_free = self.slots.iter().any(|slot| slot.state == State::Free);
-        while self.next_due < end {
+    /// Queues requests that were due by the end and never sent: a worker that was kept from its
+    /// processor until then, or whose line was full, reports them. Gives the ages of those that the
+    /// line can't hold.
+    pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
+        while self.next_due < end && self.line.len() < MAX_LINE {
             let intended = self.next_due;
             let measured = intended >= self.window.0;
             if measured && !self.plan.take_ticket() {
-                return;
+                return Vec::new();
             }
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
-            let job = Job { intended, has_ticket: measured, ..Job::default() };
-            if is_free && measured {
-                self.recorder.times.send_lag.saturating_record(now - intended);
+            if measured {
+                self.note_missed(now - intended, 1);
             }
-            self.line.push_back(job);
+            self.line.push_back(intended);
+        }
+        self.count_rest(end, now)
+    }
+
+    /// Counts the rest of the schedule up to `end` without going through it: there may be billions.
+    /// They are taken to be due evenly, which so many random ones are, too.
+    fn count_rest(&mut self, end: u64, now: u64) -> Vec<Age> {
+        let (Some(rate), true) = (self.plan.workload.pacing.rate(), self.next_due < end) else {
+            return Vec::new();
+        };
+        let begin = self.next_due.max(self.window.0);
+        let length = end - begin;
+        let due = (rate / self.plan.workers() as f64 * length as f64 / 1e9).ceil() as u64;
+        let count = self.plan.take_tickets(due);
+        self.scheduled += count;
+        let part =
+            |whole: u64, step: u64| (u128::from(whole) * u128::from(step) / u128::from(REST_STEPS)) as u64;
+        let ages = (0..REST_STEPS).map(|step| {
+            let latency = now - (begin + part(length, step));
+            Age { latency, response: latency, count: part(count, step + 1) - part(count, step) }
+        });
+        let ages = ages.filter(|age| age.count > 0).collect::<Vec<_>>();
+        for age in &ages {
+            self.note_missed(age.latency, age.count);
+        }
+        ages
+    }
+
+    /// Records how late the generator was for requests that it never came to, where a connection was
+    /// free for them.
+    fn note_missed(&mut self, lag: u64, count: u64) {
+        if self.slots.iter().any(|slot| slot.state == State::Free) {
+            self.recorder.times.send_lag.saturating_record_n(lag, count);
         }
     }
 

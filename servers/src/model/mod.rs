@@ -52,7 +52,7 @@ pub use traits::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
 
 use traits::traits;
 
-use crate::{ConcurrencyModel, Options, event_loops};
+use crate::{ConcurrencyModel, Options, event_loops, threads};
 
 /// A model's file, where it is part of this build.
 macro_rules! built {
@@ -439,8 +439,19 @@ impl Entry {
     pub fn build(&self, options: Options) -> Result<Box<dyn ConcurrencyModel>, String> {
         let build = self.build?;
         self.check_tasks(&options)?;
+        self.check_threads()?;
         self.probe.map_or(Ok(()), |probe| probe())?;
         Ok(build(options))
+    }
+
+    /// A model that can't have threads would end behind "listening on". Those of processes, and of
+    /// one loop that runs its handlers, need none.
+    fn check_threads(&self) -> Result<(), String> {
+        let is_one_loop = self.traits.runs == Runs::EventLoop && self.traits.handlers == Handlers::InPlace;
+        if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
+            return Ok(());
+        }
+        threads::why_none().map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
     /// Descriptors that it needs beside those of its connections and those that every server has.
@@ -449,18 +460,43 @@ impl Entry {
         let workers = workers.filter(|_| self.traits.handlers == Handlers::InPlace);
         match self.traits.runs {
             Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => {
-                event_loops(workers) * DESCRIPTORS_PER_LOOP
+                event_loops(workers).saturating_mul(DESCRIPTORS_PER_LOOP)
             }
             _ => 0,
         }
     }
 
-    /// A pool that is larger than the limit of processes can't be started, however few others there are.
-    fn check_tasks(&self, options: &Options) -> Result<(), String> {
-        let pool = match self.traits.runs {
-            Runs::ProcessPool | Runs::Pool => options.blocking_workers() as u64,
-            _ => return Ok(()),
+    /// The most connections for which it can have a thread or a process each, where it needs one.
+    pub fn most_connections(&self) -> usize {
+        let most = match (self.traits.runs, self.traits.at_once) {
+            (Runs::Thread, AtOnce::OpenFiles) => threads::most_threads(),
+            (Runs::Process, _) => threads::most_processes(),
+            _ => None,
         };
+        most.map_or(usize::MAX, |(most, _)| most)
+    }
+
+    /// A pool that is larger than a limit can't be started, however few others there are.
+    fn check_tasks(&self, options: &Options) -> Result<(), String> {
+        let pool = options.blocking_workers();
+        let most = match self.traits.runs {
+            Runs::ProcessPool => threads::most_processes(),
+            Runs::Pool => threads::most_threads(),
+            _ if self.traits.handlers == Handlers::Offloaded => threads::most_threads(),
+            _ => None,
+        };
+        if let Some((most, setting)) = most
+            && pool > most
+        {
+            return Err(format!(
+                "its {pool} workers are more than this system allows: {most}, see `sysctl {setting}`; \
+                 ask for fewer with --workers"
+            ));
+        }
+        if !matches!(self.traits.runs, Runs::ProcessPool | Runs::Pool) {
+            return Ok(());
+        }
+        let pool = pool as u64;
         match getrlimit(Resource::Nproc).current {
             // The superuser is not bound by it.
             Some(limit) if limit < pool && !geteuid().is_root() => Err(format!(

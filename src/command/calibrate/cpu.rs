@@ -41,7 +41,7 @@ pub(super) fn compare(
         return Ok(CpuAccounts { missing: Some(reason), models: Vec::new() });
     }
     let c10k = Program::this()?;
-    let settings = Settings { cpus, ..Settings::new(&c10k, CONNECTIONS) };
+    let settings = Settings { cpus, interrupt: Some(interrupt), ..Settings::new(&c10k, CONNECTIONS) };
     let mut models = Vec::new();
     for (model, lifetime) in MODELS {
         if interrupt.happened() {

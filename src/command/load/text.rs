@@ -63,11 +63,15 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         ", {} completed, {} failed, {} in flight at the end\n",
         requests.completed, requests.failed, requests.in_flight_at_end
     );
-    if connections.starved > 0 || connections.established < connections.requested {
+    if connections.served < connections.requested {
         text += &format!(
-            "  connections: {} of {} established, {} of them never served\n",
+            "  connections: {} of {} established, {} of them never served",
             connections.established, connections.requested, connections.starved
         );
+        if connections.never_asked > 0 {
+            text += &format!("; {} had no request to send", connections.never_asked);
+        }
+        text.push('\n');
     }
     if summary.has_failures() {
         text += &format!("  errors: {errors}\n");

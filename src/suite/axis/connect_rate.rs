@@ -3,6 +3,7 @@
 use c10k_reports::record::Scale;
 
 use super::{Axis, number, read_rate};
+use crate::limits;
 
 pub const AXIS: Axis = Axis {
     key: "connect_rate",
@@ -12,7 +13,9 @@ pub const AXIS: Axis = Axis {
     default: None,
     read: read_rate,
     apply: |value, load| {
-        load.workload.connect_rate = Some(number(value)?);
+        let rate = number(value)?;
+        limits::check_time(load.connections(), "connections", rate)?;
+        load.workload.connect_rate = Some(rate);
         Ok(())
     },
     label: |value| format!("connect-rate-{value}"),

@@ -164,6 +164,25 @@ mod tests {
     }
 
     #[test]
+    fn no_axis_takes_what_is_no_number_or_below_all() {
+        let nothing = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.5].map(Value::from);
+        for value in nothing.into_iter().chain([-1, i64::MIN].map(Value::from)) {
+            for axis in ALL {
+                assert!((axis.read)(&value).is_err(), "{} = {value}", axis.key);
+            }
+        }
+    }
+
+    #[test]
+    fn connections_that_take_longer_than_a_day_to_open_are_refused() {
+        let mut load = Load::default();
+        let axis = find("connect_rate").unwrap();
+        let refused = (axis.apply)(&Parameter::Number(1e-7), &mut load).unwrap_err();
+        assert_eq!(refused.to_string(), "64 connections at 0.0000001 per second take longer than 1day");
+        (axis.apply)(&Parameter::Number(1.0), &mut load).unwrap();
+    }
+
+    #[test]
     fn every_default_is_a_value_that_can_be_applied() {
         let mut load = Load::default();
         for axis in ALL {
