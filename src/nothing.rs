@@ -25,25 +25,40 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
             .into();
     }
     if measured.connections.established == 0 {
-        return "no connection could be made in time; see whether the server accepts any more of them".into();
+        let why = example(measured, "connect");
+        return format!(
+            "no connection could be made in time{why}; see whether the server accepts any more of them"
+        );
     }
     let sent = measured.requests.sent;
-    format!("no request completed of {sent} sent; errors: {}; {}", measured.errors, next_step(measured))
+    let why = most_frequent(measured).map_or_else(String::new, |kind| example(measured, kind));
+    format!("no request completed of {sent} sent; errors: {}{why}; {}", measured.errors, next_step(measured))
+}
+
+/// The kind of error that there was most of.
+fn most_frequent(measured: &Measurement) -> Option<&'static str> {
+    let kinds = measured.errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
+    kinds.max_by_key(|(_, count)| *count).map(|(kind, _)| kind)
+}
+
+/// As a further part of the line; empty where there is none.
+fn example(measured: &Measurement, kind: &str) -> String {
+    let example = measured.error_examples.by_kind().find(|(known, _)| *known == kind);
+    example.map_or_else(String::new, |(_, example)| format!("; {kind}: {example}"))
 }
 
 /// By the kind of error that there was most of.
 fn next_step(measured: &Measurement) -> String {
-    let kinds = measured.errors.by_kind();
-    match kinds.into_iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count) {
+    match most_frequent(measured) {
         None => without_errors(measured.duration, measured.kernel.unwrap_or_default(), measured.generator),
-        Some(("connect", _)) => "see whether the server accepts connections".into(),
-        Some(("reset", _)) => "the server closes connections: see what it says".into(),
-        Some(("timeout", _)) => {
+        Some("connect") => "see whether the server accepts connections".into(),
+        Some("reset") => "the server closes connections: see what it says".into(),
+        Some("timeout") => {
             let timeout = measured.workload.timeout;
             format!("no answer comes within {timeout:?}: see what the server does, or try a longer --timeout")
         }
-        Some(("status", _)) => "the answers are of status 400 or above: check the path of the URL".into(),
-        Some((_, _)) => "the answers are not HTTP/1.1: check the port of the URL".into(),
+        Some("status") => "the answers are of status 400 or above: check the path of the URL".into(),
+        Some(_) => "the answers are not HTTP/1.1: check the port of the URL".into(),
     }
 }
 

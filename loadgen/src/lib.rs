@@ -8,6 +8,7 @@ pub mod check;
 pub mod confidence;
 #[doc(hidden)] // Public for loadgen/fuzz alone.
 pub mod connection;
+pub mod example;
 mod follow;
 mod hdr_log;
 mod kernel;

@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::recorder::{Interval, empty_times};
 use crate::workload::Workload;
 
@@ -30,6 +31,10 @@ pub struct Measurement {
     pub connections: Connections,
     /// Failures by kind.
     pub errors: Errors,
+    /// One example of each kind of failure.
+    pub error_examples: ErrorExamples,
+    /// Answers by their status code.
+    pub status_codes: StatusCodes,
     /// Distributions of times.
     pub times: Distributions,
     /// Bytes that crossed the sockets.
@@ -370,6 +375,11 @@ impl Errors {
     /// All failures together.
     pub fn total(&self) -> u64 {
         self.by_kind().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Failed requests of which it is not even known how long they waited; one that timed out has an age.
+    pub fn without_a_time(&self) -> u64 {
+        self.reset + self.status + self.protocol
     }
 
     /// The kinds by name, with how many there were of each.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{Bodies, Bytes, Distributions, Errors, Times};
 
 /// The longest time that is told apart, in nanoseconds: 10 minutes. Longer ones count as that.
@@ -25,6 +26,10 @@ pub struct Recorder {
     pub redirected: u64,
     /// Everything that went wrong.
     pub errors: Errors,
+    /// The first failure of each kind.
+    pub examples: ErrorExamples,
+    /// Answers by their status.
+    pub status_codes: StatusCodes,
     /// How long the bodies of the answers were.
     pub bodies: Bodies,
     /// Bytes that crossed the sockets.
@@ -93,6 +98,8 @@ impl Default for Recorder {
             answered_after_end: 0,
             redirected: 0,
             errors: Errors::default(),
+            examples: ErrorExamples::default(),
+            status_codes: StatusCodes::default(),
             bodies: Bodies::default(),
             bytes: Bytes::default(),
         }
@@ -134,6 +141,8 @@ impl Recorder {
         self.answered_after_end += other.answered_after_end;
         self.redirected += other.redirected;
         self.errors += other.errors;
+        self.examples.merge(&other.examples);
+        self.status_codes.merge(&other.status_codes);
         self.bodies += other.bodies;
         self.bytes.read += other.bytes.read;
         self.bytes.written += other.bytes.written;

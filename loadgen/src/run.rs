@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
+use crate::example::ErrorExamples;
 use crate::measurement::{
     Batch, Connections, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES, Measurement,
     Requests, StartUp, Times,
@@ -481,6 +482,7 @@ fn summarize(
     let in_flight = sum(|ending| ending.in_flight_ages.len() as u64);
     let unsent = sum(|ending| ending.unsent_ages.len() as u64);
     let errors = total.errors;
+    let status = total.status_codes.failures();
     let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
     let sent = total.completed + failed + in_flight;
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
@@ -525,6 +527,8 @@ fn summarize(
             idle_answered: sum(|ending| ending.idle_answered),
         },
         errors,
+        error_examples: ErrorExamples { status, ..total.examples },
+        status_codes: total.status_codes,
         times: total.times,
         bytes: total.bytes,
         generator: Generator {

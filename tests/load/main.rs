@@ -10,6 +10,7 @@ mod closing;
 mod command;
 mod connections;
 mod counts;
+mod examples;
 mod framing;
 mod interruption;
 mod open_loop;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
     KernelCounters, Measurement, Requests, Silence, StartUp, Times,
@@ -97,6 +98,8 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
             ..Connections::default()
         },
         errors: Errors::default(),
+        error_examples: ErrorExamples::default(),
+        status_codes: StatusCodes::default(),
         times: Distributions {
             latency: empty_times(),
             service: empty_times(),

@@ -82,6 +82,7 @@ impl Worker {
         let slot = &mut self.slots[key];
         slot.state = State::Connecting;
         slot.connect_began = began;
+        slot.address = self.next_address;
         slot.connect_took = None;
         slot.answer = Connection::default();
         slot.left = match self.plan.workload.lifetime {
@@ -134,6 +135,8 @@ impl Worker {
     pub(super) fn connect_failed(&mut self, key: usize, error: io::Error, now: u64) {
         let slot = &mut self.slots[key];
         self.first_failed_try = self.first_failed_try.min(slot.connect_began);
+        let address = self.plan.target.addresses[slot.address];
+        self.recorder.examples.connect.get_or_insert_with(|| format!("{address}: {error}"));
         self.connect_error = Some(error);
         slot.socket = None;
         slot.state = State::Closed;
