@@ -73,14 +73,16 @@ fn without_errors(length: Duration, kernel: KernelCounters, generator: Generator
     }
 }
 
-/// The counters are of the whole machine, so this may be the reason and need not be.
+/// The counters are of the whole machine, so this may be the reason and need not be, unless the server's own queue is known
+/// to have dropped nothing.
 fn dropped(kernel: KernelCounters) -> Option<String> {
-    let KernelCounters { listen_overflows, listen_drops, syn_retransmits } = kernel;
-    (kernel != KernelCounters::default()).then(|| {
+    let KernelCounters { listen_overflows, listen_drops, syn_retransmits, listener_drops } = kernel;
+    let is_reason = listen_overflows + listen_drops + syn_retransmits + listener_drops.unwrap_or(0) > 0;
+    (is_reason && !kernel.are_of_others()).then(|| {
         format!(
             "the kernel counted {listen_overflows} listen overflows, {listen_drops} listen drops and \
-             {syn_retransmits} SYNs sent again, each of which costs a second: raise the server's \
-             backlog, or measure longer"
+             {syn_retransmits} SYNs sent again on this machine, each of which costs a second: raise \
+             the server's backlog, or measure longer"
         )
     })
 }
@@ -141,6 +143,14 @@ mod tests {
         let kernel = KernelCounters { syn_retransmits: 64, ..KernelCounters::default() };
         let text = without_errors(LENGTH, kernel, waited(0.6));
         assert!(text.contains("64 SYNs sent again") && text.contains("; the generator waited"), "{text}");
+    }
+
+    #[test]
+    fn what_other_listeners_dropped_is_no_reason() {
+        let kernel =
+            KernelCounters { listen_overflows: 7, listener_drops: Some(0), ..KernelCounters::default() };
+        let text = without_errors(LENGTH, kernel, Generator::default());
+        assert!(text.starts_with("the server had not answered"), "{text}");
     }
 
     #[test]

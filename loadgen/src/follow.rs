@@ -90,8 +90,6 @@ fn location(head: &[u8], url: &str) -> Result<Option<String>, FollowError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn reads_where_a_redirection_leads() {
         let location = |head: &[u8]| super::location(head, "http://a/").map_err(|error| error.to_string());

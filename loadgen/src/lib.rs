@@ -12,6 +12,7 @@ pub mod example;
 mod follow;
 mod hdr_log;
 mod kernel;
+mod listener_drops;
 pub mod measurement;
 pub mod percentile;
 mod recorder;

@@ -93,8 +93,8 @@ pub struct Fairness {
     pub jain: f64,
 }
 
-/// Counters of the kernel that tell of connections that it kept waiting. They are of the whole machine, or of the network
-/// namespace.
+/// Counters of the kernel that tell of connections that it kept waiting. All but the last are of the whole machine, or of
+/// the network namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCounters {
@@ -104,6 +104,10 @@ pub struct KernelCounters {
     pub listen_drops: u64,
     /// SYN segments that had to be sent again.
     pub syn_retransmits: u64,
+    /// Connections that the target's own listeners dropped; absent where the kernel does not tell, or the target is on
+    /// another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener_drops: Option<u64>,
 }
 
 /// Distributions of times, in nanoseconds.

@@ -289,7 +289,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         batches: Vec::new(),
         intervals_per_batch: 1,
         last_interval: (0, Duration::ZERO),
-        kernel_at_start: KernelCounters::now(),
+        kernel_at_start: KernelCounters::now(&plan.target),
         endings: Vec::new(),
     };
     for index in 0..threads {
@@ -366,7 +366,8 @@ impl Run {
         if self.total.completed == 0 {
             self.forget_ages();
         }
-        let kernel = self.kernel_at_start.and_then(|begin| Some(KernelCounters::now()?.since(begin)));
+        let kernel =
+            self.kernel_at_start.and_then(|begin| Some(KernelCounters::now(&self.plan.target)?.since(begin)));
         let total = std::mem::take(&mut self.total);
         Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
     }

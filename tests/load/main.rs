@@ -13,6 +13,7 @@ mod counts;
 mod examples;
 mod framing;
 mod interruption;
+mod listen_queues;
 mod open_loop;
 mod outputs;
 #[path = "../support/refusal.rs"]

@@ -229,7 +229,9 @@ mod tests {
             let summary = summary(record);
             (summary.errors.reset, summary.errors.status) = (1, 2);
             summary.error_examples.reset = Some(format!("{address}: Connection reset by peer"));
-            [404, 503].into_iter().for_each(|code| summary.status_codes.count(code));
+            for code in [404, 503] {
+                summary.status_codes.count(code);
+            }
         }
         let results = results(records);
         let text = cell(&results, "epoll", "short-1").errors_by_kind();
