@@ -1,5 +1,5 @@
 //! Connection attempts that the listening sockets of the target dropped, from the kernel's socket diagnostics
-//! (sock_diag(7)).
+//! (`sock_diag(7)`).
 //!
 //! The counters of `/proc/net/netstat` are of all listeners of the network namespace. Each socket has a counter of its own,
 //! `sk_drops`, which a listener raises with both `ListenOverflows` and `ListenDrops` (`tcp_listendrop` in
