@@ -25,7 +25,10 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
             .into();
     }
     if measured.connections.established == 0 {
-        return "no connection could be made in time; see whether the server accepts any more of them".into();
+        let why = example(measured, "connect");
+        return format!(
+            "no connection could be made in time{why}; see whether the server accepts any more of them"
+        );
     }
     if let (Some(rate), 0) = (measured.workload.pacing.rate(), measured.requests.intended) {
         let length = measured.duration;
@@ -34,22 +37,34 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
         );
     }
     let sent = measured.requests.sent;
-    format!("no request completed of {sent} sent; errors: {}; {}", measured.errors, next_step(measured))
+    let why = most_frequent(measured).map_or_else(String::new, |kind| example(measured, kind));
+    format!("no request completed of {sent} sent; errors: {}{why}; {}", measured.errors, next_step(measured))
+}
+
+/// The kind of error that there was most of.
+fn most_frequent(measured: &Measurement) -> Option<&'static str> {
+    let kinds = measured.errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
+    kinds.max_by_key(|(_, count)| *count).map(|(kind, _)| kind)
+}
+
+/// As a further part of the line; empty where there is none.
+fn example(measured: &Measurement, kind: &str) -> String {
+    let example = measured.error_examples.by_kind().find(|(known, _)| *known == kind);
+    example.map_or_else(String::new, |(_, example)| format!("; {kind}: {example}"))
 }
 
 /// By the kind of error that there was most of.
 fn next_step(measured: &Measurement) -> String {
-    let kinds = measured.errors.by_kind();
-    match kinds.into_iter().filter(|(_, count)| *count > 0).max_by_key(|(_, count)| *count) {
+    match most_frequent(measured) {
         None => without_errors(measured.duration, measured.kernel.unwrap_or_default(), measured.generator),
-        Some(("connect", _)) => "see whether the server accepts connections".into(),
-        Some(("reset", _)) => "the server closes connections: see what it says".into(),
-        Some(("timeout", _)) => {
+        Some("connect") => "see whether the server accepts connections".into(),
+        Some("reset") => "the server closes connections: see what it says".into(),
+        Some("timeout") => {
             let timeout = measured.workload.timeout;
             format!("no answer comes within {timeout:?}: see what the server does, or try a longer --timeout")
         }
-        Some(("status", _)) => "the answers are of status 400 or above: check the path of the URL".into(),
-        Some((_, _)) => "the answers are not HTTP/1.1: check the port of the URL".into(),
+        Some("status") => "the answers are of status 400 or above: check the path of the URL".into(),
+        Some(_) => "the answers are not HTTP/1.1: check the port of the URL".into(),
     }
 }
 
@@ -64,14 +79,16 @@ fn without_errors(length: Duration, kernel: KernelCounters, generator: Generator
     }
 }
 
-/// The counters are of the whole machine, so this may be the reason and need not be.
+/// The counters are of the whole machine, so this may be the reason and need not be, unless the server's own queue is known
+/// to have dropped nothing.
 fn dropped(kernel: KernelCounters) -> Option<String> {
-    let KernelCounters { listen_overflows, listen_drops, syn_retransmits } = kernel;
-    (kernel != KernelCounters::default()).then(|| {
+    let KernelCounters { listen_overflows, listen_drops, syn_retransmits, listener_drops } = kernel;
+    let is_reason = listen_overflows + listen_drops + syn_retransmits + listener_drops.unwrap_or(0) > 0;
+    (is_reason && !kernel.are_of_others()).then(|| {
         format!(
             "the kernel counted {listen_overflows} listen overflows, {listen_drops} listen drops and \
-             {syn_retransmits} SYNs sent again, each of which costs a second: raise the server's \
-             backlog, or measure longer"
+             {syn_retransmits} SYNs sent again on this machine, each of which costs a second: raise \
+             the server's backlog, or measure longer"
         )
     })
 }
@@ -132,6 +149,14 @@ mod tests {
         let kernel = KernelCounters { syn_retransmits: 64, ..KernelCounters::default() };
         let text = without_errors(LENGTH, kernel, waited(0.6));
         assert!(text.contains("64 SYNs sent again") && text.contains("; the generator waited"), "{text}");
+    }
+
+    #[test]
+    fn what_other_listeners_dropped_is_no_reason() {
+        let kernel =
+            KernelCounters { listen_overflows: 7, listener_drops: Some(0), ..KernelCounters::default() };
+        let text = without_errors(LENGTH, kernel, Generator::default());
+        assert!(text.starts_with("the server had not answered"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use c10k_loadgen::check::{Effect, Verdict};
+use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
 use c10k_reports::record::{Outcome, Record};
@@ -260,16 +261,24 @@ fn describe(record: &Record) -> String {
             let failed = summary.requests.failed + summary.errors.connect;
             let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
             format!(
-                "{}{:.0} requests/s, p99 {}{:.0} µs{failed}{}",
+                "{}{:.0} requests/s, p99 {}{failed}{}",
                 at_least(record.has_effect(Effect::ThroughputIsABound)),
                 summary.throughput_rps,
-                at_least(summary.latency_us.is_bound(0.99)),
-                summary.latency_us.p99,
+                p99(&summary.latency_us),
                 verdicts(record)
             )
         }
     };
     format!("{}/{} (round {}): {outcome}", record.cell.subject, record.cell.workload, record.round)
+}
+
+/// A dash where samples or failures do not support it.
+fn p99(times: &Percentiles) -> String {
+    if times.supports(0.99) {
+        format!("{}{:.0} µs", at_least(times.is_bound(0.99)), times.p99)
+    } else {
+        "–".into()
+    }
 }
 
 /// Stands before a number that is a lower bound: a throughput that the generator bounds, or a

@@ -3,11 +3,12 @@
 //! Every answer is checked for its status and its framing, byte by byte (RFC 9112, section 6.3). What makes that cheap
 //! is [`KnownHead`]: servers repeat themselves, and a head that was parsed before needs only to be compared.
 
-use memchr::memchr;
-use memchr::memmem;
+use std::fmt;
 
-/// The longest head of an answer that is read.
-const MAX_HEAD_BYTES: usize = 64 * 1024;
+use memchr::{memchr, memchr_iter};
+
+/// The longest head of an answer that is read, as in curl.
+pub(crate) const MAX_HEAD_BYTES: usize = 300 * 1024;
 
 /// The longest line that gives a chunk's size, and the longest trailer line.
 const MAX_LINE_BYTES: usize = 8 * 1024;
@@ -44,9 +45,74 @@ pub struct KnownHead {
     meaning: Option<Head>,
 }
 
-/// The server's words are not an answer in HTTP/1.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProtocolError;
+/// The server's words are not an answer in HTTP/1.1: why, and the line that shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProtocolError {
+    reason: Reason,
+    line: String,
+}
+
+/// What is wrong with an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// It begins in another way.
+    #[error("the answer does not begin with HTTP/1.")]
+    NotHttp,
+    /// No end within [`MAX_HEAD_BYTES`].
+    #[error("the head of the answer is longer than {} KiB", MAX_HEAD_BYTES / 1024)]
+    LongHead,
+    /// More than [`MAX_HEADERS`].
+    #[error("the head of the answer has more than {MAX_HEADERS} fields")]
+    ManyFields,
+    /// Not what the grammar allows.
+    #[error("the head of the answer has an {0}")]
+    Head(httparse::Error),
+    /// The end of the head is in doubt.
+    #[error("the head of the answer has no clear end")]
+    HeadEnd,
+    /// Several values, or none that is a number.
+    #[error("Content-Length is not one number")]
+    Length,
+    /// What splits responses; nobody sends it in good faith.
+    #[error("Content-Length stands beside Transfer-Encoding")]
+    TwoFramings,
+    /// RFC 9110, section 15.2.2: what follows is not HTTP/1.1.
+    #[error("the server switches to another protocol")]
+    Switched,
+    /// Not hexadecimal.
+    #[error("the size of a chunk is not a number")]
+    ChunkSize,
+    /// Bytes beyond its size.
+    #[error("a chunk is longer than its size")]
+    ChunkEnd,
+    /// Longer than [`MAX_LINE_BYTES`].
+    #[error("a line between chunks is longer than {} KiB", MAX_LINE_BYTES / 1024)]
+    LongLine,
+    /// RFC 9112, section 2.2, allows a bare LF in heads only.
+    #[error("a line between chunks does not end with CRLF")]
+    LineEnd,
+    /// The length that it gave was wrong, or there are two answers.
+    #[error("bytes follow the answer")]
+    Excess,
+}
+
+/// Bytes of a line that are shown: enough to see which protocol it is.
+const SHOWN_BYTES: usize = 80;
+
+impl ProtocolError {
+    /// `bytes` begin with the line that shows it.
+    pub fn new(reason: Reason, bytes: &[u8]) -> Self {
+        let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+        let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
+        Self { reason, line: format!("{shown}{}", if line.len() > SHOWN_BYTES { "…" } else { "" }) }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: \"{}\"", self.reason, self.line)
+    }
+}
 
 /// What came of feeding bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,8 +229,9 @@ impl Connection {
                 let Some((line, taken)) = self.line(bytes)? else {
                     return Ok(None);
                 };
+                let at = |reason| ProtocolError::new(reason, &line);
                 let part = match part {
-                    Part::SizeLine => match chunk_size(&line)? {
+                    Part::SizeLine => match chunk_size(&line).ok_or_else(|| at(Reason::ChunkSize))? {
                         0 => Part::Trailer,
                         left => {
                             self.body_bytes = self.body_bytes.saturating_add(left);
@@ -174,7 +241,7 @@ impl Connection {
                     Part::DataEnd if line.is_empty() => Part::SizeLine,
                     Part::Trailer if line.is_empty() => return Ok(Some((taken, Next::Whole(head)))),
                     Part::Trailer => Part::Trailer,
-                    Part::DataEnd | Part::Data { .. } => return Err(ProtocolError),
+                    Part::DataEnd | Part::Data { .. } => return Err(at(Reason::ChunkEnd)),
                 };
                 Ok(Some((taken, Next::State(State::Chunk { head, part }))))
             }
@@ -187,19 +254,22 @@ impl Connection {
         to_head: bool,
         known: &mut KnownHead,
     ) -> Result<Option<(usize, Next)>, ProtocolError> {
-        let (head, taken) = if self.partial.is_empty() && known.begins(bytes) {
-            (known.meaning.ok_or(ProtocolError)?, known.bytes.len())
+        let (head, taken) = if let Some(head) = known.meaning_of(bytes, self.partial.is_empty()) {
+            (head, known.bytes.len())
         } else {
             let before = self.partial.len();
             self.partial.extend_from_slice(bytes);
+            let at = |reason| ProtocolError::new(reason, &self.partial);
+            if !could_be_http(&self.partial) {
+                return Err(at(Reason::NotHttp));
+            }
             // The end may lie across the seam of two pieces.
-            let from = before.saturating_sub(3);
-            let end = memmem::find(&self.partial[from..], b"\r\n\r\n").map(|end| from + end + 4);
-            if end.unwrap_or(self.partial.len()) > MAX_HEAD_BYTES || !could_be_http(&self.partial) {
-                return Err(ProtocolError);
+            let end = head_end(&self.partial, before.saturating_sub(2));
+            if end.unwrap_or(self.partial.len()) > MAX_HEAD_BYTES {
+                return Err(at(Reason::LongHead));
             }
             let Some(end) = end else { return Ok(None) };
-            let head = parse(&self.partial[..end], to_head)?;
+            let head = parse(&self.partial[..end], to_head).map_err(at)?;
             known.bytes.clear();
             known.bytes.extend_from_slice(&self.partial[..end]);
             known.meaning = Some(head);
@@ -225,17 +295,19 @@ impl Connection {
     fn line(&mut self, bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, ProtocolError> {
         let Some(end) = memchr(b'\n', bytes) else {
             self.partial.extend_from_slice(bytes);
-            return if self.partial.len() > MAX_LINE_BYTES { Err(ProtocolError) } else { Ok(None) };
+            let is_long = self.partial.len() > MAX_LINE_BYTES;
+            return if is_long { Err(ProtocolError::new(Reason::LongLine, &self.partial)) } else { Ok(None) };
         };
         let mut line = std::mem::take(&mut self.partial);
         line.extend_from_slice(&bytes[..end]);
         if line.len() > MAX_LINE_BYTES {
-            return Err(ProtocolError);
+            return Err(ProtocolError::new(Reason::LongLine, &line));
         }
-        match line.pop() {
-            Some(b'\r') => Ok(Some((line, end + 1))),
-            _ => Err(ProtocolError),
+        if line.last() != Some(&b'\r') {
+            return Err(ProtocolError::new(Reason::LineEnd, &line));
         }
+        line.pop();
+        Ok(Some((line, end + 1)))
     }
 }
 
@@ -245,37 +317,80 @@ enum Next {
 }
 
 impl KnownHead {
-    fn begins(&self, bytes: &[u8]) -> bool {
-        !self.bytes.is_empty() && bytes.starts_with(&self.bytes)
+    /// What `bytes` mean, if they begin with this head and are the begin of an answer.
+    fn meaning_of(&self, bytes: &[u8], is_begin: bool) -> Option<Head> {
+        self.meaning.filter(|_| is_begin && bytes.starts_with(&self.bytes))
     }
 }
 
-/// Whether a head may still come of this beginning: garbage without a line end should not wait for its 64 KiB.
+/// Where the head ends that `bytes` begin with, looking from `from` on: behind an empty line. A line may end with a
+/// bare LF (RFC 9112, section 2.2).
+pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
+    let ends = memchr_iter(b'\n', &bytes[from..]).map(|end| from + end + 1);
+    let mut ends = ends.map(|line| (line, &bytes[line..]));
+    ends.find_map(|(line, next)| match next {
+        [b'\n', ..] => Some(line + 1),
+        [b'\r', b'\n', ..] => Some(line + 2),
+        _ => None,
+    })
+}
+
+/// Whether a head may still come of this beginning: garbage without a line end should not wait for its
+/// [`MAX_HEAD_BYTES`].
 fn could_be_http(bytes: &[u8]) -> bool {
     let expected = b"HTTP/1.";
     let length = bytes.len().min(expected.len());
     bytes[..length] == expected[..length]
 }
 
-/// Most servers send a dozen header fields; this leaves room for talkative ones.
-const MAX_HEADERS: usize = 128;
+/// Fields that are read without a memory allocation: most servers send a dozen.
+const USUAL_HEADERS: usize = 64;
 
-fn parse(bytes: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
-    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    match response.parse(bytes) {
-        Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
-        _ => return Err(ProtocolError),
+/// The most fields of a head, as in curl.
+const MAX_HEADERS: usize = 5000;
+
+/// Reads a whole head and hands its status, version and fields to `then`. A folded field is one field, and whitespace
+/// in its value may be a fold (RFC 9112, section 5.2).
+pub(crate) fn with_head<T>(
+    bytes: &[u8],
+    then: impl FnOnce(&httparse::Response<'_, '_>) -> Result<T, Reason>,
+) -> Result<T, Reason> {
+    let mut usual = [httparse::EMPTY_HEADER; USUAL_HEADERS];
+    let mut many = Vec::new();
+    let mut response = httparse::Response::new(&mut usual);
+    let mut config = httparse::ParserConfig::default();
+    config.allow_obsolete_multiline_headers_in_responses(true);
+    let mut parsed = config.parse_response(&mut response, bytes);
+    if parsed == Err(httparse::Error::TooManyHeaders) {
+        many.resize(MAX_HEADERS, httparse::EMPTY_HEADER);
+        response = httparse::Response::new(&mut many);
+        parsed = config.parse_response(&mut response, bytes);
     }
+    match parsed {
+        Ok(httparse::Status::Complete(length)) if length == bytes.len() => then(&response),
+        Ok(_) => Err(Reason::HeadEnd),
+        Err(httparse::Error::TooManyHeaders) => Err(Reason::ManyFields),
+        Err(error) => Err(Reason::Head(error)),
+    }
+}
+
+fn parse(bytes: &[u8], to_head: bool) -> Result<Head, Reason> {
+    with_head(bytes, |response| meaning(response, to_head))
+}
+
+fn meaning(response: &httparse::Response<'_, '_>, to_head: bool) -> Result<Head, Reason> {
     let (Some(status), Some(version)) = (response.code, response.version) else {
-        return Err(ProtocolError);
+        return Err(Reason::HeadEnd);
     };
+    if status == 101 {
+        return Err(Reason::Switched);
+    }
     let (mut length, mut chunked, mut close, mut keep_alive) = (None, None, false, false);
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
-            let value = content_length(header.value)?;
+            let value = content_length(header.value.trim_ascii()).ok_or(Reason::Length)?;
             if length.replace(value).is_some_and(|before| before != value) {
-                return Err(ProtocolError);
+                return Err(Reason::Length);
             }
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             let last = header.value.rsplit(|&byte| byte == b',').next().unwrap_or_default();
@@ -289,8 +404,7 @@ fn parse(bytes: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
     }
     let framing = match (chunked, length) {
         _ if to_head || matches!(status, 100..200 | 204 | 304) => Framing::Length(0),
-        // A length beside a transfer coding is how responses are split; nobody sends it in good faith.
-        (Some(_), Some(_)) => return Err(ProtocolError),
+        (Some(_), Some(_)) => return Err(Reason::TwoFramings),
         (Some(true), None) => Framing::Chunked,
         (Some(false) | None, None) => Framing::UntilClose,
         (None, Some(length)) => Framing::Length(length),
@@ -299,19 +413,16 @@ fn parse(bytes: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
     Ok(Head { status, keep_alive, framing })
 }
 
-fn content_length(value: &[u8]) -> Result<u64, ProtocolError> {
+fn content_length(value: &[u8]) -> Option<u64> {
     let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok()).ok_or(ProtocolError)
+    std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok())
 }
 
-fn chunk_size(line: &[u8]) -> Result<u64, ProtocolError> {
+fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii_end();
     let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
-    std::str::from_utf8(digits)
-        .ok()
-        .filter(|_| valid)
-        .and_then(|digits| u64::from_str_radix(digits, 16).ok())
-        .ok_or(ProtocolError)
+    let digits = std::str::from_utf8(digits).ok().filter(|_| valid);
+    digits.and_then(|digits| u64::from_str_radix(digits, 16).ok())
 }
 
 #[cfg(test)]
@@ -321,7 +432,7 @@ mod tests {
     use super::*;
 
     /// Reads answers from `bytes` in pieces of `step` bytes; gives their statuses and what became of the rest.
-    fn read(bytes: &[u8], step: usize) -> (Vec<u16>, Result<bool, ProtocolError>) {
+    fn read(bytes: &[u8], step: usize) -> (Vec<u16>, Result<bool, Reason>) {
         let (mut connection, mut known, mut statuses) =
             (Connection::default(), KnownHead::default(), Vec::new());
         for mut piece in bytes.chunks(step) {
@@ -332,7 +443,7 @@ mod tests {
                         statuses.push(head.status);
                         piece = &piece[consumed..];
                     }
-                    Err(error) => return (statuses, Err(error)),
+                    Err(error) => return (statuses, Err(error.reason)),
                 }
             }
         }
@@ -343,14 +454,15 @@ mod tests {
         HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHELLO\
         HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n\
         HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: x\r\n\r\n\
-        HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
+        HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n\
+        HTTP/1.1 201 Created\nX: a\n b\nContent-Length: 2\n\r\nok";
 
     #[test]
     fn any_split_of_the_bytes_gives_the_same_answers() {
         for step in 1..=ANSWERS.len() {
             assert_eq!(
                 read(ANSWERS.as_bytes(), step),
-                (vec![200, 200, 204, 200, 404], Ok(false)),
+                (vec![200, 200, 204, 200, 404, 201], Ok(false)),
                 "pieces of {step}"
             );
         }
@@ -392,20 +504,64 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_answer() {
-        for bytes in [
-            "garbage",
-            "HTTP/2 200 OK\r\n\r\n",
-            "HTTP/1.1 abc OK\r\n\r\n",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-            "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
-            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n",
+    fn refuses_what_is_no_answer_and_says_why() {
+        let head = |rest: &str| format!("HTTP/1.1 200 OK\r\n{rest}");
+        let chunked = |rest: &str| head("Transfer-Encoding: chunked\r\n\r\n") + rest;
+        for (bytes, reason) in [
+            ("garbage".to_owned(), Reason::NotHttp),
+            ("HTTP/2 200 OK\r\n\r\n".into(), Reason::NotHttp),
+            ("HTTP/1.1 abc OK\r\n\r\n".into(), Reason::Head(httparse::Error::Status)),
+            ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n".into(), Reason::Switched),
+            (head("no colon\r\n\r\n"), Reason::Head(httparse::Error::HeaderName)),
+            (head(&"X: y\r\n".repeat(MAX_HEADERS + 1)) + "\r\n", Reason::ManyFields),
+            (head(&"X: 0123456789\r\n".repeat(MAX_HEAD_BYTES / 10)), Reason::LongHead),
+            (head("Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), Reason::Length),
+            (head("Content-Length: -5\r\n\r\nhello"), Reason::Length),
+            (head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello"), Reason::TwoFramings),
+            (chunked("xyz\r\n"), Reason::ChunkSize),
+            (chunked("3\r\nabcd\r\n"), Reason::ChunkEnd),
+            (chunked("3\nabc\r\n"), Reason::LineEnd),
+            (chunked(&"0".repeat(MAX_LINE_BYTES + 1)), Reason::LongLine),
         ] {
-            assert_eq!(read(bytes.as_bytes(), 999).1, Err(ProtocolError), "{bytes:?}");
+            let shown = &bytes[..bytes.len().min(80)];
+            assert_eq!(read(bytes.as_bytes(), 999_999).1, Err(reason), "{shown:?}");
+            assert_eq!(read(bytes.as_bytes(), 999).1, Err(reason), "{shown:?} in pieces");
         }
+    }
+
+    #[test]
+    fn takes_heads_as_other_clients_do() {
+        let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X: y\r\n".repeat(150));
+        let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 2\r\n\r\nok", "y".repeat(70_000));
+        for bytes in [
+            "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\nContent-Length: 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nok",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip,\r\n chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\n\r\nok",
+            &many,
+            &long,
+        ] {
+            let shown = &bytes[..bytes.len().min(80)];
+            for step in [1, 7, bytes.len()] {
+                assert_eq!(read(bytes.as_bytes(), step), (vec![200], Ok(false)), "{shown:?} in {step}s");
+            }
+        }
+    }
+
+    #[test]
+    fn a_folded_field_is_one_field() {
+        let head = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x,\r\n close\r\n\r\n", false);
+        assert!(!head.unwrap().keep_alive);
+    }
+
+    #[test]
+    fn an_error_shows_the_line_that_it_is_about() {
+        let error = ProtocolError::new(Reason::NotHttp, b"SSH-2.0-\x01\r\nmore");
+        let text = "the answer does not begin with HTTP/1.: \"SSH-2.0-\\x01\"";
+        assert_eq!(error.to_string(), text);
+        let long = ProtocolError::new(Reason::Excess, &[b'x'; 1000]).to_string();
+        assert!(long.ends_with("x…\"") && long.len() < 200, "{long}");
     }
 
     proptest! {

@@ -2,8 +2,9 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::connection::{MAX_HEAD_BYTES, Reason, head_end, with_head};
 use crate::reach::reach;
 use crate::run::RunError;
 use crate::target::{Request, Target, TargetError};
@@ -11,15 +12,14 @@ use crate::target::{Request, Target, TargetError};
 /// As browsers and curl have it, give or take.
 const MAX_REDIRECTIONS: usize = 20;
 
-/// Heads are far smaller; one that is not has no place for us to go.
-const MAX_HEAD_BYTES: u64 = 64 * 1024;
-
 /// Why redirections could not be followed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum FollowError {
     #[error("cannot ask {url}: {error}")]
     Io { url: String, error: io::Error },
+    #[error("cannot follow {url}: {reason}")]
+    NoAnswer { url: String, reason: Reason },
     #[error("{0} redirects without saying where in a way that can be followed")]
     NoLocation(String),
     #[error("{0} is still redirected after {MAX_REDIRECTIONS} redirections")]
@@ -43,52 +43,67 @@ pub fn follow(target: Target, request: &Request, timeout: Duration) -> Result<Ta
             .map_err(|error| RunError::Unreachable { url: url(), error })?;
         let head = ask(stream, &target.render(request, true), timeout)
             .map_err(|error| FollowError::Io { url: url(), error })?;
-        let Some(location) = location(&head).map_err(|()| FollowError::NoLocation(target.url.clone()))?
-        else {
-            return Ok(target);
-        };
+        let Some(location) = location(&head, &target.url)? else { return Ok(target) };
         let next = target.redirected(&location)?;
         target = if next.is_same_origin(&target) { next } else { reach(next, timeout)? };
     }
     Err(FollowError::TooMany(first))
 }
 
-/// The head of the answer, with whatever came along.
+/// The head of the answer; interim ones before it are passed over (RFC 9110, section 15.2).
 fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
+    let began = Instant::now();
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     stream.write_all(request)?;
     let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
-    while memchr::memmem::find(&head, b"\r\n\r\n").is_none() && (head.len() as u64) < MAX_HEAD_BYTES {
-        match stream.read(&mut buffer)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            read => head.extend_from_slice(&buffer[..read]),
+    loop {
+        match head_end(&head, 0) {
+            Some(end) if is_interim(&head[..end]) => drop(head.drain(..end)),
+            Some(end) => {
+                head.truncate(end);
+                return Ok(head);
+            }
+            // No end will make an answer of it.
+            None if head.len() > MAX_HEAD_BYTES => return Ok(head),
+            // Each read is in time where a server never comes to an end.
+            None if began.elapsed() > timeout => return Err(io::ErrorKind::TimedOut.into()),
+            None => match stream.read(&mut buffer)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => head.extend_from_slice(&buffer[..read]),
+            },
         }
     }
-    Ok(head)
+}
+
+/// Whether the real answer follows this head. Behind a 101 that nobody asked for, none does.
+fn is_interim(head: &[u8]) -> bool {
+    with_head(head, |response| Ok(matches!(response.code, Some(100 | 102..200)))).unwrap_or(false)
 }
 
 /// Where an answer redirects to, if it does.
-fn location(head: &[u8]) -> Result<Option<String>, ()> {
-    let mut headers = [httparse::EMPTY_HEADER; 128];
-    let mut response = httparse::Response::new(&mut headers);
-    response.parse(head).map_err(|_| ())?;
-    if !matches!(response.code, Some(301 | 302 | 303 | 307 | 308)) {
-        return Ok(None);
+fn location(head: &[u8], url: &str) -> Result<Option<String>, FollowError> {
+    let found = with_head(head, |response| {
+        let field = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
+        let value = field.and_then(|header| std::str::from_utf8(header.value.trim_ascii()).ok());
+        Ok((response.code, value.map(str::to_owned)))
+    });
+    match found.map_err(|reason| FollowError::NoAnswer { url: url.into(), reason })? {
+        (Some(301 | 302 | 303 | 307 | 308), None) => Err(FollowError::NoLocation(url.into())),
+        (Some(301 | 302 | 303 | 307 | 308), location) => Ok(location),
+        _ => Ok(None),
     }
-    let field = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
-    let value = field.and_then(|header| std::str::from_utf8(header.value).ok());
-    value.map(|value| Some(value.to_owned())).ok_or(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn reads_where_a_redirection_leads() {
+        let location = |head: &[u8]| super::location(head, "http://a/").map_err(|error| error.to_string());
         assert_eq!(location(b"HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n"), Ok(Some("/x".into())));
+        assert_eq!(location(b"HTTP/1.1 302 Found\nLocation:\n  /x\n\n"), Ok(Some("/x".into())));
         assert_eq!(location(b"HTTP/1.1 200 OK\r\nLocation: /x\r\n\r\n"), Ok(None));
-        assert_eq!(location(b"HTTP/1.1 301 Moved\r\n\r\n"), Err(()));
+        assert!(location(b"HTTP/1.1 301 Moved\r\n\r\n").is_err_and(|error| error.contains("without saying")));
+        assert!(location(b"SSH-2.0\r\n").is_err_and(|error| error.starts_with("cannot follow http://a/: ")));
     }
 }

@@ -6,12 +6,17 @@
 
 use std::fs;
 
+use crate::listener_drops;
 use crate::measurement::KernelCounters;
+use crate::target::Target;
 
 impl KernelCounters {
-    /// The counters since the machine was started; none where they can't be read.
-    pub(crate) fn now() -> Option<Self> {
-        Self::parse(&fs::read_to_string("/proc/net/netstat").ok()?)
+    /// The counters since the machine was started; none where they can't be read. Those of the target's own listeners
+    /// are known on loopback: another address may be that of another machine.
+    pub(crate) fn now(target: &Target) -> Option<Self> {
+        let counters = Self::parse(&fs::read_to_string("/proc/net/netstat").ok()?)?;
+        let own = target.is_loopback().then(|| listener_drops::of(&target.addresses)).flatten();
+        Some(Self { listener_drops: own, ..counters })
     }
 
     /// What came since `begin`.
@@ -20,6 +25,11 @@ impl KernelCounters {
             listen_overflows: self.listen_overflows.saturating_sub(begin.listen_overflows),
             listen_drops: self.listen_drops.saturating_sub(begin.listen_drops),
             syn_retransmits: self.syn_retransmits.saturating_sub(begin.syn_retransmits),
+            // A listener that was made in between counts from zero.
+            listener_drops: self
+                .listener_drops
+                .zip(begin.listener_drops)
+                .map(|(now, begin)| if now < begin { now } else { now - begin }),
         }
     }
 
@@ -35,7 +45,14 @@ impl KernelCounters {
             listen_overflows: value("ListenOverflows")?,
             listen_drops: value("ListenDrops")?,
             syn_retransmits: value("TCPSynRetrans")?,
+            listener_drops: None,
         })
+    }
+
+    /// Whether other listeners than the target's dropped connections, and it dropped none: the counters of the machine
+    /// say nothing of it then.
+    pub fn are_of_others(self) -> bool {
+        self.listener_drops == Some(0) && self.listen_overflows + self.listen_drops > 0
     }
 }
 
@@ -44,11 +61,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_the_listener_dropped_is_told_from_what_others_dropped() {
+        let counters = |overflows, own| KernelCounters {
+            listen_overflows: overflows,
+            listener_drops: own,
+            ..KernelCounters::default()
+        };
+        let since = counters(9, Some(5)).since(counters(2, Some(5)));
+        assert_eq!(since, counters(7, Some(0)));
+        assert!(since.are_of_others());
+        assert!(!counters(7, Some(7)).are_of_others() && !counters(7, None).are_of_others());
+        assert_eq!(counters(9, Some(5)).since(counters(2, None)).listener_drops, None);
+        assert_eq!(counters(9, Some(1)).since(counters(2, Some(5))).listener_drops, Some(1));
+    }
+
+    #[test]
     fn reads_values_by_name() {
         let text =
             "TcpExt: A ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 1 2 3 4\nIpExt: B\nIpExt: 5\n";
         let counters = KernelCounters::parse(text).unwrap();
-        assert_eq!(counters, KernelCounters { listen_overflows: 2, listen_drops: 3, syn_retransmits: 4 });
+        let expected =
+            KernelCounters { listen_overflows: 2, listen_drops: 3, syn_retransmits: 4, listener_drops: None };
+        assert_eq!(counters, expected);
         assert_eq!(KernelCounters::parse("TcpExt: A\nTcpExt: 1\n"), None);
     }
 }

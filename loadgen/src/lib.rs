@@ -9,9 +9,11 @@ pub mod check;
 pub mod confidence;
 #[doc(hidden)] // Public for loadgen/fuzz alone.
 pub mod connection;
+pub mod example;
 mod follow;
 mod hdr_log;
 mod kernel;
+mod listener_drops;
 pub mod measurement;
 pub mod percentile;
 mod reach;

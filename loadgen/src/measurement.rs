@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::addresses::Addresses;
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::recorder::{Interval, empty_times};
 use crate::workload::Workload;
 
@@ -36,6 +37,10 @@ pub struct Measurement {
     pub addresses: Addresses,
     /// Failures by address, where there are several.
     pub errors_at: Vec<ErrorsAt>,
+    /// One example of each kind of failure.
+    pub error_examples: ErrorExamples,
+    /// Answers by their status code.
+    pub status_codes: StatusCodes,
     /// Distributions of times.
     pub times: Distributions,
     /// Bytes that crossed the sockets.
@@ -96,8 +101,8 @@ pub struct Fairness {
     pub jain: f64,
 }
 
-/// Counters of the kernel that tell of connections that it kept waiting. They are of the whole machine, or of the network
-/// namespace.
+/// Counters of the kernel that tell of connections that it kept waiting. All but the last are of the whole machine, or of
+/// the network namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCounters {
@@ -107,6 +112,10 @@ pub struct KernelCounters {
     pub listen_drops: u64,
     /// SYN segments that had to be sent again.
     pub syn_retransmits: u64,
+    /// Connections that the target's own listeners dropped; absent where the kernel does not tell, or the target is on
+    /// another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listener_drops: Option<u64>,
 }
 
 /// Distributions of times, in nanoseconds.
@@ -381,6 +390,11 @@ impl Errors {
     /// All failures together.
     pub fn total(&self) -> u64 {
         self.by_kind().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Failed requests of which it is not even known how long they waited; one that timed out has an age.
+    pub fn without_a_time(&self) -> u64 {
+        self.reset + self.status + self.protocol
     }
 
     /// The kinds by name, with how many there were of each.

@@ -34,6 +34,12 @@ pub fn last_supported(count: u64) -> f64 {
     1.0 - SAMPLES_BEYOND as f64 / count as f64
 }
 
+/// The highest quantile (0 to 1) that is known where `failed` requests beside `timed` ones have no time: they may have
+/// been the slowest ones. None where none failed.
+pub fn known_to(failed: u64, timed: u64) -> Option<f64> {
+    (failed > 0).then(|| timed as f64 / (failed + timed) as f64)
+}
+
 /// The fewest samples that support `quantile` (0 to 1).
 pub fn samples_for(quantile: f64) -> u64 {
     // Rounded first: of 0.999, which is no binary fraction, the quotient is a little above 10,000.
@@ -59,6 +65,13 @@ mod tests {
         let times = one_to(1_000);
         assert_eq!(supported(&times, 0.99), Some(990));
         assert_eq!(supported(&times, 0.999), None);
+    }
+
+    #[test]
+    fn requests_without_a_time_may_have_been_the_slowest_ones() {
+        assert_eq!(known_to(0, 1_000), None);
+        assert_eq!(known_to(8, 992), Some(0.992));
+        assert_eq!(known_to(1, 0), Some(0.0));
     }
 
     #[test]

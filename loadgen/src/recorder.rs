@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{Bodies, Bytes, Distributions, Errors, Times};
 
 /// The longest time that is told apart, in nanoseconds: 10 minutes. Longer ones count as that.
@@ -28,6 +29,10 @@ pub struct Recorder {
     pub errors: Errors,
     /// The same by address, in the order of the target's.
     pub errors_at: BTreeMap<usize, Errors>,
+    /// The first failure of each kind.
+    pub examples: ErrorExamples,
+    /// Answers by their status.
+    pub status_codes: StatusCodes,
     /// How long the bodies of the answers were.
     pub bodies: Bodies,
     /// Bytes that crossed the sockets.
@@ -99,6 +104,8 @@ impl Default for Recorder {
             redirected: 0,
             errors: Errors::default(),
             errors_at: BTreeMap::new(),
+            examples: ErrorExamples::default(),
+            status_codes: StatusCodes::default(),
             bodies: Bodies::default(),
             bytes: Bytes::default(),
         }
@@ -149,6 +156,8 @@ impl Recorder {
         for (&address, &errors) in &other.errors_at {
             *self.errors_at.entry(address).or_default() += errors;
         }
+        self.examples.merge(&other.examples);
+        self.status_codes.merge(&other.status_codes);
         self.bodies += other.bodies;
         self.bytes.read += other.bytes.read;
         self.bytes.written += other.bytes.written;

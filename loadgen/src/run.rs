@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
 use crate::addresses::Addresses;
+use crate::example::ErrorExamples;
 use crate::measurement::{
     Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES,
     Measurement, Requests, StartUp, Times,
@@ -311,7 +312,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         batches: Vec::new(),
         intervals_per_batch: 1,
         last_interval: (0, Duration::ZERO),
-        kernel_at_start: KernelCounters::now(),
+        kernel_at_start: KernelCounters::now(&plan.target),
         endings: Vec::new(),
     };
     for index in 0..threads {
@@ -388,7 +389,8 @@ impl Run {
         if self.total.completed == 0 {
             self.forget_ages();
         }
-        let kernel = self.kernel_at_start.and_then(|begin| Some(KernelCounters::now()?.since(begin)));
+        let kernel =
+            self.kernel_at_start.and_then(|begin| Some(KernelCounters::now(&self.plan.target)?.since(begin)));
         let total = std::mem::take(&mut self.total);
         Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
     }
@@ -504,6 +506,7 @@ fn summarize(
     let in_flight = sum(|ending| requests_of(&ending.in_flight_ages));
     let unsent = sum(|ending| requests_of(&ending.unsent_ages));
     let errors = total.errors;
+    let status = total.status_codes.failures();
     let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
     let sent = total.completed + failed + in_flight;
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
@@ -551,6 +554,8 @@ fn summarize(
         errors,
         addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
         errors_at: errors_at(&plan.target.addresses, &total.errors_at),
+        error_examples: ErrorExamples { status, ..total.examples },
+        status_codes: total.status_codes,
         times: total.times,
         bytes: total.bytes,
         generator: Generator {

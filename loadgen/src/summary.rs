@@ -9,10 +9,12 @@ use crate::addresses::Addresses;
 use crate::bound::LowerBounds;
 use crate::check::{self, CheckOutcome};
 use crate::confidence::{self, Intervals};
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{
     Bodies, Bytes, Connections, Distributions, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits,
     KernelCounters, Measurement, Requests, StartUp, Times,
 };
+use crate::percentile;
 use crate::settings::Settings;
 
 /// The version of the wire format that this crate writes and reads.
@@ -52,6 +54,12 @@ pub struct Summary {
     /// Addresses of the target; absent in records of before they were told.
     #[serde(default)]
     pub addresses: Addresses,
+    /// One example of each kind of failure.
+    #[serde(default, skip_serializing_if = "ErrorExamples::is_empty")]
+    pub error_examples: ErrorExamples,
+    /// Answers by their status code, failed ones included.
+    #[serde(default, skip_serializing_if = "StatusCodes::is_empty")]
+    pub status_codes: StatusCodes,
     /// From the intended send time to the last byte.
     pub latency_us: Percentiles,
     /// From the actual send to the last byte.
@@ -176,6 +184,10 @@ pub struct Percentiles {
     /// without an answer: the true ones may be larger. Of latency and response only.
     #[serde(default, skip_serializing_if = "LowerBounds::is_empty")]
     pub lower_bounds: LowerBounds,
+    /// The highest quantile (0 to 1) that is known where some requests failed without a time: they
+    /// may have been the slowest ones. Absent where none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_to: Option<f64>,
 }
 
 impl From<&Measurement> for Summary {
@@ -193,6 +205,8 @@ impl From<&Measurement> for Summary {
             unanswered,
         } = &measured.times;
         let lower_bounds = LowerBounds::of(latency, unanswered);
+        let failed = measured.errors.without_a_time();
+        let of_requests = |times| Percentiles::of(times).without(failed);
         Self {
             version: VERSION,
             target: measured.target.clone(),
@@ -207,18 +221,20 @@ impl From<&Measurement> for Summary {
             errors: measured.errors,
             errors_by_address: measured.errors_at.clone(),
             addresses: measured.addresses.clone(),
+            error_examples: measured.error_examples.clone(),
+            status_codes: measured.status_codes.clone(),
             latency_us: Percentiles {
                 ci95: check::is_steady(&checks).then(|| confidence::intervals(measured)).flatten(),
                 lower_bounds,
-                ..Percentiles::of(latency)
+                ..of_requests(latency)
             },
-            service_us: Percentiles::of(service),
-            connect_us: Percentiles::of(connect),
-            first_byte_us: Percentiles::of(first_byte),
+            service_us: of_requests(service),
+            connect_us: Percentiles::of(connect).without(measured.errors.connect),
+            first_byte_us: of_requests(first_byte),
             send_lag_us: Percentiles::of(send_lag),
             connect_wait_us: Percentiles::of(connect_wait),
             // The same requests were not answered.
-            response_us: Percentiles { lower_bounds, ..Percentiles::of(response) },
+            response_us: Percentiles { lower_bounds, ..of_requests(response) },
             bytes: measured.bytes,
             bodies: measured.bodies,
             generator: measured.generator,
@@ -253,7 +269,20 @@ impl Percentiles {
             max: us(times.max()),
             ci95: None,
             lower_bounds: LowerBounds::default(),
+            known_to: None,
         }
+    }
+
+    /// Keeps in mind that `failed` further ones have no time.
+    fn without(self, failed: u64) -> Self {
+        Self { known_to: percentile::known_to(failed, self.count), ..self }
+    }
+
+    /// Whether the percentile at `quantile` (0 to 1) can be shown: enough samples lie beyond it, and no failed request
+    /// may belong below it.
+    pub fn supports(&self, quantile: f64) -> bool {
+        quantile <= percentile::last_supported(self.count)
+            && self.known_to.is_none_or(|known| quantile <= known)
     }
 
     /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound, to be
@@ -337,6 +366,8 @@ mod tests {
             "bodies",
             "generator_limits",
             "addresses",
+            "error_examples",
+            "status_codes",
         ] {
             keys.remove(key);
         }

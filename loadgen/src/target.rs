@@ -38,7 +38,8 @@ pub struct Request {
     pub method: String,
     /// Header fields, sent in this order behind `Host`; a `Host` among them takes its place.
     pub headers: Vec<(String, String)>,
-    /// The body; it is sent with its `Content-Length` unless it is empty.
+    /// The body; it is sent with its `Content-Length`, an empty one where the method gives a body a
+    /// meaning (POST, PUT, PATCH).
     pub body: Vec<u8>,
 }
 
@@ -144,7 +145,9 @@ impl Target {
         for (name, value) in fields() {
             field(name, value);
         }
-        if !request.body.is_empty() && !names("content-length") && !names("transfer-encoding") {
+        // RFC 9110, section 8.6: also the length of no body, where the method gives one a meaning.
+        let has_length = !request.body.is_empty() || matches!(&*request.method, "POST" | "PUT" | "PATCH");
+        if has_length && !names("content-length") && !names("transfer-encoding") {
             field("Content-Length", &request.body.len().to_string());
         }
         if last && !names("connection") {
@@ -257,6 +260,21 @@ mod tests {
             assert!(text.starts_with(&format!("GET {line} HTTP/1.1\r\nHost: 127.0.0.1")), "{url}: {text}");
         }
         assert!(sent(&target("http://127.0.0.1:80/"), &[]).contains("Host: 127.0.0.1\r\n"));
+    }
+
+    #[test]
+    fn an_empty_body_has_a_length_where_the_method_gives_it_a_meaning() {
+        let target = Target::resolve("http://127.0.0.1/").unwrap();
+        let text = |method: &str| {
+            let request = Request { method: method.into(), ..Request::default() };
+            String::from_utf8(target.render(&request, false)).unwrap()
+        };
+        for method in ["POST", "PUT", "PATCH"] {
+            assert!(text(method).contains("\r\nContent-Length: 0\r\n"), "{method}");
+        }
+        for method in ["GET", "HEAD", "DELETE", "OPTIONS"] {
+            assert!(!text(method).contains("Content-Length"), "{method}");
+        }
     }
 
     #[test]

@@ -135,10 +135,10 @@ struct Slot {
     answer: Connection,
     /// The request that is to be sent or is under way.
     job: Option<Job>,
+    /// Index of its address among those of the target.
+    address: usize,
     /// Requests that this socket may still carry.
     left: u64,
-    /// Which of the target's addresses it goes to.
-    address: usize,
     /// When `connect` was called, how long it took, and whether a recorded request has told of it.
     connect_began: u64,
     connect_took: Option<u64>,

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use crate::command::load;
-use crate::server::{After, Server};
+use crate::server::{After, OK, Request, Server};
 
 /// Answers of these octets all count as complete, on connections that stay open.
 #[track_caller]
@@ -19,6 +19,61 @@ fn all_complete(octets: &[u8], arguments: &str) {
 fn interim_answers_are_passed_over() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     all_complete(format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").as_bytes(), "");
+}
+
+#[test]
+fn heads_are_taken_as_other_clients_take_them() {
+    let fields = "X: y\r\n".repeat(150);
+    let long = "y".repeat(70_000);
+    for head in [
+        "X: a\r\n b\r\nContent-Length: 2\r\n\r\n",
+        "Content-Length:\r\n\t2\r\n\r\n",
+        &format!("{fields}Content-Length: 2\r\n\r\n"),
+        &format!("X: {long}\r\nContent-Length: 2\r\n\r\n"),
+        "Content-Length: 2\n\n",
+    ] {
+        all_complete(format!("HTTP/1.1 200 OK\r\n{head}ok").as_bytes(), "");
+    }
+    all_complete(b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "");
+}
+
+#[test]
+fn interim_answers_before_a_redirection_do_not_hide_it() {
+    let server = Server::start(|request, socket| {
+        if request.head.starts_with("GET / ") {
+            for interim in ["100 Continue", "102 Processing", "103 Early Hints\r\nLink: </a>"] {
+                socket.write_all(format!("HTTP/1.1 {interim}\r\n\r\n").as_bytes())?;
+            }
+            socket.write_all(b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(After::Close);
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 1 --requests 5 --follow");
+    outcome.assert_errors(&[]);
+    assert_eq!(outcome.json["target"], format!("{}there", server.url()));
+    assert_eq!(outcome.count("requests/redirected"), 0);
+}
+
+#[test]
+fn a_switch_of_protocols_that_nobody_asked_for_fails_at_once() {
+    let octets = *b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
+    for arguments in ["", "--follow"] {
+        let server = Server::answering(octets, After::Keep);
+        let outcome = load(&server, &format!("--connections 1 --requests 5 {arguments}"));
+        outcome.assert_errors(&[("protocol", 5)]);
+        assert!(outcome.stderr.contains("switches to another protocol"), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_post_without_a_body_says_so() {
+    for method in ["POST", "PUT"] {
+        let server = Server::answering(OK, After::Keep);
+        load(&server, &format!("--connections 1 --requests 2 --method {method}")).assert_errors(&[]);
+        let says = |request: &Request| request.head.contains("\r\nContent-Length: 0\r\n");
+        assert!(server.requests().iter().all(says), "{method}");
+    }
 }
 
 #[test]

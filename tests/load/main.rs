@@ -11,10 +11,12 @@ mod closing;
 mod command;
 mod connections;
 mod counts;
+mod examples;
 mod framing;
 #[path = "../support/hosts.rs"]
 mod hosts;
 mod interruption;
+mod listen_queues;
 mod open_loop;
 mod outputs;
 #[path = "../support/refusal.rs"]

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use crate::command::load;
+use crate::command::{Outcome, load, until_shown};
 use crate::server::{After, OK, Server};
 
 /// Writes one octet at a time with a pause behind each.
@@ -38,6 +38,25 @@ fn an_answer_octet_by_octet_is_an_answer() {
     // 40 octets with 2 ms between them.
     assert!(outcome.number("latency_us/min") >= 76_000.0, "{:#}", outcome.json);
     assert!(outcome.number("first_byte_us/p50") < outcome.number("service_us/p50"), "{:#}", outcome.json);
+}
+
+#[test]
+fn an_answer_in_pieces_that_waits_for_acknowledgements_is_hinted_at() {
+    let server = |nodelay| {
+        Server::start(move |_, socket| {
+            socket.set_nodelay(nodelay)?;
+            socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")?;
+            socket.write_all(b"ok").map(|()| After::Keep)
+        })
+    };
+    // Enough for tenths; the first answers of a connection are acknowledged at once.
+    let run = || load(&server(false), "--connections 16 --requests 480");
+    let hints = |outcome: &Outcome| outcome.check("delayed-acknowledgement").0 == "warn";
+    let outcome = until_shown("acknowledgements are delayed", run, hints);
+    let (_, detail) = outcome.check("delayed-acknowledgement");
+    assert!(detail.contains("TCP_NODELAY"), "{detail}");
+    let outcome = load(&server(true), "--connections 16 --requests 480");
+    assert_eq!(outcome.check("delayed-acknowledgement").0, "pass");
 }
 
 #[test]

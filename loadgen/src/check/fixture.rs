@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::addresses::Addresses;
+use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
     KernelCounters, Measurement, Requests, Silence, StartUp, Times,
@@ -100,6 +101,8 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         errors: Errors::default(),
         addresses: Addresses::default(),
         errors_at: Vec::new(),
+        error_examples: ErrorExamples::default(),
+        status_codes: StatusCodes::default(),
         times: Distributions {
             latency: empty_times(),
             service: empty_times(),

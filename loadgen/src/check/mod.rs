@@ -12,6 +12,7 @@ use crate::measurement::Measurement;
 mod answers;
 mod arrivals;
 mod connections_reused;
+mod delayed_acknowledgement;
 mod errors;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -29,7 +30,7 @@ mod starvation;
 mod steady_state;
 
 /// All checks, in the order in which they are told: what went wrong first, the finer points last.
-pub const ALL: [Check; 16] = [
+pub const ALL: [Check; 17] = [
     errors::CHECK,
     generator_limits::CHECK,
     answers::CHECK,
@@ -40,6 +41,7 @@ pub const ALL: [Check; 16] = [
     starvation::CHECK,
     silence::CHECK,
     kernel_drops::CHECK,
+    delayed_acknowledgement::CHECK,
     generator_cpu::CHECK,
     send_lag::CHECK,
     arrivals::CHECK,

@@ -138,6 +138,8 @@ impl Worker {
     pub(super) fn connect_failed(&mut self, key: usize, error: io::Error, now: u64) {
         let slot = &mut self.slots[key];
         self.first_failed_try = self.first_failed_try.min(slot.connect_began);
+        let address = self.plan.target.addresses[slot.address];
+        self.recorder.examples.connect.get_or_insert_with(|| format!("{address}: {error}"));
         self.connect_error = Some(error);
         slot.socket = None;
         slot.state = State::Closed;

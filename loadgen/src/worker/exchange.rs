@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::event::epoll;
 
 use super::{Job, LINGERING, State, Worker};
-use crate::connection::{Head, Progress};
+use crate::connection::{Head, Progress, ProtocolError, Reason};
 use crate::recorder::Stages;
 use crate::run::nanos;
 
@@ -17,11 +17,12 @@ const LINGER: Duration = Duration::from_secs(1);
 const READS_PER_EVENT: usize = 64;
 
 /// How a request may fail.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) enum Failure {
-    Reset,
+    /// The connection broke off with an error; without one, the server closed it.
+    Reset(Option<io::Error>),
     Timeout,
-    Protocol,
+    Protocol(ProtocolError),
 }
 
 impl Worker {
@@ -76,9 +77,9 @@ impl Worker {
             // Not connected yet, or the socket's buffer is full: an event will follow.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) if slot.state == State::Connecting => return self.connect_failed(key, error, now),
-            Err(_) => {
+            Err(error) => {
                 job.sent = now;
-                return self.fail(key, Failure::Reset, now);
+                return self.fail(key, &Failure::Reset(Some(error)), now);
             }
         };
         if slot.state == State::Connecting && written == 0 {
@@ -118,13 +119,13 @@ impl Worker {
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return self.fail(key, Failure::Reset, self.plan.clock.now()),
+                Err(error) => return self.fail(key, &Failure::Reset(Some(error)), self.plan.clock.now()),
             };
             let now = self.plan.clock.now();
             if read == 0 {
                 return match slot.answer.receive_end() {
                     Some(head) => self.answered(key, head, true, now),
-                    None => self.fail(key, Failure::Reset, now),
+                    None => self.fail(key, &Failure::Reset(None), now),
                 };
             }
             self.recorder.bytes.read += read as u64;
@@ -138,8 +139,11 @@ impl Worker {
                 // Edge-triggered: a short read has emptied the socket, and an event will follow.
                 Ok(Progress::Partial) if read < buffer.len() && !ending => return,
                 Ok(Progress::Partial) => {}
-                // Bytes behind the answer: the length that it gave was wrong.
-                Ok(Progress::Whole { .. }) | Err(_) => return self.fail(key, Failure::Protocol, now),
+                Ok(Progress::Whole { consumed, .. }) => {
+                    let excess = ProtocolError::new(Reason::Excess, &buffer[consumed..read]);
+                    return self.fail(key, &Failure::Protocol(excess), now);
+                }
+                Err(error) => return self.fail(key, &Failure::Protocol(error), now),
             }
         }
         self.look_again(key);
@@ -155,6 +159,7 @@ impl Worker {
         if self.plan.is_counted(job.has_ticket, now, self.window) {
             self.last_done = now;
             slot.answers += 1;
+            self.recorder.status_codes.count(head.status);
             if head.status < 400 {
                 slot.good_answers += 1;
                 self.recorder.redirected += u64::from((300..400).contains(&head.status));
@@ -205,7 +210,7 @@ impl Worker {
         self.pauses.end_pause(end, waiting_since);
     }
 
-    pub(super) fn fail(&mut self, key: usize, failure: Failure, now: u64) {
+    pub(super) fn fail(&mut self, key: usize, failure: &Failure, now: u64) {
         self.cross_boundaries(now);
         if let Some(job) = self.slots[key].job {
             self.note_if_late(job, now);
@@ -215,20 +220,53 @@ impl Worker {
         slot.socket = None;
         if let Some(job) = slot.job.filter(|job| self.plan.is_counted(job.has_ticket, now, self.window)) {
             self.last_done = now;
-            self.recorder.count_error(
-                slot.address,
-                match failure {
-                    Failure::Reset => |errors| &mut errors.reset,
-                    Failure::Timeout => |errors| &mut errors.timeout,
-                    Failure::Protocol => |errors| &mut errors.protocol,
-                },
-            );
+            self.count_failure(key, job, failure);
             if matches!(failure, Failure::Timeout) {
                 // It took at least as long; without it, a server that is too slow would look fast.
                 self.recorder.record_age(job.age(now));
             }
         }
         self.next(key, now);
+    }
+
+    /// Counts it by its kind, with an example of the first one.
+    fn count_failure(&mut self, key: usize, job: Job, failure: &Failure) {
+        let place = self.slots[key].address;
+        let address = self.plan.target.addresses[place];
+        let answer = if job.first_byte.is_some() { "within an answer" } else { "before an answer" };
+        self.recorder.count_error(
+            place,
+            match failure {
+                Failure::Reset(_) => |errors| &mut errors.reset,
+                Failure::Timeout => |errors| &mut errors.timeout,
+                Failure::Protocol(_) => |errors| &mut errors.protocol,
+            },
+        );
+        let examples = &mut self.recorder.examples;
+        match failure {
+            Failure::Reset(error) => {
+                examples.reset.get_or_insert_with(|| match error {
+                    Some(error) => format!("{address}: {error}, {answer}"),
+                    None => format!("{address}: closed by the server {answer}"),
+                });
+            }
+            Failure::Timeout => {
+                let (timeout, sent) = (self.plan.workload.timeout, self.request.len());
+                examples.timeout.get_or_insert_with(|| match job.first_byte {
+                    Some(_) => format!("{address}: no end of an answer within {timeout:?}"),
+                    None if job.written < sent => {
+                        format!(
+                            "{address}: took {} of {sent} bytes of a request within {timeout:?}",
+                            job.written
+                        )
+                    }
+                    None => format!("{address}: no answer within {timeout:?}"),
+                });
+            }
+            Failure::Protocol(error) => {
+                examples.protocol.get_or_insert_with(|| format!("{address}: {error}"));
+            }
+        }
     }
 
     /// What time bounds ends between two looks at the clock: what came after it was in flight at the end.
@@ -245,7 +283,7 @@ impl Worker {
             let slot = &self.slots[key];
             match slot.state {
                 State::Waiting if slot.job.is_some_and(|job| now >= job.sent + timeout) => {
-                    self.fail(key, Failure::Timeout, now);
+                    self.fail(key, &Failure::Timeout, now);
                 }
                 State::Connecting if now >= slot.connect_began + timeout => {
                     self.connect_failed(key, io::ErrorKind::TimedOut.into(), now);

@@ -87,7 +87,7 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
 struct Curve<'a> {
     cell: &'a CellResult,
     times: &'a Times,
-    /// The last quantile with enough samples beyond it.
+    /// The last quantile with enough samples beyond it, and known in spite of failures.
     last_quantile: f64,
     /// Smallest latency and that at the last quantile, in nanoseconds.
     range_ns: (f64, f64),
@@ -96,7 +96,7 @@ struct Curve<'a> {
 impl<'a> Curve<'a> {
     fn of(cell: &'a CellResult) -> Option<Self> {
         let times = cell.response()?;
-        let last_quantile = last_supported(times.len());
+        let last_quantile = last_supported(times.len()).min(cell.response_known_to());
         // With too few samples even for a median there is no curve to speak of.
         (last_quantile >= 0.5).then(|| {
             let range_ns = (times.min() as f64, times.value_at_quantile(last_quantile) as f64);

@@ -1,7 +1,6 @@
 //! Quantities that metrics are computed from: the generator's summary and the probes' readings.
 
 use c10k_loadgen::Summary;
-use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
 
 use crate::record::{Outcome, Record};
@@ -34,9 +33,9 @@ pub fn share_of_duration(record: &Record, seconds: f64) -> Option<f64> {
     (duration_s > 0.0).then(|| seconds / duration_s)
 }
 
-/// `value` of `percentiles`, where there are enough samples for `quantile` (0 to 1).
+/// `value` of `percentiles`, where samples and failures support `quantile` (0 to 1).
 pub fn percentile(percentiles: &Percentiles, quantile: f64, value: f64) -> Option<f64> {
-    (quantile <= last_supported(percentiles.count)).then_some(value)
+    percentiles.supports(quantile).then_some(value)
 }
 
 /// Whether the percentile at `quantile` (0 to 1) of `times` rests on requests without an answer.

@@ -1,6 +1,7 @@
 //! One cell of a run: the records of its rounds, and what follows from them together.
 
 use c10k_loadgen::check::Effect;
+use c10k_loadgen::example::{ErrorExamples, StatusCodes};
 use c10k_loadgen::measurement::{Errors, Times};
 use c10k_loadgen::summary::Summary;
 
@@ -9,7 +10,7 @@ use super::histogram_log::Tagged;
 use super::rounds;
 use crate::format;
 use crate::metric::Metric;
-use crate::record::{Outcome, Record};
+use crate::record::Record;
 use crate::statistics::lead::Contender;
 use crate::statistics::spread::Value;
 
@@ -129,6 +130,13 @@ impl CellResult {
         self.times("response").or_else(|| self.times("latency"))
     }
 
+    /// The highest quantile (0 to 1) of [`response`](Self::response) that the failures of the worst round leave known;
+    /// 1 where nothing failed.
+    pub fn response_known_to(&self) -> f64 {
+        let known = self.measured().filter_map(|(_, summary)| summary.response_us.known_to);
+        known.fold(1.0, f64::min)
+    }
+
     /// Workers of the subject's pool, such as `64 workers`; nothing where its command says none.
     pub fn workers(&self) -> Option<String> {
         let workers = self.records.iter().find_map(Record::workers)?;
@@ -152,16 +160,20 @@ impl CellResult {
         rounds.max_by_key(|unserved| unserved.never_served).filter(|worst| worst.never_served > 0)
     }
 
-    /// Failures by kind, such as `12 timeout, 3 reset`.
+    /// Failures by kind, such as `12 timeout, 3 reset`, and an example of each kind.
     pub fn errors_by_kind(&self) -> String {
         let mut errors = Errors::default();
-        for record in &self.records {
-            if let Outcome::Measured(summary) = &record.outcome {
-                errors += summary.errors;
-            }
+        let mut examples = ErrorExamples::default();
+        let mut codes = StatusCodes::default();
+        for (_, summary) in self.measured() {
+            errors += summary.errors;
+            examples.merge(&summary.error_examples);
+            codes.merge(&summary.status_codes);
         }
+        examples.status = codes.failures();
         let present = errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
         let texts = present.map(|(kind, count)| format!("{} {kind}", format::count(count)));
-        texts.collect::<Vec<_>>().join(", ")
+        let counts = texts.collect::<Vec<_>>().join(", ");
+        examples.by_kind().fold(counts, |text, (kind, example)| format!("{text}; {kind}: {example}"))
     }
 }

@@ -223,6 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn failures_show_an_example_of_each_kind_and_all_status_codes() {
+        let mut records = [1, 2].map(|round| fixture::measured("epoll", "short-1", round)).to_vec();
+        for (record, address) in records.iter_mut().zip(["a", "b"]) {
+            let summary = summary(record);
+            (summary.errors.reset, summary.errors.status) = (1, 2);
+            summary.error_examples.reset = Some(format!("{address}: Connection reset by peer"));
+            for code in [404, 503] {
+                summary.status_codes.count(code);
+            }
+        }
+        let results = results(records);
+        let text = cell(&results, "epoll", "short-1").errors_by_kind();
+        let examples = "reset: a: Connection reset by peer; status: 404 (2 times), 503 (2 times)";
+        assert_eq!(text, format!("2 reset, 4 status; {examples}"));
+    }
+
+    #[test]
     fn a_starved_cell_is_not_good_and_says_how_many_were_never_served() {
         let mut record = fixture::measured("epoll", "short-1", 1);
         warn(&mut record, Effect::ServedConnectionsOnly);

@@ -1,6 +1,8 @@
 //! Reading the head of a request, strictly: whatever two parties could frame differently is refused (RFC 9112,
 //! sections 2.2, 3, 6 and 11.2).
 
+use std::net::Ipv6Addr;
+
 use memchr::memchr;
 
 use super::response::Status;
@@ -85,20 +87,30 @@ pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
     match request.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(httparse::Status::Complete(length)) if length == bytes.len() => {}
         Err(httparse::Error::TooManyHeaders) => return Err(Status::RequestHeaderFieldsTooLarge),
-        Err(httparse::Error::Version) => return Err(refuse_version(bytes)),
+        Err(httparse::Error::Version) => return parse_of_other_version(bytes),
         _ => return Err(Status::BadRequest),
     }
     let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
         return Err(Status::BadRequest);
     };
     let version = if version == 0 { Version::Http10 } else { Version::Http11 };
-    let fields = Fields::read(request.headers)?;
+    head(method, target.as_bytes(), version, request.headers)
+}
+
+/// Puts together what was read of a head.
+fn head<'a>(
+    method: &str,
+    target: &'a [u8],
+    version: Version,
+    headers: &[httparse::Header<'_>],
+) -> Result<Head<'a>, Status> {
+    let fields = Fields::read(headers)?;
     if fields.hosts > 1 || (fields.hosts == 0 && version == Version::Http11) {
         return Err(Status::BadRequest);
     }
     Ok(Head {
         method: parse_method(method)?,
-        target: origin_form(target.as_bytes())?,
+        target: origin_form(target)?,
         version,
         keep_alive: !fields.close && (version == Version::Http11 || fields.keep_alive),
         framing: fields.framing(version)?,
@@ -106,18 +118,42 @@ pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
     })
 }
 
-/// A version of HTTP that is not spoken here is told apart from a line that is not HTTP at all.
-fn refuse_version(head: &[u8]) -> Status {
-    let line = head.split(|&octet| octet == b'\r').next().unwrap_or_default();
-    match line.rsplit(|&octet| octet == b' ').next() {
+/// A later minor version is served as HTTP/1.1 (RFC 9110, section 2.5); another major one is told apart from a line that
+/// is not HTTP at all.
+#[cold]
+fn parse_of_other_version(bytes: &[u8]) -> Result<Head<'_>, Status> {
+    let line_end = memchr(b'\r', bytes).unwrap_or(0);
+    let (line, fields) = bytes.split_at(line_end);
+    match line {
         // Versions that are spoken are not what is wrong with the line.
-        Some(b"HTTP/1.0" | b"HTTP/1.1") => Status::BadRequest,
-        Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor])
+        [.., b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1'] => Err(Status::BadRequest),
+        [before @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
+            parse_of_later_minor(bytes, before, fields)
+        }
+        [.., b' ', b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
             if major.is_ascii_digit() && minor.is_ascii_digit() =>
         {
-            Status::HttpVersionNotSupported
+            Err(Status::HttpVersionNotSupported)
         }
-        _ => Status::BadRequest,
+        _ => Err(Status::BadRequest),
+    }
+}
+
+/// Has the parser judge the line in a version that it knows, and the fields, which begin behind the line's end.
+fn parse_of_later_minor<'a>(bytes: &'a [u8], before: &[u8], fields: &[u8]) -> Result<Head<'a>, Status> {
+    let line = [before, b" HTTP/1.1\r\n\r\n"].concat();
+    let mut request = httparse::Request::new(&mut []);
+    request.parse(&line).map_err(|_| Status::BadRequest)?;
+    let (Some(method), Some(target)) = (request.method, request.path) else { return Err(Status::BadRequest) };
+    let target_begin = method.len() + 1;
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let fields = fields.strip_prefix(b"\r\n").ok_or(Status::BadRequest)?;
+    match httparse::parse_headers(fields, &mut headers) {
+        Ok(httparse::Status::Complete((length, headers))) if length == fields.len() => {
+            head(method, &bytes[target_begin..target_begin + target.len()], Version::Http11, headers)
+        }
+        Err(httparse::Error::TooManyHeaders) => Err(Status::RequestHeaderFieldsTooLarge),
+        _ => Err(Status::BadRequest),
     }
 }
 
@@ -138,13 +174,84 @@ fn origin_form(target: &[u8]) -> Result<&[u8], Status> {
     }
     match memchr::memmem::find(target, b"://") {
         Some(scheme) if target[..scheme].eq_ignore_ascii_case(b"http") => {
-            let authority = &target[scheme + 3..];
-            Ok(memchr(b'/', authority).map_or(b"/", |path| &authority[path..]))
+            behind_authority(&target[scheme + 3..])
         }
         // CONNECT names an authority, which no method that is served here takes.
-        None if target.contains(&b':') => Ok(target),
+        None if target.contains(&b':') && has_host(target) => Ok(target),
         _ => Err(Status::BadRequest),
     }
+}
+
+/// The path and query behind the authority of an absolute target; a query without a path is that of the root, which has
+/// none.
+fn behind_authority(rest: &[u8]) -> Result<&[u8], Status> {
+    let (authority, path) = rest.split_at(memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len()));
+    match path.first() {
+        _ if !has_host(authority) => Err(Status::BadRequest),
+        Some(b'/') => Ok(path),
+        _ => Ok(b"/"),
+    }
+}
+
+/// Whether it is a host that is not empty, maybe with a port (RFC 9110, section 4.2.1). A name of a user before it is refused
+/// (section 4.2.4).
+fn has_host(authority: &[u8]) -> bool {
+    !matches!(authority, [] | [b':', ..]) && is_host_and_port(authority)
+}
+
+/// Bytes of a registered name that stand for themselves (RFC 3986, section 3.2.2): unreserved ones and sub-delims.
+const IN_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let marks = b"-._~!$&'()*+,;=";
+    let mut at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
+
+/// Whether it is `uri-host [":" port]` (RFC 9110, section 7.2). Both may be empty.
+fn is_host_and_port(value: &[u8]) -> bool {
+    if let Some(literal) = value.strip_prefix(b"[") {
+        let Some(end) = memchr(b']', literal) else { return false };
+        return is_address(&literal[..end]) && is_port(&literal[end + 1..]);
+    }
+    let mut rest = value;
+    loop {
+        let end = rest.iter().position(|&byte| !IN_NAME[usize::from(byte)]).unwrap_or(rest.len());
+        match &rest[end..] {
+            [b'%', high, low, behind @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest = behind;
+            }
+            port => return is_port(port),
+        }
+    }
+}
+
+/// Nothing, or a colon and digits.
+fn is_port(text: &[u8]) -> bool {
+    match text {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// Whether it is an IPv6 address, or an address of a version to come (RFC 3986, section 3.2.2).
+fn is_address(literal: &[u8]) -> bool {
+    if let [b'v' | b'V', rest @ ..] = literal {
+        let version = rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        let address = rest[version..].strip_prefix(b".").unwrap_or_default();
+        let is_valid = |&byte: &u8| byte == b':' || IN_NAME[usize::from(byte)];
+        return version > 0 && !address.is_empty() && address.iter().all(is_valid);
+    }
+    std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
 /// The header fields that framing and persistence hang on.
@@ -184,8 +291,7 @@ impl Fields {
 
     fn take_host(&mut self, value: &[u8]) -> Result<(), Status> {
         self.hosts += 1;
-        let valid = |octet: &u8| octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=:[]".contains(octet);
-        if value.iter().all(valid) { Ok(()) } else { Err(Status::BadRequest) }
+        if is_host_and_port(value) { Ok(()) } else { Err(Status::BadRequest) }
     }
 
     fn take_expect(&mut self, value: &[u8]) -> Result<(), Status> {
@@ -318,6 +424,126 @@ mod tests {
         };
         assert_eq!(target("GET http://a/b?c HTTP/1.1"), b"/b?c");
         assert_eq!(target("GET HTTP://a HTTP/1.1"), b"/");
+        assert_eq!(target("GET http://[::1]:80/b HTTP/1.1"), b"/b");
+        assert_eq!(target("GET http://a?b=/c HTTP/1.1"), b"/");
+    }
+
+    #[test]
+    fn takes_hosts_that_the_grammar_allows() {
+        for host in [
+            "",
+            "a",
+            "127.0.0.1:8080",
+            "a:",
+            "a-b.c_d~e:80",
+            "a!$&'()*+,;=",
+            "%61%2F",
+            "xn--bcher-kva.example",
+            "[::1]",
+            "[::1]:80",
+            "[::ffff:1.2.3.4]",
+            "[v1.a:b]:80",
+            ":80",
+            "a:99999",
+        ] {
+            assert_eq!(status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn refuses_hosts_that_the_grammar_does_not_allow() {
+        for host in [
+            "a:b",
+            "a:80x",
+            "a:80:80",
+            "a:-1",
+            "::1",
+            "u@a",
+            "a b",
+            "a/b",
+            "a?b",
+            "a#b",
+            "a,b c",
+            "%",
+            "%4",
+            "%zz",
+            "[",
+            "]",
+            "[]",
+            "[::1",
+            "::1]",
+            "[::1]x",
+            "[::1]80",
+            "[::1]:x",
+            "[1.2.3.4]",
+            "[::1%25lo]",
+            "[:::1]",
+            "[v.a]",
+            "[v1.]",
+            "[v1]",
+            "a[::1]",
+            "\u{fc}",
+            "a\\b",
+            "\"a\"",
+            "<a>",
+            "{a}",
+            "a|b",
+            "a^b",
+            "a`b",
+        ] {
+            assert_eq!(status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), Some(400), "{host}");
+        }
+    }
+
+    #[test]
+    fn refuses_absolute_targets_without_a_valid_host() {
+        for target in [
+            "http://",
+            "http:///",
+            "http:///a",
+            "http://:80/",
+            "http://?a",
+            "http://u@a/",
+            "http://u:p@a/",
+            "http://a:b/",
+            "http://a:80x",
+            "http://[::1/",
+            "http://a%zz/",
+            "https://a/",
+            "ftp://a/",
+            "a:b",
+            ":80",
+        ] {
+            assert_eq!(
+                status_of(&format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")),
+                Some(400),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn later_minor_versions_are_served_as_the_one_that_is_known() {
+        for minor in 2..=9 {
+            let text = format!("GET /a?b HTTP/1.{minor}\r\nHost: a\r\nConnection: x\r\n\r\n");
+            let head = parse(text.as_bytes()).unwrap();
+            assert_eq!((head.target, head.version, head.keep_alive), (&b"/a?b"[..], Version::Http11, true));
+        }
+        for (line, status) in [
+            ("GET / HTTP/1.2\r\n", 400),
+            ("GET / HTTP/1.2\r\nHost: a:b\r\n", 400),
+            ("GET / HTTP/1.2\r\nHost: a\r\nno colon\r\n", 400),
+            ("GET  / HTTP/1.2\r\nHost: a\r\n", 400),
+            ("GET HTTP/1.2\r\nHost: a\r\n", 400),
+            ("BREW / HTTP/1.2\r\nHost: a\r\n", 501),
+            ("GET / HTTP/1.20\r\nHost: a\r\n", 400),
+            ("GET / HTTP/0.9\r\nHost: a\r\n", 505),
+            ("GET / HTTP/3.0\r\nHost: a\r\n", 505),
+        ] {
+            assert_eq!(status_of(&format!("{line}\r\n")), Some(status), "{line:?}");
+        }
+        let many = format!("GET / HTTP/1.2\r\nHost: a\r\n{}\r\n", "X: y\r\n".repeat(MAX_HEADERS));
+        assert_eq!(status_of(&many), Some(431));
     }
 
     #[test]

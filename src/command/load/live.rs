@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use c10k_loadgen::measurement::Times;
 use c10k_loadgen::{Interval, Recorder, percentile};
 
 /// Between two updates; a number that changes faster cannot be read.
@@ -28,16 +27,20 @@ impl LiveLine {
             "{:4.0} s  {:9.0} requests/s  p50 {}  p99 {}  errors {}",
             (interval.begin + interval.length).as_secs_f64(),
             seen.completed as f64 / length.as_secs_f64(),
-            microseconds(&seen.times.latency, 0.5),
-            microseconds(&seen.times.latency, 0.99),
+            microseconds(&seen, 0.5),
+            microseconds(&seen, 0.99),
             seen.errors.total()
         ))
     }
 }
 
-/// A percentile, or a dash where too few requests ended for it.
-fn microseconds(times: &Times, quantile: f64) -> String {
-    percentile::supported(times, quantile).map_or("–".into(), |ns| format!("{:.0} µs", ns as f64 / 1e3))
+/// A percentile of the latency, or a dash where too few requests ended for it, or too many failed.
+fn microseconds(seen: &Recorder, quantile: f64) -> String {
+    let latency = &seen.times.latency;
+    let known_to = percentile::known_to(seen.errors.without_a_time(), latency.len());
+    let value = percentile::supported(latency, quantile);
+    let value = value.filter(|_| known_to.is_none_or(|known| quantile <= known));
+    value.map_or("–".into(), |ns| format!("{:.0} µs", ns as f64 / 1e3))
 }
 
 #[cfg(test)]
@@ -56,6 +59,14 @@ mod tests {
     fn a_second_is_a_line() {
         let line = LiveLine::default().update(&interval(2, UPDATE_EVERY, 5000)).unwrap();
         assert_eq!(line, "   3 s       5000 requests/s  p50 1000 µs  p99 1000 µs  errors 0");
+    }
+
+    #[test]
+    fn what_failures_leave_unknown_is_a_dash() {
+        let mut interval = interval(2, UPDATE_EVERY, 5000);
+        interval.seen.errors.reset = 100;
+        let line = LiveLine::default().update(&interval).unwrap();
+        assert_eq!(line, "   3 s       5000 requests/s  p50 1000 µs  p99 –  errors 100");
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use c10k_loadgen::check::{CheckOutcome, Verdict};
 use c10k_loadgen::confidence::{Intervals, are_shown_of};
 use c10k_loadgen::measurement::{Bodies, Times};
-use c10k_loadgen::percentile::last_supported;
 use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_loadgen::{Measurement, Summary, Workload};
@@ -73,10 +72,14 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         }
         text.push('\n');
     }
+    text += &traffic(summary);
     if summary.has_failures() {
         text += &format!("  errors: {errors}\n");
         for errors in &summary.errors_by_address {
             text += &format!("    at {errors}\n");
+        }
+        for (kind, example) in summary.error_examples.by_kind() {
+            text += &format!("    {kind}: {example}\n");
         }
     }
     // Answers that are not all alike may be those of several workloads.
@@ -85,6 +88,39 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         text += &format!("  bodies: {shortest} to {longest} bytes, {empty} of {counted} empty\n");
     }
     text
+}
+
+/// Answers by class of status, bytes per second, and requests per connection; nothing where nothing was answered.
+fn traffic(summary: &Summary) -> String {
+    let Summary { status_codes, bytes, duration_s, requests, connect_us, .. } = summary;
+    if status_codes.is_empty() {
+        return String::new();
+    }
+    let classes = status_codes.classes().into_iter().map(|(class, count)| format!("{count} {class}"));
+    let rate = |bytes: u64| bytes_per_second(bytes as f64 / duration_s.max(f64::MIN_POSITIVE));
+    let mut text = format!(
+        "  status: {} · {} read, {} written",
+        classes.collect::<Vec<_>>().join(", "),
+        rate(bytes.read),
+        rate(bytes.written)
+    );
+    // Of connections that carried a completed request of the measured part, which is when they are timed.
+    if connect_us.count > 0 {
+        let mean = requests.completed as f64 / connect_us.count as f64;
+        text += &format!(" · {} requests per connection", three_digits(mean));
+    }
+    text + "\n"
+}
+
+/// Decimal units, as networks have them.
+fn bytes_per_second(rate: f64) -> String {
+    let (value, unit) = match rate {
+        rate if rate < 999.5 => (rate, "B/s"),
+        rate if rate < 999.5e3 => (rate / 1e3, "kB/s"),
+        rate if rate < 999.5e6 => (rate / 1e6, "MB/s"),
+        rate => (rate / 1e9, "GB/s"),
+    };
+    format!("{} {unit}", three_digits(value))
 }
 
 /// What an open loop needs to be repeated, beside its rate; nothing of a closed loop.
@@ -111,12 +147,12 @@ const COLUMNS: [Column; 4] = [
     ("p99.9", 0.999, |times| times.p99_9, |_| None),
 ];
 
-/// In place of a number that there are too few samples for.
+/// In place of a number that there are too few samples for, or that requests without a time may have changed.
 const DASH: &str = "–";
 
 /// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
-/// percentile that the samples do not support is a dash, with its interval; the largest value is
-/// what it is, of however few. What rests on requests that never ended is a bound.
+/// percentile that samples or failures do not support is a dash, with its interval; the largest value
+/// is what it is, of however few. What rests on requests that never ended is a bound.
 fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
@@ -147,8 +183,7 @@ fn without_intervals(workload: &Workload) -> &'static str {
 
 /// One cell per percentile.
 fn columns(times: &Percentiles, value: impl Fn(&Column) -> Option<String>) -> [String; COLUMNS.len()] {
-    let last = last_supported(times.count);
-    COLUMNS.map(|column| value(&column).filter(|_| column.1 <= last).unwrap_or_else(|| DASH.into()))
+    COLUMNS.map(|column| value(&column).filter(|_| times.supports(column.1)).unwrap_or_else(|| DASH.into()))
 }
 
 fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
@@ -167,12 +202,17 @@ fn time(us: f64) -> String {
         us if us < 999.5e3 => (us / 1e3, "ms"),
         us => (us / 1e6, "s"),
     };
+    format!("{} {unit}", three_digits(value))
+}
+
+/// A number from 0.01 with three digits, or with all that are in front of the point.
+fn three_digits(value: f64) -> String {
     let digits = match value {
         value if value < 9.995 => 2,
         value if value < 99.95 => 1,
         _ => 0,
     };
-    format!("{value:.digits$} {unit}")
+    format!("{value:.digits$}")
 }
 
 /// How many requests took how long, in rows that grow by the same factor: a tail is seen beside the bulk.
@@ -345,6 +385,26 @@ mod tests {
             "       latency     100 µs     200 µs          –          –     300 µs     120 µs"
         );
         assert_eq!(lines[2], "     95 % from    98.0 µs          –          –          –");
+    }
+
+    #[test]
+    fn a_percentile_that_failures_leave_unknown_is_a_dash() {
+        let times = Percentiles {
+            count: 100_000,
+            p50: 100.0,
+            p99: 300.0,
+            p99_9: 900.0,
+            known_to: Some(0.992),
+            ..Percentiles::default()
+        };
+        let line = table([("service", times)]).lines().nth(1).unwrap().to_owned();
+        assert!(line.contains("     300 µs          –"), "{line}");
+    }
+
+    #[test]
+    fn traffic_is_told_in_units_of_three_digits() {
+        let texts = [0.0, 999.0, 1e3, 123_456.0, 5e6, 2.5e9].map(bytes_per_second);
+        assert_eq!(texts, ["0.00 B/s", "999 B/s", "1.00 kB/s", "123 kB/s", "5.00 MB/s", "2.50 GB/s"]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_what_it_refuses_with_the_status_that_says_why,
     ignores_the_query,
     takes_a_target_in_absolute_form,
+    serves_a_later_minor_version_as_the_one_that_it_knows,
 ];
 
 fn answers_a_get_with_the_page_of_1_kib(model: &Model) {
@@ -162,6 +163,16 @@ fn ignores_the_query(model: &Model) {
     for (target, length) in [("/?", 1024), ("/?a=/b&c", 1024), ("/bytes/7?x=9", 7)] {
         let answer = client.get(target);
         assert_eq!((answer.status, answer.body.len()), (200, length), "{target}");
+    }
+}
+
+fn serves_a_later_minor_version_as_the_one_that_it_knows(model: &Model) {
+    let server = Server::start(model);
+    let mut client = server.connect();
+    for minor in [2, 9] {
+        let answer = client.ask(format!("GET /bytes/3 HTTP/1.{minor}\r\nHost: [::1]:80\r\n\r\n"));
+        assert_eq!((answer.status, answer.body.len()), (200, 3), "{}", answer.head);
+        assert!(answer.head.starts_with("HTTP/1.1 ") && !answer.closes(), "{}", answer.head);
     }
 }
 

@@ -85,6 +85,12 @@ fn refuses_heads_that_two_parties_could_read_differently(model: &Model) {
         "GET / HTTP/1.1\r\nHost: a\r\n: no name\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nX\0: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+        "GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://a:b/ HTTP/1.1\r\nHost: a\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n",
     ] {
         assert_refused(&server, head.as_bytes(), 400);

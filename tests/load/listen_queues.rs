@@ -1,0 +1,90 @@
+//! Full listen queues: that of the measured server is told from that of another one.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::command::{Outcome, load, load_url, words};
+use crate::server::{After, OK, Server};
+
+/// A listener with the shortest queue that there is; nothing is accepted yet.
+fn with_a_short_queue() -> (TcpListener, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("there are sockets");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
+    socket.bind(&any.into()).expect("a port is free");
+    socket.listen(1).expect("it can listen");
+    let listener = TcpListener::from(socket);
+    let address = listener.local_addr().expect("it has an address");
+    (listener, address)
+}
+
+/// More connections than the queue holds; on loopback they are dropped before the call returns.
+fn flood(address: SocketAddr) -> Vec<Socket> {
+    let connect = |_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP));
+        let socket = socket.expect("there are sockets");
+        let _ = socket.connect(&address.into());
+        socket
+    };
+    (0..10).map(connect).collect()
+}
+
+/// Drops of the server's own listener; none where this kernel does not tell.
+fn own_drops(outcome: &Outcome) -> Option<u64> {
+    let drops = outcome.json.pointer("/kernel/listener_drops").and_then(Value::as_u64);
+    if drops.is_none() {
+        eprintln!("not shown: this kernel does not tell what a listener drops");
+    }
+    drops
+}
+
+#[test]
+fn the_full_queue_of_another_listener_is_not_the_measured_servers() {
+    let (_other, address) = with_a_short_queue();
+    let flooding = Arc::new(Mutex::new(Vec::new()));
+    let held = Arc::clone(&flooding);
+    let server = Server::start(move |request, socket| {
+        if request.total == 5 {
+            held.lock().expect("nobody panicked").extend(flood(address));
+        }
+        socket.write_all(OK).map(|()| After::Keep)
+    });
+    let outcome = load(&server, "--connections 2 --requests 50");
+    assert_eq!(flooding.lock().expect("nobody panicked").len(), 10);
+    assert!(outcome.count("kernel/listen_overflows") > 0, "{:#}", outcome.json);
+    let Some(drops) = own_drops(&outcome) else { return };
+    assert_eq!(drops, 0);
+    let (verdict, detail) = outcome.check("kernel-drops");
+    assert_eq!(verdict, "pass", "{detail}");
+    assert!(detail.contains("on this machine are of other listeners"), "{detail}");
+}
+
+#[test]
+fn the_full_queue_of_the_measured_server_is_its_own() {
+    let (listener, address) = with_a_short_queue();
+    thread::spawn(move || {
+        // The generator connects meanwhile; the kernel tries again after a second what finds the queue full.
+        thread::sleep(Duration::from_millis(100));
+        listener.incoming().flatten().for_each(|socket| drop(thread::spawn(|| answer(socket))));
+    });
+    let arguments = words("--connections 8 --requests 40 --warmup 1ms");
+    let outcome = load_url(&format!("http://{address}/"), &arguments);
+    let Some(drops) = own_drops(&outcome) else { return };
+    assert!(drops > 0, "{:#}", outcome.json);
+    let (verdict, detail) = outcome.check("kernel-drops");
+    assert_eq!(verdict, "warn", "{detail}");
+    assert!(detail.starts_with("the server's listen queue dropped "), "{detail}");
+}
+
+/// Each request comes in one piece: it is short, and the next one waits for its answer.
+fn answer(mut socket: TcpStream) -> std::io::Result<()> {
+    while socket.read(&mut [0; 4096])? > 0 {
+        socket.write_all(OK)?;
+    }
+    Ok(())
+}
