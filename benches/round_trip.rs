@@ -19,6 +19,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use c10k::cores;
 use c10k::cpus::CpuList;
 use c10k::subject::{RunningSubject, Settings, Subject};
 use c10k_servers::{Entry, ROSTER};
@@ -77,7 +78,7 @@ fn placements() -> Vec<Placement> {
     let available = CpuList::available().expect("the processors of this process can be read");
     let one = available.first(std::num::NonZeroUsize::MIN);
     let same = Placement { name: "one_processor", server: one.clone(), client: one };
-    match available.split() {
+    match cores::split(&available) {
         Some((server, client)) => vec![Placement { name: "two_processors", server, client }, same],
         None => vec![same],
     }

@@ -73,16 +73,16 @@ mod tests {
     use crate::workload::Arrivals;
 
     /// Ten seconds in which the generator ran for four, and others used its processor for five.
-    fn disturbed(server: Option<ServerTime>) -> Measurement {
-        let mut measured = Measurement { server, ..fixture::closed() };
+    fn disturbed(server: impl Into<Option<ServerTime>>) -> Measurement {
+        let mut measured = Measurement { server: server.into(), ..fixture::closed() };
         measured.generator.cpu_wait_s = Some(5.5);
         measured.generator.others_s = Some(5.0);
         measured.generator.idle_s = Some(0.1);
         measured
     }
 
-    fn server(cpus: &[usize], ran_s: f64) -> Option<ServerTime> {
-        Some(ServerTime { cpus: cpus.to_vec(), ran_s: Some(ran_s), ..ServerTime::default() })
+    fn server(cpus: &[usize], ran_s: f64) -> ServerTime {
+        ServerTime { cpus: cpus.to_vec(), ran_s: Some(ran_s), ..ServerTime::default() }
     }
 
     fn told(measured: &Measurement) -> String {
