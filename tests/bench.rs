@@ -9,6 +9,11 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "support/quota.rs"]
+mod quota;
+
+use quota::Quota;
+
 /// Runs `c10k bench` on a suite with these tables, in a folder of its own.
 struct Bench {
     folder: TempDir,
@@ -25,9 +30,13 @@ impl Bench {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the command can be run")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
         command.current_dir(self.folder.path()).args(["bench", "suite.toml"]).args(arguments);
-        command.output().expect("the command can be run")
+        command
     }
 
     /// The folder of the only run.
@@ -237,4 +246,33 @@ fn what_is_not_installed_is_left_out_and_named() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains("absent is left out"), "{output:?}");
     assert!(bench.page().contains("no-such-program-anywhere"));
+}
+
+/// A server that never sleeps and its generator take more than this quota on however busy a machine.
+#[test]
+fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
+    let Some(quota) = Quota::of(30_000) else { return };
+    let bench = Bench::new("models = [\"busy-poll\"]\n[[workload]]\nconnections = 8\n");
+    let output = quota.run(&bench.command(&[])).output().expect("the command can be run");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let environment = read(&bench.run_dir().join("environment.json"));
+    let environment: Value = serde_json::from_str(&environment).expect("it is JSON");
+    assert_eq!(environment["quota_cpus"], 0.3);
+    let records = bench.records();
+    let record = of(&records, "busy-poll");
+    for key in ["server_throttled_s", "generator_throttled_s"] {
+        assert!(record["metrics"][key].as_f64().is_some_and(|value| value > 0.0), "{key} in {record:#}");
+    }
+    assert_eq!(record["valid"], false, "{record:#}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let page = bench.page();
+    for words in ["the CPU quota of 0.3 processors", "the CPU quota of its cgroup"] {
+        assert!(
+            said.contains(words) && page.contains(words),
+            "{words:?} is not in {said}, or not on the page"
+        );
+    }
+    for words in ["0.3 processors, server and load generator together", "Generator held by a CPU quota"] {
+        assert!(page.contains(words), "{words:?} is not on the page");
+    }
 }

@@ -14,6 +14,9 @@ mod framing;
 mod interruption;
 mod open_loop;
 mod outputs;
+mod processors;
+#[path = "../support/quota.rs"]
+mod quota;
 #[path = "../support/refusal.rs"]
 mod refusal;
 mod resets;
