@@ -50,7 +50,8 @@ pub(super) struct Side<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
-    pub others: f64,
+    /// Nothing where it is not known.
+    pub others: Option<f64>,
     /// What was lost to others, as a share of the measured part.
     others_of_all: f64,
 }
@@ -63,11 +64,11 @@ impl Side<'_> {
         if all_s <= 0.0 || (quota_s.is_none() && others_s.is_none()) {
             return None;
         }
-        let (quota_s, others_s) = (quota_s.unwrap_or(0.0), others_s.unwrap_or(0.0));
-        let wanted_s = self.ran_s + quota_s + others_s;
+        let quota_s = quota_s.unwrap_or(0.0);
+        let wanted_s = self.ran_s + quota_s + others_s.unwrap_or(0.0);
         let share = |lost_s: f64| if wanted_s > 0.0 { lost_s / wanted_s } else { 0.0 };
-        let others_of_all = others_s / all_s;
-        Some(Lost { quota: share(quota_s), others: share(others_s), others_of_all })
+        let others_of_all = others_s.unwrap_or(0.0) / all_s;
+        Some(Lost { quota: share(quota_s), others: others_s.map(share), others_of_all })
     }
 
     /// A group is held back on every processor that one of its tasks wants, so that others in it have
@@ -107,7 +108,7 @@ impl Side<'_> {
 
 impl Lost {
     pub fn total(self) -> f64 {
-        self.quota + self.others
+        self.quota + self.others.unwrap_or(0.0)
     }
 
     pub fn verdict_of_quota(self) -> Verdict {
@@ -118,7 +119,7 @@ impl Lost {
         if self.others_of_all < LEAST_LOST {
             return Verdict::Pass;
         }
-        Verdict::above(self.others, WARN_OTHERS, FAIL_OTHERS)
+        Verdict::above(self.others.unwrap_or(0.0), WARN_OTHERS, FAIL_OTHERS)
     }
 }
 
@@ -129,12 +130,19 @@ pub(super) fn is_failing(share: f64) -> bool {
 
 /// A sentence about a side that lost time: how much, and to each rival.
 pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> String {
-    let parts = [(lost.quota, quota), (lost.others, others)];
+    let parts = [(lost.quota, quota), (lost.others.unwrap_or(0.0), others)];
     let parts = parts.into_iter().filter(|(share, _)| *share >= WARN_QUOTA);
-    let parts = parts.map(|(share, rival)| format!("{} {rival}", percent(share))).collect::<Vec<_>>();
-    let begin =
+    let parts =
+        parts.map(|(share, rival)| format!("{} {rival}", percent(share))).collect::<Vec<_>>().join("; ");
+    let mut sentence =
         format!("{side} was kept from running for {} of the time that it had work", percent(lost.total()));
-    if parts.is_empty() { begin } else { format!("{begin}: {}", parts.join("; ")) }
+    if !parts.is_empty() {
+        sentence += &format!(": {parts}");
+    }
+    if lost.others.is_none() {
+        sentence += "; how long it waited for others is not known";
+    }
+    sentence
 }
 
 /// Processors as on the command line, after their noun: `processor 1`, `processors 0,2`.
@@ -179,7 +187,7 @@ mod tests {
     #[test]
     fn a_neighbour_takes_what_it_used_while_threads_waited() {
         let halved = lost(Side { wait_s: Some(0.5), others_s: Some(0.5), idle_s: Some(0.0), ..ALONE });
-        assert!((0.45..0.5).contains(&halved.others), "{halved:?}");
+        assert!((0.45..0.5).contains(&halved.others.unwrap()), "{halved:?}");
         assert_eq!(halved.verdict_of_others(), Verdict::Fail);
         let unpinned =
             Side { cpus: &[0, 1], wait_s: Some(0.5), others_s: Some(1.5), idle_s: Some(0.0), ..ALONE };
@@ -200,7 +208,7 @@ mod tests {
     fn one_slice_of_another_program_is_not_held_against_a_side_that_hardly_runs() {
         let slice =
             lost(Side { ran_s: 0.01, wait_s: Some(0.04), others_s: Some(0.06), idle_s: Some(0.0), ..ALONE });
-        assert!(slice.others > FAIL_OTHERS);
+        assert!(slice.others.unwrap() > FAIL_OTHERS);
         assert_eq!(slice.verdict_of_others(), Verdict::Pass);
     }
 
@@ -217,7 +225,7 @@ mod tests {
         let held =
             Side { ran_s: 0.2, wait_s: Some(0.6), throttled_s: Some(0.6), others_s: Some(0.7), ..ALONE };
         let held = lost(Side { idle_s: Some(0.0), ..held });
-        assert!(held.others < 1e-9 && (held.quota - 0.75).abs() < 1e-9, "{held:?}");
+        assert!(held.others.unwrap() < 1e-9 && (held.quota - 0.75).abs() < 1e-9, "{held:?}");
     }
 
     #[test]

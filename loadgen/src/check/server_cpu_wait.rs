@@ -26,12 +26,11 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let lost = side.lost()?;
     let verdict = verdict_of_quota(lost, measured).max(lost.verdict_of_others());
     let others = others(server, measured);
-    if verdict == Verdict::Pass
-        && let Some(judgement) = unknown_wait(&side, &others)
-    {
-        return Some(judgement);
-    }
-    Some(Judgement::new(verdict, sentence("the server", lost, "by the CPU quota of its cgroup", &others)))
+    let detail = sentence("the server", lost, "by the CPU quota of its cgroup", &others);
+    Some(match unknown_wait(&side, &others) {
+        Some(used) => Judgement::new(verdict.max(Verdict::Warn), format!("{detail}: {used}")),
+        None => Judgement::new(verdict, detail),
+    })
 }
 
 fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
@@ -40,15 +39,12 @@ fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
     lost.verdict_of_quota().min(worst)
 }
 
-/// A warning where others had much of its processors, and its threads ended with what they waited.
-fn unknown_wait(side: &Side<'_>, others: &str) -> Option<Judgement> {
+/// What speaks for a loss where others had much of its processors, and its tasks ended with what
+/// they waited.
+fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     let share = side.most_lost_to_others().filter(|share| is_failing(*share))?;
-    let detail = format!(
-        "up to {} of the server's time was taken {others}; how long it waited meanwhile is not known, \
-         because tasks that ended took that with them",
-        percent(share)
-    );
-    Some(Judgement::new(Verdict::Warn, detail))
+    let share = percent(share);
+    Some(format!("tasks that ended took that with them, and up to {share} of its time was taken {others}"))
 }
 
 /// The rivals on its processors.
@@ -121,12 +117,14 @@ mod tests {
         let judgement = judged(ServerTime { wait_s: None, ..disturbed() });
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(
-            judgement.detail.contains("how long it waited meanwhile is not known"),
+            judgement.detail.contains("others is not known: tasks that ended took that"),
             "{}",
             judgement.detail
         );
         let quiet = ServerTime { wait_s: None, others_s: Some(0.2), ..disturbed() };
-        assert_eq!(judged(quiet).verdict, Verdict::Pass);
+        let judgement = judged(quiet);
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert!(judgement.detail.ends_with("waited for others is not known"), "{}", judgement.detail);
     }
 
     #[test]
