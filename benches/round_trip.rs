@@ -22,6 +22,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use arguments::Asked;
+use c10k::cores;
 use c10k::cpus::CpuList;
 use c10k::subject::{Program, RunningSubject, Settings, Subject};
 use c10k_servers::{Entry, ROSTER};
@@ -79,7 +80,7 @@ fn placements() -> Vec<Placement> {
     let available = CpuList::available().expect("the processors of this process can be read");
     let one = available.first(std::num::NonZeroUsize::MIN);
     let same = Placement { name: "one_processor", server: one.clone(), client: one };
-    match available.split() {
+    match cores::split(&available) {
         Some((server, client)) => vec![Placement { name: "two_processors", server, client }, same],
         None => vec![same],
     }

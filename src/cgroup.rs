@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use c10k_reports::record::CpuAccount;
+use procfs::ProcessCGroup;
 use procfs::process::{MountInfo, Process};
-use procfs::{ProcResult, ProcessCGroup};
 
 /// How long processes that were killed may take to end, so that their group can be removed.
 const REMOVE_TIME: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub struct Group {
 
 /// The kernel's two kinds of cgroups, which differ in their files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Version {
+pub(crate) enum Version {
     V1,
     V2,
 }
@@ -198,14 +198,40 @@ pub fn why_none() -> Option<String> {
 /// The groups of this process, in the order in which a group below them is wanted. The first
 /// version tells better how time divides into user mode and kernel.
 fn parents() -> Result<Vec<Group>> {
-    let read = |process: Process| -> ProcResult<_> { Ok((process.cgroups()?, process.mountinfo()?)) };
-    let (memberships, mounts) =
-        Process::myself().and_then(read).context("cannot read the cgroups of this process")?;
-    let mounts: Vec<MountInfo> = mounts.into_iter().collect();
-    let first = memberships.0.iter().filter(|membership| is_account(membership));
-    let second = memberships.0.iter().filter(|membership| membership.hierarchy == 0);
+    let (memberships, mounts) = memberships(None)?;
+    let first = memberships.iter().filter(|membership| is_account(membership));
+    let second = memberships.iter().filter(|membership| membership.hierarchy == 0);
     let first = first.filter_map(|membership| Version::V1.group(membership, &mounts));
     Ok(first.chain(second.filter_map(|membership| Version::V2.group(membership, &mounts))).collect())
+}
+
+/// The groups that schedule the process `pid`, or the caller, with all groups above them as far as they can
+/// be seen from here: each may have a quota. The files of one are in its folder.
+///
+/// # Errors
+/// When the groups of the process can't be read.
+pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Version)>> {
+    let (memberships, mounts) = memberships(pid)?;
+    let mut groups = Vec::new();
+    for membership in memberships {
+        let version = match membership.hierarchy {
+            0 => Version::V2,
+            _ if membership.controllers.iter().any(|controller| controller == "cpu") => Version::V1,
+            _ => continue,
+        };
+        if let Some((mount_point, below)) = version.place(&membership, &mounts, "cpu") {
+            groups.extend(below.ancestors().map(|path| (mount_point.join(path), version)));
+        }
+    }
+    Ok(groups)
+}
+
+/// The groups of the process `pid`, or of the caller, and the mounts that the caller sees.
+fn memberships(pid: Option<i32>) -> Result<(Vec<ProcessCGroup>, Vec<MountInfo>)> {
+    let cgroups = || pid.map_or_else(Process::myself, Process::new)?.cgroups();
+    let mounts = || Process::myself()?.mountinfo();
+    let memberships = cgroups().context("cannot read the cgroups of a process")?.0;
+    Ok((memberships, mounts().context("cannot read the mounts")?.into_iter().collect()))
 }
 
 /// A hierarchy of the first version that accounts CPU time and does nothing else. Many systems have
@@ -217,16 +243,24 @@ fn is_account(membership: &ProcessCGroup) -> bool {
 impl Version {
     /// The folder of a group that this process is in; nothing where it is not mounted here.
     fn group(self, membership: &ProcessCGroup, mounts: &[MountInfo]) -> Option<Group> {
+        let (mount_point, below) = self.place(membership, mounts, "cpuacct")?;
+        // Collected, because joining an empty path leaves a slash at the end.
+        Some(Group { folder: mount_point.components().chain(below.components()).collect(), version: self })
+    }
+
+    /// Where the hierarchy of a controller is mounted, and the path of a group below that.
+    fn place<'a>(
+        self,
+        membership: &'a ProcessCGroup,
+        mounts: &'a [MountInfo],
+        controller: &str,
+    ) -> Option<(&'a Path, &'a Path)> {
         let mount = mounts.iter().find(|mount| match self {
-            Self::V1 => mount.fs_type == "cgroup" && mount.super_options.contains_key("cpuacct"),
+            Self::V1 => mount.fs_type == "cgroup" && mount.super_options.contains_key(controller),
             Self::V2 => mount.fs_type == "cgroup2",
         })?;
-        let path = Path::new(&membership.pathname).strip_prefix(&mount.root).ok()?;
-        // Collected, because joining an empty path leaves a slash at the end.
-        Some(Group {
-            folder: mount.mount_point.components().chain(path.components()).collect(),
-            version: self,
-        })
+        let below = Path::new(&membership.pathname).strip_prefix(&mount.root).ok()?;
+        Some((&mount.mount_point, below))
     }
 }
 

@@ -26,6 +26,13 @@ impl CpuList {
         Ok(Self((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()))
     }
 
+    /// These processors; `None` where there are none.
+    pub(crate) fn new(mut numbers: Vec<usize>) -> Option<Self> {
+        numbers.sort_unstable();
+        numbers.dedup();
+        (!numbers.is_empty()).then_some(Self(numbers))
+    }
+
     /// Their numbers, in ascending order.
     pub fn numbers(&self) -> &[usize] {
         &self.0
@@ -35,12 +42,6 @@ impl CpuList {
     #[must_use]
     pub fn first(&self, count: NonZeroUsize) -> Self {
         Self(self.0.iter().copied().take(count.get()).collect())
-    }
-
-    /// A half for the server and the rest for the generator; `None` on a machine with one processor.
-    pub fn split(&self) -> Option<(Self, Self)> {
-        let (server, generator) = self.0.split_at(self.0.len() / 2);
-        (!server.is_empty()).then(|| (Self(server.to_vec()), Self(generator.to_vec())))
     }
 
     /// Keeps the calling thread, and every thread and process that it starts from now on, on these processors.
@@ -81,9 +82,7 @@ impl FromStr for CpuList {
                 _ => bail!("`{part}` is no processor number or range; write a list like 0,2-3"),
             }
         }
-        cpus.sort_unstable();
-        cpus.dedup();
-        Ok(Self(cpus))
+        Self::new(cpus).context("a list of processors names one at least")
     }
 }
 
@@ -104,12 +103,5 @@ mod tests {
         for text in ["", "a", "1-", "2-1", "0,,1", "99999"] {
             assert!(text.parse::<CpuList>().is_err(), "{text}");
         }
-    }
-
-    #[test]
-    fn splits_between_server_and_generator() {
-        let (server, generator) = "0-2".parse::<CpuList>().unwrap().split().unwrap();
-        assert_eq!((server.numbers(), generator.numbers()), (&[0][..], &[1, 2][..]));
-        assert_eq!("5".parse::<CpuList>().unwrap().split(), None);
     }
 }

@@ -13,6 +13,7 @@ use rustix::system::{sysinfo, uname};
 use crate::cgroup;
 use crate::cpus::CpuList;
 use crate::plan::Plan;
+use crate::quota::Quota;
 use crate::suite::axis::Axis;
 use crate::suite::{SuiteSubject, SuiteWorkload};
 
@@ -55,6 +56,8 @@ pub fn of(plan: &Plan<'_>) -> Environment {
         machine: machine(plan.cpus.numbers().len()),
         server_cpus: numbers(&plan.placement.server),
         generator_cpus: numbers(&plan.placement.generator),
+        cores: plan.placement.cores.as_ref().map(|cores| cores.lists().to_vec()),
+        quota_cpus: Quota::of(None).ok().and_then(|quota| quota.cpus()),
         no_cgroup: cgroup::why_none(),
         axes: suite.axes().into_iter().map(Axis::describe).collect(),
         subjects: subjects(plan),

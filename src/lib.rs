@@ -6,6 +6,8 @@
 mod cgroup;
 pub mod command;
 #[cfg(target_os = "linux")]
+pub mod cores;
+#[cfg(target_os = "linux")]
 pub mod cpus;
 #[cfg(target_os = "linux")]
 mod environment;
@@ -24,7 +26,11 @@ mod plan;
 #[cfg(target_os = "linux")]
 pub mod probe;
 #[cfg(target_os = "linux")]
+mod processor_time;
+#[cfg(target_os = "linux")]
 mod progress;
+#[cfg(target_os = "linux")]
+mod quota;
 #[cfg(target_os = "linux")]
 mod responder;
 #[cfg(target_os = "linux")]

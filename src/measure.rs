@@ -3,11 +3,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use c10k_loadgen::measurement::{Generator, ServerTime};
 use c10k_loadgen::{Event, Interval, Measurement, Target, Workload};
+use nix::time::{ClockId, clock_gettime};
 
+use crate::cpus::CpuList;
 use crate::probe::{Readings, Server, Watch};
+use crate::processor_time::Look;
+use crate::quota::{Quota, Throttling};
 
 /// Runs the generator, gives every interval of the measured part to `keep`, and has the probes look
 /// at the server, where its process is known, when the measured part begins and ends. Setting `stop` ends it early.
@@ -22,20 +28,93 @@ pub fn measure(
     stop: Arc<AtomicBool>,
     mut keep: impl FnMut(&Interval) -> Result<()>,
 ) -> Result<(Measurement, Readings)> {
+    // What does not change is found out before anything is measured.
+    let own = Own::of_this_process();
+    let server_cpus = server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
     let mut run = c10k_loadgen::start(target, load, stop).context("cannot start the generator")?;
     let mut watch = None;
+    let mut begun = None;
+    let mut generator = Generator::default();
     let mut readings = None;
     while let Some(event) = run.next_event() {
         match event {
-            Event::Begun => watch = server.clone().map(Watch::begin),
-            Event::Ended => readings = watch.take().map(Watch::end),
+            Event::Begun => {
+                begun = Some(own.begin());
+                watch = server.clone().map(Watch::begin);
+            }
+            Event::Ended => {
+                generator = begun.take().map_or_else(Generator::default, |begun| own.end(begun));
+                readings = watch.take().map(Watch::end);
+            }
             Event::Interval(interval) => keep(&interval)?,
         }
     }
-    let measured = run.finish()?;
-    let readings = match (server, readings) {
+    let mut measured = run.finish()?;
+    let readings = match (&server, readings) {
         (None, _) => Readings::default(),
         (Some(_), readings) => readings.unwrap_or_else(|| Readings::none("the measured part did not begin")),
     };
+    let Generator { threads, user_s, system_s, cpu_wait_s, .. } = measured.generator;
+    measured.generator = Generator { threads, user_s, system_s, cpu_wait_s, ..generator };
+    measured.server = server.map(|_| server_time(server_cpus, &readings));
     Ok((measured, readings))
+}
+
+/// What bears on the generator's time, and does not change in a run.
+struct Own {
+    cpus: Option<CpuList>,
+    quota: Option<Quota>,
+}
+
+/// A first look at the generator's time on its processors.
+struct Begun {
+    /// With the CPU time of this process.
+    look: Option<(Look, Duration)>,
+    throttling: Option<Throttling>,
+}
+
+impl Own {
+    fn of_this_process() -> Self {
+        Self { cpus: CpuList::available().ok(), quota: Quota::of(None).ok() }
+    }
+
+    fn look(&self) -> Option<(Look, Duration)> {
+        let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).ok()?;
+        Some((Look::at(self.cpus.as_ref()?).ok()?, used.into()))
+    }
+
+    fn begin(&self) -> Begun {
+        Begun { look: self.look(), throttling: self.quota.clone().map(Quota::begin) }
+    }
+
+    /// The part of [`Generator`] that the machine tells.
+    fn end(&self, begun: Begun) -> Generator {
+        let spent = self.look().zip(begun.look).map(|((end, used), (begin, used_before))| {
+            let own_s = used.saturating_sub(used_before).as_secs_f64();
+            let spent = end.since(begin);
+            ((spent.by_tasks_s - own_s).max(0.0), spent.idle_s)
+        });
+        let (others_s, idle_s) = spent.unzip();
+        Generator {
+            others_s,
+            idle_s,
+            throttled_s: begun.throttling.map(|throttling| throttling.elapsed_s()),
+            quota_cpus: self.quota.as_ref().and_then(Quota::cpus),
+            ..Generator::default()
+        }
+    }
+}
+
+fn server_time(cpus: Option<CpuList>, readings: &Readings) -> ServerTime {
+    let read = |key: &str| readings.values.get(key).copied();
+    ServerTime {
+        cpus: cpus.map_or_else(Vec::new, |cpus| cpus.numbers().to_vec()),
+        ran_s: read("server_cpu_user_s")
+            .zip(read("server_cpu_system_s"))
+            .map(|(user_s, system_s)| user_s + system_s),
+        wait_s: read("server_cpu_wait_s"),
+        others_s: read("server_neighbours_s"),
+        idle_s: read("server_idle_s"),
+        throttled_s: read("server_throttled_s"),
+    }
 }

@@ -70,7 +70,7 @@ fn next_step(measured: &Measurement) -> String {
 
 /// What is known to keep answers back without an error.
 fn without_errors(length: Duration, kernel: KernelCounters, generator: Generator) -> String {
-    let reasons = [dropped(kernel), without_processor(length, generator)];
+    let reasons = [dropped(kernel), held_back(length, generator), without_processor(length, generator)];
     let reasons = reasons.into_iter().flatten().collect::<Vec<_>>().join("; ");
     if reasons.is_empty() {
         format!("the server had not answered after {length:.0?}: measure longer, or see what it does")
@@ -91,6 +91,14 @@ fn dropped(kernel: KernelCounters) -> Option<String> {
              the server's backlog, or measure longer"
         )
     })
+}
+
+fn held_back(length: Duration, generator: Generator) -> Option<String> {
+    let held = Duration::from_secs_f64(generator.throttled_s?);
+    let cpus = generator.quota_cpus.filter(|_| held > length.mul_f64(LONG_CPU_WAIT))?;
+    Some(format!(
+        "a CPU quota of {cpus} processors held the generator back: raise it, or measure outside of it"
+    ))
 }
 
 fn without_processor(length: Duration, generator: Generator) -> Option<String> {
@@ -142,6 +150,13 @@ mod tests {
             let text = without_errors(LENGTH, KernelCounters::default(), generator);
             assert!(text.starts_with("the server had not answered after 300ms"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_quota_is_named() {
+        let held = Generator { throttled_s: Some(0.2), quota_cpus: Some(0.05), ..waited(0.0) };
+        let text = without_errors(LENGTH, KernelCounters::default(), held);
+        assert!(text.starts_with("a CPU quota of 0.05 processors held the generator back"), "{text}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
+use crate::cores::{self, Cores};
 use crate::cpus::CpuList;
 use crate::limits;
 use crate::subject::Program;
@@ -45,13 +46,27 @@ pub struct Place<'a> {
 pub struct Placement {
     pub server: Option<CpuList>,
     pub generator: Option<CpuList>,
+    /// The cores of their processors, where the kernel tells them.
+    pub cores: Option<Cores>,
 }
 
 impl Placement {
-    /// Splits the processors between both.
+    /// Splits the processors between both, by cores.
     pub fn of(cpus: &CpuList) -> Self {
-        let (server, generator) = cpus.split().unzip();
-        Self { server, generator }
+        let (server, generator) = cores::split(cpus).unzip();
+        Self { server, generator, cores: Cores::of(cpus) }
+    }
+
+    /// A line about cores that both have to share; nothing where they share none.
+    pub fn shared_core(&self) -> Option<String> {
+        let (server, generator, cores) =
+            (self.server.as_ref()?, self.generator.as_ref()?, self.cores.as_ref()?);
+        (!cores.shared(server, generator).is_empty()).then(|| {
+            format!(
+                "the processors of the server ({server}) and of the generator ({generator}) are hardware threads \
+                 of one core, there is no other: they slow each other"
+            )
+        })
     }
 
     /// The processors of a server that is to have this many; without a wish, all that are the server's.

@@ -17,6 +17,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[path = "support/quota.rs"]
+mod quota;
+
+use quota::Quota;
+
 /// Runs `c10k bench` on a suite with these tables, in a folder of its own.
 struct Bench {
     folder: TempDir,
@@ -33,9 +38,13 @@ impl Bench {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the command can be run")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
         command.current_dir(self.folder.path()).args(["bench", "suite.toml"]).args(arguments);
-        command.output().expect("the command can be run")
+        command
     }
 
     /// The folder of the only run.
@@ -400,5 +409,34 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
         kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
         assert_eq!(child.wait().expect("it ends").code(), Some(130));
         assert!(began.elapsed() < Duration::from_secs(8), "{server}: {:?}", began.elapsed());
+    }
+}
+
+/// A server that never sleeps and its generator take more than this quota on however busy a machine.
+#[test]
+fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
+    let Some(quota) = Quota::of(30_000) else { return };
+    let bench = Bench::new("models = [\"busy-poll\"]\n[[workload]]\nconnections = 8\n");
+    let output = quota.run(&bench.command(&[])).output().expect("the command can be run");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let environment = read(&bench.run_dir().join("environment.json"));
+    let environment: Value = serde_json::from_str(&environment).expect("it is JSON");
+    assert_eq!(environment["quota_cpus"], 0.3);
+    let records = bench.records();
+    let record = of(&records, "busy-poll");
+    for key in ["server_throttled_s", "generator_throttled_s"] {
+        assert!(record["metrics"][key].as_f64().is_some_and(|value| value > 0.0), "{key} in {record:#}");
+    }
+    assert_eq!(record["valid"], false, "{record:#}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let page = bench.page();
+    for words in ["the CPU quota of 0.3 processors", "the CPU quota of its cgroup"] {
+        assert!(
+            said.contains(words) && page.contains(words),
+            "{words:?} is not in {said}, or not on the page"
+        );
+    }
+    for words in ["0.3 processors, server and load generator together", "Generator held by a CPU quota"] {
+        assert!(page.contains(words), "{words:?} is not on the page");
     }
 }

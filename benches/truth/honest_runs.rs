@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use c10k::cores;
 use c10k::cpus::CpuList;
 use c10k::subject::{Program, RunningSubject, Settings, Subject};
 use c10k_loadgen::Summary;
@@ -29,7 +30,8 @@ const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 const MODELS: [&str; 3] = ["epoll", "thread", "thread-pool"];
 
 /// The checks whose verdict rests on what the machine does meanwhile.
-const CHECKS: [&str; 4] = ["silence", "steady-state", "send-lag", "arrivals"];
+const CHECKS: [&str; 6] =
+    ["silence", "steady-state", "send-lag", "arrivals", "generator-cpu-wait", "server-cpu-wait"];
 
 /// Processors' time that other programs and other machines may take in a run without a disturbance,
 /// in processors.
@@ -140,7 +142,7 @@ fn rows(name: &str, runs: &[Judged]) -> String {
 /// What the checks say of a run against a fresh server, server and generator each on one half of
 /// the processors, as suites have it.
 fn measure(model: &str, arguments: &str) -> Result<Judged> {
-    let halves = CpuList::available()?.split();
+    let halves = cores::split(&CpuList::available()?);
     let (server_cpus, own_cpus) = halves.as_ref().map(|(server, own)| (server, own)).unzip();
     let server = start(model, server_cpus)?;
     let mut command = Command::new(C10K);

@@ -67,6 +67,11 @@ pub struct Measurement {
     pub silence: Silence,
     /// What this machine's kernel counted from the first connect on, where that can be read.
     pub kernel: Option<KernelCounters>,
+    /// The processors that the generator's threads may use; empty where that can't be read.
+    pub generator_cpus: Vec<usize>,
+    /// The server's time on its processors, where its process is known: the caller that looked at
+    /// it fills it in.
+    pub server: Option<ServerTime>,
 }
 
 /// Stretches that a measured part is kept in; when there are more, neighbours are put together.
@@ -473,6 +478,40 @@ pub struct Generator {
     /// measured part, 10 ms at the most, since a worker may have no processor for all of that part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_wait_s: Option<f64>,
+    /// Time of its processors that others used, the server among them where it may run there, in
+    /// seconds. This and what follows is filled in by a caller that looked at the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_s: Option<f64>,
+    /// Time for which its processors had nothing to do, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_s: Option<f64>,
+    /// Time for which a CPU quota held back a cgroup that the generator is in, over all processors,
+    /// in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttled_s: Option<f64>,
+    /// The smallest CPU quota of the cgroups that the generator is in, in processors; absent where
+    /// there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_cpus: Option<f64>,
+}
+
+/// How a server came to its processors in the measured part. What can't be read is absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServerTime {
+    /// The processors that it may use.
+    pub cpus: Vec<usize>,
+    /// CPU time of all its processes, in seconds.
+    pub ran_s: Option<f64>,
+    /// Time in which its threads were ready to run and had no processor, all of them together, in
+    /// seconds. Threads of one server wait for each other, too.
+    pub wait_s: Option<f64>,
+    /// Time of its processors that others used, the generator among them where it may run there, in
+    /// seconds.
+    pub others_s: Option<f64>,
+    /// Time for which its processors had nothing to do, in seconds.
+    pub idle_s: Option<f64>,
+    /// Time for which a CPU quota held back a cgroup that it is in, over all processors, in seconds.
+    pub throttled_s: Option<f64>,
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::measurement::{
 use crate::recorder::{Age, Interval, Recorder};
 use crate::silence;
 use crate::target::Target;
+use crate::usage::own_cpus;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
@@ -563,6 +564,7 @@ fn summarize(
             user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
             system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
             cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
+            ..Generator::default()
         },
         fairness: Fairness::of(all(|ending| &ending.answers)),
         bodies: total.bodies,
@@ -577,6 +579,9 @@ fn summarize(
         idle: endings.iter().map(|ending| ending.idle).sum(),
         silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
+        // Workers have inherited those of the thread that started them.
+        generator_cpus: own_cpus(),
+        server: None,
     }
 }
 

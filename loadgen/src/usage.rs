@@ -1,10 +1,11 @@
-//! CPU time of the calling thread, and its wait for a processor.
+//! CPU time of the calling thread, its wait for a processor, and the processors that it may use.
 
 use std::fs;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// CPU time, in user mode and in the kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +40,12 @@ pub(crate) fn cpu_wait() -> Option<Duration> {
 
 fn parse_wait(schedstat: &str) -> Option<Duration> {
     schedstat.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
+}
+
+/// The processors that the calling thread may use, ascending; empty where that can't be read.
+pub(crate) fn own_cpus() -> Vec<usize> {
+    sched_getaffinity(None)
+        .map_or_else(|_| Vec::new(), |set| (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
 }
 
 #[cfg(test)]

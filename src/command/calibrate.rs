@@ -17,7 +17,9 @@ use jiff::Timestamp;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
-use crate::output::print;
+use crate::output::{note, print};
+use crate::plan::Placement;
+use crate::quota::Quota;
 use crate::responder::{Responder, Script};
 use crate::time;
 use crate::whole_file::WholeFile;
@@ -67,12 +69,22 @@ impl Args {
         limits::check_threads()?;
         let output = self.open_output()?;
         let interrupt = Interrupt::catch()?;
-        // The responder on one half of the processors, the generator on the other, where there are two.
-        let (responder_cpus, generator_cpus) = CpuList::available()?.split().unzip();
-        if let Some(cpus) = generator_cpus {
+        // The responder on some cores, the generator on the others, where there are two processors.
+        let placement = Placement::of(&CpuList::available()?);
+        if let Some(line) = placement.shared_core() {
+            note(&format!("c10k: {line}\n"));
+        }
+        if let Some(cpus) = Quota::of(None).ok().and_then(|quota| quota.cpus()) {
+            note(&format!(
+                "c10k: a CPU quota of {cpus} processors holds here: where it is too small, these are its errors \
+                 and not the generator's\n"
+            ));
+        }
+        if let Some(cpus) = &placement.generator {
             cpus.pin()?;
         }
-        let bench = Bench { duration: self.duration, responder_cpus, interrupt: &interrupt };
+        let bench =
+            Bench { duration: self.duration, responder_cpus: placement.server, interrupt: &interrupt };
         let calibration = bench.calibrate()?;
         if interrupt.happened() {
             return Ok(ExitCode::from(130));

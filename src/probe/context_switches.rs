@@ -1,5 +1,8 @@
 //! `context_switches`: how often the server's threads left a processor, to wait (voluntary) or for
-//! another (involuntary).
+//! another (involuntary), and for how long they were ready to run and had none.
+//!
+//! Both are read in one walk over the threads, which is what takes the time. Threads of one server
+//! wait for each other, too, so that the wait of a server with many is long without any rival.
 //!
 //! The kernel counts per thread, and a thread that ends takes its counts with it. With a thread or
 //! process per connection and short connections, what can be read is a small part of the truth, so
@@ -32,6 +35,8 @@ struct Look {
     processes: Vec<i32>,
     /// By thread.
     switches: HashMap<i32, Switches>,
+    /// By thread: how long it was ready and had no processor since it was started.
+    waits: HashMap<i32, Duration>,
     /// CPU time of all threads of the processes that are there, those that have ended included.
     used: Duration,
     /// The part of it that threads used that have ended.
@@ -76,6 +81,7 @@ impl Look {
         member.each_task(|task| {
             let schedule = task.schedstat()?;
             self.switches.insert(task.tid, task.read("status")?);
+            self.waits.insert(task.tid, Duration::from_nanos(schedule.run_delay));
             living += Duration::from_nanos(schedule.sum_exec_runtime);
             Ok(())
         })?;
@@ -99,7 +105,13 @@ impl Look {
         Ok(vec![
             ("context_switches_voluntary", sum.voluntary as f64),
             ("context_switches_involuntary", sum.involuntary as f64),
+            ("server_cpu_wait_s", self.waited_since(begin).as_secs_f64()),
         ])
+    }
+
+    fn waited_since(&self, begin: &Self) -> Duration {
+        let begin = |tid: &i32| begin.waits.get(tid).copied().unwrap_or_default();
+        self.waits.iter().map(|(tid, end)| end.saturating_sub(begin(tid))).sum()
     }
 
     fn ensure_complete(&self, begin: &Self) -> Result<()> {
@@ -182,6 +194,7 @@ mod tests {
         Look {
             processes: vec![1],
             switches: tasks.iter().map(switches).collect(),
+            waits: tasks.iter().map(|&(tid, waited_ms)| (tid, Duration::from_millis(waited_ms))).collect(),
             used: Duration::from_millis(used_ms),
             ended: Duration::from_millis(ended_ms),
             inherited_faults: 0,
@@ -209,7 +222,9 @@ mod tests {
     fn threads_that_came_count_in_full_and_those_that_went_idle_do_not_matter() {
         let begin = look(&[(1, 10), (2, 5)], 1000, 100);
         let values = look(&[(1, 30), (3, 7)], 2000, 105).since(&begin).unwrap();
-        assert_eq!(values, [("context_switches_voluntary", 27.0), ("context_switches_involuntary", 1.0)]);
+        let switches = [("context_switches_voluntary", 27.0), ("context_switches_involuntary", 1.0)];
+        assert_eq!(values[..2], switches);
+        assert_eq!(values[2], ("server_cpu_wait_s", 0.027));
     }
 
     #[test]

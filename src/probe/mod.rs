@@ -19,10 +19,12 @@ mod faults;
 mod fixture;
 mod ksoftirqd;
 mod memory;
+mod neighbours;
 mod noise;
 mod softirq;
 mod tasks;
 mod tcp;
+mod throttling;
 mod tree;
 
 pub(crate) use cpu::BothAccounts;
@@ -41,6 +43,8 @@ pub fn processes(pid: u32) -> Result<Vec<i32>> {
 /// that take long last.
 pub const ALL: &[Probe] = &[
     cpu::PROBE,
+    neighbours::PROBE,
+    throttling::PROBE,
     noise::PROBE,
     softirq::PROBE,
     ksoftirqd::PROBE,

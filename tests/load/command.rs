@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use crate::quota::Quota;
 use crate::refusal;
 use crate::server::Server;
 use crate::wait;
@@ -26,6 +27,12 @@ pub fn load(server: &Server, arguments: &str) -> Outcome {
 #[track_caller]
 pub fn load_url(url: &str, arguments: &[&str]) -> Outcome {
     Load::start(url, arguments).outcome(LONGEST_RUN)
+}
+
+/// As [`load_url`], within a CPU quota.
+#[track_caller]
+pub fn load_within(quota: &Quota, url: &str, arguments: &[&str]) -> Outcome {
+    Load::spawn(&mut quota.run(&command(url, arguments))).outcome(LONGEST_RUN)
 }
 
 /// Runs something again until it shows what a run shows on a machine that has time for it, and gives that outcome. What has to
@@ -89,7 +96,12 @@ pub fn command(url: &str, arguments: &[&str]) -> Command {
 impl Load {
     #[track_caller]
     pub fn start(url: &str, arguments: &[&str]) -> Self {
-        let mut child = command(url, arguments)
+        Self::spawn(&mut command(url, arguments))
+    }
+
+    #[track_caller]
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
             .arg("--json")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -19,6 +19,9 @@ mod interruption;
 mod listen_queues;
 mod open_loop;
 mod outputs;
+mod processors;
+#[path = "../support/quota.rs"]
+mod quota;
 #[path = "../support/refusal.rs"]
 mod refusal;
 mod resets;

@@ -117,7 +117,13 @@ impl Recording {
             errors_at: Vec::new(),
             times: times(latency, send_lag),
             bytes: Bytes::default(),
-            generator: Generator { threads: 1, user_s: 0.1, system_s: 0.3, cpu_wait_s: Some(0.0) },
+            generator: Generator {
+                threads: 1,
+                user_s: 0.1,
+                system_s: 0.3,
+                cpu_wait_s: Some(0.0),
+                ..Generator::default()
+            },
             fairness: alike(completed / CONNECTIONS),
             start_up: StartUp::default(),
             bodies: Bodies { counted: completed, empty: 0, shortest: 1024, longest: 1024 },
@@ -126,6 +132,8 @@ impl Recording {
             arrivals: self.arrivals,
             silence: self.silence,
             kernel: Some(KernelCounters::default()),
+            generator_cpus: vec![0],
+            server: None,
         }
     }
 }

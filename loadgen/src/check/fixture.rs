@@ -114,7 +114,13 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
             unanswered: empty_times(),
         },
         bytes: Bytes::default(),
-        generator: Generator { threads: 1, user_s: 1.0, system_s: 3.0, cpu_wait_s: Some(0.0) },
+        generator: Generator {
+            threads: 1,
+            user_s: 1.0,
+            system_s: 3.0,
+            cpu_wait_s: Some(0.0),
+            ..Generator::default()
+        },
         fairness: Fairness::default(),
         start_up: StartUp::default(),
         bodies: Bodies { counted: 1, empty: 0, shortest: 1024, longest: 1024 },
@@ -124,6 +130,8 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         idle: Duration::from_secs(SECONDS / 2),
         silence: Silence::default(),
         kernel: Some(KernelCounters::default()),
+        generator_cpus: vec![0],
+        server: None,
     };
     set_batches(&mut measured, batches);
     let each = measured.requests.completed / CONNECTIONS;

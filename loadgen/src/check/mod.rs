@@ -17,20 +17,23 @@ mod errors;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod generator_cpu;
+mod generator_cpu_wait;
 mod generator_limits;
 mod kernel_drops;
 mod littles_law;
 mod offered_rate;
+mod processor_time;
 mod queues;
 mod sample_size;
 mod send_lag;
+mod server_cpu_wait;
 mod silence;
 mod start_up;
 mod starvation;
 mod steady_state;
 
 /// All checks, in the order in which they are told: what went wrong first, the finer points last.
-pub const ALL: [Check; 17] = [
+pub const ALL: [Check; 19] = [
     errors::CHECK,
     generator_limits::CHECK,
     answers::CHECK,
@@ -43,6 +46,8 @@ pub const ALL: [Check; 17] = [
     kernel_drops::CHECK,
     delayed_acknowledgement::CHECK,
     generator_cpu::CHECK,
+    generator_cpu_wait::CHECK,
+    server_cpu_wait::CHECK,
     send_lag::CHECK,
     arrivals::CHECK,
     queues::CHECK,

@@ -16,6 +16,7 @@ mod quantities;
 mod registry;
 mod response;
 mod server_cpu;
+mod server_wait;
 mod service;
 mod softirq;
 mod system_calls;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::definition::Metric;
 use super::{
     connect, connect_wait, context_switches, first_byte, generator_cpu, hardware, latency, machine, memory,
-    page_faults, response, server_cpu, service, softirq, system_calls, tasks, tcp, throughput, total_cpu,
-    wire_bytes,
+    page_faults, response, server_cpu, server_wait, service, softirq, system_calls, tasks, tcp, throughput,
+    total_cpu, wire_bytes,
 };
 use crate::record::Record;
 
@@ -39,6 +39,10 @@ pub const METRICS: &[Metric] = &[
     server_cpu::IN_KERNEL,
     generator_cpu::GENERATOR_CPU,
     total_cpu::TOTAL_CPU,
+    server_wait::WAIT,
+    server_wait::NEIGHBOURS,
+    server_wait::THROTTLED,
+    server_wait::GENERATOR_THROTTLED,
     softirq::SOFTIRQ,
     softirq::KSOFTIRQD,
     system_calls::SYSTEM_CALLS,
@@ -105,6 +109,9 @@ mod tests {
         record.readings = [
             ("server_cpu_user_s", 0.002),
             ("server_cpu_system_s", 0.008),
+            ("server_cpu_wait_s", 0.03),
+            ("server_neighbours_s", 0.02),
+            ("server_throttled_s", 0.04),
             ("server_softirq_s", 0.003),
             ("server_ksoftirqd_s", 0.001),
             ("system_calls_per_request", 3.5),
@@ -161,6 +168,9 @@ mod tests {
             ("bytes_written_per_request", 600.0),
             ("generator_cpu_us_per_request", 400.0),
             ("total_cpu_us_per_request", 410.0),
+            ("server_cpu_wait_share", 0.75),
+            ("server_neighbours_share", 0.02),
+            ("server_throttled_s", 0.04),
             ("server_softirq_us_per_request", 3.0),
             ("server_ksoftirqd_us_per_request", 1.0),
             ("machine_steal_share", 0.1),

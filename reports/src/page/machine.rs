@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::context::Page;
 use crate::format;
-use crate::record::Machine;
+use crate::record::{Environment, Machine};
 
 #[derive(Template)]
 #[template(path = "machine.html")]
@@ -12,6 +12,9 @@ struct MachineSection<'a> {
     machine: &'a Machine,
     memory: String,
     pinning: String,
+    /// Processors by core, and whose each core is; nothing where cores are not known.
+    cores: Option<String>,
+    quota: Option<String>,
 }
 
 pub fn render(page: &Page) -> askama::Result<String> {
@@ -27,7 +30,38 @@ pub fn render(page: &Page) -> askama::Result<String> {
         0 => "unknown".to_owned(),
         bytes => format::bytes(bytes as f64),
     };
-    MachineSection { machine, memory, pinning }.render()
+    let section = MachineSection {
+        machine,
+        memory,
+        pinning,
+        cores: environment.cores.as_deref().map(|cores| whose(cores, environment)),
+        quota: environment.quota_cpus.map(quota),
+    };
+    section.render()
+}
+
+/// Such as `0 and 4 server; 1 and 5 load generator`. A core of both is told with what it does.
+fn whose(cores: &[Vec<usize>], environment: &Environment) -> String {
+    let is_pinned = !environment.server_cpus.is_empty();
+    let core = |core: &Vec<usize>| {
+        let has = |side: &[usize]| core.iter().any(|cpu| side.contains(cpu));
+        let owner = match (has(&environment.server_cpus), has(&environment.generator_cpus)) {
+            (true, true) => ": shared by server and load generator, which slow each other",
+            (true, false) => ": server",
+            (false, true) => ": load generator",
+            (false, false) => "",
+        };
+        let list = core.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ");
+        if is_pinned { format!("{list}{owner}") } else { list }
+    };
+    cores.iter().map(core).collect::<Vec<_>>().join("; ")
+}
+
+fn quota(cpus: f64) -> String {
+    format!(
+        "{cpus} processors, server and load generator together; each measurement says for how long it held \
+         them back"
+    )
 }
 
 fn cpus(cpus: &[usize]) -> String {
@@ -36,5 +70,24 @@ fn cpus(cpus: &[usize]) -> String {
         0 => "not pinned".to_owned(),
         1 => format!("on CPU {list}"),
         _ => format!("on CPUs {list}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+
+    #[test]
+    fn each_core_is_told_with_its_side() {
+        let mut environment = fixture::environment();
+        environment.server_cpus = vec![0, 2];
+        environment.generator_cpus = vec![1, 3];
+        assert_eq!(whose(&[vec![0, 2], vec![1, 3]], &environment), "0 + 2: server; 1 + 3: load generator");
+        let shared = whose(&[vec![0, 1], vec![2, 3]], &environment);
+        assert!(shared.starts_with("0 + 1: shared by server and load generator, which slow"), "{shared}");
+        environment.server_cpus.clear();
+        environment.generator_cpus.clear();
+        assert_eq!(whose(&[vec![0]], &environment), "0");
     }
 }

@@ -33,6 +33,14 @@ pub struct Environment {
     pub server_cpus: Vec<usize>,
     /// Processors that the generator was pinned to; empty where nothing was pinned.
     pub generator_cpus: Vec<usize>,
+    /// Processors by physical core; absent where the kernel does not tell, and in runs of before it was
+    /// asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cores: Option<Vec<Vec<usize>>>,
+    /// The smallest CPU quota of the cgroups that the run was in, in processors; absent where there was
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota_cpus: Option<f64>,
     /// Why servers had no cgroup of their own; nothing where they had one, and in runs of before
     /// there were any. Each record says what its CPU time is an account of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,144 @@
+//! `generator-cpu-wait`: whether the generator had its processor when it had work.
+//!
+//! While the generator is ready and does not run, the server can't be asked: a closed loop loses about the
+//! share of its throughput that is lost of the generator's time, and the latency of an open
+//! loop contains the wait. Neither is a number of the server. The thresholds and their reasons
+//! stand in `processor_time.rs`.
+
+use super::processor_time::{Side, processors, sentence, shared};
+use super::{Check, Judgement, Verdict};
+use crate::measurement::{Generator, Measurement};
+use crate::workload::Pacing;
+
+pub(super) const CHECK: Check = Check { name: "generator-cpu-wait", judge };
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let Generator { threads, user_s, system_s, cpu_wait_s, others_s, idle_s, throttled_s, quota_cpus } =
+        measured.generator;
+    let cpus = &measured.generator_cpus;
+    let side = Side {
+        cpus,
+        width: threads.min(cpus.len().max(1)),
+        duration_s: measured.duration.as_secs_f64(),
+        ran_s: user_s + system_s,
+        wait_s: cpu_wait_s,
+        others_s,
+        idle_s,
+        throttled_s,
+    };
+    let lost = side.lost()?;
+    let verdict = lost.verdict_of_quota().max(lost.verdict_of_others());
+    let mut detail = sentence("the generator", lost, &quota(quota_cpus), &others(measured));
+    if verdict != Verdict::Pass {
+        detail += match measured.workload.pacing {
+            Pacing::Closed => "; the throughput may be as much too low",
+            Pacing::Open { .. } => "; latency contains the wait",
+        };
+    }
+    Some(Judgement::new(verdict, detail))
+}
+
+fn quota(cpus: Option<f64>) -> String {
+    let size = cpus.map_or_else(String::new, |cpus| format!(" of {cpus} processors"));
+    format!("by the CPU quota{size} of its cgroup (raise it, or measure outside of that cgroup)")
+}
+
+/// The rivals on its processors, as far as they are known.
+fn others(measured: &Measurement) -> String {
+    let own = &measured.generator_cpus;
+    let Some(server) = &measured.server else {
+        return format!(
+            "by other programs on {}, or the server if it runs there, too (pin both apart with --pin)",
+            processors(own)
+        );
+    };
+    let both = shared(own, &server.cpus);
+    if both.is_empty() {
+        return format!("by other programs on {} (end them, or --pin to others)", processors(own));
+    }
+    let most_s = measured.generator.others_s.unwrap_or(0.0) / 2.0;
+    let rivals = if server.ran_s.is_some_and(|ran_s| ran_s < most_s) {
+        "by other programs and the server, which may both run"
+    } else {
+        "by the server, which may run"
+    };
+    format!("{rivals} on {}, too (pin both apart with --pin)", processors(&both))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture;
+    use crate::measurement::ServerTime;
+    use crate::workload::Arrivals;
+
+    /// Ten seconds in which the generator ran for four, and others used its processor for five.
+    fn disturbed(server: impl Into<Option<ServerTime>>) -> Measurement {
+        let mut measured = Measurement { server: server.into(), ..fixture::closed() };
+        measured.generator.cpu_wait_s = Some(5.5);
+        measured.generator.others_s = Some(5.0);
+        measured.generator.idle_s = Some(0.1);
+        measured
+    }
+
+    fn server(cpus: &[usize], ran_s: f64) -> ServerTime {
+        ServerTime { cpus: cpus.to_vec(), ran_s: Some(ran_s), ..ServerTime::default() }
+    }
+
+    fn told(measured: &Measurement) -> String {
+        let judgement = judge(measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail, "{}", judgement.detail);
+        judgement.detail
+    }
+
+    #[test]
+    fn passes_a_generator_that_waits_for_its_processor_to_wake_up() {
+        let mut measured = fixture::closed();
+        measured.generator.cpu_wait_s = Some(5.0);
+        measured.generator.others_s = Some(0.1);
+        measured.generator.idle_s = Some(5.9);
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert!(
+            judgement.detail.starts_with("the generator was kept from running for 1"),
+            "{}",
+            judgement.detail
+        );
+    }
+
+    #[test]
+    fn names_neighbours_where_the_server_runs_elsewhere() {
+        let detail = told(&disturbed(server(&[1], 4.0)));
+        assert!(detail.contains(" by other programs on processor 0 (end them"), "{detail}");
+        assert!(detail.ends_with("; the throughput may be as much too low"), "{detail}");
+    }
+
+    #[test]
+    fn names_the_server_where_it_may_use_the_same_processors() {
+        let detail = told(&disturbed(server(&[0, 1], 4.8)));
+        assert!(detail.contains("by the server, which may run on processor 0, too (pin both"), "{detail}");
+        let detail = told(&disturbed(server(&[0, 1], 1.0)));
+        assert!(detail.contains("by other programs and the server"), "{detail}");
+    }
+
+    #[test]
+    fn leaves_both_open_where_the_server_is_not_known() {
+        let detail = told(&disturbed(None));
+        assert!(detail.contains("by other programs on processor 0, or the server"), "{detail}");
+    }
+
+    #[test]
+    fn names_the_quota_and_its_size() {
+        let mut measured = fixture::open(Arrivals::Poisson);
+        measured.generator.throttled_s = Some(3.0);
+        measured.generator.quota_cpus = Some(0.5);
+        let detail = told(&measured);
+        assert!(detail.contains("43 % by the CPU quota of 0.5 processors"), "{detail}");
+        assert!(detail.ends_with("; latency contains the wait"), "{detail}");
+    }
+
+    #[test]
+    fn does_not_apply_where_nobody_looked_at_the_machine() {
+        assert_eq!(judge(&fixture::closed()), None);
+    }
+}

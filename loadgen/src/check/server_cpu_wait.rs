@@ -1,0 +1,134 @@
+//! `server-cpu-wait`: whether the server had its processors when it had work.
+//!
+//! A server that others keep from running looks slow, and its model with it. Its threads also wait
+//! for each other, which is the model's own doing and does not count: see `processor_time.rs`, where the
+//! thresholds stand. A quota that holds back the server alone may be what a user wants to
+//! measure, so that it is only told; one that holds back the generator, too, fails.
+
+use super::processor_time::{Lost, Side, is_failing, processors, sentence, shared};
+use super::{Check, Judgement, Verdict, percent};
+use crate::measurement::{Measurement, ServerTime};
+
+pub(super) const CHECK: Check = Check { name: "server-cpu-wait", judge };
+
+fn judge(measured: &Measurement) -> Option<Judgement> {
+    let server = measured.server.as_ref()?;
+    let side = Side {
+        cpus: &server.cpus,
+        width: server.cpus.len(),
+        duration_s: measured.duration.as_secs_f64(),
+        ran_s: server.ran_s?,
+        wait_s: server.wait_s,
+        others_s: server.others_s,
+        idle_s: server.idle_s,
+        throttled_s: server.throttled_s,
+    };
+    let lost = side.lost()?;
+    let verdict = verdict_of_quota(lost, measured).max(lost.verdict_of_others());
+    let others = others(server, measured);
+    let detail = sentence("the server", lost, "by the CPU quota of its cgroup", &others);
+    Some(match unknown_wait(&side, &others) {
+        Some(used) => Judgement::new(verdict.max(Verdict::Warn), format!("{detail}: {used}")),
+        None => Judgement::new(verdict, detail),
+    })
+}
+
+fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
+    let is_shared = measured.generator.throttled_s.is_some_and(|throttled_s| throttled_s > 0.0);
+    let worst = if is_shared { Verdict::Fail } else { Verdict::Warn };
+    lost.verdict_of_quota().min(worst)
+}
+
+/// What speaks for a loss where others had much of its processors, and its tasks ended with what
+/// they waited.
+fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
+    let share = side.most_lost_to_others().filter(|share| is_failing(*share))?;
+    let share = percent(share);
+    Some(format!("tasks that ended took that with them, and up to {share} of its time was taken {others}"))
+}
+
+/// The rivals on its processors.
+fn others(server: &ServerTime, measured: &Measurement) -> String {
+    let both = shared(&server.cpus, &measured.generator_cpus);
+    let generator_s = measured.generator.user_s + measured.generator.system_s;
+    if both.is_empty() {
+        format!("by other programs on {}", processors(&server.cpus))
+    } else if generator_s < server.others_s.unwrap_or(0.0) / 2.0 {
+        format!("by other programs and the generator, which may both run on {}, too", processors(&both))
+    } else {
+        format!("by the generator, which may run on {}, too (pin both apart)", processors(&both))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::fixture;
+
+    /// A server that ran for four of ten seconds, on a processor that others used for five.
+    fn disturbed() -> ServerTime {
+        ServerTime {
+            cpus: vec![1],
+            ran_s: Some(4.0),
+            wait_s: Some(6.0),
+            others_s: Some(5.0),
+            idle_s: Some(0.5),
+            throttled_s: Some(0.0),
+        }
+    }
+
+    fn judged(server: ServerTime) -> Judgement {
+        judge(&Measurement { server: Some(server), ..fixture::closed() }).unwrap()
+    }
+
+    #[test]
+    fn passes_a_crowd_of_threads_that_wait_for_each_other() {
+        let crowd = ServerTime { ran_s: Some(9.8), wait_s: Some(400.0), others_s: Some(0.1), ..disturbed() };
+        assert_eq!(judged(crowd).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn names_neighbours_and_the_generator() {
+        let judgement = judged(disturbed());
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.detail.ends_with("by other programs on processor 1"), "{}", judgement.detail);
+        // The generator of the fixture runs on processor 0, for four seconds.
+        let judgement = judged(ServerTime { cpus: vec![0], ..disturbed() });
+        assert!(
+            judgement.detail.contains("by the generator, which may run on processor 0"),
+            "{}",
+            judgement.detail
+        );
+    }
+
+    #[test]
+    fn warns_of_a_quota_of_its_own_and_fails_one_that_holds_the_generator_too() {
+        let held = ServerTime { others_s: Some(0.0), throttled_s: Some(4.0), ..disturbed() };
+        assert_eq!(judged(held.clone()).verdict, Verdict::Warn);
+        let mut measured = Measurement { server: Some(held), ..fixture::closed() };
+        measured.generator.throttled_s = Some(2.0);
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Fail);
+        assert!(judgement.detail.contains("50 % by the CPU quota of its cgroup"), "{}", judgement.detail);
+    }
+
+    #[test]
+    fn says_what_is_not_known_of_a_server_whose_tasks_ended() {
+        let judgement = judged(ServerTime { wait_s: None, ..disturbed() });
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(
+            judgement.detail.contains("others is not known: tasks that ended took that"),
+            "{}",
+            judgement.detail
+        );
+        let quiet = ServerTime { wait_s: None, others_s: Some(0.2), ..disturbed() };
+        let judgement = judged(quiet);
+        assert_eq!(judgement.verdict, Verdict::Pass);
+        assert!(judgement.detail.ends_with("waited for others is not known"), "{}", judgement.detail);
+    }
+
+    #[test]
+    fn does_not_apply_where_the_server_is_not_known() {
+        assert_eq!(judge(&fixture::closed()), None);
+    }
+}

@@ -1,0 +1,15 @@
+//! `throttling`: for how long a CPU quota held back a cgroup that the server is in, over all
+//! processors. It is zero where there is no quota.
+
+use anyhow::Result;
+
+use super::tree::Tree;
+use super::{Finish, Probe, Read};
+use crate::quota::Quota;
+
+pub(super) const PROBE: Probe = Probe { name: "throttling", read: Read::Both(begin) };
+
+fn begin(tree: &Tree) -> Result<Finish> {
+    let throttling = Quota::of(Some(tree.members[0].pid))?.begin();
+    Ok(Box::new(move |_| Ok(vec![("server_throttled_s", throttling.elapsed_s())])))
+}

@@ -1,0 +1,147 @@
+//! The CPU quota of the cgroups that a process is in, and for how long it held their tasks back.
+//!
+//! A container's limit of processors is such a quota. When a group has used it up, its tasks stop until the
+//! next period of 100 ms begins. A group's own file tells of its own quota only, so that all
+//! groups above it are read as well. Some kernels count that time in `schedstat` as a wait for a processor and
+//! some do not; the groups' account is right on all of them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::cgroup::{self, Version};
+
+/// The groups with a quota that a process is in; none where there is no quota.
+#[derive(Debug, Clone)]
+pub struct Quota(Vec<Limited>);
+
+/// A group with a quota.
+#[derive(Debug, Clone)]
+struct Limited {
+    folder: PathBuf,
+    version: Version,
+    /// Its quota, in processors.
+    cpus: f64,
+}
+
+/// The quotas of a process and for how long they have held back so far.
+#[derive(Debug, Clone)]
+pub struct Throttling {
+    quota: Quota,
+    begin_s: f64,
+}
+
+impl Quota {
+    /// The quotas of the process `pid`, or of the caller.
+    ///
+    /// # Errors
+    /// When the groups of the process can't be read.
+    pub fn of(pid: Option<i32>) -> Result<Self> {
+        let groups = cgroup::scheduling_groups(pid)?.into_iter();
+        let limited = groups.filter_map(|(folder, version)| {
+            let cpus = cpus(&folder, version)?;
+            Some(Limited { folder, version, cpus })
+        });
+        Ok(Self(limited.collect()))
+    }
+
+    /// The smallest of them, in processors.
+    pub fn cpus(&self) -> Option<f64> {
+        self.0.iter().map(|group| group.cpus).min_by(f64::total_cmp)
+    }
+
+    /// Time for which they have held back so far, over all processors, in seconds.
+    fn throttled_s(&self) -> f64 {
+        self.0.iter().map(|group| throttled_s(group).unwrap_or(0.0)).sum()
+    }
+
+    /// Begins to look at how long they hold back.
+    pub fn begin(self) -> Throttling {
+        Throttling { begin_s: self.throttled_s(), quota: self }
+    }
+}
+
+impl Throttling {
+    /// For how long they have held back since, over all processors, in seconds.
+    pub fn elapsed_s(&self) -> f64 {
+        (self.quota.throttled_s() - self.begin_s).max(0.0)
+    }
+}
+
+/// The quota of a group, in processors; nothing where it has none.
+fn cpus(folder: &std::path::Path, version: Version) -> Option<f64> {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
+    match version {
+        Version::V1 => ratio(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?),
+        Version::V2 => read("cpu.max")?.split_once(' ').and_then(|(quota, period)| ratio(quota, period)),
+    }
+}
+
+/// Quota over period, both in microseconds. No quota is −1 in the first version, and `max` in the second.
+fn ratio(quota: &str, period: &str) -> Option<f64> {
+    let quota = quota.trim().parse::<u64>().ok()? as f64;
+    let period = period.trim().parse::<u64>().ok().filter(|&period| period > 0)? as f64;
+    Some(quota / period)
+}
+
+fn throttled_s(group: &Limited) -> Option<f64> {
+    stat_s(&fs::read_to_string(group.folder.join("cpu.stat")).ok()?, group.version)
+}
+
+fn stat_s(stat: &str, version: Version) -> Option<f64> {
+    let (wanted, per_second) = match version {
+        Version::V1 => ("throttled_time ", 1e9),
+        Version::V2 => ("throttled_usec ", 1e6),
+    };
+    let value = stat.lines().find_map(|line| line.strip_prefix(wanted)?.trim().parse::<u64>().ok())?;
+    Some(value as f64 / per_second)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_told_in_processors_and_none_is_none() {
+        assert_eq!(ratio("50000\n", "100000\n"), Some(0.5));
+        assert_eq!(ratio("-1\n", "100000\n"), None);
+        assert_eq!(ratio("max", "100000\n"), None);
+        assert_eq!(ratio("1", "0"), None);
+    }
+
+    #[test]
+    fn the_files_of_both_versions_are_read_with_their_units() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("cpu.max"), "150000 100000\n").unwrap();
+        assert_eq!(cpus(folder.path(), Version::V2), Some(1.5));
+        assert_eq!(cpus(folder.path(), Version::V1), None);
+        fs::write(folder.path().join("cpu.cfs_quota_us"), "20000\n").unwrap();
+        fs::write(folder.path().join("cpu.cfs_period_us"), "100000\n").unwrap();
+        assert_eq!(cpus(folder.path(), Version::V1), Some(0.2));
+        let first = "nr_periods 11\nnr_throttled 10\nthrottled_time 682550868\n";
+        assert!((stat_s(first, Version::V1).unwrap() - 0.682_550_868).abs() < 1e-9);
+        assert!(
+            (stat_s("nr_throttled 1\nthrottled_usec 2500\n", Version::V2).unwrap() - 0.0025).abs() < 1e-9
+        );
+        assert_eq!(stat_s("usage_usec 5\n", Version::V2), None);
+    }
+
+    #[test]
+    fn the_smallest_quota_binds_and_all_of_them_hold_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let stat = folder.path().join("cpu.stat");
+        let group = |cpus| Limited { folder: folder.path().into(), version: Version::V2, cpus };
+        fs::write(&stat, "throttled_usec 1000000\n").unwrap();
+        let quota = Quota(vec![group(2.0), group(0.5)]);
+        assert_eq!(quota.cpus(), Some(0.5));
+        let throttling = quota.begin();
+        fs::write(&stat, "throttled_usec 1250000\n").unwrap();
+        assert!((throttling.elapsed_s() - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_quota_of_this_process_can_be_looked_for() {
+        assert!(Quota::of(None).unwrap().cpus().is_none_or(|cpus| cpus > 0.0));
+    }
+}
