@@ -2,10 +2,10 @@
 //! `generator-cpu-wait` and `server-cpu-wait` share.
 //!
 //! A thread that is ready and does not run waits for a quota, for another program, or for its
-//! processor to wake up. The last is no loss to anybody, and `schedstat` counts it as waiting, too: in
-//! an open loop of 1,000 requests/s on a virtual machine, 75 µs for each request, a third of the time
-//! that the generator had work, although its threads preempted all others. So a wait counts only as far as
-//! others used the processors meanwhile.
+//! processor to wake up. The last is no loss to anybody, and `schedstat` counts it as waiting, too: on a
+//! virtual machine with nothing else to do, server and generator apart, that was 10 % of the time that
+//! the generator had work in closed loops, 11 to 26 % in open loops of 1,000 requests/s, and up to 43 % at
+//! 100. So a wait counts only as far as others used the processors meanwhile.
 
 use super::{Verdict, percent};
 
@@ -15,12 +15,13 @@ use super::{Verdict, percent};
 const WARN_QUOTA: f64 = 0.01;
 const FAIL_QUOTA: f64 = 0.05;
 
-/// Share lost to others above which a check warns and fails: once and twice the spread of throughput
+/// Share lost to others above which a check warns and fails. The first is the spread of throughput
 /// between equal cells on an otherwise idle machine (a coefficient of variation of 9 to 10 %, see
-/// METHODOLOGY.md). A closed loop loses about this share of its throughput; what is lost beyond
-/// twice the spread does not pass for chance.
+/// METHODOLOGY.md). The second is more than twice that, which does not pass for chance. A closed loop
+/// loses this share of its throughput at the most: a generator with time to spare makes up for
+/// some of it. At 23 %, one lost nothing yet, and at 29 % a third.
 const WARN_OTHERS: f64 = 0.10;
-const FAIL_OTHERS: f64 = 0.20;
+const FAIL_OTHERS: f64 = 0.25;
 
 /// Share of the measured part that has to be lost to others. A side that runs for 1 % of the time
 /// doubles its wait by one slice of another program; `send-lag` sees what that does to a latency.
