@@ -192,6 +192,15 @@ mod tests {
     }
 
     #[test]
+    fn a_percentile_that_failures_leave_unknown_is_no_number() {
+        let mut record = record();
+        let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
+        summary.latency_us.known_to = Some(0.98);
+        let metrics = compute(&record);
+        assert!(metrics.contains_key("latency_p90_us") && !metrics.contains_key("latency_p99_us"));
+    }
+
+    #[test]
     fn nothing_is_per_request_of_no_request() {
         let mut record = record();
         let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
