@@ -375,7 +375,7 @@ mod tests {
             ("workers = 8", "args = [\"--workers=8\"]", "write `workers = N`"),
             ("timeout = \"1s\"", "timeout = \"0s\"", "`timeout`"),
             ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
-            ("warmup = \"10ms\"", "warmup = \"100y\"", "longer than 1day"),
+            ("warmup = \"10ms\"", "warmup = \"100y\"", "from 0s to 1day"),
             ("path = [\"/\",", "path = [\"/a b\",", "no spaces"),
             ("path = [\"/\",", "path = [\"/a/../b#c\",", "as it is sent: `/b`"),
         ] {
