@@ -375,7 +375,8 @@ mod tests {
             ("workers = 8", "args = [\"--workers=8\"]", "write `workers = N`"),
             ("timeout = \"1s\"", "timeout = \"0s\"", "`timeout`"),
             ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
-            ("warmup = \"10ms\"", "warmup = \"100y\"", "longer than 1day"),
+            ("warmup = \"10ms\"", "warmup = \"100y\"", "from 0s to 1day"),
+            ("duration = \"100ms\"", "duration = \"1us\"", "`duration` must be at least 1ms"),
             ("path = [\"/\",", "path = [\"/a b\",", "no spaces"),
         ] {
             assert!(SEVERAL.contains(from), "{from}");

@@ -3,6 +3,9 @@
 //! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
 //! the run, and no property of the server. Throughput and errors are what such a run shows.
 //!
+//! Which of the two can't keep up follows from the generator's time: a worker that had hardly any to spare, or was given a
+//! rate that none can send, says nothing of the server.
+//!
 //! The generator waits up to a second for the last answers of an open loop. A server that needs
 //! that second to come through its line is too slow for the rate, although it answered everything:
 //! in a short run it would pass for one that keeps up.
