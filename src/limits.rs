@@ -27,7 +27,7 @@ pub fn whole<T: FromStr>(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result
 }
 
 /// Refuses a number of things of which so many a second, at the most, take longer than anything may.
-pub fn check_time(count: usize, what: &str, per_second: f64) -> Result<()> {
+pub fn check_time(count: u64, what: &str, per_second: f64) -> Result<()> {
     let longest = time::LONGEST;
     ensure!(
         count.saturating_sub(1) as f64 / per_second <= longest.as_secs_f64(),

@@ -214,6 +214,10 @@ fn what_would_take_more_than_there_is_or_longer_than_a_day_is_refused() {
         (vec!["load", url, "--connections=1", "--idle=18446744073709551615"], "at most"),
         (vec!["load", url, "--connections=2", "--connect-rate=0.0000001"], "longer than 1day"),
         (vec!["load", url, "--requests=2", "--rate=0.0000001"], "longer than 1day"),
+        (
+            vec!["load", url, "--connections=1", "--lifetime=2", "--requests=4", "--connect-rate=0.0000001"],
+            "2 connections at 0.0000001 per second take longer than 1day",
+        ),
         (vec!["serve", "poll", "--max-connections=18446744073709551615"], "at most"),
         (vec!["serve", "epoll-sharded", "--workers=18446744073709551615"], "fewer --workers"),
     ] {

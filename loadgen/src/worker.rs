@@ -382,7 +382,7 @@ impl Worker {
             }
             let began = std::mem::replace(&mut now, self.plan.clock.now());
             self.pauses.note_awake(now);
-            if began >= self.window.0 {
+            if (self.window.0..self.window.1).contains(&began) {
                 self.idle_ns += if is_idle { now - began } else { slept };
             }
         }

@@ -216,11 +216,17 @@ impl Args {
 
     /// Refuses rates so low that a run would not end in time.
     fn check_times(&self, workload: &Workload) -> Result<()> {
+        let requests = self.requests.map_or(0, NonZeroU64::get);
         if let Some(rate) = self.connect_rate {
-            limits::check_time(workload.connections.saturating_add(workload.idle), "connections", rate)?;
+            let in_turn = match workload.lifetime {
+                Lifetime::Persistent => 0,
+                Lifetime::Requests(each) => requests.div_ceil(each.get().into()),
+            };
+            let at_once = workload.connections.saturating_add(workload.idle) as u64;
+            limits::check_time(at_once.max(in_turn), "connections", rate)?;
         }
-        if let (Some(rate), Some(requests)) = (self.rate, self.requests) {
-            limits::check_time(usize::try_from(requests.get())?, "requests", rate)?;
+        if let Some(rate) = self.rate {
+            limits::check_time(requests, "requests", rate)?;
         }
         Ok(())
     }

@@ -376,6 +376,7 @@ mod tests {
             ("timeout = \"1s\"", "timeout = \"0s\"", "`timeout`"),
             ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
             ("warmup = \"10ms\"", "warmup = \"100y\"", "from 0s to 1day"),
+            ("duration = \"100ms\"", "duration = \"1us\"", "`duration` must be at least 1ms"),
             ("path = [\"/\",", "path = [\"/a b\",", "no spaces"),
             ("path = [\"/\",", "path = [\"/a/../b#c\",", "as it is sent: `/b`"),
         ] {

@@ -3,6 +3,9 @@
 //! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
 //! the run, and no property of the server. Throughput and errors are what such a run shows.
 //!
+//! Which of the two can't keep up follows from the generator's time: a worker that had hardly any to spare, or was given a
+//! rate that none can send, says nothing of the server.
+//!
 //! The generator waits up to a second for the last answers of an open loop. A server that needs
 //! that second to come through its line is too slow for the rate, although it answered everything:
 //! in a short run it would pass for one that keeps up.
@@ -73,19 +76,21 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 
 /// Says if the generator or the server can't keep up with the rate.
 fn too_slow(measured: &Measurement, offered_rps: f64) -> String {
-    let threads = measured.generator.threads;
-    let busy = 1.0 - measured.idle.as_secs_f64() / (measured.duration.as_secs_f64() * threads as f64);
-    if busy >= BUSY || offered_rps > MAX_RPS_PER_THREAD * threads as f64 {
+    let threads = measured.generator.threads as f64;
+    let busy = 1.0 - measured.idle.as_secs_f64() / (measured.duration.as_secs_f64() * threads);
+    let reason = if offered_rps > MAX_RPS_PER_THREAD * threads {
+        format!("no thread of it sends more than {MAX_RPS_PER_THREAD} requests/s")
+    } else if busy >= BUSY {
+        format!("its threads were busy for {} of the time", percent(busy))
+    } else {
         return format!(
-            ": the generator can't keep up with its own schedule, {threads} thread{} busy for {} of the time: \
-             offer less than {offered_rps} requests/s, or use more --threads; it says nothing of the server",
-            if threads == 1 { "" } else { "s" },
-            percent(busy.max(0.0)),
+            ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
+            measured.workload.connections
         );
-    }
+    };
     format!(
-        ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
-        measured.workload.connections
+        ": the generator can't keep up with its own schedule, {reason}; offer less, or use more --threads: \
+         this says nothing of the server"
     )
 }
 
@@ -145,12 +150,9 @@ mod tests {
         };
         assert!(said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections"));
         let busy = said(1, 2000.0);
-        assert!(
-            busy.contains("the generator can't keep up") && busy.contains("1 thread busy for 90 %"),
-            "{busy}"
-        );
+        assert!(busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"), "{busy}");
         // However much time it had: its queue was full, and it did not have to come to the rest.
-        assert!(said(9, 1e7).contains("the generator can't keep up"));
+        assert!(said(9, 1e7).contains("no thread of it sends more than 1000000 requests/s"));
     }
 
     #[test]

@@ -111,6 +111,7 @@ impl Worker {
     /// processor until then, or whose line was full, reports them. Gives the ages of those that the
     /// line can't hold.
     pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
+        let had_free = self.slots.iter().any(|slot| slot.state == State::Free);
         while self.next_due < end && self.line.len() < MAX_LINE {
             let intended = self.next_due;
             let measured = intended >= self.window.0;
@@ -119,12 +120,17 @@ impl Worker {
             }
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
-            if measured {
-                self.note_missed(now - intended, 1);
+            // The generator's own lateness is of those for which a connection was free.
+            if had_free && measured {
+                self.recorder.times.send_lag.saturating_record(now - intended);
             }
             self.line.push_back(intended);
         }
-        self.count_rest(end, now)
+        let rest = self.count_rest(end, now);
+        for age in rest.iter().filter(|_| had_free) {
+            self.recorder.times.send_lag.saturating_record_n(age.latency, age.count);
+        }
+        rest
     }
 
     /// Counts the rest of the schedule up to `end` without going through it: there may be billions.
@@ -144,19 +150,7 @@ impl Worker {
             let latency = now - (begin + part(length, step));
             Age { latency, response: latency, count: part(count, step + 1) - part(count, step) }
         });
-        let ages = ages.filter(|age| age.count > 0).collect::<Vec<_>>();
-        for age in &ages {
-            self.note_missed(age.latency, age.count);
-        }
-        ages
-    }
-
-    /// Records how late the generator was for requests that it never came to, where a connection was
-    /// free for them.
-    fn note_missed(&mut self, lag: u64, count: u64) {
-        if self.slots.iter().any(|slot| slot.state == State::Free) {
-            self.recorder.times.send_lag.saturating_record_n(lag, count);
-        }
+        ages.filter(|age| age.count > 0).collect()
     }
 
     /// Keeps when a request of the measured part arrived: was sent, or came into the line.

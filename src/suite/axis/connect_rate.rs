@@ -14,7 +14,7 @@ pub const AXIS: Axis = Axis {
     read: read_rate,
     apply: |value, load| {
         let rate = number(value)?;
-        limits::check_time(load.connections(), "connections", rate)?;
+        limits::check_time(load.connections() as u64, "connections", rate)?;
         load.workload.connect_rate = Some(rate);
         Ok(())
     },
