@@ -248,7 +248,7 @@ fn what_is_not_installed_is_left_out_and_named() {
     assert!(bench.page().contains("no-such-program-anywhere"));
 }
 
-/// A server that never sleeps and its generator take more than this quota on however busy a machine.
+/// A server that never sleeps takes more than this quota on however busy a machine.
 #[test]
 fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
     let Some(quota) = Quota::of(30_000) else { return };
