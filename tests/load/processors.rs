@@ -9,8 +9,7 @@ use crate::command::{Outcome, load_url, load_within, until_shown, words};
 use crate::quota::Quota;
 use crate::server::{After, OK, Server};
 
-/// Microseconds in each 100 ms that the generator may run: less than it gets on however busy a
-/// machine, so that the quota binds.
+/// Microseconds in each 100 ms that the generator may run: less than it takes on however busy a machine.
 const LITTLE: u64 = 10_000;
 
 const ARGUMENTS: &str = "--connections 16 --duration 600ms --warmup 50ms";

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::command::{command, load, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
+use crate::wait;
 
 #[test]
 fn persistent_connections_that_the_server_closes_behind_each_answer_are_another_workload() {
@@ -26,6 +27,15 @@ fn connections_of_an_open_loop_that_are_made_again_are_told_too() {
     let server = Server::answering(OK, After::Close);
     let outcome = load(&server, "--connections 4 --rate 200 --duration 400ms");
     assert_eq!(outcome.check("connections-reused").0, "fail", "{:#}", outcome.json);
+}
+
+/// A connection that is made again before a request needs it finds requests in the line once it stands.
+#[test]
+fn a_connection_that_is_made_while_requests_wait_in_line_counts_once() {
+    let server = Server::answering(OK, After::Close);
+    let outcome = load(&server, "--connections 2 --rate 3000 --duration 300ms");
+    let opened = outcome.count("connections/opened_total");
+    wait::until("all of them were accepted", || server.seen().len() as u64 >= opened);
 }
 
 #[test]

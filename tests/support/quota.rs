@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 /// How long processes in a group may take to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where this system may have a group with a quota, and the files and the value that set one of that many
-/// microseconds in 100,000.
+/// Where this system may have a group with a quota, and the file that sets one.
 const HIERARCHIES: [(&str, &str); 3] = [
     ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
     ("/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us"),
     ("/sys/fs/cgroup", "cpu.max"),
 ];
+
+/// The largest weight of a group, in both versions: on a busy machine, it has its quota to itself, so
+/// that the quota binds.
+const WEIGHTS: [(&str, &str); 2] = [("cpu.shares", "262144"), ("cpu.weight", "10000")];
 
 static MADE: AtomicU64 = AtomicU64::new(0);
 
@@ -52,6 +55,9 @@ fn make(folder: &str, file: &str, microseconds: u64) -> Option<Quota> {
     fs::create_dir(&group).ok()?;
     // Removed again where there is no quota in it.
     let group = Quota(group);
+    for (file, weight) in WEIGHTS.map(|(file, weight)| (group.0.join(file), weight)) {
+        let _ = file.exists().then(|| fs::write(file, weight));
+    }
     let value = if file == "cpu.max" { format!("{microseconds} 100000") } else { microseconds.to_string() };
     let path = group.0.join(file);
     (path.exists() && fs::write(path, value).is_ok()).then_some(group)

@@ -153,6 +153,8 @@ impl Worker {
     pub(super) fn established(&mut self, key: usize, now: u64) {
         let slot = &mut self.slots[key];
         slot.connect_took = Some(now - slot.connect_began);
+        // No longer connecting, so that a request which it is given at once does not count it again.
+        slot.state = State::Free;
         slot.was_established = true;
         slot.failures = 0;
         self.connecting -= 1;
