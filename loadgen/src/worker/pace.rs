@@ -141,7 +141,8 @@ impl Worker {
         };
         let begin = self.next_due.max(self.window.0);
         let length = end - begin;
-        let due = (rate / self.plan.workers() as f64 * length as f64 / 1e9).ceil() as u64;
+        // Less a nanosecond: the next time is rounded down to one.
+        let due = (rate / self.plan.workers() as f64 * (length - 1) as f64 / 1e9).ceil() as u64;
         let count = self.plan.take_tickets(due);
         self.scheduled += count;
         let part =
