@@ -29,7 +29,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let lost = side.lost()?;
     let verdict = lost.verdict_of_quota().max(lost.verdict_of_others());
     let mut detail = sentence("the generator", lost, &quota(quota_cpus), &others(measured));
-    if verdict != Verdict::Pass {
+    // Where nothing completed, there is no number that this bears on.
+    if verdict != Verdict::Pass && measured.requests.completed > 0 {
         detail += match measured.workload.pacing {
             Pacing::Closed => "; the throughput may be as much too low",
             Pacing::Open { .. } => "; latency contains the wait",
@@ -135,6 +136,14 @@ mod tests {
         let detail = told(&measured);
         assert!(detail.contains("43 % by the CPU quota of 0.5 processors"), "{detail}");
         assert!(detail.ends_with("; latency contains the wait"), "{detail}");
+    }
+
+    #[test]
+    fn says_nothing_of_numbers_where_nothing_completed() {
+        let mut measured = disturbed(None);
+        fixture::forget_answers(&mut measured);
+        let detail = told(&measured);
+        assert!(!detail.contains("throughput"), "{detail}");
     }
 
     #[test]
