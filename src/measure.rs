@@ -28,7 +28,7 @@ pub fn measure(
     stop: Arc<AtomicBool>,
     mut keep: impl FnMut(&Interval) -> Result<()>,
 ) -> Result<(Measurement, Readings)> {
-    // What does not change is found out before anything is measured.
+    // Looked up before anything is measured: these do not change in a run.
     let own = Own::of_this_process();
     let server_cpus = server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
     let mut run = c10k_loadgen::start(target, load, stop).context("cannot start the generator")?;
@@ -56,11 +56,13 @@ pub fn measure(
     };
     let Generator { threads, user_s, system_s, cpu_wait_s, .. } = measured.generator;
     measured.generator = Generator { threads, user_s, system_s, cpu_wait_s, ..generator };
+    measured.generator_cpus = own.cpus.as_ref().map_or_else(Vec::new, |cpus| cpus.numbers().to_vec());
+    measured.has_one_processor = CpuList::before_pinning().is_ok_and(|cpus| cpus.numbers().len() == 1);
     measured.server = server.map(|_| server_time(server_cpus, &readings));
     Ok((measured, readings))
 }
 
-/// What bears on the generator's time, and does not change in a run.
+/// Processors and quota of the generator, which do not change in a run.
 struct Own {
     cpus: Option<CpuList>,
     quota: Option<Quota>,

@@ -67,10 +67,13 @@ pub struct Measurement {
     pub silence: Silence,
     /// What this machine's kernel counted from the first connect on, where that can be read.
     pub kernel: Option<KernelCounters>,
-    /// The processors that the generator's threads may use; empty where that can't be read.
+    /// The processors that the generator's threads may use; empty where that can't be read. This and
+    /// what follows is filled in by a caller that looked at the machine.
     pub generator_cpus: Vec<usize>,
-    /// The server's time on its processors, where its process is known: the caller that looked at
-    /// it fills it in.
+    /// Whether there is no second processor, so that a server on this machine has to share the
+    /// generator's.
+    pub has_one_processor: bool,
+    /// The server's time on its processors, where its process is known.
     pub server: Option<ServerTime>,
 }
 

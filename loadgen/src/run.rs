@@ -19,7 +19,6 @@ use crate::measurement::{
 use crate::recorder::{Age, Interval, Recorder};
 use crate::silence;
 use crate::target::Target;
-use crate::usage::own_cpus;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
@@ -579,8 +578,8 @@ fn summarize(
         idle: endings.iter().map(|ending| ending.idle).sum(),
         silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
-        // Workers have inherited those of the thread that started them.
-        generator_cpus: own_cpus(),
+        generator_cpus: Vec::new(),
+        has_one_processor: false,
         server: None,
     }
 }

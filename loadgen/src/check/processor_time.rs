@@ -1,5 +1,5 @@
-//! How much of its time on processors one side of a measurement lost, and to which of its rivals: what
-//! `generator-cpu-wait` and `server-cpu-wait` share.
+//! Time on processors that one side of a measurement lost, and the rivals that took it: shared by
+//! `generator-cpu-wait` and `server-cpu-wait`.
 //!
 //! A thread that is ready and does not run waits for a quota, for another program, or for its
 //! processor to wake up. The last is no loss to anybody, and `schedstat` counts it as waiting, too: on a
@@ -8,6 +8,7 @@
 //! 100. So a wait counts only as far as others used the processors meanwhile.
 
 use super::{Verdict, percent};
+use crate::measurement::Measurement;
 
 /// Share lost to a quota above which a check warns and fails. A quota is a setting and no noise: a
 /// run that it does not bind loses nothing to it. Where it binds, it takes a whole processor for tens of
@@ -47,18 +48,18 @@ pub(super) struct Side<'a> {
     pub throttled_s: Option<f64>,
 }
 
-/// What was lost, as shares of the time that the side ran or would have run.
+/// Time that was lost, as shares of the time that the side ran or would have run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
-    /// Nothing where it is not known.
+    /// `None` where it is not known.
     pub others: Option<f64>,
-    /// What was lost to others, as a share of the measured part.
+    /// The same loss to others, as a share of the measured part.
     others_of_all: f64,
 }
 
 impl Side<'_> {
-    /// What it lost; nothing where neither a quota nor others are known.
+    /// The time that it lost; `None` where neither a quota nor others are known.
     pub fn lost(&self) -> Option<Lost> {
         let (quota_s, others_s) = (self.lost_to_quota_s(), self.lost_to_others_s());
         let all_s = self.duration_s * self.width as f64;
@@ -94,7 +95,7 @@ impl Side<'_> {
         Some(contended_s.clamp(0.0, used_s))
     }
 
-    /// What others used for certain.
+    /// Time that others used for certain.
     fn others_used_s(&self) -> Option<f64> {
         Some((self.others_s? - RESOLUTION_S * self.cpus.len() as f64).max(0.0))
     }
@@ -152,7 +153,19 @@ pub(super) fn processors(cpus: &[usize]) -> String {
     format!("processor{} {list}", if cpus.len() == 1 { "" } else { "s" })
 }
 
-/// Those that are in both lists.
+/// The most that a check says of a loss to the other side of the measurement, on the same
+/// processors. Where there is no other processor, it is only told: there is no remedy, and every
+/// measurement of such a machine is made like that.
+pub(super) fn worst_of_sharing(measured: &Measurement) -> Verdict {
+    if measured.has_one_processor { Verdict::Warn } else { Verdict::Fail }
+}
+
+/// Advice to two sides on the same processors.
+pub(super) fn apart<'a>(measured: &Measurement, advice: &'a str) -> &'a str {
+    if measured.has_one_processor { "there is no other processor" } else { advice }
+}
+
+/// Processors that are in both lists.
 pub(super) fn shared(some: &[usize], others: &[usize]) -> Vec<usize> {
     some.iter().copied().filter(|cpu| others.contains(cpu)).collect()
 }
