@@ -86,7 +86,7 @@ impl Own {
     }
 
     fn begin(&self) -> Begun {
-        Begun { look: self.look(), throttling: self.quota.clone().map(Quota::begin) }
+        Begun { look: self.look(), throttling: self.quota.clone().and_then(|quota| quota.begin().ok()) }
     }
 
     /// The part of [`Generator`] that the machine tells.
@@ -100,7 +100,7 @@ impl Own {
         Generator {
             others_s,
             idle_s,
-            throttled_s: begun.throttling.map(|throttling| throttling.elapsed_s()),
+            throttled_s: begun.throttling.and_then(|throttling| throttling.elapsed_s().ok()),
             quota_cpus: self.quota.as_ref().and_then(Quota::cpus),
             ..Generator::default()
         }
