@@ -82,6 +82,7 @@ mod tests {
         measured.generator.cpu_wait_s = Some(5.5);
         measured.generator.others_s = Some(5.0);
         measured.generator.idle_s = Some(0.1);
+        measured.generator.throttled_s = Some(0.0);
         measured
     }
 

@@ -52,6 +52,8 @@ pub(super) struct Side<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
+    /// Whether that is known; it is 0 where it is not.
+    is_quota_known: bool,
     /// `None` where it is not known.
     pub others: Option<f64>,
     /// The same loss to others, as a share of the measured part.
@@ -66,11 +68,12 @@ impl Side<'_> {
         if all_s <= 0.0 || (quota_s.is_none() && others_s.is_none()) {
             return None;
         }
+        let is_quota_known = quota_s.is_some();
         let quota_s = quota_s.unwrap_or(0.0);
         let wanted_s = self.ran_s + quota_s + others_s.unwrap_or(0.0);
         let share = |lost_s: f64| if wanted_s > 0.0 { lost_s / wanted_s } else { 0.0 };
         let others_of_all = others_s.unwrap_or(0.0) / all_s;
-        Some(Lost { quota: share(quota_s), others: others_s.map(share), others_of_all })
+        Some(Lost { quota: share(quota_s), is_quota_known, others: others_s.map(share), others_of_all })
     }
 
     /// A group is held back on every processor that one of its tasks wants, so that others in it have
@@ -143,6 +146,9 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
     }
     if lost.others.is_none() {
         sentence += "; how long it waited for others is not known";
+    }
+    if !lost.is_quota_known {
+        sentence += "; a CPU quota may have a part in it, and could not be looked for";
     }
     sentence
 }
@@ -246,6 +252,9 @@ mod tests {
     fn nothing_known_is_no_loss_of_zero() {
         let unknown = Side { wait_s: None, others_s: None, throttled_s: None, ..ALONE };
         assert_eq!(unknown.lost(), None);
+        let waited = lost(Side { throttled_s: None, ..ALONE });
+        assert!(sentence("it", waited, "", "").ends_with("could not be looked for"));
+        assert!(!sentence("it", lost(ALONE), "", "").contains("quota"));
         assert_eq!(Side { others_s: Some(0.52), ..unknown }.most_lost_to_others(), Some(0.5));
         assert_eq!(ALONE.most_lost_to_others(), None);
     }
