@@ -115,4 +115,15 @@ mod tests {
             assert!(text.parse::<CpuList>().is_err(), "{text}");
         }
     }
+
+    #[test]
+    fn the_processors_before_pinning_are_remembered() {
+        let before = CpuList::available().unwrap();
+        // A thread of its own, since the others' tests run on this one.
+        let pinned = std::thread::spawn(|| {
+            CpuList::available().unwrap().first(NonZeroUsize::MIN).pin().unwrap();
+            (CpuList::available().unwrap().numbers().len(), CpuList::before_pinning().unwrap())
+        });
+        assert_eq!(pinned.join().unwrap(), (1, before));
+    }
 }

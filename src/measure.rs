@@ -70,7 +70,7 @@ struct Own {
 
 /// A first look at the generator's time on its processors.
 struct Begun {
-    /// With the CPU time of this process.
+    /// The processors, and the CPU time of this process.
     look: Option<(Look, Duration)>,
     throttling: Option<Throttling>,
 }

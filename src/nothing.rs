@@ -40,19 +40,19 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
     format!("no request completed of {sent} sent; errors: {}{why}; {}", measured.errors, next_step(measured))
 }
 
-/// The kind of error that there was most of.
+/// The most frequent kind of error.
 fn most_frequent(measured: &Measurement) -> Option<&'static str> {
     let kinds = measured.errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
     kinds.max_by_key(|(_, count)| *count).map(|(kind, _)| kind)
 }
 
-/// As a further part of the line; empty where there is none.
+/// An example of this kind of error, to go on with; empty where there is none.
 fn example(measured: &Measurement, kind: &str) -> String {
     let example = measured.error_examples.by_kind().find(|(known, _)| *known == kind);
     example.map_or_else(String::new, |(_, example)| format!("; {kind}: {example}"))
 }
 
-/// By the kind of error that there was most of.
+/// Advice for the most frequent kind of error.
 fn next_step(measured: &Measurement) -> String {
     match most_frequent(measured) {
         None => without_errors(measured.duration, &check::outcomes(measured)),
@@ -67,7 +67,7 @@ fn next_step(measured: &Measurement) -> String {
     }
 }
 
-/// What is known to keep answers back without an error: what those checks say that did not pass.
+/// Known reasons for missing answers without an error: the details of those checks that did not pass.
 fn without_errors(length: Duration, checks: &[CheckOutcome]) -> String {
     let found =
         |check: &&CheckOutcome| REASONS.contains(&check.name.as_str()) && check.verdict != Verdict::Pass;

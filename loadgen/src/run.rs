@@ -152,8 +152,8 @@ impl Plan {
         }
     }
 
-    /// How long before the first request its time is known, in nanoseconds. Other workers see it a
-    /// tick later, and an open loop has to be waiting for it when it comes.
+    /// Least time between setting the time of the first request and that request, in nanoseconds.
+    /// Other workers see it a tick later, and an open loop has to be waiting for it when it comes.
     fn notice(&self) -> u64 {
         let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }

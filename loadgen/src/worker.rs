@@ -157,7 +157,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// Whether the measured part had no request for it.
+    /// True where the measured part had no request for it.
     fn is_never_asked(&self) -> bool {
         self.asked == 0 && self.job.is_none() && self.failures == 0
     }
@@ -239,7 +239,7 @@ pub(crate) struct Worker {
     /// Empty, made before the measured part begins: making one takes a hundred microseconds, in which
     /// an open loop would be late for its first request.
     fresh: Option<Box<Recorder>>,
-    /// What the warm-up saw: giving its memory back can wait, too.
+    /// The warm-up's recordings: giving their memory back can wait, too.
     forgotten: Option<Box<Recorder>>,
     opened_total: u64,
     window: (u64, u64),

@@ -10,11 +10,11 @@ use crate::measurement::{KernelCounters, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "kernel-drops", judge };
 
-/// What to do about a full queue.
+/// Advice about a full queue.
 const RAISE: &str = "the server accepts too slowly for its backlog; raise its --backlog and net.core.somaxconn, or lower \
                      --connect-rate";
 
-/// What to do about SYNs that no full queue of the server explains.
+/// Advice about SYNs sent again that no full queue of the server explains.
 const LOOK: &str = "; look at net.ipv4.tcp_max_syn_backlog, tcp_syncookies, and the way to the server";
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -29,7 +29,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// Connections that listeners dropped; none where there were none.
+/// Connections that listeners dropped; `None` where there were none.
 fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
     let KernelCounters { listen_overflows, listen_drops, listener_drops, .. } = kernel;
     if let Some(drops @ 1..) = listener_drops {
@@ -49,7 +49,8 @@ fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
     })
 }
 
-/// No counter tells which connections they belong to, also where other listeners dropped some.
+/// SYNs sent again; `None` where there were none. The counter does not tell their connections, so that they
+/// may be the generator's also where other listeners dropped some.
 fn sent_again(kernel: KernelCounters, is_queue_full: bool) -> Option<(Verdict, String)> {
     let count = kernel.syn_retransmits;
     let look = if is_queue_full { "" } else { LOOK };

@@ -52,7 +52,7 @@ pub(super) struct Side<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
-    /// Whether that is known; it is 0 where it is not.
+    /// An unknown quota counts as 0.
     is_quota_known: bool,
     /// `None` where it is not known.
     pub others: Option<f64>,
@@ -76,14 +76,14 @@ impl Side<'_> {
         Some(Lost { quota: share(quota_s), is_quota_known, others: others_s.map(share), others_of_all })
     }
 
-    /// A group is held back on every processor that one of its tasks wants, so that others in it have
-    /// their part of the sum.
+    /// The time that the quota took, at most what is left of the measured part: the kernel adds up
+    /// all processors, those that other tasks of the group want among them.
     fn lost_to_quota_s(&self) -> Option<f64> {
         let left_s = self.duration_s * self.width as f64 - self.ran_s;
         Some(self.throttled_s?.min(left_s.max(0.0)))
     }
 
-    /// The part of the wait that others explain, and at most what they used.
+    /// The part of the wait in which others used the processors; at most what they used.
     fn lost_to_others_s(&self) -> Option<f64> {
         let (idle_s, used_s) = (self.idle_s?, self.others_used_s()?);
         // Linux 6.18 counts the time that a quota holds a thread back as a wait, too.
@@ -128,7 +128,7 @@ impl Lost {
     }
 }
 
-/// Whether that is a share which would fail if it were known to be lost.
+/// A share that would fail if it were known to be lost.
 pub(super) fn is_failing(share: f64) -> bool {
     share > FAIL_OTHERS
 }
