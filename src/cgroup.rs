@@ -12,7 +12,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -209,21 +209,25 @@ fn parents() -> Result<Vec<Group>> {
 /// be seen from here: each may have a quota. The files of one are in its folder.
 ///
 /// # Errors
-/// When the groups of the process can't be read.
+/// When the groups of the process can't be read, or its own group can't be seen from here.
 pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Version)>> {
     let (memberships, mounts) = memberships(pid)?;
-    let mut groups = Vec::new();
-    for membership in memberships {
-        let version = match membership.hierarchy {
-            0 => Version::V2,
-            _ if membership.controllers.iter().any(|controller| controller == "cpu") => Version::V1,
-            _ => continue,
-        };
-        if let Some((mount_point, below)) = version.place(&membership, &mounts, "cpu") {
-            groups.extend(below.ancestors().map(|path| (mount_point.join(path), version)));
-        }
-    }
-    Ok(groups)
+    let Some((version, membership)) = scheduling(&memberships) else { return Ok(Vec::new()) };
+    let place = version.place(membership, &mounts, "cpu");
+    let place = place.filter(|(mount_point, below)| mount_point.join(below).is_dir());
+    let (mount_point, below) = place.with_context(|| {
+        format!("the cgroup {} that schedules the process can't be seen from here", membership.pathname)
+    })?;
+    Ok(below.ancestors().map(|path| (mount_point.join(path), version)).collect())
+}
+
+/// The membership that schedules: in the hierarchy of the controller `cpu` where the first version has
+/// one, which the second version then has not.
+fn scheduling(memberships: &[ProcessCGroup]) -> Option<(Version, &ProcessCGroup)> {
+    let is_cpu = |membership: &&ProcessCGroup| membership.controllers.iter().any(|name| name == "cpu");
+    let first = memberships.iter().find(is_cpu).map(|membership| (Version::V1, membership));
+    let second = memberships.iter().find(|membership| membership.hierarchy == 0);
+    first.or_else(|| Some((Version::V2, second?)))
 }
 
 /// The groups of the process `pid`, or of the caller, and the mounts that the caller sees.
@@ -248,7 +252,9 @@ impl Version {
         Some(Group { folder: mount_point.components().chain(below.components()).collect(), version: self })
     }
 
-    /// Where the hierarchy of a controller is mounted, and the path of a group below that.
+    /// Where the hierarchy of a controller is mounted, and the path of a group below that. `None` where
+    /// it is not mounted here, or the group is outside of the part that is: from within a cgroup
+    /// namespace, the path of such a group begins with `/..`.
     fn place<'a>(
         self,
         membership: &'a ProcessCGroup,
@@ -260,7 +266,8 @@ impl Version {
             Self::V2 => mount.fs_type == "cgroup2",
         })?;
         let below = Path::new(&membership.pathname).strip_prefix(&mount.root).ok()?;
-        Some((&mount.mount_point, below))
+        let is_outside = below.components().any(|part| part == Component::ParentDir);
+        (!is_outside).then_some((&mount.mount_point, below))
     }
 }
 
@@ -384,6 +391,20 @@ mod tests {
         // A container that has the hierarchy mounted from its own group on.
         assert_eq!(folder(Version::V2, "/box/a").unwrap(), "/sys/fs/cgroup/unified/a");
         assert_eq!(folder(Version::V2, "/elsewhere"), None);
+        // Outside of the cgroup namespace.
+        assert_eq!(folder(Version::V1, "/../other"), None);
+    }
+
+    #[test]
+    fn the_hierarchy_that_schedules_is_of_the_version_that_has_the_controller() {
+        let (cpu, account) = (membership(1, &["cpu"], "/a"), membership(2, &["cpuacct"], "/b"));
+        let unified = membership(0, &[], "/c");
+        let of = |all: &[ProcessCGroup]| {
+            scheduling(all).map(|(version, membership)| (version, membership.pathname.clone()))
+        };
+        assert_eq!(of(&[unified.clone(), account.clone(), cpu]), Some((Version::V1, "/a".into())));
+        assert_eq!(of(&[account.clone(), unified]), Some((Version::V2, "/c".into())));
+        assert_eq!(of(&[account]), None);
     }
 
     #[test]

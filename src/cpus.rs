@@ -3,11 +3,15 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The processors of this process before it was first pinned.
+static BEFORE_PINNING: OnceLock<CpuList> = OnceLock::new();
 
 /// Processors by number, as in `0,2-3`; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,12 @@ impl CpuList {
     /// The processors that this process may use.
     pub fn available() -> Result<Self> {
         Self::of(None)
+    }
+
+    /// The processors that this process might use before it was pinned: those that server and
+    /// generator can be spread over.
+    pub fn before_pinning() -> Result<Self> {
+        BEFORE_PINNING.get().cloned().map_or_else(Self::available, Ok)
     }
 
     /// The processors that the process `pid` may use, or the caller.
@@ -47,6 +57,7 @@ impl CpuList {
     /// Keeps the calling thread, and every thread and process that it starts from now on, on these processors.
     pub fn pin(&self) -> Result<()> {
         let available = Self::available()?;
+        BEFORE_PINNING.get_or_init(|| available.clone());
         pin_to(&self.set())
             .with_context(|| format!("cannot pin to processors {self}; this process may use {available}"))
     }
@@ -103,5 +114,16 @@ mod tests {
         for text in ["", "a", "1-", "2-1", "0,,1", "99999"] {
             assert!(text.parse::<CpuList>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_processors_before_pinning_are_remembered() {
+        let before = CpuList::available().unwrap();
+        // A thread of its own, since the others' tests run on this one.
+        let pinned = std::thread::spawn(|| {
+            CpuList::available().unwrap().first(NonZeroUsize::MIN).pin().unwrap();
+            (CpuList::available().unwrap().numbers().len(), CpuList::before_pinning().unwrap())
+        });
+        assert_eq!(pinned.join().unwrap(), (1, before));
     }
 }

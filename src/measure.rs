@@ -28,7 +28,7 @@ pub fn measure(
     stop: Arc<AtomicBool>,
     mut keep: impl FnMut(&Interval) -> Result<()>,
 ) -> Result<(Measurement, Readings)> {
-    // What does not change is found out before anything is measured.
+    // Looked up before anything is measured: these do not change in a run.
     let own = Own::of_this_process();
     let server_cpus = server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
     let mut run = c10k_loadgen::start(target, load, stop).context("cannot start the generator")?;
@@ -56,11 +56,13 @@ pub fn measure(
     };
     let Generator { threads, user_s, system_s, cpu_wait_s, .. } = measured.generator;
     measured.generator = Generator { threads, user_s, system_s, cpu_wait_s, ..generator };
+    measured.generator_cpus = own.cpus.as_ref().map_or_else(Vec::new, |cpus| cpus.numbers().to_vec());
+    measured.has_one_processor = CpuList::before_pinning().is_ok_and(|cpus| cpus.numbers().len() == 1);
     measured.server = server.map(|_| server_time(server_cpus, &readings));
     Ok((measured, readings))
 }
 
-/// What bears on the generator's time, and does not change in a run.
+/// Processors and quota of the generator, which do not change in a run.
 struct Own {
     cpus: Option<CpuList>,
     quota: Option<Quota>,
@@ -68,7 +70,7 @@ struct Own {
 
 /// A first look at the generator's time on its processors.
 struct Begun {
-    /// With the CPU time of this process.
+    /// The processors, and the CPU time of this process.
     look: Option<(Look, Duration)>,
     throttling: Option<Throttling>,
 }
@@ -84,7 +86,7 @@ impl Own {
     }
 
     fn begin(&self) -> Begun {
-        Begun { look: self.look(), throttling: self.quota.clone().map(Quota::begin) }
+        Begun { look: self.look(), throttling: self.quota.clone().and_then(|quota| quota.begin().ok()) }
     }
 
     /// The part of [`Generator`] that the machine tells.
@@ -98,7 +100,7 @@ impl Own {
         Generator {
             others_s,
             idle_s,
-            throttled_s: begun.throttling.map(|throttling| throttling.elapsed_s()),
+            throttled_s: begun.throttling.and_then(|throttling| throttling.elapsed_s().ok()),
             quota_cpus: self.quota.as_ref().and_then(Quota::cpus),
             ..Generator::default()
         }

@@ -57,11 +57,16 @@ impl Placement {
         Self { server, generator, cores: Cores::of(cpus) }
     }
 
-    /// A line about cores that both have to share; nothing where they share none.
-    pub fn shared_core(&self) -> Option<String> {
-        let (server, generator, cores) =
-            (self.server.as_ref()?, self.generator.as_ref()?, self.cores.as_ref()?);
-        (!cores.shared(server, generator).is_empty()).then(|| {
+    /// A line about a processor or a core that both have to share; `None` where they share none.
+    pub fn sharing(&self) -> Option<String> {
+        let Some((server, generator)) = self.server.as_ref().zip(self.generator.as_ref()) else {
+            return Some(
+                "server and generator share the only processor that there is for them: each is slower \
+                 for the other, so that results compare with no others than of such a machine"
+                    .into(),
+            );
+        };
+        (!self.cores.as_ref()?.shared(server, generator).is_empty()).then(|| {
             format!(
                 "the processors of the server ({server}) and of the generator ({generator}) are hardware threads \
                  of one core, there is no other: they slow each other"

@@ -74,7 +74,7 @@ impl Look {
         Ok(look)
     }
 
-    /// What became of the time since an earlier look.
+    /// Division of the time since an earlier look.
     pub fn since(self, begin: Self) -> Spent {
         self.spent_since(begin, interrupts_are_apart())
     }
@@ -90,8 +90,8 @@ impl Look {
     }
 }
 
-/// Whether the time of interrupts is no part of the time of tasks. Where the kernel's configuration can't
-/// be read, it is taken to be so: others are then told to have used too little, and not too much.
+/// True where the time of interrupts is no part of the time of tasks. Where the kernel's configuration can't
+/// be read, it is assumed to be: the time of others is then too short, and not too long.
 fn interrupts_are_apart() -> bool {
     static APART_HERE: LazyLock<bool> = LazyLock::new(|| {
         procfs::kernel_config().map_or(true, |config| matches!(config.get(APART), Some(ConfigSetting::Yes)))

@@ -1,4 +1,4 @@
-//! The CPU quota of the cgroups that a process is in, and for how long it held their tasks back.
+//! The CPU quota of the cgroups that a process is in, and the time for which it held their tasks back.
 //!
 //! A container's limit of processors is such a quota. When a group has used it up, its tasks stop until the
 //! next period of 100 ms begins. A group's own file tells of its own quota only, so that all
@@ -6,9 +6,10 @@
 //! some do not; the groups' account is right on all of them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::cgroup::{self, Version};
 
@@ -25,7 +26,7 @@ struct Limited {
     cpus: f64,
 }
 
-/// The quotas of a process and for how long they have held back so far.
+/// The quotas of a process, and the time for which they had held back when it began to look.
 #[derive(Debug, Clone)]
 pub struct Throttling {
     quota: Quota,
@@ -36,14 +37,14 @@ impl Quota {
     /// The quotas of the process `pid`, or of the caller.
     ///
     /// # Errors
-    /// When the groups of the process can't be read.
+    /// When the groups of the process, or their quotas, can't be read.
     pub fn of(pid: Option<i32>) -> Result<Self> {
         let groups = cgroup::scheduling_groups(pid)?.into_iter();
         let limited = groups.filter_map(|(folder, version)| {
-            let cpus = cpus(&folder, version)?;
-            Some(Limited { folder, version, cpus })
+            let cpus = cpus(&folder, version).transpose()?;
+            Some(cpus.map(|cpus| Limited { folder, version, cpus }))
         });
-        Ok(Self(limited.collect()))
+        Ok(Self(limited.collect::<Result<_>>()?))
     }
 
     /// The smallest of them, in processors.
@@ -52,30 +53,40 @@ impl Quota {
     }
 
     /// Time for which they have held back so far, over all processors, in seconds.
-    fn throttled_s(&self) -> f64 {
-        self.0.iter().map(|group| throttled_s(group).unwrap_or(0.0)).sum()
+    fn throttled_s(&self) -> Result<f64> {
+        self.0.iter().map(throttled_s).sum()
     }
 
     /// Begins to look at how long they hold back.
-    pub fn begin(self) -> Throttling {
-        Throttling { begin_s: self.throttled_s(), quota: self }
+    ///
+    /// # Errors
+    /// When a group with a quota does not tell.
+    pub fn begin(self) -> Result<Throttling> {
+        Ok(Throttling { begin_s: self.throttled_s()?, quota: self })
     }
 }
 
 impl Throttling {
-    /// For how long they have held back since, over all processors, in seconds.
-    pub fn elapsed_s(&self) -> f64 {
-        (self.quota.throttled_s() - self.begin_s).max(0.0)
+    /// Time for which they have held back since, over all processors, in seconds.
+    ///
+    /// # Errors
+    /// When a group with a quota does not tell any more.
+    pub fn elapsed_s(&self) -> Result<f64> {
+        Ok((self.quota.throttled_s()? - self.begin_s).max(0.0))
     }
 }
 
-/// The quota of a group, in processors; nothing where it has none.
-fn cpus(folder: &std::path::Path, version: Version) -> Option<f64> {
-    let read = |name: &str| fs::read_to_string(folder.join(name)).ok();
-    match version {
+/// The quota of a group, in processors; `None` where it has none. The group at the root has no such
+/// file.
+fn cpus(folder: &Path, version: Version) -> Result<Option<f64>> {
+    let read = |name: &str| match fs::read_to_string(folder.join(name)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => read.with_context(|| format!("cannot read {name} of {}", folder.display())),
+    };
+    Ok(match version {
         Version::V1 => ratio(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?),
         Version::V2 => read("cpu.max")?.split_once(' ').and_then(|(quota, period)| ratio(quota, period)),
-    }
+    })
 }
 
 /// Quota over period, both in microseconds. No quota is −1 in the first version, and `max` in the second.
@@ -85,8 +96,10 @@ fn ratio(quota: &str, period: &str) -> Option<f64> {
     Some(quota / period)
 }
 
-fn throttled_s(group: &Limited) -> Option<f64> {
-    stat_s(&fs::read_to_string(group.folder.join("cpu.stat")).ok()?, group.version)
+fn throttled_s(group: &Limited) -> Result<f64> {
+    let path = group.folder.join("cpu.stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    stat_s(&stat, group.version).with_context(|| format!("{} does not tell of throttling", path.display()))
 }
 
 fn stat_s(stat: &str, version: Version) -> Option<f64> {
@@ -114,11 +127,11 @@ mod tests {
     fn the_files_of_both_versions_are_read_with_their_units() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("cpu.max"), "150000 100000\n").unwrap();
-        assert_eq!(cpus(folder.path(), Version::V2), Some(1.5));
-        assert_eq!(cpus(folder.path(), Version::V1), None);
+        assert_eq!(cpus(folder.path(), Version::V2).unwrap(), Some(1.5));
+        assert_eq!(cpus(folder.path(), Version::V1).unwrap(), None);
         fs::write(folder.path().join("cpu.cfs_quota_us"), "20000\n").unwrap();
         fs::write(folder.path().join("cpu.cfs_period_us"), "100000\n").unwrap();
-        assert_eq!(cpus(folder.path(), Version::V1), Some(0.2));
+        assert_eq!(cpus(folder.path(), Version::V1).unwrap(), Some(0.2));
         let first = "nr_periods 11\nnr_throttled 10\nthrottled_time 682550868\n";
         assert!((stat_s(first, Version::V1).unwrap() - 0.682_550_868).abs() < 1e-9);
         assert!(
@@ -135,13 +148,30 @@ mod tests {
         fs::write(&stat, "throttled_usec 1000000\n").unwrap();
         let quota = Quota(vec![group(2.0), group(0.5)]);
         assert_eq!(quota.cpus(), Some(0.5));
-        let throttling = quota.begin();
+        let throttling = quota.begin().unwrap();
         fs::write(&stat, "throttled_usec 1250000\n").unwrap();
-        assert!((throttling.elapsed_s() - 0.5).abs() < 1e-9);
+        assert!((throttling.elapsed_s().unwrap() - 0.5).abs() < 1e-9);
+        // A group that does not tell has not held back for a time of zero.
+        fs::write(&stat, "usage_usec 5\n").unwrap();
+        assert!(throttling.elapsed_s().unwrap_err().to_string().ends_with("does not tell of throttling"));
+        fs::remove_file(&stat).unwrap();
+        assert!(throttling.elapsed_s().unwrap_err().to_string().starts_with("cannot read "));
     }
 
     #[test]
-    fn the_quota_of_this_process_can_be_looked_for() {
-        assert!(Quota::of(None).unwrap().cpus().is_none_or(|cpus| cpus > 0.0));
+    fn a_quota_that_cannot_be_read_is_not_none() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder is there and can't be read as a file, not even by root.
+        fs::create_dir(folder.path().join("cpu.max")).unwrap();
+        let error = cpus(folder.path(), Version::V2).unwrap_err();
+        assert!(error.to_string().starts_with("cannot read cpu.max of"), "{error:#}");
+    }
+
+    #[test]
+    fn the_quota_of_this_process_can_be_looked_for_or_there_is_a_reason() {
+        match Quota::of(None) {
+            Ok(quota) => assert!(quota.cpus().is_none_or(|cpus| cpus > 0.0)),
+            Err(error) => eprintln!("not shown: {error:#}"),
+        }
     }
 }

@@ -14,6 +14,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -438,5 +439,27 @@ fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
     }
     for words in ["0.3 processors, server and load generator together", "Generator held by a CPU quota"] {
         assert!(page.contains(words), "{words:?} is not on the page");
+    }
+}
+
+/// The checks tell that server and generator share it; other tests may take more of it than they do.
+#[test]
+fn on_one_processor_the_sharing_is_told_once_and_makes_nothing_invalid() {
+    let mut only = CpuSet::new();
+    let available = sched_getaffinity(None).expect("the processors of this process can be read");
+    only.set((0..CpuSet::MAX_CPU).rfind(|&cpu| available.is_set(cpu)).expect("it may use one"));
+    // The command inherits it from this thread, which is this test's own.
+    sched_setaffinity(None, &only).expect("a thread may leave out processors");
+    let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 8\n");
+    let output = bench.run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(said.matches("share the only processor").count(), 1, "{said}");
+    assert!(!bench.page().contains("--pin"), "{said}");
+    let records = bench.records();
+    let checks = of(&records, "epoll")["checks"].as_array().expect("there are checks").clone();
+    for check in checks.iter().filter(|check| check["name"].as_str().unwrap_or("").ends_with("-cpu-wait")) {
+        let detail = check["detail"].as_str().expect("it has words");
+        assert!(check["verdict"] != "fail" || detail.contains("by other programs and"), "{check:#}");
     }
 }

@@ -48,12 +48,6 @@ impl KernelCounters {
             listener_drops: None,
         })
     }
-
-    /// Whether other listeners than the target's dropped connections, and it dropped none: the counters of the machine
-    /// say nothing of it then.
-    pub fn are_of_others(self) -> bool {
-        self.listener_drops == Some(0) && self.listen_overflows + self.listen_drops > 0
-    }
 }
 
 #[cfg(test)]
@@ -69,8 +63,6 @@ mod tests {
         };
         let since = counters(9, Some(5)).since(counters(2, Some(5)));
         assert_eq!(since, counters(7, Some(0)));
-        assert!(since.are_of_others());
-        assert!(!counters(7, Some(7)).are_of_others() && !counters(7, None).are_of_others());
         assert_eq!(counters(9, Some(5)).since(counters(2, None)).listener_drops, None);
         assert_eq!(counters(9, Some(1)).since(counters(2, Some(5))).listener_drops, Some(1));
     }

@@ -67,10 +67,13 @@ pub struct Measurement {
     pub silence: Silence,
     /// What this machine's kernel counted from the first connect on, where that can be read.
     pub kernel: Option<KernelCounters>,
-    /// The processors that the generator's threads may use; empty where that can't be read.
+    /// The processors that the generator's threads may use; empty where that can't be read. This and
+    /// what follows is filled in by a caller that looked at the machine.
     pub generator_cpus: Vec<usize>,
-    /// The server's time on its processors, where its process is known: the caller that looked at
-    /// it fills it in.
+    /// True where there is no second processor, so that a server on this machine has to share the
+    /// generator's.
+    pub has_one_processor: bool,
+    /// The server's time on its processors, where its process is known.
     pub server: Option<ServerTime>,
 }
 
@@ -434,7 +437,7 @@ impl AddAssign for Errors {
     }
 }
 
-/// What failed at one of several addresses.
+/// Failures at one of several addresses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorsAt {
@@ -495,7 +498,7 @@ pub struct Generator {
     pub quota_cpus: Option<f64>,
 }
 
-/// How a server came to its processors in the measured part. What can't be read is absent.
+/// Time of a server on its processors in the measured part. A time that can't be read is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerTime {
     /// The processors that it may use.

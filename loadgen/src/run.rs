@@ -19,7 +19,6 @@ use crate::measurement::{
 use crate::recorder::{Age, Interval, Recorder};
 use crate::silence;
 use crate::target::Target;
-use crate::usage::own_cpus;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
@@ -153,8 +152,8 @@ impl Plan {
         }
     }
 
-    /// How long before the first request its time is known, in nanoseconds. Other workers see it a
-    /// tick later, and an open loop has to be waiting for it when it comes.
+    /// Least time between setting the time of the first request and that request, in nanoseconds.
+    /// Other workers see it a tick later, and an open loop has to be waiting for it when it comes.
     fn notice(&self) -> u64 {
         let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
@@ -579,8 +578,8 @@ fn summarize(
         idle: endings.iter().map(|ending| ending.idle).sum(),
         silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
-        // Workers have inherited those of the thread that started them.
-        generator_cpus: own_cpus(),
+        generator_cpus: Vec::new(),
+        has_one_processor: false,
         server: None,
     }
 }

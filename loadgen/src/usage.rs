@@ -1,11 +1,10 @@
-//! CPU time of the calling thread, its wait for a processor, and the processors that it may use.
+//! CPU time of the calling thread, and its wait for a processor.
 
 use std::fs;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
-use rustix::thread::{CpuSet, sched_getaffinity};
 
 /// CPU time, in user mode and in the kernel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,7 +14,7 @@ pub(crate) struct ThreadUsage {
 }
 
 impl ThreadUsage {
-    /// What the calling thread has used since it was started.
+    /// CPU time of the calling thread since it was started.
     pub fn now() -> Self {
         getrusage(UsageWho::RUSAGE_THREAD).map_or_else(
             |_| Self::default(),
@@ -31,7 +30,7 @@ impl ThreadUsage {
     }
 }
 
-/// How long the calling thread, since it was started, was ready to run and had no processor: the
+/// Time since its start in which the calling thread was ready to run and had no processor: the
 /// second number of `schedstat` (`Documentation/scheduler/sched-stats.rst` of Linux). None where the
 /// kernel does not count it.
 pub(crate) fn cpu_wait() -> Option<Duration> {
@@ -40,12 +39,6 @@ pub(crate) fn cpu_wait() -> Option<Duration> {
 
 fn parse_wait(schedstat: &str) -> Option<Duration> {
     schedstat.split_ascii_whitespace().nth(1)?.parse().ok().map(Duration::from_nanos)
-}
-
-/// The processors that the calling thread may use, ascending; empty where that can't be read.
-pub(crate) fn own_cpus() -> Vec<usize> {
-    sched_getaffinity(None)
-        .map_or_else(|_| Vec::new(), |set| (0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect())
 }
 
 #[cfg(test)]

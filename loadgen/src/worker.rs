@@ -146,7 +146,8 @@ struct Slot {
     failures: u32,
     was_established: bool,
     was_answered: bool,
-    /// Requests of the measured part that were given to it.
+    /// Requests of the measured part that were given to it, and the one that was under way when the
+    /// part began, where that counts.
     asked: u64,
     /// Whether it had no answer yet when the measured part began.
     is_late: bool,
@@ -156,7 +157,7 @@ struct Slot {
 }
 
 impl Slot {
-    /// Whether the measured part had no request for it.
+    /// True where the measured part had no request for it.
     fn is_never_asked(&self) -> bool {
         self.asked == 0 && self.job.is_none() && self.failures == 0
     }
@@ -238,7 +239,7 @@ pub(crate) struct Worker {
     /// Empty, made before the measured part begins: making one takes a hundred microseconds, in which
     /// an open loop would be late for its first request.
     fresh: Option<Box<Recorder>>,
-    /// What the warm-up saw: giving its memory back can wait, too.
+    /// The warm-up's recordings: giving their memory back can wait, too.
     forgotten: Option<Box<Recorder>>,
     opened_total: u64,
     window: (u64, u64),
@@ -547,7 +548,7 @@ impl Worker {
         }
         if self.usage_at_begin.is_none() {
             self.usage_at_begin = Some(ThreadUsage::now());
-            self.note_unserved();
+            self.note_begin();
             self.begin_recording();
             let _ = self.messages.send(Message::Begun);
             self.next_boundary += self.interval_ns;
@@ -567,11 +568,13 @@ impl Worker {
         }
     }
 
-    /// Marks the connections of a closed loop whose first answer the measured part has to wait for.
-    /// An open loop asks some of them later by design.
-    fn note_unserved(&mut self) {
+    /// Marks the connections whose request under way counts in the measured part, and those of a closed
+    /// loop whose first answer it has to wait for. An open loop asks some of them later by design.
+    fn note_begin(&mut self) {
         let is_closed = self.schedule.is_none() && self.plan.has_start_up();
         for slot in &mut self.slots {
+            let counts = |job: Job| !job.has_ticket && self.plan.counts_in_flight(false);
+            slot.asked += u64::from(slot.job.is_some_and(counts));
             slot.is_late = is_closed && !slot.was_answered;
         }
     }

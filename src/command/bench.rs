@@ -11,7 +11,7 @@ use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{note, print};
-use crate::plan::{Place, Placement, Plan};
+use crate::plan::{Place, Plan};
 use crate::runner::{self, Finished};
 use crate::subject::{Program, Subject};
 use crate::suite::filter::Filter;
@@ -77,7 +77,7 @@ impl Args {
         for (name, reason) in plans.iter().flat_map(|plan| &plan.skipped) {
             note(&format!("c10k: {name} is left out: {reason}\n"));
         }
-        if let Some(line) = Placement::of(&cpus).shared_core() {
+        if let Some(line) = plans.first().and_then(|plan| plan.placement.sharing()) {
             note(&format!("c10k: {line}\n"));
         }
         plans.retain(|plan| !plan.cells.is_empty());

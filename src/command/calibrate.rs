@@ -71,7 +71,7 @@ impl Args {
         let interrupt = Interrupt::catch()?;
         // The responder on some cores, the generator on the others, where there are two processors.
         let placement = Placement::of(&CpuList::available()?);
-        if let Some(line) = placement.shared_core() {
+        if let Some(line) = placement.sharing() {
             note(&format!("c10k: {line}\n"));
         }
         if let Some(cpus) = Quota::of(None).ok().and_then(|quota| quota.cpus()) {

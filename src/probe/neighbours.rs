@@ -1,6 +1,6 @@
 //! `neighbours`: time of the server's processors that others used, and that nobody did.
 //!
-//! Whether the server waited for it is `server_cpu_wait_s`, which the probe `context_switches` reads.
+//! The server's wait for them is `server_cpu_wait_s`, which the probe `context_switches` reads.
 //! Where the generator may run on the same processors, it is one of the others.
 
 use anyhow::Result;

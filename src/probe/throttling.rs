@@ -1,5 +1,5 @@
-//! `throttling`: for how long a CPU quota held back a cgroup that the server is in, over all
-//! processors. It is zero where there is no quota.
+//! `throttling`: time for which a CPU quota held back a cgroup that the server is in, over all
+//! processors. It is zero where there is no quota, and missing where a quota can't be looked for.
 
 use anyhow::Result;
 
@@ -10,6 +10,6 @@ use crate::quota::Quota;
 pub(super) const PROBE: Probe = Probe { name: "throttling", read: Read::Both(begin) };
 
 fn begin(tree: &Tree) -> Result<Finish> {
-    let throttling = Quota::of(Some(tree.members[0].pid))?.begin();
-    Ok(Box::new(move |_| Ok(vec![("server_throttled_s", throttling.elapsed_s())])))
+    let throttling = Quota::of(Some(tree.members[0].pid))?.begin()?;
+    Ok(Box::new(move |_| Ok(vec![("server_throttled_s", throttling.elapsed_s()?)])))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use c10k_loadgen::addresses::Addresses;
+use c10k_loadgen::example::{ErrorExamples, StatusCodes};
 use c10k_loadgen::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
     KernelCounters, MAX_ARRIVALS, MAX_BATCHES, Measurement, Requests, Silence, StartUp, Times,
@@ -115,6 +116,8 @@ impl Recording {
             errors: Errors::default(),
             addresses: Addresses::default(),
             errors_at: Vec::new(),
+            error_examples: ErrorExamples::default(),
+            status_codes: StatusCodes::default(),
             times: times(latency, send_lag),
             bytes: Bytes::default(),
             generator: Generator {
@@ -130,9 +133,11 @@ impl Recording {
             generator_limits: GeneratorLimits::default(),
             batches: self.batches,
             arrivals: self.arrivals,
+            idle: self.length / 2,
             silence: self.silence,
             kernel: Some(KernelCounters::default()),
             generator_cpus: vec![0],
+            has_one_processor: false,
             server: None,
         }
     }

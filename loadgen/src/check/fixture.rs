@@ -131,6 +131,7 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         silence: Silence::default(),
         kernel: Some(KernelCounters::default()),
         generator_cpus: vec![0],
+        has_one_processor: false,
         server: None,
     };
     set_batches(&mut measured, batches);

@@ -5,7 +5,7 @@
 //! loop contains the wait. Neither is a number of the server. The thresholds and their reasons
 //! stand in `processor_time.rs`.
 
-use super::processor_time::{Side, processors, sentence, shared};
+use super::processor_time::{Side, apart, processors, sentence, shared, worst_of_sharing};
 use super::{Check, Judgement, Verdict};
 use crate::measurement::{Generator, Measurement};
 use crate::workload::Pacing;
@@ -27,9 +27,11 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         throttled_s,
     };
     let lost = side.lost()?;
-    let verdict = lost.verdict_of_quota().max(lost.verdict_of_others());
-    let mut detail = sentence("the generator", lost, &quota(quota_cpus), &others(measured));
-    if verdict != Verdict::Pass {
+    let (worst, others) = others(measured);
+    let verdict = lost.verdict_of_quota().max(lost.verdict_of_others().min(worst));
+    let mut detail = sentence("the generator", lost, &quota(quota_cpus), &others);
+    // Where nothing completed, there is no number that this bears on.
+    if verdict != Verdict::Pass && measured.requests.completed > 0 {
         detail += match measured.workload.pacing {
             Pacing::Closed => "; the throughput may be as much too low",
             Pacing::Open { .. } => "; latency contains the wait",
@@ -43,26 +45,28 @@ fn quota(cpus: Option<f64>) -> String {
     format!("by the CPU quota{size} of its cgroup (raise it, or measure outside of that cgroup)")
 }
 
-/// The rivals on its processors, as far as they are known.
-fn others(measured: &Measurement) -> String {
+/// The rivals on its processors, as far as they are known, and the worst verdict of what they took.
+fn others(measured: &Measurement) -> (Verdict, String) {
     let own = &measured.generator_cpus;
+    let worst = worst_of_sharing(measured);
+    let apart = apart(measured, "pin both apart with --pin");
     let Some(server) = &measured.server else {
-        return format!(
-            "by other programs on {}, or the server if it runs there, too (pin both apart with --pin)",
-            processors(own)
-        );
+        let rivals = format!("by other programs on {}, or the server if it runs there", processors(own));
+        return (worst, format!("{rivals}, too ({apart})"));
     };
     let both = shared(own, &server.cpus);
     if both.is_empty() {
-        return format!("by other programs on {} (end them, or --pin to others)", processors(own));
+        let rivals = format!("by other programs on {}", processors(own));
+        return (Verdict::Fail, format!("{rivals} (end them, or use other processors)"));
     }
     let most_s = measured.generator.others_s.unwrap_or(0.0) / 2.0;
-    let rivals = if server.ran_s.is_some_and(|ran_s| ran_s < most_s) {
-        "by other programs and the server, which may both run"
+    let both = processors(&both);
+    if server.ran_s.is_some_and(|ran_s| ran_s < most_s) {
+        let rivals = "by other programs and the server, which may both run";
+        (Verdict::Fail, format!("{rivals} on {both}, too ({apart})"))
     } else {
-        "by the server, which may run"
-    };
-    format!("{rivals} on {}, too (pin both apart with --pin)", processors(&both))
+        (worst, format!("by the server, which may run on {both}, too ({apart})"))
+    }
 }
 
 #[cfg(test)]
@@ -78,6 +82,7 @@ mod tests {
         measured.generator.cpu_wait_s = Some(5.5);
         measured.generator.others_s = Some(5.0);
         measured.generator.idle_s = Some(0.1);
+        measured.generator.throttled_s = Some(0.0);
         measured
     }
 
@@ -122,6 +127,19 @@ mod tests {
     }
 
     #[test]
+    fn warns_of_a_server_that_has_to_share_the_only_processor() {
+        let alone = |server| Measurement { has_one_processor: true, ..disturbed(server) };
+        for server in [Some(server(&[0], 4.8)), None] {
+            let judgement = judge(&alone(server)).unwrap();
+            assert_eq!(judgement.verdict, Verdict::Warn, "{}", judgement.detail);
+            assert!(judgement.detail.contains("too (there is no other processor)"), "{}", judgement.detail);
+        }
+        // Other programs took more than the server did.
+        let detail = told(&alone(Some(server(&[0], 1.0))));
+        assert!(detail.contains("by other programs and the server"), "{detail}");
+    }
+
+    #[test]
     fn leaves_both_open_where_the_server_is_not_known() {
         let detail = told(&disturbed(None));
         assert!(detail.contains("by other programs on processor 0, or the server"), "{detail}");
@@ -135,6 +153,14 @@ mod tests {
         let detail = told(&measured);
         assert!(detail.contains("43 % by the CPU quota of 0.5 processors"), "{detail}");
         assert!(detail.ends_with("; latency contains the wait"), "{detail}");
+    }
+
+    #[test]
+    fn says_nothing_of_numbers_where_nothing_completed() {
+        let mut measured = disturbed(None);
+        fixture::forget_answers(&mut measured);
+        let detail = told(&measured);
+        assert!(!detail.contains("throughput"), "{detail}");
     }
 
     #[test]

@@ -10,37 +10,53 @@ use crate::measurement::{KernelCounters, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "kernel-drops", judge };
 
-/// What to do about a full queue.
+/// Advice about a full queue.
 const RAISE: &str = "the server accepts too slowly for its backlog; raise its --backlog and net.core.somaxconn, or lower \
                      --connect-rate";
 
+/// Advice about SYNs sent again that no full queue of the server explains.
+const LOOK: &str = "; look at net.ipv4.tcp_max_syn_backlog, tcp_syncookies, and the way to the server";
+
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let kernel = measured.kernel?;
-    let KernelCounters { listen_overflows, listen_drops, syn_retransmits, listener_drops } = kernel;
-    if kernel.are_of_others() {
-        let detail = format!(
-            "the server's own queue dropped nothing; {listen_overflows} listen overflows on this machine are of other \
-             listeners"
-        );
-        return Some(Judgement::new(Verdict::Pass, detail));
-    }
+    let queue = queue(kernel);
+    let is_queue_full = queue.as_ref().is_some_and(|(verdict, _)| *verdict != Verdict::Pass);
+    let found = [queue, sent_again(kernel, is_queue_full)].into_iter().flatten();
+    let (verdicts, details) = found.unzip::<_, _, Vec<_>, Vec<_>>();
+    Some(match verdicts.into_iter().max() {
+        Some(verdict) => Judgement::new(verdict, details.join("; ")),
+        None => Judgement::new(Verdict::Pass, "no listen overflows and no SYN sent again".into()),
+    })
+}
+
+/// Connections that listeners dropped; `None` where there were none.
+fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
+    let KernelCounters { listen_overflows, listen_drops, listener_drops, .. } = kernel;
     if let Some(drops @ 1..) = listener_drops {
         let detail = format!("the server's listen queue dropped {drops} connection attempts: {RAISE}");
-        return Some(Judgement::new(Verdict::Warn, detail));
+        return Some((Verdict::Warn, detail));
     }
-    if listen_overflows + listen_drops + syn_retransmits == 0 {
-        return Some(Judgement::new(Verdict::Pass, "no listen overflows and no SYN sent again".into()));
+    if listen_overflows + listen_drops == 0 {
+        return None;
     }
-    let mut detail = format!(
-        "on this machine {listen_overflows} listen overflows, {listen_drops} listen drops, {syn_retransmits} SYNs sent again"
-    );
-    if listen_overflows > 0 {
-        detail += &format!(": if they are the server's, {RAISE}");
-    } else if syn_retransmits > 0 {
-        detail += ": each costs a connection a second or more; look at net.ipv4.tcp_max_syn_backlog, \
-                   tcp_syncookies and the way to the server";
-    }
-    Some(Judgement::new(Verdict::Warn, detail))
+    let counted = format!("{listen_overflows} listen overflows and {listen_drops} listen drops");
+    Some(match listener_drops {
+        Some(_) => {
+            let of_others = format!("{counted} on this machine are of other listeners");
+            (Verdict::Pass, format!("the server's own queue dropped nothing; {of_others}"))
+        }
+        None => (Verdict::Warn, format!("on this machine {counted}: if they are the server's, {RAISE}")),
+    })
+}
+
+/// SYNs sent again; `None` where there were none. The counter does not tell their connections, so that they
+/// may be the generator's also where other listeners dropped some.
+fn sent_again(kernel: KernelCounters, is_queue_full: bool) -> Option<(Verdict, String)> {
+    let count = kernel.syn_retransmits;
+    let look = if is_queue_full { "" } else { LOOK };
+    let detail =
+        || format!("on this machine {count} SYNs sent again: each costs a connection a second or more{look}");
+    (count > 0).then(|| (Verdict::Warn, detail()))
 }
 
 #[cfg(test)]
@@ -72,20 +88,44 @@ mod tests {
 
     #[test]
     fn does_not_blame_the_server_for_what_other_listeners_dropped() {
-        let of_others = KernelCounters { listener_drops: Some(0), ..OVERFLOW };
+        let of_others = KernelCounters { listener_drops: Some(0), syn_retransmits: 0, ..OVERFLOW };
         let judgement = with(Some(of_others)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Pass);
-        assert!(
-            judgement.detail.contains("7 listen overflows on this machine are of other"),
-            "{judgement:?}"
-        );
+        let words = "7 listen overflows and 7 listen drops on this machine are of other listeners";
+        assert!(judgement.detail.contains(words), "{judgement:?}");
+    }
+
+    #[test]
+    fn warns_of_syns_sent_again_although_other_listeners_dropped_some() {
+        let of_others = KernelCounters { listener_drops: Some(0), ..OVERFLOW };
+        let judgement = with(Some(of_others)).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        for words in ["are of other listeners", "on this machine 5 SYNs sent again", "tcp_max_syn_backlog"] {
+            assert!(judgement.detail.contains(words), "{judgement:?}");
+        }
+        // The server's own full queue explains them.
+        let own = with(Some(KernelCounters { listener_drops: Some(7), ..OVERFLOW })).unwrap();
+        let words = "on this machine 5 SYNs sent again: each costs a connection a second or more";
+        assert!(own.detail.ends_with(words), "{own:?}");
+    }
+
+    #[test]
+    fn warns_of_drops_without_an_overflow() {
+        let drops = KernelCounters { listen_drops: 3, ..KernelCounters::default() };
+        let judgement = with(Some(drops)).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(judgement.detail.contains("0 listen overflows and 3 listen drops: if"), "{judgement:?}");
     }
 
     #[test]
     fn says_that_the_counters_are_of_the_machine_where_it_knows_no_better() {
         let judgement = with(Some(OVERFLOW)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert!(judgement.detail.starts_with("on this machine 7 listen overflows"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.starts_with("on this machine 7 listen overflows and 7 listen drops"),
+            "{}",
+            judgement.detail
+        );
         assert!(judgement.detail.contains("if they are the server's"), "{}", judgement.detail);
     }
 

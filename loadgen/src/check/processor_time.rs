@@ -1,5 +1,5 @@
-//! How much of its time on processors one side of a measurement lost, and to which of its rivals: what
-//! `generator-cpu-wait` and `server-cpu-wait` share.
+//! Time on processors that one side of a measurement lost, and the rivals that took it: shared by
+//! `generator-cpu-wait` and `server-cpu-wait`.
 //!
 //! A thread that is ready and does not run waits for a quota, for another program, or for its
 //! processor to wake up. The last is no loss to anybody, and `schedstat` counts it as waiting, too: on a
@@ -8,6 +8,7 @@
 //! 100. So a wait counts only as far as others used the processors meanwhile.
 
 use super::{Verdict, percent};
+use crate::measurement::Measurement;
 
 /// Share lost to a quota above which a check warns and fails. A quota is a setting and no noise: a
 /// run that it does not bind loses nothing to it. Where it binds, it takes a whole processor for tens of
@@ -47,39 +48,42 @@ pub(super) struct Side<'a> {
     pub throttled_s: Option<f64>,
 }
 
-/// What was lost, as shares of the time that the side ran or would have run.
+/// Time that was lost, as shares of the time that the side ran or would have run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
-    /// Nothing where it is not known.
+    /// An unknown quota counts as 0.
+    is_quota_known: bool,
+    /// `None` where it is not known.
     pub others: Option<f64>,
-    /// What was lost to others, as a share of the measured part.
+    /// The same loss to others, as a share of the measured part.
     others_of_all: f64,
 }
 
 impl Side<'_> {
-    /// What it lost; nothing where neither a quota nor others are known.
+    /// The time that it lost; `None` where neither a quota nor others are known.
     pub fn lost(&self) -> Option<Lost> {
         let (quota_s, others_s) = (self.lost_to_quota_s(), self.lost_to_others_s());
         let all_s = self.duration_s * self.width as f64;
         if all_s <= 0.0 || (quota_s.is_none() && others_s.is_none()) {
             return None;
         }
+        let is_quota_known = quota_s.is_some();
         let quota_s = quota_s.unwrap_or(0.0);
         let wanted_s = self.ran_s + quota_s + others_s.unwrap_or(0.0);
         let share = |lost_s: f64| if wanted_s > 0.0 { lost_s / wanted_s } else { 0.0 };
         let others_of_all = others_s.unwrap_or(0.0) / all_s;
-        Some(Lost { quota: share(quota_s), others: others_s.map(share), others_of_all })
+        Some(Lost { quota: share(quota_s), is_quota_known, others: others_s.map(share), others_of_all })
     }
 
-    /// A group is held back on every processor that one of its tasks wants, so that others in it have
-    /// their part of the sum.
+    /// The time that the quota took, at most what is left of the measured part: the kernel adds up
+    /// all processors, those that other tasks of the group want among them.
     fn lost_to_quota_s(&self) -> Option<f64> {
         let left_s = self.duration_s * self.width as f64 - self.ran_s;
         Some(self.throttled_s?.min(left_s.max(0.0)))
     }
 
-    /// The part of the wait that others explain, and at most what they used.
+    /// The part of the wait in which others used the processors; at most what they used.
     fn lost_to_others_s(&self) -> Option<f64> {
         let (idle_s, used_s) = (self.idle_s?, self.others_used_s()?);
         // Linux 6.18 counts the time that a quota holds a thread back as a wait, too.
@@ -94,7 +98,7 @@ impl Side<'_> {
         Some(contended_s.clamp(0.0, used_s))
     }
 
-    /// What others used for certain.
+    /// Time that others used for certain.
     fn others_used_s(&self) -> Option<f64> {
         Some((self.others_s? - RESOLUTION_S * self.cpus.len() as f64).max(0.0))
     }
@@ -124,7 +128,7 @@ impl Lost {
     }
 }
 
-/// Whether that is a share which would fail if it were known to be lost.
+/// A share that would fail if it were known to be lost.
 pub(super) fn is_failing(share: f64) -> bool {
     share > FAIL_OTHERS
 }
@@ -143,6 +147,9 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
     if lost.others.is_none() {
         sentence += "; how long it waited for others is not known";
     }
+    if !lost.is_quota_known {
+        sentence += "; a CPU quota may have a part in it, and could not be looked for";
+    }
     sentence
 }
 
@@ -152,7 +159,19 @@ pub(super) fn processors(cpus: &[usize]) -> String {
     format!("processor{} {list}", if cpus.len() == 1 { "" } else { "s" })
 }
 
-/// Those that are in both lists.
+/// The most that a check says of a loss to the other side of the measurement, on the same
+/// processors. Where there is no other processor, it is only told: there is no remedy, and every
+/// measurement of such a machine is made like that.
+pub(super) fn worst_of_sharing(measured: &Measurement) -> Verdict {
+    if measured.has_one_processor { Verdict::Warn } else { Verdict::Fail }
+}
+
+/// Advice to two sides on the same processors.
+pub(super) fn apart<'a>(measured: &Measurement, advice: &'a str) -> &'a str {
+    if measured.has_one_processor { "there is no other processor" } else { advice }
+}
+
+/// Processors that are in both lists.
 pub(super) fn shared(some: &[usize], others: &[usize]) -> Vec<usize> {
     some.iter().copied().filter(|cpu| others.contains(cpu)).collect()
 }
@@ -233,6 +252,9 @@ mod tests {
     fn nothing_known_is_no_loss_of_zero() {
         let unknown = Side { wait_s: None, others_s: None, throttled_s: None, ..ALONE };
         assert_eq!(unknown.lost(), None);
+        let waited = lost(Side { throttled_s: None, ..ALONE });
+        assert!(sentence("it", waited, "", "").ends_with("could not be looked for"));
+        assert!(!sentence("it", lost(ALONE), "", "").contains("quota"));
         assert_eq!(Side { others_s: Some(0.52), ..unknown }.most_lost_to_others(), Some(0.5));
         assert_eq!(ALONE.most_lost_to_others(), None);
     }

@@ -5,7 +5,7 @@
 //! thresholds stand. A quota that holds back the server alone may be what a user wants to
 //! measure, so that it is only told; one that holds back the generator, too, fails.
 
-use super::processor_time::{Lost, Side, is_failing, processors, sentence, shared};
+use super::processor_time::{Lost, Side, apart, is_failing, processors, sentence, shared, worst_of_sharing};
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Measurement, ServerTime};
 
@@ -24,8 +24,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         throttled_s: server.throttled_s,
     };
     let lost = side.lost()?;
-    let verdict = verdict_of_quota(lost, measured).max(lost.verdict_of_others());
-    let others = others(server, measured);
+    let (worst, others) = others(server, measured);
+    let verdict = verdict_of_quota(lost, measured).max(lost.verdict_of_others().min(worst));
     let detail = sentence("the server", lost, "by the CPU quota of its cgroup", &others);
     Some(match unknown_wait(&side, &others) {
         Some(used) => Judgement::new(verdict.max(Verdict::Warn), format!("{detail}: {used}")),
@@ -39,7 +39,7 @@ fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
     lost.verdict_of_quota().min(worst)
 }
 
-/// What speaks for a loss where others had much of its processors, and its tasks ended with what
+/// Evidence of a loss where others had much of its processors, and its tasks ended with what
 /// they waited.
 fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     let share = side.most_lost_to_others().filter(|share| is_failing(*share))?;
@@ -47,16 +47,20 @@ fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     Some(format!("tasks that ended took that with them, and up to {share} of its time was taken {others}"))
 }
 
-/// The rivals on its processors.
-fn others(server: &ServerTime, measured: &Measurement) -> String {
+/// The rivals on its processors, and the worst verdict of what they took.
+fn others(server: &ServerTime, measured: &Measurement) -> (Verdict, String) {
     let both = shared(&server.cpus, &measured.generator_cpus);
-    let generator_s = measured.generator.user_s + measured.generator.system_s;
     if both.is_empty() {
-        format!("by other programs on {}", processors(&server.cpus))
-    } else if generator_s < server.others_s.unwrap_or(0.0) / 2.0 {
-        format!("by other programs and the generator, which may both run on {}, too", processors(&both))
+        return (Verdict::Fail, format!("by other programs on {}", processors(&server.cpus)));
+    }
+    let generator_s = measured.generator.user_s + measured.generator.system_s;
+    let both = processors(&both);
+    if generator_s < server.others_s.unwrap_or(0.0) / 2.0 {
+        let rivals = "by other programs and the generator, which may both run";
+        (Verdict::Fail, format!("{rivals} on {both}, too"))
     } else {
-        format!("by the generator, which may run on {}, too (pin both apart)", processors(&both))
+        let rivals = format!("by the generator, which may run on {both}, too");
+        (worst_of_sharing(measured), format!("{rivals} ({})", apart(measured, "pin both apart")))
     }
 }
 
@@ -99,6 +103,18 @@ mod tests {
             "{}",
             judgement.detail
         );
+    }
+
+    #[test]
+    fn warns_of_a_generator_that_has_to_share_the_only_processor() {
+        let server = Some(ServerTime { cpus: vec![0], ..disturbed() });
+        let mut measured = Measurement { server, has_one_processor: true, ..fixture::closed() };
+        let judgement = judge(&measured).unwrap();
+        assert_eq!(judgement.verdict, Verdict::Warn);
+        assert!(judgement.detail.ends_with("too (there is no other processor)"), "{}", judgement.detail);
+        // Other programs took most of it.
+        measured.generator.system_s = 0.0;
+        assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]

@@ -108,8 +108,8 @@ impl Worker {
     }
 
     /// Queues requests that were due by the end and never sent: a worker that was kept from its
-    /// processor until then, or whose line was full, reports them. Gives the ages of those that the
-    /// line can't hold.
+    /// processor until then, or whose line was full, reports them. Returns the ages
+    /// of requests that do not fit into the line.
     pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
         let had_free = self.slots.iter().any(|slot| slot.state == State::Free);
         while self.next_due < end && self.line.len() < MAX_LINE {
