@@ -67,8 +67,8 @@ impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
         limits::check_threads()?;
-        let output = self.open_output()?;
         let interrupt = Interrupt::catch()?;
+        let output = self.open_output()?;
         // The responder on some cores, the generator on the others, where there are two processors.
         let placement = Placement::of(&CpuList::available()?);
         if let Some(line) = placement.shared_core() {

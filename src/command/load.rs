@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 
@@ -154,18 +154,18 @@ impl Args {
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }
-        // Opened before the run, so that nobody waits for it in vain.
-        let output = self.output.as_deref().map(WholeFile::open).transpose()?;
-        let log = self.hdr.as_deref().map(WholeFile::open).transpose()?;
         let interrupt = Interrupt::catch()?;
+        let (output, log) = self.open_files()?;
         let (measured, readings) = match self.measure(target, workload, log.as_ref(), &interrupt) {
             Err(_) if interrupt.happened() => return Ok(ExitCode::from(INTERRUPTED)),
             measured => measured?,
         };
         let summary = Summary::from(&measured);
         let server = self.server_pid.map(|_| Server::of(&summary, readings));
-        let kept = log.map_or(Ok(()), WholeFile::keep);
-        self.tell(&measured, &summary, server.as_ref(), output)?;
+        // An interrupted run without results does not replace the files of an earlier one.
+        let is_kept = measured.requests.completed > 0 || !interrupt.happened();
+        let kept = log.filter(|_| is_kept).map_or(Ok(()), WholeFile::keep);
+        self.tell(&measured, &summary, server.as_ref(), output.filter(|_| is_kept))?;
         kept?;
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
@@ -175,6 +175,16 @@ impl Args {
         } else {
             ExitCode::SUCCESS
         })
+    }
+
+    /// Opens `--output` and `--hdr` before the run, so that a path that can't be written costs no run.
+    fn open_files(&self) -> Result<(Option<WholeFile>, Option<WholeFile>)> {
+        let output = self.output.as_deref().map(WholeFile::open).transpose()?;
+        let log = self.hdr.as_deref().map(WholeFile::open).transpose()?;
+        if let (Some(output), Some(log)) = (&output, &log) {
+            ensure!(!output.is_same(log), "--output and --hdr name the same file; write to two");
+        }
+        Ok((output, log))
     }
 
     /// Finds the addresses that answer, and where redirections end.
