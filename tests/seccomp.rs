@@ -18,7 +18,10 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use libc::{SYS_clone3, SYS_epoll_pwait2, SYS_io_uring_setup, SYS_pidfd_open};
+use libc::{
+    SYS_clone3, SYS_epoll_pwait2, SYS_io_uring_enter, SYS_io_uring_register, SYS_io_uring_setup,
+    SYS_pidfd_open,
+};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getgid, kill_process};
 use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
@@ -224,6 +227,22 @@ fn serves_without_threads_where_they_are_forbidden_and_measures_nothing() {
             assert!(refusal::line_of(output).contains("clone3"));
         }
     });
+}
+
+/// A policy may allow a ring and refuse its use.
+#[test]
+fn a_ring_that_may_not_be_used_is_none() {
+    for call in [("io_uring_enter", SYS_io_uring_enter), ("io_uring_register", SYS_io_uring_register)] {
+        under_filter(Errno::PERM, &[call], || {
+            let roster = roster();
+            assert!(
+                roster.iter().all(|model| model["waits"] != "io_uring" || !is_available(model)),
+                "{}",
+                call.0
+            );
+            assert_roster_keeps_its_word(&roster);
+        });
+    }
 }
 
 #[test]

@@ -33,7 +33,8 @@ impl LeftOut {
     pub(crate) fn new(address: SocketAddr, error: &io::Error) -> Self {
         let reason = match error.kind() {
             ErrorKind::ConnectionRefused => "refused".into(),
-            ErrorKind::TimedOut => "did not answer in time".into(),
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => "did not answer in time".into(),
+            ErrorKind::UnexpectedEof => "closed the connection without an answer".into(),
             _ => format!("cannot be reached ({error})"),
         };
         Self { address, reason }

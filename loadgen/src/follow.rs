@@ -45,7 +45,7 @@ pub fn follow(target: Target, request: &Request, timeout: Duration) -> Result<Ta
             .map_err(|error| FollowError::Io { url: url(), error })?;
         let Some(location) = location(&head, &target.url)? else { return Ok(target) };
         let next = target.redirected(&location)?;
-        target = if next.is_same_origin(&target) { next } else { reach(next, timeout)? };
+        target = if next.is_same_origin(&target) { next } else { reach(next, request, timeout)? };
     }
     Err(FollowError::TooMany(first))
 }

@@ -4,14 +4,14 @@
 //! the other for each connection; a generator that did so would measure its detours. A host with one address is not
 //! tried: its server sees the connections of the run and no other.
 
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::addresses::LeftOut;
 use crate::run::RunError;
-use crate::target::Target;
+use crate::target::{Request, Target};
 use crate::worker::FIRST_CONNECTION;
 
 /// How long an address may take to answer: the kernel sends a lost SYN again after 1 s.
@@ -20,23 +20,35 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks for a server that is just being started.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// An address, and why it does not answer.
-type Tried = (SocketAddr, io::Result<()>);
+/// An address that was tried.
+#[derive(Debug)]
+struct Tried {
+    address: SocketAddr,
+    /// Whether it accepted a connection.
+    accepted: bool,
+    /// An error where no byte of an answer came.
+    answer: io::Result<()>,
+}
 
-/// Connects once to each address of `target`, all at the same time, and leaves out those that don't accept within
-/// `timeout` (2 s at the most).
+/// Sends one request to each address of `target`, all at the same time, and leaves out those that don't answer within
+/// `timeout` (2 s at the most). Where none answers in that time, those that accept a connection stay: their answers may
+/// take longer.
 ///
 /// # Errors
 /// When none of them accepts for as long as a run would look for its server.
-pub fn reach(target: Target, timeout: Duration) -> Result<Target, RunError> {
+pub fn reach(target: Target, request: &Request, timeout: Duration) -> Result<Target, RunError> {
     if target.addresses.len() == 1 {
         return Ok(target);
     }
+    let request = target.render(request, true);
     let begin = Instant::now();
     loop {
-        let tried = try_each(&target.addresses, timeout.min(PATIENCE));
-        if tried.iter().any(|(_, result)| result.is_ok()) {
-            return Ok(without_silent(target, tried));
+        let tried = try_each(&target.addresses, &request, timeout.min(PATIENCE));
+        if tried.iter().any(|tried| tried.answer.is_ok()) {
+            return Ok(without_silent(target, tried, |tried| tried.answer.is_ok()));
+        }
+        if tried.iter().any(|tried| tried.accepted) {
+            return Ok(without_silent(target, tried, |tried| tried.accepted));
         }
         if begin.elapsed() >= FIRST_CONNECTION {
             return Err(RunError::Unreachable { url: target.url, error: most_telling(tried) });
@@ -45,31 +57,46 @@ pub fn reach(target: Target, timeout: Duration) -> Result<Target, RunError> {
     }
 }
 
-fn try_each(addresses: &[SocketAddr], patience: Duration) -> Vec<Tried> {
-    let connect = |address| TcpStream::connect_timeout(&address, patience).map(drop);
+fn try_each(addresses: &[SocketAddr], request: &[u8], patience: Duration) -> Vec<Tried> {
     thread::scope(|scope| {
-        let spawn = |&address| (address, scope.spawn(move || connect(address)));
+        let spawn = |&address| scope.spawn(move || Tried::now(address, request, patience));
         let tries: Vec<_> = addresses.iter().map(spawn).collect();
-        let panicked = |_| Err(io::Error::other("the thread that tried it panicked"));
-        tries.into_iter().map(|(address, thread)| (address, thread.join().unwrap_or_else(panicked))).collect()
+        tries.into_iter().map(|thread| thread.join().expect("a try does not panic")).collect()
     })
 }
 
-fn without_silent(mut target: Target, tried: Vec<Tried>) -> Target {
+impl Tried {
+    fn now(address: SocketAddr, request: &[u8], patience: Duration) -> Self {
+        match TcpStream::connect_timeout(&address, patience) {
+            Ok(stream) => Self { address, accepted: true, answer: first_byte(stream, request, patience) },
+            Err(error) => Self { address, accepted: false, answer: Err(error) },
+        }
+    }
+}
+
+/// Waits for the first byte of an answer.
+fn first_byte(mut stream: TcpStream, request: &[u8], patience: Duration) -> io::Result<()> {
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    stream.write_all(request)?;
+    stream.read_exact(&mut [0])
+}
+
+fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bool) -> Target {
     target.addresses.clear();
-    for (address, result) in tried {
-        match result {
-            Ok(()) => target.addresses.push(address),
-            Err(error) => target.left_out.push(LeftOut::new(address, &error)),
+    for tried in tried {
+        match &tried.answer {
+            Err(error) if !stays(&tried) => target.left_out.push(LeftOut::new(tried.address, error)),
+            _ => target.addresses.push(tried.address),
         }
     }
     target
 }
 
-/// The error to tell of several. A refusal comes from the machine that was meant; the others may come of a kind of address
-/// that this machine has no network for.
+/// The error that stands for all. A refusal comes from the machine that was meant; other errors may come of a kind of
+/// address that this machine has no network for.
 fn most_telling(tried: Vec<Tried>) -> io::Error {
-    let mut errors: Vec<_> = tried.into_iter().filter_map(|(_, result)| result.err()).collect();
+    let mut errors: Vec<_> = tried.into_iter().filter_map(|tried| tried.answer.err()).collect();
     let refusal = errors.iter().position(|error| error.kind() == ErrorKind::ConnectionRefused);
     errors.swap_remove(refusal.unwrap_or(0))
 }
@@ -101,7 +128,7 @@ mod tests {
     #[test]
     fn an_address_that_refuses_is_left_out_and_told() {
         let (listener, [silent, answering]) = one_of_two();
-        let reached = reach(target(&[silent, answering]), Duration::from_secs(5)).unwrap();
+        let reached = reach(target(&[silent, answering]), &Request::default(), STEP).unwrap();
         assert_eq!(reached.addresses, [answering]);
         assert_eq!(reached.left_out, [LeftOut { address: silent, reason: "refused".into() }]);
         assert_eq!(reached.left_out[0].to_string(), "address 127.0.0.2 refused");
@@ -116,23 +143,35 @@ mod tests {
         full.bind(&silent.into()).unwrap();
         full.listen(0).unwrap();
         let _waiting: Vec<_> = (0..2).map(|_| TcpStream::connect_timeout(&silent, STEP)).collect();
-        let reached = reach(target(&[silent, answering]), STEP).unwrap();
+        let reached = reach(target(&[silent, answering]), &Request::default(), STEP).unwrap();
         assert_eq!(reached.addresses, [answering]);
         assert_eq!(reached.left_out[0].to_string(), "address 127.0.0.2 did not answer in time");
     }
 
     #[test]
-    fn addresses_that_all_answer_stay_and_take_turns() {
+    fn an_address_that_accepts_and_never_answers_is_left_out() {
+        let (listener, [silent, answering]) = one_of_two();
+        let _mute = TcpListener::bind(silent).unwrap();
+        let server =
+            thread::spawn(move || listener.accept().unwrap().0.write_all(b"HTTP/1.1 200 OK").unwrap());
+        let reached = reach(target(&[silent, answering]), &Request::default(), 5 * STEP).unwrap();
+        server.join().unwrap();
+        assert_eq!(reached.addresses, [answering]);
+        assert_eq!(reached.left_out[0].to_string(), "address 127.0.0.2 did not answer in time");
+    }
+
+    #[test]
+    fn addresses_that_all_accept_and_do_not_answer_yet_stay_and_take_turns() {
         let (_listener, addresses) = one_of_two();
         let _other = TcpListener::bind(addresses[0]).unwrap();
-        let reached = reach(target(&addresses), Duration::from_secs(5)).unwrap();
+        let reached = reach(target(&addresses), &Request::default(), STEP).unwrap();
         assert_eq!((&reached.addresses[..], reached.left_out.len()), (&addresses[..], 0));
     }
 
     #[test]
     fn one_address_alone_costs_its_server_no_connection() {
         let (listener, [_, address]) = one_of_two();
-        assert!(reach(target(&[address]), Duration::from_secs(5)).unwrap().left_out.is_empty());
+        assert!(reach(target(&[address]), &Request::default(), STEP).unwrap().left_out.is_empty());
         listener.set_nonblocking(true).unwrap();
         assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
     }
@@ -148,9 +187,9 @@ mod tests {
         };
         let (_one, silent) = bind([127, 0, 0, 2]);
         let (_other, refusing) = bind([127, 0, 0, 1]);
-        let error = reach(target(&[silent, refusing]), Duration::from_secs(5)).unwrap_err().to_string();
+        let error = reach(target(&[silent, refusing]), &Request::default(), STEP).unwrap_err().to_string();
         assert!(error.contains("refused") && error.contains("start the server"), "{error}");
-        let error = |kind: ErrorKind| (silent, Err(kind.into()));
+        let error = |kind: ErrorKind| Tried { address: silent, accepted: false, answer: Err(kind.into()) };
         let errors = vec![error(ErrorKind::NetworkUnreachable), error(ErrorKind::ConnectionRefused)];
         assert_eq!(most_telling(errors).kind(), ErrorKind::ConnectionRefused);
     }

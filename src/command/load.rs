@@ -37,7 +37,7 @@ const INTERRUPTED: u8 = 130;
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each on its own")]
 pub struct Args {
-    /// What to ask for, `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; spaces and the like are percent-encoded, and dot
+    /// What to ask for, `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; letters beyond ASCII are percent-encoded, and dot
     /// segments removed, as curl does. Addresses of HOST that don't answer are left out
     url: String,
     /// Connections at once
@@ -189,7 +189,7 @@ impl Args {
 
     /// Finds the addresses that answer, and where redirections end.
     fn reach(&self, target: Target, workload: &Workload) -> Result<Target> {
-        let mut target = c10k_loadgen::reach(target, workload.timeout)?;
+        let mut target = c10k_loadgen::reach(target, &workload.request, workload.timeout)?;
         if self.follow {
             target = c10k_loadgen::follow(target, &workload.request, workload.timeout)?;
         }

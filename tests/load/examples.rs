@@ -126,7 +126,8 @@ fn the_text_shows_examples_and_traffic_and_no_percentile_that_failures_leave_unk
         assert!(traffic.contains(part), "{traffic}");
     }
     let service = line("service");
-    assert_eq!(service.matches('–').count(), 1, "p99 is known, p99.9 is not: {service}");
+    assert_eq!(service.matches('–').count(), 2, "p99 is known, p99.9 and the mean are not: {service}");
+    assert!(service.contains('≥'), "the maximum is a bound: {service}");
     let json: Value = serde_json::from_slice(&fs::read(file).expect("it was written")).expect("it is JSON");
     assert!(json["service_us"]["p99.9"].as_f64().is_some_and(|us| us > 0.0), "{json:#}");
     let known = json["service_us"]["known_to"].as_f64().expect("some requests failed");

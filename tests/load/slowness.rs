@@ -140,3 +140,11 @@ fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
     assert_eq!(outcome.completed(), 0);
     assert_eq!(outcome.in_flight(), 5);
 }
+
+/// Those that come before the generator looks for late ones are no answers either.
+#[test]
+fn no_answer_counts_that_took_longer_than_the_timeout() {
+    let outcome = load(&Server::answering(OK, After::Keep), "--connections 2 --requests 20 --timeout 1us");
+    outcome.assert_errors(&[("timeout", 20)]);
+    assert_eq!(outcome.completed(), 0, "{:#}", outcome.json);
+}

@@ -55,9 +55,13 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         // What the schedule did not call for was never sent and waits in no line: nothing else would show it.
         return Some(Judgement::new(Verdict::Fail, detail));
     }
-    let late = answered_behind(measured, offered_rps) / called_for.max(1.0);
-    let answered = (requests.completed + requests.failed) as f64 / called_for.max(1.0);
-    let sent = requests.sent as f64 / called_for.max(1.0);
+    if requests.intended == 0 {
+        // What the schedule never called for can't be left behind.
+        return None;
+    }
+    let late = answered_behind(measured, offered_rps) / called_for;
+    let answered = (requests.completed + requests.failed) as f64 / called_for;
+    let sent = requests.sent as f64 / called_for;
     let verdict = Verdict::above(1.0 - answered + late, WARN_MISSING, FAIL_MISSING);
     let mut detail = format!(
         "{} of {} requests were sent, {} answered",
@@ -115,6 +119,7 @@ mod tests {
 
     use super::*;
     use crate::check::fixture;
+    use crate::measurement::Requests;
     use crate::workload::{Arrivals, Pacing};
 
     fn with_answers(completed: u64) -> Judgement {
@@ -122,6 +127,15 @@ mod tests {
         measured.requests.completed = completed;
         measured.requests.sent = completed + 64;
         judge(&measured).unwrap()
+    }
+
+    #[test]
+    fn a_rate_so_low_that_nothing_was_due_is_no_shortfall() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.workload.pacing =
+            Pacing::Open { rate: 0.01, arrivals: Arrivals::Constant, seed: 1, spin: Duration::ZERO };
+        measured.requests = Requests::default();
+        assert_eq!(judge(&measured), None);
     }
 
     #[test]

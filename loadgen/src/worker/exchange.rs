@@ -25,6 +25,12 @@ pub(super) enum Failure {
     Protocol(ProtocolError),
 }
 
+/// Whether a client would go elsewhere for what it asked for. A 300 offers a choice, and a 304 says that there is nothing new
+/// (RFC 9110, section 15.4).
+fn is_redirection(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
 impl Worker {
     pub(super) fn on_event(&mut self, event: epoll::Event, buffer: &mut [u8]) {
         use epoll::EventFlags as Flags;
@@ -152,6 +158,10 @@ impl Worker {
     pub(super) fn answered(&mut self, key: usize, head: Head, server_closed: bool, now: u64) {
         self.cross_boundaries(now);
         let Some(job) = self.slots[key].job else { return };
+        if now >= job.sent + nanos(self.plan.workload.timeout) {
+            // It came between two looks for those that are too late.
+            return self.fail(key, &Failure::Timeout, now);
+        }
         self.note_if_late(job, now);
         self.note_answer(now);
         let slot = &mut self.slots[key];
@@ -162,7 +172,7 @@ impl Worker {
             self.recorder.status_codes.count(head.status);
             if head.status < 400 {
                 slot.good_answers += 1;
-                self.recorder.redirected += u64::from((300..400).contains(&head.status));
+                self.recorder.redirected += u64::from(is_redirection(head.status));
                 if head.has_body() && !self.is_head {
                     self.recorder.bodies.count(slot.answer.body_bytes());
                 }

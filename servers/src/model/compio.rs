@@ -30,6 +30,7 @@ use crate::calls::Callee;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::loops::{connections_by_loop, run_each};
 use crate::tasks::{self, Runtime, Stream, serve_connection};
+use crate::uring;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Buffers to read into, of each thread. Each is used only between the coming of a request and its answer; a burst of more
@@ -46,7 +47,7 @@ pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
 /// Whether the kernel has what is needed, and lets us have it. There is no other driver in the build that could take over.
 pub fn probe() -> Result<(), String> {
     let runtime = make_runtime(1).and_then(|runtime| runtime.buffer_pool().map(|_| ()));
-    runtime.map_err(|error| {
+    runtime.and_then(|()| uring::try_enter()).map_err(|error| {
         format!(
             "needs io_uring with rings of buffers, as Linux has since 5.19: {error}; containers often forbid it, and see \
              `sysctl kernel.io_uring_disabled`"

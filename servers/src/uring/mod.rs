@@ -24,7 +24,7 @@ use io_uring::IoUring;
 use rustix::io::Errno;
 use slab::Slab;
 
-pub use self::probe::probe;
+pub use self::probe::{probe, try_enter};
 pub use self::ring::open;
 
 use self::peer::{Next, Peer};

@@ -1,8 +1,9 @@
 //! Whether this machine lets a process have an `io_uring`, and one with all that the loop needs.
 
 use std::fs;
+use std::io;
 
-use io_uring::{Probe, opcode};
+use io_uring::{IoUring, Probe, opcode};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -16,7 +17,7 @@ const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
 /// # Errors
 /// In one line, with the next step: why that can't be done.
 pub fn probe() -> Result<(), String> {
-    let explain = |error: std::io::Error| {
+    let explain = |error: io::Error| {
         let switch = fs::read_to_string(SWITCH).ok();
         explain(Errno::from_io_error(&error).unwrap_or(Errno::IO), switch.as_deref().map(str::trim))
     };
@@ -27,7 +28,12 @@ pub fn probe() -> Result<(), String> {
     if !known.is_supported(opcode::SendZc::CODE) {
         return Err(TOO_OLD.into());
     }
-    Ring::new(&mut io_uring).map(drop).map_err(explain)
+    Ring::new(&mut io_uring).map(drop).and_then(|()| try_enter()).map_err(explain)
+}
+
+/// Asks the kernel for nothing: a security policy may allow a ring and refuse its use.
+pub fn try_enter() -> io::Result<()> {
+    IoUring::new(1)?.submit().map(drop)
 }
 
 const TOO_OLD: &str = "needs Linux 6.0 or newer, for receiving with one request and provided buffers";

@@ -152,15 +152,14 @@ const DASH: &str = "–";
 
 /// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
 /// percentile that samples or failures do not support is a dash, with its interval; the largest value
-/// is what it is, of however few. What rests on requests that never ended is a bound.
+/// is told of however few. What rests on requests that never ended is a bound.
 fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
     for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
-        let bound =
-            |quantile, us| format!("{}{}", if times.is_bound(quantile) { "≥ " } else { "" }, time(us));
+        let bound = |quantile, us| at_least(times.is_bound(quantile), us);
         let percentiles = columns(&times, |&(_, quantile, value, _)| Some(bound(quantile, value(&times))));
-        text += &row(name, percentiles.into_iter().chain([bound(1.0, times.max), time(times.mean)]));
+        text += &row(name, percentiles.into_iter().chain(extremes(&times)));
         if let Some(intervals) = times.ci95 {
             for (name, side) in [("95 % from", 0), ("95 % to", 1)] {
                 text += &row(name, columns(&times, |(.., limits)| Some(time(limits(&intervals)?[side]))));
@@ -168,6 +167,18 @@ fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
         }
     }
     text
+}
+
+/// The maximum and the mean. A request that failed without a time may have been slower than any other.
+fn extremes(times: &Percentiles) -> [String; 2] {
+    match times.known_to {
+        None => [at_least(times.is_bound(1.0), times.max), time(times.mean)],
+        Some(_) => [at_least(true, times.max), DASH.into()],
+    }
+}
+
+fn at_least(is_bound: bool, us: f64) -> String {
+    format!("{}{}", if is_bound { "≥ " } else { "" }, time(us))
 }
 
 /// What to read in place of intervals, of an open loop that was asked for too little. Of a closed
