@@ -1,8 +1,8 @@
 //! Where the requests go and what they say: a URL becomes addresses and the bytes of a request.
 //!
 //! URLs are parsed, and redirections resolved, by the `url` crate (WHATWG URL, which agrees with RFC 3986, section 5.2):
-//! dot segments are removed and other characters percent-encoded, as curl and browsers do. What that parser would
-//! change without a word into something else is refused.
+//! dot segments are removed, and some characters percent-encoded, as browsers do; METHODOLOGY.md lists them. A URL that the
+//! parser would turn into another one, without its tabs or with slashes for backslashes, is refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -271,6 +271,17 @@ mod tests {
             assert!(text.starts_with(&format!("GET {line} HTTP/1.1\r\nHost: 127.0.0.1")), "{url}: {text}");
         }
         assert!(sent(&target("http://127.0.0.1:80/"), &[]).contains("Host: 127.0.0.1\r\n"));
+    }
+
+    #[test]
+    fn the_characters_that_are_sent_percent_encoded_are_those_of_the_documentation() {
+        let changed = |before: &str| {
+            let sent = |graphic: &char| target(&format!("http://127.0.0.1/{before}{graphic}x")).url;
+            let graphics = ('!'..='~').filter(|graphic| !"?#\\".contains(*graphic));
+            graphics.filter(|graphic| !sent(graphic).ends_with(&format!("{graphic}x"))).collect::<String>()
+        };
+        assert_eq!(changed("a"), "\"<>`{}");
+        assert_eq!(changed("a?"), "\"'<>");
     }
 
     #[test]
