@@ -502,70 +502,35 @@ fn summarize(
     kernel: Option<KernelCounters>,
     endings: &[Ending],
 ) -> Measurement {
-    let sum = |of: fn(&Ending) -> u64| endings.iter().map(of).sum::<u64>();
+    let sum = |of| sum(endings, of);
     let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
-    let in_flight = sum(|ending| requests_of(&ending.in_flight_ages));
-    let unsent = sum(|ending| requests_of(&ending.unsent_ages));
-    let errors = total.errors;
     let status = total.status_codes.failures();
-    let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
-    let sent = total.completed + failed + in_flight;
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
     let last_answer = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
     let end = match plan.workload.until {
         Until::Elapsed(_) => endings.iter().map(|ending| ending.window.1).max().unwrap_or_default(),
         Until::Requests(_) => last_answer,
     };
-    let intended = match (plan.workload.pacing, plan.workload.until) {
-        (_, Until::Requests(requests)) => requests,
-        (Pacing::Open { .. }, _) => sum(|ending| ending.scheduled),
-        (Pacing::Closed, _) => sent + unsent,
-    };
     let mut limits = GeneratorLimits::default();
     for ending in endings {
         limits += ending.limits;
     }
-    let (established, served) = (sum(|ending| ending.established), sum(|ending| ending.served));
     let mut arrivals = all(|ending| &ending.arrivals);
     arrivals.sort_unstable();
     Measurement {
         target: plan.target.url.clone(),
         workload: plan.workload.clone(),
         duration: Duration::from_nanos(end.saturating_sub(begin)),
-        requests: Requests {
-            intended,
-            sent,
-            completed: total.completed,
-            redirected: total.redirected,
-            failed,
-            in_flight_at_end: in_flight,
-            never_answered: never_answered(plan, &total, endings),
-            answered_after_end: total.answered_after_end,
-        },
-        connections: Connections {
-            requested: plan.workload.connections as u64,
-            established,
-            served,
-            starved: sum(|ending| ending.starved),
-            never_asked: sum(|ending| ending.never_asked),
-            opened_total: sum(|ending| ending.opened_total),
-            idle_established: sum(|ending| ending.idle_established),
-            idle_answered: sum(|ending| ending.idle_answered),
-        },
-        errors,
+        requests: requests(plan, &total, endings),
+        connections: connections(plan.workload.connections, endings),
+        errors: total.errors,
         addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
         errors_at: errors_at(&plan.target.addresses, &total.errors_at),
         error_examples: ErrorExamples { status, ..total.examples },
         status_codes: total.status_codes,
         times: total.times,
         bytes: total.bytes,
-        generator: Generator {
-            threads: endings.len(),
-            user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
-            system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
-            cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
-            ..Generator::default()
-        },
+        generator: generator(endings),
         fairness: Fairness::of(all(|ending| &ending.answers)),
         bodies: total.bodies,
         generator_limits: limits,
@@ -585,7 +550,58 @@ fn summarize(
     }
 }
 
-/// Of one address alone, all errors are those of the run.
+fn sum(endings: &[Ending], of: fn(&Ending) -> u64) -> u64 {
+    endings.iter().map(of).sum()
+}
+
+fn requests(plan: &Plan, total: &Recorder, endings: &[Ending]) -> Requests {
+    let errors = total.errors;
+    let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
+    let in_flight = sum(endings, |ending| requests_of(&ending.in_flight_ages));
+    let unsent = sum(endings, |ending| requests_of(&ending.unsent_ages));
+    let sent = total.completed + failed + in_flight;
+    Requests {
+        intended: match (plan.workload.pacing, plan.workload.until) {
+            (_, Until::Requests(requests)) => requests,
+            (Pacing::Open { .. }, _) => sum(endings, |ending| ending.scheduled),
+            (Pacing::Closed, _) => sent + unsent,
+        },
+        sent,
+        completed: total.completed,
+        redirected: total.redirected,
+        failed,
+        in_flight_at_end: in_flight,
+        never_answered: never_answered(plan, total, endings),
+        answered_after_end: total.answered_after_end,
+    }
+}
+
+fn connections(requested: usize, endings: &[Ending]) -> Connections {
+    let sum = |of| sum(endings, of);
+    Connections {
+        requested: requested as u64,
+        established: sum(|ending| ending.established),
+        served: sum(|ending| ending.served),
+        starved: sum(|ending| ending.starved),
+        never_asked: sum(|ending| ending.never_asked),
+        opened_total: sum(|ending| ending.opened_total),
+        idle_established: sum(|ending| ending.idle_established),
+        idle_answered: sum(|ending| ending.idle_answered),
+    }
+}
+
+/// CPU time of the workers; the caller of a run looks at their processors.
+fn generator(endings: &[Ending]) -> Generator {
+    Generator {
+        threads: endings.len(),
+        user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
+        system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
+        cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
+        ..Generator::default()
+    }
+}
+
+/// Errors by address, where there are several; with one address, all errors are its errors.
 fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> Vec<ErrorsAt> {
     let told = errors_at.iter().filter(|_| addresses.len() > 1);
     told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()

@@ -28,7 +28,7 @@ use crate::time;
 use crate::whole_file::WholeFile;
 
 /// Above it the kernel gives no process a number (`PID_MAX_LIMIT`).
-const MAX_PID: u64 = 1 << 22;
+const MAX_PID: u32 = 1 << 22;
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -41,13 +41,13 @@ pub struct Args {
     /// segments removed, as curl does. Addresses of HOST that don't answer are left out
     url: String,
     /// Connections at once
-    #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     connections: NonZeroUsize,
     /// Length of the measured part [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time::parse_measured, conflicts_with = "requests")]
     duration: Option<Duration>,
     /// Measure this many requests instead of a time
-    #[arg(long, value_name = "N", value_parser = limits::whole::<NonZeroU64>(1..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroU64::MIN..=NonZeroU64::MAX))]
     requests: Option<NonZeroU64>,
     /// Traffic before the measured part
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time::parse)]
@@ -62,17 +62,17 @@ pub struct Args {
     #[arg(long, default_value = "100us", value_name = "TIME", value_parser = time::parse, requires = "rate")]
     spin: Duration,
     /// Seed of random arrivals
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = limits::whole::<u64>(0..=u64::MAX))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: u64,
     /// Further connections that send one request before the run and are only held then
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole::<usize>(0..=u64::MAX))]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole(0..=usize::MAX))]
     idle: usize,
     /// Connections opened per second at the most, idle ones included
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     connect_rate: Option<f64>,
     /// Worker threads, each with connections and, in an open loop, a queue of its own: where
     /// requests wait for a connection, more threads make latency longer
-    #[arg(long, default_value = "1", value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     threads: NonZeroUsize,
     /// Processors to run on, such as 0,2-3
     #[arg(long, value_name = "CPUS")]
@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long)]
     follow: bool,
     /// Process of the server, on this machine: tells its CPU time, memory, and context switches, too
-    #[arg(long, value_name = "PID", value_parser = limits::whole::<u32>(1..=MAX_PID))]
+    #[arg(long, value_name = "PID", value_parser = limits::whole(1..=MAX_PID))]
     server_pid: Option<u32>,
     /// Print one JSON object instead of text
     #[arg(long)]
