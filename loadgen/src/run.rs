@@ -1,4 +1,4 @@
-//! One run: workers are started, told when the measured part begins, listened to, and merged.
+//! One run: starts the workers, sets the begin of the measured part, and merges what the workers report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,7 +23,7 @@ use crate::usage::own_cpus;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
-/// What the workers of a run share.
+/// State that all workers of a run share.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub target: Target,
@@ -35,9 +35,9 @@ pub(crate) struct Plan {
     tickets: AtomicI64,
     /// Set by the caller that started the run, to end it early.
     stop: Arc<AtomicBool>,
-    /// Set when nobody holds the run any more, or there is nobody to connect to.
+    /// Set when the [`Run`] was dropped, or no connection can be made.
     abandoned: AtomicBool,
-    /// Set when the first connection of any worker stands.
+    /// Set when the first connection of any worker is established.
     reached: AtomicBool,
 }
 
@@ -55,7 +55,7 @@ impl Clock {
     }
 }
 
-/// When the measured part begins and ends, in nanoseconds of the clock; `u64::MAX` while that is not known.
+/// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not known.
 #[derive(Debug)]
 struct Timeline {
     workers_opening_idle: AtomicUsize,
@@ -90,8 +90,8 @@ impl Plan {
         }
     }
 
-    /// Says that a worker's idle connections stand, if it has any. With those of the last one, a
-    /// run begins of which every request counts.
+    /// A worker reports that its idle connections are open, if it has any. The last report begins the measured part of a
+    /// run in which every request counts.
     pub fn worker_has_idle(&self, now: u64) {
         if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
@@ -103,13 +103,13 @@ impl Plan {
         self.timeline.may_send.store(true, Ordering::Release);
     }
 
-    /// Whether the idle connections of all workers stand.
+    /// The idle connections of all workers are open.
     pub fn may_send(&self) -> bool {
         self.timeline.may_send.load(Ordering::Acquire)
     }
 
-    /// Whether requests count from the first one on: a closed loop over a number of requests
-    /// without a warm-up sends those and no others.
+    /// Requests count from the first one on: a closed loop over a number of requests without a warm-up sends these
+    /// requests and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
@@ -120,27 +120,27 @@ impl Plan {
         self.workers
     }
 
-    /// Whether anything comes before the measured part.
+    /// Requests are sent before the measured part.
     pub fn has_start_up(&self) -> bool {
         !self.counts_all()
     }
 
-    /// Says that a connection stands.
+    /// A worker reports an established connection.
     pub fn server_was_reached(&self) {
         self.reached.store(true, Ordering::Relaxed);
     }
 
-    /// Whether any connection of the run has stood.
+    /// A connection of the run was established at some time.
     pub fn is_server_reached(&self) -> bool {
         self.reached.load(Ordering::Relaxed)
     }
 
-    /// Ends the run: nobody holds it, or there is nobody to connect to.
+    /// Ends the run: its [`Run`] was dropped, or no connection can be made.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Says that a worker has its connections. The last one sets the begin of the measured part.
+    /// A worker reports that its connections are ready. The last report sets the begin of the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
             let begin = now + nanos(self.workload.warmup).max(self.notice());
@@ -153,8 +153,8 @@ impl Plan {
         }
     }
 
-    /// How long before the first request its time is known, in nanoseconds. Other workers see it a
-    /// tick later, and an open loop has to be waiting for it when it comes.
+    /// Least time between the announcement of the measured part and its begin, in nanoseconds. Other workers see the
+    /// announcement a tick later, and an open loop must already wait for its first request.
     fn notice(&self) -> u64 {
         let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
@@ -171,9 +171,9 @@ impl Plan {
         self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Whether a request that ended at `now` belongs to the measured part. In a closed loop that time bounds, that is what
-    /// ended within, whenever it began, so that the throughput is that of the server and not of those who began late
-    /// enough. In an open loop it is what should have been sent within; where a number bounds the part, what has a ticket.
+    /// A request that ended at `now` belongs to the measured part. In a closed loop of a given time, every request that
+    /// ended in the part counts, whenever it began: otherwise requests under way at the begin would be missing from the
+    /// throughput. In an open loop, requests that were due in the part count; for a number of requests, those with a ticket.
     pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
         match (self.workload.pacing, self.workload.until) {
             (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),
@@ -181,18 +181,18 @@ impl Plan {
         }
     }
 
-    /// Whether a request without an answer at the end belongs to the measured part.
+    /// A request without an answer at the end belongs to the measured part.
     pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
         has_ticket
             || matches!((self.workload.pacing, self.workload.until), (Pacing::Closed, Until::Elapsed(_)))
     }
 
-    /// Leave to send one more request of the measured part.
+    /// Takes a ticket for one more request of the measured part.
     pub fn take_ticket(&self) -> bool {
         self.take_tickets(1) > 0
     }
 
-    /// Leave to send up to `wanted` further ones: how many there are.
+    /// Takes up to `wanted` tickets, and returns their number.
     pub fn take_tickets(&self, wanted: u64) -> u64 {
         match self.workload.until {
             Until::Elapsed(_) => wanted,
@@ -205,7 +205,7 @@ impl Plan {
     }
 }
 
-/// What falls to worker `index`, dealt out evenly; the first workers take what is left over.
+/// Share of worker `index` in `whole`. Shares are even; the first workers take the remainder.
 pub(crate) fn share(whole: usize, index: usize, workers: usize) -> usize {
     whole / workers + usize::from(index < whole % workers)
 }
@@ -214,18 +214,18 @@ pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a worker tells while it runs.
+/// Report of a worker while it runs.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// It passed the begin of the measured part.
     Begun,
-    /// What it saw in a stretch of the measured part.
+    /// Results of a stretch of the measured part.
     Interval(Interval),
     /// It passed the end; its connections are still open.
     Ended(Box<Ending>),
 }
 
-/// What a caller is told while a run goes on.
+/// Progress of a run, for its caller.
 #[derive(Debug)]
 pub enum Event {
     /// The measured part begins now.
@@ -236,10 +236,10 @@ pub enum Event {
     Ended,
 }
 
-/// Why a run has nothing to tell.
+/// Reason for a run without results.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No connection could be made, from the begin on.
+    /// No connection could be made since the run began.
     #[error("cannot connect to {url}: {error}; {}", next_step(.error))]
     #[expect(missing_docs, reason = "the message says it")]
     Unreachable { url: String, error: io::Error },
@@ -248,7 +248,7 @@ pub enum RunError {
     Panicked,
 }
 
-/// What to do about a connection that can't be made.
+/// Advice for a connection that can't be made.
 fn next_step(error: &io::Error) -> &'static str {
     let mut limits = GeneratorLimits::default();
     limits.note(error);
@@ -275,26 +275,25 @@ pub struct Run {
     threads: Vec<JoinHandle<()>>,
     begun: bool,
     ended: bool,
-    /// Whether requests without an answer were entered at their age.
+    /// Requests without an answer were entered at their age.
     censored: bool,
-    /// Stretches that not every worker has told of yet, with how many have.
+    /// Stretches that some workers have not reported yet, with the number of workers that have.
     open_intervals: Vec<(usize, Interval)>,
     total: Recorder,
     batches: Vec<Batch>,
-    /// Stretches that a batch holds.
+    /// Stretches per batch.
     intervals_per_batch: u64,
     /// Number and end of the last stretch.
     last_interval: (u64, Duration),
-    /// Before the first connect: what the kernel drops while connections are made, the warm-up
-    /// would hide.
+    /// Counters before the first connect: most drops come while connections are made, before the measured part.
     kernel_at_start: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
 
-/// Starts the workers of a run. Setting `stop` ends it early; what was measured until then stays.
+/// Starts the workers of a run. Setting `stop` ends it early; results up to then are kept.
 ///
 /// # Errors
-/// When a thread or its event queue can't be made.
+/// A thread or its event queue can't be made.
 pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::Result<Run> {
     let threads = workload.threads.clamp(1, workload.connections.max(1));
     let plan = Arc::new(Plan::new(target, workload, threads, stop));
@@ -344,7 +343,7 @@ impl Drop for AbandonOnPanic {
 }
 
 impl Run {
-    /// Waits for what comes next; `None` after [`Event::Ended`].
+    /// Waits for the next event; `None` after [`Event::Ended`].
     pub fn next_event(&mut self) -> Option<Event> {
         while self.endings.len() < self.threads.len() {
             match self.messages.recv().ok()? {
@@ -373,7 +372,7 @@ impl Run {
         (!std::mem::replace(&mut self.ended, true)).then_some(Event::Ended)
     }
 
-    /// Waits for the end, closes the connections and gives what was measured.
+    /// Waits for the end, closes the connections and returns the measurement.
     ///
     /// # Errors
     /// When no connection could be made, or a worker panicked, for its requests are missing from
@@ -396,7 +395,7 @@ impl Run {
         Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
     }
 
-    /// Where nothing completed, the ages of requests that timed out are no latencies.
+    /// Drops the ages of requests that timed out: without a completed request they are no latencies.
     fn forget_ages(&mut self) {
         let times = &mut self.total.times;
         for ages in [&mut times.latency, &mut times.response, &mut times.unanswered] {
@@ -405,7 +404,7 @@ impl Run {
         self.batches.iter_mut().for_each(|batch| batch.latency.reset());
     }
 
-    /// Why no connection has ever stood; none where one has, or none was tried.
+    /// Error of a connect, if no connection of the run was ever established.
     fn connect_error(&mut self) -> Option<io::Error> {
         let stood = |ending: &Ending| ending.opened_total + ending.idle_established > 0;
         if self.endings.iter().any(stood) {
@@ -414,10 +413,9 @@ impl Run {
         self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
     }
 
-    /// Requests without an answer, once all workers have ended, as an interval of no length: they
-    /// are entered at their age, which is the least that their latency can be, so that a server
-    /// that hangs does not look fast. Ages below the median say nothing: such a request may yet be
-    /// like the others. Where nothing completed, there is no distribution that they could correct.
+    /// Requests without an answer, once all workers have ended, as an interval of no length. Each is entered at its age,
+    /// the least that its latency can be, so that a server that hangs does not look fast. Ages below the median are left
+    /// out: such a request may still be an ordinary one. Without a completed request there is no distribution to correct.
     fn censored(&mut self) -> Option<Interval> {
         if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
             return None;
@@ -447,8 +445,8 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds what one worker saw to what the others saw in the same stretch; gives it back when it
-    /// is complete.
+    /// Merges a worker's results of a stretch with those of the others; returns the stretch when all workers have
+    /// reported it.
     fn add(&mut self, interval: Interval) -> Option<Interval> {
         let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
             None => {
@@ -471,10 +469,10 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds a stretch to the whole, and to the batch that it belongs to.
+    /// Adds a stretch to the total and to its batch.
     fn keep(&mut self, interval: &Interval) {
         self.total.merge(&interval.seen);
-        // They come in their order.
+        // Stretches come in order.
         self.last_interval = (interval.number, interval.begin + interval.length);
         if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
@@ -494,7 +492,7 @@ impl Drop for Run {
     }
 }
 
-/// Puts together what all workers saw.
+/// Merges the results of all workers.
 fn summarize(
     plan: &Plan,
     total: Recorder,
@@ -544,7 +542,7 @@ fn summarize(
         idle: endings.iter().map(|ending| ending.idle).sum(),
         silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
         kernel,
-        // Workers have inherited those of the thread that started them.
+        // Workers inherit the processors of the thread that started them.
         generator_cpus: own_cpus(),
         server: None,
     }
@@ -607,9 +605,8 @@ fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> V
     told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()
 }
 
-/// Requests that should have had an answer or an error, and had neither. On each connection of a
-/// closed loop one is under way at the end; what has waited longer than any answered one is not
-/// like the others.
+/// Requests that should have had an answer or an error, and had neither. In a closed loop, each connection has a request
+/// under way at the end; only requests that have waited longer than any answered one count.
 fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
     let longest = match plan.workload.pacing {
         Pacing::Open { .. } => None,
