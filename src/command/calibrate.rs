@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::workload::{Arrivals, Pacing, Until};
 use c10k_loadgen::{Measurement, Target, Workload};
+use c10k_reports::WholeFile;
 use c10k_reports::record::{Calibration, Comparison, CpuAccounts, CpuComparison, VERSION};
 use jiff::Timestamp;
 
@@ -22,7 +23,6 @@ use crate::plan::Placement;
 use crate::quota::Quota;
 use crate::responder::{Responder, Script};
 use crate::time;
-use crate::whole_file::WholeFile;
 
 /// Find the generator's own error, against servers whose truth is known
 #[derive(Debug, clap::Args)]
@@ -100,7 +100,7 @@ impl Args {
         if let Some(folder) = self.output.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        WholeFile::open(&self.output)
+        Ok(WholeFile::open(&self.output)?)
     }
 }
 

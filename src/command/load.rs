@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
+use c10k_reports::WholeFile;
 
 use self::live::LiveLine;
 use self::server::Server;
@@ -25,7 +26,6 @@ use crate::nothing;
 use crate::output::{note, print};
 use crate::probe::{self, Readings};
 use crate::time;
-use crate::whole_file::WholeFile;
 
 /// Above it the kernel gives no process a number (`PID_MAX_LIMIT`).
 const MAX_PID: u32 = 1 << 22;
@@ -221,7 +221,7 @@ impl Args {
             let server = server.map_or_else(String::new, Server::text);
             print(&(text::render(measured, summary) + &server))?;
         }
-        written
+        Ok(written?)
     }
 
     /// Refuses rates so low that a run would not end in time.

@@ -1,4 +1,4 @@
-//! Output file of a measurement: opened before anything is measured, and written as a whole or not at all.
+//! Output file that is written as a whole or not at all: each page, plot and result is written through it.
 //!
 //! A regular file is written to a temporary file in the same folder, which replaces it at the end: after a full disk, or an
 //! interrupt before anything was measured, the old file is still there. Pipes and devices are written to directly.
@@ -8,8 +8,9 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use tempfile::{Builder, TempPath};
+
+use crate::error::Error;
 
 /// Begin and end of the name of a temporary file. The target's name is not part of it: with an addition it could exceed
 /// the 255 bytes of a file name.
@@ -32,8 +33,8 @@ impl WholeFile {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::try_open(path).with_context(|| cannot_write(path))
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::try_open(path).map_err(Error::writing(path))
     }
 
     fn try_open(path: &Path) -> io::Result<Self> {
@@ -87,16 +88,16 @@ impl WholeFile {
     ///
     /// # Errors
     /// When this process has no descriptor left.
-    pub fn file(&self) -> Result<File> {
-        self.file.try_clone().with_context(|| cannot_write(&self.path))
+    pub fn file(&self) -> Result<File, Error> {
+        self.file.try_clone().map_err(Error::writing(&self.path))
     }
 
     /// Writes all of it.
     ///
     /// # Errors
     /// When it can't be written; the file is then as it was before.
-    pub fn write(mut self, text: &str) -> Result<()> {
-        self.file.write_all(text.as_bytes()).with_context(|| cannot_write(&self.path))?;
+    pub fn write(mut self, text: &str) -> Result<(), Error> {
+        self.file.write_all(text.as_bytes()).map_err(Error::writing(&self.path))?;
         self.keep()
     }
 
@@ -104,14 +105,10 @@ impl WholeFile {
     ///
     /// # Errors
     /// When the folder does not allow that any more.
-    pub fn keep(self) -> Result<()> {
+    pub fn keep(self) -> Result<(), Error> {
         let Some(temporary) = self.temporary else { return Ok(()) };
-        temporary.persist(&self.path).map_err(|failed| failed.error).with_context(|| cannot_write(&self.path))
+        temporary.persist(&self.path).map_err(|failed| Error::writing(&self.path)(failed.error))
     }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
 }
 
 #[cfg(test)]
