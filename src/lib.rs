@@ -42,5 +42,3 @@ mod suite;
 pub mod time;
 #[cfg(target_os = "linux")]
 mod toml_text;
-#[cfg(target_os = "linux")]
-mod whole_file;

@@ -1,5 +1,6 @@
 //! Limits of this process, and of what it can be asked for.
 
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
@@ -17,16 +18,17 @@ const OWN_DESCRIPTORS: u64 = 64;
 /// Requests, or connections, per second at the most: more than any machine sends; a guard against typing errors.
 const MAX_RATE: f64 = 1e8;
 
-/// Reads a whole number within bounds; what it refuses is told them.
-pub fn whole<T: FromStr>(bounds: RangeInclusive<u64>) -> impl Fn(&str) -> Result<T> + Clone {
+/// Parser of a whole number within `bounds`, which its error names.
+pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
+    bounds: RangeInclusive<T>,
+) -> impl Fn(&str) -> Result<T> + Clone {
     move |text| {
         let number = text.parse().ok().filter(|number| bounds.contains(number));
-        let number = number.and_then(|_| text.parse().ok());
         number.with_context(|| format!("write a whole number from {} to {}", bounds.start(), bounds.end()))
     }
 }
 
-/// Refuses a number of things of which so many a second, at the most, take longer than anything may.
+/// Refuses `count` things that take longer than any run may, at `per_second` of them.
 pub fn check_time(count: u64, what: &str, per_second: f64) -> Result<()> {
     let longest = time::LONGEST;
     ensure!(
@@ -37,21 +39,20 @@ pub fn check_time(count: u64, what: &str, per_second: f64) -> Result<()> {
     Ok(())
 }
 
-/// Refuses what can't be a rate per second.
+/// Refuses a number that can't be a rate per second.
 pub fn check_rate(rate: f64) -> Result<f64> {
     ensure!(rate > 0.0 && rate <= MAX_RATE, "write a number per second, above 0 and up to {MAX_RATE}");
     Ok(rate)
 }
 
-/// Refuses what can't be the method of a request: it is a token of RFC 9110, section 5.6.2.
+/// Refuses a text that can't be the method of a request, which is a token (RFC 9110, section 5.6.2).
 pub fn check_method(text: &str) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     ensure!(!text.is_empty() && text.bytes().all(is_token), "a method is a word, such as GET");
     Ok(())
 }
 
-/// Refuses to measure where there are no threads: the generator is one, and so is what reads from a
-/// server.
+/// Refuses to measure where threads are forbidden: the generator is a thread, and so is the reader of a server's output.
 pub fn check_threads() -> Result<()> {
     c10k_servers::why_no_threads()
         .map_or(Ok(()), |reason| Err(anyhow!("nothing can be measured here: {reason}")))
@@ -61,7 +62,7 @@ pub fn check_threads() -> Result<()> {
 pub fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
-        // Where it can't be raised, the limit stays as it is and is told where it matters.
+        // A limit that can't be raised is named by the checks that it fails.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
 }
@@ -82,10 +83,10 @@ pub fn max_connections() -> usize {
     usize::try_from(open_files.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX)
 }
 
-/// Connections that a server of `model` may have open with that many workers.
+/// Connections that a server of `model` may have open with `workers` workers.
 ///
 /// # Errors
-/// When the server itself takes all open files.
+/// When the server's own descriptors take the whole limit.
 pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Result<NonZeroUsize> {
     let possible = max_connections().saturating_sub(model.own_descriptors(workers));
     let possible = possible.min(model.most_connections());
@@ -94,7 +95,7 @@ pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Resul
     )
 }
 
-/// The reason why `c10k serve` with nothing but the model's name would not start, if there is one.
+/// The reason why `c10k serve MODEL` would not start, if there is one.
 pub fn why_not_here(entry: &Entry) -> Option<String> {
     let max_connections = match max_connections_of(entry, None) {
         Ok(max_connections) => max_connections,

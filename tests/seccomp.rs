@@ -148,7 +148,7 @@ fn assert_generator_measures() {
     for options in
         ["--lifetime short", "--lifetime persistent", "--rate 700", "--rate 700 --lifetime short --spin 0s"]
     {
-        let fixed = ["load", &url, "--json", "--connections", "4", "--duration", "100ms", "--warmup", "50ms"];
+        let fixed = ["load", &url, "--json", "--connections", "4", "--duration", "200ms", "--warmup", "50ms"];
         let arguments = [fixed.to_vec(), options.split(' ').collect()].concat();
         let output = output(&arguments);
         assert!(output.status.success() && output.stderr.is_empty(), "{options}: {output:?}");
@@ -165,7 +165,7 @@ name = "filtered"
 purpose = "one cell"
 rounds = 1
 warmup = "50ms"
-duration = "100ms"
+duration = "500ms"
 timeout = "5s"
 models = ["epoll-level"]
 

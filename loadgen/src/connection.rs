@@ -45,11 +45,11 @@ pub struct KnownHead {
     meaning: Option<Head>,
 }
 
-/// The server's words are not an answer in HTTP/1.1: why, and the line that shows it.
+/// The server's bytes are not an answer in HTTP/1.1: the reason, and the line at fault where one is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtocolError {
     reason: Reason,
-    line: String,
+    line: Option<String>,
 }
 
 /// What is wrong with an answer.
@@ -100,17 +100,36 @@ pub enum Reason {
 const SHOWN_BYTES: usize = 80;
 
 impl ProtocolError {
-    /// `bytes` begin with the line that shows it.
+    /// `bytes` begin with the line at fault.
     pub fn new(reason: Reason, bytes: &[u8]) -> Self {
         let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
         let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
-        Self { reason, line: format!("{shown}{}", if line.len() > SHOWN_BYTES { "…" } else { "" }) }
+        let line = format!("{shown}{}", if line.len() > SHOWN_BYTES { "…" } else { "" });
+        Self { reason, line: Some(line) }
+    }
+
+    /// An error of the head that `bytes` begin with. The parser names no position, so that only faults
+    /// of the status line have a line.
+    fn of_head(reason: Reason, bytes: &[u8]) -> Self {
+        match reason {
+            Reason::NotHttp
+            | Reason::Switched
+            | Reason::Head(httparse::Error::Status | httparse::Error::Version) => Self::new(reason, bytes),
+            _ => Self { reason, line: None },
+        }
+    }
+
+    fn of_field(reason: Reason, field: &httparse::Header<'_>) -> Self {
+        Self::new(reason, &[field.name.as_bytes(), b": ", field.value].concat())
     }
 }
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: \"{}\"", self.reason, self.line)
+        match &self.line {
+            Some(line) => write!(f, "{}: \"{line}\"", self.reason),
+            None => self.reason.fmt(f),
+        }
     }
 }
 
@@ -259,7 +278,7 @@ impl Connection {
         } else {
             let before = self.partial.len();
             self.partial.extend_from_slice(bytes);
-            let at = |reason| ProtocolError::new(reason, &self.partial);
+            let at = |reason| ProtocolError::of_head(reason, &self.partial);
             if !could_be_http(&self.partial) {
                 return Err(at(Reason::NotHttp));
             }
@@ -269,7 +288,7 @@ impl Connection {
                 return Err(at(Reason::LongHead));
             }
             let Some(end) = end else { return Ok(None) };
-            let head = parse(&self.partial[..end], to_head).map_err(at)?;
+            let head = parse(&self.partial[..end], to_head)?;
             known.bytes.clear();
             known.bytes.extend_from_slice(&self.partial[..end]);
             known.meaning = Some(head);
@@ -374,24 +393,28 @@ pub(crate) fn with_head<T>(
     }
 }
 
-fn parse(bytes: &[u8], to_head: bool) -> Result<Head, Reason> {
-    with_head(bytes, |response| meaning(response, to_head))
+fn parse(bytes: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
+    let read = with_head(bytes, |response| Ok(meaning(response, bytes, to_head)));
+    read.map_err(|reason| ProtocolError::of_head(reason, bytes))?
 }
 
-fn meaning(response: &httparse::Response<'_, '_>, to_head: bool) -> Result<Head, Reason> {
-    let (Some(status), Some(version)) = (response.code, response.version) else {
-        return Err(Reason::HeadEnd);
-    };
+fn meaning(
+    response: &httparse::Response<'_, '_>,
+    bytes: &[u8],
+    to_head: bool,
+) -> Result<Head, ProtocolError> {
+    let at = |reason| ProtocolError::of_head(reason, bytes);
+    let (status, version) = response.code.zip(response.version).ok_or_else(|| at(Reason::HeadEnd))?;
     if status == 101 {
-        return Err(Reason::Switched);
+        return Err(at(Reason::Switched));
     }
     let (mut length, mut chunked, mut close, mut keep_alive) = (None, None, false, false);
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
-            let value = content_length(header.value.trim_ascii()).ok_or(Reason::Length)?;
-            if length.replace(value).is_some_and(|before| before != value) {
-                return Err(Reason::Length);
-            }
+            let value = content_length(header.value.trim_ascii());
+            let value = value.filter(|&value| length.is_none_or(|(before, _)| before == value));
+            let value = value.ok_or_else(|| ProtocolError::of_field(Reason::Length, header))?;
+            length = Some((value, header));
         } else if header.name.eq_ignore_ascii_case("transfer-encoding") {
             let last = header.value.rsplit(|&byte| byte == b',').next().unwrap_or_default();
             chunked = Some(last.trim_ascii().eq_ignore_ascii_case(b"chunked"));
@@ -404,10 +427,10 @@ fn meaning(response: &httparse::Response<'_, '_>, to_head: bool) -> Result<Head,
     }
     let framing = match (chunked, length) {
         _ if to_head || matches!(status, 100..200 | 204 | 304) => Framing::Length(0),
-        (Some(_), Some(_)) => return Err(Reason::TwoFramings),
+        (Some(_), Some((_, header))) => return Err(ProtocolError::of_field(Reason::TwoFramings, header)),
         (Some(true), None) => Framing::Chunked,
         (Some(false) | None, None) => Framing::UntilClose,
-        (None, Some(length)) => Framing::Length(length),
+        (None, Some((length, _))) => Framing::Length(length),
     };
     let keep_alive = !close && (version == 1 || keep_alive) && framing != Framing::UntilClose;
     Ok(Head { status, keep_alive, framing })
@@ -562,6 +585,22 @@ mod tests {
         assert_eq!(error.to_string(), text);
         let long = ProtocolError::new(Reason::Excess, &[b'x'; 1000]).to_string();
         assert!(long.ends_with("x…\"") && long.len() < 200, "{long}");
+    }
+
+    #[test]
+    fn an_error_of_a_head_shows_the_field_and_no_line_where_none_is_known() {
+        let shown =
+            |head: &str| parse(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes(), false).unwrap_err().to_string();
+        for (head, line) in [
+            ("200 OK\r\nX: y\r\nContent-Length: 0x5", "\"Content-Length: 0x5\""),
+            ("200 OK\r\nContent-Length: 5\r\ncontent-length: 6", "\"content-length: 6\""),
+            ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7", "\"Content-Length: 7\""),
+            ("abc OK\r\nX: y", "\"HTTP/1.1 abc OK\""),
+            ("101 Switching Protocols\r\nUpgrade: h2c", "\"HTTP/1.1 101 Switching Protocols\""),
+            ("200 OK\r\nX: y\r\nno colon", "the head of the answer has an invalid header name"),
+        ] {
+            assert!(shown(head).ends_with(line), "{} and not {line}", shown(head));
+        }
     }
 
     proptest! {

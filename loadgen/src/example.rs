@@ -24,7 +24,7 @@ pub struct ErrorExamples {
     /// All status codes from 400 with their counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Address, reason, and the line that shows it.
+    /// Address, reason, and the line at fault where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
 }

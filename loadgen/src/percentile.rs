@@ -34,6 +34,12 @@ pub fn last_supported(count: u64) -> f64 {
     1.0 - SAMPLES_BEYOND as f64 / count as f64
 }
 
+/// The last quantile (0 to 1) that can be shown of `count` samples: enough of them lie beyond it, and no failed request may
+/// belong below it ([`known_to`]).
+pub fn last_known(count: u64, known_to: Option<f64>) -> f64 {
+    last_supported(count).min(known_to.unwrap_or(1.0))
+}
+
 /// The highest quantile (0 to 1) that is known where `failed` requests beside `timed` ones have no time: they may have
 /// been the slowest ones. None where none failed.
 pub fn known_to(failed: u64, timed: u64) -> Option<f64> {
@@ -72,6 +78,11 @@ mod tests {
         assert_eq!(known_to(0, 1_000), None);
         assert_eq!(known_to(8, 992), Some(0.992));
         assert_eq!(known_to(1, 0), Some(0.0));
+        // The samples are enough for p99; the failures leave p90 known.
+        for (count, known_to, last) in [(1_000, None, 0.99), (1_000, Some(0.9), 0.9), (100, Some(0.95), 0.9)]
+        {
+            assert!((last_known(count, known_to) - last).abs() < 1e-9, "{count} samples, {known_to:?}");
+        }
     }
 
     #[test]

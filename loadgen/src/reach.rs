@@ -1,7 +1,7 @@
 //! Finds out, before a run, which addresses of a name answer: the others are left out of it.
 //!
-//! `localhost` is `::1` and `127.0.0.1`, and most servers listen on one of them. Clients in general try one address after
-//! the other for each connection; a generator that did so would measure its detours. A host with one address is not
+//! `localhost` is `::1` and `127.0.0.1`, and most servers listen on one of them. Other clients try one address after the
+//! other for each connection; a generator that did so would measure the failed tries. A host with one address is not
 //! tried: its server sees the connections of the run and no other.
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,17 +14,17 @@ use crate::run::RunError;
 use crate::target::{Request, Target};
 use crate::worker::FIRST_CONNECTION;
 
-/// How long an address may take to answer: the kernel sends a lost SYN again after 1 s.
+/// Longest time for an answer from an address: the kernel sends a lost SYN again after 1 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Between two looks for a server that is just being started.
+/// Pause between two tries, while a server may still be starting.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// An address that was tried.
 #[derive(Debug)]
 struct Tried {
     address: SocketAddr,
-    /// Whether it accepted a connection.
+    /// It accepted a connection.
     accepted: bool,
     /// An error where no byte of an answer came.
     answer: io::Result<()>,
@@ -35,7 +35,7 @@ struct Tried {
 /// take longer.
 ///
 /// # Errors
-/// When none of them accepts for as long as a run would look for its server.
+/// No address accepts a connection within the time in which a run looks for its server.
 pub fn reach(target: Target, request: &Request, timeout: Duration) -> Result<Target, RunError> {
     if target.addresses.len() == 1 {
         return Ok(target);

@@ -1,4 +1,4 @@
-//! One run: workers are started, told when the measured part begins, listened to, and merged.
+//! One run: starts the workers, sets the begin of the measured part, and merges what the workers report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -22,7 +22,7 @@ use crate::target::Target;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
-/// What the workers of a run share.
+/// State that all workers of a run share.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub target: Target,
@@ -34,9 +34,9 @@ pub(crate) struct Plan {
     tickets: AtomicI64,
     /// Set by the caller that started the run, to end it early.
     stop: Arc<AtomicBool>,
-    /// Set when nobody holds the run any more, or there is nobody to connect to.
+    /// Set when the [`Run`] was dropped, or no connection can be made.
     abandoned: AtomicBool,
-    /// Set when the first connection of any worker stands.
+    /// Set when the first connection of any worker is established.
     reached: AtomicBool,
 }
 
@@ -54,7 +54,7 @@ impl Clock {
     }
 }
 
-/// When the measured part begins and ends, in nanoseconds of the clock; `u64::MAX` while that is not known.
+/// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not known.
 #[derive(Debug)]
 struct Timeline {
     workers_opening_idle: AtomicUsize,
@@ -89,8 +89,8 @@ impl Plan {
         }
     }
 
-    /// Says that a worker's idle connections stand, if it has any. With those of the last one, a
-    /// run begins of which every request counts.
+    /// A worker reports that its idle connections are open, if it has any. The last report begins the measured part of a
+    /// run in which every request counts.
     pub fn worker_has_idle(&self, now: u64) {
         if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
@@ -102,13 +102,13 @@ impl Plan {
         self.timeline.may_send.store(true, Ordering::Release);
     }
 
-    /// Whether the idle connections of all workers stand.
+    /// The idle connections of all workers are open.
     pub fn may_send(&self) -> bool {
         self.timeline.may_send.load(Ordering::Acquire)
     }
 
-    /// Whether requests count from the first one on: a closed loop over a number of requests
-    /// without a warm-up sends those and no others.
+    /// Requests count from the first one on: a closed loop over a number of requests without a warm-up sends these
+    /// requests and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
@@ -119,27 +119,27 @@ impl Plan {
         self.workers
     }
 
-    /// Whether anything comes before the measured part.
+    /// Requests are sent before the measured part.
     pub fn has_start_up(&self) -> bool {
         !self.counts_all()
     }
 
-    /// Says that a connection stands.
+    /// A worker reports an established connection.
     pub fn server_was_reached(&self) {
         self.reached.store(true, Ordering::Relaxed);
     }
 
-    /// Whether any connection of the run has stood.
+    /// A connection of the run was established at some time.
     pub fn is_server_reached(&self) -> bool {
         self.reached.load(Ordering::Relaxed)
     }
 
-    /// Ends the run: nobody holds it, or there is nobody to connect to.
+    /// Ends the run: its [`Run`] was dropped, or no connection can be made.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Says that a worker has its connections. The last one sets the begin of the measured part.
+    /// A worker reports that its connections are ready. The last report sets the begin of the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
             let begin = now + nanos(self.workload.warmup).max(self.notice());
@@ -152,8 +152,8 @@ impl Plan {
         }
     }
 
-    /// Least time between setting the time of the first request and that request, in nanoseconds.
-    /// Other workers see it a tick later, and an open loop has to be waiting for it when it comes.
+    /// Least time between the announcement of the measured part and its begin, in nanoseconds. Other workers see the
+    /// announcement a tick later, and an open loop must already wait for its first request.
     fn notice(&self) -> u64 {
         let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
@@ -170,9 +170,9 @@ impl Plan {
         self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// Whether a request that ended at `now` belongs to the measured part. In a closed loop that time bounds, that is what
-    /// ended within, whenever it began, so that the throughput is that of the server and not of those who began late
-    /// enough. In an open loop it is what should have been sent within; where a number bounds the part, what has a ticket.
+    /// A request that ended at `now` belongs to the measured part. In a closed loop of a given time, every request that
+    /// ended in the part counts, whenever it began: otherwise requests under way at the begin would be missing from the
+    /// throughput. In an open loop, requests that were due in the part count; for a number of requests, those with a ticket.
     pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
         match (self.workload.pacing, self.workload.until) {
             (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),
@@ -180,18 +180,18 @@ impl Plan {
         }
     }
 
-    /// Whether a request without an answer at the end belongs to the measured part.
+    /// A request without an answer at the end belongs to the measured part.
     pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
         has_ticket
             || matches!((self.workload.pacing, self.workload.until), (Pacing::Closed, Until::Elapsed(_)))
     }
 
-    /// Leave to send one more request of the measured part.
+    /// Takes a ticket for one more request of the measured part.
     pub fn take_ticket(&self) -> bool {
         self.take_tickets(1) > 0
     }
 
-    /// Leave to send up to `wanted` further ones: how many there are.
+    /// Takes up to `wanted` tickets, and returns their number.
     pub fn take_tickets(&self, wanted: u64) -> u64 {
         match self.workload.until {
             Until::Elapsed(_) => wanted,
@@ -204,7 +204,7 @@ impl Plan {
     }
 }
 
-/// What falls to worker `index`, dealt out evenly; the first workers take what is left over.
+/// Share of worker `index` in `whole`. Shares are even; the first workers take the remainder.
 pub(crate) fn share(whole: usize, index: usize, workers: usize) -> usize {
     whole / workers + usize::from(index < whole % workers)
 }
@@ -213,18 +213,18 @@ pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// What a worker tells while it runs.
+/// Report of a worker while it runs.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// It passed the begin of the measured part.
     Begun,
-    /// What it saw in a stretch of the measured part.
+    /// Results of a stretch of the measured part.
     Interval(Interval),
     /// It passed the end; its connections are still open.
     Ended(Box<Ending>),
 }
 
-/// What a caller is told while a run goes on.
+/// Progress of a run, for its caller.
 #[derive(Debug)]
 pub enum Event {
     /// The measured part begins now.
@@ -235,10 +235,10 @@ pub enum Event {
     Ended,
 }
 
-/// Why a run has nothing to tell.
+/// Reason for a run without results.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// No connection could be made, from the begin on.
+    /// No connection could be made since the run began.
     #[error("cannot connect to {url}: {error}; {}", next_step(.error))]
     #[expect(missing_docs, reason = "the message says it")]
     Unreachable { url: String, error: io::Error },
@@ -247,7 +247,7 @@ pub enum RunError {
     Panicked,
 }
 
-/// What to do about a connection that can't be made.
+/// Advice for a connection that can't be made.
 fn next_step(error: &io::Error) -> &'static str {
     let mut limits = GeneratorLimits::default();
     limits.note(error);
@@ -274,26 +274,25 @@ pub struct Run {
     threads: Vec<JoinHandle<()>>,
     begun: bool,
     ended: bool,
-    /// Whether requests without an answer were entered at their age.
+    /// Requests without an answer were entered at their age.
     censored: bool,
-    /// Stretches that not every worker has told of yet, with how many have.
+    /// Stretches that some workers have not reported yet, with the number of workers that have.
     open_intervals: Vec<(usize, Interval)>,
     total: Recorder,
     batches: Vec<Batch>,
-    /// Stretches that a batch holds.
+    /// Stretches per batch.
     intervals_per_batch: u64,
     /// Number and end of the last stretch.
     last_interval: (u64, Duration),
-    /// Before the first connect: what the kernel drops while connections are made, the warm-up
-    /// would hide.
+    /// Counters before the first connect: most drops come while connections are made, before the measured part.
     kernel_at_start: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
 
-/// Starts the workers of a run. Setting `stop` ends it early; what was measured until then stays.
+/// Starts the workers of a run. Setting `stop` ends it early; results up to then are kept.
 ///
 /// # Errors
-/// When a thread or its event queue can't be made.
+/// A thread or its event queue can't be made.
 pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::Result<Run> {
     let threads = workload.threads.clamp(1, workload.connections.max(1));
     let plan = Arc::new(Plan::new(target, workload, threads, stop));
@@ -343,7 +342,7 @@ impl Drop for AbandonOnPanic {
 }
 
 impl Run {
-    /// Waits for what comes next; `None` after [`Event::Ended`].
+    /// Waits for the next event; `None` after [`Event::Ended`].
     pub fn next_event(&mut self) -> Option<Event> {
         while self.endings.len() < self.threads.len() {
             match self.messages.recv().ok()? {
@@ -372,7 +371,7 @@ impl Run {
         (!std::mem::replace(&mut self.ended, true)).then_some(Event::Ended)
     }
 
-    /// Waits for the end, closes the connections and gives what was measured.
+    /// Waits for the end, closes the connections and returns the measurement.
     ///
     /// # Errors
     /// When no connection could be made, or a worker panicked, for its requests are missing from
@@ -395,7 +394,7 @@ impl Run {
         Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
     }
 
-    /// Where nothing completed, the ages of requests that timed out are no latencies.
+    /// Drops the ages of requests that timed out: without a completed request they are no latencies.
     fn forget_ages(&mut self) {
         let times = &mut self.total.times;
         for ages in [&mut times.latency, &mut times.response, &mut times.unanswered] {
@@ -404,7 +403,7 @@ impl Run {
         self.batches.iter_mut().for_each(|batch| batch.latency.reset());
     }
 
-    /// Why no connection has ever stood; none where one has, or none was tried.
+    /// Error of a connect, if no connection of the run was ever established.
     fn connect_error(&mut self) -> Option<io::Error> {
         let stood = |ending: &Ending| ending.opened_total + ending.idle_established > 0;
         if self.endings.iter().any(stood) {
@@ -413,10 +412,9 @@ impl Run {
         self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
     }
 
-    /// Requests without an answer, once all workers have ended, as an interval of no length: they
-    /// are entered at their age, which is the least that their latency can be, so that a server
-    /// that hangs does not look fast. Ages below the median say nothing: such a request may yet be
-    /// like the others. Where nothing completed, there is no distribution that they could correct.
+    /// Requests without an answer, once all workers have ended, as an interval of no length. Each is entered at its age,
+    /// the least that its latency can be, so that a server that hangs does not look fast. Ages below the median are left
+    /// out: such a request may still be an ordinary one. Without a completed request there is no distribution to correct.
     fn censored(&mut self) -> Option<Interval> {
         if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
             return None;
@@ -446,8 +444,8 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds what one worker saw to what the others saw in the same stretch; gives it back when it
-    /// is complete.
+    /// Merges a worker's results of a stretch with those of the others; returns the stretch when all workers have
+    /// reported it.
     fn add(&mut self, interval: Interval) -> Option<Interval> {
         let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
             None => {
@@ -470,10 +468,10 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds a stretch to the whole, and to the batch that it belongs to.
+    /// Adds a stretch to the total and to its batch.
     fn keep(&mut self, interval: &Interval) {
         self.total.merge(&interval.seen);
-        // They come in their order.
+        // Stretches come in order.
         self.last_interval = (interval.number, interval.begin + interval.length);
         if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
@@ -493,7 +491,7 @@ impl Drop for Run {
     }
 }
 
-/// Puts together what all workers saw.
+/// Merges the results of all workers.
 fn summarize(
     plan: &Plan,
     total: Recorder,
@@ -501,70 +499,35 @@ fn summarize(
     kernel: Option<KernelCounters>,
     endings: &[Ending],
 ) -> Measurement {
-    let sum = |of: fn(&Ending) -> u64| endings.iter().map(of).sum::<u64>();
+    let sum = |of| sum(endings, of);
     let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
-    let in_flight = sum(|ending| requests_of(&ending.in_flight_ages));
-    let unsent = sum(|ending| requests_of(&ending.unsent_ages));
-    let errors = total.errors;
     let status = total.status_codes.failures();
-    let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
-    let sent = total.completed + failed + in_flight;
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
     let last_answer = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
     let end = match plan.workload.until {
         Until::Elapsed(_) => endings.iter().map(|ending| ending.window.1).max().unwrap_or_default(),
         Until::Requests(_) => last_answer,
     };
-    let intended = match (plan.workload.pacing, plan.workload.until) {
-        (_, Until::Requests(requests)) => requests,
-        (Pacing::Open { .. }, _) => sum(|ending| ending.scheduled),
-        (Pacing::Closed, _) => sent + unsent,
-    };
     let mut limits = GeneratorLimits::default();
     for ending in endings {
         limits += ending.limits;
     }
-    let (established, served) = (sum(|ending| ending.established), sum(|ending| ending.served));
     let mut arrivals = all(|ending| &ending.arrivals);
     arrivals.sort_unstable();
     Measurement {
         target: plan.target.url.clone(),
         workload: plan.workload.clone(),
         duration: Duration::from_nanos(end.saturating_sub(begin)),
-        requests: Requests {
-            intended,
-            sent,
-            completed: total.completed,
-            redirected: total.redirected,
-            failed,
-            in_flight_at_end: in_flight,
-            never_answered: never_answered(plan, &total, endings),
-            answered_after_end: total.answered_after_end,
-        },
-        connections: Connections {
-            requested: plan.workload.connections as u64,
-            established,
-            served,
-            starved: sum(|ending| ending.starved),
-            never_asked: sum(|ending| ending.never_asked),
-            opened_total: sum(|ending| ending.opened_total),
-            idle_established: sum(|ending| ending.idle_established),
-            idle_answered: sum(|ending| ending.idle_answered),
-        },
-        errors,
+        requests: requests(plan, &total, endings),
+        connections: connections(plan.workload.connections, endings),
+        errors: total.errors,
         addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
         errors_at: errors_at(&plan.target.addresses, &total.errors_at),
         error_examples: ErrorExamples { status, ..total.examples },
         status_codes: total.status_codes,
         times: total.times,
         bytes: total.bytes,
-        generator: Generator {
-            threads: endings.len(),
-            user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
-            system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
-            cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
-            ..Generator::default()
-        },
+        generator: generator(endings),
         fairness: Fairness::of(all(|ending| &ending.answers)),
         bodies: total.bodies,
         generator_limits: limits,
@@ -584,15 +547,65 @@ fn summarize(
     }
 }
 
-/// Of one address alone, all errors are those of the run.
+fn sum(endings: &[Ending], of: fn(&Ending) -> u64) -> u64 {
+    endings.iter().map(of).sum()
+}
+
+fn requests(plan: &Plan, total: &Recorder, endings: &[Ending]) -> Requests {
+    let errors = total.errors;
+    let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
+    let in_flight = sum(endings, |ending| requests_of(&ending.in_flight_ages));
+    let unsent = sum(endings, |ending| requests_of(&ending.unsent_ages));
+    let sent = total.completed + failed + in_flight;
+    Requests {
+        intended: match (plan.workload.pacing, plan.workload.until) {
+            (_, Until::Requests(requests)) => requests,
+            (Pacing::Open { .. }, _) => sum(endings, |ending| ending.scheduled),
+            (Pacing::Closed, _) => sent + unsent,
+        },
+        sent,
+        completed: total.completed,
+        redirected: total.redirected,
+        failed,
+        in_flight_at_end: in_flight,
+        never_answered: never_answered(plan, total, endings),
+        answered_after_end: total.answered_after_end,
+    }
+}
+
+fn connections(requested: usize, endings: &[Ending]) -> Connections {
+    let sum = |of| sum(endings, of);
+    Connections {
+        requested: requested as u64,
+        established: sum(|ending| ending.established),
+        served: sum(|ending| ending.served),
+        starved: sum(|ending| ending.starved),
+        never_asked: sum(|ending| ending.never_asked),
+        opened_total: sum(|ending| ending.opened_total),
+        idle_established: sum(|ending| ending.idle_established),
+        idle_answered: sum(|ending| ending.idle_answered),
+    }
+}
+
+/// CPU time of the workers; the caller of a run looks at their processors.
+fn generator(endings: &[Ending]) -> Generator {
+    Generator {
+        threads: endings.len(),
+        user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
+        system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
+        cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
+        ..Generator::default()
+    }
+}
+
+/// Errors by address, where there are several; with one address, all errors are its errors.
 fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> Vec<ErrorsAt> {
     let told = errors_at.iter().filter(|_| addresses.len() > 1);
     told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()
 }
 
-/// Requests that should have had an answer or an error, and had neither. On each connection of a
-/// closed loop one is under way at the end; what has waited longer than any answered one is not
-/// like the others.
+/// Requests that should have had an answer or an error, and had neither. In a closed loop, each connection has a request
+/// under way at the end; only requests that have waited longer than any answered one count.
 fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
     let longest = match plan.workload.pacing {
         Pacing::Open { .. } => None,

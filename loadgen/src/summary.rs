@@ -281,8 +281,7 @@ impl Percentiles {
     /// Whether the percentile at `quantile` (0 to 1) can be shown: enough samples lie beyond it, and no failed request
     /// may belong below it.
     pub fn supports(&self, quantile: f64) -> bool {
-        quantile <= percentile::last_supported(self.count)
-            && self.known_to.is_none_or(|known| quantile <= known)
+        quantile <= percentile::last_known(self.count, self.known_to)
     }
 
     /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound, to be

@@ -1,8 +1,8 @@
 //! Where the requests go and what they say: a URL becomes addresses and the bytes of a request.
 //!
 //! URLs are parsed, and redirections resolved, by the `url` crate (WHATWG URL, which agrees with RFC 3986, section 5.2):
-//! dot segments are removed and other characters percent-encoded, as curl and browsers do. What that parser would
-//! change without a word into something else is refused.
+//! dot segments are removed, and some characters percent-encoded, as browsers do; METHODOLOGY.md lists them. A URL that the
+//! parser would turn into another one, without its tabs or with slashes for backslashes, is refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -82,24 +82,19 @@ impl Target {
     }
 
     /// Resolves the host of a URL.
-    fn at(mut location: Url) -> Result<Self, TargetError> {
+    fn at(location: Url) -> Result<Self, TargetError> {
         check_server(&location)?;
-        location.set_fragment(None);
-        let unresolved =
-            |error| TargetError::Unresolved { host: location.host_str().unwrap_or_default().into(), error };
-        let mut addresses = Vec::new();
-        for address in location.socket_addrs(|| None).map_err(unresolved)?.into_iter().map(destination) {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        if addresses.is_empty() {
-            return Err(unresolved(std::io::ErrorKind::AddrNotAvailable.into()));
-        }
-        let mut told = location.clone();
+        let addresses = addresses_of(&location)?;
+        Ok(Self { url: String::new(), addresses, left_out: Vec::new(), location, is_foreign: false }.named())
+    }
+
+    /// Derives the URL that is told from the location: without a fragment or a password.
+    fn named(mut self) -> Self {
+        self.location.set_fragment(None);
+        let mut told = self.location.clone();
         // It fails only for URLs without a host.
         let _ = told.set_password(None);
-        Ok(Self { url: told.into(), addresses, left_out: Vec::new(), location, is_foreign: false })
+        Self { url: told.into(), ..self }
     }
 
     /// The target that a `Location` leads to (RFC 9110, section 10.2.2; RFC 3986, section 5.2).
@@ -112,8 +107,8 @@ impl Target {
             let _ = url.set_username(self.location.username());
             let _ = url.set_password(self.location.password());
         }
-        let Self { addresses, left_out, is_foreign, .. } = self.clone();
-        Ok(Self { addresses, left_out, is_foreign, ..Self::at(url)? })
+        // The addresses stay: a second lookup may fail, or give others.
+        Ok(Self { location: url, ..self.clone() }.named())
     }
 
     /// Whether both are on the same host and port.
@@ -166,6 +161,22 @@ impl Target {
         let text = [user, ":", password.unwrap_or_default()].concat();
         Some(format!("Basic {}", BASE64_STANDARD.encode(percent_decode_str(&text).collect::<Vec<_>>())))
     }
+}
+
+/// Resolves the host of a URL, each address once.
+fn addresses_of(url: &Url) -> Result<Vec<SocketAddr>, TargetError> {
+    let unresolved =
+        |error| TargetError::Unresolved { host: url.host_str().unwrap_or_default().into(), error };
+    let mut addresses = Vec::new();
+    for address in url.socket_addrs(|| None).map_err(unresolved)?.into_iter().map(destination) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() {
+        return Err(unresolved(std::io::ErrorKind::AddrNotAvailable.into()));
+    }
+    Ok(addresses)
 }
 
 /// Refuses what the parser would drop, or turn into another URL.
@@ -263,6 +274,17 @@ mod tests {
     }
 
     #[test]
+    fn the_characters_that_are_sent_percent_encoded_are_those_of_the_documentation() {
+        let changed = |before: &str| {
+            let sent = |graphic: &char| target(&format!("http://127.0.0.1/{before}{graphic}x")).url;
+            let graphics = ('!'..='~').filter(|graphic| !"?#\\".contains(*graphic));
+            graphics.filter(|graphic| !sent(graphic).ends_with(&format!("{graphic}x"))).collect::<String>()
+        };
+        assert_eq!(changed("a"), "\"<>`{}");
+        assert_eq!(changed("a?"), "\"'<>");
+    }
+
+    #[test]
     fn an_empty_body_has_a_length_where_the_method_gives_it_a_meaning() {
         let target = Target::resolve("http://127.0.0.1/").unwrap();
         let text = |method: &str| {
@@ -297,6 +319,15 @@ mod tests {
         for location in ["ftp://127.0.0.1/", "//127.0.0.1:0/", "mailto:a@b"] {
             assert!(matches!(from.redirected(location), Err(TargetError::Malformed { .. })), "{location}");
         }
+    }
+
+    #[test]
+    fn a_redirection_on_the_same_host_needs_no_resolver() {
+        let mut from = target("http://127.0.0.1:8080/");
+        // The resolver does not know this name (RFC 6761, section 6.4).
+        from.location.set_host(Some("c10k.invalid")).unwrap();
+        let led = from.redirected("/x").unwrap();
+        assert_eq!((&*led.url, led.addresses), ("http://c10k.invalid:8080/x", from.addresses));
     }
 
     #[test]

@@ -1,22 +1,13 @@
-//! Files that are whole or absent: what every page, plot and `environment.json` is written through.
+//! Pages, plots and `environment.json`: their contents are replaced as a whole, and their names are safe.
 
-use std::fs;
 use std::path::Path;
 
 use crate::error::Error;
+use crate::whole_file::WholeFile;
 
-/// Writes `contents` to `path` through a temporary file beside it, so that no reader ever sees half
-/// of it and a crash leaves the old file.
+/// Writes `contents` to `path`, so that no reader ever sees half of it and a crash leaves the old file.
 pub fn replace(path: &Path, contents: &str) -> Result<(), Error> {
-    // The process id keeps two renderings of one run, started by two people, from sharing a
-    // temporary file.
-    let temporary = path.with_added_extension(format!("{}.tmp", std::process::id()));
-    let written = fs::write(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
-    if written.is_err() {
-        // Best effort: the first error is the one to report.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(Error::writing(path))
+    WholeFile::open(path)?.write(contents)
 }
 
 /// `name` with everything but ASCII letters, digits, `.`, `_` and `-` replaced, for use within a file
@@ -27,6 +18,8 @@ pub fn slug(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -21,6 +21,7 @@ pub mod record;
 mod render;
 pub mod results;
 pub mod statistics;
+mod whole_file;
 
 pub use error::Error;
 pub use file::slug;
@@ -28,6 +29,7 @@ pub use load::load_run;
 pub use record::RunWriter;
 #[cfg(feature = "render")]
 pub use render::{render_index, render_run};
+pub use whole_file::WholeFile;
 
 // The fixture is shared with the tests in `tests/`, which know this crate by its name only.
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long = "server", value_name = "NAME=COMMAND")]
     servers: Vec<String>,
     /// Measurements of each cell; without it, as the suite says
-    #[arg(long, value_name = "N", value_parser = limits::whole::<u32>(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = limits::whole(1..=1000_u32))]
     rounds: Option<u32>,
     /// Fewer and shorter measurements, as the suite says
     #[arg(long)]
@@ -44,7 +44,7 @@ pub struct Args {
     #[arg(long, requires = "list")]
     json: bool,
     /// Seed of the order of measurements; without it, a random one, which is recorded
-    #[arg(long, value_name = "N", value_parser = limits::whole::<u64>(0..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Folder of the reports
     #[arg(long, default_value = "reports", value_name = "DIR")]

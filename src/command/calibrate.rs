@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::workload::{Arrivals, Pacing, Until};
 use c10k_loadgen::{Measurement, Target, Workload};
+use c10k_reports::WholeFile;
 use c10k_reports::record::{Calibration, Comparison, CpuAccounts, CpuComparison, VERSION};
 use jiff::Timestamp;
 
@@ -22,7 +23,6 @@ use crate::plan::Placement;
 use crate::quota::Quota;
 use crate::responder::{Responder, Script};
 use crate::time;
-use crate::whole_file::WholeFile;
 
 /// Find the generator's own error, against servers whose truth is known
 #[derive(Debug, clap::Args)]
@@ -67,8 +67,8 @@ impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
         limits::check_threads()?;
-        let output = self.open_output()?;
         let interrupt = Interrupt::catch()?;
+        let output = self.open_output()?;
         // The responder on some cores, the generator on the others, where there are two processors.
         let placement = Placement::of(&CpuList::available()?);
         if let Some(line) = placement.sharing() {
@@ -100,7 +100,7 @@ impl Args {
         if let Some(folder) = self.output.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        WholeFile::open(&self.output)
+        Ok(WholeFile::open(&self.output)?)
     }
 }
 

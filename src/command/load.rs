@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
+use c10k_reports::WholeFile;
 
 use self::live::LiveLine;
 use self::server::Server;
@@ -25,10 +26,9 @@ use crate::nothing;
 use crate::output::{note, print};
 use crate::probe::{self, Readings};
 use crate::time;
-use crate::whole_file::WholeFile;
 
 /// Above it the kernel gives no process a number (`PID_MAX_LIMIT`).
-const MAX_PID: u64 = 1 << 22;
+const MAX_PID: u32 = 1 << 22;
 
 /// What a shell says of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
@@ -41,13 +41,13 @@ pub struct Args {
     /// segments removed, as curl does. Addresses of HOST that don't answer are left out
     url: String,
     /// Connections at once
-    #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     connections: NonZeroUsize,
     /// Length of the measured part [default: 10s]
     #[arg(long, value_name = "TIME", value_parser = time::parse_measured, conflicts_with = "requests")]
     duration: Option<Duration>,
     /// Measure this many requests instead of a time
-    #[arg(long, value_name = "N", value_parser = limits::whole::<NonZeroU64>(1..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroU64::MIN..=NonZeroU64::MAX))]
     requests: Option<NonZeroU64>,
     /// Traffic before the measured part
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time::parse)]
@@ -62,17 +62,17 @@ pub struct Args {
     #[arg(long, default_value = "100us", value_name = "TIME", value_parser = time::parse, requires = "rate")]
     spin: Duration,
     /// Seed of random arrivals
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = limits::whole::<u64>(0..=u64::MAX))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: u64,
     /// Further connections that send one request before the run and are only held then
-    #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole::<usize>(0..=u64::MAX))]
+    #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole(0..=usize::MAX))]
     idle: usize,
     /// Connections opened per second at the most, idle ones included
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     connect_rate: Option<f64>,
     /// Worker threads, each with connections and, in an open loop, a queue of its own: where
     /// requests wait for a connection, more threads make latency longer
-    #[arg(long, default_value = "1", value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, default_value = "1", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     threads: NonZeroUsize,
     /// Processors to run on, such as 0,2-3
     #[arg(long, value_name = "CPUS")]
@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long)]
     follow: bool,
     /// Process of the server, on this machine: tells its CPU time, memory, and context switches, too
-    #[arg(long, value_name = "PID", value_parser = limits::whole::<u32>(1..=MAX_PID))]
+    #[arg(long, value_name = "PID", value_parser = limits::whole(1..=MAX_PID))]
     server_pid: Option<u32>,
     /// Print one JSON object instead of text
     #[arg(long)]
@@ -154,18 +154,18 @@ impl Args {
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }
-        // Opened before the run, so that nobody waits for it in vain.
-        let output = self.output.as_deref().map(WholeFile::open).transpose()?;
-        let log = self.hdr.as_deref().map(WholeFile::open).transpose()?;
         let interrupt = Interrupt::catch()?;
+        let (output, log) = self.open_files()?;
         let (measured, readings) = match self.measure(target, workload, log.as_ref(), &interrupt) {
             Err(_) if interrupt.happened() => return Ok(ExitCode::from(INTERRUPTED)),
             measured => measured?,
         };
         let summary = Summary::from(&measured);
         let server = self.server_pid.map(|_| Server::of(&summary, readings));
-        let kept = log.map_or(Ok(()), WholeFile::keep);
-        self.tell(&measured, &summary, server.as_ref(), output)?;
+        // An interrupted run without results does not replace the files of an earlier one.
+        let is_kept = measured.requests.completed > 0 || !interrupt.happened();
+        let kept = log.filter(|_| is_kept).map_or(Ok(()), WholeFile::keep);
+        self.tell(&measured, &summary, server.as_ref(), output.filter(|_| is_kept))?;
         kept?;
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
@@ -175,6 +175,16 @@ impl Args {
         } else {
             ExitCode::SUCCESS
         })
+    }
+
+    /// Opens `--output` and `--hdr` before the run, so that a path that can't be written costs no run.
+    fn open_files(&self) -> Result<(Option<WholeFile>, Option<WholeFile>)> {
+        let output = self.output.as_deref().map(WholeFile::open).transpose()?;
+        let log = self.hdr.as_deref().map(WholeFile::open).transpose()?;
+        if let (Some(output), Some(log)) = (&output, &log) {
+            ensure!(!output.is_same(log), "--output and --hdr name the same file; write to two");
+        }
+        Ok((output, log))
     }
 
     /// Finds the addresses that answer, and where redirections end.
@@ -211,7 +221,7 @@ impl Args {
             let server = server.map_or_else(String::new, Server::text);
             print(&(text::render(measured, summary) + &server))?;
         }
-        written
+        Ok(written?)
     }
 
     /// Refuses rates so low that a run would not end in time.

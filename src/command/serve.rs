@@ -34,17 +34,17 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Size of the model's pool, or number of its event loops, where it has such
-    #[arg(long, value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     workers: Option<NonZeroUsize>,
     /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
-    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = limits::whole::<u32>(1..=u64::from(u32::MAX)))]
+    #[arg(long, default_value_t = 4096, value_name = "N", value_parser = limits::whole(1..=u32::MAX))]
     backlog: u32,
     /// Processors to run on, such as 0,2-3
     #[cfg(target_os = "linux")]
     #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
     /// Connections served at once, further ones wait in the backlog; by default what the limit of open files allows
-    #[arg(long, value_name = "N", value_parser = limits::whole::<NonZeroUsize>(1..=u64::MAX))]
+    #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     max_connections: Option<NonZeroUsize>,
     /// How long a client may take for the head of a request, from its first byte on
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time::parse_positive)]

@@ -10,6 +10,9 @@ use serde_json::Value;
 use crate::command::{Outcome, command, load, load_url, words};
 use crate::server::{After, OK, Server};
 
+/// For requests that get no answer; the others have the timeout of an ordinary run, on a busy machine too.
+const SHORT: &str = "--timeout 100ms";
+
 /// The example of a kind, which there has to be.
 #[track_caller]
 fn example<'a>(outcome: &'a Outcome, kind: &str) -> &'a str {
@@ -20,7 +23,13 @@ fn example<'a>(outcome: &'a Outcome, kind: &str) -> &'a str {
 /// Every request fails in the way of `kind`; the example, also on standard error, says where and all of `parts`.
 #[track_caller]
 fn all_fail(server: &Server, kind: &str, parts: &[&str]) {
-    let outcome = load(server, "--connections 1 --requests 3 --timeout 100ms");
+    all_fail_with("", server, kind, parts);
+}
+
+/// The same with further options.
+#[track_caller]
+fn all_fail_with(options: &str, server: &Server, kind: &str, parts: &[&str]) {
+    let outcome = load(server, &format!("--connections 1 --requests 3 {options}"));
     outcome.assert_errors(&[(kind, 3)]);
     let example = example(&outcome, kind);
     assert!(parts.iter().all(|part| example.contains(part)), "{example}");
@@ -34,6 +43,8 @@ fn a_protocol_error_shows_its_reason_and_the_line() {
     all_fail(&server, "protocol", &[&address, "does not begin with HTTP/1.", "SSH-2.0-OpenSSH_9.2"]);
     let server = Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", After::Keep);
     all_fail(&server, "protocol", &["bytes follow the answer", "nger"]);
+    let server = Server::answering(*b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0x5\r\n\r\n", After::Keep);
+    all_fail(&server, "protocol", &["is not one number", "Content-Length: 0x5"]);
 }
 
 #[test]
@@ -49,9 +60,9 @@ fn a_connection_that_breaks_off_shows_where_and_how() {
 #[test]
 fn a_timeout_shows_how_far_the_request_came() {
     let server = Server::answering(*b"", After::Hold);
-    all_fail(&server, "timeout", &[&server.address.to_string(), "no answer within 100ms"]);
+    all_fail_with(SHORT, &server, "timeout", &[&server.address.to_string(), "no answer within 100ms"]);
     let server = Server::answering(*b"HTTP/1.1 200 OK\r\n", After::Hold);
-    all_fail(&server, "timeout", &["no end of an answer within 100ms"]);
+    all_fail_with(SHORT, &server, "timeout", &["no end of an answer within 100ms"]);
 }
 
 #[test]

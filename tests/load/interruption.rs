@@ -1,12 +1,16 @@
 //! Ctrl-C: the run ends at once, and what was measured until then is told.
 
+use std::fs;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
-use crate::command::{Load, until_shown, words};
+use crate::command::{Load, command, until_shown, words};
 use crate::server::{After, OK, Server};
 use crate::wait;
 
@@ -64,18 +68,47 @@ fn an_interrupted_open_loop_counts_what_it_meant_to_send_until_then() {
     });
 }
 
+/// Also by a terminal that is closed, and files keep the results of an earlier run.
 #[test]
 fn a_run_that_is_interrupted_while_it_warms_up_ends_with_nothing_measured() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let server = Server::answering(OK, After::Keep);
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let files = ["o.json", "o.hlog"].map(|name| folder.path().join(name));
+        for file in &files {
+            fs::write(file, "of before").expect("it can be written");
+        }
+        let [output, log] = files.each_ref().map(|file| file.to_str().expect("it is text"));
+        let arguments = words("--connections 4 --warmup 60s --duration 1s --output");
+        let run = Load::start(&server.url(), &[&arguments[..], &[output, "--hdr", log]].concat());
+        wait::until("requests come", || server.requests().len() > 20);
+        run.signal(signal);
+        let outcome = run.outcome(PROMPTLY);
+        assert_eq!(outcome.completed(), 0, "{:#}", outcome.json);
+        assert_eq!(outcome.status.code(), Some(130));
+        assert!(outcome.number("duration_s").abs() < 1e-9, "{:#}", outcome.json);
+        assert!(outcome.number("throughput_rps").abs() < 1e-9, "{:#}", outcome.json);
+        for file in &files {
+            assert_eq!(fs::read_to_string(file).expect("it is there"), "of before", "{signal:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2, "a file was left behind");
+    }
+}
+
+/// `nohup` starts programs with SIGHUP ignored; the shell does the same here.
+#[test]
+fn a_run_that_is_to_survive_its_terminal_does() {
     let server = Server::answering(OK, After::Keep);
-    let arguments = words("--connections 4 --warmup 60s --duration 1s");
-    let run = Load::start(&server.url(), &arguments);
+    let load = command(&server.url(), &words("--connections 2 --duration 1s --json"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(load.get_program()).args(load.get_args());
+    let child = shell.stdout(Stdio::piped()).spawn().expect("the command can be run");
     wait::until("requests come", || server.requests().len() > 20);
-    run.interrupt();
-    let outcome = run.outcome(PROMPTLY);
-    assert_eq!(outcome.completed(), 0, "{:#}", outcome.json);
-    assert_eq!(outcome.status.code(), Some(130));
-    assert!(outcome.number("duration_s").abs() < 1e-9, "{:#}", outcome.json);
-    assert!(outcome.number("throughput_rps").abs() < 1e-9, "{:#}", outcome.json);
+    kill_process(Pid::from_child(&child), Signal::HUP).expect("the process is there");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    assert!(json["duration_s"].as_f64() > Some(0.9), "{json:#}");
 }
 
 #[test]

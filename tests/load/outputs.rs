@@ -146,6 +146,20 @@ fn files_that_cannot_be_written_are_told_in_a_line() {
 }
 
 #[test]
+fn one_file_for_two_outputs_is_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let file = folder.path().join("out");
+    let other = folder.path().join(".").join("out");
+    let [file, other] = [&file, &other].map(|path| path.to_str().expect("it is text"));
+    let server = answering();
+    let arguments = [&SHORT[..], &["--output", file, "--hdr", other]].concat();
+    let line = one_line(&run(&server.url(), &arguments, Stdio::null()));
+    assert!(line.contains("--output and --hdr"), "{line}");
+    assert_eq!(server.answers(), 0);
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0);
+}
+
+#[test]
 fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
     let server = answering();
     for option in ["--output", "--hdr"] {

@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::run::nanos;
 use crate::workload::Lifetime;
 
-/// What a socket is registered for, once and for all.
+/// Events that a socket is registered for, once for its whole life.
 const EVERYTHING: epoll::EventFlags = epoll::EventFlags::IN
     .union(epoll::EventFlags::OUT)
     .union(epoll::EventFlags::RDHUP)
@@ -27,7 +27,7 @@ const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
 impl Worker {
-    /// Lets those connect again that have waited long enough.
+    /// Queues connections for another try when their wait is over.
     pub(super) fn retry(&mut self, now: u64) {
         self.to_retry.retain(|&(until, key)| {
             if until <= now {
@@ -37,8 +37,8 @@ impl Worker {
         });
     }
 
-    /// Opens connections whose turn has come. Only the first ones are held back: later, the generator should keep nobody
-    /// waiting.
+    /// Opens queued connections. Their number at a time is limited only until all have started: later, a limit would
+    /// make requests wait for the generator.
     pub(super) fn open_due(&mut self, now: u64) {
         while (self.is_ready || self.connecting < MAX_CONNECTING)
             && !self.to_open.is_empty()
@@ -50,14 +50,13 @@ impl Worker {
         }
     }
 
-    /// Takes leave to open one connection, idle or not. There is none before its time where a rate
-    /// bounds them.
+    /// Says if a connection, idle or not, may be opened now under the connect rate, and counts it if so.
     pub(super) fn take_turn(&mut self, now: u64) -> bool {
         if self.next_open > now {
             return false;
         }
         if self.open_every > 0 {
-            // What a tick was too late for is made up; what was not asked for earlier is not.
+            // Connections that a late tick delayed are made up for; time in which none was asked for is not.
             self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
         }
         true

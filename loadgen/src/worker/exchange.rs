@@ -10,13 +10,13 @@ use crate::connection::{Head, Progress, ProtocolError, Reason};
 use crate::recorder::Stages;
 use crate::run::nanos;
 
-/// How long a server may take to close a connection that it was asked to close, before the client does.
+/// Time for a server to close a connection that it was asked to close, before the client closes it.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Reads from one connection before the others, and the clock, have their turn: 4 MiB.
+/// Reads from one connection, 4 MiB together, before other connections and the clock are looked at.
 const READS_PER_EVENT: usize = 64;
 
-/// How a request may fail.
+/// Failure of a request.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The connection broke off with an error; without one, the server closed it.
@@ -25,8 +25,8 @@ pub(super) enum Failure {
     Protocol(ProtocolError),
 }
 
-/// Whether a client would go elsewhere for what it asked for. A 300 offers a choice, and a 304 says that there is nothing new
-/// (RFC 9110, section 15.4).
+/// Says if a client would follow this status to another URL. A 300 offers a choice, and a 304 says that there is nothing
+/// new (RFC 9110, section 15.4).
 fn is_redirection(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
@@ -36,7 +36,8 @@ impl Worker {
         use epoll::EventFlags as Flags;
         let (data, flags) = (event.data.u64(), event.flags);
         if data & LINGERING != 0 {
-            // The timer only wakes, and is no key of these. The server has closed, or talks on where it should have.
+            // The timer's key is none of these: its events only wake. A server that sends instead of closing is not
+            // waited for either.
             let _ = self.lingering.try_remove((data & !LINGERING) as usize);
             return;
         }
@@ -63,7 +64,7 @@ impl Worker {
                     self.receive(key, ending, buffer);
                 }
             }
-            // The server closed a connection that it had nothing to say on: it is made anew, at once or when it is needed.
+            // The server closed a connection without a request: it is made again, at once or when it is needed.
             State::Free if ending => {
                 self.slots[key].socket = None;
                 self.next(key, self.plan.clock.now());
@@ -114,8 +115,8 @@ impl Worker {
         slot.job.is_some_and(|job| job.written < request.len())
     }
 
-    /// Reads until the answer is whole or the socket is empty. `ending` tells that the server has closed its side, so that
-    /// the end is there to be read.
+    /// Reads until the answer is whole or the socket is empty. `ending` says that the server has closed its side, so that
+    /// a read will return the end of the stream.
     pub(super) fn receive(&mut self, key: usize, ending: bool, buffer: &mut [u8]) {
         let to_head = self.is_head;
         for _ in 0..READS_PER_EVENT {
@@ -159,7 +160,7 @@ impl Worker {
         self.cross_boundaries(now);
         let Some(job) = self.slots[key].job else { return };
         if now >= job.sent + nanos(self.plan.workload.timeout) {
-            // It came between two looks for those that are too late.
+            // It came after the timeout, and before the next scan for timeouts.
             return self.fail(key, &Failure::Timeout, now);
         }
         self.note_if_late(job, now);
@@ -189,7 +190,7 @@ impl Worker {
                 self.recorder.count_error(slot.address, |errors| &mut errors.status);
             }
         }
-        // An answer that came before the whole request was sent leaves nobody to take the rest of it.
+        // The server answered before the whole request was sent, and will not read the rest.
         let was_cut = job.written < if slot.left == 1 { self.last_request.len() } else { self.request.len() };
         slot.left -= 1;
         let asked_to_close = slot.left == 0 || !head.keep_alive;
@@ -201,7 +202,7 @@ impl Worker {
         self.next(key, now);
     }
 
-    /// Keeps the time since the answer before, where that is long.
+    /// Records the time since the previous answer, if it is long.
     fn note_answer(&mut self, now: u64) {
         if self.pauses.is_long(now) {
             self.end_pause(now);
@@ -209,8 +210,8 @@ impl Worker {
         self.pauses.note_answer(now);
     }
 
-    /// Keeps the time since the last answer. A closed loop has always a request that waits, be it
-    /// for a connection; an open one may have none.
+    /// Records the time since the last answer, as far as a request waited in it. A closed loop always has one that
+    /// waits for an answer or a connection; an open loop may have none.
     pub(super) fn end_pause(&mut self, end: u64) {
         let sent = self.slots.iter().filter_map(|slot| slot.job).map(|job| job.intended);
         let waiting_since = match self.schedule {
@@ -239,7 +240,7 @@ impl Worker {
         self.next(key, now);
     }
 
-    /// Counts it by its kind, with an example of the first one.
+    /// Counts a failure by its kind, and keeps the first of each kind as an example.
     fn count_failure(&mut self, key: usize, job: Job, failure: &Failure) {
         let place = self.slots[key].address;
         let address = self.plan.target.addresses[place];
@@ -279,14 +280,15 @@ impl Worker {
         }
     }
 
-    /// What time bounds ends between two looks at the clock: what came after it was in flight at the end.
+    /// Keeps the age at the end of the measured part of a request that ended later: it was in flight at that moment, and
+    /// the worker notices the end only when it looks at the clock again.
     pub(super) fn note_if_late(&mut self, job: Job, now: u64) {
         if now >= self.window.1 && job.intended < self.window.1 && self.plan.counts_in_flight(false) {
             self.late_ages.push(job.age(self.window.1));
         }
     }
 
-    /// Gives up requests, connects and closes that take too long. One pass over the active connections.
+    /// Gives up requests, connects and closes that take longer than the timeout, in one pass over all connections.
     pub(super) fn expire(&mut self, now: u64) {
         let timeout = nanos(self.plan.workload.timeout);
         for key in 0..self.slots.len() {

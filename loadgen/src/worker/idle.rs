@@ -1,9 +1,8 @@
-//! Idle connections: each is opened, asks once, reads its answer, and is then only held, as that of
-//! a client that pauses.
+//! Idle connections: each is opened, sends one request, reads its answer, and is then only held, like the connection of a
+//! client that pauses.
 //!
-//! All of that happens before the measured part. Many are on their way at a time, on sockets that
-//! do not block; once answered they leave the event queue, so that they cost the generator nothing
-//! while it measures.
+//! All of that happens before the measured part. Many are opened at the same time, on non-blocking sockets; answered ones
+//! leave the event queue, so that they cost the generator nothing while it measures.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -16,48 +15,48 @@ use super::Worker;
 use crate::connection::{Connection, Progress};
 use crate::run::nanos;
 
-/// Connections that are on their way at a time, so that a listen backlog is not flooded.
+/// Connections that are opened at the same time, so that a listen backlog is not flooded.
 const WINDOW: usize = 128;
 
-/// Without any answer for this long, the window is doubled: a server with fewer workers than idle
-/// connections never answers most of them, and they should stand there all the same.
+/// Time without an answer after which the window doubles: a server with fewer workers than idle connections never answers
+/// most of them, and they should be open all the same.
 const STALL: Duration = Duration::from_millis(50);
 
-/// The idle connections of a worker that are not there yet.
+/// Idle connections of a worker that are being opened.
 #[derive(Debug)]
 struct Opening {
-    /// Connections that nobody has begun to open.
+    /// Connections that are still to be opened.
     left: usize,
-    /// Those on their way.
+    /// Connections without an answer yet.
     asking: Slab<Asking>,
     window: usize,
-    /// When one was answered, or the window doubled, the last time.
+    /// Time of the last answer, or of the last doubling of the window.
     last_news: u64,
 }
 
-/// A connection that asks its one question.
+/// A connection with its one request.
 #[derive(Debug)]
 struct Asking {
     socket: TcpStream,
     began: u64,
-    /// Bytes of the request that were written; the connection stands as soon as there are any.
+    /// Bytes of the request that were written; the connection is established as soon as there are any.
     written: usize,
     answer: Connection,
 }
 
-/// What one turn made of a connection on its way.
+/// State of a connection after an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     GoesOn,
     /// Its answer is whole and the server keeps it open.
     Answered,
-    /// It can't be held: it broke off, or the server closes it.
+    /// The connection can't be held: it broke off, or the server closes it.
     Lost,
 }
 
 impl Worker {
-    /// Opens the connections that are only held. It ends when each of them was answered or has
-    /// waited for its answer as long as any request may; what stands by then is held.
+    /// Opens `count` idle connections. It returns when each was answered or has reached the timeout of a request;
+    /// connections that are established by then are held.
     pub(super) fn open_idle(&mut self, count: usize, buffer: &mut [u8], events: &mut Vec<epoll::Event>) {
         let last_news = self.plan.clock.now();
         let mut opening = Opening { left: count, asking: Slab::new(), window: WINDOW, last_news };
@@ -102,8 +101,8 @@ impl Worker {
         }
     }
 
-    /// Level-triggered, unlike the connections that are measured: none of these is worth a second
-    /// read per event.
+    /// Events of an idle connection. They are level-triggered, unlike those of measured connections: no idle connection
+    /// is worth a second read per event.
     fn interest(&self, asking: &Asking) -> epoll::EventFlags {
         let goes_on = asking.written < self.request.len();
         epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
@@ -152,7 +151,7 @@ impl Worker {
             Err(_) => return Step::Lost,
         };
         match asking.answer.receive(&buffer[..read], self.is_head, &mut self.known_head) {
-            // Also an answer that ends with its connection: what was closed can't be held.
+            // Also an answer that ends with its connection: a closed connection can't be held.
             _ if read == 0 => Step::Lost,
             Ok(Progress::Partial) => Step::GoesOn,
             Ok(Progress::Whole { head, consumed }) if consumed == read && head.keep_alive => Step::Answered,
@@ -160,8 +159,7 @@ impl Worker {
         }
     }
 
-    /// Waits no longer for those that have asked for as long as any request may; they stay as they
-    /// are.
+    /// Holds connections without an answer when the timeout of a request has passed.
     fn stop_waiting(&mut self, opening: &mut Opening) {
         let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
         let late = opening.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);
@@ -170,7 +168,7 @@ impl Worker {
         }
     }
 
-    /// Keeps a connection to the end of the run, if it stands.
+    /// Keeps a connection to the end of the run, if it is established.
     fn hold(&mut self, asking: Asking) {
         if asking.written > 0 {
             let _ = epoll::delete(&self.epoll, &asking.socket);

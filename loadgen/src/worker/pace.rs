@@ -1,4 +1,4 @@
-//! Which request is sent when: at once behind the answer before it in a closed loop, by the schedule in an open one.
+//! The send times of requests: right after the previous answer in a closed loop, by the schedule in an open one.
 
 use super::{Job, MAX_DISPATCHED, MAX_LINE, State, Worker};
 use crate::measurement::MAX_ARRIVALS;
@@ -6,12 +6,12 @@ use crate::recorder::Age;
 use crate::run::nanos;
 use crate::workload::Lifetime;
 
-/// Parts of the rest of a schedule whose requests are given one age each: a tenth of a percent of
-/// its length is as exact as the histograms are.
+/// Parts of equal length that the rest of a schedule is cut into; the requests of a part share one age. A tenth of a
+/// percent of the length is as exact as the histograms are.
 const REST_STEPS: u64 = 1000;
 
 impl Worker {
-    /// Gives a slot that is free its next request, and sends it as soon as there is a connection.
+    /// Gives a free slot its next request, which is sent as soon as there is a connection.
     pub(super) fn next(&mut self, key: usize, now: u64) {
         if self.schedule.is_some() {
             return self.next_of_line(key, now);
@@ -38,14 +38,14 @@ impl Worker {
             slot.job = Some(job);
             return self.send(key, now);
         }
-        // What was due before it found this connection free has waited for the generator since.
+        // A request that was due earlier, and finds this connection free, has waited for the generator since then.
         let since = if job.lag_is_open { job.intended } else { now };
         slot.job = Some(Job { lacks_connection_since: Some(since), ..job });
         slot.state = State::Closed;
         self.to_open.push_back(key);
     }
 
-    /// In an open loop, a slot that is free takes who waits longest, or waits itself.
+    /// In an open loop, a free slot takes the request that has waited longest, or waits for the schedule.
     pub(super) fn next_of_line(&mut self, key: usize, now: u64) {
         if let Some(intended) = self.line.pop_front() {
             return self.begin(key, self.in_line(intended), now);
@@ -53,7 +53,7 @@ impl Worker {
         let slot = &mut self.slots[key];
         slot.job = None;
         if slot.socket.is_some() || self.plan.workload.lifetime != Lifetime::Persistent {
-            // A connection with a lifetime is made when there is a request for it, which then pays for it.
+            // A connection with a lifetime is made when a request needs it; the connect is part of that latency.
             slot.state = State::Free;
             self.free.push_back(key);
         } else {
@@ -62,19 +62,19 @@ impl Worker {
         }
     }
 
-    /// A request that has waited in line.
+    /// The job of a request that has waited in line.
     pub(super) fn in_line(&self, intended: u64) -> Job {
         Job { intended, has_ticket: intended >= self.window.0, ..Job::default() }
     }
 
-    /// The next time of the schedule, on the clock. It begins with the warm-up.
+    /// The next time of the schedule, on the clock. The schedule begins with the warm-up.
     pub(super) fn due(&mut self) -> u64 {
         let begin = self.window.0.saturating_sub(nanos(self.plan.workload.warmup));
         self.schedule.as_mut().and_then(Iterator::next).map_or(u64::MAX, |at| begin + at)
     }
 
-    /// Sends what an open loop has to send by now; what finds no connection free waits in line. Gives
-    /// the number of requests that it came to.
+    /// Sends the requests of an open loop that are due; a request that finds no connection free waits in line. Returns
+    /// the number of requests that were due.
     pub(super) fn dispatch_due(&mut self) -> usize {
         let mut dispatched = 0;
         while self.next_due != u64::MAX && self.line.len() < MAX_LINE && dispatched < MAX_DISPATCHED {
@@ -98,8 +98,7 @@ impl Worker {
             if let Some(key) = self.pop_free() {
                 self.begin(key, job, now);
             } else {
-                // What it waits for is a connection. It arrives where the generator comes to it, as
-                // others do.
+                // It waits for a connection and not for the generator, so that its arrival is now.
                 self.note_arrival(job, now);
                 self.line.push_back(intended);
             }
@@ -107,9 +106,8 @@ impl Worker {
         dispatched
     }
 
-    /// Queues requests that were due by the end and never sent: a worker that was kept from its
-    /// processor until then, or whose line was full, reports them. Returns the ages
-    /// of requests that do not fit into the line.
+    /// Queues requests that were due before the end but never sent, so that a stalled worker, or one whose line was full,
+    /// reports them. Returns the ages of further ones, which do not fit into the line.
     pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
         let had_free = self.slots.iter().any(|slot| slot.state == State::Free);
         while self.next_due < end && self.line.len() < MAX_LINE {
@@ -120,7 +118,7 @@ impl Worker {
             }
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
-            // The generator's own lateness is of those for which a connection was free.
+            // Send lag is the lateness of requests for which a connection was free.
             if had_free && measured {
                 self.recorder.times.send_lag.saturating_record(now - intended);
             }
@@ -133,15 +131,15 @@ impl Worker {
         rest
     }
 
-    /// Counts the rest of the schedule up to `end` without going through it: there may be billions.
-    /// They are taken to be due evenly, which so many random ones are, too.
+    /// Counts the rest of the schedule up to `end` without drawing its times: there may be billions. They are taken to be
+    /// evenly spaced, which is close for that many random ones as well.
     fn count_rest(&mut self, end: u64, now: u64) -> Vec<Age> {
         let (Some(rate), true) = (self.plan.workload.pacing.rate(), self.next_due < end) else {
             return Vec::new();
         };
         let begin = self.next_due.max(self.window.0);
         let length = end - begin;
-        // Less a nanosecond: the next time is rounded down to one.
+        // Less a nanosecond: the next time was rounded down to a whole one.
         let due = (rate / self.plan.workers() as f64 * (length - 1) as f64 / 1e9).ceil() as u64;
         let count = self.plan.take_tickets(due);
         self.scheduled += count;
@@ -154,15 +152,14 @@ impl Worker {
         ages.filter(|age| age.count > 0).collect()
     }
 
-    /// Keeps when a request of the measured part arrived: was sent, or came into the line.
+    /// Records the arrival of a request of the measured part: its send, or its entry into the line.
     pub(super) fn note_arrival(&mut self, job: Job, now: u64) {
         if job.has_ticket && self.arrivals.len() < MAX_ARRIVALS {
             self.arrivals.push(now.saturating_sub(self.window.0));
         }
     }
 
-    /// Records how late the generator was for a request of the measured part that found a
-    /// connection free.
+    /// Records the send lag, and the arrival, of a request of the measured part that found a connection free.
     pub(super) fn note_lag(&mut self, job: Job, now: u64) {
         if job.has_ticket {
             self.recorder.times.send_lag.saturating_record(now - job.intended);
@@ -170,7 +167,7 @@ impl Worker {
         self.note_arrival(job, now);
     }
 
-    /// A slot that waits for a request; those that were closed meanwhile are passed over.
+    /// Takes a slot that waits for a request; slots that were closed meanwhile are passed over.
     pub(super) fn pop_free(&mut self) -> Option<usize> {
         loop {
             let key = self.free.pop_front()?;

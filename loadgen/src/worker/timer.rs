@@ -1,4 +1,7 @@
-//! Wakes a worker at an exact time: `epoll_wait` knows whole milliseconds only, and `epoll_pwait2`, which knows nanoseconds, is refused by kernels before 5.11 and by some security profiles.
+//! Timer that wakes a worker at an exact time.
+//!
+//! `epoll_wait` takes whole milliseconds only. `epoll_pwait2` takes nanoseconds, but kernels before 5.11 and some security
+//! profiles refuse it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,21 +11,21 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
-/// Key of its events, which is that of no connection.
+/// Key of the timer's events; no connection has it.
 const TIMER: u64 = u64::MAX;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// A timer among the sockets of a worker. Its events only wake: edge-triggered, they need no read.
+/// Timer in the event queue of a worker. Its events only wake the worker: they are edge-triggered and need no read.
 #[derive(Debug)]
 pub(super) struct Timer {
     fd: OwnedFd,
-    /// What it was set to last, so that a time is set once however often the worker wakes before.
+    /// Time that the timer is set to. A worker that wakes earlier does not set the same time again.
     set_to: u64,
 }
 
 impl Timer {
-    /// Makes one that reports to `epoll`.
+    /// Makes a timer whose events arrive at `epoll`.
     pub fn new(epoll: &OwnedFd) -> io::Result<Self> {
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
@@ -30,7 +33,7 @@ impl Timer {
         Ok(Self { fd, set_to: 0 })
     }
 
-    /// Has the worker woken at `wake_at`, which is after `now`; both are nanoseconds of the run's clock.
+    /// Sets the timer to `wake_at`, which is after `now`; both are nanoseconds of the run's clock.
     pub fn arm(&mut self, wake_at: u64, now: u64) {
         if self.set_to == wake_at {
             return;
@@ -42,7 +45,7 @@ impl Timer {
             tv_nsec: (left % NANOS_PER_SECOND).cast_signed(),
         };
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
-        // The descriptor is ours and the time is valid; if it failed, the worker would look up at the next tick.
+        // The descriptor and the time are valid; if the call failed, the worker would wake at its next tick.
         let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once);
     }
 }

@@ -4,7 +4,7 @@
 use std::iter;
 
 use c10k_loadgen::measurement::Times;
-use c10k_loadgen::percentile::last_supported;
+use c10k_loadgen::percentile::last_known;
 
 use super::axis::{self, Axis};
 use super::canvas;
@@ -96,7 +96,7 @@ struct Curve<'a> {
 impl<'a> Curve<'a> {
     fn of(cell: &'a CellResult) -> Option<Self> {
         let times = cell.response()?;
-        let last_quantile = last_supported(times.len()).min(cell.response_known_to());
+        let last_quantile = last_known(times.len(), cell.response_known_to());
         // With too few samples even for a median there is no curve to speak of.
         (last_quantile >= 0.5).then(|| {
             let range_ns = (times.min() as f64, times.value_at_quantile(last_quantile) as f64);

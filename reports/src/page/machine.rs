@@ -59,7 +59,7 @@ fn whose(cores: &[Vec<usize>], environment: &Environment) -> String {
 
 fn quota(cpus: f64) -> String {
     format!(
-        "{cpus} processors, server and load generator together; each measurement says for how long it held \
+        "{cpus} processors, for c10k and the servers that it starts; each measurement says for how long it held \
          them back"
     )
 }

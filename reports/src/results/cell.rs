@@ -131,10 +131,10 @@ impl CellResult {
     }
 
     /// The highest quantile (0 to 1) of [`response`](Self::response) that the failures of the worst round leave known;
-    /// 1 where nothing failed.
-    pub fn response_known_to(&self) -> f64 {
+    /// none where nothing failed.
+    pub fn response_known_to(&self) -> Option<f64> {
         let known = self.measured().filter_map(|(_, summary)| summary.response_us.known_to);
-        known.fold(1.0, f64::min)
+        known.reduce(f64::min)
     }
 
     /// Workers of the subject's pool, such as `64 workers`; nothing where its command says none.

@@ -38,9 +38,10 @@ impl LiveLine {
 fn microseconds(seen: &Recorder, quantile: f64) -> String {
     let latency = &seen.times.latency;
     let known_to = percentile::known_to(seen.errors.without_a_time(), latency.len());
-    let value = percentile::supported(latency, quantile);
-    let value = value.filter(|_| known_to.is_none_or(|known| quantile <= known));
-    value.map_or("–".into(), |ns| format!("{:.0} µs", ns as f64 / 1e3))
+    if quantile > percentile::last_known(latency.len(), known_to) {
+        return "–".into();
+    }
+    format!("{:.0} µs", latency.value_at_quantile(quantile) as f64 / 1e3)
 }
 
 #[cfg(test)]

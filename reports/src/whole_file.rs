@@ -1,35 +1,40 @@
-//! A file that a measurement ends in: opened before anything is measured, and there as a whole or not at all.
+//! Output file that is written as a whole or not at all: each page, plot and result is written through it.
 //!
-//! A regular file is written beside its place and takes that place at the end, so that a full disk or an interrupt
-//! leaves what was there before. Pipes and devices are written to directly.
+//! A regular file is written to a temporary file in the same folder, which replaces it at the end: after a full disk, or an
+//! interrupt before anything was measured, the old file is still there. Pipes and devices are written to directly.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
 use tempfile::{Builder, TempPath};
 
-/// Folders in which names stand for devices and for what is open already, as `/dev/stdout` does.
+use crate::error::Error;
+
+/// Begin and end of the name of a temporary file. The target's name is not part of it: with an addition it could exceed
+/// the 255 bytes of a file name.
+const TEMPORARY: [&str; 2] = [".c10k-", ".tmp"];
+
+/// Folders of devices and of files that are already open, such as `/dev/stdout`.
 const NOT_FILES: [&str; 2] = ["/dev", "/proc"];
 
-/// A file that is written once.
+/// Output file that is written once.
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
     file: File,
-    /// Where it is written until it is whole; nothing where it is written directly.
+    /// Temporary file that replaces the target when it is complete; absent where writes are direct.
     temporary: Option<TempPath>,
 }
 
 impl WholeFile {
-    /// Opens it, or the file that a link leads to.
+    /// Opens `path`, or the file that it links to.
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn open(path: &Path) -> Result<Self> {
-        Self::try_open(path).with_context(|| cannot_write(path))
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        Self::try_open(path).map_err(Error::writing(path))
     }
 
     fn try_open(path: &Path) -> io::Result<Self> {
@@ -56,49 +61,54 @@ impl WholeFile {
             // The file may be written, and its folder may not.
             return Self::directly(path);
         };
-        // Those of a new file are cut by the umask; these have been chosen.
+        // The umask was applied to the new file, and these permissions were chosen without it.
         replacing.file.set_permissions(permissions)?;
         Ok(replacing)
     }
 
     fn beside(path: &Path, permissions: &Permissions) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
         let name = path.file_name().ok_or(ErrorKind::InvalidFilename)?;
         let mut builder = Builder::new();
-        builder.prefix(name).suffix(".tmp").permissions(permissions.clone());
-        let (file, temporary) = builder.tempfile_in(folder.unwrap_or(Path::new(".")))?.into_parts();
-        Ok(Self { path: path.to_owned(), file, temporary: Some(temporary) })
+        builder.prefix(TEMPORARY[0]).suffix(TEMPORARY[1]).permissions(permissions.clone());
+        let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
+        // The same text for every spelling of the path, so that two files can be compared by it.
+        Ok(Self { path: folder.canonicalize()?.join(name), file, temporary: Some(temporary) })
     }
 
-    /// The file, to be written bit by bit until [`keep`](Self::keep).
+    /// Whether both are the same file, of which only one text would be left. A device takes both.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let is_device = self.file.metadata().is_ok_and(|found| found.file_type().is_char_device());
+        let place = |file: &Self| file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
+        !is_device && place(self) == place(other)
+    }
+
+    /// The file, to be written in parts until [`keep`](Self::keep).
     ///
     /// # Errors
     /// When this process has no descriptor left.
-    pub fn file(&self) -> Result<File> {
-        self.file.try_clone().with_context(|| cannot_write(&self.path))
+    pub fn file(&self) -> Result<File, Error> {
+        self.file.try_clone().map_err(Error::writing(&self.path))
     }
 
     /// Writes all of it.
     ///
     /// # Errors
     /// When it can't be written; the file is then as it was before.
-    pub fn write(mut self, text: &str) -> Result<()> {
-        self.file.write_all(text.as_bytes()).with_context(|| cannot_write(&self.path))?;
+    pub fn write(mut self, text: &str) -> Result<(), Error> {
+        self.file.write_all(text.as_bytes()).map_err(Error::writing(&self.path))?;
         self.keep()
     }
 
-    /// Puts what was written into its place.
+    /// Replaces the target with the written file.
     ///
     /// # Errors
     /// When the folder does not allow that any more.
-    pub fn keep(self) -> Result<()> {
+    pub fn keep(self) -> Result<(), Error> {
         let Some(temporary) = self.temporary else { return Ok(()) };
-        temporary.persist(&self.path).map_err(|failed| failed.error).with_context(|| cannot_write(&self.path))
+        temporary.persist(&self.path).map_err(|failed| Error::writing(&self.path)(failed.error))
     }
-}
-
-fn cannot_write(path: &Path) -> String {
-    format!("cannot write {}", path.display())
 }
 
 #[cfg(test)]
@@ -144,6 +154,32 @@ mod tests {
         symlink("later", folder.path().join("ahead")).unwrap();
         WholeFile::open(&folder.path().join("ahead")).unwrap().write("made").unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("later")).unwrap(), "made");
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_the_file_system_allows() {
+        let folder = tempfile::tempdir().unwrap();
+        let name = "n".repeat(255);
+        WholeFile::open(&folder.path().join(&name)).unwrap().write("text").unwrap();
+        assert_eq!(names(folder.path()), [name]);
+    }
+
+    #[test]
+    fn the_same_file_is_recognized_by_every_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        symlink("file", folder.path().join("link")).unwrap();
+        let open = |path: &Path| WholeFile::open(path).unwrap();
+        for exists in [false, true] {
+            if exists {
+                fs::write(&path, "old").unwrap();
+                assert!(open(&path).is_same(&open(&folder.path().join("link"))));
+            }
+            assert!(open(&path).is_same(&open(&folder.path().join("./file"))));
+            assert!(!open(&path).is_same(&open(&folder.path().join("other"))));
+        }
+        let null = Path::new("/dev/null");
+        assert!(!open(null).is_same(&open(null)));
     }
 
     #[test]
