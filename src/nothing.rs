@@ -63,7 +63,9 @@ fn next_step(measured: &Measurement) -> String {
             format!("no answer comes within {timeout:?}: see what the server does, or try a longer --timeout")
         }
         Some("status") => "the answers are of status 400 or above: check the path of the URL".into(),
-        Some(_) => "the answers are not HTTP/1.1: check the port of the URL".into(),
+        Some(_) => {
+            "no answer can be read as HTTP/1.1: check the port of the URL, and what the server sends".into()
+        }
     }
 }
 

@@ -167,6 +167,9 @@ impl Args {
         let kept = log.filter(|_| is_kept).map_or(Ok(()), WholeFile::keep);
         self.tell(&measured, &summary, server.as_ref(), output.filter(|_| is_kept))?;
         kept?;
+        if interrupt.happened() && is_kept && !self.quiet {
+            note(&format!("c10k: interrupted; the result is of the first {:.2?}\n", measured.duration));
+        }
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
             ExitCode::from(if interrupt.happened() { INTERRUPTED } else { 1 })

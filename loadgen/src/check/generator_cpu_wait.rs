@@ -40,6 +40,11 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
+/// Whether it lost so much that nothing can be said of the server.
+pub(super) fn was_kept_from_running(measured: &Measurement) -> bool {
+    judge(measured).is_some_and(|judgement| judgement.verdict == Verdict::Fail)
+}
+
 fn quota(cpus: Option<f64>) -> String {
     let size = cpus.map_or_else(String::new, |cpus| format!(" of {cpus} processors"));
     format!("by the CPU quota{size} of its cgroup (raise it, or measure outside of that cgroup)")

@@ -3,14 +3,14 @@
 //! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
 //! the run, and no property of the server. Throughput and errors are what such a run shows.
 //!
-//! Which of the two can't keep up follows from the generator's time: a worker that had hardly any to spare, or was given a
-//! rate that none can send, says nothing of the server.
+//! Which of the two can't keep up follows from the generator's time: a worker that had hardly any to spare, was kept from
+//! its processor, or was given a rate that none can send, says nothing of the server.
 //!
 //! The generator waits up to a second for the last answers of an open loop. A server that needs
 //! that second to come through its line is too slow for the rate, although it answered everything:
 //! in a short run it would pass for one that keeps up.
 
-use super::{Check, Judgement, Verdict, percent};
+use super::{Check, Judgement, Verdict, generator_cpu_wait, percent};
 use crate::measurement::Measurement;
 use crate::workload::Until;
 
@@ -84,6 +84,8 @@ fn too_slow(measured: &Measurement, offered_rps: f64) -> String {
     let busy = 1.0 - measured.idle.as_secs_f64() / (measured.duration.as_secs_f64() * threads);
     let reason = if offered_rps > MAX_RPS_PER_THREAD * threads {
         format!("no thread of it sends more than {MAX_RPS_PER_THREAD} requests/s")
+    } else if generator_cpu_wait::was_kept_from_running(measured) {
+        "it was kept from its processors".into()
     } else if busy >= BUSY {
         format!("its threads were busy for {} of the time", percent(busy))
     } else {
@@ -167,6 +169,17 @@ mod tests {
         assert!(busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"), "{busy}");
         // However much time it had: its queue was full, and it did not have to come to the rest.
         assert!(said(9, 1e7).contains("no thread of it sends more than 1000000 requests/s"));
+    }
+
+    #[test]
+    fn a_generator_that_a_quota_holds_back_says_nothing_of_the_server() {
+        let mut measured = fixture::open(Arrivals::Constant);
+        measured.requests.completed = 7000;
+        measured.idle = Duration::from_secs(9);
+        measured.generator.throttled_s = Some(3.0);
+        measured.generator_cpus = vec![0];
+        let detail = judge(&measured).unwrap().detail;
+        assert!(detail.contains("it was kept from its processors") && !detail.contains("serves"), "{detail}");
     }
 
     #[test]
