@@ -232,7 +232,9 @@ impl Outcome {
     fn check_end(&self) {
         let Self { status, stderr, .. } = self;
         if self.completed() > 0 {
-            assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+            assert_eq!(status.code(), Some(0), "{stderr}");
+            let is_cut_short = stderr.starts_with("c10k: interrupted; the result is of the first ");
+            assert!(stderr.is_empty() || (is_cut_short && stderr.lines().count() == 1), "{stderr}");
             return;
         }
         let interrupted = stderr.starts_with("c10k: interrupted");
