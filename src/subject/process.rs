@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
+use nix::sys::signal::{SigHandler, signal};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, set_parent_process_death_signal};
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -143,7 +144,7 @@ impl RunningSubject {
         command.process_group(0);
         let group = OwnGroup::create().ok();
         let entrance = group.as_ref().and_then(|group| group.entrance().ok());
-        set_up_process(&mut command, death, cpus, entrance);
+        set_up_process(&mut command, stop.signal, death, cpus, entrance);
         let child = command.spawn().with_context(|| spawn_error(&command, cpus))?;
         let group = group.filter(|group| group.group().holds(child.id()));
         let interrupt = interrupt.cloned();
@@ -267,13 +268,21 @@ impl Drop for RunningSubject {
 /// Has the process do some things to itself before it becomes the server.
 fn set_up_process(
     command: &mut Command,
+    stop: Signal,
     death: Signal,
     cpus: Option<&CpuList>,
     group_entrance: Option<File>,
 ) {
     let cpus = cpus.map(CpuList::set);
+    let stop = nix::sys::signal::Signal::try_from(stop.as_raw()).ok();
     let set_up = move || {
         set_parent_process_death_signal(Some(death))?;
+        // A shell starts what runs in its background with SIGINT and SIGQUIT ignored, which a server
+        // that is a script could not change any more.
+        if let Some(stop) = stop {
+            // SAFETY: it makes a system call, and the default action is no function of this process.
+            unsafe { signal(stop, SigHandler::SigDfl) }?;
+        }
         if let Some(entrance) = &group_entrance {
             // A server that can't join is measured all the same; `spawn` looks whether it did.
             let _ = rustix::io::write(entrance, b"0");
@@ -487,7 +496,7 @@ mod tests {
     fn a_server_that_cannot_join_a_cgroup_is_started_all_the_same() {
         let mut command = Command::new("true");
         let refuses = File::options().write(true).open("/dev/full").unwrap();
-        set_up_process(&mut command, Signal::KILL, None, Some(refuses));
+        set_up_process(&mut command, Signal::TERM, Signal::KILL, None, Some(refuses));
         assert!(command.status().unwrap().success());
     }
 }
