@@ -24,7 +24,9 @@ use io_uring::IoUring;
 use rustix::io::Errno;
 use slab::Slab;
 
-pub use self::probe::{probe, try_enter};
+pub use self::probe::probe;
+#[cfg(feature = "compio")]
+pub use self::probe::try_enter;
 pub use self::ring::open;
 
 use self::peer::{Next, Peer};
