@@ -21,15 +21,16 @@ impl KernelCounters {
 
     /// What came since `begin`.
     pub(crate) fn since(self, begin: Self) -> Self {
+        let listen_drops = self.listen_drops.saturating_sub(begin.listen_drops);
+        // A listener that was made in between counts from zero. One with `TCP_DEFER_ACCEPT`, as Apache has it, also
+        // counts the end of every handshake: a dropped connection is in the machine's counter, too.
+        let own = self.listener_drops.zip(begin.listener_drops);
+        let own = own.map(|(now, begin)| if now < begin { now } else { now - begin });
         Self {
             listen_overflows: self.listen_overflows.saturating_sub(begin.listen_overflows),
-            listen_drops: self.listen_drops.saturating_sub(begin.listen_drops),
+            listen_drops,
             syn_retransmits: self.syn_retransmits.saturating_sub(begin.syn_retransmits),
-            // A listener that was made in between counts from zero.
-            listener_drops: self
-                .listener_drops
-                .zip(begin.listener_drops)
-                .map(|(now, begin)| if now < begin { now } else { now - begin }),
+            listener_drops: own.map(|own| own.min(listen_drops)),
         }
     }
 
@@ -56,8 +57,8 @@ mod tests {
 
     #[test]
     fn what_the_listener_dropped_is_told_from_what_others_dropped() {
-        let counters = |overflows, own| KernelCounters {
-            listen_overflows: overflows,
+        let counters = |drops, own| KernelCounters {
+            listen_drops: drops,
             listener_drops: own,
             ..KernelCounters::default()
         };
@@ -65,6 +66,17 @@ mod tests {
         assert_eq!(since, counters(7, Some(0)));
         assert_eq!(counters(9, Some(5)).since(counters(2, None)).listener_drops, None);
         assert_eq!(counters(9, Some(1)).since(counters(2, Some(5))).listener_drops, Some(1));
+    }
+
+    #[test]
+    fn handshakes_that_a_listener_defers_are_no_dropped_connections() {
+        let counters = |drops, own| KernelCounters {
+            listen_drops: drops,
+            listener_drops: own,
+            ..KernelCounters::default()
+        };
+        assert_eq!(counters(2, Some(200)).since(counters(2, Some(5))).listener_drops, Some(0));
+        assert_eq!(counters(5, Some(200)).since(counters(2, Some(5))).listener_drops, Some(3));
     }
 
     #[test]
