@@ -73,7 +73,7 @@ pub enum Reason {
     /// Several values, or none that is a number.
     #[error("Content-Length is not one number")]
     Length,
-    /// What splits responses; nobody sends it in good faith.
+    /// Content that allows response splitting; an honest server does not send it.
     #[error("Content-Length stands beside Transfer-Encoding")]
     TwoFramings,
     /// RFC 9110, section 15.2.2: what follows is not HTTP/1.1.

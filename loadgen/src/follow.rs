@@ -76,7 +76,7 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
     }
 }
 
-/// Whether the real answer follows this head. Behind a 101 that nobody asked for, none does.
+/// Tells an interim head, which the real answer follows. No answer follows an unrequested 101.
 fn is_interim(head: &[u8]) -> bool {
     with_head(head, |response| Ok(matches!(response.code, Some(100 | 102..200)))).unwrap_or(false)
 }

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::addresses::Addresses;
-use crate::example::{ErrorExamples, StatusCodes};
+use crate::example::{ErrorExamples, KINDS, StatusCodes};
 use crate::recorder::{Interval, empty_times};
 use crate::workload::Workload;
 
@@ -408,13 +408,8 @@ impl Errors {
     /// The kinds by name, with how many there were of each.
     pub fn by_kind(&self) -> [(&'static str, u64); 5] {
         let Self { connect, reset, timeout, status, protocol } = *self;
-        [
-            ("connect", connect),
-            ("reset", reset),
-            ("timeout", timeout),
-            ("status", status),
-            ("protocol", protocol),
-        ]
+        let counts = [connect, reset, timeout, status, protocol];
+        std::array::from_fn(|kind| (KINDS[kind], counts[kind]))
     }
 }
 

@@ -152,7 +152,7 @@ const DASH: &str = "–";
 
 /// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
 /// percentile that samples or failures do not support is a dash, with its interval; the largest value
-/// is told of however few. What rests on requests that never ended is a bound.
+/// needs no number of samples. What rests on requests that never ended is a bound.
 fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
