@@ -69,7 +69,8 @@ pub fn of(plan: &Plan<'_>) -> Environment {
     }
 }
 
-fn command_line() -> String {
+/// The command line of this process.
+pub fn command_line() -> String {
     std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
 }
 

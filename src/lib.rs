@@ -12,6 +12,8 @@ pub mod cpus;
 #[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
+mod gate;
+#[cfg(target_os = "linux")]
 pub mod interrupt;
 pub mod limits;
 #[cfg(target_os = "linux")]

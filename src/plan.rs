@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -127,7 +127,11 @@ impl<'a> Plan<'a> {
         }
         let load = &self.suite.workloads[cell.workload].load;
         let has_processors = self.placement.server_with(load.processors, self.cpus).map(|_| ());
-        let reason = limits::check_connections(load.connections()).and(has_processors).err()?;
+        let has_rate = match load.capacity_share {
+            None => Ok(()),
+            Some(_) => Err(anyhow!("its rate is a share of a capacity, which only `c10k gate` measures")),
+        };
+        let reason = limits::check_connections(load.connections()).and(has_processors).and(has_rate).err()?;
         Some((self.suite.label(cell), reason.to_string()))
     }
 

@@ -1,3 +1,17 @@
 //! The regression gate of c10k: did this change make a server slower, at a known false-alarm rate?
 //!
-//! It compares records that `c10k-reports` reads and measures nothing itself.
+//! It judges blocks of measurements and measures nothing itself.
+
+pub mod block;
+pub mod change_points;
+pub mod gate;
+pub mod hodges_lehmann;
+pub mod margin;
+pub mod output;
+pub mod pairing;
+pub mod plan;
+pub mod power;
+pub mod series;
+pub mod sign_flips;
+pub mod signed_rank;
+pub mod verdict;

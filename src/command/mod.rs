@@ -5,6 +5,8 @@ mod bench;
 #[cfg(target_os = "linux")]
 mod calibrate;
 #[cfg(target_os = "linux")]
+mod gate;
+#[cfg(target_os = "linux")]
 mod load;
 mod models;
 #[cfg(target_os = "linux")]
@@ -31,6 +33,8 @@ enum Command {
     #[cfg(target_os = "linux")]
     Report(report::Args),
     #[cfg(target_os = "linux")]
+    Gate(Box<gate::Args>),
+    #[cfg(target_os = "linux")]
     Calibrate(calibrate::Args),
 }
 
@@ -45,6 +49,8 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Bench(args)) => args.run(),
         #[cfg(target_os = "linux")]
         Some(Command::Report(args)) => Ok(args.run()),
+        #[cfg(target_os = "linux")]
+        Some(Command::Gate(args)) => args.run(),
         #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),

@@ -100,6 +100,14 @@ pub(super) fn check_answers(address: SocketAddr, path: &str, patience: Duration)
     }
 }
 
+/// Checks that a server which is ready answers a GET of `path` with a status of success.
+///
+/// # Errors
+/// When it does not; the message says what it did instead.
+pub fn answers(address: SocketAddr, path: &str) -> Result<()> {
+    check_answers(address, path, PATIENCE).with_context(|| format!("it does not answer GET {path}"))
+}
+
 /// Checks that `path` is the embedded page, byte for byte: a server that sends something else is
 /// compared with nothing.
 pub fn check_page(address: SocketAddr, path: &str) -> Result<()> {

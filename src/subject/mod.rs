@@ -82,6 +82,15 @@ impl Subject {
         })
     }
 
+    /// The same server with `folder` as its working folder; a model has none.
+    #[must_use]
+    pub fn in_folder(mut self, folder: &Path) -> Self {
+        if let Launch::Command(launch) = &mut self.launch {
+            launch.directory = Some(folder.to_string_lossy().into_owned());
+        }
+        self
+    }
+
     /// Starts it and waits until it is ready.
     pub fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
         let started = match &self.launch {

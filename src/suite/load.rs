@@ -13,6 +13,8 @@ pub struct Load {
     pub path: String,
     /// What the generator sends; its times and threads are filled in by the runner.
     pub workload: Workload,
+    /// Rate of an open loop as a share of the server's capacity, which only a gate measures.
+    pub capacity_share: Option<f64>,
     /// Threads of the generator, where the suite says how many.
     pub threads: Option<NonZeroUsize>,
     /// Workers of the server, where the suite says how many.
@@ -26,6 +28,7 @@ impl Default for Load {
         Self {
             path: "/".to_owned(),
             workload: Workload::default(),
+            capacity_share: None,
             threads: None,
             workers: None,
             processors: None,

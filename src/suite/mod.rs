@@ -29,6 +29,7 @@ pub use workload::SuiteWorkload;
 const BUILT_IN: &[(&str, &str)] = &[
     ("anatomy", include_str!("../../benches/suites/anatomy.toml")),
     ("default", include_str!("../../benches/suites/default.toml")),
+    ("gate", include_str!("../../benches/suites/gate.toml")),
     ("models", include_str!("../../benches/suites/models.toml")),
     ("servers", include_str!("../../benches/suites/servers.toml")),
 ];

@@ -4,6 +4,7 @@
 
 mod arrivals;
 mod body;
+mod capacity_share;
 mod connect_rate;
 mod connections;
 mod idle;
@@ -31,6 +32,7 @@ pub const ALL: &[Axis] = &[
     idle::AXIS,
     rate::AXIS,
     arrivals::AXIS,
+    capacity_share::AXIS,
     connect_rate::AXIS,
     threads::AXIS,
     workers::AXIS,
@@ -153,6 +155,7 @@ mod tests {
             ("rate", Value::from(f64::NAN)),
             ("rate", Value::from(f64::INFINITY)),
             ("rate", Value::from(1e30)),
+            ("capacity_share", Value::from(1.5)),
             ("arrivals", Value::from("bursty")),
             ("method", Value::from("GE T")),
             ("path", Value::from("no slash")),

@@ -1,0 +1,42 @@
+//! The Hodges–Lehmann estimate: the middle of values that are symmetric about it, with outliers
+//! among them and none deleted.
+
+/// Averages of all pairs of values, each with itself included (Walsh, "Some Significance Tests for
+/// the Median", 1949), in ascending order.
+pub(crate) fn walsh_averages(values: &[f64]) -> Vec<f64> {
+    let pairs = values.iter().enumerate().flat_map(|(place, a)| values[place..].iter().map(move |b| (a, b)));
+    let mut averages: Vec<f64> = pairs.map(|(a, b)| f64::midpoint(*a, *b)).collect();
+    averages.sort_unstable_by(f64::total_cmp);
+    averages
+}
+
+/// Median of the Walsh averages (Hodges and Lehmann, "Estimates of Location Based on Rank Tests",
+/// 1963); none of no values.
+pub fn estimate(values: &[f64]) -> Option<f64> {
+    let averages = walsh_averages(values);
+    let middle = averages.len() / 2;
+    match averages.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(averages[middle]),
+        _ => Some(f64::midpoint(averages[middle - 1], averages[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::signed_rank::tests::HAMILTON;
+
+    #[test]
+    fn agrees_with_a_textbook() {
+        // Hollander and Wolfe, "Nonparametric Statistical Methods", 1999, example 3.3.
+        assert!((estimate(&HAMILTON).unwrap() + 0.46).abs() < 1e-9);
+    }
+
+    #[test]
+    fn one_wild_value_moves_it_little() {
+        assert!((estimate(&[1.0, 2.0, 3.0, 4.0, 1000.0]).unwrap() - 3.0).abs() <= 0.5);
+        assert_eq!(estimate(&[7.0]), Some(7.0));
+        assert_eq!(estimate(&[]), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! Margins: how much worse each metric may become, and why just so much. They are data
+//! (`ci/margins.toml`), which a user's own file takes the place of.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The margins of this project.
+const BUILT_IN: &str = include_str!("../margins.toml");
+
+/// Key of a metric → its margin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Margins(BTreeMap<String, Margin>);
+
+/// How much worse a metric may become.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Margin {
+    /// As a share of the base: 0.02 for 2 %.
+    pub margin: f64,
+    /// Whether a gate is undecided for as long as this metric is.
+    #[serde(default)]
+    pub decides: bool,
+    /// The reason for this size, for the reader of a report.
+    pub reason: String,
+}
+
+/// Why margins can't be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says it in its message")]
+pub enum MarginError {
+    #[error("{0}")]
+    Malformed(#[from] toml::de::Error),
+    #[error("there is no metric `{0}`; a record's `metrics` has all keys")]
+    UnknownMetric(String),
+    #[error("the margin of `{key}` is {margin}; write a share above 0 and below 1, such as 0.02")]
+    OutOfRange { key: String, margin: f64 },
+}
+
+impl Margins {
+    /// Those of this project.
+    pub fn built_in() -> Self {
+        Self::parse(BUILT_IN).expect("the margins of this project are valid")
+    }
+
+    /// Reads a file of margins.
+    pub fn parse(text: &str) -> Result<Self, MarginError> {
+        let margins: Self = toml::from_str(text)?;
+        for (key, Margin { margin, .. }) in &margins.0 {
+            if c10k_reports::metric::by_key(key).is_none() {
+                return Err(MarginError::UnknownMetric(key.clone()));
+            }
+            if !(*margin > 0.0 && *margin < 1.0) {
+                return Err(MarginError::OutOfRange { key: key.clone(), margin: *margin });
+            }
+        }
+        Ok(margins)
+    }
+
+    /// All of them, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Margin)> {
+        self.0.iter().map(|(key, margin)| (key.as_str(), margin))
+    }
+}
+
+impl Margin {
+    /// The margin on the scale of logarithms of ratios.
+    pub fn log(&self) -> f64 {
+        self.margin.ln_1p()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_margin_of_this_project_has_a_reason() {
+        assert!(Margins::built_in().iter().all(|(_, margin)| !margin.reason.is_empty()));
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        let table = |key: &str, margin: &str| format!("[{key}]\nmargin = {margin}\nreason = \"r\"\n");
+        let error = |text: &str| Margins::parse(text).unwrap_err().to_string();
+        assert!(error(&table("cpu", "0.02")).contains("`cpu`"));
+        assert!(error(&table("throughput_rps", "2")).contains("above 0 and below 1"));
+        assert!(error(&table("throughput_rps", "nan")).contains("above 0 and below 1"));
+        assert!(error("[throughput_rps]\nmargin = 0.1\n").contains("reason"));
+    }
+}

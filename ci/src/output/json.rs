@@ -1,0 +1,92 @@
+//! The result as one JSON object, version 1.
+
+use serde::Serialize;
+
+use super::Format;
+
+use crate::gate::Gate;
+use crate::series::Quantity;
+use crate::verdict::{Judged, Verdict};
+
+/// The result as one JSON object.
+pub const FORMAT: Format = Format { file: "gate.json", write: |gate| Ok(write(gate)?) };
+
+#[derive(Serialize)]
+struct Whole<'a> {
+    version: u32,
+    verdict: Verdict,
+    blocks: usize,
+    cells: Vec<Cell<'a>>,
+}
+
+#[derive(Serialize)]
+struct Cell<'a> {
+    workload: &'a str,
+    metrics: Vec<Metric<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unjudged: Vec<Unjudged<'a>>,
+}
+
+#[derive(Serialize)]
+struct Metric<'a> {
+    key: &'a str,
+    /// Candidate over base; for a share that failed, the difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<f64>,
+    low: Option<f64>,
+    high: Option<f64>,
+    verdict: Verdict,
+    /// As a share of the base.
+    smallest_detectable: Option<f64>,
+    margin: f64,
+    p_beyond_margin: f64,
+    p_no_effect: f64,
+}
+
+#[derive(Serialize)]
+struct Unjudged<'a> {
+    key: &'a str,
+    reason: &'a str,
+}
+
+fn write(gate: &Gate) -> serde_json::Result<String> {
+    let whole =
+        Whole { version: 1, verdict: gate.judgement.verdict, blocks: gate.blocks.len(), cells: cells(gate) };
+    Ok(serde_json::to_string_pretty(&whole)? + "\n")
+}
+
+fn cells(gate: &Gate) -> Vec<Cell<'_>> {
+    let cell = |workload| Cell {
+        workload,
+        metrics: gate.judgement.judged_of(workload).map(metric).collect(),
+        unjudged: gate
+            .judgement
+            .unjudged
+            .iter()
+            .filter(|one| one.workload == workload)
+            .map(|one| Unjudged { key: &one.key, reason: &one.reason })
+            .collect(),
+    };
+    gate.judgement.workloads().into_iter().map(cell).collect()
+}
+
+fn metric(judged: &Judged) -> Metric<'_> {
+    let ratio = judged.ratio();
+    let ends = ratio.map_or(judged.interval, |ratio| ratio.interval);
+    let is_metric = matches!(judged.series.quantity, Quantity::Metric { .. });
+    let share = |effect: f64| if is_metric { effect.exp_m1() } else { effect };
+    Metric {
+        key: judged.series.quantity.key(),
+        ratio: ratio.map(|ratio| ratio.ratio),
+        difference: ratio.is_none().then_some(judged.estimate),
+        low: ends.map(|ends| ends.0),
+        high: ends.map(|ends| ends.1),
+        verdict: judged.verdict,
+        smallest_detectable: judged.smallest_detectable.map(share),
+        margin: share(judged.series.margin),
+        p_beyond_margin: judged.p_beyond_margin,
+        p_no_effect: judged.p_no_effect,
+    }
+}

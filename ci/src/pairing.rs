@@ -1,0 +1,81 @@
+//! From slices to one number per block: the effect of a block is the Hodges–Lehmann estimate of
+//! what its pairs say.
+
+use crate::block::{Arm, CellOfBlock, Slice};
+use crate::hodges_lehmann;
+
+/// Share of a block's pairs that must have a value. A percentile that only the faster slices have
+/// enough requests for would flatter.
+const PAIRS_NEEDED: f64 = 0.75;
+
+/// Logarithm of the ratio of `arm` to the base, of the metric with `key`; none where too few pairs
+/// have one.
+pub fn log_ratio(cell: &CellOfBlock, arm: Arm, key: &str) -> Option<f64> {
+    let value = |slice: &Slice| slice.metrics.get(key).copied().filter(|value| *value > 0.0);
+    estimate(cell, arm, |base, other| Some((value(other)? / value(base)?).ln()))
+}
+
+/// Difference of the means of `arm` and the base, of any number that every slice has. A middle would
+/// not see what fails in a few slices only.
+pub fn difference(cell: &CellOfBlock, arm: Arm, of: impl Fn(&Slice) -> f64) -> Option<f64> {
+    let differences: Vec<f64> = cell.pairs(arm).map(|(base, other)| of(other) - of(base)).collect();
+    if differences.is_empty() {
+        None
+    } else {
+        Some(differences.iter().sum::<f64>() / differences.len() as f64)
+    }
+}
+
+fn estimate(cell: &CellOfBlock, arm: Arm, effect: impl Fn(&Slice, &Slice) -> Option<f64>) -> Option<f64> {
+    let (mut pairs, mut effects) = (0, Vec::new());
+    for (base, other) in cell.pairs(arm) {
+        pairs += 1;
+        effects.extend(effect(base, other));
+    }
+    let enough = effects.len() as f64 >= PAIRS_NEEDED * f64::from(pairs);
+    if enough { hodges_lehmann::estimate(&effects) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cell(pairs: &[(Option<f64>, Option<f64>)]) -> CellOfBlock {
+        let slice = |pair: usize, arm, value: Option<f64>| Slice {
+            pair: pair as u32 + 1,
+            arm,
+            metrics: value.map(|value| ("throughput_rps".to_owned(), value)).into_iter().collect(),
+            failed_share: value.unwrap_or(1.0),
+            failed_checks: Vec::new(),
+        };
+        let both = |(pair, (base, other)): (usize, &(Option<f64>, Option<f64>))| {
+            [slice(pair, Arm::Candidate, *other), slice(pair, Arm::Base, *base)]
+        };
+        let slices = pairs.iter().enumerate().flat_map(both).collect();
+        CellOfBlock { workload: "w".to_owned(), slices }
+    }
+
+    #[test]
+    fn a_drift_that_hits_both_alike_leaves_the_ratio() {
+        let drifting = [100.0, 50.0, 20.0].map(|base| (Some(base), Some(1.1 * base)));
+        let ratio = log_ratio(&cell(&drifting), Arm::Candidate, "throughput_rps").unwrap();
+        assert!((ratio - 1.1_f64.ln()).abs() < 1e-12);
+        assert_eq!(log_ratio(&cell(&drifting), Arm::Null, "throughput_rps"), None);
+    }
+
+    #[test]
+    fn a_metric_that_half_of_the_pairs_lack_has_no_value() {
+        let pair = (Some(1.0), Some(1.0));
+        assert!(
+            log_ratio(&cell(&[pair, pair, pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps")
+                .is_some()
+        );
+        assert_eq!(log_ratio(&cell(&[pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps"), None);
+    }
+
+    #[test]
+    fn differences_are_of_what_every_slice_has() {
+        let failing = cell(&[(Some(0.0), Some(0.25)), (Some(0.0), Some(0.25))]);
+        assert_eq!(difference(&failing, Arm::Candidate, |slice| slice.failed_share), Some(0.25));
+    }
+}
