@@ -18,7 +18,7 @@ use crate::subject::RunningSubject;
 
 /// Traffic at the begin of a slice that is not measured: connections are opened in it, and queues
 /// fill. Longer than a round trip of all of them.
-const WARMUP: Duration = Duration::from_millis(30);
+const WARMUP: Duration = Duration::from_millis(15);
 
 /// Checks that are about the server rather than the machine or the generator. What a candidate
 /// fails and its base does not is a regression of its own.

@@ -12,6 +12,7 @@ use c10k_reports::record::CpuAccount;
 
 use crate::cgroup::Group;
 
+mod charge;
 mod context_switches;
 mod cpu;
 mod faults;

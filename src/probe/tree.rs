@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::time::{clock_getcpuclockid, clock_gettime};
@@ -11,7 +11,7 @@ use procfs::process::{Process, Stat, Task, all_processes};
 use procfs::{ProcError, ProcResult};
 use rustix::process::Signal;
 
-use super::Server;
+use super::{Server, charge};
 use crate::cgroup::Group;
 use crate::cpus::CpuList;
 
@@ -36,6 +36,8 @@ pub(super) struct Tree {
     pub(super) group: Option<Group>,
     /// A process of which the kernel forgets what its ended children used.
     forgetful: Option<i32>,
+    /// The moment up to which the kernel has counted its CPU time.
+    pub(super) counted_until: Instant,
 }
 
 /// A process.
@@ -50,6 +52,9 @@ pub(super) struct Member {
 impl Tree {
     /// Finds the processes of a server, and reads what most probes need of them.
     pub(super) fn of(server: &Server) -> Result<Self> {
+        if let Ok(cpus) = CpuList::of(Some(server.pid.cast_signed())) {
+            charge::up_to_now(&cpus);
+        }
         Ok(Self { group: server.group.clone(), ..Self::look(server.pid)? })
     }
 
@@ -61,9 +66,10 @@ impl Tree {
     /// The same, asking at most that many threads of processes with several; from there on, all
     /// processes are asked for their parents.
     fn look_asking(pid: u32, most_asked: u64) -> Result<Self> {
+        let counted_until = Instant::now();
         let root = Member::look(pid.cast_signed()).context("cannot look at the server")?;
         let root = root.with_context(|| format!("the server's process {pid} is gone"))?;
-        let mut tree = Self { members: vec![root], group: None, forgetful: None };
+        let mut tree = Self { members: vec![root], group: None, forgetful: None, counted_until };
         let mut left = most_asked;
         let mut next = 0;
         while let Some(member) = tree.members.get(next) {

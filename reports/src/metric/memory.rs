@@ -3,7 +3,7 @@
 use super::definition::{Drawn, Format, Metric, PLAIN};
 use super::quantities::{reading, summary};
 
-/// Fields that the three share.
+/// Fields that all of them share.
 const MEMORY: Metric = Metric { unit: "bytes", format: Format::Bytes, ..PLAIN };
 
 /// At the end of the measured part.
@@ -15,6 +15,17 @@ pub const PSS: Metric = Metric {
     of: |record| reading(record, "memory_pss_bytes"),
     headline: true,
     drawn: Drawn::Curves,
+    ..MEMORY
+};
+
+/// Without files.
+pub const ANONYMOUS: Metric = Metric {
+    key: "memory_anonymous_bytes",
+    title: "Memory without files",
+    meaning: "Resident memory of all processes of the server without that of files, at the end of the \
+              measured part. Two processes of one program share the pages of its file, so that PSS \
+              changes when another one starts or ends, and this does not.",
+    of: |record| reading(record, "memory_anonymous_bytes"),
     ..MEMORY
 };
 

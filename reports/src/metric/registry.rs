@@ -53,6 +53,7 @@ pub const METRICS: &[Metric] = &[
     context_switches::BY_PREEMPTION,
     page_faults::PAGE_FAULTS,
     memory::PSS,
+    memory::ANONYMOUS,
     memory::PEAK,
     memory::PER_CONNECTION,
     tasks::TASKS,

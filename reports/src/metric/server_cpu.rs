@@ -2,7 +2,7 @@
 //! since waiting costs nothing.
 
 use super::definition::{Drawn, Metric, PLAIN};
-use super::quantities::{per_request, reading};
+use super::quantities::{per_request, reading, summary};
 use crate::record::Record;
 
 /// Fields that the three share.
@@ -43,6 +43,16 @@ const USER: &str = "server_cpu_user_s";
 /// Reading: CPU time in the kernel, in seconds.
 const SYSTEM: &str = "server_cpu_system_s";
 
+/// Reading: length of the window that CPU time was counted in, in seconds; absent in runs of before it
+/// was read. It begins and ends a little later than the measured part.
+const WINDOW: &str = "server_cpu_window_s";
+
 fn us_per_request(record: &Record, seconds: f64) -> Option<f64> {
-    per_request(record, seconds * 1e6)
+    per_request(record, seconds * 1e6 * measured_share(record))
+}
+
+/// Length of the measured part as a share of the window.
+fn measured_share(record: &Record) -> f64 {
+    let share = reading(record, WINDOW).zip(summary(record)).map(|(window_s, of)| of.duration_s / window_s);
+    share.filter(|share| share.is_finite()).unwrap_or(1.0)
 }
