@@ -48,6 +48,8 @@ pub fn run(route: Route<'_>) -> Reply<'_> {
 }
 
 fn handle(route: Route<'_>) -> Reply<'_> {
+    #[cfg(feature = "handicap")]
+    super::handicap::take();
     match route {
         Route::Page(page) => Reply::Page(Cow::Borrowed(page)),
         Route::Bytes(length) => Reply::Bytes(length),

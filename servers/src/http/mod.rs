@@ -6,6 +6,8 @@
 mod body;
 mod connection;
 mod date;
+#[cfg(feature = "handicap")]
+mod handicap;
 mod handler;
 mod request;
 mod response;
