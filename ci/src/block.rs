@@ -1,4 +1,4 @@
-//! Blocks: the raw data of a gate, as they are written to `blocks.jsonl`, a line each.
+//! Blocks: the raw data of a gate.
 //!
 //! A block is the unit of inference: both servers are started afresh for it, since a restart alone
 //! moves a server by about 1 %. Within it the servers are measured in short slices, alternating, in
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 /// One start of all servers, and what was measured of them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Block {
     /// Version of this shape.
     pub version: u32,
@@ -36,7 +36,7 @@ pub enum Arm {
 }
 
 /// A workload in one block.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CellOfBlock {
     /// Name of the workload.
     pub workload: String,
@@ -45,7 +45,7 @@ pub struct CellOfBlock {
 }
 
 /// A short measurement of one server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Slice {
     /// Number of its pair within the cell, from 1. Every arm has one slice in each.
     pub pair: u32,
@@ -56,7 +56,6 @@ pub struct Slice {
     /// Requests that failed, as a share of those that were sent.
     pub failed_share: f64,
     /// Checks that failed and are about the server, by name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_checks: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::block::{self, Block};
+use crate::block_line;
 use crate::plan::{self, Plan};
 use crate::verdict::{Judgement, judge};
 
@@ -76,7 +77,7 @@ pub fn read_blocks(path: &Path) -> Result<Vec<Block>, GateError> {
     let text = text(path)?;
     let lines = text.lines().enumerate().map(|(place, line)| {
         let malformed = |cause| GateError::Malformed { path: path.to_owned(), line: place + 1, cause };
-        let block: Block = serde_json::from_str(line).map_err(malformed)?;
+        let block = block_line::read(line).map_err(malformed)?;
         check_version(path, block.version, block::VERSION)?;
         Ok(block)
     });

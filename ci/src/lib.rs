@@ -3,6 +3,7 @@
 //! It judges blocks of measurements and measures nothing itself.
 
 pub mod block;
+pub mod block_line;
 pub mod change_points;
 pub mod gate;
 pub mod hodges_lehmann;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use c10k_ci::block::{Arm, Block};
+use c10k_ci::block_line;
 use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
 use c10k_ci::margin::Margins;
 use c10k_ci::output::{self, Format};
@@ -207,6 +208,5 @@ fn create(path: &Path) -> Result<File> {
 }
 
 fn append(file: &mut File, block: &Block) -> Result<()> {
-    let line = serde_json::to_string(block)? + "\n";
-    file.write_all(line.as_bytes()).context("cannot write a block")
+    file.write_all(block_line::write(block.clone()).as_bytes()).context("cannot write a block")
 }

@@ -40,6 +40,7 @@ impl Measured {
     /// The slice as a block keeps it.
     pub fn of(mut self, pair: u32, arm: Arm, margins: &Margins) -> Slice {
         self.0.metrics.retain(|key, _| margins.iter().any(|(known, _)| known == key));
+        self.0.metrics.values_mut().for_each(|value| *value = rounded(*value));
         let failed = self.0.checks.iter().filter(|check| check.verdict == Verdict::Fail);
         let failed = failed.filter(|check| OF_THE_SERVER.contains(&check.name.as_str()));
         let failed_checks = failed.map(|check| check.name.clone()).collect();
@@ -49,6 +50,12 @@ impl Measured {
         };
         Slice { pair, arm, metrics: self.0.metrics, failed_share, failed_checks }
     }
+}
+
+/// The value to six digits, which is far below the noise of everything that is measured, and saves half
+/// of the file.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.5e}").parse().expect("a formatted number is a number")
 }
 
 /// Requests that failed, and connections that could not be made, as a share of what was tried.
