@@ -5,6 +5,7 @@
 pub mod block;
 pub mod change_points;
 pub mod gate;
+pub mod history;
 pub mod hodges_lehmann;
 pub mod margin;
 pub mod output;
@@ -12,6 +13,7 @@ pub mod pairing;
 pub mod plan;
 pub mod power;
 pub mod series;
+pub mod shift;
 pub mod sign_flips;
 pub mod signed_rank;
 pub mod verdict;

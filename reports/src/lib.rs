@@ -8,7 +8,7 @@
 //! All that draws stands behind the feature `render`, so that the gate can do without it.
 
 #[cfg(feature = "render")]
-mod chart;
+pub mod chart;
 mod error;
 mod file;
 pub mod format;
@@ -27,6 +27,8 @@ pub use error::Error;
 pub use file::slug;
 pub use load::load_run;
 pub use record::RunWriter;
+#[cfg(feature = "render")]
+pub use page::document;
 #[cfg(feature = "render")]
 pub use render::{render_index, render_run};
 pub use whole_file::WholeFile;
