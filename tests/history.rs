@@ -109,9 +109,9 @@ fn a_gate_that_is_incomplete_uncommitted_or_there_already_is_refused() {
     assert!(folder.refused(&["add", "changed"]).contains("uncommitted changes"));
     folder.gate("short", Some((ANCHOR, &revision(3))), 1.0, 3);
     let blocks = folder.text("short/blocks.jsonl");
-    let seven: String = blocks.lines().take(7).map(|line| format!("{line}\n")).collect();
-    fs::write(folder.path("short/blocks.jsonl"), seven).expect("it can be written");
-    assert!(folder.refused(&["add", "short"]).contains("7 of 8 blocks"));
+    let nine: String = blocks.lines().take(9).map(|line| format!("{line}\n")).collect();
+    fs::write(folder.path("short/blocks.jsonl"), nine).expect("it can be written");
+    assert!(folder.refused(&["add", "short"]).contains("9 of 10 blocks"));
     assert!(folder.refused(&["add", "nowhere"]).contains("nowhere/plan.json"));
     assert_eq!(folder.text("ci/history/gate.jsonl"), before);
 }

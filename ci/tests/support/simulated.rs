@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
 /// Blocks of the gate.
-const BLOCKS: u32 = 8;
+const BLOCKS: u32 = 10;
 
 /// Pairs of slices of a workload in a block.
 const PAIRS: u32 = 3;
