@@ -84,15 +84,17 @@ fn gates_that_were_added_tell_the_first_revision_of_a_step() {
     let line = table.lines().find(|line| line.contains("server_cpu_us_per_request")).expect(&table);
     assert!(line.contains(&culprit[..12]) && line.contains("1.1") && line.contains("worse"), "{table}");
     assert!(folder.text("reports/history/index.html").contains(&culprit[..12]));
-    let json: Value = serde_json::from_str(&folder.printed(&["--json", "--output", "page"])).expect("it is JSON");
+    let json: Value =
+        serde_json::from_str(&folder.printed(&["--json", "--output", "page"])).expect("it is JSON");
     let series = json["groups"][0]["series"].as_array().expect("series are a list");
     let of = |metric: &str| series.iter().find(|series| series["metric"] == metric).expect("it is there");
     assert_eq!(of("throughput_rps")["steps"][0]["first_revision"], culprit);
     assert_eq!(of("latency_p99_us")["steps"].as_array().map(Vec::len), Some(0));
     assert!(folder.path("page/index.html").is_file());
     // No absolute number of any day is kept: all are ratios near 1.
-    let line: Value = serde_json::from_str(folder.text("ci/history/gate.jsonl").lines().next().expect("a line"))
-        .expect("it is JSON");
+    let line: Value =
+        serde_json::from_str(folder.text("ci/history/gate.jsonl").lines().next().expect("a line"))
+            .expect("it is JSON");
     let metrics = line["workloads"]["closed"].as_object().expect("it is measured");
     assert!(metrics.values().all(|metric| (0.5..2.0).contains(&metric["ratio"].as_f64().unwrap())), "{line}");
 }
@@ -109,7 +111,7 @@ fn a_gate_that_is_incomplete_uncommitted_or_there_already_is_refused() {
     assert!(folder.refused(&["add", "changed"]).contains("uncommitted changes"));
     folder.gate("short", Some((ANCHOR, &revision(3))), 1.0, 3);
     let blocks = folder.text("short/blocks.jsonl");
-    let nine: String = blocks.lines().take(9).map(|line| format!("{line}\n")).collect();
+    let nine: String = blocks.split_inclusive('\n').take(9).collect();
     fs::write(folder.path("short/blocks.jsonl"), nine).expect("it can be written");
     assert!(folder.refused(&["add", "short"]).contains("9 of 10 blocks"));
     assert!(folder.refused(&["add", "nowhere"]).contains("nowhere/plan.json"));
@@ -126,7 +128,9 @@ fn a_gate_of_commands_needs_names() {
     folder.printed(&[&["add", "gate", "--anchor", "v1", "--revision", "v2"][..], &file].concat());
     let line: Value = serde_json::from_str(&folder.text("other.jsonl")).expect("it is JSON");
     assert_eq!((&line["anchor"], &line["revision"]), (&"v1".into(), &"v2".into()));
-    assert!(folder.printed(&["other.jsonl"]).contains("1 gate: a step can be told from noise from 12 gates on"));
+    assert!(
+        folder.printed(&["other.jsonl"]).contains("1 gate: a step can be told from noise from 12 gates on")
+    );
 }
 
 #[test]

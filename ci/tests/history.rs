@@ -128,9 +128,9 @@ fn a_change_of_fewer_than_three_gates_is_told_and_is_no_step() {
         let history = History::of(&entries);
         assert!(history.groups[0].series.iter().all(|series| series.steps.is_empty()));
         let text = text(&entries);
-        let revision = format!("revision-{} was", changed.start);
+        let revision = format!("revision-{} is", changed.start);
         let line = text.lines().find(|line| line.contains(&revision) && line.contains(CPU)).expect(&text);
-        assert!(line.contains(words) && line.contains("+2"), "{line}");
+        assert!(line.contains(words) && line.contains("% above its level"), "{line}");
     }
 }
 

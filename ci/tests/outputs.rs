@@ -125,7 +125,8 @@ fn junit_xml_follows_the_schema_of_jenkins() {
 fn junit_xml_counts_regressions_as_failures() {
     let gate = simulate(&["closed"], 1.1);
     let xml = written(&gate, "junit.xml");
-    let regressed = gate.judgement.judged.iter().filter(|judged| judged.verdict == Verdict::Regressed).count();
+    let regressed =
+        gate.judgement.judged.iter().filter(|judged| judged.verdict == Verdict::Regressed).count();
     assert!(regressed > 0);
     assert!(xml.contains(&format!("failures=\"{regressed}\"")), "{xml}");
     assert_eq!(xml.matches("<failure").count(), regressed, "{xml}");

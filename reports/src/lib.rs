@@ -26,9 +26,9 @@ mod whole_file;
 pub use error::Error;
 pub use file::slug;
 pub use load::load_run;
-pub use record::RunWriter;
 #[cfg(feature = "render")]
 pub use page::document;
+pub use record::RunWriter;
 #[cfg(feature = "render")]
 pub use render::{render_index, render_run};
 pub use whole_file::WholeFile;

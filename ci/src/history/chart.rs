@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 
 use c10k_reports::chart::axis::Axis;
-use c10k_reports::chart::canvas::{self, Canvas, Font, HPos};
+use c10k_reports::chart::canvas::{self, Canvas, Font, HPos, text_width_px};
 use c10k_reports::chart::heading::Heading;
 use c10k_reports::chart::palette::{FAILED, INK, Look, MUTED, look};
-use c10k_reports::chart::panel::{ABOVE_PX, BELOW_PX, Frame, NOTE, Panel, WIDTH_PX};
+use c10k_reports::chart::panel::{ABOVE_PX, BELOW_PX, Frame, NOTE, Panel, TEXT_PX, WIDTH_PX};
 use c10k_reports::{format, metric};
 
 use super::series::{Group, Series, Step};
 
 const PANEL_PX: f64 = 220.0;
 
-/// Space above the panel for the revisions of steps, in px.
-const STEPS_PX: f64 = 20.0;
+/// Rows above the panel for the revisions of steps, which take turns, so that neighbours do not run
+/// into each other.
+const ROWS: usize = 2;
+
+/// Height of such a row, in px.
+const ROW_PX: f64 = 16.0;
 
 /// Most revisions that are named on the axis.
 const NAMED: usize = 6;
@@ -28,11 +32,14 @@ const TICKS: f64 = 5.0;
 /// Dashes of the line of a step, and the space between them, in px.
 const DASH_PX: f64 = 6.0;
 
+/// Distance of the revision from the line, in px.
+const GAP_PX: f64 = 4.0;
+
 /// The chart of a series, as SVG.
 pub(super) fn draw(group: &Group, series: &Series) -> String {
     let title = title(series);
     let heading = Heading::layout(&title, &note(series), WIDTH_PX);
-    let top = heading.height_px() + ABOVE_PX + STEPS_PX;
+    let top = heading.height_px() + ROWS as f64 * ROW_PX + ABOVE_PX;
     let frame = Frame { left: 66.0, top, right: WIDTH_PX - 18.0, bottom: top + PANEL_PX };
     let size = (WIDTH_PX as u32, (frame.bottom + BELOW_PX) as u32);
     canvas::draw(size, &label(series, &title), |canvas| {
@@ -40,8 +47,9 @@ pub(super) fn draw(group: &Group, series: &Series) -> String {
         let panel = Panel::draw(canvas, frame, revisions_axis(group, series), ratio_axis(series));
         let ends = [0.0, (group.gates - 1) as f64];
         canvas.line(panel.at(ends[0], 1.0), panel.at(ends[1], 1.0), MUTED, 1.0);
-        for step in &series.steps {
-            draw_step(canvas, &panel, frame, series, step);
+        for (index, step) in series.steps.iter().enumerate() {
+            let row = frame.top - ABOVE_PX - ROW_PX * ((index % ROWS) as f64 + 0.5);
+            draw_step(canvas, &panel, Frame { top: row, ..frame }, (series, step));
         }
         draw_values(canvas, &panel, series, look(0));
     })
@@ -101,8 +109,8 @@ fn round_step(least: f64) -> f64 {
     factor.unwrap_or(10.0) * decade
 }
 
-/// The line before the first value of a new level, with its revision on top.
-fn draw_step(canvas: &mut Canvas, panel: &Panel, frame: Frame, series: &Series, step: &Step) {
+/// The line before the first value of a new level, from its revision at the top of `frame`.
+fn draw_step(canvas: &mut Canvas, panel: &Panel, frame: Frame, (series, step): (&Series, &Step)) {
     let point = series.point(step.at);
     let before = series.point(step.at - 1);
     let (x, _) = panel.at(f64::midpoint(before.gate as f64, point.gate as f64), 1.0);
@@ -112,15 +120,19 @@ fn draw_step(canvas: &mut Canvas, panel: &Panel, frame: Frame, series: &Series, 
         canvas.line((x, y), (x, (y + DASH_PX).min(frame.bottom)), color, 1.5);
         y += 2.0 * DASH_PX;
     }
-    let revision: String = point.revision.chars().take(LETTERS).collect();
-    let words = match step.is_worse {
+    let words = words(point.revision.chars().take(LETTERS).collect(), step);
+    // Text that begins near the right edge would leave the chart.
+    let fits = x + text_width_px(&words, TEXT_PX) < WIDTH_PX - 2.0 * GAP_PX;
+    let (place, align) = if fits { (x + GAP_PX, HPos::Left) } else { (x - GAP_PX, HPos::Right) };
+    canvas.text(&words, (place, frame.top), Font { color, align, ..NOTE });
+}
+
+fn words(revision: String, step: &Step) -> String {
+    match step.is_worse {
         Some(true) => format!("{revision} worse"),
         Some(false) => format!("{revision} better"),
         None => revision,
-    };
-    // Text at the right edge would leave the chart.
-    let align = if x > f64::midpoint(frame.left, frame.right) { HPos::Right } else { HPos::Left };
-    canvas.text(&words, (x, frame.top - 8.0), Font { color, align, ..NOTE });
+    }
 }
 
 fn draw_values(canvas: &mut Canvas, panel: &Panel, series: &Series, look: Look) {

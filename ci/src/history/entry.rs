@@ -122,9 +122,10 @@ impl Entry {
 
     /// The first number in it that is no ratio, with its place.
     pub(super) fn impossible(&self) -> Option<String> {
-        let metrics = self.workloads.iter().flat_map(|(workload, metrics)| {
-            metrics.iter().map(move |(key, ratio)| (workload, key, ratio))
-        });
+        let metrics = self
+            .workloads
+            .iter()
+            .flat_map(|(workload, metrics)| metrics.iter().map(move |(key, ratio)| (workload, key, ratio)));
         let mut impossible = metrics.filter(|(_, _, ratio)| !ratio.is_possible());
         impossible.next().map(|(workload, key, _)| format!("{key} of {workload} is no ratio above 0"))
     }

@@ -93,5 +93,12 @@ fn series(series: &Series) -> OfSeries<'_> {
 fn step<'a>(series: &'a Series, step: &Step) -> OfStep<'a> {
     let point = series.point(step.at);
     let (low, high) = step.interval.unzip();
-    OfStep { first_revision: &point.revision, time: &point.time, ratio: step.ratio, low, high, worse: step.is_worse }
+    OfStep {
+        first_revision: &point.revision,
+        time: &point.time,
+        ratio: step.ratio,
+        low,
+        high,
+        worse: step.is_worse,
+    }
 }

@@ -152,7 +152,10 @@ impl Key {
 impl Group {
     fn of(key: Key, before: Option<&Key>, entries: &[&Entry]) -> Self {
         let all = entries.iter().flat_map(|entry| {
-            entry.workloads.iter().flat_map(|(workload, metrics)| metrics.keys().map(move |key| (workload, key)))
+            entry
+                .workloads
+                .iter()
+                .flat_map(|(workload, metrics)| metrics.keys().map(move |key| (workload, key)))
         });
         let mut names: Vec<(&String, &String)> = all.collect();
         names.sort_unstable();
@@ -163,7 +166,10 @@ impl Group {
             key,
             gates: entries.len(),
             times: (time(entries.first()), time(entries.last())),
-            series: names.into_iter().map(|(workload, metric)| Series::of(workload, metric, entries)).collect(),
+            series: names
+                .into_iter()
+                .map(|(workload, metric)| Series::of(workload, metric, entries))
+                .collect(),
         }
     }
 }
@@ -237,7 +243,8 @@ fn far_out(logs: &[f64], level: &Level) -> Vec<FarOut> {
     let places = shift::far_out(&logs[level.begin..level.end]);
     let runs = places.chunk_by(|before, after| after - before == 1).filter(|run| run.len() < FEWEST);
     let of_run = |run: &[usize]| {
-        let is_newest = level.end == logs.len() && run.last().is_some_and(|last| level.begin + last + 1 == level.end);
+        let is_newest =
+            level.end == logs.len() && run.last().is_some_and(|last| level.begin + last + 1 == level.end);
         let of = |place: &usize| {
             let at = level.begin + place;
             FarOut { at, ratio: logs[at].exp() / level.middle, is_newest }

@@ -17,7 +17,8 @@ fn group(group: &Group) -> String {
     let mut text = heading(group);
     let steps = group.steps();
     if !steps.is_empty() {
-        text += &format!("  {:<14}  {:<20}  {:<29}  of\n", "first revision", "measured", "after / before (95 %)");
+        text +=
+            &format!("  {:<14}  {:<20}  {:<29}  of\n", "first revision", "measured", "after / before (95 %)");
     }
     text.extend(steps.into_iter().map(|(series, step)| step_line(series, step)));
     text += &format!("  {}\n", without_step(group));
@@ -36,7 +37,9 @@ fn heading(group: &Group) -> String {
 /// What is not as in the group before; none of the first group.
 pub(super) fn changed(group: &Group) -> Option<String> {
     let changed = group.changed.join(" and another ");
-    (!changed.is_empty()).then(|| format!("Another {changed}: values are not held together with those above."))
+    (!changed.is_empty()).then(|| {
+        format!("Another {changed}: new series begin, whose values are never mixed with those above.")
+    })
 }
 
 /// The machine of a group, in a line.
@@ -108,8 +111,9 @@ fn far_out(series: &Series, one: &FarOut) -> String {
         format!("it did not last for {FEWEST} gates, so that it is no step")
     };
     let share = (one.ratio - 1.0) * 100.0;
+    let side = if share < 0.0 { "below" } else { "above" };
     let revision = short(&series.point(one.at).revision);
-    format!("{}: {revision} was {share:+.1} % off its level; {end}", name(series))
+    format!("{}: {revision} is {:.1} % {side} its level; {end}", name(series), share.abs())
 }
 
 /// Name of a series.

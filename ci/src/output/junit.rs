@@ -1,4 +1,4 @@
-//! The result as JUnit XML: a suite for each workload, a case for each metric. A regression is a
+//! The result as `JUnit` XML: a suite for each workload, a case for each metric. A regression is a
 //! failure, and what is undecided or was not judged is skipped. It follows the schema of Jenkins'
 //! xUnit plugin (`junit-10.xsd`), which refuses a file that does not.
 
@@ -8,7 +8,7 @@ use super::{Format, text};
 use crate::gate::Gate;
 use crate::verdict::{Judged, Verdict};
 
-/// The result as JUnit XML.
+/// The result as `JUnit` XML.
 pub(super) const FORMAT: Format = Format { file: "junit.xml", write: |gate| Ok(write(gate)?) };
 
 /// Attribute that the library gives every suite, and that the schema does not know.

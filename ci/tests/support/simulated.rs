@@ -35,11 +35,13 @@ impl Simulated<'_> {
         };
         fs::create_dir_all(folder).expect("a folder can be made");
         write("plan.json", self.plan().to_string());
-        write("blocks.jsonl", self.blocks().iter().map(|block| format!("{block}\n")).collect());
+        let lines: Vec<String> = self.blocks().iter().map(Value::to_string).collect();
+        write("blocks.jsonl", lines.join("\n") + "\n");
     }
 
     fn plan(&self) -> Value {
-        let server = |revision: Option<&str>| json!({ "name": revision, "revision": revision, "command": "serve" });
+        let server =
+            |revision: Option<&str>| json!({ "name": revision, "revision": revision, "command": "serve" });
         let margin = |margin: f64| json!({ "margin": margin, "decides": true, "reason": "a test" });
         let workload = |name: &&str| json!({ "name": name, "description": "a test" });
         json!({
