@@ -93,6 +93,21 @@ fn a_regression_that_was_repaired_is_two_steps() {
 }
 
 #[test]
+fn a_step_of_the_noise_alone_is_neither_worse_nor_better() {
+    let mut entries = entries(&costs(60, 1.0, 0..0));
+    for (place, entry) in entries[30..].iter_mut().enumerate() {
+        let metrics = entry.workloads.get_mut("closed").expect("it is there");
+        for ratio in metrics.values_mut() {
+            ratio.ratio *= if place % 2 == 0 { 1.1 } else { 1.0 / 1.1 };
+        }
+    }
+    let history = History::of(&entries);
+    let series = series(&history.groups[0], CPU);
+    assert_eq!((series.steps.len(), series.steps[0].at, series.steps[0].is_worse), (1, 30, None));
+    assert!(text(&entries).contains("other noise"));
+}
+
+#[test]
 fn another_machine_or_anchor_begins_a_new_series_and_no_step() {
     for (change, word) in [
         ((|entry: &mut Entry| entry.machine = machine("ffffffff")) as fn(&mut Entry), "Another machine"),

@@ -8,7 +8,7 @@ use c10k_reports::statistics::lead::Better;
 use super::entry::{Entry, Fingerprint, Ratio};
 use crate::change_points::{self, FEWEST};
 use crate::hodges_lehmann;
-use crate::shift;
+use crate::shift::{self, Shift};
 use crate::verdict::CONFIDENCE;
 
 /// Seed of the random orders that steps are compared with. It is fixed, so that a history has the
@@ -100,7 +100,8 @@ pub struct Step {
     pub ratio: f64,
     /// Interval of the ratio, the place of the step taken as known; none of too few values.
     pub interval: Option<(f64, f64)>,
-    /// Whether it is one for the worse; none of a metric without a better direction.
+    /// Whether it is one for the worse; none of a metric without a better direction, and of a step
+    /// of the noise alone.
     pub is_worse: Option<bool>,
 }
 
@@ -172,9 +173,7 @@ impl Group {
                 .collect(),
         }
     }
-}
 
-impl Group {
     /// All steps, each with its series, in the order of gates.
     pub fn steps(&self) -> Vec<(&Series, &Step)> {
         let steps = self.series.iter().flat_map(|series| series.steps.iter().map(move |step| (series, step)));
@@ -231,10 +230,19 @@ fn steps(logs: &[f64], levels: &[Level], metric: &str) -> Vec<Step> {
             at: pair[1].begin,
             ratio: shift.estimate.exp(),
             interval: shift.interval.map(|(low, high)| (low.exp(), high.exp())),
-            is_worse: better.map(|better| (shift.estimate > 0.0) == (better == Better::Lower)),
+            is_worse: better.filter(|_| has_direction(&shift)).map(|better| {
+                let is_larger = shift.estimate > 0.0;
+                is_larger == (better == Better::Lower)
+            }),
         })
     };
     levels.windows(2).filter_map(step).collect()
+}
+
+/// Whether the values went up or down. A step may be one of the noise alone, since it is found by any
+/// difference of both levels.
+fn has_direction(shift: &Shift) -> bool {
+    shift.interval.is_none_or(|(low, high)| low > 0.0 || high < 0.0)
 }
 
 /// Values far outside of a level. As many as a level takes, one after the other, are none: the test

@@ -79,6 +79,7 @@ pub(super) fn size(step: &Step) -> String {
     let direction = match step.is_worse {
         Some(true) => " worse",
         Some(false) => " better",
+        None if step.interval.is_some_and(|(low, high)| low <= 1.0 && high >= 1.0) => " other noise",
         None => "",
     };
     format!("{:.3}{ends}{direction}", step.ratio)
