@@ -92,7 +92,10 @@ pub(super) fn without_step(group: &Group) -> String {
         return format!("{gates}: a step can be told from noise from {FEWEST_WITH_STEP} gates on");
     }
     let without = group.series.iter().filter(|series| series.steps.is_empty()).count();
-    format!("no step in {} of {}", without, format::plural(group.series.len() as u64, "metric"))
+    match (without, group.series.len()) {
+        (0, all) => format!("a step in each of {}", format::plural(all as u64, "metric")),
+        (without, all) => format!("no step in {without} of {}", format::plural(all as u64, "metric")),
+    }
 }
 
 /// What is to be known of a series beside its steps, a line each.
