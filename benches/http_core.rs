@@ -63,7 +63,9 @@ fn answer(connection: &mut Connection, service: &mut Service, bytes: &[u8]) -> u
 }
 
 criterion_group!(benches, http_core);
-fn main() {
+
+/// Public for the test of its baselines, which acts as this bench.
+pub fn main() {
     arguments::complete_criterion();
     benches();
     Criterion::default().configure_from_args().final_summary();

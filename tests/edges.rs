@@ -35,6 +35,7 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("serve", "max-connections", Whole, &["1"]),
     ("serve", "head-timeout", Time, &["1ns", "24h"]),
     ("serve", "idle-timeout", Time, &["1ns", "24h"]),
+    ("history", "output", Text, &[]),
     ("load", "connections", Whole, &["1"]),
     ("load", "duration", Time, &["1ms"]),
     ("load", "requests", Whole, &["1"]),

@@ -7,6 +7,8 @@ mod calibrate;
 #[cfg(target_os = "linux")]
 mod gate;
 #[cfg(target_os = "linux")]
+mod history;
+#[cfg(target_os = "linux")]
 mod load;
 mod models;
 #[cfg(target_os = "linux")]
@@ -35,6 +37,8 @@ enum Command {
     #[cfg(target_os = "linux")]
     Gate(Box<gate::Args>),
     #[cfg(target_os = "linux")]
+    History(history::Args),
+    #[cfg(target_os = "linux")]
     Calibrate(calibrate::Args),
 }
 
@@ -51,6 +55,8 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Report(args)) => Ok(args.run()),
         #[cfg(target_os = "linux")]
         Some(Command::Gate(args)) => args.run(),
+        #[cfg(target_os = "linux")]
+        Some(Command::History(args)) => args.run(),
         #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),

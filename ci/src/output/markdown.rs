@@ -4,27 +4,42 @@
 use super::{Format, text};
 use crate::gate::Gate;
 use crate::series::Quantity;
-use crate::verdict::Judged;
+use crate::verdict::{Judged, Verdict};
 
-/// Most bytes that are written; GitHub takes 65,536 characters in a comment.
+/// Most bytes that are written. GitHub takes 65,536 characters in a comment.
 const MAX_BYTES: usize = 60_000;
+
+/// Most bytes of its first sentence, so that the tables have the rest.
+const MAX_SENTENCE_BYTES: usize = 2_000;
 
 /// The result as Markdown.
 pub(super) const FORMAT: Format = Format { file: "summary.md", write: |gate| Ok(write(gate)) };
 
+/// Last line of a table that was cut.
+const CUT: &str = "\n… cut here, to stay below what a comment may have; `gate.json` has the rest.\n";
+
 fn write(gate: &Gate) -> String {
-    let mut markdown = format!("**{}**\n", text::sentence(gate));
-    for workload in gate.judgement.workloads() {
-        markdown += &format!(
-            "\n### {workload}\n\n| metric | candidate / base | 95 % interval | margin | verdict | smallest change seen |\n\
-             |---|--:|:-:|--:|---|--:|\n"
-        );
-        markdown.extend(gate.judgement.judged_of(workload).map(row));
-        for one in gate.judgement.unjudged.iter().filter(|one| one.workload == workload) {
-            markdown += &format!("| `{}` | – | – | – | not judged: {} | – |\n", one.key, one.reason);
-        }
-    }
+    let mut markdown = format!("**{}**\n", escape(&shortened(text::sentence(gate))));
+    let mut workloads = gate.judgement.workloads();
+    // Of a table that is cut, the regressions are left.
+    let regressed = |judged: &Judged| judged.verdict == Verdict::Regressed;
+    workloads.sort_by_key(|workload| !gate.judgement.judged_of(workload).any(regressed));
+    markdown.extend(workloads.into_iter().map(|workload| section(gate, workload)));
     cut(markdown)
+}
+
+fn section(gate: &Gate, workload: &str) -> String {
+    let mut markdown = format!(
+        "\n### {}\n\n| metric | candidate / base | 95 % interval | margin | verdict | smallest change seen |\n\
+         |---|--:|:-:|--:|---|--:|\n",
+        escape(workload)
+    );
+    markdown.extend(gate.judgement.judged_of(workload).map(row));
+    for one in gate.judgement.unjudged.iter().filter(|one| one.workload == workload) {
+        let (key, reason) = (escape(&one.key), escape(&one.reason));
+        markdown += &format!("| {key} | – | – | – | not judged: {reason} | – |\n");
+    }
+    markdown
 }
 
 fn row(judged: &Judged) -> String {
@@ -35,20 +50,43 @@ fn row(judged: &Judged) -> String {
     let is_metric = matches!(judged.series.quantity, Quantity::Metric { .. });
     let share = |effect: f64| format!("{:.1} %", if is_metric { effect.exp_m1() } else { effect } * 100.0);
     format!(
-        "| `{}` | {effect} | {interval} | {} | {} | {} |\n",
-        judged.series.quantity.key(),
+        "| {} | {effect} | {interval} | {} | {} | {} |\n",
+        escape(judged.series.quantity.key()),
         share(judged.series.margin),
         judged.verdict,
         judged.smallest_detectable.map_or("–".to_owned(), share),
     )
 }
 
-/// Cuts at the end of a line.
+/// The sentence, which names every metric of its verdict, without the end of a long list.
+fn shortened(mut sentence: String) -> String {
+    if sentence.len() > MAX_SENTENCE_BYTES {
+        sentence.truncate(sentence.floor_char_boundary(MAX_SENTENCE_BYTES));
+        sentence += " …";
+    }
+    sentence
+}
+
+/// Text that is shown as it is, in a line of its own and in a cell of a table.
+fn escape(text: &str) -> String {
+    let escaped = text.chars().map(|character| match character {
+        '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' => format!("\\{character}"),
+        '<' => "&lt;".to_owned(),
+        '>' => "&gt;".to_owned(),
+        '&' => "&amp;".to_owned(),
+        control if control.is_control() => " ".to_owned(),
+        other => other.to_string(),
+    });
+    escaped.collect()
+}
+
+/// Cuts at the end of a line, and says so.
 fn cut(mut markdown: String) -> String {
     if markdown.len() > MAX_BYTES {
-        let end = (0..=MAX_BYTES).rev().find(|&end| markdown.is_char_boundary(end)).unwrap_or(0);
-        let line = markdown[..end].rfind('\n').map_or(0, |end| end + 1);
+        let end = markdown.floor_char_boundary(MAX_BYTES - CUT.len());
+        let line = markdown[..end].rfind('\n').map_or(end, |end| end + 1);
         markdown.truncate(line);
+        markdown += CUT;
     }
     markdown
 }

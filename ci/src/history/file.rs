@@ -1,0 +1,107 @@
+//! The file of a history: JSON Lines in the order of revisions, which is the order in which they were
+//! added unless a person moves lines.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use c10k_reports::WholeFile;
+
+use super::entry::{Entry, VERSION};
+
+/// Why a history can't be read or added to.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says it in its message")]
+pub enum HistoryError {
+    #[error("there is no history {}; `c10k history add GATE_DIR` begins one", path.display())]
+    Missing { path: PathBuf },
+    #[error("the history {} is empty; `c10k history add GATE_DIR` adds a gate", path.display())]
+    Empty { path: PathBuf },
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable { path: PathBuf, cause: io::Error },
+    #[error("{}, line {line}: {cause}; correct the line or delete it", path.display())]
+    Malformed { path: PathBuf, line: usize, cause: String },
+    #[error("{}, line {line}: {found}; correct the line or delete it", path.display())]
+    Impossible { path: PathBuf, line: usize, found: String },
+    #[error("{}, line {line} is of version {found}, and this c10k reads version {VERSION}", path.display())]
+    Version { path: PathBuf, line: usize, found: u32 },
+    #[error("{}, line {line} is this gate already", path.display())]
+    There { path: PathBuf, line: usize },
+    #[error("cannot make the folder of {}: {cause}", path.display())]
+    Folder { path: PathBuf, cause: io::Error },
+    #[error("{0}")]
+    Unwritable(#[from] c10k_reports::Error),
+    #[error("{0}")]
+    Unserializable(serde_json::Error),
+}
+
+/// What every version says of itself.
+#[derive(serde::Deserialize)]
+struct AnyVersion {
+    version: u32,
+}
+
+/// Reads a history.
+///
+/// # Errors
+/// When it can't be read, has no line, or one that is none of a known version.
+pub fn read(path: &Path) -> Result<Vec<Entry>, HistoryError> {
+    let entries = entries(path, &text(path)?)?;
+    if entries.is_empty() {
+        return Err(HistoryError::Empty { path: path.to_owned() });
+    }
+    Ok(entries)
+}
+
+/// Adds a line at the end of a history, which is made where there is none; the file is as it was
+/// where that fails. Returns the number of the line.
+///
+/// # Errors
+/// When this gate is in it already, another line is malformed, or the file can't be written.
+pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
+    let mut text = match text(path) {
+        Err(HistoryError::Missing { .. }) => String::new(),
+        other => other?,
+    };
+    let lines = entries(path, &text)?;
+    if let Some(place) = lines.iter().position(|line| line.is_same_gate(entry)) {
+        return Err(HistoryError::There { path: path.to_owned(), line: place + 1 });
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text += "\n";
+    }
+    text += &serde_json::to_string(entry).map_err(HistoryError::Unserializable)?;
+    text += "\n";
+    let folder = path.parent().unwrap_or(Path::new(""));
+    fs::create_dir_all(folder).map_err(|cause| HistoryError::Folder { path: path.to_owned(), cause })?;
+    WholeFile::open(path)?.write(&text)?;
+    Ok(lines.len() + 1)
+}
+
+fn text(path: &Path) -> Result<String, HistoryError> {
+    fs::read_to_string(path).map_err(|cause| match cause.kind() {
+        ErrorKind::NotFound => HistoryError::Missing { path: path.to_owned() },
+        _ => HistoryError::Unreadable { path: path.to_owned(), cause },
+    })
+}
+
+fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, HistoryError> {
+    text.lines().enumerate().map(|(place, line)| entry(path, place + 1, line)).collect()
+}
+
+fn entry(path: &Path, number: usize, line: &str) -> Result<Entry, HistoryError> {
+    let path = || path.to_owned();
+    // The parser sees one line only, so that its number is none of the file.
+    let said = |cause: serde_json::Error| cause.to_string().replace(" at line 1 column ", " at column ");
+    let malformed = |cause| HistoryError::Malformed { path: path(), line: number, cause: said(cause) };
+    // The version comes first, because another one may have another shape.
+    let AnyVersion { version } = serde_json::from_str(line).map_err(malformed)?;
+    if version != VERSION {
+        return Err(HistoryError::Version { path: path(), line: number, found: version });
+    }
+    let entry: Entry = serde_json::from_str(line).map_err(malformed)?;
+    match entry.impossible() {
+        Some(found) => Err(HistoryError::Impossible { path: path(), line: number, found }),
+        None => Ok(entry),
+    }
+}
