@@ -1,0 +1,66 @@
+//! Git as a gate runs it: in the repository of a folder, whatever the environment says, and without
+//! anything of the user's that would run beside it.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// Variables by which git tells its children, such as hooks, about a repository.
+const OF_A_REPOSITORY: &[&str] = &[
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_WORK_TREE",
+];
+
+/// Settings of every command: no hooks, which could change anything, no monitor of files, which would
+/// go on in the background, and every index in a single file, so that a copy is complete.
+const SETTINGS: &[&str] = &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
+
+/// A command of git in `folder`, still without its name.
+pub fn git(folder: &Path) -> Command {
+    let mut command = Command::new("git");
+    // Without optional locks: the user's index is not refreshed.
+    command.arg("--no-optional-locks").arg("-C").arg(folder).stdin(Stdio::null());
+    for setting in SETTINGS {
+        command.args(["-c", setting]);
+    }
+    for name in OF_A_REPOSITORY {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs it, and gives all that it prints.
+pub fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output().context("cannot run git, is it installed?")?;
+    if !output.status.success() {
+        bail!("git: {}", reason(&String::from_utf8_lossy(&output.stderr)));
+    }
+    Ok(output.stdout)
+}
+
+/// Runs it, and gives the path that it prints.
+pub fn path(command: &mut Command) -> Result<PathBuf> {
+    let mut bytes = output(command)?;
+    bytes.truncate(bytes.strip_suffix(b"\n").unwrap_or(&bytes).len());
+    Ok(OsString::from_vec(bytes).into())
+}
+
+/// Runs it, and gives the line that it prints.
+pub fn line(command: &mut Command) -> Result<String> {
+    Ok(String::from_utf8_lossy(&output(command)?).trim_end().to_owned())
+}
+
+/// The line that says why git failed; advice may follow it.
+fn reason(said: &str) -> &str {
+    let is_reason = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
+    said.lines().find(is_reason).or_else(|| said.lines().next_back()).unwrap_or("it failed without a word")
+}
