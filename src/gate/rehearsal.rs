@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c10k_ci::block::Arm;
+use c10k_loadgen::Target;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -12,7 +13,7 @@ use super::sides::Running;
 use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
 use crate::subject::RunningSubject;
-use crate::subject::client::answers;
+use crate::subject::client::status_of;
 
 /// Length of the measurement of a capacity.
 const CAPACITY_TIME: Duration = Duration::from_secs(1);
@@ -69,9 +70,7 @@ impl Measuring<'_> {
         running: &Running,
         interrupt: &Interrupt,
     ) -> Result<()> {
-        for (arm, server) in running.iter() {
-            self.check_answer(workload, server).with_context(|| arm_name(*arm))?;
-        }
+        self.check_answers(workload, running)?;
         let rate = self.rate_of(workload, running, interrupt)?;
         rehearsal.rates.push(rate);
         for (arm, server) in running.iter() {
@@ -82,11 +81,25 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    /// Checks that a server has what a workload asks for. What has another method can't be asked for
-    /// without doing it: there, the slices show it.
+    /// Checks that every server has what a workload asks for.
+    pub(super) fn check_answers(&self, workload: usize, running: &Running) -> Result<()> {
+        let mut servers = running.iter();
+        servers
+            .try_for_each(|(arm, server)| self.check_answer(workload, server).with_context(|| arm_name(*arm)))
+    }
+
     fn check_answer(&self, workload: usize, server: &RunningSubject) -> Result<()> {
         let load = &self.suite.workloads[workload].load;
-        if load.workload.request.method == "GET" { answers(server.address(), &load.path) } else { Ok(()) }
+        let (request, path) = (&load.workload.request, &load.path);
+        let target = Target::resolve(&format!("http://{}{path}", server.address()))?;
+        let status = status_of(server.address(), &target.render(request, true));
+        let status = status.with_context(|| format!("{} {path} has no answer", request.method))?;
+        ensure!(
+            (200..400).contains(&status),
+            "{} {path} is answered with status {status}; correct the server, or the workload in the suite",
+            request.method
+        );
+        Ok(())
     }
 
     /// Rate of an open loop, as a share of the capacity of the base; none of a closed loop.
@@ -111,15 +124,8 @@ impl Measuring<'_> {
         self.warm_up(workload, rehearsal, server, interrupt)?;
         let warmup = start.elapsed();
         let start = Instant::now();
-        let slice = self.slice(workload, rehearsal, server, interrupt)?;
-        let time = warmup + start.elapsed() * self.pairs;
-        ensure!(
-            slice.throughput() > 0.0,
-            "it completed no request of the workload {} in {:?}; if they don't fail, make `duration` longer",
-            self.suite.workloads[workload].name,
-            self.suite.pace.duration
-        );
-        Ok(time)
+        self.slice(workload, rehearsal, server, interrupt)?;
+        Ok(warmup + start.elapsed() * self.pairs)
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use c10k_ci::output;
 use rustix::process::Signal;
 
-use crate::support::{BUDGET, C10K, Folder, HEAD, bad_server, epoll, error, interrupted, signal};
+use crate::support::{C10K, Folder, HEAD, bad_server, epoll, error, interrupted, signal};
 use crate::wait;
 
 /// A gate of two epoll servers with further arguments fails, and says all of these words.
@@ -52,7 +52,7 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
         (["--margins", "broken.toml"], &["broken.toml", "line 2"]),
         (["--budget", "1s"], &["too short", "--budget "]),
         (["--budget", "soon"], &["--budget", "such as 300ms"]),
-        (["--seed", "-1"], &["--seed"]),
+        (["--seed", "one"], &["--seed", "whole number"]),
     ] {
         assert_fails(&folder, &arguments, words);
     }
@@ -92,8 +92,8 @@ fn a_server_that_never_listens_is_told_and_an_interrupt_ends_the_wait_for_it() {
 fn a_candidate_that_dies_half_way_is_told_with_its_last_line() {
     let folder = Folder::new();
     let (base, candidate) = (bad_server("fine"), bad_server("dying"));
-    let output =
-        folder.run(&["--base-command", &base, "--candidate-command", &candidate, "--budget", BUDGET]);
+    let commands = ["--base-command", &base, "--candidate-command", &candidate];
+    let output = folder.run(&[&commands[..], &["--budget", "1h"]].concat());
     let line = error(&output);
     assert_says(&line, &["block 3", "the candidate", "exit status: 3", "the well has run dry"]);
     folder.assert_no_verdict();
@@ -116,7 +116,7 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     let (folder, server) = (Folder::new(), epoll());
     // 25 is SIGXFSZ, which would end it. Plans fit into these kilobytes, and all blocks do not.
     let limit = "trap '' 25; ulimit -f 16; exec \"$@\"";
-    let gate = folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", BUDGET]);
+    let gate = folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", "1h"]);
     let mut shell = Command::new("sh");
     shell.args(["-c", limit, "sh"]).arg(gate.get_program()).args(gate.get_args());
     let output = shell.current_dir(folder.path()).output().expect("the command can be run");

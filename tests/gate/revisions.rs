@@ -9,32 +9,36 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::repository::{Repository, git};
-use crate::support::{BUDGET, C10K, Folder, error, text};
+use crate::support::{C10K, Folder, error, run_to_verdict, text};
 
 /// Builds by a link to the command under test where cargo would put it, and logs the folder.
 const LINK: &str = "mkdir -p \"$CARGO_TARGET_DIR/release\" && ln -s \"$C10K\" \"$CARGO_TARGET_DIR/release/c10k\" \
                     && pwd >> \"$LOG\"";
 
 /// Copies what was checked out, and fails for the candidate.
-const COPY: &str =
-    "name=$(basename \"$PWD\") && mkdir -p \"$LOG\" && cp -a . \"$LOG/$name\" && test $name = base";
+const COPY: &str = "name=$(basename \"$PWD\") && mkdir -p \"$LOG\" && cp -a . \"$LOG/$name\" && test $name = base && \
+                    mkdir -p target/release && touch target/release/c10k";
 
 #[test]
 fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict() {
     let Some(repository) = Repository::new(LINK) else { return };
     repository.commit("second");
     let before = repository.state();
-    let mut gate = repository.gate(&["--base", "first", "--candidate", "main", "--budget", BUDGET, "--json"]);
-    // What a user may have set for all projects must not have both sides in one folder.
-    gate.env("CARGO_TARGET_DIR", repository.0.path().join("shared")).env("C10K", C10K);
-    let output = gate.output().expect("the command can be run");
+    let gate = || {
+        let mut gate = repository.gate(&["--base", "first", "--candidate", "main", "--json"]);
+        // What a user may have set for all projects must not have both sides in one folder.
+        gate.env("CARGO_TARGET_DIR", repository.0.path().join("shared")).env("C10K", C10K);
+        gate
+    };
+    let output = run_to_verdict(gate);
     let said = text(&output.stderr);
     assert!([Some(0), Some(1), Some(3)].contains(&output.status.code()), "{said}");
     let result: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
     assert!(result["verdict"].is_string());
     let log = repository.0.read("log");
-    let [base, candidate] = log.lines().collect::<Vec<_>>()[..] else { panic!("two builds: {log}") };
-    assert!(base.len() == candidate.len() && base != candidate, "{log}");
+    let folders: Vec<&str> = log.lines().rev().take(2).collect();
+    let [candidate, base] = folders[..] else { panic!("two builds: {log}") };
+    assert!(base.ends_with("/base") && base.len() == candidate.len() && base != candidate, "{log}");
     let plan: Value = serde_json::from_str(&repository.0.read("out/plan.json")).expect("it is JSON");
     for (side, name) in [("base", "first"), ("candidate", "main")] {
         assert_eq!(plan[side]["name"], name);
