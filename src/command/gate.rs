@@ -43,7 +43,7 @@ pub struct Args {
     /// Revision to judge, or `worktree` for the working tree with its uncommitted changes
     #[arg(long, value_name = "REV", default_value = WORKTREE, conflicts_with = "base_command")]
     candidate: String,
-    /// Command that builds a revision, run in its worktree with CARGO_TARGET_DIR set to `target` there
+    /// Command that builds a revision, run in its worktree with `CARGO_TARGET_DIR` set to `target` there
     #[arg(long, value_name = "COMMAND", default_value = BUILD, conflicts_with = "base_command")]
     build: String,
     /// Command that serves, run in the worktree of a revision, with {port} where its port belongs; without it, the

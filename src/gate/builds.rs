@@ -60,7 +60,7 @@ impl Builder<'_> {
             let (arm, folder) = FOLDERS[place];
             let (name, revision) = (names[place], &revisions[place]);
             note(&format!("building {} {name} ({revision})\n", arm_name(arm)));
-            let checkout = Checkout::new(&repository, revision, self.folder.join(folder));
+            let checkout = Checkout::new(&repository, revision, &self.folder.join(folder));
             let built =
                 checkout.and_then(|checkout| self.build_one(arm, name, revision, checkout, interrupt));
             built.with_context(|| format!("{} {name} ({revision})", arm_name(arm)))

@@ -20,21 +20,21 @@ pub struct Checkout {
 
 impl Checkout {
     /// Checks `revision` out into `folder`, which must be absent or empty.
-    pub fn new(repository: &Repository, revision: &Revision, folder: PathBuf) -> Result<Self> {
+    pub fn new(repository: &Repository, revision: &Revision, folder: &Path) -> Result<Self> {
         let mut checkout = Self { worktrees: Vec::new() };
         checkout.add(repository, revision, folder)?;
         Ok(checkout)
     }
 
-    fn add(&mut self, repository: &Repository, revision: &Revision, folder: PathBuf) -> Result<()> {
+    fn add(&mut self, repository: &Repository, revision: &Revision, folder: &Path) -> Result<()> {
         // Before it is made: half of it has to be removed, too.
-        self.worktrees.push(folder.clone());
-        repository.add_worktree(revision, &folder)?;
+        self.worktrees.push(folder.to_owned());
+        repository.add_worktree(revision, folder)?;
         for (path, commit) in repository.submodules(revision)? {
             let Some(submodule) = repository.submodule(&path) else { continue };
             let name = if revision.has_changes() { WORKTREE } else { &commit };
             let added = submodule.find(name);
-            let added = added.and_then(|revision| self.add(&submodule, &revision, folder.join(&path)));
+            let added = added.and_then(|revision| self.add(&submodule, &revision, &folder.join(&path)));
             added.with_context(|| format!("the submodule {}", path.display()))?;
         }
         Ok(())
