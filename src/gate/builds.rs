@@ -51,7 +51,7 @@ impl Builder<'_> {
     /// # Errors
     /// When a revision is missing, a build fails, or the user interrupts it.
     pub fn build(&self, names: [&str; 2], interrupt: &Interrupt) -> Result<[Build; 2]> {
-        let repository = Repository::here()?;
+        let repository = Repository::here(interrupt)?;
         // A mistake in either name is told before the first build. The working tree is read here, too:
         // it may change while the base is built.
         let [base, candidate] = names;

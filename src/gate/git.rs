@@ -2,11 +2,15 @@
 //! anything of the user's that would run beside it.
 
 use std::ffi::OsString;
+use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
+
+use super::child;
+use crate::interrupt::Interrupt;
 
 /// Variables by which git tells its children, such as hooks, about a repository.
 const OF_A_REPOSITORY: &[&str] = &[
@@ -45,6 +49,19 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
         bail!("git: {}", reason(&String::from_utf8_lossy(&output.stderr)));
     }
     Ok(output.stdout)
+}
+
+/// Runs a command that may take long, and ends it when the user interrupts the gate.
+pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<()> {
+    let mut said = tempfile::tempfile().context("cannot make a temporary file")?;
+    command.stdout(Stdio::null()).stderr(said.try_clone()?);
+    if !child::run(command, interrupt)?.success() {
+        let mut text = Vec::new();
+        said.rewind()?;
+        said.read_to_end(&mut text)?;
+        bail!("git: {}", reason(&String::from_utf8_lossy(&text)));
+    }
+    Ok(())
 }
 
 /// Runs it, and gives the path that it prints.

@@ -7,6 +7,7 @@
 pub mod build_command;
 pub mod builds;
 mod checkout;
+mod child;
 pub mod conduct;
 pub mod folder;
 mod git;

@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use super::git::{self, git};
+use crate::interrupt::Interrupt;
 
 /// Name of the working tree where a revision is expected.
 pub const WORKTREE: &str = "worktree";
@@ -19,8 +20,13 @@ pub const WORKTREE: &str = "worktree";
 const SUBMODULE: &[u8] = b"160000 commit ";
 
 /// A git repository with a working tree.
-#[derive(Debug, Clone)]
-pub struct Repository(PathBuf);
+#[derive(Debug)]
+pub struct Repository {
+    /// The top of its working tree.
+    folder: PathBuf,
+    /// Ends the commands that may take long.
+    interrupt: Interrupt,
+}
 
 /// What can be checked out.
 #[derive(Debug, Clone)]
@@ -35,16 +41,17 @@ impl Repository {
     ///
     /// # Errors
     /// When there is none, or no git.
-    pub fn here() -> Result<Self> {
+    pub fn here(interrupt: &Interrupt) -> Result<Self> {
         let top = git::path(git(Path::new(".")).args(["rev-parse", "--show-toplevel"]));
         let top = top.context("--base needs a working tree of git here, and --base-command does not")?;
-        Ok(Self(top))
+        Ok(Self { folder: top, interrupt: interrupt.clone() })
     }
 
     /// The submodule at `path`, if it is initialized.
     pub fn submodule(&self, path: &Path) -> Option<Self> {
-        let folder = self.0.join(path);
-        folder.join(".git").exists().then_some(Self(folder))
+        let folder = self.folder.join(path);
+        let interrupt = self.interrupt.clone();
+        folder.join(".git").exists().then_some(Self { folder, interrupt })
     }
 
     /// What `name` stands for.
@@ -90,13 +97,13 @@ impl Repository {
     fn files_of_working_tree(&self) -> Result<String> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let index = folder.path().join("index");
-        let own_index = self.0.join(git::path(self.git().args(["rev-parse", "--git-path", "index"]))?);
+        let own_index = self.folder.join(git::path(self.git().args(["rev-parse", "--git-path", "index"]))?);
         if own_index.exists() {
             fs::copy(&own_index, &index).context("cannot copy the index of git")?;
         }
         let mut add = self.git();
         add.args(["-c", "advice.addEmbeddedRepo=false", "add", "--all"]).env("GIT_INDEX_FILE", &index);
-        git::output(&mut add).context("cannot read the working tree")?;
+        git::run(&mut add, &self.interrupt).context("cannot read the working tree")?;
         git::line(self.git().arg("write-tree").env("GIT_INDEX_FILE", &index))
     }
 
@@ -105,10 +112,12 @@ impl Repository {
         let mut add = self.git();
         // Twice forced: a gate that was killed may have left this folder in git's list, locked.
         add.args(["worktree", "add", "--force", "--force", "--detach", "--quiet"]);
-        git::output(add.arg(folder).arg(&revision.commit)).context("cannot make a worktree")?;
+        add.arg(folder).arg(&revision.commit);
+        git::run(&mut add, &self.interrupt).context("cannot make a worktree")?;
         if let Some(tree) = &revision.tree {
             let mut read = git(folder);
-            git::output(read.args(["read-tree", "--reset", "-u", tree])).context("cannot copy changes")?;
+            read.args(["read-tree", "--reset", "-u", tree]);
+            git::run(&mut read, &self.interrupt).context("cannot copy changes")?;
         }
         Ok(())
     }
@@ -127,7 +136,7 @@ impl Repository {
     }
 
     fn git(&self) -> Command {
-        git(&self.0)
+        git(&self.folder)
     }
 }
 

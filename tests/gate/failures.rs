@@ -6,7 +6,7 @@ use std::process::Command;
 use c10k_ci::output;
 use rustix::process::Signal;
 
-use crate::support::{C10K, Folder, HEAD, bad_server, epoll, error, interrupted, signal};
+use crate::support::{C10K, Folder, HEAD, bad_server, epoll, error, interrupted, run_to_verdict, signal};
 use crate::wait;
 
 /// A gate of two epoll servers with further arguments fails, and says all of these words.
@@ -125,6 +125,21 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     let text = folder.read("out/blocks.jsonl");
     assert!(text.is_empty() || text.ends_with('\n'), "half a line is left");
     assert!(!folder.blocks().is_empty());
+}
+
+#[test]
+fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
+    let (folder, server) = (Folder::new(), epoll());
+    let output = run_to_verdict(|| {
+        // A folder in the place of a result, made by the server when there is no more to clear.
+        let in_the_way =
+            format!("sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}");
+        let _ = fs::remove_dir(folder.output().join("junit.xml"));
+        folder.gate(&["--base-command", &server, "--candidate-command", &in_the_way])
+    });
+    assert_says(&error(&output), &["junit.xml"]);
+    fs::remove_dir(folder.output().join("junit.xml")).expect("it is there");
+    folder.assert_no_verdict();
 }
 
 #[test]

@@ -21,6 +21,20 @@ fn an_interrupt_ends_a_build_with_all_its_children() {
 }
 
 #[test]
+fn an_interrupt_ends_a_checkout_that_takes_long() {
+    let Some(repository) = Repository::new("true") else { return };
+    repository.0.write(".gitattributes", "slow filter=slow\n");
+    repository.0.write("slow", "");
+    repository.commit("slow");
+    repository.git(&["config", "filter.slow.smudge", "sleep 1004"]);
+    let before = repository.state();
+    let child = repository.start(&["--base", "HEAD"]);
+    wait::until("the checkout has begun", || repository.0.has_processes_of("sleep"));
+    interrupted(&signal(child, Signal::INT));
+    assert_eq!(repository.state(), before);
+}
+
+#[test]
 fn what_a_killed_gate_left_behind_is_removed_by_the_next_one() {
     let Some(repository) = Repository::new("exec sleep 1003") else { return };
     let before = repository.state();

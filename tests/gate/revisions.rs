@@ -217,6 +217,13 @@ fn a_build_without_a_server_says_what_to_give() {
     }
     let line = error(&repository.run(&["--base", "HEAD", "--serve", "./serve"]));
     assert!(line.contains("--serve") && line.contains("{port}"), "{line}");
+    for (build, words) in
+        [("sh 'x", "--build `sh 'x`"), ("", "--build `` is empty"), ("no-such-make", "no-such-make")]
+    {
+        let mut gate = repository.0.gate(&["--base", "HEAD", "--build", build]);
+        let line = error(&gate.output().expect("the command can be run"));
+        assert!(line.contains(words), "{words:?} is not in {line}");
+    }
 }
 
 #[test]
