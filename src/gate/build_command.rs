@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::child;
+use super::git::forget_repository;
 use crate::interrupt::Interrupt;
 
 /// A command of the user that builds.
@@ -38,7 +39,8 @@ impl<'a> BuildCommand<'a> {
         command.args(&self.words[1..]).current_dir(folder);
         command.stdin(Stdio::null()).stdout(std::io::stderr());
         let (name, target) = target_folder(folder);
-        let status = child::run(command.env(name, target), interrupt);
+        forget_repository(command.env(name, target));
+        let status = child::run(&mut command, interrupt);
         let status = status.with_context(|| format!("`{}`", self.line))?;
         ensure!(status.success(), "`{}` failed ({status})", self.line);
         Ok(())

@@ -36,10 +36,15 @@ pub fn git(folder: &Path) -> Command {
     for setting in SETTINGS {
         command.args(["-c", setting]);
     }
+    forget_repository(&mut command);
+    command
+}
+
+/// Has a command find the repository of its own folder, also where the gate is run by a hook of git.
+pub fn forget_repository(command: &mut Command) {
     for name in OF_A_REPOSITORY {
         command.env_remove(name);
     }
-    command
 }
 
 /// Runs it, and gives all that it prints.

@@ -130,7 +130,7 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
 #[test]
 fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
     let (folder, server) = (Folder::new(), epoll());
-    let output = run_to_verdict(|| {
+    let output = run_to_verdict(1, || {
         // A folder in the place of a result, made by the server when there is no more to clear.
         let in_the_way =
             format!("sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}");

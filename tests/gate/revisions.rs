@@ -11,9 +11,10 @@ use serde_json::Value;
 use crate::repository::{Repository, git};
 use crate::support::{C10K, Folder, error, run_to_verdict, text};
 
-/// Builds by a link to the command under test where cargo would put it, and logs the folder.
+/// Builds by a link to the command under test where cargo would put it, and logs the folder with the
+/// commit that git finds there.
 const LINK: &str = "mkdir -p \"$CARGO_TARGET_DIR/release\" && ln -s \"$C10K\" \"$CARGO_TARGET_DIR/release/c10k\" \
-                    && pwd >> \"$LOG\"";
+                    && echo \"$(git rev-parse HEAD) $PWD\" >> \"$LOG\"";
 
 /// Copies what was checked out, and fails for the candidate.
 const COPY: &str = "name=$(basename \"$PWD\") && mkdir -p \"$LOG\" && cp -a . \"$LOG/$name\" && test $name = base && \
@@ -26,11 +27,13 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     let before = repository.state();
     let gate = || {
         let mut gate = repository.gate(&["--base", "first", "--candidate", "main", "--json"]);
-        // What a user may have set for all projects must not have both sides in one folder.
+        // A target folder for all projects must not have both sides in it, and a hook of git names a
+        // repository.
         gate.env("CARGO_TARGET_DIR", repository.0.path().join("shared")).env("C10K", C10K);
+        gate.env("GIT_DIR", "/nowhere");
         gate
     };
-    let output = run_to_verdict(gate);
+    let output = run_to_verdict(1, gate);
     let said = text(&output.stderr);
     assert!([Some(0), Some(1), Some(3)].contains(&output.status.code()), "{said}");
     let result: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
@@ -42,7 +45,9 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     let plan: Value = serde_json::from_str(&repository.0.read("out/plan.json")).expect("it is JSON");
     for (side, name) in [("base", "first"), ("candidate", "main")] {
         assert_eq!(plan[side]["name"], name);
-        assert_eq!(plan[side]["revision"], repository.git(&["rev-parse", name]).trim());
+        let commit = repository.git(&["rev-parse", name]);
+        assert_eq!(plan[side]["revision"], commit.trim());
+        assert!(if side == "base" { base } else { candidate }.starts_with(commit.trim()), "{log}");
     }
     assert_eq!(repository.state(), before);
 }
