@@ -32,7 +32,8 @@ const FOLDERS: [(Arm, &str); 2] = [(Arm::Base, "base"), (Arm::Candidate, "cand")
 pub struct Builder<'a> {
     /// Command that builds.
     pub command: BuildCommand<'a>,
-    /// The server, which runs where a revision was built; a model is served by the c10k that was built.
+    /// The server, which runs where a revision was built; a model is served by the c10k that was
+    /// built.
     pub subject: Subject,
     /// Folder of the checkouts.
     pub folder: PathBuf,
@@ -52,8 +53,8 @@ impl Builder<'_> {
     /// When a revision is missing, a build fails, or the user interrupts it.
     pub fn build(&self, names: [&str; 2], interrupt: &Interrupt) -> Result<[Build; 2]> {
         let repository = Repository::here(interrupt)?;
-        // A mistake in either name is told before the first build. The working tree is read here, too:
-        // it may change while the base is built.
+        // A mistake in either name is told before the first build. The working tree is read here,
+        // too: it may change while the base is built.
         let [base, candidate] = names;
         let revisions = [repository.find(base)?, repository.find(candidate)?];
         let one = |place: usize| {

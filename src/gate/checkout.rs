@@ -13,8 +13,8 @@ use super::revision::{Repository, Revision, WORKTREE};
 /// A checkout of a revision.
 #[derive(Debug)]
 pub struct Checkout {
-    /// The worktree, and below it those of submodules. Submodules are worktrees of the user's own ones,
-    /// so that nothing is fetched.
+    /// The worktree, and below it those of submodules. Submodules are worktrees of the user's own
+    /// ones, so that nothing is fetched.
     worktrees: Vec<PathBuf>,
 }
 

@@ -19,7 +19,8 @@ pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
     // Its own group, so that the end of the group is the end of all its children.
     command.process_group(0);
     let die_with_gate = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
-    // SAFETY: between fork and exec it makes one system call; it neither allocates nor takes a lock.
+    // SAFETY: between fork and exec it makes one system call; it neither allocates nor takes a
+    // lock.
     unsafe { command.pre_exec(die_with_gate) };
     let child = command.spawn().with_context(|| {
         let program = command.get_program().display();

@@ -14,8 +14,8 @@ use c10k_reports::WholeFile;
 
 use super::checkout;
 
-/// Folder of the checkouts. The name is one that no folder of a user has, for what a killed gate left
-/// in it is removed.
+/// Folder of the checkouts. The name is one that no folder of a user has, for what a killed gate
+/// left in it is removed.
 const BUILDS: &str = "c10k-builds";
 
 /// The folder, locked for as long as this lives.

@@ -24,8 +24,8 @@ const OF_A_REPOSITORY: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 
-/// Settings of every command: no hooks, which could change anything, no monitor of files, which would
-/// go on in the background, and every index in a single file, so that a copy is complete.
+/// Settings of every command: no hooks, which could change anything, no monitor of files, which
+/// would go on in the background, and every index in a single file, so that a copy is complete.
 const SETTINGS: &[&str] = &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
 
 /// A command of git in `folder`, still without its name.
@@ -40,7 +40,8 @@ pub fn git(folder: &Path) -> Command {
     command
 }
 
-/// Has a command find the repository of its own folder, also where the gate is run by a hook of git.
+/// Has a command find the repository of its own folder, also where the gate is run by a hook of
+/// git.
 pub fn forget_repository(command: &mut Command) {
     for name in OF_A_REPOSITORY {
         command.env_remove(name);

@@ -92,8 +92,8 @@ impl Repository {
         Ok(Revision { commit, tree })
     }
 
-    /// All files that are not ignored, as a tree. It is made with a copy of the index: the index itself
-    /// stays as it is.
+    /// All files that are not ignored, as a tree. It is made with a copy of the index: the index
+    /// itself stays as it is.
     fn files_of_working_tree(&self) -> Result<String> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let index = folder.path().join("index");

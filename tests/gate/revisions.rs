@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::repository::{Repository, git};
 use crate::support::{C10K, Folder, error, run_to_verdict, text};
 
-/// Builds by a link to the command under test where cargo would put it, and logs the folder with the
-/// commit that git finds there.
+/// Builds by a link to the command under test where cargo would put it, and logs the folder with
+/// the commit that git finds there.
 const LINK: &str = "mkdir -p \"$CARGO_TARGET_DIR/release\" && ln -s \"$C10K\" \"$CARGO_TARGET_DIR/release/c10k\" \
                     && echo \"$(git rev-parse HEAD) $PWD\" >> \"$LOG\"";
 
@@ -27,8 +27,8 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     let before = repository.state();
     let gate = || {
         let mut gate = repository.gate(&["--base", "first", "--candidate", "main", "--json"]);
-        // A target folder for all projects must not have both sides in it, and a hook of git names a
-        // repository.
+        // A target folder for all projects must not have both sides in it, and a hook of git names
+        // a repository.
         gate.env("CARGO_TARGET_DIR", repository.0.path().join("shared")).env("C10K", C10K);
         gate.env("GIT_DIR", "/nowhere");
         gate

@@ -20,7 +20,8 @@ pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"20ms\"\n\
                         duration = \"20ms\"\ntimeout = \"2s\"\n";
 
-/// Times for a gate with a verdict: the first is enough on an idle machine, the others on a busy one.
+/// Times for a gate with a verdict: the first is enough on an idle machine, the others on a busy
+/// one.
 const BUDGETS: [&str; 3] = ["10s", "30s", "90s"];
 
 /// The server of most tests.
@@ -42,8 +43,8 @@ pub fn bad_server(mode: &str) -> String {
     format!("{}/bad-server {mode} 127.0.0.1:{{port}}", PROGRAM.path().display())
 }
 
-/// A folder in which gates run. Where the test has not failed, dropping it checks that no process of
-/// theirs is left.
+/// A folder in which gates run. Where the test has not failed, dropping it checks that no process
+/// of theirs is left.
 pub struct Folder(TempDir);
 
 impl Folder {
@@ -142,7 +143,8 @@ impl Drop for Folder {
     }
 }
 
-/// Runs a gate to a verdict of so many blocks at least. On a busy machine it is run again, for longer.
+/// Runs a gate to a verdict of so many blocks at least. On a busy machine it is run again, for
+/// longer.
 pub fn run_to_verdict(fewest_blocks: usize, gate: impl Fn() -> Command) -> Output {
     let run = |budget| gate().args(["--budget", budget]).output().expect("the command can be run");
     let is_enough = |output: &Output| {
@@ -177,8 +179,8 @@ pub fn interrupted(output: &Output) -> String {
     last.to_owned()
 }
 
-/// Checks that a gate ended with an error, said on the last line, and gives that line. Lines before it
-/// tell how far it had come.
+/// Checks that a gate ended with an error, said on the last line, and gives that line. Lines before
+/// it tell how far it had come.
 #[track_caller]
 pub fn error(output: &Output) -> String {
     let said = text(&output.stderr);
