@@ -82,8 +82,13 @@ pub fn line(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output(command)?).trim_end().to_owned())
 }
 
-/// The line that says why git failed; advice may follow it.
-fn reason(said: &str) -> &str {
+/// Why git failed, with the command that it advises.
+fn reason(said: &str) -> String {
     let is_reason = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
-    said.lines().find(is_reason).or_else(|| said.lines().next_back()).unwrap_or("it failed without a word")
+    let reason = said.lines().find(is_reason).or_else(|| said.lines().next_back());
+    let reason = reason.unwrap_or("it failed without a word");
+    match said.lines().map(str::trim).find(|line| line.starts_with("git config ")) {
+        Some(advice) => format!("{reason}; run `{advice}`"),
+        None => reason.to_owned(),
+    }
 }
