@@ -4,20 +4,28 @@
 //! number of blocks. Nothing is measured again and nothing is left out, since both would raise the
 //! rate of false alarms that the verdict states.
 
+pub mod build_command;
+pub mod builds;
+mod checkout;
+mod child;
+pub mod conduct;
+pub mod folder;
+mod git;
 mod rehearsal;
 pub mod revision;
 mod sides;
 mod slice;
+pub mod suite;
 
-use anyhow::{Context, Result};
 use std::time::Duration;
 
+use anyhow::{Context, Result, ensure};
 use c10k_ci::block::{Arm, Block, CellOfBlock, VERSION};
 use c10k_ci::margin::Margins;
 use c10k_ci::plan::{self, Plan};
 use jiff::Timestamp;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cpus::CpuList;
@@ -26,7 +34,8 @@ use crate::interrupt::Interrupt;
 use crate::plan::Placement;
 use crate::suite::{Suite, SuiteWorkload};
 
-pub use rehearsal::{Rehearsal, rehearse};
+pub use rehearsal::Rehearsal;
+use sides::Running;
 pub use sides::{Side, Sides};
 
 /// Pairs of slices of a cell within a block.
@@ -51,11 +60,11 @@ pub struct Measuring<'a> {
     pub pairs: u32,
 }
 
-/// Measures `blocks` blocks, and gives each to `keep` as soon as it is complete. Ends early where
-/// the user interrupts it.
+/// Measures all blocks, and gives each to `keep` as soon as it is complete.
 ///
 /// # Errors
-/// When a server does not start, dies, or `keep` fails: a gate that lacks a block has no verdict.
+/// When a server does not start, dies, or `keep` fails, or the user interrupts it: a gate that lacks a
+/// block has no verdict.
 pub fn run(
     gate: &Measuring<'_>,
     rehearsal: &Rehearsal,
@@ -64,9 +73,7 @@ pub fn run(
 ) -> Result<()> {
     for number in 1..=rehearsal.blocks {
         let block = gate.block(number, rehearsal, interrupt);
-        if interrupt.happened() {
-            return Ok(());
-        }
+        ensure!(!interrupt.happened(), "interrupted");
         keep(block.with_context(|| format!("block {number}"))?)?;
     }
     Ok(())
@@ -115,8 +122,22 @@ impl Measuring<'_> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
         let running = self.sides.start(self, &mut random, interrupt)?;
+        let cells = self.cells(&running, &mut random, rehearsal, interrupt);
+        let started = running.order();
+        // A server that has ended says more than the slices that it failed.
+        running.stop()?;
+        Ok(Block { version: VERSION, number, started_utc, started, cells: cells? })
+    }
+
+    fn cells(
+        &self,
+        running: &Running,
+        random: &mut impl Rng,
+        rehearsal: &Rehearsal,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<CellOfBlock>> {
         let mut workloads: Vec<usize> = (0..self.suite.workloads.len()).collect();
-        workloads.shuffle(&mut random);
+        workloads.shuffle(random);
         let mut cells = Vec::new();
         for workload in workloads {
             let mut slices = Vec::new();
@@ -124,16 +145,15 @@ impl Measuring<'_> {
                 self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
             }
             for pair in 1..=self.pairs {
-                for (arm, server) in running.shuffled(&mut random) {
+                for (arm, server) in running.shuffled(random) {
                     let slice = self.slice(workload, rehearsal, server, interrupt);
                     slices.push(slice.with_context(|| arm_name(arm))?.of(pair, arm, self.margins));
+                    ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
                 }
             }
             cells.push(CellOfBlock { workload: self.suite.workloads[workload].name.clone(), slices });
         }
-        let started = running.order();
-        running.stop()?;
-        Ok(Block { version: VERSION, number, started_utc, started, cells })
+        Ok(cells)
     }
 }
 
