@@ -38,9 +38,9 @@ pub fn measure(
     let mut readings = None;
     while let Some(event) = run.next_event() {
         match event {
-            Event::Begun => {
+            Event::Begun(at) => {
                 begun = Some(own.begin());
-                watch = server.clone().map(Watch::begin);
+                watch = server.clone().map(|server| Watch::begin(server).late_for(at));
             }
             Event::Ended => {
                 generator = begun.take().map_or_else(Generator::default, |begun| own.end(begun));

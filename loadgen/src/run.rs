@@ -52,6 +52,10 @@ impl Clock {
     fn at(self, instant: Instant) -> u64 {
         u64::try_from(instant.duration_since(self.0).as_nanos()).unwrap_or(u64::MAX)
     }
+
+    fn instant(self, ns: u64) -> Instant {
+        self.0 + Duration::from_nanos(ns)
+    }
 }
 
 /// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not known.
@@ -112,6 +116,11 @@ impl Plan {
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
+    }
+
+    /// Moment at which the measured part began, once a worker has said so.
+    fn begun(&self) -> Instant {
+        self.clock.instant(self.timeline.begin.load(Ordering::Acquire))
     }
 
     /// Threads that share the schedule.
@@ -227,8 +236,9 @@ pub(crate) enum Message {
 /// Progress of a run, for its caller.
 #[derive(Debug)]
 pub enum Event {
-    /// The measured part begins now.
-    Begun,
+    /// The measured part has begun, at that moment. The generator's threads keep their processors busy,
+    /// so that its caller hears of it up to some milliseconds later.
+    Begun(Instant),
     /// A stretch of the measured part is over on every worker.
     Interval(Interval),
     /// The measured part is over; the connections stay open until [`Run::finish`].
@@ -348,7 +358,7 @@ impl Run {
             match self.messages.recv().ok()? {
                 Message::Begun if !self.begun => {
                     self.begun = true;
-                    return Some(Event::Begun);
+                    return Some(Event::Begun(self.plan.begun()));
                 }
                 Message::Begun => {}
                 Message::Interval(interval) => {

@@ -4,10 +4,6 @@
 //! of its processes' clocks, which has two errors. A thread that ends takes with it what it used
 //! since the scheduler last looked, some microseconds. And ticks tell how a process's time
 //! divides into user mode and kernel: all of it is user mode where none fell into its life.
-//!
-//! Probes look some tenths of a millisecond to milliseconds after the measured part began and ended,
-//! because the generator's threads keep its processor busy. The window between both looks is read as
-//! well, so that CPU time can be told of the measured part.
 
 use anyhow::{Context, Result};
 use c10k_reports::record::CpuAccount;
@@ -21,12 +17,7 @@ pub(super) const PROBE: Probe = Probe { name: "cpu", read: Read::Both(begin) };
 
 fn begin(tree: &Tree) -> Result<Finish> {
     let begin = of(tree)?;
-    let counted_until = tree.counted_until;
-    Ok(Box::new(move |tree| {
-        let mut values = since(&begin, &of(tree)?);
-        values.push(("server_cpu_window_s", (tree.counted_until - counted_until).as_secs_f64()));
-        Ok(values)
-    }))
+    Ok(Box::new(move |tree| Ok(since(&begin, &of(tree)?))))
 }
 
 /// The account that the CPU time of this server is of.

@@ -6,6 +6,7 @@
 //! fails is a missing number with its reason, never a failed measurement.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use c10k_reports::record::CpuAccount;
@@ -113,6 +114,10 @@ pub struct Readings {
 pub struct Watch {
     server: Server,
     begun: Vec<(&'static str, Result<Finish>)>,
+    /// The moment up to which the kernel had counted its CPU time at the first look.
+    counted_until: Instant,
+    /// The moment that the first look was meant for.
+    meant_for: Instant,
 }
 
 impl Watch {
@@ -121,7 +126,16 @@ impl Watch {
         let server = server.into();
         let tree = Tree::of(&server);
         let begun = ALL.iter().map(|probe| (probe.name, on(&tree, |tree| probe.read.begin(tree))));
-        Self { begun: begun.collect(), server }
+        let begun = begun.collect();
+        let counted_until = tree.map_or_else(|_| Instant::now(), |tree| tree.counted_until);
+        Self { begun, server, counted_until, meant_for: counted_until }
+    }
+
+    /// Tells how late the first look was for the begin of the measured part. A server is busy in that
+    /// time, which is missing from what the probes count.
+    #[must_use]
+    pub fn late_for(self, begin: Instant) -> Self {
+        Self { meant_for: begin, ..self }
     }
 
     /// Has them take their second look.
@@ -132,6 +146,10 @@ impl Watch {
             readings.keep(name, begun.and_then(|finish| on(&tree, finish)));
         }
         let is_read = !readings.missing.contains_key(cpu::PROBE.name);
+        if is_read {
+            let late = self.counted_until.saturating_duration_since(self.meant_for);
+            readings.values.insert("server_cpu_late_s".to_owned(), late.as_secs_f64());
+        }
         readings.cpu_account = is_read.then(|| cpu::account(&self.server));
         readings
     }

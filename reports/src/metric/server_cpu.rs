@@ -43,16 +43,17 @@ const USER: &str = "server_cpu_user_s";
 /// Reading: CPU time in the kernel, in seconds.
 const SYSTEM: &str = "server_cpu_system_s";
 
-/// Reading: length of the window that CPU time was counted in, in seconds; absent in runs of before it
-/// was read. It begins and ends a little later than the measured part.
-const WINDOW: &str = "server_cpu_window_s";
+/// Reading: time from the begin of the measured part to the first look at the server, in seconds;
+/// absent in runs of before it was read. The server worked in it, and its CPU time was not counted.
+const LATE: &str = "server_cpu_late_s";
 
 fn us_per_request(record: &Record, seconds: f64) -> Option<f64> {
-    per_request(record, seconds * 1e6 * measured_share(record))
+    per_request(record, seconds * 1e6 / watched_share(record)?)
 }
 
-/// Length of the measured part as a share of the window.
-fn measured_share(record: &Record) -> f64 {
-    let share = reading(record, WINDOW).zip(summary(record)).map(|(window_s, of)| of.duration_s / window_s);
-    share.filter(|share| share.is_finite()).unwrap_or(1.0)
+/// Share of the measured part in which CPU time was counted; nothing where it was not half of it.
+fn watched_share(record: &Record) -> Option<f64> {
+    let late_s = reading(record, LATE).unwrap_or(0.0);
+    let share = 1.0 - late_s / summary(record)?.duration_s;
+    (share > 0.5).then_some(share)
 }

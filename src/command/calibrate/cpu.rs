@@ -95,7 +95,7 @@ fn measure(
         c10k_loadgen::start(target, workload, interrupt.flag()).context("cannot start the generator")?;
     let mut looks = Vec::new();
     while let Some(event) = run.next_event() {
-        if matches!(event, Event::Begun | Event::Ended) {
+        if matches!(event, Event::Begun(_) | Event::Ended) {
             looks.push(BothAccounts::of(server)?);
         }
     }
