@@ -60,6 +60,7 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("bench", "rounds", Whole, &["1", "1000"]),
     ("bench", "seed", Whole, &["0", "18446744073709551615"]),
     ("bench", "output", Text, &[]),
+    ("compare", "margins", Text, &[]),
     ("calibrate", "duration", Time, &[]),
     ("calibrate", "output", Text, &[]),
 ];

@@ -4,8 +4,11 @@
 
 pub mod block;
 pub mod change_points;
+pub mod compare;
+pub mod evidence;
 pub mod gate;
 pub mod hodges_lehmann;
+mod holm;
 pub mod margin;
 pub mod output;
 pub mod pairing;
@@ -14,4 +17,7 @@ pub mod power;
 pub mod series;
 pub mod sign_flips;
 pub mod signed_rank;
+#[cfg(test)]
+mod simulated;
+mod students_t;
 pub mod verdict;
