@@ -3,6 +3,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
 
 use crate::hodges_lehmann::{self, walsh_averages};
 
@@ -12,23 +13,40 @@ pub const SEEN: f64 = 0.95;
 /// Gates that are simulated.
 const GATES: usize = 400;
 
+/// Standard deviation of the noise that moves a block, in standard deviations of the blocks, for one
+/// block; it shrinks with the fifth root of their number (Silverman, "Density Estimation", 1986,
+/// equation 3.28).
+const BANDWIDTH: f64 = 1.06;
+
 /// Smallest effect, on the scale of `values`, that is told from `margin` in [`SEEN`] of gates that
 /// have the noise of `values`, where the statistic must exceed `critical`. None where no effect is,
 /// because there are too few blocks.
 ///
-/// Blocks are drawn with replacement from what is left of the values without their middle (Efron,
-/// "Bootstrap Methods", 1979), widened by the factor that such residuals are too small by. The sum
-/// of the positive ranks is the number of Walsh averages above zero (Tukey, 1949), so that the
+/// Blocks are drawn with replacement from what is left of the values without their middle, and moved
+/// by normal noise (the smoothed bootstrap of Efron, "Bootstrap Methods", 1979). Bare residuals have
+/// no block worse than the worst of a few, and it is on the worst blocks that the rank sum depends:
+/// what 13 blocks then said they would see in 95 of 100 gates, they saw in 83. Noise that is not scaled
+/// down again makes it 90 to 99, by the tails of the true noise.
+///
+/// The sum of the positive ranks is the number of Walsh averages above zero (Tukey, 1949), so that the
 /// smallest effect that a gate sees is found without a search: the one that lifts as many averages
 /// above zero as `critical` asks for.
 pub fn smallest_detectable(values: &[f64], margin: f64, critical: f64, seed: u64) -> Option<f64> {
     let middle = hodges_lehmann::estimate(values)?;
     let needed = averages_needed(values.len(), critical)?;
-    let widened = (values.len() as f64 / (values.len() as f64 - 1.0).max(1.0)).sqrt();
-    let noise: Vec<f64> = values.iter().map(|value| (value - middle) * widened).collect();
+    let noise: Vec<f64> = values.iter().map(|value| value - middle).collect();
+    let blocks = noise.len() as f64;
+    let deviation = (noise.iter().map(|value| value * value).sum::<f64>() / (blocks - 1.0).max(1.0)).sqrt();
+    let bandwidth = BANDWIDTH * blocks.powf(-0.2);
+    // Residuals have lost a share of the variance.
+    let scale = (blocks / (blocks - 1.0).max(1.0)).sqrt();
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut gate =
-        || -> Vec<f64> { noise.iter().map(|_| noise[random.random_range(0..noise.len())]).collect() };
+    let mut block = || {
+        let drawn = noise[random.random_range(0..noise.len())];
+        let moved: f64 = StandardNormal.sample(&mut random);
+        scale * (drawn + bandwidth * deviation * moved)
+    };
+    let mut gate = || noise.iter().map(|_| block()).collect::<Vec<f64>>();
     let mut seen_from: Vec<f64> = (0..GATES).map(|_| smallest_seen(&gate(), needed)).collect();
     seen_from.sort_unstable_by(f64::total_cmp);
     let place = (SEEN * GATES as f64).ceil() as usize - 1;
@@ -59,8 +77,7 @@ fn smallest_seen(noise: &[f64], needed: usize) -> f64 {
 /// others reaches the same in one of all combinations of signs. With fewer blocks these alone are
 /// a larger share of the combinations than `level`.
 pub fn fewest_blocks(series: usize, level: f64) -> u32 {
-    let is_enough = |blocks: &u32| series.max(1) as f64 / 2_f64.powf(f64::from(*blocks)) <= level;
-    (1..).find(is_enough).unwrap_or(u32::MAX)
+    (series.max(1) as f64 / level).log2().ceil() as u32
 }
 
 #[cfg(test)]
@@ -95,7 +112,7 @@ mod tests {
         // 1 % sees (2.5 + 1.7) standard errors in 95 of 100 gates.
         let standard_error = 0.0108 / 3_f64.sqrt() / 24_f64.sqrt();
         let beyond = detectable(24, 0.0108).unwrap() - 0.02;
-        assert!(beyond > 3.0 * standard_error && beyond < 5.5 * standard_error, "{beyond}");
+        assert!(beyond > 3.0 * standard_error && beyond < 6.0 * standard_error, "{beyond}");
     }
 
     #[test]

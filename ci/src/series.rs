@@ -140,8 +140,8 @@ fn failure(
     arm: Arm,
     of: impl Fn(&Slice) -> f64,
 ) -> Series {
-    let difference = |cell: &Option<&CellOfBlock>| pairing::difference((*cell)?, arm, &of);
-    let values = cells.iter().map(|cell| difference(cell).unwrap_or(0.0)).collect();
+    let difference = |cell: Option<&CellOfBlock>| pairing::difference(cell?, arm, &of);
+    let values = cells.iter().map(|cell| difference(*cell).unwrap_or(0.0)).collect();
     Series { workload: workload.to_owned(), quantity, margin: 0.0, decides: false, values }
 }
 

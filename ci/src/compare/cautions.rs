@@ -58,16 +58,16 @@ fn environments_differ([a, b]: [&Environment; 2]) -> Vec<String> {
     let quota = |environment: &Environment| {
         environment.quota_cpus.map_or("none".to_owned(), |cpus| format!("{cpus} processors"))
     };
-    let facts: [(&str, &dyn Fn(&Environment) -> String); 6] = [
-        ("The machines differ", &|environment| machine(&environment.machine)),
-        ("The revisions of c10k differ", &|environment| environment.revision.clone()),
-        ("The versions of c10k differ", &|environment| environment.c10k_version.clone()),
-        ("The suites differ", &|environment| environment.suite.clone()),
-        ("The processors of server and generator differ", &cpus),
-        ("The CPU quotas differ", &quota),
+    let facts = [
+        ("machines", machine(&a.machine), machine(&b.machine)),
+        ("revisions of c10k", a.revision.clone(), b.revision.clone()),
+        ("versions of c10k", a.c10k_version.clone(), b.c10k_version.clone()),
+        ("suites", a.suite.clone(), b.suite.clone()),
+        ("processors of server and generator", cpus(a), cpus(b)),
+        ("CPU quotas", quota(a), quota(b)),
     ];
-    let facts = facts.iter().map(|(what, fact)| (what, fact(a), fact(b)));
-    facts.filter(|(_, a, b)| a != b).map(|(what, a, b)| format!("{what}: A {a}; B {b}.")).collect()
+    let differing = facts.into_iter().filter(|(_, a, b)| a != b);
+    differing.map(|(what, a, b)| format!("The {what} differ: A {a}; B {b}.")).collect()
 }
 
 fn machine(machine: &Machine) -> String {
@@ -115,11 +115,11 @@ fn alone(name: &str, side: &Side, is_paired: impl Fn(&CellResult) -> bool) -> Op
         |cell: &&CellResult| side.subject.as_deref().is_none_or(|only| side.subject_of(cell) == only);
     let alone = side.results.cells.iter().filter(is_meant).filter(|cell| !is_paired(cell));
     let told = |cell| format!("{} under {}", side.subject_of(cell), side.workload_of(cell));
-    let names: Vec<String> = alone.map(told).collect();
-    let more = names.len().saturating_sub(NAMED);
+    let cells: Vec<String> = alone.map(told).collect();
+    let more = cells.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let named = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
-    (!names.is_empty()).then(|| format!("Only {name} has {named}{more}."))
+    let named = cells.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    (!cells.is_empty()).then(|| format!("Only {name} has {named}{more}."))
 }
 
 impl Pair {
