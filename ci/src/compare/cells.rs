@@ -1,7 +1,7 @@
 //! Cells that are compared with each other: those of the same subject and workload, or of the same
 //! workload and one subject of each side.
 
-use c10k_reports::results::{CellResult, Doubt};
+use c10k_reports::results::{CellResult, Complaint, Doubt, Unserved, complaints};
 
 use super::{CompareError, Side};
 
@@ -103,13 +103,27 @@ fn doubts(cell: &CellResult) -> String {
     if cell.records.is_empty() {
         return "not measured".to_owned();
     }
-    let error = || cell.failures().next().map_or(String::new(), |(_, error)| format!(" ({error})"));
-    let doubts = cell.doubts().into_iter().map(|doubt| match doubt {
-        Doubt::LostRound => doubt.meaning().to_owned() + &error(),
-        Doubt::FailedRequests => format!("{} ({})", doubt.meaning(), cell.errors_by_kind()),
-        Doubt::FailedCheck | Doubt::Unserved => doubt.meaning().to_owned(),
+    let doubts = cell.doubts().into_iter().map(|doubt| match detail(cell, doubt) {
+        Some(detail) => format!("{} ({detail})", doubt.meaning()),
+        None => doubt.meaning().to_owned(),
     });
     doubts.collect::<Vec<_>>().join(", ")
+}
+
+/// An example of what a doubt is about.
+fn detail(cell: &CellResult, doubt: Doubt) -> Option<String> {
+    match doubt {
+        Doubt::LostRound => cell.failures().next().map(|(_, error)| error.to_owned()),
+        Doubt::FailedRequests => Some(cell.errors_by_kind()),
+        Doubt::FailedCheck => {
+            let failed = complaints(cell).into_iter().find(Complaint::is_failure)?;
+            Some(format!("{}: {}", failed.check, failed.detail))
+        }
+        Doubt::Unserved => {
+            let Unserved { asked, never_served } = cell.unserved()?;
+            Some(format!("{never_served} of {asked} had no answer"))
+        }
+    }
 }
 
 /// Parameters that differ, or are set on one side only.
