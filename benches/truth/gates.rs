@@ -1,5 +1,6 @@
-//! How often gates alarm about identical servers, and how often they find slower ones: the gates that
-//! were really run, and many that are drawn from their blocks ([`c10k_ci::evidence`] says how).
+//! How often gates alarm about identical servers, and how often they find slower ones: the gates
+//! that were really run, and many that are drawn from their blocks ([`c10k_ci::evidence`] says
+//! how).
 //!
 //! It measures nothing. The gates are in `ci/evidence/`, with the command that repeats them.
 
