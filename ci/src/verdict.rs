@@ -24,7 +24,7 @@ pub const CONFIDENCE: f64 = 0.95;
 const SUSPECT: f64 = 0.05;
 
 /// Margins above which the upper end of an interval does not rule a regression out.
-const RULED_OUT: f64 = 2.0;
+pub const RULED_OUT: f64 = 2.0;
 
 /// What is said of a metric, or of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -88,6 +88,8 @@ pub struct Judgement {
     pub judged: Vec<Judged>,
     /// Metrics without a verdict.
     pub unjudged: Vec<Unjudged>,
+    /// Of each series of the copy of the base; empty where there is none.
+    pub null: Vec<Judged>,
 }
 
 /// Judges the candidate by all blocks. Where the gate has a null arm, what that one alarms about is
@@ -97,18 +99,23 @@ pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     let flips = SignFlips::of(blocks.len(), seed);
     let mut judged = judge_all(series, &flips, seed);
     let (null, _) = series::of(blocks, Arm::Null, margins);
-    let alarms = judge_all(null, &flips, seed);
+    let null = judge_all(null, &flips, seed);
     for one in judged.iter_mut().filter(|one| one.is_alarm()) {
-        let same = |null: &&Judged| {
-            null.series.workload == one.series.workload && null.series.quantity == one.series.quantity
-        };
-        if alarms.iter().find(same).is_some_and(Judged::is_alarm) {
+        if same_series(&null, one).is_some_and(Judged::is_alarm) {
             // It would have made the gate regress: taking it back does not clear the candidate.
             one.series.decides |= one.verdict == Verdict::Regressed;
             one.verdict = Verdict::Undecided;
         }
     }
-    Judgement::of(judged, unjudged)
+    Judgement::of(judged, unjudged, null)
+}
+
+/// What is judged of the same workload and quantity as `one`.
+fn same_series<'a>(judged: &'a [Judged], one: &Judged) -> Option<&'a Judged> {
+    let is_same = |other: &&Judged| {
+        other.series.workload == one.series.workload && other.series.quantity == one.series.quantity
+    };
+    judged.iter().find(is_same)
 }
 
 fn judge_all(series: Vec<Series>, flips: &SignFlips, seed: u64) -> Vec<Judged> {
@@ -196,7 +203,8 @@ impl Judged {
         self.interval.is_some_and(|(_, high)| high < RULED_OUT * self.series.margin)
     }
 
-    fn is_alarm(&self) -> bool {
+    /// Whether it is called worse.
+    pub fn is_alarm(&self) -> bool {
         matches!(self.verdict, Verdict::Regressed | Verdict::Changed)
     }
 
@@ -222,7 +230,7 @@ pub struct Ratio {
 
 impl Judgement {
     /// A regression anywhere is one of the candidate; it is cleared only where all that decides is.
-    pub(crate) fn of(judged: Vec<Judged>, unjudged: Vec<Unjudged>) -> Self {
+    pub(crate) fn of(judged: Vec<Judged>, unjudged: Vec<Unjudged>, null: Vec<Judged>) -> Self {
         let verdict = if judged.iter().any(|one| one.verdict == Verdict::Regressed) {
             Verdict::Regressed
         } else if !judged.iter().any(|one| one.series.decides)
@@ -233,7 +241,7 @@ impl Judgement {
         } else {
             Verdict::NotRegressed
         };
-        Self { verdict, judged, unjudged }
+        Self { verdict, judged, unjudged, null }
     }
 
     /// Names of the workloads: those in which failures regressed, then the others, each in
@@ -250,6 +258,11 @@ impl Judgement {
         names.dedup();
         names.sort_by_key(|name| !fails(name));
         names
+    }
+
+    /// What is judged of the copy of the base where the candidate has `one`.
+    pub fn null_of(&self, one: &Judged) -> Option<&Judged> {
+        same_series(&self.null, one)
     }
 
     /// What is judged of one workload.
@@ -420,7 +433,9 @@ mod tests {
         let false_alarm = slowed(&[Arm::Candidate, Arm::Null]);
         assert_eq!(of(&false_alarm, "open", CPU).verdict, Verdict::Undecided);
         assert_eq!(false_alarm.verdict, Verdict::Undecided);
-        assert_eq!(slowed(&[Arm::Null]).verdict, Verdict::NotRegressed);
+        let null = slowed(&[Arm::Null]);
+        assert_eq!(null.verdict, Verdict::NotRegressed);
+        assert!(null.null_of(of(&null, "open", CPU)).is_some_and(Judged::is_alarm));
     }
 
     #[test]

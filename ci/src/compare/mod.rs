@@ -109,7 +109,7 @@ pub fn compare(a: &Side, b: &Side, margins: &Margins) -> Result<Comparison, Comp
         cautions: cautions::of(a, b, &pairs),
         gate: (!paired).then(|| cautions::gate(a, b)),
         pairs,
-        judgement: Judgement::of(judge_all(found), unjudged),
+        judgement: Judgement::of(judge_all(found), unjudged, Vec::new()),
     })
 }
 
