@@ -55,12 +55,12 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("load", "server-pid", Whole, &["1"]),
     ("load", "output", Text, &[]),
     ("load", "hdr", Text, &[]),
+    ("compare", "margins", Text, &[]),
     ("bench", "filter", Text, &[]),
     ("bench", "server", Text, &[]),
     ("bench", "rounds", Whole, &["1", "1000"]),
     ("bench", "seed", Whole, &["0", "18446744073709551615"]),
     ("bench", "output", Text, &[]),
-    ("compare", "margins", Text, &[]),
     ("calibrate", "duration", Time, &[]),
     ("calibrate", "output", Text, &[]),
 ];
