@@ -56,6 +56,7 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("load", "server-pid", Whole, &["1"]),
     ("load", "output", Text, &[]),
     ("load", "hdr", Text, &[]),
+    ("compare", "margins", Text, &[]),
     ("bench", "filter", Text, &[]),
     ("bench", "server", Text, &[]),
     ("bench", "rounds", Whole, &["1", "1000"]),

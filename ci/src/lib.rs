@@ -5,9 +5,12 @@
 pub mod block;
 pub mod block_line;
 pub mod change_points;
+pub mod compare;
+pub mod evidence;
 pub mod gate;
 pub mod history;
 pub mod hodges_lehmann;
+mod holm;
 pub mod margin;
 pub mod output;
 pub mod pairing;
@@ -17,4 +20,7 @@ pub mod series;
 pub mod shift;
 pub mod sign_flips;
 pub mod signed_rank;
+#[cfg(test)]
+mod simulated;
+mod students_t;
 pub mod verdict;

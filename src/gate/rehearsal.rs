@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c10k_ci::block::Arm;
+use c10k_ci::power::fewest_blocks;
+use c10k_ci::verdict::FALSE_ALARMS;
 use c10k_loadgen::Target;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -17,9 +19,6 @@ use crate::subject::client::status_of;
 
 /// Length of the measurement of a capacity.
 const CAPACITY_TIME: Duration = Duration::from_secs(1);
-
-/// Fewest blocks that can tell anything: with six, no arrangement of signs is as improbable as 1 %.
-pub const FEWEST_BLOCKS: u32 = 7;
 
 /// Share of the budget that is planned with. The machine may be slower later, and the report is
 /// written at the end.
@@ -57,7 +56,9 @@ pub fn rehearse(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -
     running.stop()?;
     rehearsed?;
     rehearsal.block_time += stopping.elapsed();
-    rehearsal.blocks = blocks_within(budget, begun.elapsed(), rehearsal.block_time)?;
+    let series = gate.suite.workloads.len() * gate.margins.iter().count();
+    let fewest = fewest_blocks(series, FALSE_ALARMS);
+    rehearsal.blocks = blocks_within(budget, begun.elapsed(), rehearsal.block_time, fewest)?;
     Ok(rehearsal)
 }
 
@@ -130,13 +131,13 @@ impl Measuring<'_> {
 }
 
 /// Blocks that fit into the rest of the budget.
-fn blocks_within(budget: Duration, spent: Duration, block_time: Duration) -> Result<u32> {
+fn blocks_within(budget: Duration, spent: Duration, block_time: Duration, fewest: u32) -> Result<u32> {
     let left = (budget.as_secs_f64() * PLANNED - spent.as_secs_f64()).max(0.0);
     let blocks = (left / block_time.as_secs_f64()) as u32;
-    let needed = (spent + block_time * FEWEST_BLOCKS).as_secs_f64() / PLANNED;
+    let needed = (spent + block_time * fewest).as_secs_f64() / PLANNED;
     ensure!(
-        blocks >= FEWEST_BLOCKS,
-        "the budget is too short: a verdict needs {FEWEST_BLOCKS} blocks of {:.1} s; give --budget {}s or a suite \
+        blocks >= fewest,
+        "the budget is too short: a verdict needs {fewest} blocks of {:.1} s; give --budget {}s or a suite \
          with fewer workloads",
         block_time.as_secs_f64(),
         needed.ceil()

@@ -19,7 +19,7 @@ pub(super) const FORMAT: Format = Format { file: "summary.md", write: |gate| Ok(
 const CUT: &str = "\n… cut here, to stay below what a comment may have; `gate.json` has the rest.\n";
 
 fn write(gate: &Gate) -> String {
-    let mut markdown = format!("**{}**\n", escape(&shortened(text::sentence(gate))));
+    let mut markdown = format!("**{}**\n\n{}\n", escape(&shortened(text::sentence(gate))), text::LEGEND);
     let mut workloads = gate.judgement.workloads();
     // Of a table that is cut, the regressions are left.
     let regressed = |judged: &Judged| judged.verdict == Verdict::Regressed;
