@@ -8,7 +8,7 @@
 //! All that draws stands behind the feature `render`, so that the gate can do without it.
 
 #[cfg(feature = "render")]
-mod chart;
+pub mod chart;
 mod error;
 mod file;
 pub mod format;
@@ -26,6 +26,8 @@ mod whole_file;
 pub use error::Error;
 pub use file::slug;
 pub use load::load_run;
+#[cfg(feature = "render")]
+pub use page::document;
 pub use record::RunWriter;
 #[cfg(feature = "render")]
 pub use render::{render_index, render_run};

@@ -8,12 +8,15 @@
 use askama::Template;
 use plotters::backend::DrawingBackend as _;
 use plotters::prelude::{
-    FontFamily, FontStyle, FontTransform, RGBAColor, RGBColor, SVGBackend, ShapeStyle, TextStyle, WHITE,
+    FontFamily, FontStyle, FontTransform, RGBAColor, SVGBackend, ShapeStyle, TextStyle, WHITE,
 };
-use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::text_anchor::{Pos, VPos};
 use plotters::style::{Color as _, FontDesc};
 
 use super::palette::{DASHES, Look, Marker};
+
+pub use plotters::style::RGBColor;
+pub use plotters::style::text_anchor::HPos;
 
 /// A place in px, from the top left.
 pub type Place = (f64, f64);

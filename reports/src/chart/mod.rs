@@ -3,22 +3,24 @@
 //! Charts of a workload are 560 px wide, so that their text stays readable where the page shrinks
 //! them to a phone's width, and two fit side by side on a desk. All of them take colour, dash and
 //! marker of a subject from `palette.rs`, so that a subject looks the same everywhere, in colour
-//! and in grey.
+//! and in grey. The pieces that charts are made of are public, since the pages of a gate are drawn
+//! with the same.
 
 mod along;
-mod axis;
+pub mod axis;
 mod bars;
-mod canvas;
+pub mod canvas;
 mod curves;
 mod figures;
 mod grid;
-mod heading;
+pub mod heading;
 mod kind;
 mod latency_histogram;
 mod latency_percentiles;
-mod legend;
-mod palette;
-mod panel;
+pub mod legend;
+pub mod palette;
+pub mod panel;
+pub mod percentile_curve;
 mod quantity;
 mod reading;
 

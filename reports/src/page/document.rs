@@ -43,7 +43,11 @@ pub fn run_page(results: &Results, figures: &Figures, place: &Place) -> Result<S
     document(&title, &run_sections(&Page { results, figures, place })?)
 }
 
-/// A page with `sections`.
+/// A page with `sections`, which are HTML, in the look of all pages.
+///
+/// # Errors
+///
+/// Where its template can't be filled in.
 pub fn document(title: &str, sections: &[String]) -> Result<String, Error> {
     Ok(Document { title, sections }.render()?)
 }

@@ -22,5 +22,5 @@ mod what_was_run;
 mod workloads;
 
 pub use context::Place;
-pub use document::run_page;
+pub use document::{document, run_page};
 pub use index::{Listed, index_page};
