@@ -1,16 +1,21 @@
 //! The regression gate of c10k: did this change make a server slower, at a known false-alarm rate?
 //!
-//! It judges blocks of measurements and measures nothing itself.
+//! It judges blocks of measurements and measures nothing itself. What draws stands behind the feature
+//! `render`.
 
 pub mod block;
 pub mod change_points;
 pub mod gate;
+pub mod histograms;
 pub mod hodges_lehmann;
 pub mod margin;
 pub mod output;
+#[cfg(feature = "render")]
+pub mod page;
 pub mod pairing;
 pub mod plan;
 pub mod power;
+pub mod quantile_shift;
 pub mod series;
 pub mod sign_flips;
 pub mod signed_rank;

@@ -19,7 +19,7 @@ pub const FALSE_ALARMS: f64 = 0.01;
 pub const CONFIDENCE: f64 = 0.95;
 
 /// Margins above which the upper end of an interval does not rule a regression out.
-const RULED_OUT: f64 = 2.0;
+pub const RULED_OUT: f64 = 2.0;
 
 /// What is said of a metric, or of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -81,6 +81,8 @@ pub struct Judgement {
     pub judged: Vec<Judged>,
     /// Metrics without a verdict.
     pub unjudged: Vec<Unjudged>,
+    /// Of each series of the copy of the base; empty where there is none.
+    pub null: Vec<Judged>,
 }
 
 /// Judges the candidate by all blocks. Where the gate has a null arm, what that one alarms about is
@@ -90,29 +92,29 @@ pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     let flips = SignFlips::of(blocks.len(), seed);
     let mut judged = judge_all(series, &flips, seed);
     let (null, _) = series::of(blocks, Arm::Null, margins);
-    let alarms = judge_all(null, &flips, seed);
+    let null = judge_all(null, &flips, seed);
     for one in judged.iter_mut().filter(|one| one.is_alarm()) {
-        let same = |null: &&Judged| {
-            null.series.workload == one.series.workload && null.series.quantity == one.series.quantity
-        };
-        if alarms.iter().find(same).is_some_and(Judged::is_alarm) {
+        if same_series(&null, one).is_some_and(Judged::is_alarm) {
             one.verdict = Verdict::Undecided;
         }
     }
-    Judgement { verdict: overall(&judged), judged, unjudged }
+    Judgement { verdict: overall(&judged), judged, unjudged, null }
+}
+
+/// What is judged of the same workload and quantity as `one`.
+fn same_series<'a>(judged: &'a [Judged], one: &Judged) -> Option<&'a Judged> {
+    let is_same = |other: &&Judged| {
+        other.series.workload == one.series.workload && other.series.quantity == one.series.quantity
+    };
+    judged.iter().find(is_same)
 }
 
 /// A regression anywhere is one of the candidate; it is cleared only where all that decides is.
 fn overall(judged: &[Judged]) -> Verdict {
-    let undecided = |one: &Judged| {
-        let open =
-            one.verdict == Verdict::Undecided || (one.verdict == Verdict::Changed && !one.is_ruled_out());
-        one.series.decides && open
-    };
     let decides = judged.iter().any(|one| one.series.decides);
     if judged.iter().any(|one| one.verdict == Verdict::Regressed) {
         Verdict::Regressed
-    } else if !decides || judged.iter().any(undecided) {
+    } else if !decides || judged.iter().any(|one| one.series.decides && one.is_open()) {
         Verdict::Undecided
     } else {
         Verdict::NotRegressed
@@ -162,12 +164,22 @@ impl Judged {
         }
     }
 
+    /// Whether it leaves open if the candidate is worse by more than its margin.
+    pub fn is_open(&self) -> bool {
+        match self.verdict {
+            Verdict::Undecided => true,
+            Verdict::Changed => !self.is_ruled_out(),
+            _ => false,
+        }
+    }
+
     /// Whether an effect of twice the margin is outside the interval.
     fn is_ruled_out(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < RULED_OUT * self.series.margin)
     }
 
-    fn is_alarm(&self) -> bool {
+    /// Whether it is called worse.
+    pub fn is_alarm(&self) -> bool {
         matches!(self.verdict, Verdict::Regressed | Verdict::Changed)
     }
 
@@ -200,6 +212,11 @@ impl Judgement {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// What is judged of the copy of the base where the candidate has `one`.
+    pub fn null_of(&self, one: &Judged) -> Option<&Judged> {
+        same_series(&self.null, one)
     }
 
     /// What is judged of one workload.

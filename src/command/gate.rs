@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use c10k_ci::block::{Arm, Block};
 use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
+use c10k_ci::histograms;
 use c10k_ci::margin::Margins;
 use c10k_ci::output::{self, Format};
 use c10k_ci::plan::Server;
@@ -111,7 +112,8 @@ impl Args {
         self.write(PLAN_FILE, &(serde_json::to_string_pretty(&plan)? + "\n"))?;
         let mut blocks = Vec::new();
         let mut progress = Progress::new(rehearsal.blocks as usize, rehearsal.block_time * rehearsal.blocks);
-        run(&measuring, &rehearsal, &interrupt, |block| {
+        let mut histograms = histograms::Writer::new(&self.output);
+        run(&measuring, &rehearsal, &interrupt, &mut histograms, |block| {
             append(&mut blocks_file, &block)?;
             progress.advance(&format!("block {}", block.number), false);
             blocks.push(block);
@@ -131,13 +133,18 @@ impl Args {
         })
     }
 
-    /// Writes every format into the folder, and prints the verdict.
+    /// Writes every format and the page into the folder, and prints the verdict.
     fn tell(&self, gate: &Gate) -> Result<()> {
         let text =
             |format: &Format| (format.write)(gate).map_err(|error| anyhow!("{}: {error}", format.file));
         for format in output::ALL {
             self.write(format.file, &text(format)?)?;
         }
+        let page = c10k_ci::page::write(gate, &self.output)?;
+        if let Some(reports) = c10k_ci::page::reports_dir(&self.output) {
+            c10k_reports::render_index(&reports)?;
+        }
+        note(&format!("page: {}\n", page.display()));
         print(&if self.json { text(&output::JSON)? } else { output::text::write(gate) })
     }
 

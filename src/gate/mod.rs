@@ -9,12 +9,16 @@ pub mod revision;
 mod sides;
 mod slice;
 
-use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use anyhow::{Context, Result};
+
 use c10k_ci::block::{Arm, Block, CellOfBlock, VERSION};
+use c10k_ci::histograms;
 use c10k_ci::margin::Margins;
 use c10k_ci::plan::{self, Plan};
+use c10k_loadgen::Recorder;
 use jiff::Timestamp;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -55,10 +59,11 @@ pub fn run(
     gate: &Measuring<'_>,
     rehearsal: &Rehearsal,
     interrupt: &Interrupt,
+    histograms: &mut histograms::Writer,
     mut keep: impl FnMut(Block) -> Result<()>,
 ) -> Result<()> {
     for number in 1..=rehearsal.blocks {
-        let block = gate.block(number, rehearsal, interrupt);
+        let block = gate.block(number, rehearsal, interrupt, histograms);
         if interrupt.happened() {
             return Ok(());
         }
@@ -106,7 +111,13 @@ impl Measuring<'_> {
     }
 
     /// One block: fresh servers, and every cell in random order.
-    fn block(&self, number: u32, rehearsal: &Rehearsal, interrupt: &Interrupt) -> Result<Block> {
+    fn block(
+        &self,
+        number: u32,
+        rehearsal: &Rehearsal,
+        interrupt: &Interrupt,
+        histograms: &mut histograms::Writer,
+    ) -> Result<Block> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
         let running = self.sides.start(self, &mut random, interrupt)?;
@@ -114,17 +125,26 @@ impl Measuring<'_> {
         workloads.shuffle(&mut random);
         let mut cells = Vec::new();
         for workload in workloads {
-            let mut slices = Vec::new();
+            let name = &self.suite.workloads[workload].name;
+            let (mut slices, mut seen) = (Vec::new(), BTreeMap::new());
             for (arm, server) in running.iter() {
                 self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
             }
             for pair in 1..=self.pairs {
                 for (arm, server) in running.shuffled(&mut random) {
                     let slice = self.slice(workload, rehearsal, server, interrupt);
-                    slices.push(slice.with_context(|| arm_name(arm))?.of(pair, arm, self.margins));
+                    let slice = slice.with_context(|| arm_name(arm))?;
+                    seen.entry(arm).or_insert_with(Recorder::default).times.add(slice.times());
+                    slices.push(slice.of(pair, arm, self.margins));
                 }
             }
-            cells.push(CellOfBlock { workload: self.suite.workloads[workload].name.clone(), slices });
+            for (arm, seen) in seen {
+                let length = self.suite.pace.duration * self.pairs;
+                histograms
+                    .append((name, arm), number, length, seen)
+                    .with_context(|| format!("cannot write the histograms of {name}"))?;
+            }
+            cells.push(CellOfBlock { workload: name.clone(), slices });
         }
         let started = running.order();
         running.stop()?;

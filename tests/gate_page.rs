@@ -1,0 +1,60 @@
+//! The page of a gate that was really measured: written with its histograms, linked to, and rendered
+//! again without measuring.
+
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const SUITE: &str = "name = \"small\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"20ms\"\nduration = \"50ms\"\n\
+                     timeout = \"2s\"\nmodels = [\"epoll\"]\n\n[[workload]]\nlifetime = \"persistent\"\nconnections = 4\n";
+
+fn c10k(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_c10k")).args(arguments).output().expect("the command can be run")
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn a_gate_leaves_a_page_with_histograms_that_is_rendered_again_without_measuring() {
+    let folder = tempfile::tempdir().unwrap();
+    let (reports, suite) = (folder.path().join("reports"), folder.path().join("suite.toml"));
+    let gate = reports.join("gate");
+    fs::create_dir_all(reports.join("runs")).unwrap();
+    fs::write(&suite, SUITE).unwrap();
+    let server = format!("'{}' serve epoll --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_c10k"));
+    let (suite, output) = (suite.to_str().unwrap(), gate.to_str().unwrap());
+    let servers = ["gate", "--base-command", &server, "--candidate-command", &server];
+    // Ten times as long as it takes on an idle machine, since its blocks have to fit in.
+    let rest = ["--suite", suite, "--budget", "30s", "--seed", "7", "--output", output];
+    let measured = c10k(&[&servers[..], &rest].concat());
+    let said = String::from_utf8_lossy(&measured.stderr).into_owned();
+    // Two copies of one server may be told apart by a busy machine, and are measured all the same.
+    assert!(matches!(measured.status.code(), Some(0 | 1 | 3)), "{said}");
+    assert!(said.contains("index.html"), "{said}");
+
+    let blocks = text(&gate.join("blocks.jsonl")).lines().count();
+    let logs: Vec<_> = fs::read_dir(&gate)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "hlog"))
+        .collect();
+    assert_eq!(logs.len(), 2, "{logs:?}");
+    for log in logs {
+        let latencies = text(&log).lines().filter(|line| line.starts_with("Tag=latency,")).count();
+        assert_eq!(latencies, blocks, "{}", log.display());
+    }
+
+    let page = text(&gate.join("index.html"));
+    assert!(page.contains("Latency by percentile") && page.contains("Shift of each percentile"));
+    assert!(text(&reports.join("index.html")).contains("<a href=\"gate/index.html\">The newest gate</a>"));
+    let measurements = text(&gate.join("blocks.jsonl"));
+    fs::remove_file(gate.join("index.html")).unwrap();
+    let rendered = c10k(&["report", output]);
+    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+    assert_eq!(text(&gate.join("index.html")), page);
+    assert_eq!(text(&gate.join("blocks.jsonl")), measurements);
+}
