@@ -30,8 +30,8 @@ pub struct Margin {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum MarginError {
-    #[error("{0}")]
-    Malformed(#[from] toml::de::Error),
+    #[error("line {line}: {message}")]
+    Malformed { line: usize, message: String },
     #[error("there is no metric `{0}`; a record's `metrics` has all keys")]
     UnknownMetric(String),
     #[error("the margin of `{key}` is {margin}; write a share above 0 and below 1, such as 0.02")]
@@ -46,7 +46,7 @@ impl Margins {
 
     /// Reads a file of margins.
     pub fn parse(text: &str) -> Result<Self, MarginError> {
-        let margins: Self = toml::from_str(text)?;
+        let margins: Self = toml::from_str(text).map_err(|error| malformed(text, &error))?;
         for (key, Margin { margin, .. }) in &margins.0 {
             if c10k_reports::metric::by_key(key).is_none() {
                 return Err(MarginError::UnknownMetric(key.clone()));
@@ -62,6 +62,13 @@ impl Margins {
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Margin)> {
         self.0.iter().map(|(key, margin)| (key.as_str(), margin))
     }
+}
+
+/// The parser explains over several lines; an error here has one.
+fn malformed(text: &str, error: &toml::de::Error) -> MarginError {
+    let before = error.span().map_or("", |span| &text[..span.start]);
+    let line = before.matches('\n').count() + 1;
+    MarginError::Malformed { line, message: error.message().replace('\n', " ") }
 }
 
 impl Margin {
@@ -88,5 +95,7 @@ mod tests {
         assert!(error(&table("throughput_rps", "2")).contains("above 0 and below 1"));
         assert!(error(&table("throughput_rps", "nan")).contains("above 0 and below 1"));
         assert!(error("[throughput_rps]\nmargin = 0.1\n").contains("reason"));
+        let line = error("[throughput_rps]\nmargin = \n");
+        assert!(line.starts_with("line 2: ") && !line.contains('\n'), "{line}");
     }
 }

@@ -1,31 +1,29 @@
 //! `c10k gate`: whether a candidate is slower than its base.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, ensure};
-use c10k_ci::block::{Arm, Block};
-use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
-use c10k_ci::histograms;
+use anyhow::{Context, Result, anyhow};
+use c10k_ci::block::Arm;
+use c10k_ci::gate::Gate;
 use c10k_ci::margin::Margins;
-use c10k_ci::output::{self, Format};
-use c10k_ci::plan::Server;
 use c10k_ci::verdict::Verdict;
-use c10k_reports::WholeFile;
+use c10k_ci::{output, page};
 
 use crate::cpus::CpuList;
-use crate::gate::revision::{Checkout, Repository, WORKTREE};
-use crate::gate::{Measuring, PAIRS, Side, Sides, rehearse, run};
+use crate::gate::build_command::BuildCommand;
+use crate::gate::builds::{BUILD, Build, Builder};
+use crate::gate::conduct::conduct;
+use crate::gate::folder::Folder;
+use crate::gate::revision::WORKTREE;
+use crate::gate::{Measuring, PAIRS, Side, Sides, suite};
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{note, print};
 use crate::plan::Placement;
-use crate::progress::Progress;
-use crate::subject::{Program, Subject};
+use crate::subject::Subject;
 use crate::suite::Suite;
 use crate::time;
 
@@ -34,9 +32,6 @@ const INTERRUPTED: u8 = 130;
 
 /// Exit status of a gate that can't tell.
 const UNDECIDED: u8 = 3;
-
-/// How a revision is built where nothing else is said.
-const BUILD: &str = "cargo build --release --locked";
 
 /// Tell whether a candidate is slower than its base, at a known rate of false alarms
 #[derive(Debug, clap::Args)]
@@ -48,11 +43,11 @@ pub struct Args {
     /// Revision to judge, or `worktree` for the working tree with its uncommitted changes
     #[arg(long, value_name = "REV", default_value = WORKTREE, conflicts_with = "base_command")]
     candidate: String,
-    /// Command that builds a revision
+    /// Command that builds a revision, run in its worktree with `CARGO_TARGET_DIR` set to `target` there
     #[arg(long, value_name = "COMMAND", default_value = BUILD, conflicts_with = "base_command")]
     build: String,
-    /// Command that serves, run where a revision was built, with {port} where its port belongs; without it, the
-    /// suite's models are served by the c10k that was built
+    /// Command that serves, run in the worktree of a revision, with {port} where its port belongs; without it, the
+    /// suite's model is served by the target/release/c10k that was built
     #[arg(long, value_name = "COMMAND", conflicts_with = "base_command")]
     serve: Option<String>,
     /// A server to compare with, with {port} where its port belongs
@@ -74,7 +69,7 @@ pub struct Args {
     #[arg(long)]
     null: bool,
     /// Seed of all random orders; without it, a random one, which is recorded
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: Option<u64>,
     /// Folder of the results
     #[arg(long, default_value = "reports/gate", value_name = "DIR")]
@@ -87,45 +82,19 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
+        limits::check_threads()?;
         let interrupt = Interrupt::catch()?;
-        let suite = Suite::read(&self.suite, false)?;
-        ensure!(
-            suite.subjects.len() == 1,
-            "the suite of a gate has one subject, and {} has {}",
-            suite.name,
-            suite.subjects.len()
-        );
-        let margins = self.margins()?;
-        fs::create_dir_all(&self.output).with_context(|| format!("cannot make {}", self.output.display()))?;
-        let mut blocks_file = create(&self.output.join(BLOCKS_FILE))?;
-        let built = self.build(&suite)?;
-        let cpus = CpuList::available()?;
-        let placement = Placement::of(&cpus);
-        if let Some(generator) = &placement.generator {
-            generator.pin()?;
-        }
-        let seed = self.seed.unwrap_or_else(rand::random);
-        let measuring =
-            Measuring { suite: &suite, sides: built.sides, placement, margins: &margins, seed, pairs: PAIRS };
-        let rehearsal = rehearse(&measuring, self.budget, &interrupt)?;
-        let plan = measuring.plan(&rehearsal, self.budget, &cpus);
-        self.write(PLAN_FILE, &(serde_json::to_string_pretty(&plan)? + "\n"))?;
-        let mut blocks = Vec::new();
-        let mut progress = Progress::new(rehearsal.blocks as usize, rehearsal.block_time * rehearsal.blocks);
-        let mut histograms = histograms::Writer::new(&self.output);
-        run(&measuring, &rehearsal, &interrupt, &mut histograms, |block| {
-            append(&mut blocks_file, &block)?;
-            progress.advance(&format!("block {}", block.number), false);
-            blocks.push(block);
-            Ok(())
-        })?;
-        progress.finish();
+        let folder = Folder::open(&self.output)?;
+        let gate = self.measure(&folder, &interrupt);
         if interrupt.happened() {
             note("c10k: interrupted; a gate without all of its blocks has no verdict\n");
             return Ok(ExitCode::from(INTERRUPTED));
         }
-        let gate = Gate::judged(plan, blocks);
-        self.tell(&gate)?;
+        let gate = gate?;
+        folder.write_results(&gate)?;
+        self.tell_page()?;
+        let json = || (output::JSON.write)(&gate).map_err(|error| anyhow!("the result as JSON: {error}"));
+        print(&if self.json { json()? } else { output::text::write(&gate) })?;
         Ok(match gate.judgement.verdict {
             Verdict::Regressed => ExitCode::FAILURE,
             Verdict::Undecided => ExitCode::from(UNDECIDED),
@@ -133,23 +102,30 @@ impl Args {
         })
     }
 
-    /// Writes every format and the page into the folder, and prints the verdict.
-    fn tell(&self, gate: &Gate) -> Result<()> {
-        let text =
-            |format: &Format| (format.write)(gate).map_err(|error| anyhow!("{}: {error}", format.file));
-        for format in output::ALL {
-            self.write(format.file, &text(format)?)?;
-        }
-        let page = c10k_ci::page::write(gate, &self.output)?;
-        if let Some(reports) = c10k_ci::page::reports_dir(&self.output) {
+    /// Says where the page is, and has the list of all reports link to it.
+    fn tell_page(&self) -> Result<()> {
+        if let Some(reports) = page::reports_dir(&self.output) {
             c10k_reports::render_index(&reports)?;
         }
-        note(&format!("page: {}\n", page.display()));
-        print(&if self.json { text(&output::JSON)? } else { output::text::write(gate) })
+        note(&format!("page: {}\n", self.output.join(page::PAGE_FILE).display()));
+        Ok(())
     }
 
-    fn write(&self, file: &str, text: &str) -> Result<()> {
-        Ok(WholeFile::open(&self.output.join(file))?.write(text)?)
+    /// Measures with everything that the arguments ask for. What was built is removed at the end.
+    fn measure(&self, folder: &Folder, interrupt: &Interrupt) -> Result<Gate> {
+        let suite = suite::read(&self.suite)?;
+        let margins = self.margins()?;
+        let cpus = CpuList::available()?;
+        let (sides, _builds) = self.sides(&suite, folder, interrupt)?;
+        let measuring = Measuring {
+            suite: &suite,
+            sides,
+            placement: Placement::of(&cpus),
+            margins: &margins,
+            seed: self.seed.unwrap_or_else(rand::random),
+            pairs: PAIRS,
+        };
+        conduct(&measuring, self.budget, &cpus, folder, interrupt)
     }
 
     fn margins(&self) -> Result<Margins> {
@@ -158,62 +134,25 @@ impl Args {
         Margins::parse(&text).with_context(|| format!("the margins {}", file.display()))
     }
 
-    fn build(&self, suite: &Suite) -> Result<Built> {
-        if let (Some(base), Some(candidate)) = (&self.base_command, &self.candidate_command) {
-            let side = |arm, name: &str, command: &str| -> Result<Side> {
-                let c10k = Arc::new(Program::this()?);
-                let described = Server { name: None, revision: None, command: command.to_owned() };
-                Ok(Side { arm, subject: Subject::from_command(name, command)?, c10k, described })
-            };
-            let (base, candidate) =
-                (side(Arm::Base, "base", base)?, side(Arm::Candidate, "candidate", candidate)?);
-            return Ok(Built { sides: Sides::new(base, candidate, self.null), _checkouts: Vec::new() });
-        }
-        let repository = Repository::here()?;
-        let base = self.base.as_deref().context("--base is missing")?;
-        // A mistake in either name is told before the first build.
-        repository.commit(base)?;
-        let folder = fs::canonicalize(&self.output)?.join("builds");
-        let build = |arm, revision: &str, name: &str| -> Result<(Side, Checkout)> {
-            let checkout = repository.check_out(revision, folder.join(name))?;
-            note(&format!("building {} ({})\n", revision, checkout.revision));
-            checkout.build(&self.build)?;
-            Ok((self.side(arm, revision, suite, &checkout)?, checkout))
-        };
-        let (base, base_checkout) = build(Arm::Base, base, "base")?;
-        let (candidate, candidate_checkout) = build(Arm::Candidate, &self.candidate, "cand")?;
-        Ok(Built {
-            sides: Sides::new(base, candidate, self.null),
-            _checkouts: vec![base_checkout, candidate_checkout],
-        })
-    }
-
-    fn side(&self, arm: Arm, name: &str, suite: &Suite, checkout: &Checkout) -> Result<Side> {
+    /// Both sides, and the builds that must stay for as long as they are served.
+    fn sides(&self, suite: &Suite, folder: &Folder, interrupt: &Interrupt) -> Result<(Sides, Vec<Build>)> {
+        let Some(base) = &self.base else { return Ok((self.sides_from_commands()?, Vec::new())) };
         let subject = match &self.serve {
             None => suite.subjects[0].subject.clone(),
-            Some(serve) => Subject::from_command("server", serve)?.in_folder(checkout.folder()),
+            Some(serve) => Subject::from_command("--serve", serve)?,
         };
-        let described = Server {
-            name: Some(name.to_owned()),
-            revision: Some(checkout.revision.clone()),
-            command: subject.command_template(),
-        };
-        let c10k = Arc::new(Program::at(&checkout.folder().join("target/release/c10k")));
-        Ok(Side { arm, subject, c10k, described })
+        let command = BuildCommand::parse(&self.build)?;
+        let builder = Builder { command, subject, folder: folder.builds() };
+        let builds = builder.build([base, &self.candidate], interrupt)?;
+        let [base, candidate] = builds.each_ref().map(|build| build.side.clone());
+        Ok((Sides::new(base, candidate, self.null), builds.into()))
     }
-}
 
-/// Both sides, and the checkouts that must stay for as long as they are served.
-struct Built {
-    sides: Sides,
-    _checkouts: Vec<Checkout>,
-}
-
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| format!("cannot write {}", path.display()))
-}
-
-fn append(file: &mut File, block: &Block) -> Result<()> {
-    let line = serde_json::to_string(block)? + "\n";
-    file.write_all(line.as_bytes()).context("cannot write a block")
+    fn sides_from_commands(&self) -> Result<Sides> {
+        let base = self.base_command.as_deref().context("--base or --base-command is missing")?;
+        let candidate = self.candidate_command.as_deref().context("--candidate-command is missing")?;
+        let base = Side::from_command(Arm::Base, "--base-command", base)?;
+        let candidate = Side::from_command(Arm::Candidate, "--candidate-command", candidate)?;
+        Ok(Sides::new(base, candidate, self.null))
+    }
 }

@@ -4,24 +4,31 @@
 //! number of blocks. Nothing is measured again and nothing is left out, since both would raise the
 //! rate of false alarms that the verdict states.
 
+pub mod build_command;
+pub mod builds;
+mod checkout;
+mod child;
+pub mod conduct;
+pub mod folder;
+mod git;
 mod rehearsal;
 pub mod revision;
 mod sides;
 mod slice;
+pub mod suite;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
-
+use anyhow::{Context, Result, ensure};
 use c10k_ci::block::{Arm, Block, CellOfBlock, VERSION};
 use c10k_ci::histograms;
 use c10k_ci::margin::Margins;
 use c10k_ci::plan::{self, Plan};
 use c10k_loadgen::Recorder;
 use jiff::Timestamp;
-use rand::SeedableRng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cpus::CpuList;
@@ -30,7 +37,8 @@ use crate::interrupt::Interrupt;
 use crate::plan::Placement;
 use crate::suite::{Suite, SuiteWorkload};
 
-pub use rehearsal::{Rehearsal, rehearse};
+pub use rehearsal::Rehearsal;
+use sides::Running;
 pub use sides::{Side, Sides};
 
 /// Pairs of slices of a cell within a block. More of them say less than more blocks, since a
@@ -50,11 +58,11 @@ pub struct Measuring<'a> {
     pub pairs: u32,
 }
 
-/// Measures `blocks` blocks, and gives each to `keep` as soon as it is complete. Ends early where
-/// the user interrupts it.
+/// Measures all blocks, and gives each to `keep` as soon as it is complete.
 ///
 /// # Errors
-/// When a server does not start, dies, or `keep` fails: a gate that lacks a block has no verdict.
+/// When a server does not start, dies, or `keep` fails, or the user interrupts it: a gate that lacks a
+/// block has no verdict.
 pub fn run(
     gate: &Measuring<'_>,
     rehearsal: &Rehearsal,
@@ -64,9 +72,7 @@ pub fn run(
 ) -> Result<()> {
     for number in 1..=rehearsal.blocks {
         let block = gate.block(number, rehearsal, interrupt, histograms);
-        if interrupt.happened() {
-            return Ok(());
-        }
+        ensure!(!interrupt.happened(), "interrupted");
         keep(block.with_context(|| format!("block {number}"))?)?;
     }
     Ok(())
@@ -121,8 +127,30 @@ impl Measuring<'_> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
         let running = self.sides.start(self, &mut random, interrupt)?;
+        let keep = |workload: &str, arm, seen| {
+            let written =
+                histograms.append((workload, arm), number, self.suite.pace.duration * self.pairs, seen);
+            written
+                .with_context(|| format!("cannot write the histograms of {workload}; is there free space?"))
+        };
+        let cells = self.cells(&running, &mut random, rehearsal, interrupt, keep);
+        let started = running.order();
+        // A server that has ended says more than the slices that it failed.
+        running.stop()?;
+        Ok(Block { version: VERSION, number, started_utc, started, cells: cells? })
+    }
+
+    /// Measures every cell, and gives what each server's slices saw together to `keep`.
+    fn cells(
+        &self,
+        running: &Running,
+        random: &mut impl Rng,
+        rehearsal: &Rehearsal,
+        interrupt: &Interrupt,
+        mut keep: impl FnMut(&str, Arm, Recorder) -> Result<()>,
+    ) -> Result<Vec<CellOfBlock>> {
         let mut workloads: Vec<usize> = (0..self.suite.workloads.len()).collect();
-        workloads.shuffle(&mut random);
+        workloads.shuffle(random);
         let mut cells = Vec::new();
         for workload in workloads {
             let name = &self.suite.workloads[workload].name;
@@ -131,24 +159,18 @@ impl Measuring<'_> {
                 self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
             }
             for pair in 1..=self.pairs {
-                for (arm, server) in running.shuffled(&mut random) {
+                for (arm, server) in running.shuffled(random) {
                     let slice = self.slice(workload, rehearsal, server, interrupt);
                     let slice = slice.with_context(|| arm_name(arm))?;
                     seen.entry(arm).or_insert_with(Recorder::default).times.add(slice.times());
                     slices.push(slice.of(pair, arm, self.margins));
+                    ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
                 }
             }
-            for (arm, seen) in seen {
-                let length = self.suite.pace.duration * self.pairs;
-                histograms
-                    .append((name, arm), number, length, seen)
-                    .with_context(|| format!("cannot write the histograms of {name}"))?;
-            }
+            seen.into_iter().try_for_each(|(arm, seen)| keep(name, arm, seen))?;
             cells.push(CellOfBlock { workload: name.clone(), slices });
         }
-        let started = running.order();
-        running.stop()?;
-        Ok(Block { version: VERSION, number, started_utc, started, cells })
+        Ok(cells)
     }
 }
 

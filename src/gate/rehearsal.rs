@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c10k_ci::block::Arm;
+use c10k_loadgen::Target;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::sides::Running;
 use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
+use crate::subject::RunningSubject;
+use crate::subject::client::status_of;
 
 /// Length of the measurement of a capacity.
 const CAPACITY_TIME: Duration = Duration::from_secs(1);
@@ -44,47 +48,98 @@ impl Rehearsal {
 /// When a server does not start or fails a workload, or the budget is too short.
 pub fn rehearse(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
     let begun = Instant::now();
-    let mut rehearsal =
-        Rehearsal { blocks: 0, block_time: Duration::ZERO, rates: vec![None; gate.suite.workloads.len()] };
-    let start = Instant::now();
     let running = gate.sides.start(gate, &mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
-    let mut block_time = start.elapsed();
-    for workload in 0..gate.suite.workloads.len() {
-        for (arm, server) in running.iter() {
-            let path = &gate.suite.workloads[workload].load.path;
-            crate::subject::client::answers(server.address(), path).with_context(|| arm_name(*arm))?;
-        }
-        if let Some(share) = gate.suite.workloads[workload].load.capacity_share {
-            let (_, base) = running.iter().find(|(arm, _)| *arm == Arm::Base).context("there is no base")?;
-            let capacity = gate.measure(workload, None, CAPACITY_TIME, base, interrupt)?.throughput();
-            ensure!(
-                capacity > 0.0 || interrupt.happened(),
-                "the base completed no request in {CAPACITY_TIME:?}"
-            );
-            rehearsal.rates[workload] = Some(share * capacity);
-        }
-        for (arm, server) in running.iter() {
-            let start = Instant::now();
-            gate.warm_up(workload, &rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
-            block_time += start.elapsed();
-            let start = Instant::now();
-            gate.slice(workload, &rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
-            block_time += start.elapsed() * gate.pairs;
-        }
-    }
-    let stop = Instant::now();
+    let mut rehearsal = Rehearsal { blocks: 0, block_time: begun.elapsed(), rates: Vec::new() };
+    let rehearsed = (0..gate.suite.workloads.len())
+        .try_for_each(|workload| gate.rehearse_workload(workload, &mut rehearsal, &running, interrupt));
+    let stopping = Instant::now();
+    // A server that has ended says more than the requests that it failed.
     running.stop()?;
-    block_time += stop.elapsed();
-    rehearsal.block_time = block_time;
-    let left = (budget.as_secs_f64() * PLANNED - begun.elapsed().as_secs_f64()).max(0.0);
-    rehearsal.blocks = (left / block_time.as_secs_f64()) as u32;
-    let needed = begun.elapsed() + block_time * FEWEST_BLOCKS;
-    ensure!(
-        rehearsal.blocks >= FEWEST_BLOCKS || interrupt.happened(),
-        "the budget is too short: a verdict needs {FEWEST_BLOCKS} blocks of {:.1} s; give --budget {}s or a suite with \
-         fewer workloads",
-        block_time.as_secs_f64(),
-        (needed.as_secs_f64() / PLANNED).ceil()
-    );
+    rehearsed?;
+    rehearsal.block_time += stopping.elapsed();
+    rehearsal.blocks = blocks_within(budget, begun.elapsed(), rehearsal.block_time)?;
     Ok(rehearsal)
+}
+
+impl Measuring<'_> {
+    /// Asks every server for a workload, and adds the time that it takes in a block.
+    fn rehearse_workload(
+        &self,
+        workload: usize,
+        rehearsal: &mut Rehearsal,
+        running: &Running,
+        interrupt: &Interrupt,
+    ) -> Result<()> {
+        self.check_answers(workload, running)?;
+        let rate = self.rate_of(workload, running, interrupt)?;
+        rehearsal.rates.push(rate);
+        for (arm, server) in running.iter() {
+            let time = self.rehearse_slices(workload, rehearsal, server, interrupt);
+            rehearsal.block_time += time.with_context(|| arm_name(*arm))?;
+            ensure!(!interrupt.happened(), "interrupted");
+        }
+        Ok(())
+    }
+
+    /// Checks that every server has what a workload asks for.
+    pub(super) fn check_answers(&self, workload: usize, running: &Running) -> Result<()> {
+        let mut servers = running.iter();
+        servers
+            .try_for_each(|(arm, server)| self.check_answer(workload, server).with_context(|| arm_name(*arm)))
+    }
+
+    fn check_answer(&self, workload: usize, server: &RunningSubject) -> Result<()> {
+        let load = &self.suite.workloads[workload].load;
+        let (request, path) = (&load.workload.request, &load.path);
+        let target = Target::resolve(&format!("http://{}{path}", server.address()))?;
+        let status = status_of(server.address(), &target.render(request, true));
+        let status = status.with_context(|| format!("{} {path} has no answer", request.method))?;
+        ensure!(
+            (200..400).contains(&status),
+            "{} {path} is answered with status {status}; correct the server, or the workload in the suite",
+            request.method
+        );
+        Ok(())
+    }
+
+    /// Rate of an open loop, as a share of the capacity of the base; none of a closed loop.
+    fn rate_of(&self, workload: usize, running: &Running, interrupt: &Interrupt) -> Result<Option<f64>> {
+        let Some(share) = self.suite.workloads[workload].load.capacity_share else { return Ok(None) };
+        let (_, base) = running.iter().find(|(arm, _)| *arm == Arm::Base).context("there is no base")?;
+        let measured = self.measure(workload, None, CAPACITY_TIME, base, interrupt);
+        let capacity = measured.with_context(|| arm_name(Arm::Base))?.throughput();
+        ensure!(capacity > 0.0, "the base completed no request in {CAPACITY_TIME:?}");
+        Ok(Some(share * capacity))
+    }
+
+    /// Time that the warm-up and all slices of a workload take of one server.
+    fn rehearse_slices(
+        &self,
+        workload: usize,
+        rehearsal: &Rehearsal,
+        server: &RunningSubject,
+        interrupt: &Interrupt,
+    ) -> Result<Duration> {
+        let start = Instant::now();
+        self.warm_up(workload, rehearsal, server, interrupt)?;
+        let warmup = start.elapsed();
+        let start = Instant::now();
+        self.slice(workload, rehearsal, server, interrupt)?;
+        Ok(warmup + start.elapsed() * self.pairs)
+    }
+}
+
+/// Blocks that fit into the rest of the budget.
+fn blocks_within(budget: Duration, spent: Duration, block_time: Duration) -> Result<u32> {
+    let left = (budget.as_secs_f64() * PLANNED - spent.as_secs_f64()).max(0.0);
+    let blocks = (left / block_time.as_secs_f64()) as u32;
+    let needed = (spent + block_time * FEWEST_BLOCKS).as_secs_f64() / PLANNED;
+    ensure!(
+        blocks >= FEWEST_BLOCKS,
+        "the budget is too short: a verdict needs {FEWEST_BLOCKS} blocks of {:.1} s; give --budget {}s or a suite \
+         with fewer workloads",
+        block_time.as_secs_f64(),
+        needed.ceil()
+    );
+    Ok(blocks)
 }

@@ -1,30 +1,39 @@
-//! Builds of two revisions: each in a git worktree of its own, with the same command, in folders of
-//! the same length, since the length of a path moves what lies behind it in memory (Mytkowicz et
-//! al., "Producing Wrong Data Without Doing Anything Obviously Wrong", 2009).
+//! Revisions of a git repository: what a name stands for, and the files of the working tree as they
+//! are now, kept as objects of git that no reference leads to.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
+
+use super::git::{self, git};
+use crate::interrupt::Interrupt;
 
 /// Name of the working tree where a revision is expected.
 pub const WORKTREE: &str = "worktree";
 
-/// Variables by which git tells its children about a repository, which may be another one.
-const OF_GIT: &[&str] = &["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX"];
+/// Begin of the entry of a submodule in a tree.
+const SUBMODULE: &[u8] = b"160000 commit ";
 
-/// A git repository.
-#[derive(Debug, Clone)]
-pub struct Repository(PathBuf);
-
-/// A checkout of a revision; dropping it removes it.
+/// A git repository with a working tree.
 #[derive(Debug)]
-pub struct Checkout {
-    repository: Repository,
+pub struct Repository {
+    /// The top of its working tree.
     folder: PathBuf,
-    /// The commit, and `+changes` where it is the working tree with something uncommitted.
-    pub revision: String,
+    /// Ends the commands that may take long.
+    interrupt: Interrupt,
+}
+
+/// What can be checked out.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    commit: String,
+    /// Tree of the files in the working tree, where something is not committed.
+    tree: Option<String>,
 }
 
 impl Repository {
@@ -32,118 +41,116 @@ impl Repository {
     ///
     /// # Errors
     /// When there is none, or no git.
-    pub fn here() -> Result<Self> {
-        let top = git(Path::new("."), &["rev-parse", "--show-toplevel"]).context(
-            "--base REV needs a git repository around the current folder; give --base-command instead",
-        )?;
-        Ok(Self(PathBuf::from(top)))
+    pub fn here(interrupt: &Interrupt) -> Result<Self> {
+        let top = git::path(git(Path::new(".")).args(["rev-parse", "--show-toplevel"]));
+        let top = top.context("--base needs a working tree of git here, and --base-command does not")?;
+        Ok(Self { folder: top, interrupt: interrupt.clone() })
     }
 
-    /// The commit that `name` stands for.
-    pub fn commit(&self, name: &str) -> Result<String> {
+    /// The submodule at `path`, if it is initialized.
+    pub fn submodule(&self, path: &Path) -> Option<Self> {
+        let folder = self.folder.join(path);
+        let interrupt = self.interrupt.clone();
+        folder.join(".git").exists().then_some(Self { folder, interrupt })
+    }
+
+    /// What `name` stands for.
+    pub fn find(&self, name: &str) -> Result<Revision> {
+        if name == WORKTREE {
+            return self.working_tree();
+        }
+        match self.commit(name) {
+            Ok(commit) => Ok(Revision { commit, tree: None }),
+            Err(_) => bail!("there is no revision `{name}` {}", self.next_step(name)),
+        }
+    }
+
+    fn commit(&self, name: &str) -> Result<String> {
         let wanted = format!("{name}^{{commit}}");
-        git(&self.0, &["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]).ok().with_context(
-            || {
-                format!(
-                    "there is no revision `{name}` here; a shallow clone may lack it: `git fetch --unshallow`"
-                )
-            },
-        )
+        git::line(self.git().args(["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]))
     }
 
-    /// Checks `name` out into `folder`, which must not exist.
-    pub fn check_out(&self, name: &str, folder: PathBuf) -> Result<Checkout> {
-        let is_worktree = name == WORKTREE;
-        let commit = self.commit(if is_worktree { "HEAD" } else { name })?;
-        let path = folder.to_str().context("the folder of a worktree must be valid UTF-8")?.to_owned();
-        git(&self.0, &["worktree", "add", "--force", "--detach", "--quiet", &path, &commit])?;
-        let mut checkout = Checkout { repository: self.clone(), folder, revision: commit };
-        if is_worktree {
-            checkout.copy_changes()?;
+    /// Where a revision could not be found, and what to do.
+    fn next_step(&self, name: &str) -> String {
+        let is_shallow = git::line(self.git().args(["rev-parse", "--is-shallow-repository"]));
+        if is_shallow.is_ok_and(|answer| answer == "true") {
+            "in this shallow clone; run `git fetch --unshallow`, or set `fetch-depth: 0` of actions/checkout"
+                .into()
+        } else if self.commit(&format!("origin/{name}")).is_ok() {
+            format!("here; did you mean `origin/{name}`?")
+        } else {
+            "here; `git branch --all` and `git tag` list names".into()
         }
-        Ok(checkout)
-    }
-}
-
-impl Checkout {
-    /// Its folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
-    /// Runs a command of the user in it, whose output goes to standard error.
-    ///
-    /// # Errors
-    /// When it fails.
-    pub fn build(&self, command: &str) -> Result<()> {
-        let words = shlex::split(command).filter(|words| !words.is_empty());
-        let words = words.with_context(|| format!("the build command `{command}` is no command line"))?;
-        let mut build = Command::new(&words[0]);
-        build.args(&words[1..]).current_dir(&self.folder).stdin(Stdio::null()).stdout(std::io::stderr());
-        let status = without_git(&mut build).status().with_context(|| format!("cannot run `{command}`"))?;
-        ensure!(status.success(), "`{command}` failed for {} ({status})", self.revision);
+    fn working_tree(&self) -> Result<Revision> {
+        let commit = self.commit("HEAD");
+        let commit = commit.ok().context("the working tree has no commit yet; make one first")?;
+        let status = ["status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"];
+        let is_clean = git::output(self.git().args(status))?.is_empty();
+        let tree = if is_clean { None } else { Some(self.files_of_working_tree()?) };
+        Ok(Revision { commit, tree })
+    }
+
+    /// All files that are not ignored, as a tree. It is made with a copy of the index: the index
+    /// itself stays as it is.
+    fn files_of_working_tree(&self) -> Result<String> {
+        let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let index = folder.path().join("index");
+        let own_index = self.folder.join(git::path(self.git().args(["rev-parse", "--git-path", "index"]))?);
+        if own_index.exists() {
+            fs::copy(&own_index, &index).context("cannot copy the index of git")?;
+        }
+        let mut add = self.git();
+        add.args(["-c", "advice.addEmbeddedRepo=false", "add", "--all"]).env("GIT_INDEX_FILE", &index);
+        git::run(&mut add, &self.interrupt).context("cannot read the working tree")?;
+        git::line(self.git().arg("write-tree").env("GIT_INDEX_FILE", &index))
+    }
+
+    /// Checks `revision` out into a worktree in `folder`.
+    pub fn add_worktree(&self, revision: &Revision, folder: &Path) -> Result<()> {
+        let mut add = self.git();
+        // Twice forced: a gate that was killed may have left this folder in git's list, locked.
+        add.args(["worktree", "add", "--force", "--force", "--detach", "--quiet"]);
+        add.arg(folder).arg(&revision.commit);
+        git::run(&mut add, &self.interrupt).context("cannot make a worktree")?;
+        if let Some(tree) = &revision.tree {
+            let mut read = git(folder);
+            read.args(["read-tree", "--reset", "-u", tree]);
+            git::run(&mut read, &self.interrupt).context("cannot copy changes")?;
+        }
         Ok(())
     }
 
-    /// Brings what the working tree has beside its commit: changed, new and removed files.
-    fn copy_changes(&mut self) -> Result<()> {
-        let source = self.repository.0.clone();
-        let listed = |args: &[&str]| -> Result<Vec<String>> {
-            let text = git(&source, &[&["-c", "core.quotePath=false", "ls-files", "-z"], args].concat())?;
-            Ok(text.split('\0').filter(|name| !name.is_empty()).map(str::to_owned).collect())
+    /// Path and commit of each submodule of `revision`.
+    pub fn submodules(&self, revision: &Revision) -> Result<Vec<(PathBuf, String)>> {
+        let tree = revision.tree.as_ref().unwrap_or(&revision.commit);
+        let entries = git::output(self.git().args(["ls-tree", "-r", "-z", "--full-tree", tree]))?;
+        let submodule = |entry: &[u8]| {
+            let entry = entry.strip_prefix(SUBMODULE)?;
+            let tab = entry.iter().position(|byte| *byte == b'\t')?;
+            let path = OsStr::from_bytes(&entry[tab + 1..]).into();
+            Some((path, String::from_utf8_lossy(&entry[..tab]).into_owned()))
         };
-        let changed = listed(&["--modified", "--others", "--exclude-standard"])?;
-        let staged = git(&source, &["diff", "--cached", "--name-only", "-z", "HEAD"])?;
-        let staged = staged.split('\0').filter(|name| !name.is_empty()).map(str::to_owned);
-        let mut names: Vec<String> = changed.into_iter().chain(staged).collect();
-        names.sort_unstable();
-        names.dedup();
-        for name in &names {
-            copy_or_remove(&source.join(name), &self.folder.join(name))
-                .with_context(|| format!("cannot copy {name} of the working tree"))?;
-        }
-        if !names.is_empty() {
-            self.revision += "+changes";
-        }
-        Ok(())
+        Ok(entries.split(|byte| *byte == 0).filter_map(submodule).collect())
+    }
+
+    fn git(&self) -> Command {
+        git(&self.folder)
     }
 }
 
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        let path = self.folder.to_string_lossy().into_owned();
-        if git(&self.repository.0, &["worktree", "remove", "--force", &path]).is_err() {
-            let _ = fs::remove_dir_all(&self.folder);
-            let _ = git(&self.repository.0, &["worktree", "prune"]);
-        }
+impl Revision {
+    /// Whether it is the working tree with something that is not committed.
+    pub fn has_changes(&self) -> bool {
+        self.tree.is_some()
     }
 }
 
-fn copy_or_remove(from: &Path, to: &Path) -> std::io::Result<()> {
-    if from.is_file() {
-        if let Some(folder) = to.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::copy(from, to).map(drop)
-    } else if to.is_file() {
-        fs::remove_file(to)
-    } else {
-        Ok(())
+/// The commit, with `+changes` where something is not committed.
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.commit)?;
+        f.write_str(if self.has_changes() { "+changes" } else { "" })
     }
-}
-
-/// Runs git in `folder`, and gives what it prints.
-fn git(folder: &Path, args: &[&str]) -> Result<String> {
-    let mut command = Command::new("git");
-    command.arg("-C").arg(folder).args(args).stdin(Stdio::null());
-    let output = without_git(&mut command).output().context("cannot run git")?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("git {}: {}", args[0], said.lines().last().unwrap_or("it failed"));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end_matches('\n').to_owned())
-}
-
-fn without_git(command: &mut Command) -> &mut Command {
-    OF_GIT.iter().fold(command, |command, name| command.env_remove(name))
 }

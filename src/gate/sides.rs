@@ -31,6 +31,18 @@ pub struct Sides(Vec<Side>);
 #[derive(Debug)]
 pub struct Running(Vec<(Arm, RunningSubject)>);
 
+impl Side {
+    /// A server that a command starts, wherever it comes from.
+    ///
+    /// # Errors
+    /// When the command line can't be a server.
+    pub fn from_command(arm: Arm, option: &str, command: &str) -> Result<Self> {
+        let c10k = Arc::new(Program::this()?);
+        let described = Server { name: None, revision: None, command: command.to_owned() };
+        Ok(Self { arm, subject: Subject::from_command(option, command)?, c10k, described })
+    }
+}
+
 impl Sides {
     /// Base and candidate, and a copy of the base where `null` asks for one.
     pub fn new(base: Side, candidate: Side, null: bool) -> Self {

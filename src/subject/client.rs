@@ -100,12 +100,11 @@ pub(super) fn check_answers(address: SocketAddr, path: &str, patience: Duration)
     }
 }
 
-/// Checks that a server which is ready answers a GET of `path` with a status of success.
-///
-/// # Errors
-/// When it does not; the message says what it did instead.
-pub fn answers(address: SocketAddr, path: &str) -> Result<()> {
-    check_answers(address, path, PATIENCE).with_context(|| format!("it does not answer GET {path}"))
+/// The status with which a server that is ready answers the bytes of a request.
+pub fn status_of(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
+    let mut client = Client::connect(address, PATIENCE)?;
+    client.0.write_all(request)?;
+    Ok(client.receive_head(&mut Vec::new())?.status)
 }
 
 /// Checks that `path` is the embedded page, byte for byte: a server that sends something else is

@@ -229,12 +229,20 @@ impl CommandLaunch {
         let folders =
             c10k.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&search_path));
         let folders = std::env::join_paths(folders.chain([SUPERUSER_PROGRAMS.into()]))?;
-        let here = std::env::current_dir().context("cannot find the working folder")?;
+        let here = self.folder_of_paths()?;
         let found = self.program.iter().find_map(|name| which::which_in(name, Some(&folders), &here).ok());
         found.with_context(|| {
             let names = self.program.join(" or ");
             format!("{names} is not installed: not beside c10k, not in PATH, not in {SUPERUSER_PROGRAMS}")
         })
+    }
+
+    /// Where a relative path of its program begins: in its own working folder, if that is the same for
+    /// every start.
+    fn folder_of_paths(&self) -> Result<PathBuf> {
+        let own = self.directory.as_deref().map(Path::new).filter(|folder| folder.is_absolute());
+        own.map_or_else(std::env::current_dir, |folder| Ok(folder.to_owned()))
+            .context("cannot find the working folder")
     }
 }
 

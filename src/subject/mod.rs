@@ -82,11 +82,11 @@ impl Subject {
         })
     }
 
-    /// The same server with `folder` as its working folder; a model has none.
+    /// The same server with `folder` as its working folder, unless it has one; a model needs none.
     #[must_use]
     pub fn in_folder(mut self, folder: &Path) -> Self {
         if let Launch::Command(launch) = &mut self.launch {
-            launch.directory = Some(folder.to_string_lossy().into_owned());
+            launch.directory.get_or_insert_with(|| folder.to_string_lossy().into_owned());
         }
         self
     }

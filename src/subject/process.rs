@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use nix::sys::signal::{SigHandler, signal};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, set_parent_process_death_signal,
+    waitid,
+};
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -204,6 +207,14 @@ impl RunningSubject {
                 status => return Ok(status),
             }
         }
+    }
+
+    /// Whether it has ended by itself. [`stop`](Self::stop) says how.
+    pub fn has_ended(&self) -> bool {
+        let pid = WaitId::Pid(Pid::from_child(&self.child));
+        // It stays to be waited for.
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        waitid(pid, options).is_ok_and(|status| status.is_some())
     }
 
     /// Where it listens.

@@ -1,0 +1,54 @@
+//! The command that builds a revision, run in its checkout.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use super::child;
+use super::git::forget_repository;
+use crate::interrupt::Interrupt;
+
+/// A command of the user that builds.
+#[derive(Debug)]
+pub struct BuildCommand<'a> {
+    line: &'a str,
+    words: Vec<String>,
+}
+
+impl<'a> BuildCommand<'a> {
+    /// Splits a command line into words, as a shell does.
+    pub fn parse(line: &'a str) -> Result<Self> {
+        let words = shlex::split(line).filter(|words| !words.is_empty());
+        let words = words.with_context(|| format!("--build `{line}` is empty, or a quote has no end"))?;
+        Ok(Self { line, words })
+    }
+
+    /// The command as it was given.
+    pub fn line(&self) -> &str {
+        self.line
+    }
+
+    /// Runs it in `folder`. All that it prints goes to standard error: standard output is for the
+    /// result of the gate.
+    ///
+    /// # Errors
+    /// When it fails or is interrupted.
+    pub fn run(&self, folder: &Path, interrupt: &Interrupt) -> Result<()> {
+        let mut command = Command::new(&self.words[0]);
+        command.args(&self.words[1..]).current_dir(folder);
+        command.stdin(Stdio::null()).stdout(std::io::stderr());
+        let (name, target) = target_folder(folder);
+        forget_repository(command.env(name, target));
+        let status = child::run(&mut command, interrupt);
+        let status = status.with_context(|| format!("`{}`", self.line))?;
+        ensure!(status.success(), "`{}` failed ({status})", self.line);
+        Ok(())
+    }
+}
+
+/// The variable by which cargo builds into the folder of a checkout, and its value: a target folder
+/// that the user has set for all projects would have both sides in the same files.
+pub fn target_folder(checkout: &Path) -> (&'static str, PathBuf) {
+    ("CARGO_TARGET_DIR", checkout.join("target"))
+}

@@ -1,0 +1,41 @@
+//! Commands that may take long, such as a build: an interrupt ends them at once, with all that they
+//! have started, and so does the end of the gate itself.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_signal};
+
+use crate::interrupt::Interrupt;
+
+/// How often the end of a command is looked for.
+const POLL_TIME: Duration = Duration::from_millis(10);
+
+/// Runs a command to its end, or to an interrupt.
+pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
+    // Its own group, so that the end of the group is the end of all its children.
+    command.process_group(0);
+    let die_with_gate = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+    // SAFETY: between fork and exec it makes one system call; it neither allocates nor takes a
+    // lock.
+    unsafe { command.pre_exec(die_with_gate) };
+    let child = command.spawn().with_context(|| {
+        let program = command.get_program().display();
+        format!("cannot run {program}, is it installed?")
+    })?;
+    wait(child, interrupt)
+}
+
+/// What a command leaves running in its group is ended, too: it would disturb the measurement.
+fn wait(mut child: Child, interrupt: &Interrupt) -> Result<ExitStatus> {
+    let mut ended = child.try_wait();
+    while matches!(ended, Ok(None)) && !interrupt.happened() {
+        thread::sleep(POLL_TIME);
+        ended = child.try_wait();
+    }
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    child.wait().context("cannot wait for its end")
+}

@@ -1,0 +1,46 @@
+//! A whole gate from the rehearsal to the verdict: what is decided is written down before the first
+//! block, and each block as soon as it is complete.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use c10k_ci::gate::Gate;
+
+use super::folder::Folder;
+use super::rehearsal::rehearse;
+use super::{Measuring, run};
+use crate::cpus::CpuList;
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// Measures for about `budget`, and judges.
+///
+/// # Errors
+/// When anything is missing for a verdict, also where the user interrupts it.
+pub fn conduct(
+    measuring: &Measuring<'_>,
+    budget: Duration,
+    cpus: &CpuList,
+    folder: &Folder,
+    interrupt: &Interrupt,
+) -> Result<Gate> {
+    if let Some(generator) = &measuring.placement.generator {
+        generator.pin()?;
+    }
+    let rehearsal = rehearse(measuring, budget, interrupt)?;
+    let plan = measuring.plan(&rehearsal, budget, cpus);
+    folder.write_plan(&plan)?;
+    let mut file = folder.blocks_file()?;
+    let mut blocks = Vec::new();
+    let mut progress = Progress::new(rehearsal.blocks as usize, rehearsal.block_time * rehearsal.blocks);
+    let mut histograms = folder.histograms();
+    let measured = run(measuring, &rehearsal, interrupt, &mut histograms, |block| {
+        file.append(&block)?;
+        progress.advance(&format!("block {}", block.number), false);
+        blocks.push(block);
+        Ok(())
+    });
+    progress.finish();
+    measured?;
+    Ok(Gate::judged(plan, blocks))
+}

@@ -1,0 +1,149 @@
+//! Folder of a gate's files: one gate at a time has it, and it holds no verdict but that of its own
+//! blocks.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use c10k_ci::block::Block;
+use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
+use c10k_ci::plan::Plan;
+use c10k_ci::{histograms, output, page};
+use c10k_reports::WholeFile;
+
+use super::checkout;
+
+/// Folder of the checkouts. The name is one that no folder of a user has, for what a killed gate
+/// left in it is removed.
+const BUILDS: &str = "c10k-builds";
+
+/// The folder, locked for as long as this lives.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// The kernel ends the lock with the process, however that ends.
+    _lock: File,
+}
+
+/// The file of blocks, a line each.
+#[derive(Debug)]
+pub struct BlocksFile {
+    path: PathBuf,
+    file: File,
+    /// Bytes of whole lines.
+    length: u64,
+}
+
+impl Folder {
+    /// Makes the folder where there is none, locks it, and removes what an older gate left in it.
+    ///
+    /// # Errors
+    /// When that can't be done, or another gate has it.
+    pub fn open(path: &Path) -> Result<Self> {
+        fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        let path = path.canonicalize().with_context(|| format!("cannot use {}", path.display()))?;
+        let lock = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        // A file system without locks is no reason to measure nothing.
+        if let Err(TryLockError::WouldBlock) = lock.try_lock() {
+            bail!("another gate writes to {}; wait for its end, or give another --output", path.display());
+        }
+        let folder = Self { path, _lock: lock };
+        folder.remove_results()?;
+        for file in [PLAN_FILE, BLOCKS_FILE] {
+            folder.remove(file)?;
+        }
+        folder.remove_builds()?;
+        Ok(folder)
+    }
+
+    /// Folder for the checkouts of both sides.
+    pub fn builds(&self) -> PathBuf {
+        self.path.join(BUILDS)
+    }
+
+    /// Removes the checkouts, also those of a gate that was killed.
+    pub fn remove_builds(&self) -> Result<()> {
+        let builds = self.builds();
+        let left = fs::read_dir(&builds).into_iter().flatten().flatten();
+        for folder in left.map(|entry| entry.path()) {
+            let removed = checkout::discard(&folder);
+            removed.with_context(|| format!("cannot remove the build {}", folder.display()))?;
+        }
+        match fs::remove_dir(&builds) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {}", builds.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what was decided before the first block.
+    pub fn write_plan(&self, plan: &Plan) -> Result<()> {
+        let text = serde_json::to_string_pretty(plan)? + "\n";
+        Ok(WholeFile::open(&self.path.join(PLAN_FILE))?.write(&text)?)
+    }
+
+    /// Begins the file of blocks.
+    pub fn blocks_file(&self) -> Result<BlocksFile> {
+        let path = self.path.join(BLOCKS_FILE);
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(BlocksFile { path, file, length: 0 })
+    }
+
+    /// Logs of latencies, which are made with the first block.
+    pub fn histograms(&self) -> histograms::Writer {
+        histograms::Writer::new(&self.path)
+    }
+
+    /// Writes the result in every format and as a page, or in none.
+    pub fn write_results(&self, gate: &Gate) -> Result<()> {
+        let formats = output::ALL.iter().try_for_each(|format| {
+            let text = (format.write)(gate).map_err(|error| anyhow!("{}: {error}", format.file))?;
+            Ok(WholeFile::open(&self.path.join(format.file))?.write(&text)?)
+        });
+        let written = formats.and_then(|()| Ok(page::write(gate, &self.path).map(drop)?));
+        written.inspect_err(|_| {
+            let _ = self.remove_results();
+        })
+    }
+
+    fn remove_results(&self) -> Result<()> {
+        let mut files = output::ALL.iter().map(|format| format.file).chain([page::PAGE_FILE]);
+        files.try_for_each(|file| self.remove(file))
+    }
+
+    fn remove(&self, file: &str) -> Result<()> {
+        let path = self.path.join(file);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).with_context(|| format!("cannot remove {} of an older gate", path.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = self.remove_builds();
+    }
+}
+
+impl BlocksFile {
+    /// Adds a block.
+    ///
+    /// # Errors
+    /// When the line can't be written; nothing of it is in the file then.
+    pub fn append(&mut self, block: &Block) -> Result<()> {
+        let line = serde_json::to_string(block)? + "\n";
+        let written = self.file.write_all(line.as_bytes());
+        if written.is_err() {
+            let _ = self.file.set_len(self.length);
+        }
+        let path = self.path.display();
+        written.with_context(|| format!("cannot write {path}; is there free space?"))?;
+        self.length += line.len() as u64;
+        Ok(())
+    }
+}

@@ -1,0 +1,197 @@
+//! Gates of tests: a folder of their own, a tiny suite, and nothing left behind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+
+use c10k_ci::output;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::wait;
+
+/// The command under test.
+pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
+
+/// The head of a suite with slices so short that a block takes less than a second.
+pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"20ms\"\n\
+                        duration = \"20ms\"\ntimeout = \"2s\"\n";
+
+/// Times for a gate with a verdict: the first is enough on an idle machine, the others on a busy
+/// one.
+const BUDGETS: [&str; 3] = ["10s", "30s", "90s"];
+
+/// The server of most tests.
+pub fn epoll() -> String {
+    format!("{C10K} serve epoll --addr 127.0.0.1:{{port}}")
+}
+
+/// A server that misbehaves, compiled once.
+pub fn bad_server(mode: &str) -> String {
+    static PROGRAM: LazyLock<TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gate/bad_server.rs");
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let mut command = Command::new(rustc);
+        command.args(["--edition", "2024", "-o"]).arg(folder.path().join("bad-server")).arg(source);
+        assert!(command.status().expect("there is a compiler").success());
+        folder
+    });
+    format!("{}/bad-server {mode} 127.0.0.1:{{port}}", PROGRAM.path().display())
+}
+
+/// A folder in which gates run. Where the test has not failed, dropping it checks that no process
+/// of theirs is left.
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// One with a suite of a single workload.
+    pub fn new() -> Self {
+        let folder = Self(tempfile::tempdir().expect("a temporary folder can be made"));
+        folder.write("suite.toml", &format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 2\n"));
+        folder
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// The folder of results.
+    pub fn output(&self) -> PathBuf {
+        self.path().join("out")
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).expect("a file can be written");
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let path = self.path().join(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// A gate in this folder.
+    pub fn gate(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(C10K);
+        command.current_dir(self.path()).args(["gate", "--output", "out"]).args(arguments);
+        if !arguments.contains(&"--suite") {
+            command.args(["--suite", "suite.toml"]);
+        }
+        // Where git runs these tests, in a hook, it says which repository is meant.
+        for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.gate(arguments).output().expect("the command can be run")
+    }
+
+    /// Starts one that goes on for a while.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        start(&mut self.gate(arguments))
+    }
+
+    /// Whether a file of the output folder is there and has something in it.
+    pub fn has(&self, name: &str) -> bool {
+        fs::metadata(self.output().join(name)).is_ok_and(|file| file.len() > 0)
+    }
+
+    /// The blocks that were measured.
+    pub fn blocks(&self) -> Vec<Value> {
+        let text = self.read("out/blocks.jsonl");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+    }
+
+    /// Checks that there is no verdict of any kind.
+    #[track_caller]
+    pub fn assert_no_verdict(&self) {
+        for format in output::ALL {
+            assert!(!self.output().join(format.file).exists(), "{} is there", format.file);
+        }
+    }
+
+    /// Whether a process has its working folder here or below.
+    pub fn has_processes(&self) -> bool {
+        self.has_processes_of("")
+    }
+
+    /// Whether a process of the program `name` has its working folder here or below.
+    pub fn has_processes_of(&self, name: &str) -> bool {
+        let is_one = |process: &Path| {
+            let folder = fs::read_link(process.join("cwd"));
+            let program = fs::read_to_string(process.join("comm")).unwrap_or_default();
+            folder.is_ok_and(|folder| folder.starts_with(self.path()))
+                && (name.is_empty() || program.trim_end() == name)
+        };
+        let processes = fs::read_dir("/proc").expect("/proc can be read").flatten();
+        processes.into_iter().any(|process| is_one(&process.path()))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            // Children of a process that was killed may take a moment to end.
+            wait::until("no process is left", || !self.has_processes());
+            assert!(!self.output().join("c10k-builds").exists(), "a build is left");
+        }
+    }
+}
+
+/// Runs a gate to a verdict of so many blocks at least. On a busy machine it is run again, for
+/// longer.
+pub fn run_to_verdict(fewest_blocks: usize, gate: impl Fn() -> Command) -> Output {
+    let run = |budget| gate().args(["--budget", budget]).output().expect("the command can be run");
+    let is_enough = |output: &Output| {
+        let said = text(&output.stderr);
+        let planned = said.lines().find_map(|line| line.strip_prefix("measuring ")?.split(' ').next());
+        let is_too_short = said.contains("the budget is too short");
+        planned
+            .map_or(!is_too_short, |blocks| blocks.parse().is_ok_and(|blocks: usize| blocks >= fewest_blocks))
+    };
+    BUDGETS.into_iter().map(run).find(is_enough).expect("a minute and a half is enough for these blocks")
+}
+
+/// Starts a command and keeps what it says.
+pub fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command can be run")
+}
+
+/// Sends a signal, as Ctrl-C does for one process, and waits for the end.
+pub fn signal(child: Child, signal: Signal) -> Output {
+    kill_process(Pid::from_child(&child), signal).expect("it runs");
+    child.wait_with_output().expect("it ends")
+}
+
+/// Checks that a gate ended as an interrupted one does, and gives its last line.
+#[track_caller]
+pub fn interrupted(output: &Output) -> String {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(output.stdout.is_empty(), "{said}");
+    let last = said.lines().next_back().unwrap_or_default();
+    assert!(last.starts_with("c10k: interrupted"), "{said}");
+    last.to_owned()
+}
+
+/// Checks that a gate ended with an error, said on the last line, and gives that line. Lines before
+/// it tell how far it had come.
+#[track_caller]
+pub fn error(output: &Output) -> String {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(output.stdout.is_empty(), "{:?}", text(&output.stdout));
+    let errors = said.lines().filter(|line| line.starts_with("c10k: ")).count();
+    let last = said.lines().next_back().unwrap_or_default();
+    assert!(errors == 1 && last.starts_with("c10k: "), "{said}");
+    last.to_owned()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
