@@ -71,6 +71,7 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("gate", "margins", Text, &[]),
     ("gate", "seed", Whole, &[]),
     ("gate", "output", Text, &[]),
+    ("compare", "margins", Text, &[]),
     ("calibrate", "duration", Time, &[]),
     ("calibrate", "output", Text, &[]),
 ];

@@ -8,6 +8,7 @@
 mod alarms;
 mod coverage;
 mod false_alarms;
+mod gates;
 mod honest_runs;
 mod many;
 mod marks;
@@ -54,6 +55,11 @@ const PARTS: &[Part] = &[
         name: "marks",
         about: "How often one of several equal subjects is marked as the best",
         run: marks::run,
+    },
+    Part {
+        name: "gates",
+        about: "How often a gate alarms about identical servers, and finds slower ones",
+        run: gates::run,
     },
 ];
 

@@ -2,18 +2,20 @@
 //! among them and none deleted.
 
 /// Averages of all pairs of values, each with itself included (Walsh, "Some Significance Tests for
-/// the Median", 1949), in ascending order.
+/// the Median", 1949), in no order.
 pub(crate) fn walsh_averages(values: &[f64]) -> Vec<f64> {
-    let pairs = values.iter().enumerate().flat_map(|(place, a)| values[place..].iter().map(move |b| (a, b)));
-    let mut averages: Vec<f64> = pairs.map(|(a, b)| f64::midpoint(*a, *b)).collect();
-    averages.sort_unstable_by(f64::total_cmp);
+    let mut averages = Vec::with_capacity(values.len() * (values.len() + 1) / 2);
+    for (place, a) in values.iter().enumerate() {
+        averages.extend(values[place..].iter().map(|b| f64::midpoint(*a, *b)));
+    }
     averages
 }
 
 /// Median of the Walsh averages (Hodges and Lehmann, "Estimates of Location Based on Rank Tests",
 /// 1963); none of no values.
 pub fn estimate(values: &[f64]) -> Option<f64> {
-    let averages = walsh_averages(values);
+    let mut averages = walsh_averages(values);
+    averages.sort_unstable_by(f64::total_cmp);
     let middle = averages.len() / 2;
     match averages.len() {
         0 => None,

@@ -5,9 +5,12 @@
 
 pub mod block;
 pub mod change_points;
+pub mod compare;
+pub mod evidence;
 pub mod gate;
 pub mod histograms;
 pub mod hodges_lehmann;
+mod holm;
 pub mod margin;
 pub mod output;
 #[cfg(feature = "render")]
@@ -19,4 +22,7 @@ pub mod quantile_shift;
 pub mod series;
 pub mod sign_flips;
 pub mod signed_rank;
+#[cfg(test)]
+mod simulated;
+mod students_t;
 pub mod verdict;

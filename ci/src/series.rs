@@ -47,34 +47,33 @@ pub struct Unjudged {
     pub key: String,
     /// The reason, in a line.
     pub reason: String,
+    /// Whether a gate is undecided for lack of it: it decides, and was measured in some blocks.
+    pub decides: bool,
 }
 
-/// All series of `arm`, and what could not become one.
+/// All series of `arm`, those of failures first, and what could not become one.
 pub fn of(blocks: &[Block], arm: Arm, margins: &Margins) -> (Vec<Series>, Vec<Unjudged>) {
-    let (mut series, mut unjudged) = (Vec::new(), Vec::new());
+    let (mut failed, mut series, mut unjudged) = (Vec::new(), Vec::new(), Vec::new());
     for workload in workloads(blocks) {
-        let cells: Vec<&CellOfBlock> = blocks.iter().filter_map(|block| cell(block, &workload)).collect();
-        series.extend(failures(&workload, &cells, arm));
-        for (key, margin) in margins.iter() {
-            match of_metric(&workload, &cells, arm, (key, margin)) {
+        let cells: Vec<Option<&CellOfBlock>> = blocks.iter().map(|block| cell(block, &workload)).collect();
+        failed.extend(failures(&workload, &cells, arm));
+        for of in margins.iter() {
+            match of_metric(&workload, &cells, arm, of) {
                 Ok(one) => series.push(one),
-                Err(reason) => {
-                    unjudged.push(Unjudged { workload: workload.clone(), key: key.to_owned(), reason });
-                }
+                Err(one) => unjudged.push(one),
             }
         }
     }
-    (series, unjudged)
+    failed.append(&mut series);
+    (failed, unjudged)
 }
 
-/// Names of the workloads, in the order of the first block.
+/// Names of the workloads, in alphabetical order: blocks have them in random order.
 fn workloads(blocks: &[Block]) -> Vec<String> {
-    let mut names: Vec<String> = blocks
-        .iter()
-        .take(1)
-        .flat_map(|block| block.cells.iter().map(|cell| cell.workload.clone()))
-        .collect();
+    let cells = blocks.iter().flat_map(|block| &block.cells);
+    let mut names: Vec<String> = cells.map(|cell| cell.workload.clone()).collect();
     names.sort_unstable();
+    names.dedup();
     names
 }
 
@@ -82,22 +81,28 @@ fn cell<'a>(block: &'a Block, workload: &str) -> Option<&'a CellOfBlock> {
     block.cells.iter().find(|cell| cell.workload == workload)
 }
 
+/// The series of a metric that every block has. Judging the blocks that happen to have it would
+/// flatter: a percentile is missing where a server is slow, since fewer requests lie beyond it.
 fn of_metric(
     workload: &str,
-    cells: &[&CellOfBlock],
+    cells: &[Option<&CellOfBlock>],
     arm: Arm,
     (key, margin): (&str, &Margin),
-) -> Result<Series, String> {
+) -> Result<Series, Unjudged> {
     let better = metric::by_key(key).and_then(|metric| metric.better);
     let more_is_better = better == Some(Better::Higher);
     let sign = if more_is_better { -1.0 } else { 1.0 };
-    let values: Vec<f64> = cells
-        .iter()
-        .filter_map(|cell| pairing::log_ratio(cell, arm, key))
-        .map(|log_ratio| sign * log_ratio)
-        .collect();
+    let log_ratio = |cell: &&CellOfBlock| pairing::log_ratio(cell, arm, key);
+    let log_ratios = cells.iter().flatten().filter_map(log_ratio);
+    let values: Vec<f64> = log_ratios.map(|log_ratio| sign * log_ratio).collect();
     if values.len() < cells.len() {
-        return Err(format!("{} of {} blocks have no value", cells.len() - values.len(), cells.len()));
+        let mut slices = cells.iter().flatten().flat_map(|cell| &cell.slices);
+        return Err(Unjudged {
+            workload: workload.to_owned(),
+            key: key.to_owned(),
+            reason: format!("{} of {} blocks have no value", cells.len() - values.len(), cells.len()),
+            decides: margin.decides && slices.any(|slice| slice.metrics.contains_key(key)),
+        });
     }
     Ok(Series {
         workload: workload.to_owned(),
@@ -109,34 +114,43 @@ fn of_metric(
 }
 
 /// Series of what failed, where anything did.
-fn failures(workload: &str, cells: &[&CellOfBlock], arm: Arm) -> Vec<Series> {
-    let slices = || cells.iter().flat_map(|cell| &cell.slices);
+fn failures(workload: &str, cells: &[Option<&CellOfBlock>], arm: Arm) -> Vec<Series> {
+    let slices = || cells.iter().flatten().flat_map(|cell| &cell.slices);
+    let slices = || slices().filter(|slice| slice.arm == Arm::Base || slice.arm == arm);
     let mut checks: Vec<&String> = slices().flat_map(|slice| &slice.failed_checks).collect();
     checks.sort_unstable();
     checks.dedup();
     let mut series = Vec::new();
     if slices().any(|slice| slice.failed_share > 0.0) {
-        series.extend(failure(workload, Quantity::FailedRequests, cells, arm, |slice| slice.failed_share));
+        series.push(failure(workload, Quantity::FailedRequests, cells, arm, |slice| slice.failed_share));
     }
     for check in checks {
         let failed = |slice: &Slice| f64::from(u8::from(slice.failed_checks.contains(check)));
-        series.extend(failure(workload, Quantity::FailedCheck(check.clone()), cells, arm, failed));
+        series.push(failure(workload, Quantity::FailedCheck(check.clone()), cells, arm, failed));
     }
     series
 }
 
+/// A block without the workload says nothing of its failures, which is what a difference of zero
+/// says.
 fn failure(
     workload: &str,
     quantity: Quantity,
-    cells: &[&CellOfBlock],
+    cells: &[Option<&CellOfBlock>],
     arm: Arm,
     of: impl Fn(&Slice) -> f64,
-) -> Option<Series> {
-    let values: Option<Vec<f64>> = cells.iter().map(|cell| pairing::difference(cell, arm, &of)).collect();
-    Some(Series { workload: workload.to_owned(), quantity, margin: 0.0, decides: false, values: values? })
+) -> Series {
+    let difference = |cell: Option<&CellOfBlock>| pairing::difference(cell?, arm, &of);
+    let values = cells.iter().map(|cell| difference(*cell).unwrap_or(0.0)).collect();
+    Series { workload: workload.to_owned(), quantity, margin: 0.0, decides: false, values }
 }
 
 impl Quantity {
+    /// Whether it tells what failed, which is a difference of shares.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Metric { .. })
+    }
+
     /// What outputs call it.
     pub fn key(&self) -> &str {
         match self {
@@ -144,5 +158,80 @@ impl Quantity {
             Self::FailedRequests => "failed_requests",
             Self::FailedCheck(check) => check,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulated::{self, CPU, P99, THROUGHPUT};
+
+    fn of_all(blocks: &[Block]) -> (Vec<Series>, Vec<Unjudged>) {
+        of(blocks, Arm::Candidate, &simulated::margins())
+    }
+
+    fn find<'a>(series: &'a [Series], workload: &str, key: &str) -> Option<&'a Series> {
+        series.iter().find(|one| one.workload == workload && one.quantity.key() == key)
+    }
+
+    #[test]
+    fn larger_is_worse_in_either_direction() {
+        let blocks = simulated::blocks(8, 1, |slice| {
+            simulated::scale(slice, CPU, 1.5);
+            simulated::scale(slice, THROUGHPUT, 0.5);
+        });
+        let (series, _) = of_all(&blocks);
+        for key in [CPU, THROUGHPUT] {
+            let values = &find(&series, "closed", key).unwrap().values;
+            assert!(values.iter().all(|value| *value > 0.3), "{key}: {values:?}");
+        }
+    }
+
+    #[test]
+    fn a_metric_that_a_block_lacks_is_not_judged_by_the_others() {
+        let mut blocks = simulated::blocks(8, 1, |_| {});
+        for slice in simulated::candidate_slices(&mut blocks[3], "closed") {
+            slice.metrics.remove(P99);
+            slice.metrics.remove(CPU);
+        }
+        let (series, unjudged) = of_all(&blocks);
+        assert!(find(&series, "closed", CPU).is_none() && find(&series, "open", CPU).is_some());
+        let lacks = |key: &str| unjudged.iter().find(|one| one.key == key).unwrap();
+        assert_eq!((lacks(CPU).workload.as_str(), lacks(CPU).decides), ("closed", true));
+        assert_eq!((lacks(P99).reason.as_str(), lacks(P99).decides), ("1 of 8 blocks have no value", false));
+    }
+
+    #[test]
+    fn a_deciding_metric_that_nothing_measured_leaves_nothing_open() {
+        let mut blocks = simulated::blocks(8, 1, |_| {});
+        let slices = blocks.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
+        slices.for_each(|slice| slice.metrics.retain(|key, _| key != CPU));
+        let (_, unjudged) = of_all(&blocks);
+        assert!(unjudged.iter().any(|one| one.key == CPU));
+        assert!(unjudged.iter().all(|one| !one.decides));
+    }
+
+    /// Signs belong to blocks: a shorter series would be turned around by those of other blocks.
+    #[test]
+    fn a_workload_that_a_block_lacks_has_no_metrics_and_keeps_its_failures_in_place() {
+        let mut blocks = simulated::blocks(8, 1, |_| {});
+        blocks[0].cells.retain(|cell| cell.workload != "open");
+        simulated::candidate_slices(&mut blocks[5], "open").for_each(|slice| slice.failed_share = 0.5);
+        let (series, unjudged) = of_all(&blocks);
+        assert!(find(&series, "open", CPU).is_none());
+        assert!(unjudged.iter().any(|one| one.workload == "open" && one.key == CPU && one.decides));
+        let failed = &find(&series, "open", "failed_requests").unwrap().values;
+        assert_eq!(failed, &[0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn failures_come_first_and_are_those_of_the_arm_and_its_base() {
+        let mut blocks = simulated::blocks(8, 1, |_| {});
+        let starved = |slice: &mut Slice| slice.failed_checks.push("starvation".to_owned());
+        simulated::candidate_slices(&mut blocks[2], "open").for_each(starved);
+        let (series, _) = of_all(&blocks);
+        assert_eq!(series[0].quantity, Quantity::FailedCheck("starvation".to_owned()));
+        assert!(series[1..].iter().all(|one| !one.quantity.is_failure()));
+        assert!(of(&blocks, Arm::Null, &simulated::margins()).0.is_empty());
     }
 }

@@ -5,6 +5,8 @@ mod bench;
 #[cfg(target_os = "linux")]
 mod calibrate;
 #[cfg(target_os = "linux")]
+mod compare;
+#[cfg(target_os = "linux")]
 mod gate;
 #[cfg(target_os = "linux")]
 mod load;
@@ -33,6 +35,8 @@ enum Command {
     #[cfg(target_os = "linux")]
     Report(report::Args),
     #[cfg(target_os = "linux")]
+    Compare(compare::Args),
+    #[cfg(target_os = "linux")]
     Gate(Box<gate::Args>),
     #[cfg(target_os = "linux")]
     Calibrate(calibrate::Args),
@@ -49,6 +53,8 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Bench(args)) => args.run(),
         #[cfg(target_os = "linux")]
         Some(Command::Report(args)) => Ok(args.run()),
+        #[cfg(target_os = "linux")]
+        Some(Command::Compare(args)) => args.run(),
         #[cfg(target_os = "linux")]
         Some(Command::Gate(args)) => args.run(),
         #[cfg(target_os = "linux")]

@@ -6,7 +6,7 @@ use super::Format;
 
 use crate::gate::Gate;
 use crate::series::Quantity;
-use crate::verdict::{Judged, Verdict};
+use crate::verdict::{Judged, Judgement, Verdict};
 
 /// The result as one JSON object.
 pub const FORMAT: Format = Format { file: "gate.json", write: |gate| Ok(write(gate)?) };
@@ -20,8 +20,8 @@ struct Whole<'a> {
 }
 
 #[derive(Serialize)]
-struct Cell<'a> {
-    workload: &'a str,
+pub(crate) struct Cell<'a> {
+    pub(crate) workload: &'a str,
     metrics: Vec<Metric<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unjudged: Vec<Unjudged<'a>>,
@@ -52,24 +52,20 @@ struct Unjudged<'a> {
 }
 
 fn write(gate: &Gate) -> serde_json::Result<String> {
-    let whole =
-        Whole { version: 1, verdict: gate.judgement.verdict, blocks: gate.blocks.len(), cells: cells(gate) };
+    let judgement = &gate.judgement;
+    let cells = judgement.workloads().into_iter().map(|workload| cell(judgement, workload)).collect();
+    let whole = Whole { version: 1, verdict: judgement.verdict, blocks: gate.blocks.len(), cells };
     Ok(serde_json::to_string_pretty(&whole)? + "\n")
 }
 
-fn cells(gate: &Gate) -> Vec<Cell<'_>> {
-    let cell = |workload| Cell {
+/// What is said of one workload.
+pub(crate) fn cell<'a>(judgement: &'a Judgement, workload: &'a str) -> Cell<'a> {
+    let unjudged = judgement.unjudged.iter().filter(|one| one.workload == workload);
+    Cell {
         workload,
-        metrics: gate.judgement.judged_of(workload).map(metric).collect(),
-        unjudged: gate
-            .judgement
-            .unjudged
-            .iter()
-            .filter(|one| one.workload == workload)
-            .map(|one| Unjudged { key: &one.key, reason: &one.reason })
-            .collect(),
-    };
-    gate.judgement.workloads().into_iter().map(cell).collect()
+        metrics: judgement.judged_of(workload).map(metric).collect(),
+        unjudged: unjudged.map(|one| Unjudged { key: &one.key, reason: &one.reason }).collect(),
+    }
 }
 
 fn metric(judged: &Judged) -> Metric<'_> {

@@ -13,7 +13,7 @@ const MAX_BYTES: usize = 60_000;
 pub(super) const FORMAT: Format = Format { file: "summary.md", write: |gate| Ok(write(gate)) };
 
 fn write(gate: &Gate) -> String {
-    let mut markdown = format!("**{}**\n", text::sentence(gate));
+    let mut markdown = format!("**{}**\n\n{}\n", text::sentence(gate), text::LEGEND);
     for workload in gate.judgement.workloads() {
         markdown += &format!(
             "\n### {workload}\n\n| metric | candidate / base | 95 % interval | margin | verdict | smallest change seen |\n\

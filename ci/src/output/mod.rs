@@ -2,7 +2,7 @@
 
 mod bencher;
 mod github_action_benchmark;
-mod json;
+pub(crate) mod json;
 mod junit;
 mod markdown;
 pub mod text;

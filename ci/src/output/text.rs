@@ -1,22 +1,33 @@
 //! The result as a table for a terminal, which ends in one sentence that a reviewer can act on.
 
 use crate::gate::Gate;
+use crate::power::fewest_blocks;
 use crate::series::Quantity;
-use crate::verdict::{FALSE_ALARMS, Judged, Verdict};
+use crate::verdict::{FALSE_ALARMS, Judged, Judgement, Verdict};
+
+/// Metrics that a sentence names.
+const NAMED: usize = 8;
+
+/// What an interval is, and a verdict.
+pub(crate) const LEGEND: &str =
+    "Intervals (95 %) are of each metric by itself; verdicts are corrected for all of them together.";
 
 /// Writes the result.
 pub fn write(gate: &Gate) -> String {
-    let mut text = String::new();
-    for workload in gate.judgement.workloads() {
-        text += &format!("{workload}\n");
-        for judged in gate.judgement.judged_of(workload) {
-            text += &line(judged);
-        }
-        for one in gate.judgement.unjudged.iter().filter(|one| one.workload == workload) {
-            text += &format!("  {:<42} not judged: {}\n", one.key, one.reason);
-        }
+    let workloads = gate.judgement.workloads();
+    let tables: String =
+        workloads.into_iter().map(|workload| table(&gate.judgement, workload, workload)).collect();
+    format!("{tables}{LEGEND}\n{}\n", sentence(gate))
+}
+
+/// What is said of one workload, below its title.
+pub(crate) fn table(judgement: &Judgement, workload: &str, title: &str) -> String {
+    let mut text = format!("{title}\n");
+    text.extend(judgement.judged_of(workload).map(line));
+    for one in judgement.unjudged.iter().filter(|one| one.workload == workload) {
+        text += &format!("  {:<42} not judged: {}\n", one.key, one.reason);
     }
-    text + &sentence(gate) + "\n"
+    text
 }
 
 fn line(judged: &Judged) -> String {
@@ -41,30 +52,50 @@ pub(super) fn effect(judged: &Judged) -> String {
 
 /// The verdict, its reason, and what it is worth.
 pub fn sentence(gate: &Gate) -> String {
-    let names = |verdict: Verdict, deciding: bool| {
-        let of = gate
-            .judgement
-            .judged
-            .iter()
-            .filter(|one| one.verdict == verdict && (!deciding || one.series.decides));
-        let name = |one: &Judged| format!("{} of {}", one.series.quantity.key(), one.series.workload);
-        of.map(name).collect::<Vec<_>>().join(", ")
-    };
+    let judgement = &gate.judgement;
     let alarms = FALSE_ALARMS * 100.0;
     let blocks = gate.blocks.len();
-    match gate.judgement.verdict {
+    match judgement.verdict {
         Verdict::Regressed => format!(
             "REGRESSED: {}. A gate of identical builds says so in {alarms} % of cases at most ({blocks} blocks).",
-            names(Verdict::Regressed, false)
+            names(judgement, |one| one.verdict == Verdict::Regressed)
         ),
-        Verdict::Undecided => format!(
-            "UNDECIDED: the noise hides {}; give a longer --budget or a quieter machine ({blocks} blocks).",
-            names(Verdict::Undecided, true)
-        ),
+        Verdict::Undecided => format!("UNDECIDED: {} ({blocks} blocks).", open(judgement)),
         _ => {
-            let hidden = names(Verdict::Undecided, false);
+            let hidden = names(judgement, |one| one.verdict == Verdict::Undecided);
             let hidden = if hidden.is_empty() { String::new() } else { format!(" Not decided: {hidden}.") };
             format!("Not regressed ({blocks} blocks).{hidden}")
         }
+    }
+}
+
+/// Metrics with their workloads, failures first. The last ones of many are counted.
+pub(crate) fn names(judgement: &Judgement, is_meant: impl Fn(&Judged) -> bool) -> String {
+    let of: Vec<&Judged> = judgement.judged.iter().filter(|one| is_meant(one)).collect();
+    let name = |one: &&Judged| format!("{} of {}", one.series.quantity.key(), one.series.workload);
+    let named = of.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
+    let more = of.len().saturating_sub(NAMED);
+    if more > 0 { format!("{named} and {more} more") } else { named }
+}
+
+/// The reason why a gate is undecided, and the next step.
+fn open(judgement: &Judgement) -> String {
+    let sees = judgement.judged.iter().any(|one| one.smallest_detectable.is_some());
+    if !sees && !judgement.judged.is_empty() {
+        let needed = fewest_blocks(judgement.judged.len(), FALSE_ALARMS);
+        let metrics = judgement.judged.len();
+        return format!(
+            "too few blocks to see any change in {metrics} metrics; give a --budget for {needed} or fewer workloads"
+        );
+    }
+    let hidden = names(judgement, |one| one.series.decides && one.is_open());
+    let lacking = judgement.unjudged.iter().filter(|one| one.decides);
+    let lacking = lacking.map(|one| format!("{} of {}", one.key, one.workload)).collect::<Vec<_>>();
+    if !hidden.is_empty() {
+        format!("the noise hides {hidden}; give a longer --budget or a quieter machine")
+    } else if !lacking.is_empty() {
+        format!("some blocks have no {}; see above", lacking.join(", "))
+    } else {
+        "no metric that decides was measured; give one of them `decides = true` in the margins".to_owned()
     }
 }

@@ -60,9 +60,7 @@ fn sentence(page: &Page) -> String {
     let names = list(&titles(deciding(page).into_iter()));
     match page.gate.judgement.verdict {
         Verdict::Regressed => format!("The candidate became worse than its base: {names}."),
-        Verdict::Undecided if names.is_empty() => {
-            "This gate can’t tell: no metric that decides could be judged.".to_owned()
-        }
+        Verdict::Undecided if names.is_empty() => "No metric that decides could be judged.".to_owned(),
         Verdict::Undecided => format!(
             "The noise of this machine hides whether {names} regressed. Give it a longer budget, or a quieter \
              machine."
@@ -91,7 +89,17 @@ fn reasons(page: &Page) -> Vec<String> {
     let deciding = deciding(page);
     let more = deciding.len().saturating_sub(MOST_REASONS);
     let more = (more > 0).then(|| format!("{more} more, in the tables below"));
-    deciding.into_iter().take(MOST_REASONS).map(|one| reason(page, one)).chain(more).collect()
+    let told = deciding.into_iter().take(MOST_REASONS).map(|one| reason(page, one));
+    told.chain(more).chain(missing(page)).collect()
+}
+
+/// What leaves a gate undecided because some blocks lack it.
+fn missing<'a>(page: &'a Page) -> impl Iterator<Item = String> + 'a {
+    let is_undecided = page.gate.judgement.verdict == Verdict::Undecided;
+    let missing = page.gate.judgement.unjudged.iter().filter(move |one| is_undecided && one.decides);
+    missing.map(|one| {
+        format!("{} under {}: not judged, {}", words::metric_title(&one.key), one.workload, one.reason)
+    })
 }
 
 /// One metric with its numbers.

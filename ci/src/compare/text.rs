@@ -1,0 +1,67 @@
+//! The comparison as a table for a terminal, which ends in one sentence.
+
+use c10k_reports::statistics::apart::FEWEST_ROUNDS;
+
+use super::Comparison;
+use crate::output::text::{LEGEND, names, table};
+use crate::verdict::{FALSE_ALARMS, Verdict};
+
+/// Writes the comparison.
+pub fn write(comparison: &Comparison) -> String {
+    let [a, b] = &comparison.names;
+    let mut text = format!("A  {a}\nB  {b}\n");
+    for pair in &comparison.pairs {
+        let [of_a, of_b] = pair.rounds;
+        let rounds = if of_a == of_b { of_a.to_string() } else { format!("{of_a} and {of_b}") };
+        let title = format!("{} (B/A, rounds: {rounds})", pair.label);
+        text += &table(&comparison.judgement, &pair.label, &title);
+    }
+    for caution in &comparison.cautions {
+        text += &format!("! {caution}\n");
+    }
+    if let Some(gate) = &comparison.gate {
+        text += &format!(
+            "! Two runs are of two times, so that a drift of the machine looks like a change: weaker evidence \
+             than a gate, which measures both by turns: {gate}\n"
+        );
+    }
+    format!("{text}{LEGEND}\n{}\n", sentence(comparison))
+}
+
+/// The verdict, its reason, and what it is worth.
+fn sentence(comparison: &Comparison) -> String {
+    let judgement = &comparison.judgement;
+    match judgement.verdict {
+        Verdict::Regressed => format!(
+            "REGRESSED, B against A: {}. That is said of equals in {} % of comparisons at most, where rounds vary \
+             as normal noise does.",
+            names(judgement, |one| one.verdict == Verdict::Regressed),
+            FALSE_ALARMS * 100.0
+        ),
+        Verdict::Undecided => format!("UNDECIDED: {}.", open(comparison)),
+        _ => {
+            let hidden = names(judgement, |one| one.verdict == Verdict::Undecided);
+            let hidden = if hidden.is_empty() { String::new() } else { format!(" Not decided: {hidden}.") };
+            format!("Not regressed, B against A.{hidden}")
+        }
+    }
+}
+
+/// The reason why it is undecided, and the next step.
+fn open(comparison: &Comparison) -> String {
+    let judgement = &comparison.judgement;
+    if !judgement.judged.is_empty() && judgement.judged.iter().all(|one| one.interval.is_none()) {
+        return format!(
+            "one round tells nothing of the noise; measure {FEWEST_ROUNDS} rounds at least, and 8 for small \
+             differences (c10k bench --rounds 8)"
+        );
+    }
+    let hidden = names(judgement, |one| one.series.decides && one.is_open());
+    if !hidden.is_empty() {
+        return format!("the noise hides {hidden}; measure more --rounds");
+    }
+    if judgement.unjudged.iter().any(|one| one.decides) {
+        return "not all that decides could be judged, see above".to_owned();
+    }
+    "no metric that decides was measured on both sides".to_owned()
+}

@@ -1,0 +1,348 @@
+//! Evidence: gates that were really run of servers whose truth is known, and gates that are drawn
+//! from their blocks to count how often a verdict is wrong.
+//!
+//! ```text
+//! ci/evidence/<set>/<case>/<number>/plan.json, blocks.jsonl
+//! ```
+//!
+//! A set is of one machine and one plan, such as `2-cpu-vm`. A case is what its candidate is, such as
+//! `identical` or `cpu-5`: [`PROMISES`] says what a gate promises of it. Each numbered folder is that
+//! of a whole gate, as `c10k gate --output` leaves it; its other files are not read.
+//!
+//! A drawn gate has as many blocks as one of its case's gates, each a whole block of a real gate, drawn with
+//! replacement (Efron, "Bootstrap Methods", 1979). Blocks stay whole, since the metrics and cells of
+//! one belong together. Their signs stay, too: turning them around at random would make identical
+//! servers exactly alike, and so hide whatever sets the first server apart from the second one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng;
+use rand::seq::IndexedRandom;
+use rand_chacha::ChaCha8Rng;
+use statrs::distribution::{Beta, ContinuousCDF};
+
+use crate::block::Block;
+use crate::gate::{Gate, GateError, PLAN_FILE};
+use crate::verdict::{Judgement, Verdict, judge};
+
+/// Metrics that a gate of identical servers must clear.
+const CLEARED: [&str; 2] = ["server_cpu_us_per_request", "throughput_rps"];
+
+/// Gates of servers whose truth is known.
+#[derive(Debug)]
+pub struct Case {
+    /// Name of its set.
+    pub set: String,
+    /// Its name.
+    pub name: String,
+    /// Whole gates that were run.
+    pub gates: Vec<Gate>,
+}
+
+/// Why evidence can't be used.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each says it in its message")]
+pub enum EvidenceError {
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error("{set}/{case} has gates of different workloads or margins; make them cases of their own")]
+    Mixed { set: String, case: String },
+}
+
+/// Promise about a case.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Promise {
+    /// Gates regress in this share of cases at most.
+    RegressAtMost(f64),
+    /// Gates regress in this share of cases at least.
+    RegressAtLeast(f64),
+}
+
+/// Begin of the name of a case → what a gate promises of it. The first that fits holds.
+pub const PROMISES: &[(&str, Promise)] = &[
+    ("identical", Promise::RegressAtMost(0.01)),
+    ("cpu-5", Promise::RegressAtLeast(0.95)),
+    ("cpu-10", Promise::RegressAtLeast(1.0)),
+    ("tail", Promise::RegressAtLeast(0.95)),
+    ("other-server-5", Promise::RegressAtLeast(0.95)),
+];
+
+/// Share of gates of identical servers that clear CPU time and throughput.
+pub const CLEARED_AT_LEAST: f64 = 0.9;
+
+/// Verdicts of many gates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub gates: u64,
+    /// Those that regressed.
+    pub regressed: u64,
+    /// Those that say *not regressed* about CPU time and throughput of every workload.
+    pub cleared: u64,
+    /// Those that are undecided.
+    pub undecided: u64,
+}
+
+/// Reads all cases in `folder`, by set and name. None of a folder that does not exist.
+///
+/// # Errors
+/// When a gate can't be read, or those of a case do not belong together.
+pub fn read(folder: &Path) -> Result<Vec<Case>, EvidenceError> {
+    let mut cases = Vec::new();
+    for set in folders(folder)? {
+        for case in folders(&set)? {
+            let numbers = folders(&case)?.into_iter().filter(|number| number.join(PLAN_FILE).exists());
+            let gates: Vec<Gate> = numbers.map(|number| Gate::read(&number)).collect::<Result<_, _>>()?;
+            if !gates.is_empty() {
+                cases.push(Case::of(name(&set), name(&case), gates)?);
+            }
+        }
+    }
+    Ok(cases)
+}
+
+/// Folders in `folder`, by name.
+fn folders(folder: &Path) -> Result<Vec<PathBuf>, EvidenceError> {
+    let unreadable = |cause| EvidenceError::Unreadable { path: folder.to_owned(), cause };
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(folder).map_err(unreadable)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<PathBuf> = paths.collect::<Result<_, _>>().map_err(unreadable)?;
+    paths.retain(|path| path.is_dir());
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned())
+}
+
+impl Case {
+    /// Gates that belong together.
+    ///
+    /// # Errors
+    /// When they are of different workloads or margins.
+    pub fn of(set: String, name: String, gates: Vec<Gate>) -> Result<Self, EvidenceError> {
+        let plan = |gate: &Gate| {
+            let workloads: Vec<String> =
+                gate.plan.workloads.iter().map(|workload| workload.name.clone()).collect();
+            (workloads, gate.plan.margins.clone())
+        };
+        if gates.windows(2).any(|pair| plan(&pair[0]) != plan(&pair[1])) {
+            return Err(EvidenceError::Mixed { set, case: name });
+        }
+        Ok(Self { set, name, gates })
+    }
+
+    /// Blocks of all gates.
+    pub fn blocks(&self) -> Vec<&Block> {
+        self.gates.iter().flat_map(|gate| &gate.blocks).collect()
+    }
+
+    /// The verdict of one gate whose blocks are drawn from those of all gates.
+    pub fn drawn(&self, seed: u64) -> Judgement {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let all = self.blocks();
+        let blocks = self.gates.choose(&mut random).map_or(0, |gate| gate.blocks.len());
+        let drawn = (0..blocks).filter_map(|_| all.choose(&mut random));
+        let drawn: Vec<Block> = drawn.map(|block| (*block).clone()).collect();
+        judge(&drawn, &self.gates[0].plan.margins, seed)
+    }
+
+    /// Verdicts of the gates that were really run.
+    pub fn really_run(&self) -> Counts {
+        self.gates.iter().map(|gate| Counts::of(&gate.judgement)).fold(Counts::default(), Counts::with)
+    }
+
+    /// What a gate promises of it, with the begin of its name.
+    pub fn promise(&self) -> Option<(&'static str, Promise)> {
+        let fits = |(begin, _): &(&str, Promise)| {
+            let rest = self.name.strip_prefix(begin);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        PROMISES.iter().copied().find(fits)
+    }
+
+    /// Promises that are not kept, in words: by `drawn` gates, whose shares may be off by `allowance`
+    /// because they are few, and by the gates that were run, of which even the interval is outside.
+    pub fn broken(&self, drawn: &Counts, allowance: impl Fn(f64) -> f64) -> Vec<String> {
+        let Some((_, promise)) = self.promise() else { return Vec::new() };
+        let run = self.really_run();
+        let interval = clopper_pearson(run.regressed, run.gates);
+        let (regressed, cleared) = (drawn.share(drawn.regressed), drawn.share(drawn.cleared));
+        let mut broken = Vec::new();
+        let mut tell = |promised: &str, share: f64, gates: &str| {
+            let (set, name) = (&self.set, &self.name);
+            broken.push(format!("{set}/{name}: {promised}, and {:.1} % of {gates} gates do", share * 100.0));
+        };
+        match promise {
+            Promise::RegressAtMost(most) => {
+                let promised = format!("at most {} % may regress", most * 100.0);
+                if regressed > most + allowance(most) {
+                    tell(&promised, regressed, "drawn");
+                }
+                if interval.0 > most {
+                    tell(&promised, run.share(run.regressed), "run");
+                }
+                if cleared < CLEARED_AT_LEAST - allowance(CLEARED_AT_LEAST) {
+                    let least = CLEARED_AT_LEAST * 100.0;
+                    tell(&format!("at least {least} % must clear CPU time and throughput"), cleared, "drawn");
+                }
+            }
+            Promise::RegressAtLeast(least) => {
+                let promised = format!("at least {} % must regress", least * 100.0);
+                if regressed < least - allowance(least) {
+                    tell(&promised, regressed, "drawn");
+                }
+                if interval.1 < least {
+                    tell(&promised, run.share(run.regressed), "run");
+                }
+            }
+        }
+        broken
+    }
+}
+
+impl Counts {
+    /// Those of one gate.
+    pub fn of(judgement: &Judgement) -> Self {
+        let mut cleared = judgement.judged.iter().filter(|one| CLEARED.contains(&one.series.quantity.key()));
+        let is_any = cleared.clone().next().is_some();
+        Self {
+            gates: 1,
+            regressed: u64::from(judgement.verdict == Verdict::Regressed),
+            cleared: u64::from(is_any && cleared.all(|one| one.verdict == Verdict::NotRegressed)),
+            undecided: u64::from(judgement.verdict == Verdict::Undecided),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            gates: self.gates + other.gates,
+            regressed: self.regressed + other.regressed,
+            cleared: self.cleared + other.cleared,
+            undecided: self.undecided + other.undecided,
+        }
+    }
+
+    /// `count` as a share of all gates.
+    pub fn share(&self, count: u64) -> f64 {
+        count as f64 / self.gates.max(1) as f64
+    }
+}
+
+/// Interval of a probability at 95 %, of `hits` in `tries` (Clopper and Pearson, "The Use of Confidence
+/// or Fiducial Limits Illustrated in the Case of the Binomial", 1934).
+pub fn clopper_pearson(hits: u64, tries: u64) -> (f64, f64) {
+    let quantile = |above: f64, below: f64, probability: f64| {
+        Beta::new(above, below).map_or(f64::NAN, |beta| beta.inverse_cdf(probability))
+    };
+    let (hits, misses) = (hits as f64, (tries - hits) as f64);
+    let low = if hits == 0.0 { 0.0 } else { quantile(hits, misses + 1.0, 0.025) };
+    let high = if misses == 0.0 { 1.0 } else { quantile(hits + 1.0, misses, 0.975) };
+    (low, high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::Slice;
+    use crate::simulated::{self, P99};
+
+    /// Five gates of 14 blocks.
+    fn case(name: &str, change: impl Fn(&mut Slice)) -> Case {
+        let gate = |seed| Gate::judged(simulated::plan(14), simulated::blocks(14, seed, &change));
+        Case::of("simulated".to_owned(), name.to_owned(), (0..5).map(gate).collect()).unwrap()
+    }
+
+    fn drawn(case: &Case) -> Counts {
+        (0..60).map(|seed| Counts::of(&case.drawn(seed))).fold(Counts::default(), Counts::with)
+    }
+
+    fn broken(name: &str, change: impl Fn(&mut Slice)) -> String {
+        let case = case(name, change);
+        case.broken(&drawn(&case), |_| 0.0).join("\n")
+    }
+
+    #[test]
+    fn promises_that_are_kept_are_not_broken() {
+        assert_eq!(broken("identical", |_| {}), "");
+        assert_eq!(broken("cpu-10", |slice| simulated::slow_down(slice, 1.1)), "");
+        assert_eq!(broken("tail", |slice| simulated::scale(slice, P99, 2.0)), "");
+    }
+
+    #[test]
+    fn an_alarm_about_identical_servers_breaks_a_promise() {
+        let broken = broken("identical-disturbed", |slice| simulated::slow_down(slice, 1.1));
+        let begin = "simulated/identical-disturbed: at most 1 % may regress, and 100.0 % of drawn gates do";
+        assert!(broken.starts_with(begin) && broken.contains("of run gates"), "{broken}");
+    }
+
+    #[test]
+    fn a_change_that_is_missed_breaks_a_promise() {
+        for name in ["cpu-5", "cpu-10", "tail", "other-server-5"] {
+            let broken = broken(name, |_| {});
+            assert!(broken.contains("must regress, and 0.0 % of drawn gates do"), "{broken}");
+        }
+    }
+
+    #[test]
+    fn identical_servers_that_are_not_cleared_break_a_promise() {
+        let broken = broken("identical", |slice| simulated::slow_down(slice, 1.015));
+        assert!(broken.contains("must clear CPU time") && !broken.contains("may regress"), "{broken}");
+    }
+
+    #[test]
+    fn a_case_that_nothing_is_promised_of_breaks_nothing() {
+        assert_eq!(broken("cpu-50", |_| {}), "");
+        assert_eq!(broken("memory", |_| {}), "");
+    }
+
+    #[test]
+    fn a_drawn_gate_has_whole_blocks_of_all_gates_and_the_same_for_a_seed() {
+        let case = case("cpu-5", |slice| simulated::slow_down(slice, 1.05));
+        let judgement = case.drawn(3);
+        assert_eq!(judgement, case.drawn(3));
+        assert_ne!(judgement, case.drawn(4));
+        assert!(judgement.judged.iter().all(|one| one.series.values.len() == 14));
+        assert_eq!(case.blocks().len(), 70);
+        assert_eq!(case.really_run().gates, 5);
+    }
+
+    #[test]
+    fn evidence_is_read_by_set_and_case() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(read(&folder.path().join("none")).unwrap().is_empty());
+        let gate = folder.path().join("vm/cpu-5/01");
+        simulated::write(&gate, &simulated::plan(8), &simulated::blocks(8, 1, |_| {}));
+        fs::create_dir_all(folder.path().join("vm/notes")).unwrap();
+        let cases = read(folder.path()).unwrap();
+        assert_eq!((cases.len(), cases[0].set.as_str(), cases[0].name.as_str()), (1, "vm", "cpu-5"));
+        let mut other = simulated::plan(8);
+        other.workloads.pop();
+        simulated::write(&gate.with_file_name("02"), &other, &simulated::blocks(8, 1, |_| {}));
+        let error = read(folder.path()).unwrap_err().to_string();
+        assert!(error.starts_with("vm/cpu-5 has gates of different"), "{error}");
+        simulated::write(&gate.with_file_name("02"), &simulated::plan(8), &simulated::blocks(7, 1, |_| {}));
+        let error = read(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("7 of 8 blocks"), "{error}");
+    }
+
+    /// As tabulated: 0 of 20 up to 16.84 %, 19 of 20 from 75.13 to 99.87 %, 10 of 10 from 69.15 %.
+    #[test]
+    fn intervals_of_shares_agree_with_the_published_table() {
+        for (hits, tries, low, high) in
+            [(0, 20, 0.0, 0.1684), (19, 20, 0.7513, 0.9987), (10, 10, 0.6915, 1.0)]
+        {
+            let found = clopper_pearson(hits, tries);
+            assert!((found.0 - low).abs() < 1e-4 && (found.1 - high).abs() < 1e-4, "{found:?}");
+        }
+    }
+}
