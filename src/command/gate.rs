@@ -141,8 +141,10 @@ impl Args {
             self.write(format.file, &text(format)?)?;
         }
         let page = c10k_ci::page::write(gate, &self.output)?;
-        if let Some(reports) = c10k_ci::page::reports_dir(&self.output) {
-            c10k_reports::render_index(&reports)?;
+        // The verdict does not depend on the list of reports.
+        let index = c10k_ci::page::reports_dir(&self.output).map(|dir| c10k_reports::render_index(&dir));
+        if let Some(Err(error)) = index {
+            note(&format!("c10k: {error}\n"));
         }
         note(&format!("page: {}\n", page.display()));
         print(&if self.json { text(&output::JSON)? } else { output::text::write(gate) })

@@ -64,8 +64,8 @@ fn sentence(page: &Page) -> String {
             "This gate can’t tell: no metric that decides could be judged.".to_owned()
         }
         Verdict::Undecided => format!(
-            "The noise of this machine hides whether {names} regressed. Give it a longer budget, or a quieter \
-             machine."
+            "The noise of this machine hides whether {names} regressed. Give it a longer \
+             budget, or a quieter machine."
         ),
         _ => {
             let judged = page.gate.judgement.judged.iter();
@@ -120,7 +120,8 @@ fn note(page: &Page) -> String {
     };
     match page.gate.judgement.verdict {
         Verdict::Regressed => format!(
-            "A gate of two identical servers says so in {alarms} of cases at most. This one has {blocks} blocks."
+            "A gate of two identical servers says so in {alarms} of cases at most. This one has \
+             {blocks} blocks."
         ),
         Verdict::Undecided => format!("It has {blocks} blocks. Undecided is neither good nor bad news."),
         _ => format!("It has {blocks} blocks.{hidden}"),
