@@ -7,8 +7,19 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-const SUITE: &str = "name = \"small\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"20ms\"\nduration = \"50ms\"\n\
-                     timeout = \"2s\"\nmodels = [\"epoll\"]\n\n[[workload]]\nlifetime = \"persistent\"\nconnections = 4\n";
+const SUITE: &str = r#"
+name = "small"
+purpose = "A test."
+rounds = 1
+warmup = "20ms"
+duration = "50ms"
+timeout = "2s"
+models = ["epoll"]
+
+[[workload]]
+lifetime = "persistent"
+connections = 4
+"#;
 
 fn c10k(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_c10k")).args(arguments).output().expect("the command can be run")
@@ -57,4 +68,12 @@ fn a_gate_leaves_a_page_with_histograms_that_is_rendered_again_without_measuring
     assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
     assert_eq!(text(&gate.join("index.html")), page);
     assert_eq!(text(&gate.join("blocks.jsonl")), measurements);
+
+    let cut = measurements.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>();
+    fs::write(gate.join("blocks.jsonl"), cut).unwrap();
+    let refused = c10k(&["report", output]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("cut short") && said.lines().count() == 1, "{said}");
+    assert_eq!(text(&gate.join("index.html")), page);
 }

@@ -92,7 +92,7 @@ impl Args {
         }
         let gate = gate?;
         folder.write_results(&gate)?;
-        self.tell_page()?;
+        self.tell_page();
         let json = || (output::JSON.write)(&gate).map_err(|error| anyhow!("the result as JSON: {error}"));
         print(&if self.json { json()? } else { output::text::write(&gate) })?;
         Ok(match gate.judgement.verdict {
@@ -102,13 +102,14 @@ impl Args {
         })
     }
 
-    /// Says where the page is, and has the list of all reports link to it.
-    fn tell_page(&self) -> Result<()> {
-        if let Some(reports) = page::reports_dir(&self.output) {
-            c10k_reports::render_index(&reports)?;
+    /// Says where the page is, and has the list of all reports link to it. The verdict does not
+    /// depend on that list.
+    fn tell_page(&self) {
+        let index = page::reports_dir(&self.output).map(|dir| c10k_reports::render_index(&dir));
+        if let Some(Err(error)) = index {
+            note(&format!("c10k: {error}\n"));
         }
         note(&format!("page: {}\n", self.output.join(page::PAGE_FILE).display()));
-        Ok(())
     }
 
     /// Measures with everything that the arguments ask for. What was built is removed at the end.

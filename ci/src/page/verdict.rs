@@ -62,8 +62,8 @@ fn sentence(page: &Page) -> String {
         Verdict::Regressed => format!("The candidate became worse than its base: {names}."),
         Verdict::Undecided if names.is_empty() => "No metric that decides could be judged.".to_owned(),
         Verdict::Undecided => format!(
-            "The noise of this machine hides whether {names} regressed. Give it a longer budget, or a quieter \
-             machine."
+            "The noise of this machine hides whether {names} regressed. Give it a longer \
+             budget, or a quieter machine."
         ),
         _ => {
             let judged = page.gate.judgement.judged.iter();
@@ -128,7 +128,8 @@ fn note(page: &Page) -> String {
     };
     match page.gate.judgement.verdict {
         Verdict::Regressed => format!(
-            "A gate of two identical servers says so in {alarms} of cases at most. This one has {blocks} blocks."
+            "A gate of two identical servers says so in {alarms} of cases at most. This one has \
+             {blocks} blocks."
         ),
         Verdict::Undecided => format!("It has {blocks} blocks. Undecided is neither good nor bad news."),
         _ => format!("It has {blocks} blocks.{hidden}"),

@@ -26,6 +26,10 @@ const TICKS: usize = 12;
 /// Half of the width of a bar, as a share of the distance of blocks.
 const HALF_BAR: f64 = 0.35;
 
+const CAPTION: &str = "Above: each block starts both servers afresh and is one independent \
+                       comparison. Below: the standard deviation of the base’s own slices in that \
+                       block, which is noise of the machine alone.";
+
 /// The chart of one metric; none of differences.
 pub fn draw(page: &Page, judged: &Judged) -> Option<Drawn> {
     let change = Change::of(judged)?;
@@ -48,9 +52,7 @@ pub fn draw(page: &Page, judged: &Judged) -> Option<Drawn> {
         draw_changes(canvas, top, judged, &change, null.as_ref());
         draw_noise(canvas, top + CHANGES_PX + ABOVE_PX, &noise);
     });
-    let caption = "Above: each block starts both servers afresh and is one independent comparison. Below: the standard \
-                   deviation of the base’s own slices in that block, which is noise of the machine alone.";
-    Some(Drawn { svg, caption: caption.to_owned() })
+    Some(Drawn { svg, caption: CAPTION.to_owned() })
 }
 
 /// The chart as a screen reader tells it.

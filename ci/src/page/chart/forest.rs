@@ -62,9 +62,10 @@ pub fn draw(page: &Page, metrics: &[&Judged], workload: &str) -> Option<Drawn> {
 
 fn caption() -> String {
     format!(
-        "Left of 0 a number became smaller, right of it larger; the grey side is the worse one. Dark grey: within the \
-         margin. Light grey: up to {RULED_OUT} margins, where a regression is neither shown nor ruled out. The axis is \
-         logarithmic beyond about 1 %. Intervals are of one metric alone; verdicts allow for all of them together."
+        "Left of 0 a number became smaller, right of it larger; the grey side is the worse one. Dark \
+         grey: within the margin. Light grey: up to {RULED_OUT} margins, where a regression is \
+         neither shown nor ruled out. The axis is logarithmic beyond about 1 %. Intervals are of one \
+         metric alone; verdicts allow for all of them together."
     )
 }
 

@@ -2,18 +2,20 @@
 //! by Gil Tene draws it.
 
 use c10k_reports::chart::axis::{self, Axis};
-use c10k_reports::chart::canvas;
-use c10k_reports::chart::heading::Heading;
-use c10k_reports::chart::legend::Legend;
-use c10k_reports::chart::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
+use c10k_reports::chart::canvas::Canvas;
+use c10k_reports::chart::panel::Panel;
 use c10k_reports::chart::percentile_curve;
 use c10k_reports::format;
 
 use super::super::latencies::{Latencies, OfArm};
 use super::look;
+use super::sheet::Sheet;
 use super::{Drawn, TOLD};
 
-const PANEL_PX: f64 = 260.0;
+const CAPTION: &str = "How long the slowest requests take, from the intended send to the last byte; \
+                       lower is better. A single slow block may shape the tail of these curves: \
+                       what is judged are percentiles of slices. A curve ends where fewer than 10 \
+                       requests lie beyond it.";
 
 /// The curves of a workload; none where too few requests have a latency.
 pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
@@ -22,33 +24,27 @@ pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
     let low = curves.iter().map(|arm| arm.merged.min()).min()? as f64;
     let high = curves.iter().map(|arm| arm.merged.value_at_quantile(arm.last_quantile())).max()? as f64;
     let y = Axis::covering("latency", low, high, axis::time);
-    let heading =
-        Heading::layout(&format!("Latency by percentile: {workload}"), "all blocks together", WIDTH_PX);
-    let labels = curves.iter().map(|arm| (arm.arm as usize, look::name(arm.arm).to_owned()));
-    let legend = Legend::layout(labels, WIDTH_PX);
-    let top = heading.height_px() + legend.height_px() + ABOVE_PX;
-    let size = (WIDTH_PX as u32, (top + PANEL_PX + BELOW_PX) as u32);
-    let svg = canvas::draw(size, &label(&curves, workload), |canvas| {
-        heading.draw(canvas);
-        legend.draw(canvas, heading.height_px());
-        let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
-        let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
-        let panel = Panel::draw(canvas, frame, x.clone(), y);
+    let title = format!("Latency by percentile: {workload}");
+    let sheet = Sheet::layout(&title, "all blocks together", curves.iter().map(|arm| arm.arm));
+    let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
+    let svg = sheet.draw(&label(&curves, workload), (x, y), |canvas, panel| {
         for arm in &curves {
-            let last = arm.last_quantile();
-            let points = percentile_curve::points(&arm.merged, last);
-            let places: Vec<_> = points.map(|(quantile, ns)| panel.at(quantile, ns)).collect();
-            canvas.curve(&places, look::of_arm(arm.arm), 1.0);
-            for &quantile in marked.iter().filter(|quantile| **quantile <= last) {
-                let ns = arm.merged.value_at_quantile(quantile) as f64;
-                canvas.marker(panel.at(quantile, ns), look::of_arm(arm.arm), 3.5);
-            }
+            draw_curve(canvas, panel, arm, &marked);
         }
     });
-    let caption = "How long the slowest requests take, from the intended send to the last byte; lower is better. A \
-                   single slow block may shape the tail of these curves: what is judged are percentiles of slices. A \
-                   curve ends where fewer than 10 requests lie beyond it.";
-    Some(Drawn { svg, caption: caption.to_owned() })
+    Some(Drawn { svg, caption: CAPTION.to_owned() })
+}
+
+/// The curve of a server, with points at the `marked` quantiles.
+fn draw_curve(canvas: &mut Canvas, panel: &Panel, arm: &OfArm, marked: &[f64]) {
+    let last = arm.last_quantile();
+    let points = percentile_curve::points(&arm.merged, last);
+    let places: Vec<_> = points.map(|(quantile, ns)| panel.at(quantile, ns)).collect();
+    canvas.curve(&places, look::of_arm(arm.arm), 1.0);
+    for &quantile in marked.iter().filter(|quantile| **quantile <= last) {
+        let ns = arm.merged.value_at_quantile(quantile) as f64;
+        canvas.marker(panel.at(quantile, ns), look::of_arm(arm.arm), 3.5);
+    }
 }
 
 /// The chart as a screen reader tells it.

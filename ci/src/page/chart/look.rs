@@ -19,13 +19,18 @@ pub const COPY: RGBColor = palette::MUTED;
 /// Half of the size of a point, in px.
 pub const MARKER_PX: f64 = 5.0;
 
-/// The look of a server's curves.
-pub fn of_arm(arm: Arm) -> Look {
-    palette::look(match arm {
+/// Place of a server among the looks of subjects.
+pub fn place(arm: Arm) -> usize {
+    match arm {
         Arm::Base => 0,
         Arm::Candidate => 1,
         Arm::Null => 2,
-    })
+    }
+}
+
+/// The look of a server's curves.
+pub fn of_arm(arm: Arm) -> Look {
+    palette::look(place(arm))
 }
 
 /// What charts call a server.

@@ -6,6 +6,7 @@ mod change_axis;
 pub mod forest;
 pub mod latency;
 mod look;
+mod sheet;
 pub mod shift;
 
 /// Quantiles that text alternatives tell.

@@ -1,21 +1,17 @@
 //! Chart: by how much each percentile of the latency moved from the base to the candidate.
 
 use c10k_reports::chart::axis::Axis;
-use c10k_reports::chart::canvas::{self, Canvas, Place};
-use c10k_reports::chart::heading::Heading;
-use c10k_reports::chart::legend::Legend;
+use c10k_reports::chart::canvas::{Canvas, Place};
 use c10k_reports::chart::palette::{INK, Look};
-use c10k_reports::chart::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
 
 use super::super::change::percent;
 use super::super::latencies::{Latencies, OfArm};
 use super::change_axis::ChangeAxis;
 use super::look;
+use super::sheet::Sheet;
 use super::{Drawn, TOLD};
 use crate::block::Arm;
 use crate::quantile_shift::{self, Shift};
-
-const PANEL_PX: f64 = 260.0;
 
 /// Points of a curve.
 const POINTS: usize = 60;
@@ -29,40 +25,39 @@ struct Curve<'a> {
     shifts: Vec<Shift>,
 }
 
+const CAPTION: &str = "Candidate against base at each percentile: above 0 it is slower there. Each \
+                       block compares its own percentiles; the curve is the estimate over blocks. \
+                       It ends where a block has fewer than 10 requests beyond. Intervals are of \
+                       one percentile alone.";
+
 /// The chart of a workload; none where the blocks have too few requests for a median.
 pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
     let (base, others) = latencies.arms.split_first()?;
-    let x = Axis::percentiles(base.last_quantile().max(0.5));
-    let curves: Vec<Curve> = others.iter().map(|arm| Curve::of(base, arm, &x)).collect();
+    let widest = Axis::percentiles(base.last_quantile().max(0.5));
+    let curves: Vec<Curve> = others.iter().map(|arm| Curve::of(base, arm, &widest)).collect();
     let last = curves.iter().filter_map(Curve::last_quantile).reduce(f64::max)?;
-    let x = Axis::percentiles(last);
-    let values = || curves.iter().flat_map(|curve| &curve.shifts).flat_map(Shift::ends);
-    let y = ChangeAxis::covering(
-        "latency against the base’s",
-        values().fold(0.0, f64::min),
-        values().fold(0.0, f64::max),
+    let y = change_axis(&curves);
+    let sheet = Sheet::layout(
+        &format!("Shift of each percentile: {workload}"),
+        "band: 95 % interval of the candidate over blocks",
+        curves.iter().map(|curve| curve.arm.arm),
     );
-    let title = format!("Shift of each percentile: {workload}");
-    let heading = Heading::layout(&title, "band: 95 % interval of the candidate over blocks", WIDTH_PX);
-    let labels = curves.iter().map(|curve| (curve.arm.arm as usize, look::name(curve.arm.arm).to_owned()));
-    let legend = Legend::layout(labels, WIDTH_PX);
-    let top = heading.height_px() + legend.height_px() + ABOVE_PX;
-    let size = (WIDTH_PX as u32, (top + PANEL_PX + BELOW_PX) as u32);
-    let svg = canvas::draw(size, &label(&curves, workload), |canvas| {
-        heading.draw(canvas);
-        legend.draw(canvas, heading.height_px());
-        let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
-        let panel = Panel::draw(canvas, frame, x.clone(), y.axis());
+    let axes = (Axis::percentiles(last), y.axis());
+    let svg = sheet.draw(&label(&curves, workload), axes, |canvas, panel| {
         let at = |quantile: f64, log_ratio: f64| panel.at(quantile, y.position(log_ratio));
         canvas.line(at(0.0, 0.0), at(last, 0.0), INK, 1.5);
         for curve in &curves {
             curve.draw(canvas, &at);
         }
     });
-    let caption = "Candidate against base at each percentile: above 0 it is slower there. Each block compares its own \
-                   percentiles; the curve is the estimate over blocks. It ends where a block has fewer than 10 requests \
-                   beyond. Intervals are of one percentile alone.";
-    Some(Drawn { svg, caption: caption.to_owned() })
+    Some(Drawn { svg, caption: CAPTION.to_owned() })
+}
+
+/// The axis that covers all curves with their intervals.
+fn change_axis(curves: &[Curve]) -> ChangeAxis {
+    let values = || curves.iter().flat_map(|curve| &curve.shifts).flat_map(Shift::ends);
+    let (low, high) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
+    ChangeAxis::covering("latency against the base’s", low, high)
 }
 
 /// The chart as a screen reader tells it.
