@@ -61,7 +61,7 @@ fn section(page: &Page, index: usize, workload: &Workload) -> askama::Result<Str
             let charts = [latency::draw(latencies, &workload.name), shift::draw(latencies, &workload.name)];
             (charts.into_iter().flatten().collect(), None)
         }
-        Err(reason) => (Vec::new(), Some(reason.as_str())),
+        Err(reason) => (Vec::new(), Some(reason.as_str()).filter(|_| judges_latencies(page))),
     };
     let is_here = |one: &&Unjudged| one.workload == workload.name;
     let mut unjudged: Vec<&Unjudged> = page.gate.judgement.unjudged.iter().filter(is_here).collect();
@@ -82,6 +82,11 @@ fn section(page: &Page, index: usize, workload: &Workload) -> askama::Result<Str
         blocks_file: BLOCKS_FILE,
     };
     section.render()
+}
+
+/// Whether anybody would miss the curves of latencies: a gate of counts has none.
+fn judges_latencies(page: &Page) -> bool {
+    page.gate.plan.margins.iter().any(|(key, _)| key.starts_with("latency_"))
 }
 
 fn row(page: &Page, judged: &Judged) -> Option<Row> {

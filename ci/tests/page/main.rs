@@ -210,3 +210,10 @@ fn a_gate_of_one_block_has_a_page_without_intervals() {
     let page = render(&Simulation { blocks: 1, ..Simulation::NEUTRAL });
     assert!(page.contains("</span> Undecided") && page.contains("too few blocks for an interval"));
 }
+
+#[test]
+fn without_several_slices_in_a_block_no_noise_is_claimed() {
+    let page = render(&Simulation { pairs: 1, ..Simulation::NEUTRAL });
+    assert!(page.contains("by block") && !page.contains("spread of the base"));
+    assert!(render(&Simulation::NEUTRAL).contains("spread of the base"));
+}

@@ -7,13 +7,14 @@ use c10k_reports::chart::heading::Heading;
 use c10k_reports::chart::palette::INK;
 use c10k_reports::chart::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
 
-use super::super::change::{Change, percent};
+use super::super::change::{Change, percent, share};
 use super::super::context::Page;
 use super::super::words::title;
 use super::Drawn;
 use super::change_axis::ChangeAxis;
-use super::look::{self, COPY, MARGIN};
+use super::look::{self, COPY, COPY_POINT, MARGIN};
 use crate::block::{Arm, CellOfBlock};
+use crate::series::Series;
 use crate::verdict::Judged;
 
 /// Height of the panel of changes and of that of the noise, in px.
@@ -26,68 +27,104 @@ const TICKS: usize = 12;
 /// Half of the width of a bar, as a share of the distance of blocks.
 const HALF_BAR: f64 = 0.35;
 
-const CAPTION: &str = "Above: each block starts both servers afresh and is one independent \
-                       comparison. Below: the standard deviation of the base’s own slices in that \
-                       block, which is noise of the machine alone.";
+const CAPTION: &str = "Each block starts both servers afresh and is one independent comparison.";
+
+const CAPTION_OF_NOISE: &str = " Bars: the standard deviation of the base’s own slices in a block, \
+                                which is noise of the machine alone.";
+
+/// A metric over the blocks.
+struct Blocks<'a> {
+    judged: &'a Judged,
+    change: Change,
+    /// That of the copy of the base.
+    null: Option<Change>,
+    /// Spread of the base's slices in each block, as a share; none where blocks have a single one.
+    noise: Option<Vec<f64>>,
+}
 
 /// The chart of one metric; none of differences.
 pub fn draw(page: &Page, judged: &Judged) -> Option<Drawn> {
-    let change = Change::of(judged)?;
-    let null = page.gate.judgement.null_of(judged).and_then(Change::of);
     let key = judged.series.quantity.key();
-    let noise: Vec<f64> = page
-        .cells(&judged.series.workload)
-        .map(|(_, cell)| spread_of_base(cell, key).unwrap_or(0.0))
-        .collect();
-    let name = title(&judged.series.quantity);
-    let copy = if null.is_some() { ", hollow: copy of the base" } else { "" };
-    let note =
-        format!("point: candidate against base in a block, line: estimate, grey: within the margin{copy}");
-    let heading = Heading::layout(&format!("{name} by block: {}", judged.series.workload), &note, WIDTH_PX);
-    let top = heading.height_px() + ABOVE_PX;
-    let height = top + CHANGES_PX + ABOVE_PX + NOISE_PX + BELOW_PX;
-    let label = label(&name, &judged.series.workload, &change);
-    let svg = canvas::draw((WIDTH_PX as u32, height as u32), &label, |canvas| {
-        heading.draw(canvas);
-        draw_changes(canvas, top, judged, &change, null.as_ref());
-        draw_noise(canvas, top + CHANGES_PX + ABOVE_PX, &noise);
-    });
-    Some(Drawn { svg, caption: CAPTION.to_owned() })
+    let cells = page.cells(&judged.series.workload);
+    let blocks = Blocks {
+        judged,
+        change: Change::of(judged)?,
+        null: page.gate.judgement.null_of(judged).and_then(Change::of),
+        noise: cells.map(|(_, cell)| spread_of_base(cell, key)).collect(),
+    };
+    let noise = if blocks.noise.is_some() { CAPTION_OF_NOISE } else { "" };
+    Some(Drawn { svg: blocks.draw(), caption: format!("{CAPTION}{noise}") })
 }
 
-/// The chart as a screen reader tells it.
-fn label(name: &str, workload: &str, change: &Change) -> String {
-    let blocks: Vec<String> = change.blocks.iter().map(|block| percent(*block)).collect();
-    format!(
-        "{name} under {workload}, candidate against base, block by block: {}; estimate {}",
-        blocks.join(", "),
-        change.text()
-    )
-}
-
-fn draw_changes(canvas: &mut Canvas, top: f64, judged: &Judged, change: &Change, null: Option<&Change>) {
-    let all = || [change].into_iter().chain(null).flat_map(|change| &change.blocks).copied();
-    let low = all().fold(change.margin.min(0.0), f64::min);
-    let high = all().fold(change.margin.max(0.0), f64::max);
-    let y = ChangeAxis::covering("candidate against base", low, high);
-    let panel = Panel::draw(canvas, frame(top, CHANGES_PX), x_axis("", change.blocks.len()), y.axis());
-    let (first, last) = ends(change.blocks.len());
-    let at = |block: f64, log_ratio: f64| panel.at(block, y.position(log_ratio));
-    let corners = [at(first, 0.0), at(last, 0.0), at(last, change.margin), at(first, change.margin)];
-    canvas.polygon(&corners, MARGIN, 0.3);
-    canvas.line(at(first, 0.0), at(last, 0.0), INK, 1.5);
-    let look = look::of(judged.verdict);
-    canvas.line(at(first, change.estimate), at(last, change.estimate), look.color, 1.5);
-    for (block, log_ratio) in numbered(null.map_or(&[], |null| &null.blocks)) {
-        let copy = look::of_arm(Arm::Null);
-        canvas.hollow_marker(
-            at(block, log_ratio),
-            c10k_reports::chart::palette::Look { color: COPY, ..copy },
-            3.5,
-        );
+impl Blocks<'_> {
+    fn draw(&self) -> String {
+        let heading = self.heading();
+        let top = heading.height_px() + ABOVE_PX;
+        let noise_px = if self.noise.is_some() { ABOVE_PX + NOISE_PX } else { 0.0 };
+        let size = (WIDTH_PX as u32, (top + CHANGES_PX + noise_px + BELOW_PX) as u32);
+        canvas::draw(size, &self.label(), |canvas| {
+            heading.draw(canvas);
+            self.draw_changes(canvas, top);
+            if let Some(noise) = &self.noise {
+                draw_noise(canvas, top + CHANGES_PX + ABOVE_PX, noise);
+            }
+        })
     }
-    for (block, log_ratio) in numbered(&change.blocks) {
-        canvas.marker(at(block, log_ratio), look, 4.0);
+
+    fn heading(&self) -> Heading {
+        let Series { quantity, workload, .. } = &self.judged.series;
+        let copy = if self.null.is_some() { ", hollow: copy of the base" } else { "" };
+        let note = format!(
+            "point: candidate against base in a block, line: estimate, grey: within the margin{copy}"
+        );
+        Heading::layout(&format!("{} by block: {workload}", title(quantity)), &note, WIDTH_PX)
+    }
+
+    /// The chart as a screen reader tells it.
+    fn label(&self) -> String {
+        let Series { quantity, workload, .. } = &self.judged.series;
+        let blocks: Vec<String> = self.change.blocks.iter().map(|block| percent(*block)).collect();
+        let highest = self.noise.iter().flatten().copied().reduce(f64::max);
+        let noise = highest.map(|highest| format!("; spread of the base’s slices up to {}", share(highest)));
+        format!(
+            "{} under {workload}, candidate against base, block by block: {}; estimate {}{}",
+            title(quantity),
+            blocks.join(", "),
+            self.change.text(),
+            noise.unwrap_or_default()
+        )
+    }
+
+    fn draw_changes(&self, canvas: &mut Canvas, top: f64) {
+        let change = &self.change;
+        let y = self.change_axis();
+        let x_title = if self.noise.is_some() { "" } else { "block" };
+        let x = x_axis(x_title, change.blocks.len());
+        let panel = Panel::draw(canvas, frame(top, CHANGES_PX), x, y.axis());
+        let (first, last) = ends(change.blocks.len());
+        let at = |block: f64, log_ratio: f64| panel.at(block, y.position(log_ratio));
+        let margin = change.margin;
+        let corners = [at(first, 0.0), at(last, 0.0), at(last, margin), at(first, margin)];
+        canvas.polygon(&corners, MARGIN, 0.3);
+        canvas.line(at(first, 0.0), at(last, 0.0), INK, 1.5);
+        let look = look::of(self.judged.verdict);
+        canvas.line(at(first, change.estimate), at(last, change.estimate), look.color, 1.5);
+        for (block, log_ratio) in numbered(self.null.as_ref().map_or(&[], |null| &null.blocks)) {
+            canvas.hollow_marker(at(block, log_ratio), COPY_POINT, 3.5);
+        }
+        for (block, log_ratio) in numbered(&change.blocks) {
+            canvas.marker(at(block, log_ratio), look, 4.0);
+        }
+    }
+
+    /// The axis that covers all blocks and the margin.
+    fn change_axis(&self) -> ChangeAxis {
+        let changes = [&self.change].into_iter().chain(&self.null);
+        let blocks = changes.flat_map(|change| &change.blocks).copied();
+        let values: Vec<f64> = blocks.chain([self.change.margin]).collect();
+        let low = values.iter().copied().fold(0.0, f64::min);
+        let high = values.iter().copied().fold(0.0, f64::max);
+        ChangeAxis::covering("candidate against base", low, high)
     }
 }
 

@@ -3,7 +3,7 @@
 use c10k_reports::chart::axis::Axis;
 use c10k_reports::chart::canvas::{self, Canvas, Font, HPos};
 use c10k_reports::chart::heading::Heading;
-use c10k_reports::chart::palette::{INK, Look};
+use c10k_reports::chart::palette::INK;
 use c10k_reports::chart::panel::{BELOW_PX, Frame, NOTE, Panel, TEXT, WIDTH_PX};
 
 use super::super::change::Change;
@@ -11,7 +11,7 @@ use super::super::context::Page;
 use super::super::words::title;
 use super::Drawn;
 use super::change_axis::ChangeAxis;
-use super::look::{self, COPY, MARGIN, PAPER};
+use super::look::{self, COPY, COPY_POINT, MARGIN, PAPER};
 use crate::verdict::{Judged, RULED_OUT};
 
 /// Height of the text of a row, in px.
@@ -134,9 +134,8 @@ impl<'a> Row<'a> {
 
 /// The interval of the copy of the base, which shows how far apart two identical servers are.
 fn draw_copy(canvas: &mut Canvas, x: &impl Fn(f64) -> f64, y: f64, null: &Change) {
-    let look = Look { color: COPY, ..look::of_arm(crate::block::Arm::Null) };
     if let Some((low, high)) = null.interval {
         canvas.line((x(low), y), (x(high), y), COPY, 1.0);
     }
-    canvas.hollow_marker((x(null.estimate), y), look, 4.0);
+    canvas.hollow_marker((x(null.estimate), y), COPY_POINT, 4.0);
 }

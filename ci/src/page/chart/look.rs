@@ -16,6 +16,9 @@ pub const MARGIN: RGBColor = RGBColor(0x80, 0x80, 0x80);
 /// The copy of the base.
 pub const COPY: RGBColor = palette::MUTED;
 
+/// The point of the copy of the base.
+pub const COPY_POINT: Look = Look { color: COPY, dash: 0, marker: Marker::Triangle };
+
 /// Half of the size of a point, in px.
 pub const MARKER_PX: f64 = 5.0;
 
