@@ -32,17 +32,17 @@ impl Runs {
     /// Writes a run of `rounds`: every subject costs what `cost` says, and rounds vary by half a
     /// percent. `change` is made to each record.
     fn write(&self, name: &str, rounds: u32, cost: Cost, change: impl Fn(&mut Record)) -> PathBuf {
-        self.write_in(name, environment(rounds), cost, change)
+        self.write_in(name, &environment(rounds), cost, change)
     }
 
     fn write_in(
         &self,
         name: &str,
-        environment: Environment,
+        environment: &Environment,
         cost: Cost,
         change: impl Fn(&mut Record),
     ) -> PathBuf {
-        let mut writer = RunWriter::create(&self.0.path().join(name), &environment).unwrap();
+        let mut writer = RunWriter::create(&self.0.path().join(name), environment).unwrap();
         for round in 1..=environment.rounds {
             for (place, cell) in environment.cells.iter().enumerate() {
                 let noise = 0.005 * (f64::from(round) * 2.3 + place as f64 * 1.7 + name.len() as f64).sin();
@@ -245,7 +245,7 @@ fn what_differs_beside_the_numbers_is_said() {
     other.workloads[1].description = "GET / of another kind.".to_owned();
     fixture::plan_all_cells(&mut other);
     other.cells.retain(|cell| cell.subject != "busy-poll" || cell.workload != "short-1");
-    let b = runs.write_in("b", other, equal, |_| {});
+    let b = runs.write_in("b", &other, equal, |_| {});
     let (_, object, text) = compared(path(&a), path(&b));
     let said = [
         "The machines differ: A Example CPU",
@@ -299,7 +299,7 @@ fn what_cannot_be_compared_is_refused_in_a_line() {
     let mut other = environment(3);
     other.workloads.iter_mut().for_each(|workload| workload.name = format!("other-{}", workload.name));
     fixture::plan_all_cells(&mut other);
-    let b = runs.write_in("b", other, equal, |_| {});
+    let b = runs.write_in("b", &other, equal, |_| {});
     let (a, b) = (path(&a), path(&b));
     let line = |arguments: &[&str]| refusal::line_of(compare(arguments));
     assert!(line(&[a, a]).contains("both are the same"));

@@ -1,5 +1,6 @@
-//! How often gates alarm about identical servers, and how often they find slower ones: the gates that
-//! were really run, and many that are drawn from their blocks ([`c10k_ci::evidence`] says how).
+//! How often gates alarm about identical servers, and how often they find slower ones: the gates
+//! that were really run, and many that are drawn from their blocks ([`c10k_ci::evidence`] says
+//! how).
 //!
 //! It measures nothing. The gates are in `ci/evidence/`, with the command that repeats them.
 
@@ -19,17 +20,12 @@ const QUICK_GATES: u64 = 200;
 ///
 /// Where there is no evidence, it can't be read, or a promise is not kept.
 pub fn run(quick: bool) -> Result<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/evidence");
-    tell(&folder, if quick { QUICK_GATES } else { many::RUNS })
-}
-
-fn tell(folder: &Path, gates: u64) -> Result<String> {
-    let cases = evidence::read(folder)?;
+    let gates = if quick { QUICK_GATES } else { many::RUNS };
+    let cases = evidence::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/evidence"))?;
     ensure!(
         !cases.is_empty(),
-        "There is no evidence in {}, so that nothing shows what a gate promises; run gates into \
-         ci/evidence/<set>/<case>/<number>/ with `c10k gate --output`.",
-        folder.display()
+        "There is no evidence in ci/evidence, so that nothing shows what a gate promises; run gates into \
+         ci/evidence/<set>/<case>/<number>/ with `c10k gate --output`."
     );
     let mut text = format!(
         "Gates that were run, and {gates} that are drawn from their blocks, each share with its 95 % interval. \

@@ -5,14 +5,15 @@
 //! ci/evidence/<set>/<case>/<number>/plan.json, blocks.jsonl
 //! ```
 //!
-//! A set is of one machine and one plan, such as `2-cpu-vm`. A case is what its candidate is, such as
-//! `identical` or `cpu-5`: [`PROMISES`] says what a gate promises of it. Each numbered folder is that
-//! of a whole gate, as `c10k gate --output` leaves it; its other files are not read.
+//! A set is of one machine and one plan, such as `2-cpu-vm`. A case is what its candidate is, such
+//! as `identical` or `cpu-5`: [`PROMISES`] says what a gate promises of it. Each numbered folder is
+//! that of a whole gate, as `c10k gate --output` leaves it; its other files are not read.
 //!
-//! A drawn gate has as many blocks as one of its case's gates, each a whole block of a real gate, drawn with
-//! replacement (Efron, "Bootstrap Methods", 1979). Blocks stay whole, since the metrics and cells of
-//! one belong together. Their signs stay, too: turning them around at random would make identical
-//! servers exactly alike, and so hide whatever sets the first server apart from the second one.
+//! A drawn gate has as many blocks as one of its case's gates, each a whole block of a real gate,
+//! drawn with replacement (Efron, "Bootstrap Methods", 1979). Blocks stay whole, since the metrics
+//! and cells of one belong together. Their signs stay, too: turning them around at random would
+//! make identical servers exactly alike, and so hide whatever sets the first server apart from the
+//! second one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -168,8 +169,9 @@ impl Case {
         PROMISES.iter().copied().find(fits)
     }
 
-    /// Promises that are not kept, in words: by `drawn` gates, whose shares may be off by `allowance`
-    /// because they are few, and by the gates that were run, of which even the interval is outside.
+    /// Promises that are not kept, in words: by `drawn` gates, whose shares may be off by
+    /// `allowance` because they are few, and by the gates that were run, of which even the interval
+    /// is outside.
     pub fn broken(&self, drawn: &Counts, allowance: impl Fn(f64) -> f64) -> Vec<String> {
         let Some((_, promise)) = self.promise() else { return Vec::new() };
         let run = self.really_run();
@@ -238,8 +240,8 @@ impl Counts {
     }
 }
 
-/// Interval of a probability at 95 %, of `hits` in `tries` (Clopper and Pearson, "The Use of Confidence
-/// or Fiducial Limits Illustrated in the Case of the Binomial", 1934).
+/// Interval of a probability at 95 %, of `hits` in `tries` (Clopper and Pearson, "The Use of
+/// Confidence or Fiducial Limits Illustrated in the Case of the Binomial", 1934).
 pub fn clopper_pearson(hits: u64, tries: u64) -> (f64, f64) {
     let quantile = |above: f64, below: f64, probability: f64| {
         Beta::new(above, below).map_or(f64::NAN, |beta| beta.inverse_cdf(probability))

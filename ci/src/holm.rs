@@ -1,8 +1,9 @@
 //! Probabilities of many tests, adjusted for their number.
 
-/// Adjusted probabilities, such that any false alarm among all tests is as improbable as the smallest
-/// of them says (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). It holds
-/// whatever the tests have in common, and never asks for more than Bonferroni's correction does.
+/// Adjusted probabilities, such that any false alarm among all tests is as improbable as the
+/// smallest of them says (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979).
+/// It holds whatever the tests have in common, and never asks for more than Bonferroni's correction
+/// does.
 pub(crate) fn adjust(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));

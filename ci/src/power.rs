@@ -13,24 +13,24 @@ pub const SEEN: f64 = 0.95;
 /// Gates that are simulated.
 const GATES: usize = 400;
 
-/// Standard deviation of the noise that moves a block, in standard deviations of the blocks, for one
-/// block; it shrinks with the fifth root of their number (Silverman, "Density Estimation", 1986,
-/// equation 3.28).
+/// Standard deviation of the noise that moves a block, in standard deviations of the blocks, for
+/// one block; it shrinks with the fifth root of their number (Silverman, "Density Estimation",
+/// 1986, equation 3.28).
 const BANDWIDTH: f64 = 1.06;
 
 /// Smallest effect, on the scale of `values`, that is told from `margin` in [`SEEN`] of gates that
 /// have the noise of `values`, where the statistic must exceed `critical`. None where no effect is,
 /// because there are too few blocks.
 ///
-/// Blocks are drawn with replacement from what is left of the values without their middle, and moved
-/// by normal noise (the smoothed bootstrap of Efron, "Bootstrap Methods", 1979). Bare residuals have
-/// no block worse than the worst of a few, and it is on the worst blocks that the rank sum depends:
-/// what 13 blocks then said they would see in 95 of 100 gates, they saw in 83. Noise that is not scaled
-/// down again makes it 90 to 99, by the tails of the true noise.
+/// Blocks are drawn with replacement from what is left of the values without their middle, and
+/// moved by normal noise (the smoothed bootstrap of Efron, "Bootstrap Methods", 1979). Bare
+/// residuals have no block worse than the worst of a few, and it is on the worst blocks that the
+/// rank sum depends: what 13 blocks then said they would see in 95 of 100 gates, they saw in 83.
+/// Noise that is not scaled down again makes it 90 to 99, by the tails of the true noise.
 ///
-/// The sum of the positive ranks is the number of Walsh averages above zero (Tukey, 1949), so that the
-/// smallest effect that a gate sees is found without a search: the one that lifts as many averages
-/// above zero as `critical` asks for.
+/// The sum of the positive ranks is the number of Walsh averages above zero (Tukey, 1949), so that
+/// the smallest effect that a gate sees is found without a search: the one that lifts as many
+/// averages above zero as `critical` asks for.
 pub fn smallest_detectable(values: &[f64], margin: f64, critical: f64, seed: u64) -> Option<f64> {
     let middle = hodges_lehmann::estimate(values)?;
     let needed = averages_needed(values.len(), critical)?;
@@ -70,8 +70,8 @@ fn smallest_seen(noise: &[f64], needed: usize) -> f64 {
     -*lifted
 }
 
-/// Fewest blocks with which a gate of `series` can tell any of them from chance at `level`, whatever
-/// the others do.
+/// Fewest blocks with which a gate of `series` can tell any of them from chance at `level`,
+/// whatever the others do.
 ///
 /// A series that is worse in every block has the largest statistic that there is, and each of the
 /// others reaches the same in one of all combinations of signs. With fewer blocks these alone are

@@ -116,8 +116,9 @@ fn adjusted(order: &[usize], as_large: &[usize], combinations: usize) -> Vec<f64
 
 impl Tested {
     /// The value that the largest statistic of all series exceeds with a probability of `level` at
-    /// most, by chance alone; infinite where no statistic is so improbable. A series whose statistic
-    /// is above it has an adjusted probability of `level` at most, whatever the others have.
+    /// most, by chance alone; infinite where no statistic is so improbable. A series whose
+    /// statistic is above it has an adjusted probability of `level` at most, whatever the others
+    /// have.
     pub fn critical(mut self, level: f64) -> f64 {
         let exceeding = (level * self.largest.len() as f64) as usize;
         if exceeding == 0 {

@@ -16,8 +16,8 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Mean of `differences` of rounds (Student, "The Probable Error of a Mean", 1908); none of fewer
-    /// than two.
+    /// Mean of `differences` of rounds (Student, "The Probable Error of a Mean", 1908); none of
+    /// fewer than two.
     pub fn paired(differences: &[f64]) -> Option<Self> {
         let (mean, variance) = moments(differences)?;
         let standard_error = variance.sqrt().max(FINEST);
@@ -55,8 +55,8 @@ impl Difference {
         2.0 * self.distribution().sf(self.mean.abs() / self.standard_error)
     }
 
-    /// Smallest true difference that is told from `margin` at `level` with a probability of `seen`, by
-    /// the normal approximation of the noncentral t (Johnson and Welch, "Applications of the
+    /// Smallest true difference that is told from `margin` at `level` with a probability of `seen`,
+    /// by the normal approximation of the noncentral t (Johnson and Welch, "Applications of the
     /// Non-Central t-Distribution", 1940).
     pub fn smallest_detectable(&self, margin: f64, level: f64, seen: f64) -> f64 {
         let critical = self.quantile(1.0 - level);
@@ -134,8 +134,8 @@ mod tests {
         assert_eq!(Difference::between(&[1.0, 2.0], &[1.0]), None);
     }
 
-    /// 4.7250 standard errors of 0.38896, by integrating the noncentral t with 9 degrees of freedom: it
-    /// is above 2.8214 in 95 of 100 cases.
+    /// 4.7250 standard errors of 0.38896, by integrating the noncentral t with 9 degrees of
+    /// freedom: it is above 2.8214 in 95 of 100 cases.
     #[test]
     fn the_smallest_detectable_difference_is_that_of_the_noncentral_t() {
         let differences: Vec<f64> = SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();

@@ -15,8 +15,8 @@ use crate::signed_rank::{SignedRanks, interval};
 /// Probability of any false alarm among all metrics of all cells of a gate.
 pub const FALSE_ALARMS: f64 = 0.01;
 
-/// Probability that the interval of one metric has its true value. It is not adjusted for the number
-/// of metrics, as the verdicts are: one in twenty intervals misses.
+/// Probability that the interval of one metric has its true value. It is not adjusted for the
+/// number of metrics, as the verdicts are: one in twenty intervals misses.
 pub const CONFIDENCE: f64 = 0.95;
 
 /// Probability of so many more failures by chance, of one series by itself, up to which a gate is
@@ -67,12 +67,13 @@ pub struct Judged {
     pub estimate: f64,
     /// Interval of the effect at [`CONFIDENCE`]; none of too few blocks, and of failures.
     pub interval: Option<(f64, f64)>,
-    /// Probability of such an effect by chance if it were its margin at most, adjusted for all series.
+    /// Probability of such an effect by chance if it were its margin at most, adjusted for all
+    /// series.
     pub p_beyond_margin: f64,
     /// Probability of such an effect in either direction by chance if there were none, adjusted.
     pub p_no_effect: f64,
-    /// Smallest effect that this gate would have seen in 95 of 100 cases; none where it could see none,
-    /// and of failures.
+    /// Smallest effect that this gate would have seen in 95 of 100 cases; none where it could see
+    /// none, and of failures.
     pub smallest_detectable: Option<f64>,
     /// The verdict.
     pub verdict: Verdict,
@@ -145,8 +146,8 @@ impl Judged {
         Self { series, estimate, interval, p_beyond_margin, p_no_effect, smallest_detectable, verdict }
     }
 
-    /// The effect of a series and what can be seen of it. Most blocks have no failures, so that only
-    /// their mean tells of those that have.
+    /// The effect of a series and what can be seen of it. Most blocks have no failures, so that
+    /// only their mean tells of those that have.
     fn by_blocks(series: Series, critical: f64, seed: u64) -> Self {
         if series.quantity.is_failure() {
             let mean = series.values.iter().sum::<f64>() / series.values.len() as f64;
@@ -480,7 +481,7 @@ mod tests {
 
     #[test]
     fn gates_find_what_they_say_they_would_see() {
-        let gates = gates(1.06);
+        let gates = gates(1.05);
         let found = count(&gates, |one| one.verdict == Verdict::Regressed);
         assert!(found >= 285, "{found} of 300");
         // Half of the gates say less than the median; a change of that size is found in 95 of 100.

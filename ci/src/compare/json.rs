@@ -1,5 +1,5 @@
-//! The comparison as one JSON object: that of a gate, with `"kind": "compare"`, and rounds in the place
-//! of blocks.
+//! The comparison as one JSON object: that of a gate, with `"kind": "compare"`, and rounds in the
+//! place of blocks.
 
 use serde::Serialize;
 

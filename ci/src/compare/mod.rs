@@ -1,10 +1,10 @@
-//! Two runs, or two subjects of one run, cell by cell: ratios with intervals over rounds, and verdicts
-//! in the words of the gate.
+//! Two runs, or two subjects of one run, cell by cell: ratios with intervals over rounds, and
+//! verdicts in the words of the gate.
 //!
-//! It is weaker evidence than a gate. A gate measures both sides by turns in many blocks; here a few
-//! rounds of two runs are compared, which lie hours or days apart, so that a machine that has become
-//! slower looks like a server that has. Subjects of one run are measured in the same rounds, which
-//! are compared as pairs.
+//! It is weaker evidence than a gate. A gate measures both sides by turns in many blocks; here a
+//! few rounds of two runs are compared, which lie hours or days apart, so that a machine that has
+//! become slower looks like a server that has. Subjects of one run are measured in the same rounds,
+//! which are compared as pairs.
 //!
 //! Rounds are too few for a test without assumptions, so that Student's t is taken on logarithms of
 //! ratios, with Holm's correction for the number of metrics and cells. The rate of false alarms is
@@ -30,8 +30,8 @@ use crate::verdict::{CONFIDENCE, FALSE_ALARMS, Judged, Judgement};
 
 pub use cells::Pair;
 
-/// Largest effect that is told as the smallest detectable one, as a logarithm: a comparison that sees
-/// nothing below a tenfold change sees nothing.
+/// Largest effect that is told as the smallest detectable one, as a logarithm: a comparison that
+/// sees nothing below a tenfold change sees nothing.
 const LARGEST_TOLD: f64 = std::f64::consts::LN_10;
 
 /// One side of a comparison.

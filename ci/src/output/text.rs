@@ -85,7 +85,7 @@ fn open(judgement: &Judgement) -> String {
         let needed = fewest_blocks(judgement.judged.len(), FALSE_ALARMS);
         let metrics = judgement.judged.len();
         return format!(
-            "too few blocks to see any change in {metrics} metrics; give a --budget for {needed} or fewer workloads"
+            "too few blocks to see any change in {metrics} metrics; give a --budget for {needed} blocks, or fewer workloads"
         );
     }
     let hidden = names(judgement, |one| one.series.decides && one.is_open());
@@ -97,5 +97,75 @@ fn open(judgement: &Judgement) -> String {
         format!("some blocks have no {}; see above", lacking.join(", "))
     } else {
         "no metric that decides was measured; give one of them `decides = true` in the margins".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::block::{Block, Slice};
+    use crate::simulated::{self, CPU};
+
+    fn text(blocks: Vec<Block>) -> String {
+        write(&Gate::judged(simulated::plan(blocks.len() as u32), blocks))
+    }
+
+    fn last_line(text: &str) -> &str {
+        text.lines().last().unwrap()
+    }
+
+    #[test]
+    fn a_regression_ends_in_its_reasons_failures_first_and_its_false_alarms() {
+        let worse = |slice: &mut Slice| {
+            simulated::slow_down(slice, 1.2);
+            slice.failed_share = 0.1;
+        };
+        let text = text(simulated::blocks(12, 1, worse));
+        let last = last_line(&text);
+        let begin = "REGRESSED: failed_requests of closed, failed_requests of open, latency_p50_us of closed";
+        assert!(last.starts_with(begin), "{last}");
+        assert!(last.contains("identical builds says so in 1 % of cases at most (12 blocks)"), "{last}");
+        assert!(text.lines().nth(1).unwrap().contains("failed_requests"), "{text}");
+    }
+
+    #[test]
+    fn a_gate_that_is_not_regressed_says_what_it_did_not_decide() {
+        let mut blocks = simulated::blocks(24, 1, |_| {});
+        simulated::candidate_slices(&mut blocks[4], "open").for_each(|slice| slice.failed_share = 0.1);
+        let text = text(blocks);
+        let last = last_line(&text);
+        assert_eq!(last, "Not regressed (24 blocks). Not decided: failed_requests of open.");
+        assert!(text.contains("of each metric by itself; verdicts are corrected for all"), "{text}");
+    }
+
+    #[test]
+    fn an_undecided_gate_names_what_is_open_and_the_next_step() {
+        let noisy = simulated::blocks(12, 1, |slice| simulated::slow_down(slice, 1.03));
+        let text_of_noisy = text(noisy);
+        let last = last_line(&text_of_noisy);
+        assert!(
+            last.starts_with("UNDECIDED: the noise hides ") && last.contains("longer --budget"),
+            "{last}"
+        );
+        assert!(last.contains(CPU), "{last}");
+    }
+
+    #[test]
+    fn too_few_blocks_are_said_to_be_too_few() {
+        let text = text(simulated::blocks(6, 1, |slice| simulated::slow_down(slice, 1.5)));
+        let last = last_line(&text);
+        assert!(last.contains("too few blocks to see any change in 8 metrics"), "{last}");
+        assert!(last.contains("a --budget for 10") && text.contains("sees nothing"), "{text}");
+    }
+
+    #[test]
+    fn a_deciding_metric_that_is_missing_is_the_reason() {
+        let mut blocks = simulated::blocks(24, 1, |_| {});
+        simulated::candidate_slices(&mut blocks[0], "open").for_each(|slice| {
+            slice.metrics.remove(CPU);
+        });
+        let text = text(blocks);
+        let last = last_line(&text);
+        assert!(last.contains("some blocks have no server_cpu_us_per_request of open"), "{last}");
     }
 }
