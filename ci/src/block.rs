@@ -35,6 +35,17 @@ pub enum Arm {
     Null,
 }
 
+impl Arm {
+    /// What files and pages call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Candidate => "candidate",
+            Self::Null => "null",
+        }
+    }
+}
+
 /// A workload in one block.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellOfBlock {

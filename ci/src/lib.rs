@@ -1,6 +1,7 @@
 //! The regression gate of c10k: did this change make a server slower, at a known false-alarm rate?
 //!
-//! It judges blocks of measurements and measures nothing itself.
+//! It judges blocks of measurements and measures nothing itself. What draws stands behind the feature
+//! `render`.
 
 pub mod block;
 pub mod block_line;
@@ -9,13 +10,17 @@ pub mod compare;
 pub mod evidence;
 pub mod gate;
 pub mod history;
+pub mod histograms;
 pub mod hodges_lehmann;
 mod holm;
 pub mod margin;
 pub mod output;
+#[cfg(feature = "render")]
+pub mod page;
 pub mod pairing;
 pub mod plan;
 pub mod power;
+pub mod quantile_shift;
 pub mod series;
 pub mod shift;
 pub mod sign_flips;

@@ -211,6 +211,15 @@ impl Distributions {
         ]
     }
 
+    /// Adds other times, distribution by distribution.
+    pub fn add(&mut self, other: &Self) {
+        for ((_, mine), (_, theirs)) in self.named_mut().into_iter().zip(other.named()) {
+            if !theirs.is_empty() {
+                mine.add(theirs).expect("all distributions have the same bounds");
+            }
+        }
+    }
+
     /// The distributions by name, to change.
     pub fn named_mut(&mut self) -> [(&'static str, &mut Times); 8] {
         let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =

@@ -144,11 +144,7 @@ impl Recorder {
 
     /// Adds what another worker, or another stretch of time, saw.
     pub fn merge(&mut self, other: &Self) {
-        for ((_, mine), (_, theirs)) in self.times.named_mut().into_iter().zip(other.times.named()) {
-            if !theirs.is_empty() {
-                mine.add(theirs).expect("all distributions have the same bounds");
-            }
-        }
+        self.times.add(&other.times);
         self.completed += other.completed;
         self.answered_after_end += other.answered_after_end;
         self.redirected += other.redirected;

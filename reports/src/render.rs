@@ -16,6 +16,9 @@ const PAGE_FILE: &str = "index.html";
 /// Path of criterion's pages, from the folder of all reports.
 const CRITERION_PAGE: &str = "criterion/report/index.html";
 
+/// Path of the page of the newest gate, from the folder of all reports.
+const GATE_PAGE: &str = "gate/index.html";
+
 /// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html` into
 /// it, and returns the path of the latter. Measures nothing; a file is replaced whole or not at all.
 ///
@@ -60,6 +63,7 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
         let link = dir.join(PAGE_FILE).is_file().then(|| format!("{RUNS_DIR}/{name}/{PAGE_FILE}"));
         listed.push(Listed::of(name, link, run));
     }
+    let gate = reports_dir.join(GATE_PAGE).is_file().then_some(GATE_PAGE);
     let page = match newest {
         Some((name, results)) => {
             let rendered = reports_dir.join(RUNS_DIR).join(&name).join(PAGE_FILE).is_file();
@@ -68,9 +72,9 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
                 criterion: criterion_link(reports_dir, ""),
                 index: None,
             };
-            page::index_page(&listed, Some((&results, &Figures::of(&results), &place)))?
+            page::index_page(&listed, gate, Some((&results, &Figures::of(&results), &place)))?
         }
-        None => page::index_page(&listed, None)?,
+        None => page::index_page(&listed, gate, None)?,
     };
     let path = reports_dir.join(PAGE_FILE);
     file::replace(&path, &page)?;

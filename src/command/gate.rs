@@ -9,8 +9,8 @@ use anyhow::{Context, Result, anyhow};
 use c10k_ci::block::Arm;
 use c10k_ci::gate::Gate;
 use c10k_ci::margin::Margins;
-use c10k_ci::output;
 use c10k_ci::verdict::Verdict;
+use c10k_ci::{output, page};
 
 use crate::cpus::CpuList;
 use crate::gate::build_command::BuildCommand;
@@ -92,6 +92,7 @@ impl Args {
         }
         let gate = gate?;
         folder.write_results(&gate)?;
+        self.tell_page();
         let json = || (output::JSON.write)(&gate).map_err(|error| anyhow!("the result as JSON: {error}"));
         print(&if self.json { json()? } else { output::text::write(&gate) })?;
         Ok(match gate.judgement.verdict {
@@ -99,6 +100,16 @@ impl Args {
             Verdict::Undecided => ExitCode::from(UNDECIDED),
             _ => ExitCode::SUCCESS,
         })
+    }
+
+    /// Says where the page is, and has the list of all reports link to it. The verdict does not
+    /// depend on that list.
+    fn tell_page(&self) {
+        let index = page::reports_dir(&self.output).map(|dir| c10k_reports::render_index(&dir));
+        if let Some(Err(error)) = index {
+            note(&format!("c10k: {error}\n"));
+        }
+        note(&format!("page: {}\n", self.output.join(page::PAGE_FILE).display()));
     }
 
     /// Measures with everything that the arguments ask for. What was built is removed at the end.

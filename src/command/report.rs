@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use c10k_ci::gate::{Gate, PLAN_FILE};
 
 use crate::output::{note, print};
 
 /// Render reports again from the records of runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of runs, such as reports/runs/20260101T000000Z-default; one that can't be rendered is named, and the others
-    /// are rendered all the same
+    /// Folders of runs, such as reports/runs/20260101T000000Z-default, or of gates, such as reports/gate; one that can't
+    /// be rendered is named, and the others are rendered all the same
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
 }
@@ -38,15 +39,21 @@ impl Args {
     }
 }
 
-/// Renders a run, and says where its page is.
+/// Renders a run or a gate, and says where its page is.
 fn render(run: &Path) -> Result<()> {
-    let page = c10k_reports::render_run(run)?;
+    let page = if run.join(PLAN_FILE).is_file() {
+        c10k_ci::page::write(&Gate::read(run)?, run)?
+    } else {
+        c10k_reports::render_run(run)?
+    };
     print(&format!("{}\n", page.display()))
 }
 
-/// The folder whose index lists this run: that above `runs`, if the run lies where runs are written.
+/// The folder whose index lists this run or gate, if it lies where they are written.
 fn reports_dir(run: &Path) -> Option<PathBuf> {
-    let run = run.canonicalize().ok()?;
-    let runs = run.parent()?;
-    (runs.file_name()? == "runs").then(|| runs.parent().map(Path::to_owned))?
+    c10k_ci::page::reports_dir(run).or_else(|| {
+        let run = run.canonicalize().ok()?;
+        let runs = run.parent()?;
+        (runs.file_name()? == "runs").then(|| runs.parent().map(Path::to_owned))?
+    })
 }

@@ -33,7 +33,8 @@ pub fn conduct(
     let mut file = folder.blocks_file()?;
     let mut blocks = Vec::new();
     let mut progress = Progress::new(rehearsal.blocks as usize, rehearsal.block_time * rehearsal.blocks);
-    let measured = run(measuring, &rehearsal, interrupt, |block| {
+    let mut histograms = folder.histograms();
+    let measured = run(measuring, &rehearsal, interrupt, &mut histograms, |block| {
         file.append(&block)?;
         progress.advance(&format!("block {}", block.number), false);
         blocks.push(block);

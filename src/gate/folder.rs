@@ -9,8 +9,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use c10k_ci::block::Block;
 use c10k_ci::block_line;
 use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
-use c10k_ci::output;
 use c10k_ci::plan::Plan;
+use c10k_ci::{histograms, output, page};
 use c10k_reports::WholeFile;
 
 use super::checkout;
@@ -92,19 +92,26 @@ impl Folder {
         Ok(BlocksFile { path, file, length: 0 })
     }
 
-    /// Writes the result in every format, or in none.
+    /// Logs of latencies, which are made with the first block.
+    pub fn histograms(&self) -> histograms::Writer {
+        histograms::Writer::new(&self.path)
+    }
+
+    /// Writes the result in every format and as a page, or in none.
     pub fn write_results(&self, gate: &Gate) -> Result<()> {
-        let written = output::ALL.iter().try_for_each(|format| {
+        let formats = output::ALL.iter().try_for_each(|format| {
             let text = (format.write)(gate).map_err(|error| anyhow!("{}: {error}", format.file))?;
             Ok(WholeFile::open(&self.path.join(format.file))?.write(&text)?)
         });
+        let written = formats.and_then(|()| Ok(page::write(gate, &self.path).map(drop)?));
         written.inspect_err(|_| {
             let _ = self.remove_results();
         })
     }
 
     fn remove_results(&self) -> Result<()> {
-        output::ALL.iter().try_for_each(|format| self.remove(format.file))
+        let mut files = output::ALL.iter().map(|format| format.file).chain([page::PAGE_FILE]);
+        files.try_for_each(|file| self.remove(file))
     }
 
     fn remove(&self, file: &str) -> Result<()> {

@@ -17,12 +17,15 @@ mod sides;
 mod slice;
 pub mod suite;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c10k_ci::block::{Arm, Block, CellOfBlock, VERSION};
+use c10k_ci::histograms;
 use c10k_ci::margin::Margins;
 use c10k_ci::plan::{self, Plan};
+use c10k_loadgen::Recorder;
 use jiff::Timestamp;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -69,10 +72,11 @@ pub fn run(
     gate: &Measuring<'_>,
     rehearsal: &Rehearsal,
     interrupt: &Interrupt,
+    histograms: &mut histograms::Writer,
     mut keep: impl FnMut(Block) -> Result<()>,
 ) -> Result<()> {
     for number in 1..=rehearsal.blocks {
-        let block = gate.block(number, rehearsal, interrupt);
+        let block = gate.block(number, rehearsal, interrupt, histograms);
         ensure!(!interrupt.happened(), "interrupted");
         keep(block.with_context(|| format!("block {number}"))?)?;
     }
@@ -118,40 +122,58 @@ impl Measuring<'_> {
     }
 
     /// One block: fresh servers, and every cell in random order.
-    fn block(&self, number: u32, rehearsal: &Rehearsal, interrupt: &Interrupt) -> Result<Block> {
+    fn block(
+        &self,
+        number: u32,
+        rehearsal: &Rehearsal,
+        interrupt: &Interrupt,
+        histograms: &mut histograms::Writer,
+    ) -> Result<Block> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
         let running = self.sides.start(self, &mut random, interrupt)?;
-        let cells = self.cells(&running, &mut random, rehearsal, interrupt);
+        let keep = |workload: &str, arm, seen| {
+            let written =
+                histograms.append((workload, arm), number, self.suite.pace.duration * self.pairs, seen);
+            written
+                .with_context(|| format!("cannot write the histograms of {workload}; is there free space?"))
+        };
+        let cells = self.cells(&running, &mut random, rehearsal, interrupt, keep);
         let started = running.order();
         // A server that has ended says more than the slices that it failed.
         running.stop()?;
         Ok(Block { version: VERSION, number, started_utc, started, cells: cells? })
     }
 
+    /// Measures every cell, and gives what each server's slices saw together to `keep`.
     fn cells(
         &self,
         running: &Running,
         random: &mut impl Rng,
         rehearsal: &Rehearsal,
         interrupt: &Interrupt,
+        mut keep: impl FnMut(&str, Arm, Recorder) -> Result<()>,
     ) -> Result<Vec<CellOfBlock>> {
         let mut workloads: Vec<usize> = (0..self.suite.workloads.len()).collect();
         workloads.shuffle(random);
         let mut cells = Vec::new();
         for workload in workloads {
-            let mut slices = Vec::new();
+            let name = &self.suite.workloads[workload].name;
+            let (mut slices, mut seen) = (Vec::new(), BTreeMap::new());
             for (arm, server) in running.iter() {
                 self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
             }
             for pair in 1..=self.pairs {
                 for (arm, server) in running.shuffled(random) {
                     let slice = self.slice(workload, rehearsal, server, interrupt);
-                    slices.push(slice.with_context(|| arm_name(arm))?.of(pair, arm, self.margins));
+                    let slice = slice.with_context(|| arm_name(arm))?;
+                    seen.entry(arm).or_insert_with(Recorder::default).times.add(slice.times());
+                    slices.push(slice.of(pair, arm, self.margins));
                     ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
                 }
             }
-            cells.push(CellOfBlock { workload: self.suite.workloads[workload].name.clone(), slices });
+            seen.into_iter().try_for_each(|(arm, seen)| keep(name, arm, seen))?;
+            cells.push(CellOfBlock { workload: name.clone(), slices });
         }
         Ok(cells)
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use c10k_ci::block::{Arm, Slice};
 use c10k_ci::margin::Margins;
 use c10k_loadgen::check::Verdict;
+use c10k_loadgen::measurement::Distributions;
 use c10k_loadgen::workload::{Arrivals, Pacing, Until};
 use c10k_loadgen::{Summary, Target, Workload};
 use c10k_reports::metric;
@@ -29,26 +30,35 @@ const SPIN: Duration = Duration::from_micros(100);
 
 /// What a slice measured.
 #[derive(Debug)]
-pub struct Measured(Record);
+pub struct Measured {
+    record: Record,
+    times: Distributions,
+}
 
 impl Measured {
     /// Requests per second that completed.
     pub fn throughput(&self) -> f64 {
-        self.0.metrics.get("throughput_rps").copied().unwrap_or(0.0)
+        self.record.metrics.get("throughput_rps").copied().unwrap_or(0.0)
+    }
+
+    /// Its distributions of times.
+    pub fn times(&self) -> &Distributions {
+        &self.times
     }
 
     /// The slice as a block keeps it.
-    pub fn of(mut self, pair: u32, arm: Arm, margins: &Margins) -> Slice {
-        self.0.metrics.retain(|key, _| margins.iter().any(|(known, _)| known == key));
-        self.0.metrics.values_mut().for_each(|value| *value = rounded(*value));
-        let failed = self.0.checks.iter().filter(|check| check.verdict == Verdict::Fail);
+    pub fn of(self, pair: u32, arm: Arm, margins: &Margins) -> Slice {
+        let Self { mut record, .. } = self;
+        record.metrics.retain(|key, _| margins.iter().any(|(known, _)| known == key));
+        record.metrics.values_mut().for_each(|value| *value = rounded(*value));
+        let failed = record.checks.iter().filter(|check| check.verdict == Verdict::Fail);
         let failed = failed.filter(|check| OF_THE_SERVER.contains(&check.name.as_str()));
         let failed_checks = failed.map(|check| check.name.clone()).collect();
-        let failed_share = match &self.0.outcome {
+        let failed_share = match &record.outcome {
             Outcome::Measured(summary) => failed_share(summary),
             Outcome::Failed(_) => 1.0,
         };
-        Slice { pair, arm, metrics: self.0.metrics, failed_share, failed_checks }
+        Slice { pair, arm, metrics: record.metrics, failed_share, failed_checks }
     }
 }
 
@@ -123,6 +133,6 @@ impl Measuring<'_> {
         record.readings = readings.values;
         record.outcome = Outcome::Measured(Box::new(summary));
         record.metrics = metric::compute(&record);
-        Ok(Measured(record))
+        Ok(Measured { record, times: measured.times })
     }
 }

@@ -120,7 +120,7 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     let mut shell = Command::new("sh");
     shell.args(["-c", limit, "sh"]).arg(gate.get_program()).args(gate.get_args());
     let output = shell.current_dir(folder.path()).output().expect("the command can be run");
-    assert_says(&error(&output), &["blocks.jsonl", "free space"]);
+    assert_says(&error(&output), &["cannot write", "free space"]);
     folder.assert_no_verdict();
     let text = folder.read("out/blocks.jsonl");
     assert!(text.is_empty() || text.ends_with('\n'), "half a line is left");
@@ -146,7 +146,8 @@ fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
 fn files_of_an_older_gate_do_not_outlive_the_start_of_the_next_one() {
     let folder = Folder::new();
     fs::create_dir(folder.output()).expect("a folder can be made");
-    let names = output::ALL.iter().map(|format| format.file).chain(["plan.json", "blocks.jsonl"]);
+    let names =
+        output::ALL.iter().map(|format| format.file).chain(["index.html", "plan.json", "blocks.jsonl"]);
     for name in names.clone().chain(["notes.txt"]) {
         folder.write(&format!("out/{name}"), "old");
     }

@@ -1,8 +1,6 @@
 //! Chart: response time by percentile, the subjects of one workload together, on an axis that gives each
 //! further nine as much room as the one before (as the plotter of `HdrHistogram` by Gil Tene does).
 
-use std::iter;
-
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::percentile::last_known;
 
@@ -13,6 +11,7 @@ use super::kind::WorkloadChart;
 use super::legend::Legend;
 use super::palette::look;
 use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
+use super::percentile_curve;
 use super::reading::{doubts_note, legend_labels};
 use crate::metric::by_key;
 use crate::results::{CellResult, Results};
@@ -39,9 +38,6 @@ const OF_ROUNDS: [(f64, &str); 4] = [
     (0.999, "response_p999_us"),
 ];
 
-/// Points of a curve each time the share of slower requests halves: one about every 2 px.
-const POINTS_PER_HALVING: u32 = 16;
-
 fn draw(results: &Results, workload: usize) -> Option<String> {
     let cells: Vec<&CellResult> = results.of_workload(workload).collect();
     let curves: Vec<Curve> = cells.iter().filter_map(|cell| Curve::of(cell)).collect();
@@ -65,7 +61,9 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
         let panel = Panel::draw(canvas, frame, x.clone(), y);
         for curve in &curves {
             let look = look(curve.cell.subject);
-            let places: Vec<_> = curve.points().map(|(quantile, ns)| panel.at(quantile, ns)).collect();
+            let places: Vec<_> = percentile_curve::points(curve.times, curve.last_quantile)
+                .map(|(quantile, ns)| panel.at(quantile, ns))
+                .collect();
             let in_doubt = !curve.cell.doubts().is_empty();
             canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
             for quantile in marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile) {
@@ -102,17 +100,6 @@ impl<'a> Curve<'a> {
             let range_ns = (times.min() as f64, times.value_at_quantile(last_quantile) as f64);
             Self { cell, times, last_quantile, range_ns }
         })
-    }
-
-    /// Quantile and latency in nanoseconds from the fastest request to the end of what is
-    /// supported.
-    fn points(&self) -> impl Iterator<Item = (f64, f64)> {
-        let first = (0.0, self.range_ns.0);
-        let last = (self.last_quantile, self.range_ns.1);
-        let between = self.times.iter_quantiles(POINTS_PER_HALVING);
-        let between = between.map(|point| (point.quantile_iterated_to(), point.value_iterated_to() as f64));
-        let supported = between.take_while(move |(quantile, _)| *quantile < last.0);
-        iter::once(first).chain(supported.skip(1)).chain(iter::once(last))
     }
 
     /// Lowest and highest of the rounds at `quantile` (0 to 1), in nanoseconds; nothing where rounds

@@ -20,6 +20,7 @@ mod latency_percentiles;
 pub mod legend;
 pub mod palette;
 pub mod panel;
+pub mod percentile_curve;
 mod quantity;
 mod reading;
 

@@ -33,6 +33,7 @@ struct Found {
 #[template(path = "runs.html")]
 struct Runs<'a> {
     runs: &'a [Listed],
+    gate: Option<&'a str>,
 }
 
 impl Listed {
@@ -66,9 +67,14 @@ fn short_revision(revision: &str) -> String {
     hash.chars().take(12).chain(rest.chars()).collect()
 }
 
-/// The page that lists `runs`, newest first, and shows `newest` in full.
-pub fn index_page(runs: &[Listed], newest: Option<(&Results, &Figures, &Place)>) -> Result<String, Error> {
-    let mut sections = vec![Runs { runs }.render()?];
+/// The page that lists `runs`, newest first, leads to the page of the newest `gate`, and shows the
+/// `newest` run in full.
+pub fn index_page(
+    runs: &[Listed],
+    gate: Option<&str>,
+    newest: Option<(&Results, &Figures, &Place)>,
+) -> Result<String, Error> {
+    let mut sections = vec![Runs { runs, gate }.render()?];
     if let Some((results, figures, place)) = newest {
         sections.extend(run_sections(&Page { results, figures, place })?);
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -17,32 +18,52 @@ use crate::statistics::merge;
 /// Distributions of times by tag, in nanoseconds.
 pub type Tagged = BTreeMap<String, Times>;
 
+/// One line of a log.
+#[derive(Debug, Clone)]
+pub struct Logged {
+    /// Name of the distribution.
+    pub tag: String,
+    /// When the interval began, from the begin of the log.
+    pub begin: Duration,
+    /// Its times, in nanoseconds.
+    pub times: Times,
+}
+
+/// Reads the lines of the log at `path`.
+///
+/// # Errors
+///
+/// [`Error::Histograms`] where the file is missing or damaged.
+pub fn read_log(path: &Path) -> Result<Vec<Logged>, Error> {
+    let damaged = |problem: String| Error::Histograms { path: path.to_path_buf(), problem };
+    let bytes = fs::read(path).map_err(|error| damaged(error.to_string()))?;
+    let mut lines = Vec::new();
+    for entry in IntervalLogIterator::new(&bytes) {
+        match entry.map_err(|error| damaged(format!("{error:?}")))? {
+            LogEntry::Interval(interval) => lines.push(decode(&interval).map_err(damaged)?),
+            LogEntry::StartTime(_) | LogEntry::BaseTime(_) => {}
+        }
+    }
+    Ok(lines)
+}
+
 /// Reads the log at `path` and adds its distributions to those in `merged`, interval by interval.
 ///
 /// # Errors
 ///
 /// [`Error::Histograms`] where the file is missing or damaged; `merged` is then left as it was.
 pub fn merge_file(path: &Path, merged: &mut Tagged) -> Result<(), Error> {
-    let damaged = |problem: String| Error::Histograms { path: path.to_path_buf(), problem };
-    let bytes = fs::read(path).map_err(|error| damaged(error.to_string()))?;
-    let mut intervals = Vec::new();
-    for entry in IntervalLogIterator::new(&bytes) {
-        match entry.map_err(|error| damaged(format!("{error:?}")))? {
-            LogEntry::Interval(interval) => intervals.push(decode(&interval).map_err(damaged)?),
-            LogEntry::StartTime(_) | LogEntry::BaseTime(_) => {}
-        }
-    }
-    for (tag, times) in intervals {
+    for Logged { tag, times, .. } in read_log(path)? {
         merge::add(merged.entry(tag).or_insert_with(merge::empty), &times);
     }
     Ok(())
 }
 
-fn decode(interval: &IntervalLogHistogram) -> Result<(String, Times), String> {
+fn decode(interval: &IntervalLogHistogram) -> Result<Logged, String> {
     let tag = interval.tag().map_or_else(String::new, |tag| tag.as_str().to_owned());
     let bytes = STANDARD.decode(interval.encoded_histogram()).map_err(|error| error.to_string())?;
     let times = Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
-    Ok((tag, times))
+    Ok(Logged { tag, begin: interval.start_timestamp(), times })
 }
 
 #[cfg(test)]

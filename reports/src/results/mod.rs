@@ -15,6 +15,6 @@ pub use checks::{Complaint, Tally, complaints, tallies};
 pub use comparison::leading;
 pub use doubt::{DOUBTS, Doubt};
 pub use gather::Results;
-pub use histogram_log::Tagged;
+pub use histogram_log::{Logged, Tagged, read_log};
 pub use layout::{Layout, Panel, Place, Station};
 pub use rounds::{doubts, measured, value};

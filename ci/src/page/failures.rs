@@ -1,0 +1,73 @@
+//! Section: what failed, before any number of time: a server that drops requests is fast.
+
+use askama::Template;
+use c10k_reports::format;
+
+use super::context::Page;
+use super::latencies::{arms, mean};
+use super::words::{sign, title};
+use crate::block::{Arm, Slice};
+use crate::series::Quantity;
+use crate::verdict::{Judged, Verdict};
+
+#[derive(Template)]
+#[template(path = "failures.html")]
+struct Failures {
+    null: bool,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    what: String,
+    workload: String,
+    /// Share of each server that failed.
+    shares: Vec<String>,
+    difference: String,
+    regressed: bool,
+    verdict: String,
+}
+
+pub fn render(page: &Page) -> askama::Result<String> {
+    let rows = page.gate.judgement.judged.iter().filter_map(|judged| row(page, judged));
+    Failures { null: page.gate.plan.null, rows: rows.collect() }.render()
+}
+
+fn row(page: &Page, judged: &Judged) -> Option<Row> {
+    let quantity = &judged.series.quantity;
+    let unit = unit(quantity)?;
+    let workload = &judged.series.workload;
+    let share = |arm: &Arm| format::percent(mean(page.gate, workload, *arm, |slice| failed(quantity, slice)));
+    Some(Row {
+        what: format!("{}, share of {unit}", title(quantity)),
+        workload: workload.clone(),
+        shares: arms(page.gate).iter().map(share).collect(),
+        difference: difference(judged),
+        regressed: judged.verdict == Verdict::Regressed,
+        verdict: format!("{} {}", sign(judged.verdict), judged.verdict),
+    })
+}
+
+/// What can fail; nothing of a metric.
+fn unit(quantity: &Quantity) -> Option<&'static str> {
+    match quantity {
+        Quantity::Metric { .. } => None,
+        Quantity::FailedRequests => Some("requests"),
+        Quantity::FailedCheck(_) => Some("slices"),
+    }
+}
+
+/// Share of a slice that failed.
+fn failed(quantity: &Quantity, slice: &Slice) -> f64 {
+    match quantity {
+        Quantity::Metric { .. } => 0.0,
+        Quantity::FailedRequests => slice.failed_share,
+        Quantity::FailedCheck(check) => f64::from(u8::from(slice.failed_checks.contains(check))),
+    }
+}
+
+/// What failed more often, or less.
+pub fn difference(judged: &Judged) -> String {
+    let sign = if judged.estimate < 0.0 { "" } else { "+" };
+    let unit = unit(&judged.series.quantity).unwrap_or_default();
+    format!("{sign}{} of {unit}", format::percent(judged.estimate))
+}
