@@ -16,6 +16,7 @@ pub mod revision;
 mod sides;
 mod slice;
 pub mod suite;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -159,7 +160,7 @@ impl Measuring<'_> {
         let mut cells = Vec::new();
         for workload in workloads {
             let name = &self.suite.workloads[workload].name;
-            let (mut slices, mut seen) = (Vec::new(), BTreeMap::new());
+            let (mut slices, mut latencies, mut seen) = (Vec::new(), Vec::new(), BTreeMap::new());
             for (arm, server) in running.iter() {
                 self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
             }
@@ -168,10 +169,12 @@ impl Measuring<'_> {
                     let slice = self.slice(workload, rehearsal, server, interrupt);
                     let slice = slice.with_context(|| arm_name(arm))?;
                     seen.entry(arm).or_insert_with(Recorder::default).times.add(slice.times());
+                    latencies.push(slice.times().latency.clone());
                     slices.push(slice.of(pair, arm, self.margins));
                     ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
                 }
             }
+            tail::replace(&mut slices, &latencies, self.margins);
             seen.into_iter().try_for_each(|(arm, seen)| keep(name, arm, seen))?;
             cells.push(CellOfBlock { workload: name.clone(), slices });
         }

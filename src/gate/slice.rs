@@ -64,7 +64,7 @@ impl Measured {
 
 /// The value to six digits, which is far below the noise of everything that is measured, and saves half
 /// of the file.
-fn rounded(value: f64) -> f64 {
+pub(super) fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().expect("a formatted number is a number")
 }
 
