@@ -7,6 +7,7 @@ use c10k_reports::record::Machine;
 use serde::{Deserialize, Serialize};
 
 use crate::margin::Margins;
+use crate::series::Unjudged;
 
 /// Version of [`Plan`].
 pub const VERSION: u32 = 1;
@@ -52,6 +53,12 @@ pub struct Plan {
     pub seed: u64,
     /// Margins that it is judged with.
     pub margins: Margins,
+    /// Whether it compares counts, each of a fresh server, in place of times.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts: bool,
+    /// Counts that this machine can't take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted: Vec<Unjudged>,
 }
 
 /// A server of the comparison.

@@ -2,6 +2,7 @@
 
 use c10k_reports::metric;
 use c10k_reports::statistics::lead::Better;
+use serde::{Deserialize, Serialize};
 
 use crate::block::{Arm, Block, CellOfBlock, Slice};
 use crate::margin::{Margin, Margins};
@@ -39,7 +40,7 @@ pub enum Quantity {
 }
 
 /// A metric that can't be judged, and the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unjudged {
     /// Name of the workload.
     pub workload: String,
@@ -93,7 +94,7 @@ fn of_metric(
     let sign = if more_is_better { -1.0 } else { 1.0 };
     let values: Vec<f64> = cells
         .iter()
-        .filter_map(|cell| pairing::log_ratio(cell, arm, key))
+        .filter_map(|cell| pairing::log_ratio(cell, arm, key, margin.floor))
         .map(|log_ratio| sign * log_ratio)
         .collect();
     if values.len() < cells.len() {

@@ -15,8 +15,10 @@ use c10k_ci::output::{self, Format};
 use c10k_ci::plan::Server;
 use c10k_ci::verdict::Verdict;
 use c10k_reports::WholeFile;
+use clap::builder::ArgPredicate;
 
 use crate::cpus::CpuList;
+use crate::gate::counts;
 use crate::gate::revision::{Checkout, Repository, WORKTREE};
 use crate::gate::{Measuring, PAIRS, Side, Sides, rehearse, run};
 use crate::interrupt::Interrupt;
@@ -62,6 +64,7 @@ pub struct Args {
     candidate_command: Option<String>,
     /// Suite that names the workloads
     #[arg(long, value_name = "FILE", default_value = "gate")]
+    #[arg(default_value_if("counts", ArgPredicate::IsPresent, "counts"))]
     suite: String,
     /// Time for measuring; it decides the number of blocks
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::parse_positive)]
@@ -72,6 +75,9 @@ pub struct Args {
     /// Measure a copy of the base, too: what that one alarms about is undecided
     #[arg(long)]
     null: bool,
+    /// Compare counts per request instead of times: system calls, instructions in user mode, allocations
+    #[arg(long, conflicts_with = "budget")]
+    counts: bool,
     /// Seed of all random orders; without it, a random one, which is recorded
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -94,7 +100,7 @@ impl Args {
             suite.name,
             suite.subjects.len()
         );
-        let margins = self.margins()?;
+        let margins = self.margins()?.only(|key| counts::is_counted(key) == self.counts);
         fs::create_dir_all(&self.output).with_context(|| format!("cannot make {}", self.output.display()))?;
         let mut blocks_file = create(&self.output.join(BLOCKS_FILE))?;
         let built = self.build(&suite)?;
@@ -106,7 +112,11 @@ impl Args {
         let seed = self.seed.unwrap_or_else(rand::random);
         let measuring =
             Measuring { suite: &suite, sides: built.sides, placement, margins: &margins, seed, pairs: PAIRS };
-        let rehearsal = rehearse(&measuring, self.budget, &interrupt)?;
+        let rehearsal = if self.counts {
+            counts::rehearse(&measuring, &interrupt)?
+        } else {
+            rehearse(&measuring, self.budget, &interrupt)?
+        };
         let plan = measuring.plan(&rehearsal, self.budget, &cpus);
         self.write(PLAN_FILE, &(serde_json::to_string_pretty(&plan)? + "\n"))?;
         let mut blocks = Vec::new();

@@ -4,6 +4,7 @@
 //! number of blocks. Nothing is measured again and nothing is left out, since both would raise the
 //! rate of false alarms that the verdict states.
 
+pub mod counts;
 mod rehearsal;
 pub mod revision;
 mod sides;
@@ -58,7 +59,10 @@ pub fn run(
     mut keep: impl FnMut(Block) -> Result<()>,
 ) -> Result<()> {
     for number in 1..=rehearsal.blocks {
-        let block = gate.block(number, rehearsal, interrupt);
+        let block = match &rehearsal.counting {
+            None => gate.block(number, rehearsal, interrupt),
+            Some(counting) => counting.block(gate, number, interrupt),
+        };
         if interrupt.happened() {
             return Ok(());
         }
@@ -87,11 +91,13 @@ impl Measuring<'_> {
             suite: self.suite.name.clone(),
             workloads: self.workloads(rehearsal),
             blocks: rehearsal.blocks,
-            pairs: self.pairs,
+            pairs: if rehearsal.counting.is_some() { 1 } else { self.pairs },
             slice_s: self.suite.pace.duration.as_secs_f64(),
             budget_s: budget.as_secs_f64(),
             seed: self.seed,
             margins: self.margins.clone(),
+            counts: rehearsal.counting.is_some(),
+            uncounted: rehearsal.counting.iter().flat_map(|counting| counting.uncounted.clone()).collect(),
         }
     }
 

@@ -8,6 +8,7 @@ use c10k_ci::block::Arm;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::counts::Counting;
 use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
 
@@ -29,7 +30,9 @@ pub struct Rehearsal {
     /// Time that a block takes, as far as the rehearsal tells.
     pub block_time: Duration,
     /// Rate of each workload; none of a closed loop.
-    rates: Vec<Option<f64>>,
+    pub(super) rates: Vec<Option<f64>>,
+    /// What is counted; none where time is measured.
+    pub(super) counting: Option<Counting>,
 }
 
 impl Rehearsal {
@@ -44,8 +47,8 @@ impl Rehearsal {
 /// When a server does not start or fails a workload, or the budget is too short.
 pub fn rehearse(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
     let begun = Instant::now();
-    let mut rehearsal =
-        Rehearsal { blocks: 0, block_time: Duration::ZERO, rates: vec![None; gate.suite.workloads.len()] };
+    let rates = vec![None; gate.suite.workloads.len()];
+    let mut rehearsal = Rehearsal { blocks: 0, block_time: Duration::ZERO, rates, counting: None };
     let start = Instant::now();
     let running = gate.sides.start(gate, &mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
     let mut block_time = start.elapsed();

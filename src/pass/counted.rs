@@ -33,7 +33,15 @@ pub fn per_request(
     count: impl Fn(&Bench<'_>, u64) -> Result<Counts>,
 ) -> Result<BTreeMap<String, f64>> {
     let is_costly = bench.workload.connections == 1 || bench.workload.lifetime == Lifetime::SHORT;
-    let requests = if is_costly { REQUESTS_COSTLY } else { REQUESTS };
+    per_request_of(bench, if is_costly { REQUESTS_COSTLY } else { REQUESTS }, count)
+}
+
+/// The same for a count that has its own number of `requests` in the shorter run.
+pub fn per_request_of(
+    bench: &Bench<'_>,
+    requests: u64,
+    count: impl Fn(&Bench<'_>, u64) -> Result<Counts>,
+) -> Result<BTreeMap<String, f64>> {
     let few = count(bench, requests)?;
     let many = count(bench, 2 * requests)?;
     Ok(difference(&few, &many, requests))
@@ -63,12 +71,14 @@ pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Resu
     Ok(())
 }
 
-/// A closed loop of that many requests, which all count.
+/// A closed loop of that many requests, which all count. What counts makes an answer slow, so that it
+/// may take as long as the whole run.
 fn saturating(workload: &Workload, requests: u64) -> Workload {
     Workload {
         pacing: Pacing::Closed,
         until: Until::Requests(requests),
         warmup: Duration::ZERO,
+        timeout: workload.timeout.max(RUN_TIME),
         idle: 0,
         connect_rate: None,
         ..workload.clone()

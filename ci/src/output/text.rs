@@ -57,6 +57,11 @@ pub fn sentence(gate: &Gate) -> String {
             "REGRESSED: {}. A gate of identical builds says so in {alarms} % of cases at most ({blocks} blocks).",
             names(Verdict::Regressed, false)
         ),
+        Verdict::Undecided if gate.plan.counts => format!(
+            "UNDECIDED: {} differs between starts of one and the same server; measure time instead, without --counts \
+             ({blocks} blocks).",
+            names(Verdict::Undecided, true)
+        ),
         Verdict::Undecided => format!(
             "UNDECIDED: the noise hides {}; give a longer --budget or a quieter machine ({blocks} blocks).",
             names(Verdict::Undecided, true)

@@ -1,0 +1,177 @@
+//! The deterministic lane of a gate: what a request costs in counts instead of time.
+//!
+//! Counts hardly vary, so that a block is a pair of runs of each pass and a few blocks see changes far
+//! below the noise of time. Each count is taken of a fresh server, over one connection: how many
+//! requests share a call that waits depends on time, and one at a time never share any.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use c10k_ci::block::{Block, CellOfBlock, Slice, VERSION};
+use c10k_ci::series::Unjudged;
+use c10k_loadgen::Workload;
+use jiff::Timestamp;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Measuring, Rehearsal, Side, arm_name};
+use crate::interrupt::Interrupt;
+use crate::output::note;
+use crate::pass::{self, Bench, Pass};
+use crate::subject::{Settings, client};
+
+/// What is counted: the name of the pass, and the key of the metric, which is that of its reading.
+const COUNTED: &[(&str, &str)] = &[
+    ("system_calls", "system_calls_per_request"),
+    ("user_instructions", "server_user_instructions_per_request"),
+    ("allocations", "server_allocations_per_request"),
+];
+
+/// Blocks of this lane. A count that is worse in all of ten stands out at 1 % beside nine others that
+/// each have an arrangement of signs of their own (10 of 1,024); with seven it does so only alone.
+const BLOCKS: u32 = 10;
+
+/// Whether the metric with `key` is judged by counts; all others are judged by time.
+pub fn is_counted(key: &str) -> bool {
+    COUNTED.iter().any(|(_, counted)| *counted == key)
+}
+
+/// What this machine can count.
+#[derive(Debug, Clone)]
+pub struct Counting {
+    /// Passes of each workload, with the keys of their metrics.
+    passes: Vec<Vec<(&'static Pass, &'static str)>>,
+    /// What it can't count, with the reasons.
+    pub uncounted: Vec<Unjudged>,
+}
+
+/// Asks both servers for every workload, and counts the base once with every pass.
+///
+/// # Errors
+/// When a server does not start or fails a workload, or nothing can be counted.
+pub fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Rehearsal> {
+    let mut random = ChaCha8Rng::seed_from_u64(gate.seed);
+    let running = gate.sides.start(gate, &mut random, interrupt)?;
+    for workload in &gate.suite.workloads {
+        for (arm, server) in running.iter() {
+            client::answers(server.address(), &workload.load.path).with_context(|| arm_name(*arm))?;
+        }
+    }
+    running.stop()?;
+    let begun = Instant::now();
+    let counting = Counting::of(gate, interrupt)?;
+    Ok(Rehearsal {
+        blocks: BLOCKS,
+        block_time: begun.elapsed() * gate.sides.all().len() as u32,
+        rates: vec![None; gate.suite.workloads.len()],
+        counting: Some(counting),
+    })
+}
+
+impl Counting {
+    /// Tries every pass with the base. The candidate may fail it for a reason of its own.
+    fn of(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Self> {
+        let mut counting = Self { passes: Vec::new(), uncounted: Vec::new() };
+        let base = &gate.sides.all()[0];
+        for (number, workload) in gate.suite.workloads.iter().enumerate() {
+            let mut passes = Vec::new();
+            for (name, key) in COUNTED {
+                let pass = pass::find(name).context("a pass that counts is missing")?;
+                let counted = count(gate, base, number, pass, interrupt);
+                ensure!(!interrupt.happened(), "interrupted");
+                match counted {
+                    Ok(_) => passes.push((pass, *key)),
+                    Err(error) => counting.leave_out(&workload.name, key, &format!("{error:#}")),
+                }
+            }
+            counting.passes.push(passes);
+        }
+        let reason = counting.uncounted.first().map_or("", |one| &one.reason);
+        ensure!(
+            counting.passes.iter().any(|passes| !passes.is_empty()),
+            "nothing can be counted here: {reason}"
+        );
+        Ok(counting)
+    }
+
+    /// Says it once for each reason.
+    fn leave_out(&mut self, workload: &str, key: &str, reason: &str) {
+        if !self.uncounted.iter().any(|other| other.key == key && other.reason == reason) {
+            note(&format!("not counted: {key}: {reason}\n"));
+        }
+        self.uncounted.push(Unjudged { workload: workload.into(), key: key.into(), reason: reason.into() });
+    }
+
+    /// One block: every pass of every workload with all servers, in random order.
+    pub(super) fn block(&self, gate: &Measuring<'_>, number: u32, interrupt: &Interrupt) -> Result<Block> {
+        let mut random = ChaCha8Rng::seed_from_u64(gate.seed.wrapping_add(u64::from(number)));
+        let started_utc = Timestamp::now().to_string();
+        let mut sides: Vec<&Side> = gate.sides.all().iter().collect();
+        sides.shuffle(&mut random);
+        let mut workloads: Vec<usize> = (0..self.passes.len()).collect();
+        workloads.shuffle(&mut random);
+        let cell = |workload: usize| -> Result<CellOfBlock> {
+            let slices = sides
+                .iter()
+                .map(|side| self.slice(gate, side, workload, interrupt).with_context(|| arm_name(side.arm)));
+            let slices = slices.collect::<Result<_>>()?;
+            Ok(CellOfBlock { workload: gate.suite.workloads[workload].name.clone(), slices })
+        };
+        let cells = workloads.into_iter().map(cell).collect::<Result<_>>()?;
+        let started = sides.iter().map(|side| side.arm).collect();
+        Ok(Block { version: VERSION, number, started_utc, started, cells })
+    }
+
+    /// All counts of one server.
+    fn slice(
+        &self,
+        gate: &Measuring<'_>,
+        side: &Side,
+        workload: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Slice> {
+        let mut metrics = BTreeMap::new();
+        for (pass, key) in &self.passes[workload] {
+            let counts = count(gate, side, workload, pass, interrupt).with_context(|| pass.name)?;
+            metrics.extend(counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)));
+        }
+        // A request that fails ends a pass, and the gate with it.
+        Ok(Slice { pair: 1, arm: side.arm, metrics, failed_share: 0.0, failed_checks: Vec::new() })
+    }
+}
+
+/// The readings of one pass with a server of `side`.
+fn count(
+    gate: &Measuring<'_>,
+    side: &Side,
+    workload: usize,
+    pass: &Pass,
+    interrupt: &Interrupt,
+) -> Result<BTreeMap<String, f64>> {
+    let load = &gate.suite.workloads[workload].load;
+    let one_by_one = Workload {
+        connections: 1,
+        idle: 0,
+        threads: 1,
+        timeout: gate.suite.timeout,
+        ..load.workload.clone()
+    };
+    let launch = |prefix: &[OsString], connections: Option<usize>| {
+        side.subject.start(&Settings {
+            cpus: gate.placement.server.as_ref(),
+            workers: gate.suite.subjects[0].workers,
+            prefix,
+            interrupt: Some(interrupt),
+            ..Settings::new(&side.c10k, connections.unwrap_or(1))
+        })
+    };
+    (pass.run)(&Bench {
+        launch: &launch,
+        path: side.subject.path(&load.path),
+        workload: &one_by_one,
+        interrupt,
+    })
+}
