@@ -2,10 +2,13 @@
 //!
 //! Counts hardly vary, so that a block is a pair of runs of each pass and a few blocks see changes far
 //! below the noise of time. Each count is taken of a fresh server, over one connection: how many
-//! requests share a call that waits depends on time, and one at a time never share any.
+//! requests share a call that waits depends on time, and one at a time never share any. A server and
+//! its client take turns then, so that both have one processor, and servers are counted side by side
+//! on as many as there are.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -18,6 +21,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
 use super::{Measuring, Rehearsal, Side, arm_name};
+use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::output::note;
 use crate::pass::{self, Bench, Pass};
@@ -30,9 +34,9 @@ const COUNTED: &[(&str, &str)] = &[
     ("allocations", "server_allocations_per_request"),
 ];
 
-/// Blocks of this lane. A count that is worse in all of ten stands out at 1 % beside nine others that
-/// each have an arrangement of signs of their own (10 of 1,024); with seven it does so only alone.
-const BLOCKS: u32 = 10;
+/// Blocks of this lane. A count that is worse in all of nine stands out at 1 % beside four others that
+/// each have an arrangement of signs of their own (5 of 512); with seven it does so only alone.
+const BLOCKS: u32 = 9;
 
 /// Whether the metric with `key` is judged by counts; all others are judged by time.
 pub fn is_counted(key: &str) -> bool {
@@ -42,6 +46,8 @@ pub fn is_counted(key: &str) -> bool {
 /// What this machine can count.
 #[derive(Debug, Clone)]
 pub struct Counting {
+    /// Every processor by itself.
+    cpus: Vec<CpuList>,
     /// Passes of each workload, with the keys of their metrics.
     passes: Vec<Vec<(&'static Pass, &'static str)>>,
     /// What it can't count, with the reasons.
@@ -63,9 +69,10 @@ pub fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Rehearsal
     running.stop()?;
     let begun = Instant::now();
     let counting = Counting::of(gate, interrupt)?;
+    let turns = gate.sides.all().len().div_ceil(counting.cpus.len());
     Ok(Rehearsal {
         blocks: BLOCKS,
-        block_time: begun.elapsed() * gate.sides.all().len() as u32,
+        block_time: begun.elapsed() * turns as u32,
         rates: vec![None; gate.suite.workloads.len()],
         counting: Some(counting),
     })
@@ -74,7 +81,9 @@ pub fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Rehearsal
 impl Counting {
     /// Tries every pass with the base. The candidate may fail it for a reason of its own.
     fn of(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Self> {
-        let mut counting = Self { passes: Vec::new(), uncounted: Vec::new() };
+        let cpus = CpuList::before_pinning()?;
+        let cpus = cpus.numbers().iter().filter_map(|cpu| CpuList::new(vec![*cpu])).collect();
+        let mut counting = Self { cpus, passes: Vec::new(), uncounted: Vec::new() };
         let base = &gate.sides.all()[0];
         for (number, workload) in gate.suite.workloads.iter().enumerate() {
             let mut passes = Vec::new();
@@ -114,10 +123,7 @@ impl Counting {
         let mut workloads: Vec<usize> = (0..self.passes.len()).collect();
         workloads.shuffle(&mut random);
         let cell = |workload: usize| -> Result<CellOfBlock> {
-            let slices = sides
-                .iter()
-                .map(|side| self.slice(gate, side, workload, interrupt).with_context(|| arm_name(side.arm)));
-            let slices = slices.collect::<Result<_>>()?;
+            let slices = self.slices(gate, &sides, workload, interrupt)?;
             Ok(CellOfBlock { workload: gate.suite.workloads[workload].name.clone(), slices })
         };
         let cells = workloads.into_iter().map(cell).collect::<Result<_>>()?;
@@ -125,17 +131,42 @@ impl Counting {
         Ok(Block { version: VERSION, number, started_utc, started, cells })
     }
 
-    /// All counts of one server.
+    /// All counts of one workload, of all servers at the same time. The random order of `sides` says
+    /// which one has which processor.
+    fn slices(
+        &self,
+        gate: &Measuring<'_>,
+        sides: &[&Side],
+        workload: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Slice>> {
+        thread::scope(|scope| {
+            let places = sides.iter().copied().zip(self.cpus.iter().cycle());
+            let count = |side: &'_ Side, cpu: &'_ CpuList| {
+                self.slice(gate, side, cpu, workload, interrupt).with_context(|| arm_name(side.arm))
+            };
+            let start = |(side, cpu)| scope.spawn(move || count(side, cpu));
+            let counting: Vec<_> = places.map(start).collect();
+            let join = |one: thread::ScopedJoinHandle<'_, Result<Slice>>| {
+                one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            counting.into_iter().map(join).collect()
+        })
+    }
+
+    /// All counts of one server, on one processor.
     fn slice(
         &self,
         gate: &Measuring<'_>,
         side: &Side,
+        cpu: &CpuList,
         workload: usize,
         interrupt: &Interrupt,
     ) -> Result<Slice> {
+        cpu.pin()?;
         let mut metrics = BTreeMap::new();
         for (pass, key) in &self.passes[workload] {
-            let counts = count(gate, side, workload, pass, interrupt).with_context(|| pass.name)?;
+            let counts = count(gate, side, workload, pass, interrupt).context(pass.name)?;
             metrics.extend(counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)));
         }
         // A request that fails ends a pass, and the gate with it.
@@ -161,7 +192,6 @@ fn count(
     };
     let launch = |prefix: &[OsString], connections: Option<usize>| {
         side.subject.start(&Settings {
-            cpus: gate.placement.server.as_ref(),
             workers: gate.suite.subjects[0].workers,
             prefix,
             interrupt: Some(interrupt),

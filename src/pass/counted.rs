@@ -19,7 +19,7 @@ const REQUESTS: u64 = 20_000;
 
 /// Requests of the shorter run where each is dear: over one connection the server wakes up for each of them, and a short
 /// connection may cost a process.
-const REQUESTS_COSTLY: u64 = 2_000;
+const REQUESTS_COSTLY: u64 = 1_000;
 
 /// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them.
 const RUN_TIME: Duration = Duration::from_secs(15);
@@ -33,15 +33,7 @@ pub fn per_request(
     count: impl Fn(&Bench<'_>, u64) -> Result<Counts>,
 ) -> Result<BTreeMap<String, f64>> {
     let is_costly = bench.workload.connections == 1 || bench.workload.lifetime == Lifetime::SHORT;
-    per_request_of(bench, if is_costly { REQUESTS_COSTLY } else { REQUESTS }, count)
-}
-
-/// The same for a count that has its own number of `requests` in the shorter run.
-pub fn per_request_of(
-    bench: &Bench<'_>,
-    requests: u64,
-    count: impl Fn(&Bench<'_>, u64) -> Result<Counts>,
-) -> Result<BTreeMap<String, f64>> {
+    let requests = if is_costly { REQUESTS_COSTLY } else { REQUESTS };
     let few = count(bench, requests)?;
     let many = count(bench, 2 * requests)?;
     Ok(difference(&few, &many, requests))

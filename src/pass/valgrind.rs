@@ -18,10 +18,6 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use super::Bench;
 use super::counted::{self, Counts};
 
-/// Requests of the shorter run: enough that one odd event is 0.2 % of the requests, and few enough
-/// that the start of valgrind takes most of the time.
-const REQUESTS: u64 = 500;
-
 /// How long the server's processes may take to write their reports, once the first of them ended.
 const REPORT_TIME: Duration = Duration::from_secs(5);
 
@@ -46,11 +42,11 @@ pub struct Counter {
 /// When valgrind is not installed or can't run here, when the server fails under it, or when its
 /// processes can't be added up.
 pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
-    let counts = counted::per_request_of(bench, REQUESTS, |bench, requests| count(bench, counter, requests));
+    let counts = counted::per_request(bench, |bench, requests| count(bench, counter, requests));
     // Looked into only when something went wrong: it takes as long as a start of the server.
     let counts = counts.map_err(|error| why_not(counter).unwrap_or(error))?;
     ensure!(
-        counts[PROCESSES].abs() < 1.0 / REQUESTS as f64,
+        counts[PROCESSES].abs() < f64::EPSILON,
         "the server starts processes as requests come, each of which goes on with its parent's count in valgrind; \
          a machine with hardware counters and perf can count them"
     );
@@ -74,12 +70,14 @@ fn count(bench: &Bench<'_>, counter: &Counter, requests: u64) -> Result<Counts> 
     Ok(BTreeMap::from([(COUNTED.to_owned(), counted), (PROCESSES.to_owned(), reports.len() as u64)]))
 }
 
-/// Every process writes a report of its own, also one that a script of the user starts.
+/// Every process writes a report of its own, also one that a script of the user starts. The names of
+/// inlined functions would double the time of a start.
 fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
     let mut log = OsString::from("--log-file=");
     log.push(dir.join("%p"));
     let args = counter.args.iter().map(OsString::from);
-    ["valgrind".into(), "--trace-children=yes".into(), log].into_iter().chain(args).collect()
+    let common = ["valgrind", "--trace-children=yes", "--read-inline-info=no"].map(OsString::from);
+    common.into_iter().chain([log]).chain(args).collect()
 }
 
 /// Waits for the reports of all processes. One may still write its own when the first one is gone.
