@@ -154,11 +154,3 @@ fn processes_that_are_there_from_the_start_count_together() {
     assert!(missing.is_empty(), "{missing:?}");
     assert!(metrics["server_user_instructions_per_request"] > 1e3, "{metrics:?}");
 }
-
-#[test]
-fn processes_that_start_with_a_request_are_left_out_with_the_reason() {
-    let Some((metrics, missing)) = counted("fork", "lifetime = \"short\"\n") else { return };
-    let reason = &missing["allocations"];
-    assert!(reason.contains("starts processes as requests come"), "{missing:?}");
-    assert!(!metrics.contains_key("server_allocations_per_request"));
-}

@@ -45,10 +45,16 @@ pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
     let counts = counted::per_request(bench, |bench, requests| count(bench, counter, requests));
     // Looked into only when something went wrong: it takes as long as a start of the server.
     let counts = counts.map_err(|error| why_not(counter).unwrap_or(error))?;
+    added_up(&counts)
+}
+
+/// The count of all processes, where it can be told: a process that another one makes goes on with the
+/// count of that one.
+fn added_up(counts: &BTreeMap<String, f64>) -> Result<f64> {
     ensure!(
         counts[PROCESSES].abs() < f64::EPSILON,
-        "the server starts processes as requests come, each of which goes on with its parent's count in valgrind; \
-         a machine with hardware counters and perf can count them"
+        "the server starts processes as requests come, each of which goes on with its parent's count under valgrind; \
+         count them on a machine that has hardware counters and perf"
     );
     Ok(counts[COUNTED])
 }
@@ -147,6 +153,14 @@ mod tests {
         let begun = "==7== A tool\n==7== Command: server\n";
         assert_eq!(parse(begun, &COUNTER), None);
         assert_eq!(parse(&format!("{begun}==7== \n==7== total: 1,234\n"), &COUNTER), Some(1_234));
+    }
+
+    #[test]
+    fn processes_that_start_with_a_request_are_refused() {
+        let counts = |processes| BTreeMap::from([(COUNTED.into(), 7.0), (PROCESSES.into(), processes)]);
+        assert!((added_up(&counts(0.0)).unwrap() - 7.0).abs() < f64::EPSILON);
+        let error = added_up(&counts(1.0)).unwrap_err().to_string();
+        assert!(error.contains("starts processes"), "{error}");
     }
 
     #[test]
