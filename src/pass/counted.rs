@@ -23,7 +23,7 @@ const REQUESTS_COSTLY: u64 = 1_000;
 
 /// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them;
 /// valgrind takes some 10 ms for a process, and a request may start one.
-const RUN_TIME: Duration = Duration::from_secs(60);
+const RUN_TIME: Duration = Duration::from_mins(1);
 
 /// Counts by name.
 pub type Counts = BTreeMap<String, u64>;

@@ -71,9 +71,9 @@ fn count(bench: &Bench<'_>, counter: &Counter, requests: u64) -> Result<Counts> 
     counted::drive(bench, &running, requests)?;
     running.stop()?;
     let reports = await_reports(dir.path(), counter)?;
-    let counted = reports.iter().sum();
-    ensure!(counted > 0, "valgrind counted nothing: it does not know the server's allocator");
-    Ok(BTreeMap::from([(COUNTED.to_owned(), counted), (PROCESSES.to_owned(), reports.len() as u64)]))
+    let total = reports.iter().sum();
+    ensure!(total > 0, "valgrind counted nothing: it does not know the server's allocator");
+    Ok(BTreeMap::from([(COUNTED.to_owned(), total), (PROCESSES.to_owned(), reports.len() as u64)]))
 }
 
 /// Every process writes a report of its own, also one that a script of the user starts. The names of
@@ -119,7 +119,7 @@ fn reports(dir: &Path, counter: &Counter) -> Result<Vec<Option<u64>>> {
 /// program went on from zero.
 fn parse(report: &str, counter: &Counter) -> Option<u64> {
     let lines = report.lines().filter_map(|line| Some(line.strip_prefix("==")?.split_once("==")?.1.trim()));
-    lines.filter_map(counter.read).last()
+    lines.filter_map(counter.read).next_back()
 }
 
 /// The reason why valgrind can't run here, if there is one: it is tried with a program that does nothing.

@@ -26,7 +26,7 @@ use crate::probe::Server;
 pub const START_TIME: Duration = Duration::from_secs(10);
 
 /// The same behind a prefix that counts what the server does: valgrind translates all of it first.
-pub const START_TIME_BEHIND_A_PREFIX: Duration = Duration::from_secs(60);
+pub const START_TIME_BEHIND_A_PREFIX: Duration = Duration::from_mins(1);
 
 /// How long a server may take to stop: the time that it gives its requests in flight, and some
 /// more.
