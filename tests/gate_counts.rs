@@ -1,5 +1,5 @@
-//! `c10k gate --counts`, and the passes that it counts with: what they find, and what they say where a
-//! machine can't count.
+//! `c10k gate --counts`, and the passes that it counts with: what they find, and what they say
+//! where a machine can't count.
 
 #![cfg(target_os = "linux")]
 
@@ -140,7 +140,8 @@ fn counted(model: &str, workload: &str) -> Option<(BTreeMap<String, f64>, BTreeM
 fn instructions_and_allocations_of_a_request_are_counted() {
     let Some((metrics, missing)) = counted("epoll", "") else { return };
     assert!(missing.is_empty(), "{missing:?}");
-    // Far fewer would be no HTTP, and far more would be the start of the server, which must cancel out.
+    // Far fewer would be no HTTP, and far more would be the start of the server, which must cancel
+    // out.
     let instructions = metrics["server_user_instructions_per_request"];
     assert!((1e3..1e6).contains(&instructions), "{instructions}");
     // The HTTP core promises to allocate nothing for a request on an open connection.

@@ -8,8 +8,8 @@ use crate::hodges_lehmann;
 /// enough requests for would flatter.
 const PAIRS_NEEDED: f64 = 0.75;
 
-/// Logarithm of the ratio of `arm` to the base, of the metric with `key`, whose values are `floor` at
-/// least; none where too few pairs have one.
+/// Logarithm of the ratio of `arm` to the base, of the metric with `key`, whose values are at least
+/// `floor`; none where too few pairs have one.
 pub fn log_ratio(cell: &CellOfBlock, arm: Arm, key: &str, floor: Option<f64>) -> Option<f64> {
     let value = |slice: &Slice| {
         let value = slice.metrics.get(key)?.max(floor.unwrap_or(0.0));

@@ -75,7 +75,7 @@ pub struct Args {
     /// Measure a copy of the base, too: what that one alarms about is undecided
     #[arg(long)]
     null: bool,
-    /// Compare counts per request instead of times: system calls, instructions in user mode, allocations
+    /// Compare counts per request instead of times: system calls, user instructions, allocations
     #[arg(long, conflicts_with = "budget")]
     counts: bool,
     /// Seed of all random orders; without it, a random one, which is recorded

@@ -1,10 +1,10 @@
 //! The deterministic lane of a gate: what a request costs in counts instead of time.
 //!
-//! Counts hardly vary, so that a block is a pair of runs of each pass and a few blocks see changes far
-//! below the noise of time. Each count is taken of a fresh server, over one connection: how many
-//! requests share a call that waits depends on time, and one at a time never share any. A server and
-//! its client take turns then, so that both have one processor, and servers are counted side by side
-//! on as many as there are.
+//! Counts hardly vary, so that a block is a pair of runs of each pass and a few blocks see changes
+//! far below the noise of time. Each count is taken of a fresh server, over one connection: how
+//! many requests share a call that waits depends on time, and one at a time never share any. A
+//! server and its client take turns then, so that both have one processor, and servers are counted
+//! side by side on as many as there are.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -34,8 +34,9 @@ const COUNTED: &[(&str, &str)] = &[
     ("allocations", "server_allocations_per_request"),
 ];
 
-/// Blocks of this lane. A count that is worse in all of nine stands out at 1 % beside four others that
-/// each have an arrangement of signs of their own (5 of 512); with seven it does so only alone.
+/// Blocks of this lane. A count that is worse in all of nine stands out at 1 % beside four others
+/// that each have an arrangement of signs of their own (5 of 512); with seven it does so only
+/// alone.
 const BLOCKS: u32 = 9;
 
 /// Whether the metric with `key` is judged by counts; all others are judged by time.
@@ -134,8 +135,8 @@ impl Counting {
         Ok(Block { version: VERSION, number, started_utc, started, cells })
     }
 
-    /// All counts of one workload, of all servers at the same time. The random order of `sides` says
-    /// which one has which processor.
+    /// All counts of one workload, of all servers at the same time. The random order of `sides`
+    /// says which one has which processor.
     fn slices(
         &self,
         gate: &Measuring<'_>,

@@ -64,7 +64,7 @@ pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Resu
     Ok(())
 }
 
-/// A closed loop of that many requests, which all count. What counts makes an answer slow, so that it
+/// A closed loop of that many requests, which all count. Counting makes an answer slow, so that it
 /// may take as long as the whole run.
 fn saturating(workload: &Workload, requests: u64) -> Workload {
     Workload {

@@ -1,6 +1,7 @@
 //! What passes with hardware counters have in common: `perf stat` counts events of a server.
 //!
-//! `perf` is attached to all processes of the server once that listens, and follows what these start.
+//! `perf` is attached to all processes of the server once that listens, and follows what these
+//! start.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -104,7 +105,8 @@ impl Drop for Perf {
     }
 }
 
-/// Reads lines of `value,unit,event,…`, the format of `perf stat -x ,`; an event may have a suffix such as `:u`.
+/// Reads lines of `value,unit,event,…`, the format of `perf stat -x ,`; an event may have a suffix
+/// such as `:u`.
 fn parse(text: &str) -> Result<Counts> {
     let mut counts = Counts::new();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {

@@ -1,8 +1,9 @@
 //! `user_instructions`: instructions of the server per request in user mode, the part of the work
 //! that is the server's own code and that of its libraries.
 //!
-//! A processor's counter is exact where the machine has one; a virtual machine often has none. There,
-//! valgrind counts the instructions that it translates (its tool cachegrind, without its caches).
+//! A processor's counter is exact where the machine has one; a virtual machine often has none.
+//! There, valgrind counts the instructions that it translates (its tool cachegrind, without its
+//! caches).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

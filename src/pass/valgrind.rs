@@ -1,5 +1,5 @@
-//! What passes under valgrind have in common: a server that valgrind runs, and the reports of all of
-//! its processes.
+//! What passes under valgrind have in common: a server that valgrind runs, and the reports of all
+//! of its processes.
 //!
 //! valgrind translates every instruction and runs one thread at a time. A server takes some fifty
 //! times as long under it and needs the same instructions, as long as it does not wait by spinning.
@@ -48,8 +48,8 @@ pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
     added_up(&counts)
 }
 
-/// The count of all processes, where it can be told: a process that another one makes goes on with the
-/// count of that one.
+/// The count of all processes, where it can be told: a process that another one makes goes on with
+/// the count of that one.
 fn added_up(counts: &BTreeMap<String, f64>) -> Result<f64> {
     ensure!(
         counts[PROCESSES].abs() < f64::EPSILON,
@@ -76,8 +76,8 @@ fn count(bench: &Bench<'_>, counter: &Counter, requests: u64) -> Result<Counts> 
     Ok(BTreeMap::from([(COUNTED.to_owned(), total), (PROCESSES.to_owned(), reports.len() as u64)]))
 }
 
-/// Every process writes a report of its own, also one that a script of the user starts. The names of
-/// inlined functions would double the time of a start.
+/// Every process writes a report of its own, also one that a script of the user starts. The names
+/// of inlined functions would double the time of a start.
 fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
     let mut log = OsString::from("--log-file=");
     log.push(dir.join("%p"));
@@ -122,7 +122,8 @@ fn parse(report: &str, counter: &Counter) -> Option<u64> {
     lines.filter_map(counter.read).next_back()
 }
 
-/// The reason why valgrind can't run here, if there is one: it is tried with a program that does nothing.
+/// The reason why valgrind can't run here, if there is one: it is tried with a program that does
+/// nothing.
 fn why_not(counter: &Counter) -> Option<anyhow::Error> {
     let try_it = || -> Result<()> {
         let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
