@@ -43,7 +43,8 @@ pub enum GateError {
 impl Gate {
     /// Judges blocks that were measured as planned.
     pub fn judged(plan: Plan, blocks: Vec<Block>) -> Self {
-        let judgement = judge(&blocks, &plan.margins, plan.seed);
+        let mut judgement = judge(&blocks, &plan.margins, plan.seed);
+        judgement.explain(&plan.uncounted);
         Self { plan, blocks, judgement }
     }
 

@@ -22,6 +22,9 @@ pub struct Margin {
     /// Whether a gate is undecided for as long as this metric is.
     #[serde(default)]
     pub decides: bool,
+    /// A value below this counts as this, so that some in place of none is a ratio as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub floor: Option<f64>,
     /// The reason for this size, for the reader of a report.
     pub reason: String,
 }
@@ -56,6 +59,13 @@ impl Margins {
             }
         }
         Ok(margins)
+    }
+
+    /// Only those of metrics whose key `is_meant`.
+    #[must_use]
+    pub fn only(mut self, is_meant: impl Fn(&str) -> bool) -> Self {
+        self.0.retain(|key, _| is_meant(key));
+        self
     }
 
     /// All of them, by key.

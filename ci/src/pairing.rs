@@ -8,10 +8,13 @@ use crate::hodges_lehmann;
 /// enough requests for would flatter.
 const PAIRS_NEEDED: f64 = 0.75;
 
-/// Logarithm of the ratio of `arm` to the base, of the metric with `key`; none where too few pairs
-/// have one.
-pub fn log_ratio(cell: &CellOfBlock, arm: Arm, key: &str) -> Option<f64> {
-    let value = |slice: &Slice| slice.metrics.get(key).copied().filter(|value| *value > 0.0);
+/// Logarithm of the ratio of `arm` to the base, of the metric with `key`, whose values are at least
+/// `floor`; none where too few pairs have one.
+pub fn log_ratio(cell: &CellOfBlock, arm: Arm, key: &str, floor: Option<f64>) -> Option<f64> {
+    let value = |slice: &Slice| {
+        let value = slice.metrics.get(key)?.max(floor.unwrap_or(0.0));
+        Some(value).filter(|value| *value > 0.0)
+    };
     estimate(cell, arm, |base, other| Some((value(other)? / value(base)?).ln()))
 }
 
@@ -58,19 +61,32 @@ mod tests {
     #[test]
     fn a_drift_that_hits_both_alike_leaves_the_ratio() {
         let drifting = [100.0, 50.0, 20.0].map(|base| (Some(base), Some(1.1 * base)));
-        let ratio = log_ratio(&cell(&drifting), Arm::Candidate, "throughput_rps").unwrap();
+        let ratio = log_ratio(&cell(&drifting), Arm::Candidate, "throughput_rps", None).unwrap();
         assert!((ratio - 1.1_f64.ln()).abs() < 1e-12);
-        assert_eq!(log_ratio(&cell(&drifting), Arm::Null, "throughput_rps"), None);
+        assert_eq!(log_ratio(&cell(&drifting), Arm::Null, "throughput_rps", None), None);
     }
 
     #[test]
     fn a_metric_that_half_of_the_pairs_lack_has_no_value() {
         let pair = (Some(1.0), Some(1.0));
         assert!(
-            log_ratio(&cell(&[pair, pair, pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps")
+            log_ratio(&cell(&[pair, pair, pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps", None)
                 .is_some()
         );
-        assert_eq!(log_ratio(&cell(&[pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps"), None);
+        assert_eq!(
+            log_ratio(&cell(&[pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps", None),
+            None
+        );
+    }
+
+    #[test]
+    fn some_in_place_of_none_is_a_ratio_where_there_is_a_floor() {
+        let from_none = cell(&[(Some(0.0), Some(2.0))]);
+        assert_eq!(log_ratio(&from_none, Arm::Candidate, "throughput_rps", None), None);
+        let ratio = log_ratio(&from_none, Arm::Candidate, "throughput_rps", Some(0.5)).unwrap();
+        assert!((ratio - 4.0_f64.ln()).abs() < 1e-12);
+        let hardly = cell(&[(Some(0.0), Some(0.1))]);
+        assert_eq!(log_ratio(&hardly, Arm::Candidate, "throughput_rps", Some(0.5)), Some(0.0));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use c10k_reports::record::Machine;
 use serde::{Deserialize, Serialize};
 
 use crate::margin::Margins;
+use crate::series::Unjudged;
 
 /// Version of [`Plan`].
 pub const VERSION: u32 = 1;
@@ -46,12 +47,19 @@ pub struct Plan {
     pub pairs: u32,
     /// Length of a slice, in seconds.
     pub slice_s: f64,
-    /// Time that measuring may take, in seconds.
-    pub budget_s: f64,
+    /// Time that measuring may take, in seconds; absent for counts, which take as long as they need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_s: Option<f64>,
     /// Seed of all random orders.
     pub seed: u64,
     /// Margins that it is judged with.
     pub margins: Margins,
+    /// Whether it compares counts, each of a fresh server, in place of times.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts: bool,
+    /// Counts that this machine can't take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncounted: Vec<Unjudged>,
 }
 
 /// A server of the comparison.

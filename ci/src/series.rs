@@ -2,6 +2,7 @@
 
 use c10k_reports::metric;
 use c10k_reports::statistics::lead::Better;
+use serde::{Deserialize, Serialize};
 
 use crate::block::{Arm, Block, CellOfBlock, Slice};
 use crate::margin::{Margin, Margins};
@@ -39,7 +40,7 @@ pub enum Quantity {
 }
 
 /// A metric that can't be judged, and the reason.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unjudged {
     /// Name of the workload.
     pub workload: String,
@@ -48,6 +49,7 @@ pub struct Unjudged {
     /// The reason, in a line.
     pub reason: String,
     /// Whether a gate is undecided for lack of it: it decides, and was measured in some blocks.
+    #[serde(default)]
     pub decides: bool,
 }
 
@@ -92,7 +94,7 @@ fn of_metric(
     let better = metric::by_key(key).and_then(|metric| metric.better);
     let more_is_better = better == Some(Better::Higher);
     let sign = if more_is_better { -1.0 } else { 1.0 };
-    let log_ratio = |cell: &&CellOfBlock| pairing::log_ratio(cell, arm, key);
+    let log_ratio = |cell: &&CellOfBlock| pairing::log_ratio(cell, arm, key, margin.floor);
     let log_ratios = cells.iter().flatten().filter_map(log_ratio);
     let values: Vec<f64> = log_ratios.map(|log_ratio| sign * log_ratio).collect();
     if values.len() < cells.len() {

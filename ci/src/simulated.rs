@@ -135,7 +135,7 @@ pub(crate) fn plan(blocks: u32) -> Plan {
         blocks,
         pairs: PAIRS,
         slice_s: 0.2,
-        budget_s: 300.0,
+        budget_s: Some(300.0),
         seed: 1,
         margins: margins(),
     }

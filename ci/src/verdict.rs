@@ -265,6 +265,15 @@ impl Judgement {
         same_series(&self.null, one)
     }
 
+    /// Gives the reasons of metrics that were left out before the first block.
+    pub(crate) fn explain(&mut self, left_out: &[Unjudged]) {
+        let is_explained = |one: &Unjudged| {
+            left_out.iter().any(|other| other.workload == one.workload && other.key == one.key)
+        };
+        self.unjudged.retain(|one| !is_explained(one));
+        self.unjudged.extend_from_slice(left_out);
+    }
+
     /// What is judged of one workload.
     pub fn judged_of<'a>(&'a self, workload: &'a str) -> impl Iterator<Item = &'a Judged> {
         self.judged.iter().filter(move |one| one.series.workload == workload)

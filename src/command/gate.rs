@@ -11,14 +11,16 @@ use c10k_ci::gate::Gate;
 use c10k_ci::margin::Margins;
 use c10k_ci::verdict::Verdict;
 use c10k_ci::{output, page};
+use clap::builder::ArgPredicate;
 
 use crate::cpus::CpuList;
 use crate::gate::build_command::BuildCommand;
 use crate::gate::builds::{BUILD, Build, Builder};
 use crate::gate::conduct::conduct;
+use crate::gate::counts;
 use crate::gate::folder::Folder;
 use crate::gate::revision::WORKTREE;
-use crate::gate::{Measuring, PAIRS, Side, Sides, suite};
+use crate::gate::{Lane, Measuring, PAIRS, Side, Sides, suite};
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{note, print};
@@ -58,6 +60,7 @@ pub struct Args {
     candidate_command: Option<String>,
     /// Suite that names the workloads
     #[arg(long, value_name = "FILE", default_value = "gate")]
+    #[arg(default_value_if("counts", ArgPredicate::IsPresent, "counts"))]
     suite: String,
     /// Time for measuring; it decides the number of blocks
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::parse_positive)]
@@ -68,6 +71,9 @@ pub struct Args {
     /// Measure a copy of the base, too: what that one alarms about is undecided
     #[arg(long)]
     null: bool,
+    /// Compare counts per request instead of times: system calls, user instructions, allocations
+    #[arg(long, conflicts_with = "budget")]
+    counts: bool,
     /// Seed of all random orders; without it, a random one, which is recorded
     #[arg(long, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: Option<u64>,
@@ -115,7 +121,7 @@ impl Args {
     /// Measures with everything that the arguments ask for. What was built is removed at the end.
     fn measure(&self, folder: &Folder, interrupt: &Interrupt) -> Result<Gate> {
         let suite = suite::read(&self.suite)?;
-        let margins = self.margins()?;
+        let margins = self.margins()?.only(|key| counts::is_counted(key) == self.counts);
         let cpus = CpuList::available()?;
         let (sides, _builds) = self.sides(&suite, folder, interrupt)?;
         let measuring = Measuring {
@@ -126,7 +132,8 @@ impl Args {
             seed: self.seed.unwrap_or_else(rand::random),
             pairs: PAIRS,
         };
-        conduct(&measuring, self.budget, &cpus, folder, interrupt)
+        let lane = if self.counts { Lane::Counts } else { Lane::Time(self.budget) };
+        conduct(&measuring, lane, &cpus, folder, interrupt)
     }
 
     fn margins(&self) -> Result<Margins> {

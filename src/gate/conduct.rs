@@ -1,25 +1,23 @@
 //! A whole gate from the rehearsal to the verdict: what is decided is written down before the first
 //! block, and each block as soon as it is complete.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use c10k_ci::gate::Gate;
 
 use super::folder::Folder;
-use super::rehearsal::rehearse;
+use super::rehearsal::{Lane, rehearse};
 use super::{Measuring, run};
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// Measures for about `budget`, and judges.
+/// Measures, and judges.
 ///
 /// # Errors
 /// When anything is missing for a verdict, also where the user interrupts it.
 pub fn conduct(
     measuring: &Measuring<'_>,
-    budget: Duration,
+    lane: Lane,
     cpus: &CpuList,
     folder: &Folder,
     interrupt: &Interrupt,
@@ -27,8 +25,8 @@ pub fn conduct(
     if let Some(generator) = &measuring.placement.generator {
         generator.pin()?;
     }
-    let rehearsal = rehearse(measuring, budget, interrupt)?;
-    let plan = measuring.plan(&rehearsal, budget, cpus);
+    let rehearsal = rehearse(measuring, lane, interrupt)?;
+    let plan = measuring.plan(&rehearsal, lane, cpus);
     folder.write_plan(&plan)?;
     let mut file = folder.blocks_file()?;
     let mut blocks = Vec::new();

@@ -9,6 +9,7 @@ pub mod builds;
 mod checkout;
 mod child;
 pub mod conduct;
+pub mod counts;
 pub mod folder;
 mod git;
 mod rehearsal;
@@ -19,7 +20,6 @@ pub mod suite;
 mod tail;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c10k_ci::block::{Arm, Block, CellOfBlock, VERSION};
@@ -38,7 +38,7 @@ use crate::interrupt::Interrupt;
 use crate::plan::Placement;
 use crate::suite::{Suite, SuiteWorkload};
 
-pub use rehearsal::Rehearsal;
+pub use rehearsal::{Lane, Rehearsal};
 use sides::Running;
 pub use sides::{Side, Sides};
 
@@ -77,7 +77,10 @@ pub fn run(
     mut keep: impl FnMut(Block) -> Result<()>,
 ) -> Result<()> {
     for number in 1..=rehearsal.blocks {
-        let block = gate.block(number, rehearsal, interrupt, histograms);
+        let block = match &rehearsal.counting {
+            None => gate.block(number, rehearsal, interrupt, histograms),
+            Some(counting) => counting.block(gate, number, interrupt),
+        };
         ensure!(!interrupt.happened(), "interrupted");
         keep(block.with_context(|| format!("block {number}"))?)?;
     }
@@ -86,7 +89,7 @@ pub fn run(
 
 impl Measuring<'_> {
     /// What was decided, for whoever judges the blocks.
-    pub fn plan(&self, rehearsal: &Rehearsal, budget: Duration, cpus: &CpuList) -> Plan {
+    pub fn plan(&self, rehearsal: &Rehearsal, lane: Lane, cpus: &CpuList) -> Plan {
         let numbers =
             |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
         Plan {
@@ -104,11 +107,13 @@ impl Measuring<'_> {
             suite: self.suite.name.clone(),
             workloads: self.workloads(rehearsal),
             blocks: rehearsal.blocks,
-            pairs: self.pairs,
+            pairs: if rehearsal.counting.is_some() { 1 } else { self.pairs },
             slice_s: self.suite.pace.duration.as_secs_f64(),
-            budget_s: budget.as_secs_f64(),
+            budget_s: lane.budget().map(|budget| budget.as_secs_f64()),
             seed: self.seed,
             margins: self.margins.clone(),
+            counts: rehearsal.counting.is_some(),
+            uncounted: rehearsal.counting.iter().flat_map(|counting| counting.uncounted.clone()).collect(),
         }
     }
 

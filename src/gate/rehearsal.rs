@@ -11,6 +11,7 @@ use c10k_loadgen::Target;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
+use super::counts::{self, Counting};
 use super::sides::Running;
 use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
@@ -33,6 +34,8 @@ pub struct Rehearsal {
     pub block_time: Duration,
     /// Rate of each workload; none of a closed loop.
     rates: Vec<Option<f64>>,
+    /// What is counted; none where time is measured.
+    pub(super) counting: Option<Counting>,
 }
 
 impl Rehearsal {
@@ -41,14 +44,49 @@ impl Rehearsal {
     }
 }
 
+/// What a gate compares.
+#[derive(Debug, Clone, Copy)]
+pub enum Lane {
+    /// Time, for about so long.
+    Time(Duration),
+    /// Counts, with as many blocks as these need.
+    Counts,
+}
+
+impl Lane {
+    /// Time that measuring may take; none for counts, which take as long as they need.
+    pub fn budget(self) -> Option<Duration> {
+        match self {
+            Self::Time(budget) => Some(budget),
+            Self::Counts => None,
+        }
+    }
+}
+
 /// Starts both servers once, asks each for every workload, and counts the blocks.
 ///
 /// # Errors
 /// When a server does not start or fails a workload, or the budget is too short.
-pub fn rehearse(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
+pub fn rehearse(gate: &Measuring<'_>, lane: Lane, interrupt: &Interrupt) -> Result<Rehearsal> {
+    match lane {
+        Lane::Time(budget) => rehearse_time(gate, budget, interrupt),
+        Lane::Counts => {
+            let counting = counts::rehearse(gate, interrupt)?;
+            Ok(Rehearsal {
+                blocks: counting.blocks(),
+                block_time: counting.block_time,
+                rates: vec![None; gate.suite.workloads.len()],
+                counting: Some(counting),
+            })
+        }
+    }
+}
+
+fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
     let begun = Instant::now();
     let running = gate.sides.start(gate, &mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
-    let mut rehearsal = Rehearsal { blocks: 0, block_time: begun.elapsed(), rates: Vec::new() };
+    let mut rehearsal =
+        Rehearsal { blocks: 0, block_time: begun.elapsed(), rates: Vec::new(), counting: None };
     let rehearsed = (0..gate.suite.workloads.len())
         .try_for_each(|workload| gate.rehearse_workload(workload, &mut rehearsal, &running, interrupt));
     let stopping = Instant::now();

@@ -50,6 +50,11 @@ impl Sides {
         Self([base, candidate].into_iter().chain(copy).collect())
     }
 
+    /// All of them; the base is the first one.
+    pub(super) fn all(&self) -> &[Side] {
+        &self.0
+    }
+
     /// What the plan says of that side.
     pub(super) fn described(&self, arm: Arm) -> Server {
         let side = self.0.iter().find(|side| side.arm == arm);

@@ -19,10 +19,11 @@ const REQUESTS: u64 = 20_000;
 
 /// Requests of the shorter run where each is dear: over one connection the server wakes up for each of them, and a short
 /// connection may cost a process.
-const REQUESTS_COSTLY: u64 = 2_000;
+const REQUESTS_COSTLY: u64 = 1_000;
 
-/// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them.
-const RUN_TIME: Duration = Duration::from_secs(15);
+/// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them;
+/// valgrind takes some 10 ms for a process, and a request may start one.
+const RUN_TIME: Duration = Duration::from_mins(1);
 
 /// Counts by name.
 pub type Counts = BTreeMap<String, u64>;
@@ -63,12 +64,14 @@ pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Resu
     Ok(())
 }
 
-/// A closed loop of that many requests, which all count.
+/// A closed loop of that many requests, which all count. Counting makes an answer slow, so that it
+/// may take as long as the whole run.
 fn saturating(workload: &Workload, requests: u64) -> Workload {
     Workload {
         pacing: Pacing::Closed,
         until: Until::Requests(requests),
         warmup: Duration::ZERO,
+        timeout: workload.timeout.max(RUN_TIME),
         idle: 0,
         connect_rate: None,
         ..workload.clone()

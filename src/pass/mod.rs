@@ -4,10 +4,14 @@
 //! A table of workloads says which passes its cells have; each runs once for a cell, in the first round. What it finds is
 //! added to the readings of that round's record.
 
+mod allocations;
 mod counted;
 mod hardware_counters;
 mod one_connection;
+mod perf;
 mod system_calls;
+mod user_instructions;
+mod valgrind;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,7 +25,13 @@ use crate::interrupt::Interrupt;
 use crate::subject::RunningSubject;
 
 /// All passes.
-pub const ALL: &[Pass] = &[system_calls::PASS, hardware_counters::PASS, one_connection::PASS];
+pub const ALL: &[Pass] = &[
+    system_calls::PASS,
+    hardware_counters::PASS,
+    user_instructions::PASS,
+    allocations::PASS,
+    one_connection::PASS,
+];
 
 /// A measurement beside the timed one.
 #[derive(Debug)]

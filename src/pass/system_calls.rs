@@ -52,7 +52,9 @@ fn ensure_strace_works() -> Result<()> {
     let output = dir.path().join("strace");
     let [strace, args @ ..] = &prefix(&output);
     let said = match Command::new(strace).args(args).arg("true").output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!("strace is not installed"),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("strace is not installed; install it, such as by `apt-get install strace`")
+        }
         // It ends with all who can write there, strace included.
         said => said.context("cannot run strace")?.stderr,
     };

@@ -141,6 +141,7 @@ impl CommandLaunch {
             cpus: settings.cpus,
             address,
             ready: self.ready.clone(),
+            patience: settings.start_time(),
             stop: Stop { signal: self.stop, may_end_it: true },
             // Not killed: its children would outlive it. They are its own to end.
             death: self.stop,

@@ -21,6 +21,7 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
         cpus: settings.cpus,
         address: ANY_PORT,
         ready: Ready::Announced,
+        patience: settings.start_time(),
         // A model that ends otherwise than by itself has not stopped as it should.
         stop: Stop { signal: Signal::TERM, may_end_it: false },
         // Its children ask for the same of their parent, so that none outlives it.

@@ -26,7 +26,10 @@ use crate::interrupt::Interrupt;
 use crate::probe::Server;
 
 /// How long a server may take to listen.
-const START_TIME: Duration = Duration::from_secs(10);
+pub const START_TIME: Duration = Duration::from_secs(10);
+
+/// The same behind a prefix that counts what the server does: valgrind translates all of it first.
+pub const START_TIME_BEHIND_A_PREFIX: Duration = Duration::from_mins(1);
 
 /// How long a server may take to stop: the time that it gives its requests in flight, and some
 /// more.
@@ -66,6 +69,8 @@ pub struct Start<'a> {
     /// Where it is told to listen; of no matter to a server that announces it.
     pub address: SocketAddr,
     pub ready: Ready,
+    /// How long it may take to become so.
+    pub patience: Duration,
     pub stop: Stop,
     /// What it gets when the thread that started it ends first.
     pub death: Signal,
@@ -126,20 +131,20 @@ impl RunningSubject {
     /// Starts a server and waits until it is ready. What it starts itself has to stay in its
     /// process group.
     pub(super) fn start(start: Start<'_>) -> Result<Self> {
-        let (ready, address) = (start.ready.clone(), start.address);
+        let (ready, address, patience) = (start.ready.clone(), start.address, start.patience);
         let mut running = Self::spawn(start)?;
         match ready {
-            Ready::Announced => running.address = running.await_announcement()?,
-            Ready::Connect => running.await_success(|patience| connect(address, patience))?,
+            Ready::Announced => running.address = running.await_announcement(patience)?,
+            Ready::Connect => running.await_success(patience, |left| connect(address, left))?,
             Ready::Http(path) => {
-                running.await_success(|patience| client::check_answers(address, &path, patience))?;
+                running.await_success(patience, |left| client::check_answers(address, &path, left))?;
             }
         }
         Ok(running)
     }
 
     fn spawn(start: Start<'_>) -> Result<Self> {
-        let Start { mut command, cpus, address, ready, stop, death, folder, interrupt } = start;
+        let Start { mut command, cpus, address, ready, stop, death, folder, interrupt, .. } = start;
         let is_read = ready == Ready::Announced;
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(if is_read { Stdio::piped() } else { Stdio::null() });
@@ -157,9 +162,9 @@ impl RunningSubject {
     }
 
     /// Waits for the line that says where the server listens.
-    fn await_announcement(&mut self) -> Result<SocketAddr> {
+    fn await_announcement(&mut self, patience: Duration) -> Result<SocketAddr> {
         let stdout = self.child.stdout.take().context("it has no standard output")?;
-        let (lines, deadline) = (first_line(stdout)?, Instant::now() + START_TIME);
+        let (lines, deadline) = (first_line(stdout)?, Instant::now() + patience);
         let line = loop {
             match lines.recv_timeout(LOOK_FOR_INTERRUPT) {
                 Ok(line) => break line?,
@@ -167,7 +172,7 @@ impl RunningSubject {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             ensure!(!self.is_interrupted(), INTERRUPTED);
-            ensure!(Instant::now() < deadline, "it did not listen within {START_TIME:?}");
+            ensure!(Instant::now() < deadline, "it did not listen within {patience:?}");
         };
         match line.trim_end().strip_prefix("listening on ") {
             Some(address) => address.parse().with_context(|| format!("it listens on `{address}`")),
@@ -176,8 +181,12 @@ impl RunningSubject {
     }
 
     /// Repeats `attempt`, which gets the time that is left, until it succeeds.
-    fn await_success(&mut self, attempt: impl Fn(Duration) -> io::Result<()>) -> Result<()> {
-        let deadline = Instant::now() + START_TIME;
+    fn await_success(
+        &mut self,
+        patience: Duration,
+        attempt: impl Fn(Duration) -> io::Result<()>,
+    ) -> Result<()> {
+        let deadline = Instant::now() + patience;
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(POLL_TIME);
             let attempted = attempt(left);
@@ -188,7 +197,7 @@ impl RunningSubject {
             let Err(error) = attempted else { return Ok(()) };
             ensure!(!self.is_interrupted(), INTERRUPTED);
             let is_late = Instant::now() >= deadline;
-            ensure!(!is_late, "it was not ready on {} within {START_TIME:?}: {error}", self.address);
+            ensure!(!is_late, "it was not ready on {} within {patience:?}: {error}", self.address);
             thread::sleep(POLL_TIME);
         }
     }
@@ -391,8 +400,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder);
         let stop = Stop { signal: Signal::TERM, may_end_it: false };
-        let death = Signal::KILL;
-        Start { command, cpus: None, address, ready, stop, death, folder: None, interrupt: None }
+        let (death, patience) = (Signal::KILL, START_TIME);
+        Start { command, cpus: None, address, ready, patience, stop, death, folder: None, interrupt: None }
     }
 
     #[track_caller]

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::process::Command;
+use std::time::Duration;
 
+use super::process::{START_TIME, START_TIME_BEHIND_A_PREFIX};
 use super::program::Program;
 use super::template;
 use crate::cpus::CpuList;
@@ -38,6 +40,11 @@ impl<'a> Settings<'a> {
     /// As many workers as are asked for, or one for each connection.
     pub(super) fn workers_or_connections(&self) -> usize {
         self.workers.map_or(self.connections.max(1), NonZeroUsize::get)
+    }
+
+    /// How long the server may take to listen.
+    pub(super) fn start_time(&self) -> Duration {
+        if self.prefix.is_empty() { START_TIME } else { START_TIME_BEHIND_A_PREFIX }
     }
 
     /// A command behind the prefix.

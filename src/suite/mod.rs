@@ -28,6 +28,7 @@ pub use workload::SuiteWorkload;
 /// Suites that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
     ("anatomy", include_str!("../../benches/suites/anatomy.toml")),
+    ("counts", include_str!("../../benches/suites/counts.toml")),
     ("default", include_str!("../../benches/suites/default.toml")),
     ("gate", include_str!("../../benches/suites/gate.toml")),
     ("models", include_str!("../../benches/suites/models.toml")),

@@ -60,6 +60,11 @@ pub fn sentence(gate: &Gate) -> String {
             "REGRESSED: {}. A gate of identical builds says so in {alarms} % of cases at most ({blocks} blocks).",
             names(judgement, |one| one.verdict == Verdict::Regressed)
         ),
+        Verdict::Undecided if gate.plan.counts => format!(
+            "UNDECIDED: {} differs between starts of one and the same server; measure time instead, without --counts \
+             ({blocks} blocks).",
+            names(judgement, |one| one.series.decides && one.is_open())
+        ),
         Verdict::Undecided => format!("UNDECIDED: {} ({blocks} blocks).", open(judgement)),
         _ => {
             let hidden = names(judgement, |one| one.verdict == Verdict::Undecided);

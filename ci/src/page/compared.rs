@@ -15,7 +15,7 @@ struct Compared<'a> {
     memory: String,
     pinning: String,
     slices: String,
-    budget: String,
+    budget: Option<String>,
 }
 
 pub fn render(page: &Page) -> askama::Result<String> {
@@ -35,7 +35,9 @@ pub fn render(page: &Page) -> askama::Result<String> {
             format::plural(u64::from(plan.pairs), "pair"),
             format::time_tick_ns(plan.slice_s * 1e9)
         ),
-        budget: format!("{} min", format::number((plan.budget_s / 6.0).round() / 10.0)),
+        budget: plan
+            .budget_s
+            .map(|budget_s| format!("{} min", format::number((budget_s / 6.0).round() / 10.0))),
     };
     section.render()
 }

@@ -184,7 +184,7 @@ impl Simulation {
             blocks: self.blocks,
             pairs: self.pairs,
             slice_s: 0.2,
-            budget_s: 300.0,
+            budget_s: Some(300.0),
             seed: 4_711,
             margins: Margins::built_in(),
         }

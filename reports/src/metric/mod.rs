@@ -1,6 +1,7 @@
 //! Metrics: every number that tables, charts and the gate take from a record, one file each or per
 //! family, and a line in [`METRICS`].
 
+mod allocations;
 mod connect;
 mod connect_wait;
 mod context_switches;
@@ -24,6 +25,7 @@ mod tasks;
 mod tcp;
 mod throughput;
 mod total_cpu;
+mod user_instructions;
 mod wire_bytes;
 
 pub use definition::{Bound, Drawn, Format, Metric};

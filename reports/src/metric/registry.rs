@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::definition::Metric;
 use super::{
-    connect, connect_wait, context_switches, first_byte, generator_cpu, hardware, latency, machine, memory,
-    page_faults, response, server_cpu, server_wait, service, softirq, system_calls, tasks, tcp, throughput,
-    total_cpu, wire_bytes,
+    allocations, connect, connect_wait, context_switches, first_byte, generator_cpu, hardware, latency,
+    machine, memory, page_faults, response, server_cpu, server_wait, service, softirq, system_calls, tasks,
+    tcp, throughput, total_cpu, user_instructions, wire_bytes,
 };
 use crate::record::Record;
 
@@ -46,6 +46,8 @@ pub const METRICS: &[Metric] = &[
     softirq::SOFTIRQ,
     softirq::KSOFTIRQD,
     system_calls::SYSTEM_CALLS,
+    user_instructions::USER_INSTRUCTIONS,
+    allocations::ALLOCATIONS,
     hardware::INSTRUCTIONS,
     hardware::CYCLES,
     context_switches::ALL,

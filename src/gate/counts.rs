@@ -1,0 +1,210 @@
+//! The deterministic lane of a gate: what a request costs in counts instead of time.
+//!
+//! Counts hardly vary, so that a block is a pair of runs of each pass and a few blocks see changes
+//! far below the noise of time. Each count is taken of a fresh server, over one connection: how
+//! many requests share a call that waits depends on time, and one at a time never share any. A
+//! server and its client take turns then, so that both have one processor, and servers are counted
+//! side by side on as many as there are.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use c10k_ci::block::{Block, CellOfBlock, Slice, VERSION};
+use c10k_ci::power::fewest_blocks;
+use c10k_ci::series::Unjudged;
+use c10k_ci::verdict::FALSE_ALARMS;
+use c10k_loadgen::Workload;
+use jiff::Timestamp;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Measuring, Side, arm_name};
+use crate::cpus::CpuList;
+use crate::interrupt::Interrupt;
+use crate::output::note;
+use crate::pass::{self, Bench, Pass};
+use crate::subject::Settings;
+
+/// What is counted: the name of the pass, and the key of the metric, which is that of its reading.
+const COUNTED: &[(&str, &str)] = &[
+    ("system_calls", "system_calls_per_request"),
+    ("user_instructions", "server_user_instructions_per_request"),
+    ("allocations", "server_allocations_per_request"),
+];
+
+/// Whether the metric with `key` is judged by counts; all others are judged by time.
+pub fn is_counted(key: &str) -> bool {
+    COUNTED.iter().any(|(_, counted)| *counted == key)
+}
+
+/// What this machine can count.
+#[derive(Debug, Clone)]
+pub struct Counting {
+    /// Every processor by itself.
+    cpus: Vec<CpuList>,
+    /// Passes of each workload, with the keys of their metrics.
+    passes: Vec<Vec<(&'static Pass, &'static str)>>,
+    /// What it can't count, with the reasons.
+    pub uncounted: Vec<Unjudged>,
+    /// Time that a block takes.
+    pub block_time: Duration,
+}
+
+/// Asks both servers for every workload, and counts the base once with every pass.
+///
+/// # Errors
+/// When a server does not start or fails a workload, or nothing can be counted.
+pub(super) fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Counting> {
+    let mut random = ChaCha8Rng::seed_from_u64(gate.seed);
+    let running = gate.sides.start(gate, &mut random, interrupt)?;
+    let answered =
+        (0..gate.suite.workloads.len()).try_for_each(|workload| gate.check_answers(workload, &running));
+    running.stop()?;
+    answered?;
+    let begun = Instant::now();
+    let counting = Counting::of(gate, interrupt)?;
+    let turns = gate.sides.all().len().div_ceil(counting.cpus.len());
+    Ok(Counting { block_time: begun.elapsed() * turns as u32, ..counting })
+}
+
+impl Counting {
+    /// Tries every pass with the base. The candidate may fail it for a reason of its own.
+    fn of(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Self> {
+        let cpus = CpuList::before_pinning()?;
+        let cpus = cpus.numbers().iter().filter_map(|cpu| CpuList::new(vec![*cpu])).collect();
+        let mut counting =
+            Self { cpus, passes: Vec::new(), uncounted: Vec::new(), block_time: Duration::ZERO };
+        let base = &gate.sides.all()[0];
+        for (number, workload) in gate.suite.workloads.iter().enumerate() {
+            let mut passes = Vec::new();
+            for (name, key) in COUNTED {
+                let pass = pass::find(name).context("a pass that counts is missing")?;
+                let counted = count(gate, base, number, pass, interrupt);
+                if interrupt.happened() {
+                    // No block will be complete.
+                    return Ok(counting);
+                }
+                match counted {
+                    Ok(_) => passes.push((pass, *key)),
+                    Err(error) => counting.leave_out(&workload.name, key, &format!("{error:#}")),
+                }
+            }
+            counting.passes.push(passes);
+        }
+        let reason = counting.uncounted.first().map_or("", |one| &one.reason);
+        ensure!(
+            counting.passes.iter().any(|passes| !passes.is_empty()),
+            "nothing can be counted here: {reason}"
+        );
+        Ok(counting)
+    }
+
+    /// Blocks with which a count that is worse in all of them stands out beside the others.
+    pub(super) fn blocks(&self) -> u32 {
+        fewest_blocks(self.passes.iter().map(Vec::len).sum(), FALSE_ALARMS)
+    }
+
+    /// Says it once for each reason.
+    fn leave_out(&mut self, workload: &str, key: &str, reason: &str) {
+        if !self.uncounted.iter().any(|other| other.key == key && other.reason == reason) {
+            note(&format!("not counted: {key}: {reason}\n"));
+        }
+        let (workload, key, reason) = (workload.into(), key.into(), reason.into());
+        self.uncounted.push(Unjudged { workload, key, reason, decides: false });
+    }
+
+    /// One block: every pass of every workload with all servers, in random order.
+    pub(super) fn block(&self, gate: &Measuring<'_>, number: u32, interrupt: &Interrupt) -> Result<Block> {
+        let mut random = ChaCha8Rng::seed_from_u64(gate.seed.wrapping_add(u64::from(number)));
+        let started_utc = Timestamp::now().to_string();
+        let mut sides: Vec<&Side> = gate.sides.all().iter().collect();
+        sides.shuffle(&mut random);
+        let mut workloads: Vec<usize> = (0..self.passes.len()).collect();
+        workloads.shuffle(&mut random);
+        let cell = |workload: usize| -> Result<CellOfBlock> {
+            let slices = self.slices(gate, &sides, workload, interrupt)?;
+            Ok(CellOfBlock { workload: gate.suite.workloads[workload].name.clone(), slices })
+        };
+        let cells = workloads.into_iter().map(cell).collect::<Result<_>>()?;
+        let started = sides.iter().map(|side| side.arm).collect();
+        Ok(Block { version: VERSION, number, started_utc, started, cells })
+    }
+
+    /// All counts of one workload, of all servers at the same time. The random order of `sides`
+    /// says which one has which processor.
+    fn slices(
+        &self,
+        gate: &Measuring<'_>,
+        sides: &[&Side],
+        workload: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Vec<Slice>> {
+        thread::scope(|scope| {
+            let places = sides.iter().copied().zip(self.cpus.iter().cycle());
+            let count = |side: &'_ Side, cpu: &'_ CpuList| {
+                self.slice(gate, side, cpu, workload, interrupt).with_context(|| arm_name(side.arm))
+            };
+            let start = |(side, cpu)| scope.spawn(move || count(side, cpu));
+            let counting: Vec<_> = places.map(start).collect();
+            let join = |one: thread::ScopedJoinHandle<'_, Result<Slice>>| {
+                one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            counting.into_iter().map(join).collect()
+        })
+    }
+
+    /// All counts of one server, on one processor.
+    fn slice(
+        &self,
+        gate: &Measuring<'_>,
+        side: &Side,
+        cpu: &CpuList,
+        workload: usize,
+        interrupt: &Interrupt,
+    ) -> Result<Slice> {
+        cpu.pin()?;
+        let mut metrics = BTreeMap::new();
+        for (pass, key) in &self.passes[workload] {
+            let counts = count(gate, side, workload, pass, interrupt).context(pass.name)?;
+            metrics.extend(counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)));
+        }
+        // A request that fails ends a pass, and the gate with it.
+        Ok(Slice { pair: 1, arm: side.arm, metrics, failed_share: 0.0, failed_checks: Vec::new() })
+    }
+}
+
+/// The readings of one pass with a server of `side`.
+fn count(
+    gate: &Measuring<'_>,
+    side: &Side,
+    workload: usize,
+    pass: &Pass,
+    interrupt: &Interrupt,
+) -> Result<BTreeMap<String, f64>> {
+    let load = &gate.suite.workloads[workload].load;
+    let one_by_one = Workload {
+        connections: 1,
+        idle: 0,
+        threads: 1,
+        timeout: gate.suite.timeout,
+        ..load.workload.clone()
+    };
+    let launch = |prefix: &[OsString], connections: Option<usize>| {
+        side.subject.start(&Settings {
+            workers: gate.suite.subjects[0].workers,
+            prefix,
+            interrupt: Some(interrupt),
+            ..Settings::new(&side.c10k, connections.unwrap_or(1))
+        })
+    };
+    (pass.run)(&Bench {
+        launch: &launch,
+        path: side.subject.path(&load.path),
+        workload: &one_by_one,
+        interrupt,
+    })
+}

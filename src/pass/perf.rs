@@ -1,0 +1,135 @@
+//! What passes with hardware counters have in common: `perf stat` counts events of a server.
+//!
+//! `perf` is attached to all processes of the server once that listens, and follows what these
+//! start.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Bench;
+use super::counted::{self, Counts};
+use crate::probe;
+
+/// How long perf may take to open its counters, and to write down what it counted.
+const PERF_TIME: Duration = Duration::from_secs(5);
+
+/// Between two looks whether it has.
+const POLL_TIME: Duration = Duration::from_millis(5);
+
+/// Events per request, by the event's name without a suffix such as `:u`.
+pub fn per_request(bench: &Bench<'_>, events: &[&str]) -> Result<BTreeMap<String, f64>> {
+    counted::per_request(bench, |bench, requests| count(bench, events, requests))
+}
+
+/// Counts `events` of a program that is there on every machine.
+///
+/// # Errors
+/// When this machine can't count them, with the reason.
+pub fn ensure_counters(events: &[&str]) -> Result<()> {
+    let mut command = Command::new("perf");
+    let said = match command.args(["stat", "-x", ",", "-e", &events.join(","), "true"]).output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("perf is not installed"),
+        said => said.context("cannot run perf")?,
+    };
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    ensure!(!text.contains("<not supported>"), "this machine has no hardware counters");
+    ensure!(said.status.success(), "perf cannot count here: {}", text.lines().next().unwrap_or_default());
+    Ok(())
+}
+
+/// All counts of a server while it answers that many requests.
+fn count(bench: &Bench<'_>, events: &[&str], requests: u64) -> Result<Counts> {
+    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let output = dir.path().join("perf");
+    let running = (bench.launch)(&[], None)?;
+    let mut perf = Perf::attach(running.pid(), events, &output)?;
+    counted::drive(bench, &running, requests)?;
+    perf.finish()?;
+    running.stop()?;
+    parse(&fs::read_to_string(&output).context("perf wrote nothing down")?)
+}
+
+/// A perf that counts. Dropping it kills it.
+struct Perf(Child);
+
+impl Perf {
+    fn attach(pid: u32, events: &[&str], output: &Path) -> Result<Self> {
+        let pids = probe::processes(pid)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let mut command = Command::new("perf");
+        command.args(["stat", "-x", ",", "-e", &events.join(","), "-p", &pids, "-o"]).arg(output);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let perf = Self(command.spawn().context("cannot run perf")?);
+        perf.await_counters()?;
+        Ok(perf)
+    }
+
+    /// Waits until it has a counter open.
+    fn await_counters(&self) -> Result<()> {
+        let deadline = Instant::now() + PERF_TIME;
+        let is_counter = |entry: fs::DirEntry| {
+            fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().contains("perf_event"))
+        };
+        let descriptors = format!("/proc/{}/fd", self.0.id());
+        while !fs::read_dir(&descriptors).into_iter().flatten().flatten().any(is_counter) {
+            ensure!(Instant::now() < deadline, "perf opened no counter within {PERF_TIME:?}");
+            thread::sleep(POLL_TIME);
+        }
+        Ok(())
+    }
+
+    /// Has it write down what it counted.
+    fn finish(&mut self) -> Result<()> {
+        kill_process(Pid::from_child(&self.0), Signal::INT).context("cannot stop perf")?;
+        let deadline = Instant::now() + PERF_TIME;
+        while self.0.try_wait()?.is_none() {
+            ensure!(Instant::now() < deadline, "perf did not end within {PERF_TIME:?}");
+            thread::sleep(POLL_TIME);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Perf {
+    fn drop(&mut self) {
+        // After `finish` there is nothing left to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Reads lines of `value,unit,event,…`, the format of `perf stat -x ,`; an event may have a suffix
+/// such as `:u`.
+fn parse(text: &str) -> Result<Counts> {
+    let mut counts = Counts::new();
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let mut fields = line.split(',');
+        let value = fields.next().unwrap_or_default();
+        let event = fields.nth(1).unwrap_or_default().split(':').next().unwrap_or_default();
+        let value = value.parse().with_context(|| format!("perf counted no {event}: {value}"))?;
+        counts.insert(event.to_owned(), value);
+    }
+    Ok(counts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_perf_writes() {
+        let text = "# started on Wed Nov 25 22:00:00 2026\n\n1234567,,instructions:u,1000,100.00,1.2,insn per cycle\n\
+                    999,,cycles,1000,100.00,,\n";
+        let counts = parse(text).unwrap();
+        assert_eq!((counts["instructions"], counts["cycles"]), (1_234_567, 999));
+        let error = parse("<not counted>,,cycles,0,100.00,,\n").unwrap_err().to_string();
+        assert_eq!(error, "perf counted no cycles: <not counted>");
+    }
+}

@@ -1,0 +1,171 @@
+//! What passes under valgrind have in common: a server that valgrind runs, and the reports of all
+//! of its processes.
+//!
+//! valgrind translates every instruction and runs one thread at a time. A server takes some fifty
+//! times as long under it and needs the same instructions, as long as it does not wait by spinning.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+
+use super::Bench;
+use super::counted::{self, Counts};
+
+/// How long the server's processes may take to write their reports, once the first of them ended.
+const REPORT_TIME: Duration = Duration::from_secs(5);
+
+/// Between two looks whether they have.
+const POLL_TIME: Duration = Duration::from_millis(5);
+
+/// Names of the two counts: what the tool counted, and the processes that reported it.
+const COUNTED: &str = "counted";
+const PROCESSES: &str = "processes";
+
+/// A tool of valgrind that counts.
+pub struct Counter {
+    /// Arguments that choose it, and make it as fast as it can be.
+    pub args: &'static [&'static str],
+    /// The count in a line of its report, where it is in that line.
+    pub read: fn(&str) -> Option<u64>,
+}
+
+/// What `counter` counts per request, of all processes and threads of the server together.
+///
+/// # Errors
+/// When valgrind is not installed or can't run here, when the server fails under it, or when its
+/// processes can't be added up.
+pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
+    let counts = counted::per_request(bench, |bench, requests| count(bench, counter, requests));
+    // Looked into only when something went wrong: it takes as long as a start of the server.
+    let counts = counts.map_err(|error| why_not(counter).unwrap_or(error))?;
+    added_up(&counts)
+}
+
+/// The count of all processes, where it can be told: a process that another one makes goes on with
+/// the count of that one.
+fn added_up(counts: &BTreeMap<String, f64>) -> Result<f64> {
+    ensure!(
+        counts[PROCESSES].abs() < f64::EPSILON,
+        "the server starts processes as requests come, each of which goes on with its parent's count under valgrind; \
+         count them on a machine that has hardware counters and perf"
+    );
+    Ok(counts[COUNTED])
+}
+
+/// Reads a number with commas.
+pub fn number(text: &str) -> Option<u64> {
+    text.replace(',', "").parse().ok()
+}
+
+/// What a server needs from its start to its end, with that many requests in between.
+fn count(bench: &Bench<'_>, counter: &Counter, requests: u64) -> Result<Counts> {
+    let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let running = (bench.launch)(&prefix(counter, dir.path()), None)?;
+    counted::drive(bench, &running, requests)?;
+    running.stop()?;
+    let reports = await_reports(dir.path(), counter)?;
+    let total = reports.iter().sum();
+    ensure!(total > 0, "valgrind counted nothing: it does not know the server's allocator");
+    Ok(BTreeMap::from([(COUNTED.to_owned(), total), (PROCESSES.to_owned(), reports.len() as u64)]))
+}
+
+/// Every process writes a report of its own, also one that a script of the user starts. The names
+/// of inlined functions would double the time of a start.
+fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
+    let mut log = OsString::from("--log-file=");
+    log.push(dir.join("%p"));
+    let args = counter.args.iter().map(OsString::from);
+    let common = ["valgrind", "--trace-children=yes", "--read-inline-info=no"].map(OsString::from);
+    common.into_iter().chain([log]).chain(args).collect()
+}
+
+/// Waits for the reports of all processes. One may still write its own when the first one is gone.
+fn await_reports(dir: &Path, counter: &Counter) -> Result<Vec<u64>> {
+    let deadline = Instant::now() + REPORT_TIME;
+    loop {
+        let reports = reports(dir, counter)?;
+        if let Some(counts) = reports.iter().copied().collect() {
+            return Ok(counts);
+        }
+        let missing = reports.iter().filter(|report| report.is_none()).count();
+        ensure!(
+            Instant::now() < deadline,
+            "{missing} of {} processes of the server ended without a report of valgrind, as a process does that is \
+             killed; what they did is unknown",
+            reports.len()
+        );
+        thread::sleep(POLL_TIME);
+    }
+}
+
+/// The count of each process; `None` while it has not ended.
+fn reports(dir: &Path, counter: &Counter) -> Result<Vec<Option<u64>>> {
+    let entries = fs::read_dir(dir).context("cannot read what valgrind wrote")?;
+    let read = |entry: std::io::Result<fs::DirEntry>| {
+        let text = fs::read(entry?.path())?;
+        Ok(parse(&String::from_utf8_lossy(&text), counter))
+    };
+    entries.map(read).collect::<std::io::Result<_>>().context("cannot read what valgrind wrote")
+}
+
+/// The last count of a report, whose lines begin with `==PID==`. A process that became another
+/// program went on from zero.
+fn parse(report: &str, counter: &Counter) -> Option<u64> {
+    let lines = report.lines().filter_map(|line| Some(line.strip_prefix("==")?.split_once("==")?.1.trim()));
+    lines.filter_map(counter.read).next_back()
+}
+
+/// The reason why valgrind can't run here, if there is one: it is tried with a program that does
+/// nothing.
+fn why_not(counter: &Counter) -> Option<anyhow::Error> {
+    let try_it = || -> Result<()> {
+        let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
+        let prefix = prefix(counter, dir.path());
+        let said = match Command::new(&prefix[0]).args(&prefix[1..]).arg("true").output() {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                bail!("valgrind is not installed; install it, such as by `apt-get install valgrind`")
+            }
+            said => said.context("cannot run valgrind")?.stderr,
+        };
+        let said = String::from_utf8_lossy(&said);
+        let last = said.trim().lines().next_back().unwrap_or("it does not say why");
+        let counts: Option<Vec<u64>> = reports(dir.path(), counter)?.into_iter().collect();
+        ensure!(counts.is_some_and(|counts| !counts.is_empty()), "valgrind cannot run here: {last}");
+        Ok(())
+    };
+    try_it().err().map(|error| anyhow!("{error:#}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COUNTER: Counter = Counter { args: &[], read: |line| number(line.strip_prefix("total: ")?) };
+
+    #[test]
+    fn the_report_of_a_process_that_runs_has_no_count() {
+        let begun = "==7== A tool\n==7== Command: server\n";
+        assert_eq!(parse(begun, &COUNTER), None);
+        assert_eq!(parse(&format!("{begun}==7== \n==7== total: 1,234\n"), &COUNTER), Some(1_234));
+    }
+
+    #[test]
+    fn processes_that_start_with_a_request_are_refused() {
+        let counts = |processes| BTreeMap::from([(COUNTED.into(), 7.0), (PROCESSES.into(), processes)]);
+        assert!((added_up(&counts(0.0)).unwrap() - 7.0).abs() < f64::EPSILON);
+        let error = added_up(&counts(1.0)).unwrap_err().to_string();
+        assert!(error.contains("starts processes"), "{error}");
+    }
+
+    #[test]
+    fn a_program_that_became_another_one_counts_as_the_last() {
+        assert_eq!(parse("==7== total: 10\n==7== A tool\n==7== total: 20\n", &COUNTER), Some(20));
+    }
+}
