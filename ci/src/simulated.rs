@@ -9,6 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
 
 use crate::block::{Arm, Block, CellOfBlock, Slice, VERSION};
+use crate::block_line;
 use crate::gate::{BLOCKS_FILE, PLAN_FILE};
 use crate::margin::Margins;
 use crate::plan::{self, Plan, Server, Workload};
@@ -138,6 +139,8 @@ pub(crate) fn plan(blocks: u32) -> Plan {
         budget_s: Some(300.0),
         seed: 1,
         margins: margins(),
+        counts: false,
+        uncounted: Vec::new(),
     }
 }
 
@@ -146,6 +149,6 @@ pub(crate) fn write(folder: &Path, plan: &Plan, blocks: &[Block]) {
     fs::create_dir_all(folder).expect("a folder can be made");
     let json = |line: serde_json::Result<String>| line.expect("it has a JSON form") + "\n";
     fs::write(folder.join(PLAN_FILE), json(serde_json::to_string(plan))).expect("a file can be written");
-    let lines: String = blocks.iter().map(|block| json(serde_json::to_string(block))).collect();
+    let lines: String = blocks.iter().cloned().map(block_line::write).collect();
     fs::write(folder.join(BLOCKS_FILE), lines).expect("a file can be written");
 }

@@ -18,7 +18,7 @@ const UNDECIDED: u8 = 3;
 /// Compare two runs, or two subjects, cell by cell; weaker evidence than `c10k gate`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run to compare with: its folder, or RUN_DIR:SUBJECT for one subject of it
+    /// The run to compare with: its folder, or `RUN_DIR:SUBJECT` for one subject of it
     a: String,
     /// The run that is judged, in the same way
     b: String,

@@ -14,28 +14,43 @@ use super::slice::rounded;
 /// Slices of one server whose requests are taken together.
 const SLICES: usize = 5;
 
-/// Key of the percentile, its quantile, and its value.
-const PERCENTILE: (&str, f64, fn(&Percentiles) -> f64) = ("latency_p999_us", 0.999, |times| times.p99_9);
+/// A percentile that slices may lack.
+struct Percentile {
+    key: &'static str,
+    quantile: f64,
+    of: fn(&Percentiles) -> f64,
+}
 
-/// Replaces the percentile of each slice by that of its group, whose `latencies` stand in the order of
-/// the slices. A group in which requests failed has none: their latencies are not known.
+const PERCENTILES: &[Percentile] = &[
+    Percentile { key: "latency_p99_us", quantile: 0.99, of: |times| times.p99 },
+    Percentile { key: "latency_p999_us", quantile: 0.999, of: |times| times.p99_9 },
+];
+
+/// Replaces each percentile that some slice lacks, in all slices, by that of their group. Their
+/// `latencies` stand in the order of the slices.
 pub fn replace(slices: &mut [Slice], latencies: &[Times], margins: &Margins) {
-    if margins.iter().all(|(key, _)| key != PERCENTILE.0) {
-        return;
+    let has_margin = |percentile: &&Percentile| margins.iter().any(|(key, _)| key == percentile.key);
+    for percentile in PERCENTILES.iter().filter(has_margin) {
+        if !slices.iter().all(|slice| slice.metrics.contains_key(percentile.key)) {
+            replace_one(percentile, slices, latencies);
+        }
     }
+}
+
+fn replace_one(percentile: &Percentile, slices: &mut [Slice], latencies: &[Times]) {
     for arm in [Arm::Base, Arm::Candidate, Arm::Null] {
         let of_arm: Vec<usize> = (0..slices.len()).filter(|&place| slices[place].arm == arm).collect();
         for group in of_arm.chunks(SLICES) {
-            let value = percentile(slices, latencies, group);
+            let value = together(percentile, slices, latencies, group);
             for &place in group {
-                set(&mut slices[place], value);
+                set(&mut slices[place], percentile.key, value);
             }
         }
     }
 }
 
-fn percentile(slices: &[Slice], latencies: &[Times], group: &[usize]) -> Option<f64> {
-    let (_, quantile, value) = PERCENTILE;
+/// The percentile of a group. Where requests failed there is none: their latencies are not known.
+fn together(percentile: &Percentile, slices: &[Slice], latencies: &[Times], group: &[usize]) -> Option<f64> {
     if group.iter().any(|&place| slices[place].failed_share > 0.0) {
         return None;
     }
@@ -44,11 +59,10 @@ fn percentile(slices: &[Slice], latencies: &[Times], group: &[usize]) -> Option<
         together.add(&latencies[place]).ok()?;
     }
     let percentiles = Percentiles::of(&together);
-    percentiles.supports(quantile).then(|| rounded(value(&percentiles)))
+    percentiles.supports(percentile.quantile).then(|| rounded((percentile.of)(&percentiles)))
 }
 
-fn set(slice: &mut Slice, value: Option<f64>) {
-    let (key, ..) = PERCENTILE;
+fn set(slice: &mut Slice, key: &str, value: Option<f64>) {
     match value {
         Some(value) => _ = slice.metrics.insert(key.to_owned(), value),
         None => _ = slice.metrics.remove(key),

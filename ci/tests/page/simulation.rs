@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use c10k_ci::block::{self, Arm, Block, CellOfBlock, Slice};
+use c10k_ci::block_line;
 use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
 use c10k_ci::histograms::Writer;
 use c10k_ci::margin::Margins;
@@ -88,8 +89,8 @@ impl Simulation {
         let mut random = ChaCha8Rng::seed_from_u64(12);
         let mut histograms = Writer::new(folder);
         let blocks: Vec<Block> = (1..=self.blocks).map(|number| self.block(number, &mut random)).collect();
-        let lines: Vec<String> = blocks.iter().map(|block| serde_json::to_string(block).unwrap()).collect();
-        fs::write(folder.join(BLOCKS_FILE), lines.join("\n") + "\n").unwrap();
+        let lines: String = blocks.iter().cloned().map(block_line::write).collect();
+        fs::write(folder.join(BLOCKS_FILE), lines).unwrap();
         fs::write(folder.join(PLAN_FILE), serde_json::to_string(&self.plan()).unwrap()).unwrap();
         for block in &blocks {
             for (workload, arm) in WORKLOADS.iter().flat_map(|name| self.arms().map(move |arm| (name, arm))) {
@@ -187,6 +188,8 @@ impl Simulation {
             budget_s: Some(300.0),
             seed: 4_711,
             margins: Margins::built_in(),
+            counts: false,
+            uncounted: Vec::new(),
         }
     }
 }

@@ -67,9 +67,9 @@ impl Simulated<'_> {
     fn blocks(&self) -> Vec<Value> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let cell = |workload: &&str, random: &mut ChaCha8Rng| {
-            let slices = (1..=PAIRS).flat_map(|pair| ["base", "candidate"].map(|arm| (pair, arm)));
-            let slices: Vec<Value> = slices.map(|(pair, arm)| self.slice(pair, arm, random)).collect();
-            json!({ "workload": workload, "slices": slices })
+            let order: Vec<&str> = (0..PAIRS).flat_map(|_| ["base", "candidate"]).collect();
+            let arms = json!({ "base": Self::arm(1.0, random), "candidate": Self::arm(self.cost, random) });
+            json!({ "workload": workload, "order": order, "arms": arms })
         };
         let block = |number| {
             let cells: Vec<Value> = self.workloads.iter().map(|name| cell(name, &mut random)).collect();
@@ -81,15 +81,16 @@ impl Simulated<'_> {
         (1..=BLOCKS).map(block).collect()
     }
 
-    fn slice(&self, pair: u32, arm: &str, random: &mut ChaCha8Rng) -> Value {
-        let cost = if arm == "candidate" { self.cost } else { 1.0 };
-        let mut noise = |share: f64| 1.0 + random.random_range(-share..share);
+    /// Columns of a server whose requests cost so much.
+    fn arm(cost: f64, random: &mut ChaCha8Rng) -> Value {
+        let mut column = |middle: f64, share: f64| -> Vec<f64> {
+            (0..PAIRS).map(|_| middle * (1.0 + random.random_range(-share..share))).collect()
+        };
         json!({
-            "pair": pair, "arm": arm, "failed_share": 0.0,
             "metrics": {
-                "server_cpu_us_per_request": 50.0 * cost * noise(0.01),
-                "throughput_rps": 20_000.0 / cost * noise(0.01),
-                "latency_p99_us": 900.0 * noise(0.1),
+                "server_cpu_us_per_request": column(50.0 * cost, 0.01),
+                "throughput_rps": column(20_000.0 / cost, 0.01),
+                "latency_p99_us": column(900.0, 0.1),
             },
         })
     }
