@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 const SUITE: &str = r#"
 name = "small"
 purpose = "A test."
-rounds = 1
+rounds = 4
 warmup = "20ms"
 duration = "50ms"
 timeout = "2s"

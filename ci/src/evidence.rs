@@ -2,7 +2,7 @@
 //! from their blocks to count how often a verdict is wrong.
 //!
 //! ```text
-//! ci/evidence/<set>/<case>/<number>/plan.json, blocks.jsonl
+//! ci/evidence/<set>/<case>/<number>/plan.json, blocks.jsonl or blocks.jsonl.gz
 //! ```
 //!
 //! A set is of one machine and one plan, such as `2-cpu-vm`. A case is what its candidate is, such

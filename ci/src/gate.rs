@@ -1,8 +1,11 @@
 //! A whole gate: its plan, its blocks, and what they say. The folder of a gate holds the first two, so
 //! that it can be judged and drawn again.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
 
 use crate::block::{self, Block};
 use crate::block_line;
@@ -14,6 +17,9 @@ pub const PLAN_FILE: &str = "plan.json";
 
 /// File of the blocks in a gate's folder, a line each.
 pub const BLOCKS_FILE: &str = "blocks.jsonl";
+
+/// The same file, compressed, as a gate's folder may be kept.
+const COMPRESSED_BLOCKS_FILE: &str = "blocks.jsonl.gz";
 
 /// A gate that was measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +60,10 @@ impl Gate {
     /// When a file is missing, malformed or of another version, or blocks are missing.
     pub fn read(folder: &Path) -> Result<Self, GateError> {
         let plan = read_plan(&folder.join(PLAN_FILE))?;
-        let path = folder.join(BLOCKS_FILE);
+        let mut path = folder.join(BLOCKS_FILE);
+        if !path.exists() && folder.join(COMPRESSED_BLOCKS_FILE).exists() {
+            path = folder.join(COMPRESSED_BLOCKS_FILE);
+        }
         let blocks = read_blocks(&path)?;
         if blocks.len() != plan.blocks as usize {
             return Err(GateError::Incomplete { path, found: blocks.len(), planned: plan.blocks });
@@ -86,7 +95,12 @@ pub fn read_blocks(path: &Path) -> Result<Vec<Block>, GateError> {
 }
 
 fn text(path: &Path) -> Result<String, GateError> {
-    fs::read_to_string(path).map_err(|cause| GateError::Unreadable { path: path.to_owned(), cause })
+    let read = if path.extension().is_some_and(|extension| extension == "gz") {
+        File::open(path).and_then(|file| io::read_to_string(MultiGzDecoder::new(file)))
+    } else {
+        fs::read_to_string(path)
+    };
+    read.map_err(|cause| GateError::Unreadable { path: path.to_owned(), cause })
 }
 
 fn check_version(path: &Path, found: u32, known: u32) -> Result<(), GateError> {

@@ -20,7 +20,7 @@ use crate::gate::conduct::conduct;
 use crate::gate::counts;
 use crate::gate::folder::Folder;
 use crate::gate::revision::WORKTREE;
-use crate::gate::{Lane, Measuring, PAIRS, Side, Sides, suite};
+use crate::gate::{Lane, Measuring, Side, Sides, suite};
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{note, print};
@@ -130,7 +130,6 @@ impl Args {
             placement: Placement::of(&cpus),
             margins: &margins,
             seed: self.seed.unwrap_or_else(rand::random),
-            pairs: PAIRS,
         };
         let lane = if self.counts { Lane::Counts } else { Lane::Time(self.budget) };
         conduct(&measuring, lane, &cpus, folder, interrupt)

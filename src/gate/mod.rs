@@ -42,15 +42,6 @@ pub use rehearsal::{Lane, Rehearsal};
 use sides::Running;
 pub use sides::{Side, Sides};
 
-/// Pairs of slices of a cell within a block.
-///
-/// With slices of 50 ms they take as long as 6 pairs of 200 ms, and blocks of identical servers vary
-/// a quarter to a half as much (standard deviations of CPU time 0.3 against 0.8 %, of throughput 0.5
-/// against 1.2 %, of the 99th percentile 3 against 3 to 9 %): the shorter a pair, the more alike the
-/// machine treats both servers in it. Slices of 25 ms are no better, and their warm-up takes half of
-/// the time.
-pub const PAIRS: u32 = 20;
-
 /// What is compared, and with what load.
 #[derive(Debug)]
 pub struct Measuring<'a> {
@@ -60,8 +51,6 @@ pub struct Measuring<'a> {
     /// Margins; only metrics that have one are kept.
     pub margins: &'a Margins,
     pub seed: u64,
-    /// Pairs of slices of a cell within a block.
-    pub pairs: u32,
 }
 
 /// Measures all blocks, and gives each to `keep` as soon as it is complete.
@@ -107,7 +96,7 @@ impl Measuring<'_> {
             suite: self.suite.name.clone(),
             workloads: self.workloads(rehearsal),
             blocks: rehearsal.blocks,
-            pairs: if rehearsal.counting.is_some() { 1 } else { self.pairs },
+            pairs: if rehearsal.counting.is_some() { 1 } else { self.suite.pace.rounds },
             slice_s: self.suite.pace.duration.as_secs_f64(),
             budget_s: lane.budget().map(|budget| budget.as_secs_f64()),
             seed: self.seed,
@@ -139,8 +128,12 @@ impl Measuring<'_> {
         let started_utc = Timestamp::now().to_string();
         let running = self.sides.start(self, &mut random, interrupt)?;
         let keep = |workload: &str, arm, seen| {
-            let written =
-                histograms.append((workload, arm), number, self.suite.pace.duration * self.pairs, seen);
+            let written = histograms.append(
+                (workload, arm),
+                number,
+                self.suite.pace.duration * self.suite.pace.rounds,
+                seen,
+            );
             written
                 .with_context(|| format!("cannot write the histograms of {workload}; is there free space?"))
         };
@@ -169,7 +162,7 @@ impl Measuring<'_> {
             for (arm, server) in running.iter() {
                 self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
             }
-            for pair in 1..=self.pairs {
+            for pair in 1..=self.suite.pace.rounds {
                 for (arm, server) in running.shuffled(random) {
                     let slice = self.slice(workload, rehearsal, server, interrupt);
                     let slice = slice.with_context(|| arm_name(arm))?;

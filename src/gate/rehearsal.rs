@@ -164,7 +164,7 @@ impl Measuring<'_> {
         let warmup = start.elapsed();
         let start = Instant::now();
         self.slice(workload, rehearsal, server, interrupt)?;
-        Ok(warmup + start.elapsed() * self.pairs)
+        Ok(warmup + start.elapsed() * self.suite.pace.rounds)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::wait;
 pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
 /// The head of a suite with slices so short that a block takes less than a second.
-pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"20ms\"\n\
+pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 4\nwarmup = \"20ms\"\n\
                         duration = \"20ms\"\ntimeout = \"2s\"\n";
 
 /// Times for a gate with a verdict: the first is enough on an idle machine, the others on a busy
