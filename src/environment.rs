@@ -71,7 +71,9 @@ pub fn of(plan: &Plan<'_>) -> Environment {
 
 /// The command line of this process.
 pub fn command_line() -> String {
-    std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    let words: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    // A shell takes it as it was; no argument of a process has a byte that can't be quoted.
+    shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
 /// The subjects of planned cells.

@@ -31,6 +31,10 @@ pub fn measure(
     // Looked up before anything is measured: these do not change in a run.
     let own = Own::of_this_process();
     let server_cpus = server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
+    if let Some(server) = &server {
+        // The first time makes threads, which is not for the measured part.
+        server.charge();
+    }
     let mut run = c10k_loadgen::start(target, load, stop).context("cannot start the generator")?;
     let mut watch = None;
     let mut begun = None;
@@ -39,12 +43,12 @@ pub fn measure(
     while let Some(event) = run.next_event() {
         match event {
             Event::Begun(at) => {
-                begun = Some(own.begin());
                 watch = server.clone().map(|server| Watch::begin(server).late_for(at));
+                begun = Some(own.begin());
             }
             Event::Ended => {
-                generator = begun.take().map_or_else(Generator::default, |begun| own.end(begun));
                 readings = watch.take().map(Watch::end);
+                generator = begun.take().map_or_else(Generator::default, |begun| own.end(begun));
             }
             Event::Interval(interval) => keep(&interval)?,
         }

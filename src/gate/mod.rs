@@ -6,12 +6,14 @@
 
 pub mod build_command;
 pub mod builds;
+mod cell;
 mod checkout;
 mod child;
 pub mod conduct;
 pub mod counts;
 pub mod folder;
 mod git;
+mod idle;
 mod rehearsal;
 pub mod revision;
 mod sides;
@@ -19,17 +21,14 @@ mod slice;
 pub mod suite;
 mod tail;
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, ensure};
-use c10k_ci::block::{Arm, Block, CellOfBlock, VERSION};
+use c10k_ci::block::{Arm, Block, VERSION};
 use c10k_ci::histograms;
 use c10k_ci::margin::Margins;
 use c10k_ci::plan::{self, Plan};
-use c10k_loadgen::Recorder;
 use jiff::Timestamp;
 use rand::seq::SliceRandom;
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::cpus::CpuList;
@@ -38,6 +37,8 @@ use crate::interrupt::Interrupt;
 use crate::plan::Placement;
 use crate::suite::{Suite, SuiteWorkload};
 
+use cell::MeasuredCell;
+use idle::Idle;
 pub use rehearsal::{Lane, Rehearsal};
 use sides::Running;
 pub use sides::{Side, Sides};
@@ -127,56 +128,60 @@ impl Measuring<'_> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
         let running = self.sides.start(self, &mut random, interrupt)?;
-        let keep = |workload: &str, arm, seen| {
-            let written = histograms.append(
-                (workload, arm),
-                number,
-                self.suite.pace.duration * self.suite.pace.rounds,
-                seen,
-            );
-            written
-                .with_context(|| format!("cannot write the histograms of {workload}; is there free space?"))
+        let mut workloads: Vec<usize> = (0..self.suite.workloads.len()).collect();
+        workloads.shuffle(&mut random);
+        let cell = |workload: usize| {
+            let measured = self.cell(workload, &running, &mut random, rehearsal, interrupt)?;
+            self.keep_histograms(&measured, number, histograms)?;
+            Ok(measured.into_cell(rehearsal.grouped(workload), self.margins))
         };
-        let cells = self.cells(&running, &mut random, rehearsal, interrupt, keep);
+        let cells: Result<_> = workloads.into_iter().map(cell).collect();
         let started = running.order();
         // A server that has ended says more than the slices that it failed.
         running.stop()?;
         Ok(Block { version: VERSION, number, started_utc, started, cells: cells? })
     }
 
-    /// Measures every cell, and gives what each server's slices saw together to `keep`.
-    fn cells(
+    /// Slices of one workload, of all servers in turn.
+    fn cell(
         &self,
+        workload: usize,
         running: &Running,
         random: &mut impl Rng,
         rehearsal: &Rehearsal,
         interrupt: &Interrupt,
-        mut keep: impl FnMut(&str, Arm, Recorder) -> Result<()>,
-    ) -> Result<Vec<CellOfBlock>> {
-        let mut workloads: Vec<usize> = (0..self.suite.workloads.len()).collect();
-        workloads.shuffle(random);
-        let mut cells = Vec::new();
-        for workload in workloads {
-            let name = &self.suite.workloads[workload].name;
-            let (mut slices, mut latencies, mut seen) = (Vec::new(), Vec::new(), BTreeMap::new());
-            for (arm, server) in running.iter() {
-                self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
-            }
-            for pair in 1..=self.suite.pace.rounds {
-                for (arm, server) in running.shuffled(random) {
-                    let slice = self.slice(workload, rehearsal, server, interrupt);
-                    let slice = slice.with_context(|| arm_name(arm))?;
-                    seen.entry(arm).or_insert_with(Recorder::default).times.add(slice.times());
-                    latencies.push(slice.times().latency.clone());
-                    slices.push(slice.of(pair, arm, self.margins));
-                    ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
-                }
-            }
-            tail::replace(&mut slices, &latencies, self.margins);
-            seen.into_iter().try_for_each(|(arm, seen)| keep(name, arm, seen))?;
-            cells.push(CellOfBlock { workload: name.clone(), slices });
+    ) -> Result<MeasuredCell> {
+        for (arm, server) in running.iter() {
+            self.warm_up(workload, rehearsal, server, interrupt).with_context(|| arm_name(*arm))?;
         }
-        Ok(cells)
+        let mut cell = MeasuredCell::new(&self.suite.workloads[workload].name);
+        for pair in 1..=self.suite.pace.rounds {
+            // Other arrivals in each pair, and the same ones for its servers.
+            let seed = random.random();
+            for (arm, server) in running.shuffled(random) {
+                let idle = Idle::begin(running, arm);
+                let slice = self.slice(workload, rehearsal, server, seed, interrupt);
+                cell.add(pair, arm, slice.with_context(|| arm_name(arm))?);
+                cell.busy.extend(idle.busy(running).into_iter().map(|arm| (pair, arm)));
+                ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
+            }
+        }
+        Ok(cell)
+    }
+
+    fn keep_histograms(
+        &self,
+        cell: &MeasuredCell,
+        block: u32,
+        histograms: &mut histograms::Writer,
+    ) -> Result<()> {
+        let length = self.suite.pace.duration * self.suite.pace.rounds;
+        cell.seen().into_iter().try_for_each(|(arm, seen)| {
+            let written = histograms.append((&cell.workload, arm), block, length, seen);
+            written.with_context(|| {
+                format!("cannot write the histograms of {}; is there free space?", cell.workload)
+            })
+        })
     }
 }
 

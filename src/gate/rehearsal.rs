@@ -1,6 +1,7 @@
 //! The rehearsal of a gate: whether both servers answer, the rates of open loops, and how many
 //! blocks fit into the budget.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::counts::{self, Counting};
 use super::sides::Running;
+use super::tail::{PERCENTILES, Percentile};
 use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
 use crate::subject::RunningSubject;
@@ -20,6 +22,10 @@ use crate::subject::client::status_of;
 
 /// Length of the measurement of a capacity.
 const CAPACITY_TIME: Duration = Duration::from_secs(1);
+
+/// Answers that a slice must have room for, one after the other. With fewer, most of a slice is its begin
+/// and its end.
+const SLICE_OF_ANSWERS: u32 = 3;
 
 /// Share of the budget that is planned with. The machine may be slower later, and the report is
 /// written at the end.
@@ -34,6 +40,8 @@ pub struct Rehearsal {
     pub block_time: Duration,
     /// Rate of each workload; none of a closed loop.
     rates: Vec<Option<f64>>,
+    /// Percentiles of each workload that a slice has too few requests for.
+    grouped: Vec<BTreeSet<&'static str>>,
     /// What is counted; none where time is measured.
     pub(super) counting: Option<Counting>,
 }
@@ -41,6 +49,11 @@ pub struct Rehearsal {
 impl Rehearsal {
     pub(super) fn rate(&self, workload: usize) -> Option<f64> {
         self.rates[workload]
+    }
+
+    /// Percentiles of a workload that are read of several slices together.
+    pub(super) fn grouped(&self, workload: usize) -> impl Iterator<Item = &'static Percentile> {
+        PERCENTILES.iter().filter(move |percentile| self.grouped[workload].contains(percentile.key))
     }
 }
 
@@ -76,6 +89,7 @@ pub fn rehearse(gate: &Measuring<'_>, lane: Lane, interrupt: &Interrupt) -> Resu
                 blocks: counting.blocks(),
                 block_time: counting.block_time,
                 rates: vec![None; gate.suite.workloads.len()],
+                grouped: Vec::new(),
                 counting: Some(counting),
             })
         }
@@ -85,8 +99,13 @@ pub fn rehearse(gate: &Measuring<'_>, lane: Lane, interrupt: &Interrupt) -> Resu
 fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
     let begun = Instant::now();
     let running = gate.sides.start(gate, &mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
-    let mut rehearsal =
-        Rehearsal { blocks: 0, block_time: begun.elapsed(), rates: Vec::new(), counting: None };
+    let mut rehearsal = Rehearsal {
+        blocks: 0,
+        block_time: begun.elapsed(),
+        rates: Vec::new(),
+        grouped: Vec::new(),
+        counting: None,
+    };
     let rehearsed = (0..gate.suite.workloads.len())
         .try_for_each(|workload| gate.rehearse_workload(workload, &mut rehearsal, &running, interrupt));
     let stopping = Instant::now();
@@ -112,6 +131,7 @@ impl Measuring<'_> {
         self.check_answers(workload, running)?;
         let rate = self.rate_of(workload, running, interrupt)?;
         rehearsal.rates.push(rate);
+        rehearsal.grouped.push(BTreeSet::new());
         for (arm, server) in running.iter() {
             let time = self.rehearse_slices(workload, rehearsal, server, interrupt);
             rehearsal.block_time += time.with_context(|| arm_name(*arm))?;
@@ -151,11 +171,12 @@ impl Measuring<'_> {
         Ok(Some(share * capacity))
     }
 
-    /// Time that the warm-up and all slices of a workload take of one server.
+    /// Time that the warm-up and all slices of a workload take of one server. Percentiles that its slice
+    /// lacks are noted.
     fn rehearse_slices(
         &self,
         workload: usize,
-        rehearsal: &Rehearsal,
+        rehearsal: &mut Rehearsal,
         server: &RunningSubject,
         interrupt: &Interrupt,
     ) -> Result<Duration> {
@@ -163,7 +184,15 @@ impl Measuring<'_> {
         self.warm_up(workload, rehearsal, server, interrupt)?;
         let warmup = start.elapsed();
         let start = Instant::now();
-        self.slice(workload, rehearsal, server, interrupt)?;
+        let slice = self.slice(workload, rehearsal, server, self.seed, interrupt)?;
+        let duration = self.suite.pace.duration;
+        ensure!(
+            slice.throughput() > 0.0 && slice.median() * SLICE_OF_ANSWERS < duration,
+            "answers take {:.0?}, and slices are {duration:.0?}: set a longer `duration` in the suite",
+            slice.median()
+        );
+        let lacking = PERCENTILES.iter().map(|percentile| percentile.key).filter(|key| !slice.has(key));
+        rehearsal.grouped[workload].extend(lacking);
         Ok(warmup + start.elapsed() * self.suite.pace.rounds)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use c10k_ci::block::{Arm, Slice};
 use c10k_ci::margin::Margins;
 use c10k_loadgen::check::Verdict;
@@ -12,6 +12,7 @@ use c10k_loadgen::{Summary, Target, Workload};
 use c10k_reports::metric;
 use c10k_reports::record::{Cell, Outcome, Record};
 
+use super::tail::Latencies;
 use super::{Measuring, Rehearsal};
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
@@ -33,6 +34,8 @@ const SPIN: Duration = Duration::from_micros(100);
 pub struct Measured {
     record: Record,
     times: Distributions,
+    /// Requests that failed, whose latency is not known.
+    failed: u64,
 }
 
 impl Measured {
@@ -41,38 +44,65 @@ impl Measured {
         self.record.metrics.get("throughput_rps").copied().unwrap_or(0.0)
     }
 
+    /// Time that the middle of its answers took, from the intended send to the last byte.
+    pub fn median(&self) -> Duration {
+        Duration::from_nanos(self.times.latency.value_at_quantile(0.5))
+    }
+
     /// Its distributions of times.
     pub fn times(&self) -> &Distributions {
         &self.times
     }
 
+    /// What it has of percentiles.
+    pub fn latencies(&self) -> Latencies {
+        let Distributions { latency, unanswered, .. } = &self.times;
+        Latencies { latency: latency.clone(), unanswered: unanswered.clone(), failed: self.failed }
+    }
+
+    /// Whether it has a value of the metric with `key`.
+    pub fn has(&self, key: &str) -> bool {
+        self.record.metrics.contains_key(key)
+    }
+
     /// The slice as a block keeps it.
     pub fn of(self, pair: u32, arm: Arm, margins: &Margins) -> Slice {
-        let Self { mut record, .. } = self;
-        record.metrics.retain(|key, _| margins.iter().any(|(known, _)| known == key));
-        record.metrics.values_mut().for_each(|value| *value = rounded(*value));
-        let failed = record.checks.iter().filter(|check| check.verdict == Verdict::Fail);
-        let failed = failed.filter(|check| OF_THE_SERVER.contains(&check.name.as_str()));
+        let Self { record, .. } = self;
+        let is_kept = |key: &str| margins.iter().any(|(known, _)| known == key) && !is_bound(&record, key);
+        let metrics = record.metrics.iter().filter(|(key, _)| is_kept(key));
+        let metrics = metrics.map(|(key, value)| (key.clone(), *value)).collect();
+        let failed = record.checks.iter().filter(|check| is_failure(&check.name, check.verdict));
         let failed_checks = failed.map(|check| check.name.clone()).collect();
         let failed_share = match &record.outcome {
             Outcome::Measured(summary) => failed_share(summary),
             Outcome::Failed(_) => 1.0,
         };
-        Slice { pair, arm, metrics: record.metrics, failed_share, failed_checks }
+        Slice { pair, arm, metrics, failed_share, failed_checks }
     }
 }
 
-/// The value to six digits, which is far below the noise of everything that is measured, and saves half
-/// of the file.
-pub(super) fn rounded(value: f64) -> f64 {
-    format!("{value:.5e}").parse().expect("a formatted number is a number")
+/// Whether the value of the metric is a lower bound only: the ratio of two bounds tells nothing.
+fn is_bound(record: &Record, key: &str) -> bool {
+    let bound = metric::by_key(key).and_then(|metric| metric.bound.as_ref());
+    bound.is_some_and(|bound| (bound.applies)(record))
 }
 
-/// Requests that failed, and connections that could not be made, as a share of what was tried.
+/// Whether a check says that the server failed. A redirection or an empty body in place of the page is
+/// only warned about, since it may be meant; a candidate that begins with it does less than its base.
+fn is_failure(check: &str, verdict: Verdict) -> bool {
+    let fails = if check == "answers" { verdict != Verdict::Pass } else { verdict == Verdict::Fail };
+    fails && OF_THE_SERVER.contains(&check)
+}
+
+/// Requests that failed, and connections that could not be made, as a share of what was tried. An open
+/// loop waits for its last answers, so that those that never come have failed, too; in a closed loop
+/// they can't be told from those that a busy machine held back at the end of so short a slice.
 fn failed_share(summary: &Summary) -> f64 {
-    let failed = summary.requests.failed + summary.errors.connect;
+    let never = if summary.offered_rps.is_some() { summary.requests.never_answered } else { 0 };
+    let failed = summary.requests.failed + summary.errors.connect + never;
     let tried = summary.requests.completed + failed;
-    if tried == 0 { 1.0 } else { failed as f64 / tried as f64 }
+    // Where nothing was even tried to its end, connections starve, which is a failure of its own.
+    if tried == 0 { 0.0 } else { failed as f64 / tried as f64 }
 }
 
 impl Measuring<'_> {
@@ -82,10 +112,11 @@ impl Measuring<'_> {
         workload: usize,
         rehearsal: &Rehearsal,
         server: &RunningSubject,
+        seed: u64,
         interrupt: &Interrupt,
     ) -> Result<Measured> {
         let rate = rehearsal.rate(workload);
-        self.measure(workload, rate, self.suite.pace.duration, server, interrupt)
+        self.measure(workload, rate.map(|rate| (rate, seed)), self.suite.pace.duration, server, interrupt)
     }
 
     /// Traffic for a fresh server that is not kept.
@@ -96,15 +127,24 @@ impl Measuring<'_> {
         server: &RunningSubject,
         interrupt: &Interrupt,
     ) -> Result<()> {
-        let rate = rehearsal.rate(workload);
-        self.measure(workload, rate, self.suite.pace.warmup, server, interrupt).map(drop)
+        let rate = rehearsal.rate(workload).map(|rate| (rate, self.seed));
+        let before_s = server.server().cpu_s().ok();
+        let warmed = self.measure(workload, rate, self.suite.pace.warmup, server, interrupt)?;
+        let used_nothing = server.server().cpu_s().ok().is_some_and(|now_s| Some(now_s) == before_s);
+        ensure!(
+            !used_nothing || warmed.throughput() <= 0.0,
+            "it used no CPU time while {} was answered: another process listens there",
+            server.address()
+        );
+        Ok(())
     }
 
-    /// Measures a workload for `duration`, in an open loop where there is a rate.
+    /// Measures a workload for `duration`, in an open loop where there is a rate, with a seed of its
+    /// arrivals.
     pub(super) fn measure(
         &self,
         workload: usize,
-        rate: Option<f64>,
+        rate: Option<(f64, u64)>,
         duration: Duration,
         server: &RunningSubject,
         interrupt: &Interrupt,
@@ -119,9 +159,8 @@ impl Measuring<'_> {
             threads: load.threads.map_or_else(|| self.placement.generator_threads(), Into::into),
             ..load.workload.clone()
         };
-        if let Some(rate) = rate {
-            generated.pacing =
-                Pacing::Open { rate, arrivals: Arrivals::Poisson, seed: self.seed, spin: SPIN };
+        if let Some((rate, seed)) = rate {
+            generated.pacing = Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: SPIN };
         }
         let target = Target::resolve(&format!("http://{}{}", server.address(), load.path))?;
         let (measured, readings) =
@@ -133,6 +172,6 @@ impl Measuring<'_> {
         record.readings = readings.values;
         record.outcome = Outcome::Measured(Box::new(summary));
         record.metrics = metric::compute(&record);
-        Ok(Measured { record, times: measured.times })
+        Ok(Measured { record, times: measured.times, failed: measured.errors.without_a_time() })
     }
 }

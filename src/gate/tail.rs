@@ -1,47 +1,54 @@
-//! Percentiles that a slice has too few requests for: read of several slices of one server together.
+//! Percentiles that slices have too few requests for: read of several slices of one server together.
 //!
 //! A slice of 50 ms has some thousand requests, so that few or none lie beyond the 99.9th percentile.
+//! Which percentiles of a workload are read so is decided once, by the rehearsal: it would otherwise
+//! depend on how fast a server happens to be in a block.
+//!
 //! Rejected: all slices of a block as one distribution. One disturbance then decides it, and blocks of
 //! identical servers vary three times as much as with the middle of several percentiles.
 
 use c10k_ci::block::{Arm, Slice};
-use c10k_ci::margin::Margins;
+use c10k_loadgen::bound::LowerBounds;
 use c10k_loadgen::measurement::Times;
+use c10k_loadgen::percentile::known_to;
 use c10k_loadgen::summary::Percentiles;
-
-use super::slice::rounded;
 
 /// Slices of one server whose requests are taken together.
 const SLICES: usize = 5;
 
 /// A percentile that slices may lack.
-struct Percentile {
-    key: &'static str,
+#[derive(Debug)]
+pub struct Percentile {
+    /// Key of its metric.
+    pub key: &'static str,
     quantile: f64,
     of: fn(&Percentiles) -> f64,
 }
 
-const PERCENTILES: &[Percentile] = &[
+/// All of them.
+pub const PERCENTILES: &[Percentile] = &[
     Percentile { key: "latency_p99_us", quantile: 0.99, of: |times| times.p99 },
     Percentile { key: "latency_p999_us", quantile: 0.999, of: |times| times.p99_9 },
 ];
 
-/// Replaces each percentile that some slice lacks, in all slices, by that of their group. Their
-/// `latencies` stand in the order of the slices.
-pub fn replace(slices: &mut [Slice], latencies: &[Times], margins: &Margins) {
-    let has_margin = |percentile: &&Percentile| margins.iter().any(|(key, _)| key == percentile.key);
-    for percentile in PERCENTILES.iter().filter(has_margin) {
-        if !slices.iter().all(|slice| slice.metrics.contains_key(percentile.key)) {
-            replace_one(percentile, slices, latencies);
-        }
-    }
+/// Latencies of a slice.
+#[derive(Debug, Clone)]
+pub struct Latencies {
+    pub latency: Times,
+    /// Those of them that are the ages of requests without an answer.
+    pub unanswered: Times,
+    /// Requests that failed, so that their latency is not known.
+    pub failed: u64,
 }
 
-fn replace_one(percentile: &Percentile, slices: &mut [Slice], latencies: &[Times]) {
+/// Replaces a percentile of all slices by that of their group. Their `latencies` stand in the order of
+/// the slices.
+pub fn replace(percentile: &Percentile, slices: &mut [Slice], latencies: &[Latencies]) {
     for arm in [Arm::Base, Arm::Candidate, Arm::Null] {
         let of_arm: Vec<usize> = (0..slices.len()).filter(|&place| slices[place].arm == arm).collect();
         for group in of_arm.chunks(SLICES) {
-            let value = together(percentile, slices, latencies, group);
+            let together = together(group.iter().map(|&place| &latencies[place]));
+            let value = together.and_then(|times| percentile.value(&times));
             for &place in group {
                 set(&mut slices[place], percentile.key, value);
             }
@@ -49,17 +56,28 @@ fn replace_one(percentile: &Percentile, slices: &mut [Slice], latencies: &[Times
     }
 }
 
-/// The percentile of a group. Where requests failed there is none: their latencies are not known.
-fn together(percentile: &Percentile, slices: &[Slice], latencies: &[Times], group: &[usize]) -> Option<f64> {
-    if group.iter().any(|&place| slices[place].failed_share > 0.0) {
-        return None;
+impl Percentile {
+    /// Its value; none where there are too few requests, or it is a lower bound only.
+    fn value(&self, times: &Percentiles) -> Option<f64> {
+        let is_known = times.supports(self.quantile) && !times.is_bound(self.quantile);
+        is_known.then(|| (self.of)(times))
     }
-    let mut together = latencies[group[0]].clone();
-    for &place in &group[1..] {
-        together.add(&latencies[place]).ok()?;
+}
+
+/// The percentiles of a group of slices.
+fn together<'a>(mut group: impl Iterator<Item = &'a Latencies>) -> Option<Percentiles> {
+    let mut all = group.next()?.clone();
+    for other in group {
+        all.latency.add(&other.latency).ok()?;
+        all.unanswered.add(&other.unanswered).ok()?;
+        all.failed += other.failed;
     }
-    let percentiles = Percentiles::of(&together);
-    percentiles.supports(percentile.quantile).then(|| rounded((percentile.of)(&percentiles)))
+    let percentiles = Percentiles::of(&all.latency);
+    Some(Percentiles {
+        lower_bounds: LowerBounds::of(&all.latency, &all.unanswered),
+        known_to: known_to(all.failed, percentiles.count),
+        ..percentiles
+    })
 }
 
 fn set(slice: &mut Slice, key: &str, value: Option<f64>) {
@@ -79,34 +97,47 @@ mod tests {
         Slice { pair, arm, metrics: BTreeMap::new(), failed_share: 0.0, failed_checks: Vec::new() }
     }
 
-    /// A thousand latencies of 1 ms, and `slow` of 9 ms.
-    fn latencies(slow: u64) -> Times {
-        let mut times = Times::new(3).unwrap();
-        times.record_n(1_000_000, 1_000).unwrap();
-        times.record_n(9_000_000, slow).unwrap();
-        times
+    fn times() -> Times {
+        Times::new(3).unwrap()
+    }
+
+    /// Three thousand latencies of 1 ms, and `slow` of 9 ms.
+    fn latencies(slow: u64) -> Latencies {
+        let mut latency = times();
+        latency.record_n(1_000_000, 3_000).unwrap();
+        latency.record_n(9_000_000, slow).unwrap();
+        Latencies { latency, unanswered: times(), failed: 0 }
+    }
+
+    /// The 99.9th percentiles of base and candidate by pairs, in milliseconds.
+    fn percentiles(of: impl Fn(&Slice) -> Latencies) -> Vec<[Option<f64>; 2]> {
+        let mut slices: Vec<Slice> =
+            (1..=10).flat_map(|pair| [slice(pair, Arm::Base), slice(pair, Arm::Candidate)]).collect();
+        let latencies: Vec<Latencies> = slices.iter().map(of).collect();
+        replace(&PERCENTILES[1], &mut slices, &latencies);
+        let value = |slice: &Slice| slice.metrics.get("latency_p999_us").map(|us| (us / 1_000.0).round());
+        slices.chunks(2).map(|pair| [value(&pair[0]), value(&pair[1])]).collect()
     }
 
     #[test]
     fn slices_of_one_server_have_the_percentile_of_their_group() {
-        let mut slices: Vec<Slice> =
-            (1..=10).flat_map(|pair| [slice(pair, Arm::Base), slice(pair, Arm::Candidate)]).collect();
-        let slow = |slice: &Slice| if slice.arm == Arm::Candidate && slice.pair <= 5 { 100 } else { 0 };
-        // Ten thousand requests in a group are enough, however few are in a slice.
-        let times: Vec<Times> = slices
-            .iter()
-            .map(|slice| {
-                let mut times = latencies(slow(slice));
-                times.record_n(1_000_000, 2_000).unwrap();
-                times
-            })
-            .collect();
-        slices[19].failed_share = 0.1;
-        replace(&mut slices, &times, &Margins::built_in());
-        let of = |slice: &Slice| slice.metrics.get("latency_p999_us").map(|us| (us / 1_000.0).round());
-        assert_eq!(of(&slices[0]), Some(1.0));
-        assert!((0..5).all(|pair| of(&slices[2 * pair + 1]) == Some(9.0)), "{slices:?}");
-        assert!((5..10).all(|pair| of(&slices[2 * pair]) == Some(1.0)), "{slices:?}");
-        assert!((5..10).all(|pair| of(&slices[2 * pair + 1]).is_none()), "{slices:?}");
+        let slow = |slice: &Slice| u64::from(slice.arm == Arm::Candidate && slice.pair <= 5) * 100;
+        let found = percentiles(|slice| latencies(slow(slice)));
+        assert!(found[..5].iter().all(|pair| *pair == [Some(1.0), Some(9.0)]), "{found:?}");
+        assert!(found[5..].iter().all(|pair| *pair == [Some(1.0), Some(1.0)]), "{found:?}");
+    }
+
+    #[test]
+    fn a_percentile_that_failures_or_ages_decide_is_none() {
+        let failing = |slice: &Slice| Latencies { failed: 50, ..latencies(u64::from(slice.pair)) };
+        assert!(percentiles(failing).iter().all(|pair| *pair == [None, None]));
+        let one_failed = |slice: &Slice| Latencies { failed: u64::from(slice.pair == 1), ..latencies(0) };
+        assert!(percentiles(one_failed).iter().all(|pair| *pair == [Some(1.0), Some(1.0)]));
+        let aged = |_: &Slice| {
+            let mut aged = latencies(100);
+            aged.unanswered.record_n(9_000_000, 100).unwrap();
+            aged
+        };
+        assert!(percentiles(aged).iter().all(|pair| *pair == [None, None]));
     }
 }

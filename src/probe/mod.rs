@@ -12,6 +12,7 @@ use anyhow::{Result, bail};
 use c10k_reports::record::CpuAccount;
 
 use crate::cgroup::Group;
+use crate::cpus::CpuList;
 
 mod charge;
 mod context_switches;
@@ -96,6 +97,27 @@ pub struct Server {
 impl From<u32> for Server {
     fn from(pid: u32) -> Self {
         Self { pid, group: None }
+    }
+}
+
+impl Server {
+    /// CPU time of its processes since they were started, in seconds.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn cpu_s(&self) -> Result<f64> {
+        self.charge();
+        match &self.group {
+            Some(group) => Ok(group.cpu_time()?.total_s),
+            None => cpu::total_s(&Tree::of(self)?),
+        }
+    }
+
+    /// Brings the kernel's account of its CPU time up to date.
+    pub(crate) fn charge(&self) {
+        if let Ok(cpus) = CpuList::of(Some(self.pid.cast_signed())) {
+            charge::up_to_now(&cpus);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use procfs::process::{Process, Stat, Task, all_processes};
 use procfs::{ProcError, ProcResult};
 use rustix::process::Signal;
 
-use super::{Server, charge};
+use super::Server;
 use crate::cgroup::Group;
 use crate::cpus::CpuList;
 
@@ -52,9 +52,7 @@ pub(super) struct Member {
 impl Tree {
     /// Finds the processes of a server, and reads what most probes need of them.
     pub(super) fn of(server: &Server) -> Result<Self> {
-        if let Ok(cpus) = CpuList::of(Some(server.pid.cast_signed())) {
-            charge::up_to_now(&cpus);
-        }
+        server.charge();
         Ok(Self { group: server.group.clone(), ..Self::look(server.pid)? })
     }
 

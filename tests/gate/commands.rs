@@ -4,7 +4,7 @@ use c10k_ci::output;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Folder, bad_server, epoll, interrupted, run_to_verdict, signal, text};
+use crate::support::{C10K, Folder, bad_server, epoll, interrupted, run_to_verdict, signal, text};
 use crate::wait;
 
 /// Blocks with which half of all requests stand out at 1 %, beside the other metrics of a cell.
@@ -86,4 +86,17 @@ fn a_candidate_that_fails_requests_has_regressed_and_that_is_told_first() {
     assert_eq!(first["key"], "failed_requests");
     assert_eq!(first["verdict"], "regressed");
     assert!(first["difference"].as_f64().is_some_and(|share| (0.4..=0.6).contains(&share)), "{first}");
+}
+
+#[test]
+fn a_candidate_that_spins_while_it_waits_has_regressed_and_does_not_look_fast() {
+    let folder = Folder::new();
+    let spinning = format!("{C10K} serve busy-poll --addr 127.0.0.1:{{port}}");
+    let commands = ["--base-command", &epoll(), "--candidate-command", &spinning];
+    let output = run_to_verdict(SURE, || folder.gate(&[&commands[..], &["--json"]].concat()));
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let result: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    let mut metrics = result["cells"][0]["metrics"].as_array().expect("metrics are a list").iter();
+    let idle = metrics.find(|metric| metric["key"] == "idle-cpu").expect("it is told");
+    assert_eq!(idle["verdict"], "regressed", "{result:#}");
 }

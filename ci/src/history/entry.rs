@@ -83,6 +83,8 @@ pub enum NotForHistory {
         "this gate compared commands, which have no revisions; name what they served: --anchor NAME --revision NAME"
     )]
     NoRevision,
+    #[error("--anchor and --revision need a name each, in one line; is a variable empty?")]
+    NoName,
     #[error("this gate compared revisions, so that --anchor and --revision are not needed; leave them out")]
     NamedTwice,
     #[error("the {0} had uncommitted changes; a history is of commits, so commit and gate again")]
@@ -104,20 +106,20 @@ impl Entry {
             time: gate.plan.started_utc.clone(),
             anchor: names.anchor,
             revision: names.revision,
-            suite: gate.plan.suite.clone(),
+            suite: if gate.plan.counts {
+                format!("{} --counts", gate.plan.suite)
+            } else {
+                gate.plan.suite.clone()
+            },
             machine: Fingerprint::of(&gate.plan.machine),
             blocks: gate.blocks.len(),
             workloads,
         })
     }
 
-    /// Whether both are of the same gate.
+    /// Whether both are of the same gate, whatever names its servers were given.
     pub fn is_same_gate(&self, other: &Self) -> bool {
-        let identity = |entry: &Self| {
-            let Self { time, anchor, revision, machine, .. } = entry;
-            [time, anchor, revision, &machine.id].map(Clone::clone)
-        };
-        identity(self) == identity(other)
+        self.time == other.time && self.machine.id == other.machine.id
     }
 
     /// The first number in it that is no ratio, with its place.
@@ -133,7 +135,11 @@ impl Entry {
 
 fn revisions(base: &Server, candidate: &Server, names: Option<Names>) -> Result<Names, NotForHistory> {
     let (anchor, revision) = match (&base.revision, &candidate.revision, names) {
-        (None, None, Some(names)) => return Ok(names),
+        (None, None, Some(names)) => {
+            let is_name = |name: &str| !name.trim().is_empty() && !name.contains(char::is_control);
+            let are_names = is_name(&names.anchor) && is_name(&names.revision);
+            return if are_names { Ok(names) } else { Err(NotForHistory::NoName) };
+        }
         (Some(_), Some(_), Some(_)) => return Err(NotForHistory::NamedTwice),
         (Some(anchor), Some(revision), None) => (anchor.clone(), revision.clone()),
         _ => return Err(NotForHistory::NoRevision),

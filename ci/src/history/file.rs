@@ -1,7 +1,7 @@
 //! The file of a history: JSON Lines in the order of revisions, which is the order in which they were
 //! added unless a person moves lines.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ pub enum HistoryError {
     Version { path: PathBuf, line: usize, found: u32 },
     #[error("{}, line {line} is this gate already", path.display())]
     There { path: PathBuf, line: usize },
-    #[error("cannot make the folder of {}: {cause}", path.display())]
+    #[error("cannot use the folder of {}: {cause}", path.display())]
     Folder { path: PathBuf, cause: io::Error },
     #[error("{0}")]
     Unwritable(#[from] c10k_reports::Error),
@@ -59,6 +59,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, HistoryError> {
 /// # Errors
 /// When this gate is in it already, another line is malformed, or the file can't be written.
 pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
+    let _lock = lock(path)?;
     let mut text = match text(path) {
         Err(HistoryError::Missing { .. }) => String::new(),
         other => other?,
@@ -72,10 +73,20 @@ pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
     }
     text += &serde_json::to_string(entry).map_err(HistoryError::Unserializable)?;
     text += "\n";
-    let folder = path.parent().unwrap_or(Path::new(""));
-    fs::create_dir_all(folder).map_err(|cause| HistoryError::Folder { path: path.to_owned(), cause })?;
     WholeFile::open(path)?.write(&text)?;
     Ok(lines.len() + 1)
+}
+
+/// Makes the folder of a history, and keeps others from adding at the same time: the file is replaced,
+/// so that the line of one of them would be lost.
+fn lock(path: &Path) -> Result<File, HistoryError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let unusable = |cause| HistoryError::Folder { path: path.to_owned(), cause };
+    fs::create_dir_all(folder).map_err(unusable)?;
+    let lock = File::open(folder).map_err(unusable)?;
+    // A file system without locks is no reason to keep nothing.
+    let _ = lock.lock();
+    Ok(lock)
 }
 
 fn text(path: &Path) -> Result<String, HistoryError> {
@@ -86,7 +97,8 @@ fn text(path: &Path) -> Result<String, HistoryError> {
 }
 
 fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, HistoryError> {
-    text.lines().enumerate().map(|(place, line)| entry(path, place + 1, line)).collect()
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(place, line)| entry(path, place + 1, line)).collect()
 }
 
 fn entry(path: &Path, number: usize, line: &str) -> Result<Entry, HistoryError> {
