@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use c10k_ci::block::{Arm, CellOfBlock, Slice};
 use c10k_ci::margin::Margins;
 use c10k_loadgen::Recorder;
+use c10k_reports::metric::OF_ALL_SLICES;
 
 use super::slice::Measured;
 use super::tail::{self, Latencies, Percentile};
@@ -46,6 +47,7 @@ impl MeasuredCell {
         grouped: impl Iterator<Item = &'a Percentile>,
         margins: &Margins,
     ) -> CellOfBlock {
+        let throughputs = throughputs(&self.slices);
         let latencies: Vec<Latencies> = self.slices.iter().map(|(.., slice)| slice.latencies()).collect();
         let slices = self.slices.into_iter().map(|(pair, arm, slice)| slice.of(pair, arm, margins));
         let mut slices: Vec<Slice> = slices.collect();
@@ -54,6 +56,9 @@ impl MeasuredCell {
             tail::replace(percentile, &mut slices, &latencies);
         }
         for slice in &mut slices {
+            if has_margin(OF_ALL_SLICES.key) {
+                slice.metrics.insert(OF_ALL_SLICES.key.to_owned(), throughputs[&slice.arm]);
+            }
             slice.metrics.values_mut().for_each(|value| *value = rounded(*value));
             if self.busy.contains(&(slice.pair, slice.arm)) {
                 slice.failed_checks.push(IDLE_CPU.to_owned());
@@ -61,6 +66,16 @@ impl MeasuredCell {
         }
         CellOfBlock { workload: self.workload, slices }
     }
+}
+
+/// Mean throughput of all slices of each server. Slices are equally long, and one that completed nothing
+/// counts as nothing.
+fn throughputs(slices: &[(u32, Arm, Measured)]) -> BTreeMap<Arm, f64> {
+    let mut all: BTreeMap<Arm, Vec<f64>> = BTreeMap::new();
+    for (_, arm, slice) in slices {
+        all.entry(*arm).or_default().push(slice.throughput());
+    }
+    all.into_iter().map(|(arm, of)| (arm, of.iter().sum::<f64>() / of.len() as f64)).collect()
 }
 
 /// The value to six digits, which is far below the noise of everything that is measured, and saves half

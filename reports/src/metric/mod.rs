@@ -30,3 +30,4 @@ mod wire_bytes;
 
 pub use definition::{Bound, Drawn, Format, Metric};
 pub use registry::{METRICS, by_key, compute};
+pub use throughput::OF_ALL_SLICES;

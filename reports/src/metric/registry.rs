@@ -13,6 +13,7 @@ use crate::record::Record;
 /// All metrics: first what a client sees, then what it costs, then what else was going on.
 pub const METRICS: &[Metric] = &[
     throughput::THROUGHPUT,
+    throughput::OF_ALL_SLICES,
     response::P50,
     response::P90,
     response::P99,

@@ -22,3 +22,15 @@ pub const THROUGHPUT: Metric = Metric {
     }),
     ..PLAIN
 };
+
+/// Of all slices of a block together. Only gates have slices: [`Metric::of`] has no value.
+pub const OF_ALL_SLICES: Metric = Metric {
+    key: "throughput_of_all_slices_rps",
+    title: "Throughput, pauses included",
+    unit: "requests/s",
+    meaning: "Mean of the throughput of all slices of a server in a block. A pause that hits a few slices \
+              moves it, and not the middle of the slices.",
+    of: |_| None,
+    better: Some(Better::Higher),
+    ..PLAIN
+};
