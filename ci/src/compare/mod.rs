@@ -104,7 +104,7 @@ fn one_metric(
     };
     let metric = metric::by_key(key).ok_or_else(|| unjudged("there is no such metric"))?;
     let (a, b) = match cells.map(|cell| cell.comparable(metric)) {
-        [Some(a), Some(b)] => (a, b),
+        [Some(a), Some(b)] => (at_least(a, margin.floor), at_least(b, margin.floor)),
         [None, None] => return Ok(None),
         [Some(_), None] => return Err(unjudged("only A has a value")),
         [None, Some(_)] => return Err(unjudged("only B has a value")),
@@ -129,6 +129,12 @@ fn one_metric(
     };
     let estimate = difference.map_or_else(|| series.values[0], |difference| difference.mean);
     Ok(Some((Judged::new(series, estimate), difference)))
+}
+
+/// The values of a side, each as `floor` where it is below, as in a gate.
+fn at_least(mut side: Contender, floor: Option<f64>) -> Contender {
+    side.rounds.values_mut().for_each(|value| *value = value.max(floor.unwrap_or(0.0)));
+    side
 }
 
 /// Effects of the rounds, or of all rounds together where they are no pairs, and their difference
