@@ -123,7 +123,7 @@ fn one_metric(
     let series = Series {
         workload: label.to_owned(),
         quantity: Quantity::Metric { key: key.to_owned(), more_is_better },
-        margin: margin.log(),
+        margin: margin.log(more_is_better),
         decides: margin.decides,
         values,
     };
