@@ -292,6 +292,23 @@ fn margins_of_a_file_take_the_place_of_the_built_in_ones() {
     assert!(text.contains("changed") && !text.contains("server_cpu"), "{text}");
 }
 
+/// The floor of allocations is 0.05.
+#[test]
+fn some_in_place_of_none_is_a_ratio_where_the_margin_has_a_floor() {
+    const KEY: &str = "server_allocations_per_request";
+    let runs = Runs::new();
+    let with = |count: f64| {
+        move |record: &mut Record| {
+            record.metrics.insert(KEY.to_owned(), count);
+        }
+    };
+    let (none, some) = (runs.write("a", 8, equal, with(0.0)), runs.write("b", 8, equal, with(1.0)));
+    let (status, object, text) = compared(path(&none), path(&some));
+    let allocations = metric(&object, "short-1", "epoll", KEY);
+    assert!((allocations["ratio"].as_f64().unwrap() - 20.0).abs() < 1e-9, "{allocations}");
+    assert_eq!((status, &allocations["verdict"]), (1, &"regressed".into()), "{text}");
+}
+
 #[test]
 fn what_cannot_be_compared_is_refused_in_a_line() {
     let runs = Runs::new();

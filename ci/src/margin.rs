@@ -82,9 +82,10 @@ fn malformed(text: &str, error: &toml::de::Error) -> MarginError {
 }
 
 impl Margin {
-    /// The margin on the scale of logarithms of ratios.
-    pub fn log(&self) -> f64 {
-        self.margin.ln_1p()
+    /// The margin on the scale of logarithms of ratios, where worse is positive: 2 % is a ratio of
+    /// 1.02, or of 0.98 where more is better.
+    pub fn log(&self, more_is_better: bool) -> f64 {
+        if more_is_better { -(-self.margin).ln_1p() } else { self.margin.ln_1p() }
     }
 }
 
@@ -95,6 +96,13 @@ mod tests {
     #[test]
     fn every_margin_of_this_project_has_a_reason() {
         assert!(Margins::built_in().iter().all(|(_, margin)| !margin.reason.is_empty()));
+    }
+
+    #[test]
+    fn a_margin_is_a_share_of_the_base_in_either_direction() {
+        let margin = Margin { margin: 0.02, decides: true, floor: None, reason: String::new() };
+        assert!((margin.log(false).exp() - 1.02).abs() < 1e-12);
+        assert!(((-margin.log(true)).exp() - 0.98).abs() < 1e-12);
     }
 
     #[test]

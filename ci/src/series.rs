@@ -8,6 +8,10 @@ use crate::block::{Arm, Block, CellOfBlock, Slice};
 use crate::margin::{Margin, Margins};
 use crate::pairing;
 
+/// Blocks with failures of one server from which on they are no accident where the others have
+/// none. One happens to identical servers, too.
+const FAILING_BLOCKS: usize = 2;
+
 /// A metric of a cell over the blocks of a gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Series {
@@ -109,7 +113,7 @@ fn of_metric(
     Ok(Series {
         workload: workload.to_owned(),
         quantity: Quantity::Metric { key: key.to_owned(), more_is_better },
-        margin: margin.log(),
+        margin: margin.log(more_is_better),
         decides: margin.decides,
         values,
     })
@@ -135,6 +139,10 @@ fn failures(workload: &str, cells: &[Option<&CellOfBlock>], arm: Arm) -> Vec<Ser
 
 /// A block without the workload says nothing of its failures, which is what a difference of zero
 /// says.
+///
+/// It decides where only `arm` fails, in several blocks: with so few, no probability is small
+/// enough to regress, and a server that fails after one start in five would pass. Identical servers
+/// fail in either arm, and their copy counts as one of them.
 fn failure(
     workload: &str,
     quantity: Quantity,
@@ -144,7 +152,13 @@ fn failure(
 ) -> Series {
     let difference = |cell: Option<&CellOfBlock>| pairing::difference(cell?, arm, &of);
     let values = cells.iter().map(|cell| difference(*cell).unwrap_or(0.0)).collect();
-    Series { workload: workload.to_owned(), quantity, margin: 0.0, decides: false, values }
+    let fails = |cell: &CellOfBlock, is_meant: bool| {
+        let mut slices = cell.slices.iter().filter(|slice| (slice.arm == arm) == is_meant);
+        slices.any(|slice| of(slice) > 0.0)
+    };
+    let failing = cells.iter().flatten().filter(|cell| fails(cell, true)).count();
+    let decides = failing >= FAILING_BLOCKS && !cells.iter().flatten().any(|cell| fails(cell, false));
+    Series { workload: workload.to_owned(), quantity, margin: 0.0, decides, values }
 }
 
 impl Quantity {
@@ -224,6 +238,25 @@ mod tests {
         assert!(unjudged.iter().any(|one| one.workload == "open" && one.key == CPU && one.decides));
         let failed = &find(&series, "open", "failed_requests").unwrap().values;
         assert_eq!(failed, &[0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn failures_decide_where_only_the_candidate_has_them_and_in_several_blocks() {
+        let decides = |candidate: &[usize], base: &[usize], null: &[usize]| {
+            let mut blocks = simulated::blocks_with_null(20, 1, |_, _| {});
+            for (arm, failing) in [(Arm::Candidate, candidate), (Arm::Base, base), (Arm::Null, null)] {
+                for place in failing {
+                    let cell = blocks[*place].cells.iter_mut().find(|cell| cell.workload == "open");
+                    let mut slices = cell.unwrap().slices.iter_mut();
+                    slices.find(|slice| slice.arm == arm).unwrap().failed_share = 0.01;
+                }
+            }
+            find(&of_all(&blocks).0, "open", "failed_requests").unwrap().decides
+        };
+        assert!(!decides(&[4], &[], &[]));
+        assert!(decides(&[4, 9], &[], &[]));
+        assert!(!decides(&[4, 9], &[2], &[]) && !decides(&[4, 9], &[], &[2]));
+        assert!(!decides(&[], &[4, 9], &[]));
     }
 
     #[test]

@@ -208,6 +208,16 @@ impl Judged {
         matches!(self.verdict, Verdict::Regressed | Verdict::Changed)
     }
 
+    /// An effect for the worse as a share of the base: how much is more, or less where more is
+    /// better, so that no loss is above 100 %. A difference of failures is a share already.
+    pub fn share(&self, effect: f64) -> f64 {
+        match self.series.quantity {
+            Quantity::Metric { more_is_better: true, .. } => -(-effect).exp_m1(),
+            Quantity::Metric { more_is_better: false, .. } => effect.exp_m1(),
+            Quantity::FailedRequests | Quantity::FailedCheck(_) => effect,
+        }
+    }
+
     /// The effect as the ratio of candidate to base, with its interval; none for differences.
     pub fn ratio(&self) -> Option<Ratio> {
         let Quantity::Metric { more_is_better, .. } = self.series.quantity else { return None };
@@ -421,10 +431,24 @@ mod tests {
         let rare = fails_in(1);
         assert_eq!(of(&rare, "open", "failed_requests").verdict, Verdict::Undecided);
         assert_eq!(rare.verdict, Verdict::NotRegressed);
+        // By themselves, two blocks are no improbable chance: 2 of 2 signs are a quarter.
+        let twice = fails_in(2);
+        assert_eq!(of(&twice, "open", "failed_requests").verdict, Verdict::Undecided);
+        assert_eq!(twice.verdict, Verdict::Undecided);
         let often = fails_in(6);
         assert_eq!(of(&often, "open", "failed_requests").verdict, Verdict::Undecided);
         assert_eq!(often.verdict, Verdict::Undecided);
         assert_eq!(fails_in(16).verdict, Verdict::Regressed);
+    }
+
+    #[test]
+    fn a_loss_of_what_cannot_fall_below_zero_is_a_share_below_one() {
+        let judgement = slowed_down(1.0);
+        let (cpu, throughput) = (of(&judgement, "open", CPU), of(&judgement, "open", THROUGHPUT));
+        assert!((cpu.share(0.8) - 1.2255).abs() < 1e-4 && (throughput.share(0.8) - 0.5507).abs() < 1e-4);
+        for judged in [cpu, throughput] {
+            assert!((judged.share(judged.series.margin) - 0.02).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use c10k_reports::record::{Environment, Machine};
 use c10k_reports::results::CellResult;
 
-use super::{Pair, Side};
+use super::cells::Pair;
+use super::side::Side;
 
 /// Cells that are named where only one side has them; more of them are counted.
 const NAMED: usize = 8;

@@ -3,7 +3,7 @@
 
 use c10k_reports::results::{CellResult, Complaint, Doubt, Unserved, complaints};
 
-use super::{CompareError, Side};
+use super::side::{CompareError, Side};
 
 /// Two cells of one workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,16 +67,6 @@ fn pair(a: &Side, b: &Side, place: usize, cell: &CellResult) -> Option<Pair> {
         rounds: [cell.rounds(), b.results.cells[other].rounds()],
         places: [place, other],
     })
-}
-
-impl Side {
-    pub(super) fn subject_of(&self, cell: &CellResult) -> &str {
-        self.results.subject_name(cell)
-    }
-
-    pub(super) fn workload_of(&self, cell: &CellResult) -> &str {
-        &self.results.environment.workloads[cell.workload].name
-    }
 }
 
 impl Pair {

@@ -13,12 +13,11 @@
 mod cautions;
 mod cells;
 pub mod json;
+mod side;
 pub mod text;
 
-use std::path::PathBuf;
-
 use c10k_reports::metric;
-use c10k_reports::results::{CellResult, Results};
+use c10k_reports::results::CellResult;
 use c10k_reports::statistics::lead::{Better, Contender};
 
 use crate::holm;
@@ -29,23 +28,11 @@ use crate::students_t::Difference;
 use crate::verdict::{CONFIDENCE, FALSE_ALARMS, Judged, Judgement};
 
 pub use cells::Pair;
+pub use side::{CompareError, Side};
 
 /// Largest effect that is told as the smallest detectable one, as a logarithm: a comparison that
 /// sees nothing below a tenfold change sees nothing.
 const LARGEST_TOLD: f64 = std::f64::consts::LN_10;
-
-/// One side of a comparison.
-#[derive(Debug)]
-pub struct Side {
-    /// What the user calls it.
-    pub name: String,
-    /// Its folder, without links, so that a run is known to be the same.
-    pub folder: PathBuf,
-    /// The run.
-    pub results: Results,
-    /// The only subject that is compared; all of them where there is none.
-    pub subject: Option<String>,
-}
 
 /// What the comparison of B with A says.
 #[derive(Debug)]
@@ -62,20 +49,6 @@ pub struct Comparison {
     pub cautions: Vec<String>,
     /// The gate that would be better evidence, as a command; none of subjects of one run.
     pub gate: Option<String>,
-}
-
-/// Why there is nothing to compare.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each says it in its message")]
-pub enum CompareError {
-    #[error("{name} has no subject {subject:?}; it has {known}")]
-    UnknownSubject { name: String, subject: String, known: String },
-    #[error("{with} names a subject and {without} does not; name one of each, as in {without}:SUBJECT")]
-    OneSubject { with: String, without: String },
-    #[error("both are the same; give two runs, or two subjects of a run as in RUN_DIR:SUBJECT")]
-    Same,
-    #[error("{a} and {b} have no cell in common; runs of one suite have, and so have two subjects of a run")]
-    NothingInCommon { a: String, b: String },
 }
 
 /// Compares `b` with `a`.
@@ -131,7 +104,7 @@ fn one_metric(
     };
     let metric = metric::by_key(key).ok_or_else(|| unjudged("there is no such metric"))?;
     let (a, b) = match cells.map(|cell| cell.comparable(metric)) {
-        [Some(a), Some(b)] => (a, b),
+        [Some(a), Some(b)] => (at_least(a, margin.floor), at_least(b, margin.floor)),
         [None, None] => return Ok(None),
         [Some(_), None] => return Err(unjudged("only A has a value")),
         [None, Some(_)] => return Err(unjudged("only B has a value")),
@@ -150,12 +123,18 @@ fn one_metric(
     let series = Series {
         workload: label.to_owned(),
         quantity: Quantity::Metric { key: key.to_owned(), more_is_better },
-        margin: margin.log(),
+        margin: margin.log(more_is_better),
         decides: margin.decides,
         values,
     };
     let estimate = difference.map_or_else(|| series.values[0], |difference| difference.mean);
     Ok(Some((Judged::new(series, estimate), difference)))
+}
+
+/// The values of a side, each as `floor` where it is below, as in a gate.
+fn at_least(mut side: Contender, floor: Option<f64>) -> Contender {
+    side.rounds.values_mut().for_each(|value| *value = value.max(floor.unwrap_or(0.0)));
+    side
 }
 
 /// Effects of the rounds, or of all rounds together where they are no pairs, and their difference
@@ -202,13 +181,6 @@ fn judge_all(found: Vec<Found>) -> Vec<Judged> {
         judged
     };
     found.into_iter().map(judge).collect()
-}
-
-impl Side {
-    /// Names of its subjects.
-    fn subjects(&self) -> impl Iterator<Item = &str> {
-        self.results.environment.subjects.iter().map(|subject| subject.name.as_str())
-    }
 }
 
 #[cfg(test)]

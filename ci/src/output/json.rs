@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::Format;
 
 use crate::gate::Gate;
-use crate::series::Quantity;
 use crate::verdict::{Judged, Judgement, Verdict};
 
 /// The result as one JSON object.
@@ -71,8 +70,6 @@ pub(crate) fn cell<'a>(judgement: &'a Judgement, workload: &'a str) -> Cell<'a> 
 fn metric(judged: &Judged) -> Metric<'_> {
     let ratio = judged.ratio();
     let ends = ratio.map_or(judged.interval, |ratio| ratio.interval);
-    let is_metric = matches!(judged.series.quantity, Quantity::Metric { .. });
-    let share = |effect: f64| if is_metric { effect.exp_m1() } else { effect };
     Metric {
         key: judged.series.quantity.key(),
         ratio: ratio.map(|ratio| ratio.ratio),
@@ -80,8 +77,8 @@ fn metric(judged: &Judged) -> Metric<'_> {
         low: ends.map(|ends| ends.0),
         high: ends.map(|ends| ends.1),
         verdict: judged.verdict,
-        smallest_detectable: judged.smallest_detectable.map(share),
-        margin: share(judged.series.margin),
+        smallest_detectable: judged.smallest_detectable.map(|effect| judged.share(effect)),
+        margin: judged.share(judged.series.margin),
         p_beyond_margin: judged.p_beyond_margin,
         p_no_effect: judged.p_no_effect,
     }

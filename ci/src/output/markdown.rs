@@ -3,7 +3,6 @@
 
 use super::{Format, text};
 use crate::gate::Gate;
-use crate::series::Quantity;
 use crate::verdict::{Judged, Verdict};
 
 /// Most bytes that are written. GitHub takes 65,536 characters in a comment.
@@ -47,8 +46,7 @@ fn row(judged: &Judged) -> String {
     let effect = ratio.map_or_else(|| text::effect(judged), |ratio| format!("{:.4}", ratio.ratio));
     let interval = ratio.and_then(|ratio| ratio.interval);
     let interval = interval.map_or("–".to_owned(), |(low, high)| format!("{low:.4} – {high:.4}"));
-    let is_metric = matches!(judged.series.quantity, Quantity::Metric { .. });
-    let share = |effect: f64| format!("{:.1} %", if is_metric { effect.exp_m1() } else { effect } * 100.0);
+    let share = |effect: f64| format!("{:.1} %", judged.share(effect) * 100.0);
     format!(
         "| {} | {effect} | {interval} | {} | {} | {} |\n",
         escape(judged.series.quantity.key()),

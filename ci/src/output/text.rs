@@ -33,7 +33,7 @@ pub(crate) fn table(judgement: &Judgement, workload: &str, title: &str) -> Strin
 fn line(judged: &Judged) -> String {
     let key = judged.series.quantity.key();
     let seen = match (&judged.series.quantity, judged.smallest_detectable) {
-        (Quantity::Metric { .. }, Some(effect)) => format!("sees {:.1} %", effect.exp_m1() * 100.0),
+        (Quantity::Metric { .. }, Some(effect)) => format!("sees {:.1} %", judged.share(effect) * 100.0),
         (Quantity::Metric { .. }, None) => "sees nothing".to_owned(),
         _ => String::new(),
     };

@@ -54,6 +54,6 @@ fn smallest(page: &Page, workload: &str, key: &str) -> String {
 impl Judged {
     /// The smallest change that this gate would have called a regression.
     pub(super) fn seen(&self) -> String {
-        self.smallest_detectable.map_or_else(|| "none".to_owned(), |effect| share(effect.exp_m1()))
+        self.smallest_detectable.map_or_else(|| "none".to_owned(), |effect| share(self.share(effect)))
     }
 }

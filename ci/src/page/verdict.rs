@@ -104,7 +104,7 @@ fn missing<'a>(page: &'a Page) -> impl Iterator<Item = String> + 'a {
 
 /// One metric with its numbers.
 fn reason(page: &Page, judged: &Judged) -> String {
-    let margin = share(judged.series.margin.exp_m1());
+    let margin = share(judged.share(judged.series.margin));
     match Change::of(judged) {
         None => format!("{}: {}", of(judged), difference(judged)),
         Some(change) => {

@@ -106,7 +106,7 @@ fn row(page: &Page, judged: &Judged) -> Option<Row> {
             .interval
             .map_or_else(|| format::MISSING.to_owned(), |(low, high)| format!("{low:.4}–{high:.4}")),
         null: null.unwrap_or_else(|| format::MISSING.to_owned()),
-        margin: share(judged.series.margin.exp_m1()),
+        margin: share(judged.share(judged.series.margin)),
         reason: margin.map_or_else(String::new, |(_, margin)| margin.reason.clone()),
         regressed: judged.verdict == Verdict::Regressed,
         verdict: format!("{} {}", sign(judged.verdict), judged.verdict),
