@@ -40,10 +40,14 @@ impl Folder {
     /// Compares two models by counts, with no other programs than its own.
     fn gate(&self, base: &str, candidate: &str) -> Output {
         let serve = |model: &str| format!("{C10K} serve {model} --addr {{address}}");
+        self.gate_commands(&serve(base), &serve(candidate))
+    }
+
+    fn gate_commands(&self, base: &str, candidate: &str) -> Output {
         let mut command = Command::new(C10K);
         command.current_dir(self.0.path()).env("PATH", self.0.path().join("bin"));
         command.args(["gate", "--counts", "--json", "--suite", "suite.toml", "--output", "gate"]);
-        command.args(["--base-command", &serve(base), "--candidate-command", &serve(candidate)]);
+        command.args(["--base-command", base, "--candidate-command", candidate]);
         command.output().expect("the command can be run")
     }
 
@@ -121,6 +125,28 @@ fn one_system_call_more_is_a_regression_and_none_more_is_not() {
                 .all(|one| one["reason"].as_str().is_some_and(|why| why.contains("install valgrind")))
         );
     }
+}
+
+#[test]
+fn a_candidate_that_cannot_be_counted_leaves_the_gate_undecided_and_the_reason_is_told() {
+    let Some(strace) = installed("strace") else { return };
+    let folder = Folder::new(&suite("epoll", "[[workload]]\nconnections = 1\n"), &[strace]);
+    let serve = format!("{C10K} serve epoll --addr");
+    let refuses = "while read key value; do [ $key = TracerPid: ] && tracer=$value; done < /proc/self/status; \
+                   [ $tracer = 0 ] || { echo no tracing >&2; exit 3; }";
+    let candidate = format!("/bin/sh -c '{refuses}; exec {serve} $0' {{address}}");
+    let output = folder.gate_commands(&format!("{serve} {{address}}"), &candidate);
+    if said(&output).contains("strace cannot trace here") {
+        eprintln!("skipped: strace cannot trace here");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(3), "{}", said(&output));
+    let result: Value = serde_json::from_slice(&output.stdout).expect("the result is JSON");
+    assert_eq!(result["verdict"], "undecided");
+    let left_out = result["cells"][0]["unjudged"].as_array().expect("some is left out");
+    let calls = left_out.iter().find(|one| one["key"] == "system_calls_per_request");
+    let reason = calls.expect("it is left out")["reason"].as_str().expect("it is text");
+    assert!(reason.starts_with("the candidate: ") && reason.contains("no tracing"), "{reason}");
 }
 
 /// What passes under valgrind read of a model.

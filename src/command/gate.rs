@@ -39,7 +39,7 @@ const UNDECIDED: u8 = 3;
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["base", "base_command"]))]
 pub struct Args {
-    /// Revision to compare with; it is built in a worktree of its own
+    /// Revision to compare with; both are built in worktrees in the folder for temporary files, which `TMPDIR` moves
     #[arg(long, value_name = "REV")]
     base: Option<String>,
     /// Revision to judge, or `worktree` for the working tree with its uncommitted changes
@@ -149,7 +149,7 @@ impl Args {
             Some(serve) => Subject::from_command("--serve", serve)?,
         };
         let command = BuildCommand::parse(&self.build)?;
-        let builder = Builder { command, subject, folder: folder.builds() };
+        let builder = Builder { command, subject, folder: folder.builds()? };
         let builds = builder.build([base, &self.candidate], interrupt)?;
         let [base, candidate] = builds.each_ref().map(|build| build.side.clone());
         Ok((Sides::new(base, candidate, self.null), builds.into()))

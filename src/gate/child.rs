@@ -1,5 +1,6 @@
 //! Commands that may take long, such as a build: an interrupt ends them at once, with all that they
-//! have started, and so does the end of the gate itself.
+//! have started. A gate that is killed takes the command itself with it, and what that has started
+//! goes on.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};

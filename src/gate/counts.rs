@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use c10k_ci::block::{Block, CellOfBlock, Slice, VERSION};
+use c10k_ci::block::{Arm, Block, CellOfBlock, Slice, VERSION};
 use c10k_ci::power::fewest_blocks;
 use c10k_ci::series::Unjudged;
 use c10k_ci::verdict::FALSE_ALARMS;
@@ -54,7 +54,7 @@ pub struct Counting {
     pub block_time: Duration,
 }
 
-/// Asks both servers for every workload, and counts the base once with every pass.
+/// Asks both servers for every workload, and counts each once with every pass.
 ///
 /// # Errors
 /// When a server does not start or fails a workload, or nothing can be counted.
@@ -67,31 +67,36 @@ pub(super) fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Co
     answered?;
     let begun = Instant::now();
     let counting = Counting::of(gate, interrupt)?;
-    let turns = gate.sides.all().len().div_ceil(counting.cpus.len());
-    Ok(Counting { block_time: begun.elapsed() * turns as u32, ..counting })
+    let turns = |servers: usize| servers.div_ceil(counting.cpus.len()) as u32;
+    let block_time = begun.elapsed() * turns(gate.sides.all().len()) / turns(2);
+    Ok(Counting { block_time, ..counting })
 }
 
 impl Counting {
-    /// Tries every pass with the base. The candidate may fail it for a reason of its own.
+    /// Tries every pass. What the base can't be counted by is left out. What fails for the candidate
+    /// alone is a reason of the candidate, and without it the gate is undecided.
     fn of(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Self> {
         let cpus = CpuList::before_pinning()?;
         let cpus = cpus.numbers().iter().filter_map(|cpu| CpuList::new(vec![*cpu])).collect();
         let mut counting =
             Self { cpus, passes: Vec::new(), uncounted: Vec::new(), block_time: Duration::ZERO };
-        let base = &gate.sides.all()[0];
         for (number, workload) in gate.suite.workloads.iter().enumerate() {
             let mut passes = Vec::new();
             for (name, key) in COUNTED {
                 let pass = pass::find(name).context("a pass that counts is missing")?;
-                let counted = count(gate, base, number, pass, interrupt);
+                let [base, candidate] = counting.try_pass(gate, number, pass, interrupt);
                 if interrupt.happened() {
                     // No block will be complete.
                     return Ok(counting);
                 }
-                match counted {
-                    Ok(_) => passes.push((pass, *key)),
-                    Err(error) => counting.leave_out(&workload.name, key, &format!("{error:#}")),
+                if let Err(error) = base {
+                    counting.leave_out(&workload.name, key, &format!("{error:#}"), false);
+                    continue;
                 }
+                if let Err(error) = candidate {
+                    counting.leave_out(&workload.name, key, &format!("the candidate: {error:#}"), true);
+                }
+                passes.push((pass, *key));
             }
             counting.passes.push(passes);
         }
@@ -103,18 +108,41 @@ impl Counting {
         Ok(counting)
     }
 
+    /// One pass of both sides at the same time, each on a processor of its own where there are two.
+    fn try_pass(
+        &self,
+        gate: &Measuring<'_>,
+        workload: usize,
+        pass: &Pass,
+        interrupt: &Interrupt,
+    ) -> [Result<()>; 2] {
+        let try_one = |place: usize| -> Result<()> {
+            self.cpus[place % self.cpus.len()].pin()?;
+            count(gate, &gate.sides.all()[place], workload, pass, interrupt).map(drop)
+        };
+        thread::scope(|scope| {
+            let tries = [0, 1].map(|place| scope.spawn(move || try_one(place)));
+            tries.map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
+
     /// Blocks with which a count that is worse in all of them stands out beside the others.
     pub(super) fn blocks(&self) -> u32 {
         fewest_blocks(self.passes.iter().map(Vec::len).sum(), FALSE_ALARMS)
     }
 
     /// Says it once for each reason.
-    fn leave_out(&mut self, workload: &str, key: &str, reason: &str) {
+    fn leave_out(&mut self, workload: &str, key: &str, reason: &str, decides: bool) {
         if !self.uncounted.iter().any(|other| other.key == key && other.reason == reason) {
             note(&format!("not counted: {key}: {reason}\n"));
         }
         let (workload, key, reason) = (workload.into(), key.into(), reason.into());
-        self.uncounted.push(Unjudged { workload, key, reason, decides: false });
+        self.uncounted.push(Unjudged { workload, key, reason, decides });
+    }
+
+    /// Whether the candidate has failed this count before the first block.
+    fn is_left_out(&self, workload: &str, key: &str) -> bool {
+        self.uncounted.iter().any(|one| one.workload == workload && one.key == key)
     }
 
     /// One block: every pass of every workload with all servers, in random order.
@@ -157,7 +185,8 @@ impl Counting {
         })
     }
 
-    /// All counts of one server, on one processor.
+    /// All counts of one server, on one processor. A pass that fails leaves its count out, so that
+    /// the metric is not judged and the gate is undecided: the others may still show a regression.
     fn slice(
         &self,
         gate: &Measuring<'_>,
@@ -169,10 +198,18 @@ impl Counting {
         cpu.pin()?;
         let mut metrics = BTreeMap::new();
         for (pass, key) in &self.passes[workload] {
-            let counts = count(gate, side, workload, pass, interrupt).context(pass.name)?;
-            metrics.extend(counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)));
+            if side.arm == Arm::Candidate && self.is_left_out(&gate.suite.workloads[workload].name, key) {
+                continue;
+            }
+            match count(gate, side, workload, pass, interrupt) {
+                Ok(counts) => {
+                    metrics.extend(counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)));
+                }
+                Err(error) if interrupt.happened() => return Err(error),
+                Err(error) => note(&format!("not counted: {key} of {}: {error:#}\n", arm_name(side.arm))),
+            }
         }
-        // A request that fails ends a pass, and the gate with it.
+        // A request that fails ends its pass.
         Ok(Slice { pair: 1, arm: side.arm, metrics, failed_share: 0.0, failed_checks: Vec::new() })
     }
 }

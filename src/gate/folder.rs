@@ -1,11 +1,13 @@
 //! Folder of a gate's files: one gate at a time has it, and it holds no verdict but that of its own
-//! blocks.
+//! blocks. Git ignores it, as it ignores the target folder of cargo.
 
+use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use c10k_ci::block::Block;
 use c10k_ci::block_line;
 use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
@@ -15,9 +17,15 @@ use c10k_reports::WholeFile;
 
 use super::checkout;
 
-/// Folder of the checkouts. The name is one that no folder of a user has, for what a killed gate
-/// left in it is removed.
-const BUILDS: &str = "c10k-builds";
+/// Link to the folder of the checkouts, by which the next gate finds those of a killed one.
+const BUILDS_LINK: &str = "builds";
+
+/// Begin of the name of that folder. No folder of a user has it, for what lies there is removed.
+const BUILDS: &str = "c10k-gate-";
+
+/// File by which git ignores the results: a gate of the working tree must not find those of the
+/// last one in it. It also tells that a folder is one of gates.
+const IGNORE_FILE: (&str, &str) = (".gitignore", "# Results of `c10k gate`.\n*\n");
 
 /// The folder, locked for as long as this lives.
 #[derive(Debug)]
@@ -40,7 +48,7 @@ impl Folder {
     /// Makes the folder where there is none, locks it, and removes what an older gate left in it.
     ///
     /// # Errors
-    /// When that can't be done, or another gate has it.
+    /// When that can't be done, another gate has it, or it has files that are not of a gate.
     pub fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
         let path = path.canonicalize().with_context(|| format!("cannot use {}", path.display()))?;
@@ -50,6 +58,9 @@ impl Folder {
             bail!("another gate writes to {}; wait for its end, or give another --output", path.display());
         }
         let folder = Self { path, _lock: lock };
+        folder.ensure_of_gates()?;
+        let (name, text) = IGNORE_FILE;
+        WholeFile::open(&folder.path.join(name))?.write(text)?;
         folder.remove_results()?;
         for file in [PLAN_FILE, BLOCKS_FILE] {
             folder.remove(file)?;
@@ -58,14 +69,45 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Folder for the checkouts of both sides.
-    pub fn builds(&self) -> PathBuf {
-        self.path.join(BUILDS)
+    /// Checks that it is empty or of a gate: the names of results, such as `index.html`, are also
+    /// those of a user's files.
+    fn ensure_of_gates(&self) -> Result<()> {
+        let path = self.path.display();
+        let mut files = fs::read_dir(&self.path).with_context(|| format!("cannot read {path}"))?;
+        let text = |name: &str| fs::read_to_string(self.path.join(name)).unwrap_or_default();
+        let (ignore_file, ignored) = IGNORE_FILE;
+        ensure!(
+            files.next().is_none()
+                || text(ignore_file) == ignored
+                || text(PLAN_FILE).contains("\"c10k_version\""),
+            "{path} has files that are not of a gate; give a new or empty folder as --output"
+        );
+        Ok(())
+    }
+
+    /// Makes a folder for the checkouts of both sides. It is outside of the working tree: cargo and
+    /// other tools read settings of all folders above, and those there may not be committed.
+    pub fn builds(&self) -> Result<PathBuf> {
+        let temporary = env::temp_dir();
+        let folder = temporary.canonicalize().and_then(|folder| {
+            let builds = tempfile::Builder::new().prefix(BUILDS).tempdir_in(folder)?;
+            symlink(builds.path(), self.path.join(BUILDS_LINK))?;
+            Ok(builds.keep())
+        });
+        folder.with_context(|| {
+            format!(
+                "cannot make a folder for the builds in {}; TMPDIR names another one",
+                temporary.display()
+            )
+        })
     }
 
     /// Removes the checkouts, also those of a gate that was killed.
     pub fn remove_builds(&self) -> Result<()> {
-        let builds = self.builds();
+        let link = self.path.join(BUILDS_LINK);
+        let Ok(builds) = fs::read_link(&link) else { return Ok(()) };
+        let name = builds.file_name().unwrap_or_default().to_string_lossy();
+        ensure!(name.starts_with(BUILDS), "{} is no link of a gate; remove it", link.display());
         let left = fs::read_dir(&builds).into_iter().flatten().flatten();
         for folder in left.map(|entry| entry.path()) {
             let removed = checkout::discard(&folder);
@@ -75,7 +117,7 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(error).with_context(|| format!("cannot remove {}", builds.display()))
             }
-            _ => Ok(()),
+            _ => self.remove(BUILDS_LINK),
         }
     }
 

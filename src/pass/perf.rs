@@ -105,18 +105,30 @@ impl Drop for Perf {
     }
 }
 
-/// Reads lines of `value,unit,event,…`, the format of `perf stat -x ,`; an event may have a suffix
-/// such as `:u`.
+/// Reads lines of `value,unit,event,…`, the format of `perf stat -x ,`. A processor with cores of two
+/// kinds has a line for each, whose counts belong together; a server may never have run on one kind.
 fn parse(text: &str) -> Result<Counts> {
     let mut counts = Counts::new();
+    let mut uncounted = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
         let mut fields = line.split(',');
         let value = fields.next().unwrap_or_default();
-        let event = fields.nth(1).unwrap_or_default().split(':').next().unwrap_or_default();
-        let value = value.parse().with_context(|| format!("perf counted no {event}: {value}"))?;
-        counts.insert(event.to_owned(), value);
+        let event = name(fields.nth(1).unwrap_or_default());
+        match value.parse::<u64>() {
+            Ok(value) => *counts.entry(event.to_owned()).or_default() += value,
+            Err(_) => uncounted.push((event, value)),
+        }
     }
-    Ok(counts)
+    match uncounted.iter().find(|(event, _)| !counts.contains_key(*event)) {
+        Some((event, value)) => bail!("perf counted no {event}: {value}"),
+        None => Ok(counts),
+    }
+}
+
+/// The name of an event without its kind of core and a suffix, such as in `cpu_core/cycles:u/`.
+fn name(event: &str) -> &str {
+    let event = event.split_once('/').map_or(event, |(_, event)| event);
+    event.split([':', '/']).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -131,5 +143,13 @@ mod tests {
         assert_eq!((counts["instructions"], counts["cycles"]), (1_234_567, 999));
         let error = parse("<not counted>,,cycles,0,100.00,,\n").unwrap_err().to_string();
         assert_eq!(error, "perf counted no cycles: <not counted>");
+    }
+
+    #[test]
+    fn cores_of_two_kinds_count_together() {
+        let text = "40,,cpu_core/instructions:u/,9,90.00,,\n2,,cpu_atom/instructions/u,1,10.00,,\n\
+                    7,,cpu_core/cycles/,9,100.00,,\n<not counted>,,cpu_atom/cycles/,0,0.00,,\n";
+        let counts = parse(text).unwrap();
+        assert_eq!((counts["instructions"], counts["cycles"]), (42, 7));
     }
 }

@@ -6,6 +6,7 @@
 //! caches).
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -22,15 +23,20 @@ const KEY: &str = "server_user_instructions_per_request";
 /// The event as perf names it; `:u` is user mode.
 const EVENTS: &[&str] = &["instructions:u"];
 
+/// Why this machine has no counter, if so. It is found out once: base and candidate must be counted
+/// by the same means, and what makes one attempt fail may pass.
+static COUNTER: LazyLock<Result<(), String>> =
+    LazyLock::new(|| perf::ensure_counters(EVENTS).map_err(|error| format!("{error:#}")));
+
 /// Without a file of its result, which says where the instructions are.
 const CACHEGRIND: Counter =
     Counter { args: &["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"], read };
 
 fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
-    let instructions = match perf::ensure_counters(EVENTS) {
+    let instructions = match &*COUNTER {
         Ok(()) => by_perf(bench)?,
         Err(no_counter) => valgrind::per_request(bench, &CACHEGRIND)
-            .map_err(|error| anyhow!("{no_counter:#}, and {error:#}"))?,
+            .map_err(|error| anyhow!("{no_counter}, and {error:#}"))?,
     };
     Ok(BTreeMap::from([(KEY.to_owned(), instructions)]))
 }

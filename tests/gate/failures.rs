@@ -151,11 +151,29 @@ fn files_of_an_older_gate_do_not_outlive_the_start_of_the_next_one() {
     for name in names.clone().chain(["notes.txt"]) {
         folder.write(&format!("out/{name}"), "old");
     }
+    // By its plan, the folder is one of a gate.
+    folder.write("out/plan.json", r#"{"c10k_version": "0.1.0"}"#);
     assert_fails(&folder, &["--suite", "absent.toml"], &["absent.toml"]);
     for name in names {
         assert!(!folder.output().join(name).exists(), "{name} is still there");
     }
     assert_eq!(folder.read("out/notes.txt"), "old");
+}
+
+#[test]
+fn a_folder_with_files_of_the_user_is_refused_and_keeps_them() {
+    let folder = Folder::new();
+    fs::create_dir(folder.output()).expect("a folder can be made");
+    let names = ["index.html", "plan.json", ".gitignore"];
+    names.iter().for_each(|name| folder.write(&format!("out/{name}"), "the user's"));
+    let words = ["out has files that are not of a gate", "--output"];
+    assert_says(
+        &error(&folder.run(&["--base-command", "a {port}", "--candidate-command", "b {port}"])),
+        &words,
+    );
+    for name in names {
+        assert_eq!(folder.read(&format!("out/{name}")), "the user's");
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub struct State {
 }
 
 impl Repository {
-    /// One with a commit of a script that builds, tagged `first`. The folder of results is ignored.
+    /// One with a commit of a script that builds, tagged `first`.
     /// `None` where git is not installed, which is said.
     pub fn new(build: &str) -> Option<Self> {
         if which::which("git").is_err() {
@@ -29,7 +29,7 @@ impl Repository {
         let repository = Self(Folder::new());
         repository.git(&["init", "--quiet", "--initial-branch", "main"]);
         repository.0.write("build.sh", build);
-        repository.0.write(".gitignore", "/out\n/log\n");
+        repository.0.write(".gitignore", "/log\n");
         repository.commit("first");
         repository.git(&["tag", "first"]);
         Some(repository)

@@ -42,6 +42,9 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     let folders: Vec<&str> = log.lines().rev().take(2).collect();
     let [candidate, base] = folders[..] else { panic!("two builds: {log}") };
     assert!(base.ends_with("/base") && base.len() == candidate.len() && base != candidate, "{log}");
+    let (_, folder) = base.split_once(' ').expect("a commit and a folder");
+    // No settings of folders above, such as `.cargo/config.toml`, are those of the working tree.
+    assert!(!Path::new(folder).starts_with(repository.0.path()), "{log}");
     let plan: Value = serde_json::from_str(&repository.0.read("out/plan.json")).expect("it is JSON");
     for (side, name) in [("base", "first"), ("candidate", "main")] {
         assert_eq!(plan[side]["name"], name);
@@ -107,7 +110,7 @@ fn the_working_tree_is_built_with_all_that_is_not_committed_and_stays_as_it_is()
     for name in ["changed", "staged", "deleted", "removed", "renamed", "script", "link"] {
         write(name, "first");
     }
-    write(".gitignore", "/out\n/log\n*.ignored\n");
+    write(".gitignore", "/log\n*.ignored\n");
     repository.commit("files");
     let committed = files_of_head(&repository);
     write("changed", "second");
@@ -134,6 +137,17 @@ fn the_working_tree_is_built_with_all_that_is_not_committed_and_stays_as_it_is()
     expected.retain(|name, _| !name.starts_with("log/"));
     assert_eq!(files(&folder.join("log/cand")), expected);
     assert_eq!(files(&folder.join("log/base")), committed);
+}
+
+#[test]
+fn results_of_a_gate_are_no_changes_of_the_working_tree() {
+    let Some(repository) = Repository::new("true") else { return };
+    for _ in 0..2 {
+        let output = repository.run(&["--base", "worktree"]);
+        error(&output);
+        assert!(!text(&output.stderr).contains("+changes"), "{output:?}");
+        assert!(repository.0.output().exists());
+    }
 }
 
 /// The files of the last commit, from a checkout of its own.

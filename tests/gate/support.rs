@@ -45,18 +45,31 @@ pub fn bad_server(mode: &str) -> String {
 
 /// A folder in which gates run. Where the test has not failed, dropping it checks that no process
 /// of theirs is left.
-pub struct Folder(TempDir);
+pub struct Folder {
+    /// The folder in which they run.
+    path: PathBuf,
+    dir: TempDir,
+}
 
 impl Folder {
     /// One with a suite of a single workload.
     pub fn new() -> Self {
-        let folder = Self(tempfile::tempdir().expect("a temporary folder can be made"));
+        let dir = tempfile::tempdir().expect("a temporary folder can be made");
+        let folder = Self { path: dir.path().join("work"), dir };
+        for path in [folder.path(), &folder.temporary()] {
+            fs::create_dir(path).expect("a folder can be made");
+        }
         folder.write("suite.toml", &format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 2\n"));
         folder
     }
 
     pub fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
+    }
+
+    /// Where gates make their builds: beside their folder, which may be a repository.
+    pub fn temporary(&self) -> PathBuf {
+        self.dir.path().join("tmp")
     }
 
     /// The folder of results.
@@ -76,7 +89,8 @@ impl Folder {
     /// A gate in this folder.
     pub fn gate(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(C10K);
-        command.current_dir(self.path()).args(["gate", "--output", "out"]).args(arguments);
+        command.current_dir(self.path()).env("TMPDIR", self.temporary());
+        command.args(["gate", "--output", "out"]).args(arguments);
         if !arguments.contains(&"--suite") {
             command.args(["--suite", "suite.toml"]);
         }
@@ -115,7 +129,7 @@ impl Folder {
         }
     }
 
-    /// Whether a process has its working folder here or below.
+    /// Whether a process has its working folder here, in a build, or below.
     pub fn has_processes(&self) -> bool {
         self.has_processes_of("")
     }
@@ -125,7 +139,7 @@ impl Folder {
         let is_one = |process: &Path| {
             let folder = fs::read_link(process.join("cwd"));
             let program = fs::read_to_string(process.join("comm")).unwrap_or_default();
-            folder.is_ok_and(|folder| folder.starts_with(self.path()))
+            folder.is_ok_and(|folder| folder.starts_with(self.dir.path()))
                 && (name.is_empty() || program.trim_end() == name)
         };
         let processes = fs::read_dir("/proc").expect("/proc can be read").flatten();
@@ -138,7 +152,8 @@ impl Drop for Folder {
         if !thread::panicking() {
             // Children of a process that was killed may take a moment to end.
             wait::until("no process is left", || !self.has_processes());
-            assert!(!self.output().join("c10k-builds").exists(), "a build is left");
+            let mut left = fs::read_dir(self.temporary()).expect("it is there").flatten();
+            assert!(left.next().is_none(), "a build is left");
         }
     }
 }
