@@ -49,6 +49,11 @@ impl Measured {
         Duration::from_nanos(self.times.latency.value_at_quantile(0.5))
     }
 
+    /// Whether the middle of its answers took less than `time`.
+    pub fn has_answers_below(&self, time: Duration) -> bool {
+        self.throughput() > 0.0 && self.median() < time
+    }
+
     /// Its distributions of times.
     pub fn times(&self) -> &Distributions {
         &self.times
@@ -126,7 +131,7 @@ impl Measuring<'_> {
         rehearsal: &Rehearsal,
         server: &RunningSubject,
         interrupt: &Interrupt,
-    ) -> Result<()> {
+    ) -> Result<Measured> {
         let rate = rehearsal.rate(workload).map(|rate| (rate, self.seed));
         let before_s = server.server().cpu_s().ok();
         let warmed = self.measure(workload, rate, self.suite.pace.warmup, server, interrupt)?;
@@ -136,7 +141,7 @@ impl Measuring<'_> {
             "it used no CPU time while {} was answered: another process listens there",
             server.address()
         );
-        Ok(())
+        Ok(warmed)
     }
 
     /// Measures a workload for `duration`, in an open loop where there is a rate, with a seed of its
