@@ -115,7 +115,7 @@ fn a_folder_that_cannot_be_written_is_told() {
 fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     let (folder, server) = (Folder::new(), epoll());
     // 25 is SIGXFSZ, which would end it. Plans fit into these kilobytes, and all blocks do not.
-    let limit = "trap '' 25; ulimit -f 64; exec \"$@\"";
+    let limit = "trap '' 25; ulimit -f 16; exec \"$@\"";
     let gate = folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", "1h"]);
     let mut shell = Command::new("sh");
     shell.args(["-c", limit, "sh"]).arg(gate.get_program()).args(gate.get_args());
@@ -130,7 +130,7 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
 #[test]
 fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
     let (folder, server) = (Folder::new(), epoll());
-    let output = run_to_verdict(1, || {
+    let output = run_to_verdict(|| {
         // A folder in the place of a result, made by the server when there is no more to clear.
         let in_the_way =
             format!("sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}");
