@@ -165,7 +165,9 @@ fn a_folder_with_files_of_the_user_is_refused_and_keeps_them() {
     let folder = Folder::new();
     fs::create_dir(folder.output()).expect("a folder can be made");
     let names = ["index.html", "plan.json", ".gitignore"];
-    names.iter().for_each(|name| folder.write(&format!("out/{name}"), "the user's"));
+    for name in names {
+        folder.write(&format!("out/{name}"), "the user's");
+    }
     let words = ["out has files that are not of a gate", "--output"];
     assert_says(
         &error(&folder.run(&["--base-command", "a {port}", "--candidate-command", "b {port}"])),
