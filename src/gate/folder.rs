@@ -96,7 +96,7 @@ impl Folder {
         });
         folder.with_context(|| {
             format!(
-                "cannot make a folder for the builds in {}; TMPDIR names another one",
+                "cannot make a folder for the builds in {}; set TMPDIR to another one",
                 temporary.display()
             )
         })

@@ -7,9 +7,6 @@ use serde_json::Value;
 use crate::support::{C10K, Folder, bad_server, epoll, interrupted, run_to_verdict, signal, text};
 use crate::wait;
 
-/// Blocks with which half of all requests stand out at 1 %, beside the other metrics of a cell.
-const SURE: usize = 10;
-
 /// The order of everything that is random, of one block.
 fn order(block: &Value) -> Vec<&Value> {
     let orders = block["cells"].as_array().expect("cells are a list").iter().map(|cell| &cell["order"]);
@@ -20,7 +17,7 @@ fn order(block: &Value) -> Vec<&Value> {
 fn identical_servers_have_a_verdict_in_all_formats_and_the_seed_repeats_their_orders() {
     let (server, folder) = (epoll(), Folder::new());
     let commands = ["--base-command", &server, "--candidate-command", &server, "--seed", "7"];
-    let output = run_to_verdict(1, || folder.gate(&[&commands[..], &["--json"]].concat()));
+    let output = run_to_verdict(|| folder.gate(&[&commands[..], &["--json"]].concat()));
     let said = text(&output.stderr);
     let result: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
@@ -75,7 +72,7 @@ fn a_candidate_that_fails_requests_has_regressed_and_that_is_told_first() {
     let folder = Folder::new();
     let (base, candidate) = (bad_server("fine"), bad_server("half"));
     let commands = ["--base-command", &base, "--candidate-command", &candidate];
-    let output = run_to_verdict(SURE, || folder.gate(&commands));
+    let output = run_to_verdict(|| folder.gate(&commands));
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1), "{said}{}", text(&output.stderr));
     let last = said.lines().next_back().expect("there is a sentence");

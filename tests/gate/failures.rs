@@ -115,7 +115,7 @@ fn a_folder_that_cannot_be_written_is_told() {
 fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     let (folder, server) = (Folder::new(), epoll());
     // 25 is SIGXFSZ, which would end it. Plans fit into these kilobytes, and all blocks do not.
-    let limit = "trap '' 25; ulimit -f 64; exec \"$@\"";
+    let limit = "trap '' 25; ulimit -f 16; exec \"$@\"";
     let gate = folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", "1h"]);
     let mut shell = Command::new("sh");
     shell.args(["-c", limit, "sh"]).arg(gate.get_program()).args(gate.get_args());
@@ -130,7 +130,7 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
 #[test]
 fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
     let (folder, server) = (Folder::new(), epoll());
-    let output = run_to_verdict(1, || {
+    let output = run_to_verdict(|| {
         // A folder in the place of a result, made by the server when there is no more to clear.
         let in_the_way =
             format!("sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}");
@@ -165,7 +165,9 @@ fn a_folder_with_files_of_the_user_is_refused_and_keeps_them() {
     let folder = Folder::new();
     fs::create_dir(folder.output()).expect("a folder can be made");
     let names = ["index.html", "plan.json", ".gitignore"];
-    names.iter().for_each(|name| folder.write(&format!("out/{name}"), "the user's"));
+    for name in names {
+        folder.write(&format!("out/{name}"), "the user's");
+    }
     let words = ["out has files that are not of a gate", "--output"];
     assert_says(
         &error(&folder.run(&["--base-command", "a {port}", "--candidate-command", "b {port}"])),

@@ -33,7 +33,7 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
         gate.env("GIT_DIR", "/nowhere");
         gate
     };
-    let output = run_to_verdict(1, gate);
+    let output = run_to_verdict(gate);
     let said = text(&output.stderr);
     assert!([Some(0), Some(1), Some(3)].contains(&output.status.code()), "{said}");
     let result: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");

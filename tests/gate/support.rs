@@ -17,12 +17,11 @@ use crate::wait;
 pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
 /// The head of a suite with slices so short that a block takes less than a second.
-pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 4\nwarmup = \"20ms\"\n\
+pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 2\nwarmup = \"20ms\"\n\
                         duration = \"20ms\"\ntimeout = \"2s\"\n";
 
-/// Times for a gate with a verdict: the first is enough on an idle machine, the others on a busy
-/// one.
-const BUDGETS: [&str; 3] = ["10s", "30s", "90s"];
+/// Tries to come to a verdict, of which the first only asks what the machine needs.
+const TRIES: usize = 6;
 
 /// The server of most tests.
 pub fn epoll() -> String {
@@ -158,18 +157,26 @@ impl Drop for Folder {
     }
 }
 
-/// Runs a gate to a verdict of so many blocks at least. On a busy machine it is run again, for
-/// longer.
-pub fn run_to_verdict(fewest_blocks: usize, gate: impl Fn() -> Command) -> Output {
-    let run = |budget| gate().args(["--budget", budget]).output().expect("the command can be run");
-    let is_enough = |output: &Output| {
-        let said = text(&output.stderr);
-        let planned = said.lines().find_map(|line| line.strip_prefix("measuring ")?.split(' ').next());
-        let is_too_short = said.contains("the budget is too short");
-        planned
-            .map_or(!is_too_short, |blocks| blocks.parse().is_ok_and(|blocks: usize| blocks >= fewest_blocks))
-    };
-    BUDGETS.into_iter().map(run).find(is_enough).expect("a minute and a half is enough for these blocks")
+/// Runs a gate to a verdict. How long that takes depends on how busy the machine is: a gate says it,
+/// and is run again for somewhat longer.
+pub fn run_to_verdict(gate: impl Fn() -> Command) -> Output {
+    let mut budget = 1;
+    for _ in 0..TRIES {
+        let arguments = ["--budget", &format!("{budget}s")];
+        let output = gate().args(arguments).output().expect("the command can be run");
+        match needed(&text(&output.stderr)) {
+            Some(seconds) => budget = seconds + seconds / 4,
+            None => return output,
+        }
+    }
+    panic!("{budget} s are not enough for a verdict");
+}
+
+/// Seconds that a gate needs, if its budget was too short.
+fn needed(said: &str) -> Option<u64> {
+    let (_, advice) = said.split_once("the budget is too short: ")?;
+    let (_, budget) = advice.split_once("--budget ")?;
+    budget.split_once('s')?.0.parse().ok()
 }
 
 /// Starts a command and keeps what it says.
