@@ -1,6 +1,7 @@
 //! Verdicts: what the blocks of a gate say of each metric, and of the candidate as a whole.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -55,6 +56,17 @@ impl fmt::Display for Verdict {
             Self::NotRegressed => "not regressed",
             Self::Undecided => "undecided",
         })
+    }
+}
+
+impl Verdict {
+    /// Exit status of a command that ends in it: 1 a regression, 3 undecided, 0 neither.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Regressed => ExitCode::FAILURE,
+            Self::Undecided => ExitCode::from(3),
+            _ => ExitCode::SUCCESS,
+        }
     }
 }
 
