@@ -73,13 +73,18 @@ pub(crate) fn beside(judgement: &Judgement) -> String {
     ];
     let told = told.map(|(what, verdict)| (what, names(&judgement.with(verdict))));
     let told = told.iter().filter(|(_, names)| !names.is_empty());
-    told.map(|(what, names)| format!(" {what}: {names}.")).collect()
+    told.map(|(what, names)| [" ", what, ": ", names, "."].concat()).collect()
 }
 
-/// Metrics with their workloads, failures first. The last ones of many are counted.
+/// Metrics with their workloads, failures first.
 pub(crate) fn names(of: &[&Judged]) -> String {
-    let named = of.iter().take(NAMED).map(|one| name(one)).collect::<Vec<_>>().join(", ");
-    let more = of.len().saturating_sub(NAMED);
+    list(of.iter().map(|one| name(one)))
+}
+
+/// The first names of a list; the others are counted.
+fn list(names: impl ExactSizeIterator<Item = String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    let named = names.take(NAMED).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
@@ -100,11 +105,14 @@ fn open(gate: &Gate) -> String {
                  workloads"
             )
         },
-        |names| match gate.plan.counts {
-            true => format!(
-                "{names} differs between starts of one and the same server; measure time instead, without --counts"
-            ),
-            false => format!("the noise hides {names}; give a longer --budget or a quieter machine"),
+        |names| {
+            if gate.plan.counts {
+                format!(
+                    "{names} differs between starts of one and the same server; measure time instead, without --counts"
+                )
+            } else {
+                format!("the noise hides {names}; give a longer --budget or a quieter machine")
+            }
         },
     )
 }
@@ -126,8 +134,8 @@ pub(crate) fn because(
         }
         Reason::Noise(of) => noise(&names(&of)),
         Reason::Lacking(of) => {
-            let names = of.iter().map(|one| format!("{} of {}", one.key, one.workload));
-            format!("not judged, for the reasons above: {}", names.collect::<Vec<_>>().join(", "))
+            let names = list(of.iter().map(|one| format!("{} of {}", one.key, one.workload)));
+            format!("not judged, for the reasons above: {names}")
         }
         Reason::NothingDecides => {
             "no metric that decides was measured; give another one `decides = true` in the margins".to_owned()

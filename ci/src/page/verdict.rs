@@ -180,7 +180,7 @@ fn beside(page: &Page) -> String {
     let told = told.map(|(what, verdict)| (what, page.gate.judgement.with(verdict)));
     let told = told.iter().filter(|(_, judged)| !judged.is_empty());
     let names = |judged: &[&Judged]| list(&judged.iter().map(|one| with_blocks(one)).collect::<Vec<_>>());
-    told.map(|(what, judged)| format!(" {what}: {}.", names(judged))).collect()
+    told.map(|(what, judged)| [" ", what, ": ", &names(judged), "."].concat()).collect()
 }
 
 /// A metric and its workload, or a failure with the blocks that have it.
