@@ -78,13 +78,13 @@ pub(crate) fn beside(judgement: &Judgement) -> String {
 
 /// Metrics with their workloads, failures first.
 pub(crate) fn names(of: &[&Judged]) -> String {
-    list(of.iter().map(|one| name(one)))
+    counted(of.iter().map(|one| name(one)))
 }
 
-/// The first names of a list; the others are counted.
-fn list(names: impl ExactSizeIterator<Item = String>) -> String {
-    let more = names.len().saturating_sub(NAMED);
-    let named = names.take(NAMED).collect::<Vec<_>>().join(", ");
+/// The first of all names; the others are counted.
+fn counted(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.take(NAMED).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn because(
         }
         Reason::Noise(of) => noise(&names(&of)),
         Reason::Lacking(of) => {
-            let names = list(of.iter().map(|one| format!("{} of {}", one.key, one.workload)));
+            let names = counted(of.iter().map(|one| format!("{} of {}", one.key, one.workload)));
             format!("not judged, for the reasons above: {names}")
         }
         Reason::NothingDecides => {
