@@ -21,6 +21,7 @@ pub mod pairing;
 pub mod plan;
 pub mod power;
 pub mod quantile_shift;
+pub mod reason;
 pub mod series;
 pub mod shift;
 pub mod sign_flips;

@@ -2,6 +2,8 @@
 //! (`ci/margins.toml`), which a user's own file takes the place of.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -33,12 +35,20 @@ pub struct Margin {
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum MarginError {
+    #[error("cannot read {}: {cause}", path.display())]
+    Unreadable { path: PathBuf, cause: std::io::Error },
+    #[error("the margins {}: {cause}", path.display())]
+    InFile { path: PathBuf, cause: Box<MarginError> },
     #[error("line {line}: {message}")]
     Malformed { line: usize, message: String },
     #[error("there is no metric `{0}`; a record's `metrics` has all keys")]
     UnknownMetric(String),
     #[error("the margin of `{key}` is {margin}; write a share above 0 and below 1, such as 0.02")]
     OutOfRange { key: String, margin: f64 },
+    #[error("neither more nor less of `{0}` is better, so that it cannot regress; leave it out")]
+    NoDirection(String),
+    #[error("no metric decides, so that every verdict would be undecided; give one of them `decides = true`")]
+    NothingDecides,
 }
 
 impl Margins {
@@ -47,18 +57,28 @@ impl Margins {
         Self::parse(BUILT_IN).expect("the margins of this project are valid")
     }
 
-    /// Reads a file of margins.
+    /// Those of a user's file, or those of this project where there is none.
+    ///
+    /// # Errors
+    /// When the file can't be read, or no verdict could follow from what it says.
+    pub fn read(file: Option<&Path>) -> Result<Self, MarginError> {
+        let Some(path) = file else { return Ok(Self::built_in()) };
+        let text = fs::read_to_string(path)
+            .map_err(|cause| MarginError::Unreadable { path: path.to_owned(), cause })?;
+        let in_file = |cause| MarginError::InFile { path: path.to_owned(), cause: Box::new(cause) };
+        Self::parse(&text).map_err(in_file)
+    }
+
+    /// Reads the text of a file of margins.
     pub fn parse(text: &str) -> Result<Self, MarginError> {
         let margins: Self = toml::from_str(text).map_err(|error| malformed(text, &error))?;
-        for (key, Margin { margin, .. }) in &margins.0 {
-            if c10k_reports::metric::by_key(key).is_none() {
-                return Err(MarginError::UnknownMetric(key.clone()));
-            }
-            if !(*margin > 0.0 && *margin < 1.0) {
-                return Err(MarginError::OutOfRange { key: key.clone(), margin: *margin });
-            }
-        }
-        Ok(margins)
+        margins.iter().try_for_each(|(key, margin)| check(key, margin))?;
+        if margins.decide() { Ok(margins) } else { Err(MarginError::NothingDecides) }
+    }
+
+    /// Whether any of them decides. A gate without one is undecided whatever it measures.
+    pub fn decide(&self) -> bool {
+        self.iter().any(|(_, margin)| margin.decides)
     }
 
     /// Only those of metrics whose key `is_meant`.
@@ -71,6 +91,19 @@ impl Margins {
     /// All of them, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Margin)> {
         self.0.iter().map(|(key, margin)| (key.as_str(), margin))
+    }
+}
+
+fn check(key: &str, &Margin { margin, .. }: &Margin) -> Result<(), MarginError> {
+    let metric = c10k_reports::metric::by_key(key);
+    let metric = metric.ok_or_else(|| MarginError::UnknownMetric(key.to_owned()))?;
+    if metric.better.is_none() {
+        return Err(MarginError::NoDirection(key.to_owned()));
+    }
+    if margin > 0.0 && margin < 1.0 {
+        Ok(())
+    } else {
+        Err(MarginError::OutOfRange { key: key.to_owned(), margin })
     }
 }
 
@@ -113,6 +146,8 @@ mod tests {
         assert!(error(&table("throughput_rps", "2")).contains("above 0 and below 1"));
         assert!(error(&table("throughput_rps", "nan")).contains("above 0 and below 1"));
         assert!(error("[throughput_rps]\nmargin = 0.1\n").contains("reason"));
+        assert!(error(&table("tasks", "0.1")).contains("neither more nor less of `tasks` is better"));
+        assert!(error(&table("throughput_rps", "0.1")).contains("give one of them `decides = true`"));
         let line = error("[throughput_rps]\nmargin = \n");
         assert!(line.starts_with("line 2: ") && !line.contains('\n'), "{line}");
     }

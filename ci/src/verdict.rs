@@ -1,6 +1,7 @@
 //! Verdicts: what the blocks of a gate say of each metric, and of the candidate as a whole.
 
 use std::fmt;
+use std::process::ExitCode;
 
 use serde::Serialize;
 
@@ -55,6 +56,17 @@ impl fmt::Display for Verdict {
             Self::NotRegressed => "not regressed",
             Self::Undecided => "undecided",
         })
+    }
+}
+
+impl Verdict {
+    /// Exit status of a command that ends in it: 1 a regression, 3 undecided, 0 neither.
+    pub fn exit_code(self) -> ExitCode {
+        match self {
+            Self::Regressed => ExitCode::FAILURE,
+            Self::Undecided => ExitCode::from(3),
+            _ => ExitCode::SUCCESS,
+        }
     }
 }
 
@@ -198,6 +210,13 @@ impl Judged {
         }
     }
 
+    /// Blocks in which more failed than of the base, such as `in 1 of 20 blocks`; none of metrics.
+    pub fn failing_blocks(&self) -> Option<String> {
+        let values = &self.series.values;
+        let failing = values.iter().filter(|value| **value > 0.0).count();
+        self.series.quantity.is_failure().then(|| format!("in {failing} of {} blocks", values.len()))
+    }
+
     /// Whether an effect of twice the margin is outside the interval.
     fn is_ruled_out(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < RULED_OUT * self.series.margin)
@@ -282,6 +301,11 @@ impl Judgement {
         };
         self.unjudged.retain(|one| !is_explained(one));
         self.unjudged.extend_from_slice(left_out);
+    }
+
+    /// What has this verdict.
+    pub fn with(&self, verdict: Verdict) -> Vec<&Judged> {
+        self.judged.iter().filter(|one| one.verdict == verdict).collect()
     }
 
     /// What is judged of one workload.

@@ -7,13 +7,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use c10k_ci::compare::{Side, compare, json, text};
 use c10k_ci::margin::Margins;
-use c10k_ci::verdict::Verdict;
 use c10k_reports::results::Results;
 
 use crate::output::print;
-
-/// Exit status of a comparison that can't tell.
-const UNDECIDED: u8 = 3;
 
 /// Compare two runs, or two subjects, cell by cell; weaker evidence than `c10k gate`
 #[derive(Debug, clap::Args)]
@@ -32,20 +28,10 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
-        let margins = self.margins()?;
+        let margins = Margins::read(self.margins.as_deref())?;
         let comparison = compare(&side(&self.a)?, &side(&self.b)?, &margins)?;
         print(&if self.json { json::write(&comparison)? } else { text::write(&comparison) })?;
-        Ok(match comparison.judgement.verdict {
-            Verdict::Regressed => ExitCode::FAILURE,
-            Verdict::Undecided => ExitCode::from(UNDECIDED),
-            _ => ExitCode::SUCCESS,
-        })
-    }
-
-    fn margins(&self) -> Result<Margins> {
-        let Some(file) = &self.margins else { return Ok(Margins::built_in()) };
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Margins::parse(&text).with_context(|| format!("the margins {}", file.display()))
+        Ok(comparison.judgement.verdict.exit_code())
     }
 }
 

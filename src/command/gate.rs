@@ -1,15 +1,13 @@
 //! `c10k gate`: whether a candidate is slower than its base.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use c10k_ci::block::Arm;
 use c10k_ci::gate::Gate;
 use c10k_ci::margin::Margins;
-use c10k_ci::verdict::Verdict;
 use c10k_ci::{output, page};
 use clap::builder::ArgPredicate;
 
@@ -31,9 +29,6 @@ use crate::time;
 
 /// Exit status of an interrupted gate, of a shell's convention.
 const INTERRUPTED: u8 = 130;
-
-/// Exit status of a gate that can't tell.
-const UNDECIDED: u8 = 3;
 
 /// Tell whether a candidate is slower than its base, at a known rate of false alarms
 #[derive(Debug, clap::Args)]
@@ -101,11 +96,7 @@ impl Args {
         self.tell_page();
         let json = || (output::JSON.write)(&gate).map_err(|error| anyhow!("the result as JSON: {error}"));
         print(&if self.json { json()? } else { output::text::write(&gate) })?;
-        Ok(match gate.judgement.verdict {
-            Verdict::Regressed => ExitCode::FAILURE,
-            Verdict::Undecided => ExitCode::from(UNDECIDED),
-            _ => ExitCode::SUCCESS,
-        })
+        Ok(gate.judgement.verdict.exit_code())
     }
 
     /// Says where the page is, and has the list of all reports link to it. The verdict does not
@@ -121,7 +112,7 @@ impl Args {
     /// Measures with everything that the arguments ask for. What was built is removed at the end.
     fn measure(&self, folder: &Folder, interrupt: &Interrupt) -> Result<Gate> {
         let suite = suite::read(&self.suite)?;
-        let margins = self.margins()?.only(|key| counts::is_counted(key) == self.counts);
+        let margins = self.margins()?;
         let cpus = CpuList::available()?;
         let (sides, _builds) = self.sides(&suite, folder, interrupt)?;
         let measuring = Measuring {
@@ -135,10 +126,21 @@ impl Args {
         conduct(&measuring, lane, &cpus, folder, interrupt)
     }
 
+    /// Margins of what is measured. Without one that decides the budget would be spent for nothing.
     fn margins(&self) -> Result<Margins> {
-        let Some(file) = &self.margins else { return Ok(Margins::built_in()) };
-        let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
-        Margins::parse(&text).with_context(|| format!("the margins {}", file.display()))
+        let margins = Margins::read(self.margins.as_deref())?;
+        let margins = margins.only(|key| counts::is_counted(key) == self.counts);
+        let (lane, example) = if self.counts {
+            ("a count", "system_calls_per_request")
+        } else {
+            ("a time", "server_cpu_us_per_request")
+        };
+        ensure!(
+            margins.decide(),
+            "no margin of {lane} decides, so that the gate would be undecided; give one `decides = true`, such as \
+             that of {example}"
+        );
+        Ok(margins)
     }
 
     /// Both sides, and the builds that must stay for as long as they are served.

@@ -37,6 +37,8 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
         ("path.toml", format!("{HEAD}models = [\"epoll\"]\n{workload}path = \"/nowhere\"\n")),
         ("unknown.toml", "[cpu]\nmargin = 0.1\nreason = \"r\"\n".into()),
         ("broken.toml", "[throughput_rps]\nmargin =\n".into()),
+        ("open.toml", "[throughput_rps]\nmargin = 0.1\nreason = \"r\"\n".into()),
+        ("counts.toml", "[system_calls_per_request]\nmargin = 0.1\ndecides = true\nreason = \"r\"\n".into()),
     ] {
         folder.write(name, &text);
     }
@@ -50,6 +52,8 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
         (["--margins", "absent.toml"], &["absent.toml"]),
         (["--margins", "unknown.toml"], &["unknown.toml", "`cpu`"]),
         (["--margins", "broken.toml"], &["broken.toml", "line 2"]),
+        (["--margins", "open.toml"], &["open.toml", "no metric decides", "`decides = true`"]),
+        (["--margins", "counts.toml"], &["no margin of a time decides", "`decides = true`"]),
         (["--budget", "1s"], &["too short", "--budget "]),
         (["--budget", "soon"], &["--budget", "such as 300ms"]),
         (["--seed", "one"], &["--seed", "whole number"]),

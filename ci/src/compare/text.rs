@@ -3,7 +3,7 @@
 use c10k_reports::statistics::apart::FEWEST_ROUNDS;
 
 use super::Comparison;
-use crate::output::text::{LEGEND, names, table};
+use crate::output::text::{LEGEND, because, beside, names, table};
 use crate::verdict::{FALSE_ALARMS, Verdict};
 
 /// Writes the comparison.
@@ -35,15 +35,11 @@ fn sentence(comparison: &Comparison) -> String {
         Verdict::Regressed => format!(
             "REGRESSED, B against A: {}. That is said of equals in {} % of comparisons at most, where rounds vary \
              as normal noise does.",
-            names(judgement, |one| one.verdict == Verdict::Regressed),
+            names(&judgement.with(Verdict::Regressed)),
             FALSE_ALARMS * 100.0
         ),
         Verdict::Undecided => format!("UNDECIDED: {}.", open(comparison)),
-        _ => {
-            let hidden = names(judgement, |one| one.verdict == Verdict::Undecided);
-            let hidden = if hidden.is_empty() { String::new() } else { format!(" Not decided: {hidden}.") };
-            format!("Not regressed, B against A.{hidden}")
-        }
+        _ => format!("Not regressed, B against A.{}", beside(judgement)),
     }
 }
 
@@ -56,12 +52,9 @@ fn open(comparison: &Comparison) -> String {
              differences (c10k bench --rounds 8)"
         );
     }
-    let hidden = names(judgement, |one| one.series.decides && one.is_open());
-    if !hidden.is_empty() {
-        return format!("the noise hides {hidden}; measure more --rounds");
-    }
-    if judgement.unjudged.iter().any(|one| one.decides) {
-        return "not all that decides could be judged, see above".to_owned();
-    }
-    "no metric that decides was measured on both sides".to_owned()
+    because(
+        judgement,
+        |metrics, _| format!("too few rounds to see any change in {metrics} metrics; measure more --rounds"),
+        |names| format!("the noise hides {names}; measure more --rounds"),
+    )
 }

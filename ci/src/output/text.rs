@@ -1,7 +1,7 @@
 //! The result as a table for a terminal, which ends in one sentence that a reviewer can act on.
 
 use crate::gate::Gate;
-use crate::power::fewest_blocks;
+use crate::reason::{self, Reason};
 use crate::series::Quantity;
 use crate::verdict::{FALSE_ALARMS, Judged, Judgement, Verdict};
 
@@ -58,57 +58,97 @@ pub fn sentence(gate: &Gate) -> String {
     match judgement.verdict {
         Verdict::Regressed => format!(
             "REGRESSED: {}. A gate of identical builds says so in {alarms} % of cases at most ({blocks} blocks).",
-            names(judgement, |one| one.verdict == Verdict::Regressed)
+            names(&judgement.with(Verdict::Regressed))
         ),
-        Verdict::Undecided if gate.plan.counts => format!(
-            "UNDECIDED: {} differs between starts of one and the same server; measure time instead, without --counts \
-             ({blocks} blocks).",
-            names(judgement, |one| one.series.decides && one.is_open())
-        ),
-        Verdict::Undecided => format!("UNDECIDED: {} ({blocks} blocks).", open(judgement)),
-        _ => {
-            let hidden = names(judgement, |one| one.verdict == Verdict::Undecided);
-            let hidden = if hidden.is_empty() { String::new() } else { format!(" Not decided: {hidden}.") };
-            format!("Not regressed ({blocks} blocks).{hidden}")
-        }
+        Verdict::Undecided => format!("UNDECIDED: {} ({blocks} blocks).", open(gate)),
+        _ => format!("Not regressed ({blocks} blocks).{}", beside(judgement)),
     }
 }
 
-/// Metrics with their workloads, failures first. The last ones of many are counted.
-pub(crate) fn names(judgement: &Judgement, is_meant: impl Fn(&Judged) -> bool) -> String {
-    let of: Vec<&Judged> = judgement.judged.iter().filter(|one| is_meant(one)).collect();
-    let name = |one: &&Judged| format!("{} of {}", one.series.quantity.key(), one.series.workload);
-    let named = of.iter().take(NAMED).map(name).collect::<Vec<_>>().join(", ");
-    let more = of.len().saturating_sub(NAMED);
+/// What is worse and what is open where nothing regressed.
+pub(crate) fn beside(judgement: &Judgement) -> String {
+    let told = [
+        ("Worse, but not shown to exceed the margin", Verdict::Changed),
+        ("Not decided", Verdict::Undecided),
+    ];
+    let told = told.map(|(what, verdict)| (what, names(&judgement.with(verdict))));
+    let told = told.iter().filter(|(_, names)| !names.is_empty());
+    told.map(|(what, names)| [" ", what, ": ", names, "."].concat()).collect()
+}
+
+/// Metrics with their workloads, failures first.
+pub(crate) fn names(of: &[&Judged]) -> String {
+    counted(of.iter().map(|one| name(one)))
+}
+
+/// The first of all names; the others are counted.
+fn counted(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.take(NAMED).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
-/// The reason why a gate is undecided, and the next step.
-fn open(judgement: &Judgement) -> String {
-    let sees = judgement.judged.iter().any(|one| one.smallest_detectable.is_some());
-    if !sees && !judgement.judged.is_empty() {
-        let needed = fewest_blocks(judgement.judged.len(), FALSE_ALARMS);
-        let metrics = judgement.judged.len();
-        return format!(
-            "too few blocks to see any change in {metrics} metrics; give a --budget for {needed} blocks, or fewer workloads"
-        );
-    }
-    let hidden = names(judgement, |one| one.series.decides && one.is_open());
-    let lacking = judgement.unjudged.iter().filter(|one| one.decides);
-    let lacking = lacking.map(|one| format!("{} of {}", one.key, one.workload)).collect::<Vec<_>>();
-    if !hidden.is_empty() {
-        format!("the noise hides {hidden}; give a longer --budget or a quieter machine")
-    } else if !lacking.is_empty() {
-        format!("some blocks have no {}; see above", lacking.join(", "))
-    } else {
-        "no metric that decides was measured; give one of them `decides = true` in the margins".to_owned()
-    }
+/// A failure that is open depends on how many blocks have it.
+fn name(judged: &Judged) -> String {
+    let name = format!("{} of {}", judged.series.quantity.key(), judged.series.workload);
+    let blocks = judged.failing_blocks().filter(|_| judged.verdict == Verdict::Undecided);
+    blocks.map_or_else(|| name.clone(), |blocks| format!("{name} {blocks}"))
+}
+
+/// The reasons why a gate is undecided, and the next steps.
+fn open(gate: &Gate) -> String {
+    because(
+        &gate.judgement,
+        |metrics, needed| {
+            format!(
+                "too few blocks to see any change in {metrics} metrics; give a --budget for {needed} blocks, or fewer \
+                 workloads"
+            )
+        },
+        |names| {
+            if gate.plan.counts {
+                format!(
+                    "{names} differs between starts of one and the same server; measure time instead, without --counts"
+                )
+            } else {
+                format!("the noise hides {names}; give a longer --budget or a quieter machine")
+            }
+        },
+    )
+}
+
+/// The reasons why something is undecided. What to do about few measurements and about noise
+/// depends on what was measured.
+pub(crate) fn because(
+    judgement: &Judgement,
+    too_few: impl Fn(usize, u32) -> String,
+    noise: impl Fn(&str) -> String,
+) -> String {
+    let reasons = reason::all(judgement).into_iter().map(|reason| match reason {
+        Reason::Failures(of) => {
+            format!("the candidate fails more often than its base, {}; find out why", names(&of))
+        }
+        Reason::TooFewBlocks { metrics, needed } => too_few(metrics, needed),
+        Reason::CopyAlarms(of) => {
+            format!("the copy of the base alarms about {}, too; give it a quieter machine", names(&of))
+        }
+        Reason::Noise(of) => noise(&names(&of)),
+        Reason::Lacking(of) => {
+            let names = counted(of.iter().map(|one| format!("{} of {}", one.key, one.workload)));
+            format!("not judged, for the reasons above: {names}")
+        }
+        Reason::NothingDecides => {
+            "no metric that decides was measured; give another one `decides = true` in the margins".to_owned()
+        }
+    });
+    reasons.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::block::{Block, Slice};
+    use crate::plan::Plan;
     use crate::simulated::{self, CPU};
 
     fn text(blocks: Vec<Block>) -> String {
@@ -139,7 +179,10 @@ mod tests {
         simulated::candidate_slices(&mut blocks[4], "open").for_each(|slice| slice.failed_share = 0.1);
         let text = text(blocks);
         let last = last_line(&text);
-        assert_eq!(last, "Not regressed (24 blocks). Not decided: failed_requests of open.");
+        assert_eq!(
+            last,
+            "Not regressed (24 blocks). Not decided: failed_requests of open in 1 of 24 blocks."
+        );
         assert!(text.contains("of each metric by itself; verdicts are corrected for all"), "{text}");
     }
 
@@ -153,6 +196,45 @@ mod tests {
             "{last}"
         );
         assert!(last.contains(CPU), "{last}");
+    }
+
+    #[test]
+    fn a_gate_that_is_not_regressed_names_what_became_worse() {
+        let text = text(simulated::blocks(24, 1, |slice| simulated::slow_down(slice, 1.015)));
+        let last = last_line(&text);
+        assert!(
+            last.starts_with("Not regressed (24 blocks). Worse, but not shown to exceed the margin: "),
+            "{last}"
+        );
+        assert!(last.contains(CPU), "{last}");
+    }
+
+    #[test]
+    fn failures_are_told_with_their_blocks_and_not_as_noise() {
+        let mut blocks = simulated::blocks(24, 1, |_| {});
+        for block in &mut blocks[..3] {
+            simulated::candidate_slices(block, "open").for_each(|slice| slice.failed_share = 0.1);
+        }
+        let text = text(blocks);
+        let last = last_line(&text);
+        let begin = "UNDECIDED: the candidate fails more often than its base, failed_requests of open in 3 of 24 blocks;";
+        assert!(last.starts_with(begin) && !last.contains("noise"), "{last}");
+    }
+
+    #[test]
+    fn an_undecided_gate_of_counts_says_why_and_never_an_empty_name() {
+        let mut blocks = simulated::blocks(24, 1, |_| {});
+        simulated::candidate_slices(&mut blocks[0], "open").for_each(|slice| {
+            slice.metrics.remove(CPU);
+        });
+        let counts = |blocks: Vec<Block>| {
+            let plan = Plan { counts: true, ..simulated::plan(blocks.len() as u32) };
+            sentence(&Gate::judged(plan, blocks))
+        };
+        let lacking = counts(blocks);
+        assert!(lacking.starts_with("UNDECIDED: not judged") && !lacking.contains("differs"), "{lacking}");
+        let noisy = counts(simulated::blocks(12, 1, |slice| simulated::slow_down(slice, 1.03)));
+        assert!(noisy.contains("differs between starts") && noisy.contains("without --counts"), "{noisy}");
     }
 
     #[test]
@@ -171,6 +253,10 @@ mod tests {
         });
         let text = text(blocks);
         let last = last_line(&text);
-        assert!(last.contains("some blocks have no server_cpu_us_per_request of open"), "{last}");
+        assert!(
+            last.contains("not judged, for the reasons above: server_cpu_us_per_request of open"),
+            "{last}"
+        );
+        assert!(!last.contains("noise"), "{last}");
     }
 }

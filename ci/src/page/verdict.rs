@@ -7,6 +7,7 @@ use super::change::{Change, share};
 use super::context::Page;
 use super::failures::difference;
 use super::words::{self, capital, list, of, sign, title};
+use crate::reason::{self, Reason};
 use crate::verdict::{FALSE_ALARMS, Judged, RULED_OUT, Verdict};
 
 /// Reasons that are told one by one.
@@ -57,31 +58,69 @@ fn deciding<'a>(page: &Page<'a>) -> Vec<&'a Judged> {
 }
 
 fn sentence(page: &Page) -> String {
-    let names = list(&titles(deciding(page).into_iter()));
-    match page.gate.judgement.verdict {
-        Verdict::Regressed => format!("The candidate became worse than its base: {names}."),
-        Verdict::Undecided if names.is_empty() => "No metric that decides could be judged.".to_owned(),
-        Verdict::Undecided => format!(
-            "The noise of this machine hides whether {names} regressed. Give it a longer \
-             budget, or a quieter machine."
-        ),
+    let judgement = &page.gate.judgement;
+    match judgement.verdict {
+        Verdict::Regressed => {
+            format!("The candidate became worse than its base: {}.", named(&deciding(page)))
+        }
+        Verdict::Undecided => {
+            let reasons = reason::all(judgement).into_iter().map(|reason| because(page, &reason));
+            reasons.collect::<Vec<_>>().join(" ")
+        }
         _ => {
-            let judged = page.gate.judgement.judged.iter();
-            let names = list(&titles(judged.filter(|one| one.series.decides)));
+            let deciding: Vec<&Judged> = judgement.judged.iter().filter(|one| one.series.decides).collect();
+            let names = named(&deciding);
             format!("The candidate is not worse by {RULED_OUT} margins in what decides: {names}.")
         }
     }
 }
 
-/// What they are called, each once.
-fn titles<'a>(judged: impl Iterator<Item = &'a Judged>) -> Vec<String> {
-    let mut titles = Vec::new();
-    for title in judged.map(|one| title(&one.series.quantity)) {
-        if !titles.contains(&title) {
-            titles.push(title);
+/// A reason why the gate is undecided, and the next step.
+fn because(page: &Page, reason: &Reason<'_>) -> String {
+    match reason {
+        Reason::Failures(of) => {
+            format!("The candidate fails more often than its base: {}. Find out why.", named(of))
+        }
+        Reason::TooFewBlocks { metrics, needed } => format!(
+            "It has too few blocks to see any change in {metrics} metrics. Give it a longer budget, for {needed} \
+             blocks, or fewer workloads."
+        ),
+        Reason::CopyAlarms(of) => {
+            format!("The copy of the base alarms about {}, too. Give it a quieter machine.", named(of))
+        }
+        Reason::Noise(of) if page.gate.plan.counts => format!(
+            "{} differs between starts of one and the same server. Measure time instead, without --counts.",
+            named(of)
+        ),
+        Reason::Noise(of) => format!(
+            "The noise of this machine hides whether {} regressed. Give it a longer budget, or a quieter \
+             machine.",
+            named(of)
+        ),
+        Reason::Lacking(of) => {
+            let titles = each_once(of.iter().map(|one| words::metric_title(&one.key)));
+            format!("{} decides, and could not be judged everywhere.", list(&titles))
+        }
+        Reason::NothingDecides => {
+            "No metric that decides was measured. Give another one `decides = true` in the margins."
+                .to_owned()
         }
     }
-    titles
+}
+
+/// What they are called, in the order in which they are told.
+fn named(judged: &[&Judged]) -> String {
+    list(&each_once(judged.iter().map(|one| title(&one.series.quantity))))
+}
+
+fn each_once(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut once = Vec::new();
+    for name in names {
+        if !once.contains(&name) {
+            once.push(name);
+        }
+    }
+    once
 }
 
 /// The reasons, of which all but the first few are counted.
@@ -106,7 +145,10 @@ fn missing<'a>(page: &'a Page) -> impl Iterator<Item = String> + 'a {
 fn reason(page: &Page, judged: &Judged) -> String {
     let margin = share(judged.share(judged.series.margin));
     match Change::of(judged) {
-        None => format!("{}: {}", of(judged), difference(judged)),
+        None => {
+            let blocks = judged.failing_blocks().unwrap_or_default();
+            format!("{}: {}, {blocks}", of(judged), difference(judged))
+        }
         Some(change) => {
             let copy = page.gate.judgement.null_of(judged).filter(|null| null.is_alarm());
             let copy = copy.map_or("", |_| "; the copy of the base alarms, too");
@@ -119,21 +161,32 @@ fn reason(page: &Page, judged: &Judged) -> String {
 fn note(page: &Page) -> String {
     let alarms = share(FALSE_ALARMS);
     let blocks = page.gate.blocks.len();
-    let open = |one: &&Judged| one.verdict == Verdict::Undecided && !one.series.decides;
-    let hidden: Vec<String> = page.gate.judgement.judged.iter().filter(open).map(of).collect();
-    let hidden = if hidden.is_empty() {
-        String::new()
-    } else {
-        format!(" Hidden by noise, and not needed for the verdict: {}.", list(&hidden))
-    };
     match page.gate.judgement.verdict {
         Verdict::Regressed => format!(
             "A gate of two identical servers says so in {alarms} of cases at most. This one has \
              {blocks} blocks."
         ),
         Verdict::Undecided => format!("It has {blocks} blocks. Undecided is neither good nor bad news."),
-        _ => format!("It has {blocks} blocks.{hidden}"),
+        _ => format!("It has {blocks} blocks.{}", beside(page)),
     }
+}
+
+/// What is worse and what is open where nothing regressed.
+fn beside(page: &Page) -> String {
+    let told = [
+        ("Worse, but not shown to exceed its margin", Verdict::Changed),
+        ("Not decided, and not needed for the verdict", Verdict::Undecided),
+    ];
+    let told = told.map(|(what, verdict)| (what, page.gate.judgement.with(verdict)));
+    let told = told.iter().filter(|(_, judged)| !judged.is_empty());
+    let names = |judged: &[&Judged]| list(&judged.iter().map(|one| with_blocks(one)).collect::<Vec<_>>());
+    told.map(|(what, judged)| [" ", what, ": ", &names(judged), "."].concat()).collect()
+}
+
+/// A metric and its workload, or a failure with the blocks that have it.
+fn with_blocks(judged: &Judged) -> String {
+    let blocks = judged.failing_blocks().map(|blocks| format!(" {blocks}"));
+    of(judged) + &blocks.unwrap_or_default()
 }
 
 /// Class of the style of a verdict.

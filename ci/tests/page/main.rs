@@ -5,6 +5,7 @@ mod simulation;
 use std::fs;
 use std::path::Path;
 
+use c10k_ci::block::{Arm, Block, Slice};
 use c10k_ci::gate::Gate;
 use c10k_ci::page;
 use c10k_ci::verdict::Verdict;
@@ -162,6 +163,55 @@ fn what_failed_is_told_before_the_metrics() {
     assert!(page.find("id=\"failures\"").unwrap() < page.find("<svg").unwrap());
     assert!(part(&page, "<header", "</header>").contains("Failed requests under short-64"));
     assert!(section(&render(&Simulation::NEUTRAL), "failures").contains("No request failed"));
+}
+
+/// The header of a gate whose blocks were changed.
+fn header_of(simulation: &Simulation, change: impl Fn(&mut [Block])) -> String {
+    let (folder, gate) = simulation.gate();
+    let mut blocks = gate.blocks;
+    change(&mut blocks);
+    let page = page_of(&Gate::judged(gate.plan, blocks), folder.path());
+    part(&page, "<header", "</header>").to_owned()
+}
+
+fn slices<'a>(block: &'a mut Block, workload: &'a str) -> impl Iterator<Item = &'a mut Slice> {
+    let cells = block.cells.iter_mut().filter(move |cell| cell.workload == workload);
+    cells.flat_map(|cell| &mut cell.slices)
+}
+
+#[test]
+fn an_undecided_gate_tells_the_reason_that_it_has() {
+    let lacking = header_of(&Simulation::NEUTRAL, |blocks| {
+        slices(&mut blocks[0], WORKLOADS[0]).for_each(|slice| {
+            slice.metrics.remove("server_cpu_us_per_request");
+        });
+    });
+    assert!(lacking.contains("Server CPU decides, and could not be judged everywhere."), "{lacking}");
+    assert!(lacking.contains("1 of 12 blocks have no value") && !lacking.contains("hides"), "{lacking}");
+    let failing = header_of(&Simulation::NEUTRAL, |blocks| {
+        for block in &mut blocks[..2] {
+            let candidate = slices(block, WORKLOADS[0]).filter(|slice| slice.arm == Arm::Candidate);
+            candidate.for_each(|slice| slice.failed_share = 0.1);
+        }
+    });
+    assert!(failing.contains("fails more often than its base: Failed requests"), "{failing}");
+    assert!(failing.contains("in 2 of 12 blocks") && !failing.contains("hides"), "{failing}");
+}
+
+#[test]
+fn a_gate_that_is_not_regressed_names_what_became_worse_and_what_failed_once() {
+    let simulation = Simulation {
+        ratio: |key| if key == "server_cpu_us_per_request" { 1.012 } else { 1.0 },
+        noise: 0.002,
+        ..Simulation::NEUTRAL
+    };
+    let header = header_of(&simulation, |blocks| {
+        let mut slices = slices(&mut blocks[3], WORKLOADS[1]);
+        slices.find(|slice| slice.arm == Arm::Candidate).unwrap().failed_share = 0.1;
+    });
+    assert!(header.contains("Not regressed"), "{header}");
+    assert!(header.contains("Worse, but not shown to exceed its margin: Server CPU under"), "{header}");
+    assert!(header.contains("Failed requests under short-64 in 1 of 12 blocks"), "{header}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub const METRICS: [(&str, f64); 6] = [
     ("latency_p50_us", 410.0),
     ("latency_p999_us", 2_900.0),
     ("latency_p99_us", 1_150.0),
-    ("memory_pss_bytes", 3.4e6),
+    ("memory_anonymous_bytes", 3.4e6),
     ("server_cpu_us_per_request", 6.4),
     ("throughput_rps", 74_000.0),
 ];
