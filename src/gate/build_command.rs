@@ -9,6 +9,9 @@ use super::child;
 use super::git::forget_repository;
 use crate::interrupt::Interrupt;
 
+/// Words by which a shell joins commands and redirects.
+const OF_A_SHELL: [&str; 6] = ["&&", "||", ";", "|", ">", "<"];
+
 /// A command of the user that builds.
 #[derive(Debug)]
 pub struct BuildCommand<'a> {
@@ -21,6 +24,11 @@ impl<'a> BuildCommand<'a> {
     pub fn parse(line: &'a str) -> Result<Self> {
         let words = shlex::split(line).filter(|words| !words.is_empty());
         let words = words.with_context(|| format!("--build `{line}` is empty, or a quote has no end"))?;
+        // Without a shell these would be arguments, and the rest of the line would not run.
+        ensure!(
+            !words.iter().any(|word| OF_A_SHELL.contains(&word.as_str())),
+            "--build `{line}` needs a shell; write --build \"sh -c '{line}'\""
+        );
         Ok(Self { line, words })
     }
 
@@ -51,4 +59,18 @@ impl<'a> BuildCommand<'a> {
 /// that the user has set for all projects would have both sides in the same files.
 pub fn target_folder(checkout: &Path) -> (&'static str, PathBuf) {
     ("CARGO_TARGET_DIR", checkout.join("target"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_a_shell_is_refused_and_quotes_hold_words_together() {
+        let error = BuildCommand::parse("npm ci && npm run build").unwrap_err().to_string();
+        assert!(error.contains("sh -c 'npm ci && npm run build'"), "{error}");
+        let command = BuildCommand::parse("sh -c 'npm ci && npm run build'").unwrap();
+        assert_eq!(command.words, ["sh", "-c", "npm ci && npm run build"]);
+        assert!(BuildCommand::parse("make 'x").is_err() && BuildCommand::parse(" ").is_err());
+    }
 }

@@ -111,7 +111,7 @@ fn one_metric(
     };
     if let Some(bound) = metric.bound.filter(|_| a.at_least || b.at_least) {
         let reason = format!("the value is a lower bound: {}", bound.reason);
-        return Err(Unjudged { decides: false, ..unjudged(&reason) });
+        return Err(unjudged(&reason));
     }
     if a.rounds.values().chain(b.rounds.values()).any(|value| *value <= 0.0) {
         return Err(Unjudged { decides: false, ..unjudged("there is no ratio of zero") });
