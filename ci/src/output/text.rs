@@ -108,7 +108,8 @@ fn open(gate: &Gate) -> String {
         |names| {
             if gate.plan.counts {
                 format!(
-                    "{names} differs between starts of one and the same server; measure time instead, without --counts"
+                    "starts of one and the same server differ in {names}; measure time instead, without \
+                     --counts"
                 )
             } else {
                 format!("the noise hides {names}; give a longer --budget or a quieter machine")
@@ -232,9 +233,9 @@ mod tests {
             sentence(&Gate::judged(plan, blocks))
         };
         let lacking = counts(blocks);
-        assert!(lacking.starts_with("UNDECIDED: not judged") && !lacking.contains("differs"), "{lacking}");
+        assert!(lacking.starts_with("UNDECIDED: not judged") && !lacking.contains("differ"), "{lacking}");
         let noisy = counts(simulated::blocks(12, 1, |slice| simulated::slow_down(slice, 1.03)));
-        assert!(noisy.contains("differs between starts") && noisy.contains("without --counts"), "{noisy}");
+        assert!(noisy.contains("server differ in ") && noisy.contains("without --counts"), "{noisy}");
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub fn render(page: &Page) -> askama::Result<String> {
     section.render()
 }
 
-/// What the verdict rests on: what regressed, or the deciding metrics that the noise hides. What
-/// failed comes first, then what decides.
+/// What the verdict rests on: what regressed, or what decides and is open. What failed comes first,
+/// then what decides.
 fn deciding<'a>(page: &Page<'a>) -> Vec<&'a Judged> {
     let verdict = page.gate.judgement.verdict;
     let is_reason = |one: &&Judged| match verdict {
@@ -89,7 +89,7 @@ fn because(page: &Page, reason: &Reason<'_>) -> String {
             format!("The copy of the base alarms about {}, too. Give it a quieter machine.", named(of))
         }
         Reason::Noise(of) if page.gate.plan.counts => format!(
-            "{} differs between starts of one and the same server. Measure time instead, without --counts.",
+            "Starts of one and the same server differ in {}. Measure time instead, without --counts.",
             named(of)
         ),
         Reason::Noise(of) => format!(
@@ -99,7 +99,7 @@ fn because(page: &Page, reason: &Reason<'_>) -> String {
         ),
         Reason::Lacking(of) => {
             let titles = each_once(of.iter().map(|one| words::metric_title(&one.key)));
-            format!("{} decides, and could not be judged everywhere.", list(&titles))
+            format!("Some blocks have no value of {}, which the verdict needs.", list(&titles))
         }
         Reason::NothingDecides => {
             "No metric that decides was measured. Give another one `decides = true` in the margins."

@@ -186,7 +186,10 @@ fn an_undecided_gate_tells_the_reason_that_it_has() {
             slice.metrics.remove("server_cpu_us_per_request");
         });
     });
-    assert!(lacking.contains("Server CPU decides, and could not be judged everywhere."), "{lacking}");
+    assert!(
+        lacking.contains("Some blocks have no value of Server CPU, which the verdict needs."),
+        "{lacking}"
+    );
     assert!(lacking.contains("1 of 12 blocks have no value") && !lacking.contains("hides"), "{lacking}");
     let failing = header_of(&Simulation::NEUTRAL, |blocks| {
         for block in &mut blocks[..2] {
