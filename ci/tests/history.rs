@@ -271,7 +271,7 @@ fn a_mistake_in_a_file_is_named_with_its_line() {
     let good = line(|_| {});
     for (bad, hint) in [
         ("{\"version\":1".to_owned(), "EOF"),
-        (String::new(), "EOF"),
+        ("no JSON".to_owned(), "expected"),
         (line(|line| line["version"] = 9.into()), "of version 9, and this c10k reads version 1"),
         (line(|line| line["workloads"]["closed"][CPU]["ratio"] = 0.into()), "no ratio above 0"),
         (line(|line| line["workloads"]["closed"][CPU]["low"] = (-1).into()), "no ratio above 0"),
