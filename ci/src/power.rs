@@ -54,7 +54,7 @@ pub fn smallest_detectable(values: &[f64], margin: f64, critical: f64, seed: u64
 }
 
 /// Walsh averages that must be above zero for a statistic above `critical`; none where there are
-/// not so many.
+/// fewer averages.
 fn averages_needed(blocks: usize, critical: f64) -> Option<usize> {
     let n = blocks as f64;
     let all = n * (n + 1.0) / 2.0;

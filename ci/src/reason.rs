@@ -9,7 +9,7 @@ use crate::verdict::{FALSE_ALARMS, Judged, Judgement};
 pub enum Reason<'a> {
     /// The candidate fails more often than its base, in too few blocks to regress.
     Failures(Vec<&'a Judged>),
-    /// No change of so many metrics could be seen with fewer blocks than needed.
+    /// There were fewer blocks than it takes to see any change of these metrics.
     TooFewBlocks {
         /// Series that were judged.
         metrics: usize,

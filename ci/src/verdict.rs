@@ -20,8 +20,8 @@ pub const FALSE_ALARMS: f64 = 0.01;
 /// number of metrics, as the verdicts are: one in twenty intervals misses.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// Probability of so many more failures by chance, of one series by itself, up to which a gate is
-/// undecided. Failures of identical builds are few, and come in either arm.
+/// A gate is undecided up to this probability that chance alone makes the candidate fail more, of one
+/// series by itself. Failures of identical builds are few, and come in either arm.
 const SUSPECT: f64 = 0.05;
 
 /// Margins above which the upper end of an interval does not rule a regression out.

@@ -99,6 +99,16 @@ fn trim(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
+/// Processors that something is pinned to, such as `on CPUs 0, 1`.
+pub fn cpus(cpus: &[usize]) -> String {
+    let list = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match cpus.len() {
+        0 => "not pinned".to_owned(),
+        1 => format!("on CPU {list}"),
+        _ => format!("on CPUs {list}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

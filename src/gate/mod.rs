@@ -78,7 +78,7 @@ pub fn run(
 }
 
 impl Measuring<'_> {
-    /// What was decided, for whoever judges the blocks.
+    /// Decisions of the rehearsal and the arguments, which the blocks are judged by.
     pub fn plan(&self, rehearsal: &Rehearsal, lane: Lane, cpus: &CpuList) -> Plan {
         let numbers =
             |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());

@@ -26,9 +26,6 @@ const WARMUP: Duration = Duration::from_millis(15);
 /// fails and its base does not is a regression of its own.
 const OF_THE_SERVER: &[&str] = &["answers", "connections-reused", "errors", "silence", "starvation"];
 
-/// Key of the metric of throughput.
-const THROUGHPUT: &str = "throughput_rps";
-
 /// How long before a send of an open loop a worker begins to spin, as `c10k load` has it.
 const SPIN: Duration = Duration::from_micros(100);
 
@@ -44,7 +41,7 @@ pub struct Measured {
 impl Measured {
     /// Requests per second that completed.
     pub fn throughput(&self) -> f64 {
-        self.record.metrics.get(THROUGHPUT).copied().unwrap_or(0.0)
+        self.record.metrics.get("throughput_rps").copied().unwrap_or(0.0)
     }
 
     /// Time that the middle of its answers took, from the intended send to the last byte.
@@ -89,16 +86,14 @@ impl Measured {
     }
 }
 
-/// Whether the value of the metric is a lower bound only: the ratio of two bounds tells nothing.
+/// Whether the value of the metric is a lower bound for lack of answers: the ratio of two bounds tells
+/// nothing.
 ///
-/// Throughput is kept where the generator was at its limit, as it often is in some of so short slices:
-/// what a slower server loses then shows less in it, and all of it in CPU time.
+/// A bound that the generator causes is kept. In slices this short it often is at its limit, for both
+/// servers alike: a slower one then loses less throughput, and its CPU time shows all of it.
 fn is_bound(record: &Record, key: &str) -> bool {
-    if key == THROUGHPUT {
-        return false;
-    }
     let bound = metric::by_key(key).and_then(|metric| metric.bound.as_ref());
-    bound.is_some_and(|bound| (bound.applies)(record))
+    bound.is_some_and(|bound| !bound.by_generator && (bound.applies)(record))
 }
 
 /// Whether a check says that the server failed. A redirection or an empty body in place of the page is

@@ -76,23 +76,40 @@ impl Waker {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
+    use rustix::process::Pid;
+    use rustix::thread::sched_setaffinity;
+
+    use super::super::Server;
     use super::super::fixture::Shell;
-    use super::super::tree::Tree;
     use super::*;
+    use crate::cgroup::OwnGroup;
 
     /// A process with one thread uses no more processor time than passes. Where the account lagged by
-    /// up to a tick at the first look and less at the second, it would seem to.
+    /// up to a tick at the first look and by less at the second, it would seem to.
     #[test]
     fn a_busy_thread_is_charged_up_to_the_look() {
+        let cpus = CpuList::before_pinning().unwrap();
+        let [of_shell, of_test, ..] = cpus.numbers() else { return eprintln!("left out: one processor") };
+        let own = match OwnGroup::create() {
+            Ok(own) => own,
+            Err(error) => return eprintln!("left out: {error:#}"),
+        };
         let shell = Shell::start("exec 3<&0; (echo; read line <&3; kill -9 $$) & while :; do :; done");
+        write!(own.entrance().unwrap(), "{}", shell.pid()).unwrap();
+        let only = |cpu: usize| CpuList::new(vec![cpu]).unwrap().set();
+        sched_setaffinity(Pid::from_raw(shell.pid().cast_signed()), &only(*of_shell)).unwrap();
+        sched_setaffinity(None, &only(*of_test)).unwrap();
+        let server = Server { pid: shell.pid(), group: Some(own.group().clone()) };
+        let look = || (server.cpu_s().unwrap(), Instant::now());
         let mut excess: Vec<f64> = (0..40)
-            .map(|_| {
-                let look = || Tree::of(&shell.pid().into()).unwrap();
-                let begin = look();
-                thread::sleep(Duration::from_millis(7));
-                let end = look();
-                let used = end.members[0].cpu.saturating_sub(begin.members[0].cpu);
-                used.as_secs_f64() - (end.counted_until - begin.counted_until).as_secs_f64()
+            .map(|turn| {
+                let (begin_s, begin) = look();
+                // No multiple of a tick, and another part of one in each turn.
+                thread::sleep(Duration::from_micros(5_000 + turn * 370 % 4_000));
+                let (end_s, end) = look();
+                end_s - begin_s - (end - begin).as_secs_f64()
             })
             .collect();
         excess.sort_unstable_by(f64::total_cmp);

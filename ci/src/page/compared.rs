@@ -27,8 +27,8 @@ pub fn render(page: &Page) -> askama::Result<String> {
         memory: format::bytes(plan.machine.memory_bytes as f64),
         pinning: format!(
             "servers {}, load generator {}",
-            cpus(&plan.server_cpus),
-            cpus(&plan.generator_cpus)
+            format::cpus(&plan.server_cpus),
+            format::cpus(&plan.generator_cpus)
         ),
         slices: format!(
             "{} of slices of {}",
@@ -40,13 +40,4 @@ pub fn render(page: &Page) -> askama::Result<String> {
             .map(|budget_s| format!("{} min", format::number((budget_s / 6.0).round() / 10.0))),
     };
     section.render()
-}
-
-fn cpus(cpus: &[usize]) -> String {
-    let list = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match cpus.len() {
-        0 => "not pinned".to_owned(),
-        1 => format!("on CPU {list}"),
-        _ => format!("on CPUs {list}"),
-    }
 }

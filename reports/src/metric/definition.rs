@@ -39,6 +39,8 @@ pub struct Metric {
 pub struct Bound {
     /// Whether the value of a record is one.
     pub applies: fn(&Record) -> bool,
+    /// Whether the generator causes it, and not requests without an answer.
+    pub by_generator: bool,
     /// The reason, to go on after "at least this much" and a colon.
     pub reason: &'static str,
 }

@@ -26,7 +26,11 @@ pub const P50: Metric = Metric {
         let times = times(summary(record)?);
         percentile(times, 0.5, times.p50)
     },
-    bound: Some(Bound { applies: |record| is_bound(record, times, 0.5), reason: UNANSWERED }),
+    bound: Some(Bound {
+        applies: |record| is_bound(record, times, 0.5),
+        by_generator: false,
+        reason: UNANSWERED,
+    }),
     ..PERCENTILE
 };
 
@@ -38,7 +42,11 @@ pub const P90: Metric = Metric {
         let times = times(summary(record)?);
         percentile(times, 0.9, times.p90)
     },
-    bound: Some(Bound { applies: |record| is_bound(record, times, 0.9), reason: UNANSWERED }),
+    bound: Some(Bound {
+        applies: |record| is_bound(record, times, 0.9),
+        by_generator: false,
+        reason: UNANSWERED,
+    }),
     ..PERCENTILE
 };
 
@@ -50,7 +58,11 @@ pub const P99: Metric = Metric {
         let times = times(summary(record)?);
         percentile(times, 0.99, times.p99)
     },
-    bound: Some(Bound { applies: |record| is_bound(record, times, 0.99), reason: UNANSWERED }),
+    bound: Some(Bound {
+        applies: |record| is_bound(record, times, 0.99),
+        by_generator: false,
+        reason: UNANSWERED,
+    }),
     ..PERCENTILE
 };
 
@@ -62,7 +74,11 @@ pub const P999: Metric = Metric {
         let times = times(summary(record)?);
         percentile(times, 0.999, times.p99_9)
     },
-    bound: Some(Bound { applies: |record| is_bound(record, times, 0.999), reason: UNANSWERED }),
+    bound: Some(Bound {
+        applies: |record| is_bound(record, times, 0.999),
+        by_generator: false,
+        reason: UNANSWERED,
+    }),
     ..PERCENTILE
 };
 
@@ -71,7 +87,11 @@ pub const MAX: Metric = Metric {
     key: "latency_max_us",
     title: "Latency max",
     of: |record| maximum(times(summary(record)?)),
-    bound: Some(Bound { applies: |record| is_bound(record, times, 1.0), reason: UNANSWERED }),
+    bound: Some(Bound {
+        applies: |record| is_bound(record, times, 1.0),
+        by_generator: false,
+        reason: UNANSWERED,
+    }),
     ..PERCENTILE
 };
 

@@ -18,6 +18,7 @@ pub const THROUGHPUT: Metric = Metric {
     drawn: Drawn::CurvesAndBars,
     bound: Some(Bound {
         applies: |record| record.has_effect(Effect::ThroughputIsABound),
+        by_generator: true,
         reason: "the load generator was at its limit",
     }),
     ..PLAIN

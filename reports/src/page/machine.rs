@@ -22,8 +22,8 @@ pub fn render(page: &Page) -> askama::Result<String> {
     let machine = &environment.machine;
     let pinning = format!(
         "server {}, load generator {}",
-        cpus(&environment.server_cpus),
-        cpus(&environment.generator_cpus)
+        format::cpus(&environment.server_cpus),
+        format::cpus(&environment.generator_cpus)
     );
     let memory = match machine.memory_bytes {
         // Written by runs of before the kernel was asked where `/proc/meminfo` can't be read.
@@ -62,15 +62,6 @@ fn quota(cpus: f64) -> String {
         "{cpus} processors, for c10k and the servers that it starts; each measurement says for how long it held \
          them back"
     )
-}
-
-fn cpus(cpus: &[usize]) -> String {
-    let list = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    match cpus.len() {
-        0 => "not pinned".to_owned(),
-        1 => format!("on CPU {list}"),
-        _ => format!("on CPUs {list}"),
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use std::time::Duration;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Handicap {
     loops: u64,
-    /// Every so many requests; 0 for none.
+    /// Requests from one stall to the next; 0 for none.
     stall_every: u64,
     stall: Duration,
 }

@@ -141,7 +141,7 @@ fn frame(top: f64, height: f64) -> Frame {
     Frame { left: 72.0, top, right: WIDTH_PX - 20.0, bottom: top + height }
 }
 
-/// Numbers of the blocks, so many that their ticks do not touch. Without a title it has no texts
+/// Numbers of the blocks, as many as fit without ticks that touch. Without a title it has no texts
 /// either, as the axis below it has them.
 fn x_axis(title: &str, blocks: usize) -> Axis {
     let step = blocks.div_ceil(TICKS).max(1);
