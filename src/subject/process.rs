@@ -1,7 +1,7 @@
 //! The server process of a measurement: started, awaited, stopped, and never left behind.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use nix::sys::signal::{SigHandler, signal};
 use rustix::process::{
@@ -153,7 +153,10 @@ impl RunningSubject {
         let group = OwnGroup::create().ok();
         let entrance = group.as_ref().and_then(|group| group.entrance().ok());
         set_up_process(&mut command, stop.signal, death, cpus, entrance);
-        let child = command.spawn().with_context(|| spawn_error(&command, cpus))?;
+        let child = command.spawn().map_err(|error| {
+            let said = spawn_error(&command, cpus, error.kind());
+            Error::new(error).context(said)
+        })?;
         let group = group.filter(|group| group.group().holds(child.id()));
         let interrupt = interrupt.cloned();
         let mut running = Self { child, address, stop, last_words: None, group, folder, interrupt };
@@ -315,11 +318,17 @@ fn set_up_process(
     unsafe { command.pre_exec(set_up) };
 }
 
-fn spawn_error(command: &Command, cpus: Option<&CpuList>) -> String {
+fn spawn_error(command: &Command, cpus: Option<&CpuList>, kind: ErrorKind) -> String {
     let program = Path::new(command.get_program()).display();
-    match cpus {
-        None => format!("cannot start {program}"),
-        Some(cpus) => format!("cannot start {program} on processors {cpus}; does this machine have them?"),
+    match (kind, cpus) {
+        // What the kernel answers to a fork beyond the limit.
+        (ErrorKind::WouldBlock, _) => {
+            format!("cannot start {program}: no further process is allowed, see `ulimit -u`")
+        }
+        (ErrorKind::InvalidInput, Some(cpus)) => {
+            format!("cannot start {program} on processors {cpus}; does this machine have them?")
+        }
+        _ => format!("cannot start {program}"),
     }
 }
 
@@ -327,7 +336,7 @@ fn spawn_error(command: &Command, cpus: Option<&CpuList>) -> String {
 /// client, and connect it with itself.
 fn connect(address: SocketAddr, patience: Duration) -> io::Result<()> {
     let is_itself = TcpStream::connect_timeout(&address, patience)?.local_addr()? == address;
-    if is_itself { Err(io::ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
+    if is_itself { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
 }
 
 /// Reads the first line of `stdout`, and goes on to read: a server may log there, and would be
