@@ -36,6 +36,10 @@ pub trait BlockingStream {
     fn pause(&self, time: Duration) {
         thread::sleep(time);
     }
+    /// Keeps the caller until then.
+    fn wait_until(&self, time: Instant) {
+        thread::sleep(time.saturating_duration_since(Instant::now()));
+    }
 }
 
 impl BlockingStream for TcpStream {
@@ -102,6 +106,11 @@ pub fn serve_connection(
             Want::ShutdownWrite => {
                 stream.shutdown_write()?;
                 connection.write_side_is_shut(service);
+            }
+            Want::WaitUntil(time) => {
+                stream.wait_until(time);
+                service.set_time(Instant::now());
+                connection.finish_wait(service);
             }
             Want::RunJob | Want::Reply => unreachable!("handlers run in place here"),
             Want::Close => return Ok(()),

@@ -127,6 +127,14 @@ impl Callees {
         }
     }
 
+    /// Calls one of them, if it is still there.
+    #[cfg_attr(not(feature = "may"), allow(dead_code))]
+    pub fn call(&self, key: usize) {
+        if let Some(call) = self.state().calls.get(key) {
+            call.make();
+        }
+    }
+
     /// Calls everybody.
     pub fn call_all(&self) {
         for (_, call) in &self.state().calls {
@@ -170,6 +178,12 @@ pub struct Callee {
 }
 
 impl Callee {
+    /// Its name for [`Callees::call`].
+    #[cfg_attr(not(feature = "may"), allow(dead_code))]
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
     /// Says how it is woken for a call.
     pub fn listen(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {

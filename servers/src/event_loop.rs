@@ -18,6 +18,7 @@ use crate::memory;
 use crate::peer::{Interest, Next, Peer};
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
+use crate::timers::Timers;
 use crate::{Listener, Shutdown};
 
 /// What a loop watches beside its connections, by key; connections have their slot behind these.
@@ -54,7 +55,24 @@ pub trait Poller {
     fn remove(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
 
     /// Waits until something is ready, and no longer than `timeout`; adds it to `ready`.
-    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()>;
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()>;
+}
+
+/// How long a loop waits at the most.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timeout {
+    /// So long, or a few milliseconds longer.
+    pub about: Option<Duration>,
+    /// Until then, as exactly as the system can: someone waits for it.
+    pub until: Option<Instant>,
+}
+
+impl Timeout {
+    /// How long that is from now on, where both are taken exactly.
+    pub fn left(&self) -> Option<Duration> {
+        let exact = self.until.map(|until| until.saturating_duration_since(Instant::now()));
+        [self.about, exact].into_iter().flatten().min()
+    }
 }
 
 /// Something that is ready.
@@ -83,6 +101,8 @@ pub struct EventLoop<P> {
     /// Those that go on without being told, after the others had their turn.
     again: Vec<usize>,
     jobs: Vec<(Token, Job)>,
+    /// Connections whose handlers wait.
+    timers: Timers<Token>,
     service: Service,
     buffer: Vec<u8>,
     sweep: Sweep,
@@ -90,7 +110,7 @@ pub struct EventLoop<P> {
 }
 
 /// Names a connection, also after it is gone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token {
     slot: usize,
     number: u64,
@@ -105,6 +125,8 @@ struct Slot {
     interest: Interest,
     /// Whether it is in line to go on without being told.
     in_line: bool,
+    /// Whether it is told when a time has come.
+    has_timer: bool,
 }
 
 impl<P: Poller> EventLoop<P> {
@@ -117,6 +139,7 @@ impl<P: Poller> EventLoop<P> {
             ready: Vec::with_capacity(READY_AT_ONCE),
             again: Vec::new(),
             jobs: Vec::new(),
+            timers: Timers::default(),
             service,
             buffer: vec![0; READ_BYTES],
             sweep,
@@ -189,6 +212,9 @@ impl<P: Poller> EventLoop<P> {
             }
         }
         self.ready = ready;
+        while let Some(token) = self.timers.take_due(self.service.now()) {
+            self.end_wait(token);
+        }
         if self.sweep.is_due(self.service.now()) {
             self.end_overdue();
         }
@@ -206,7 +232,8 @@ impl<P: Poller> EventLoop<P> {
                 let peer = Peer::new(stream, &self.service);
                 let number = self.added;
                 self.added += 1;
-                slot.insert(Slot { peer, number, interest: Interest::Readable, in_line: false });
+                let interest = Interest::Readable;
+                slot.insert(Slot { peer, number, interest, in_line: false, has_timer: false });
             }
             // There are limits of what can be watched too (epoll(7), select(2)).
             Err(_) => refuse(&stream),
@@ -258,13 +285,44 @@ impl<P: Poller> EventLoop<P> {
         listener.accept_some(room, |stream| self.add(stream))
     }
 
-    fn wait_time(&self, at_most: Option<Duration>) -> Option<Duration> {
+    fn wait_time(&self, at_most: Option<Duration>) -> Timeout {
         if !self.again.is_empty() {
-            return Some(Duration::ZERO);
+            return Timeout { about: Some(Duration::ZERO), until: None };
         }
         // Without connections there is nothing to look after, and an idle server sleeps.
         let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(Instant::now()));
-        [sweep, at_most].into_iter().flatten().min()
+        Timeout { about: [sweep, at_most].into_iter().flatten().min(), until: self.timers.next() }
+    }
+
+    /// Goes on with a connection whose handler has waited, unless it is gone.
+    fn end_wait(&mut self, token: Token) {
+        if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
+            entry.has_timer = false;
+            let next = entry.peer.go_on(&mut self.service);
+            self.go_on(token.slot, next);
+        }
+    }
+
+    /// Has a connection told when the time of its handler has come, or does what comes of being told of its socket
+    /// meanwhile.
+    fn wait_until(&mut self, slot: usize, until: Instant) {
+        let Slot { peer, number, interest, has_timer, .. } = &mut self.peers[slot];
+        if !*has_timer {
+            *has_timer = self.timers.add(until, Token { slot, number: *number });
+            if !*has_timer {
+                let next = peer.refuse_wait(&mut self.service);
+                self.go_on(slot, next);
+            }
+        } else if *interest == Interest::Nothing {
+            // It is gone: that is told of whoever wants to hear it.
+            self.close(slot);
+        } else if !self.poller.is_edge_triggered() {
+            // What has come would be told of with every wait.
+            *interest = Interest::Nothing;
+            if self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, Interest::Nothing).is_err() {
+                self.close(slot);
+            }
+        }
     }
 
     fn turn_peer(&mut self, slot: usize, ends: bool) {
@@ -279,7 +337,7 @@ impl<P: Poller> EventLoop<P> {
 
     /// Does what comes after the turn of a connection; tells the poller only what has changed.
     fn go_on(&mut self, slot: usize, next: Next) {
-        let Slot { peer, interest, in_line, number } = &mut self.peers[slot];
+        let Slot { peer, interest, in_line, number, .. } = &mut self.peers[slot];
         match next {
             Next::Wait(wanted) | Next::Again(wanted) if wanted != *interest => {
                 *interest = wanted;
@@ -300,6 +358,7 @@ impl<P: Poller> EventLoop<P> {
                 }
             }
             Next::Wait(_) | Next::Again(_) => {}
+            Next::Timer(until) => self.wait_until(slot, until),
             Next::Job => {
                 let token = Token { slot, number: *number };
                 let Some(job) = peer.take_job() else { return };

@@ -21,6 +21,7 @@ mod loops;
 #[cfg(target_os = "linux")]
 mod mailbox;
 mod memory;
+pub mod mix;
 mod model;
 mod open_connections;
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
@@ -37,6 +38,7 @@ mod sweep;
 mod tasks;
 #[cfg_attr(not(all(target_os = "linux", feature = "may")), allow(dead_code))]
 mod threads;
+mod timers;
 #[cfg(target_os = "linux")]
 mod uring;
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::net::{self, TcpStream};
+use std::time::Instant;
 
 use crate::blocking::write_pending;
 use crate::http::{Connection, Job, Reply, Service, Want};
@@ -25,6 +26,8 @@ pub struct Peer {
 pub enum Interest {
     Readable,
     Writable,
+    /// Its handler, and what comes meanwhile is none of the loop's business.
+    Nothing,
 }
 
 /// What comes after the turn of a peer.
@@ -34,6 +37,8 @@ pub enum Next {
     Wait(Interest),
     /// The same, but it may well be ready: it is only the turn of others.
     Again(Interest),
+    /// Its handler waits until that time; then [`Peer::go_on`].
+    Timer(Instant),
     /// [`Peer::take_job`] has a job to be run, or the reply to it has to come first.
     Job,
     /// It is to be dropped.
@@ -68,7 +73,7 @@ impl Peer {
     /// Tells the client that it took too long, as far as there is something to tell.
     pub fn time_out(&mut self, service: &mut Service) -> Next {
         self.connection.time_out(service);
-        self.write(service).unwrap_or(Next::Close)
+        self.go_on(service)
     }
 
     /// The job that [`Next::Job`] is about, once.
@@ -79,7 +84,18 @@ impl Peer {
     /// Goes on with the reply to its job.
     pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) -> Next {
         self.connection.finish_job(reply, service);
+        self.go_on(service)
+    }
+
+    /// Goes on with a connection whose time has come, as far as that is without reading.
+    pub fn go_on(&mut self, service: &mut Service) -> Next {
         self.write(service).unwrap_or(Next::Close)
+    }
+
+    /// Tells the client that its handler can't be waited for.
+    pub fn refuse_wait(&mut self, service: &mut Service) -> Next {
+        self.connection.refuse_wait(service);
+        self.go_on(service)
     }
 
     fn read(&mut self, service: &mut Service, buffer: &mut [u8]) -> io::Result<()> {
@@ -111,6 +127,7 @@ impl Peer {
                     self.stream.shutdown(net::Shutdown::Write)?;
                     self.connection.write_side_is_shut(service);
                 }
+                Want::WaitUntil(until) if until <= service.now() => self.connection.finish_wait(service),
                 _ => break,
             }
         }
@@ -118,6 +135,7 @@ impl Peer {
             Want::Read if self.drained => Next::Wait(Interest::Readable),
             Want::Read => Next::Again(Interest::Readable),
             Want::Write | Want::ShutdownWrite => Next::Again(Interest::Writable),
+            Want::WaitUntil(until) => Next::Timer(until),
             Want::RunJob | Want::Reply => Next::Job,
             Want::Close => Next::Close,
         })

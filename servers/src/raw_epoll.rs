@@ -2,13 +2,16 @@
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
+};
 
-use crate::event_loop::{Poller, Ready};
+use crate::event_loop::{Poller, Ready, Timeout};
 use crate::peer::Interest;
 
 /// Events taken per wait; those beyond are told with the next one.
@@ -29,18 +32,57 @@ pub struct RawEpoll {
     instance: OwnedFd,
     trigger: Trigger,
     events: Vec<epoll::Event>,
+    /// Where a wait is to end at an exact time; epoll itself counts milliseconds where it is older than Linux 5.11. There is
+    /// none until then.
+    timer: Option<Timer>,
 }
+
+/// A descriptor that becomes readable at a time.
+struct Timer {
+    timerfd: OwnedFd,
+    /// The time that it was set to last.
+    until: Instant,
+}
+
+/// The key of the timer, which no socket has.
+const TIMER: usize = usize::MAX;
 
 impl RawEpoll {
     pub fn new(trigger: Trigger) -> io::Result<Self> {
         let instance = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self { instance, trigger, events: Vec::with_capacity(EVENTS_PER_WAIT) })
+        Ok(Self { instance, trigger, events: Vec::with_capacity(EVENTS_PER_WAIT), timer: None })
+    }
+
+    /// Has the next wait end at that time.
+    fn set_timer(&mut self, until: Instant) -> io::Result<()> {
+        let now = Instant::now();
+        let timer = match &mut self.timer {
+            Some(timer) if timer.until == until => return Ok(()),
+            Some(timer) => timer,
+            none => {
+                let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+                let timerfd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+                // It is told of once each time, and setting it anew is all that is needed then.
+                let told = epoll::EventFlags::IN | epoll::EventFlags::ET;
+                epoll::add(&self.instance, &timerfd, data(TIMER), told)?;
+                none.insert(Timer { timerfd, until: now })
+            }
+        };
+        // Zero would be never.
+        let left = until.saturating_duration_since(now).max(Duration::from_nanos(1));
+        let once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let at = Timespec::try_from(left).map_err(io::Error::other)?;
+        let at = Itimerspec { it_interval: once, it_value: at };
+        timerfd_settime(&timer.timerfd, TimerfdTimerFlags::empty(), &at)?;
+        timer.until = until;
+        Ok(())
     }
 
     fn flags(&self, interest: Interest) -> epoll::EventFlags {
         let flags = match interest {
             Interest::Readable => epoll::EventFlags::IN,
             Interest::Writable => epoll::EventFlags::OUT,
+            Interest::Nothing => epoll::EventFlags::empty(),
         };
         match self.trigger {
             Trigger::Level => flags,
@@ -77,18 +119,22 @@ impl Poller for RawEpoll {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()> {
+        if let Some(until) = timeout.until {
+            self.set_timer(until)?;
+        }
+        let timeout = timeout.about.and_then(|timeout| Timespec::try_from(timeout).ok());
         self.events.clear();
         match epoll::wait(&self.instance, spare_capacity(&mut self.events), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        ready.extend(self.events.iter().map(|&epoll::Event { flags, data, .. }| Ready {
+        let end = epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR;
+        let told = self.events.iter().map(|&epoll::Event { flags, data, .. }| Ready {
             key: data.u64() as usize,
-            ends:
-                flags.intersects(epoll::EventFlags::RDHUP | epoll::EventFlags::HUP | epoll::EventFlags::ERR),
-        }));
+            ends: flags.intersects(end),
+        });
+        ready.extend(told.filter(|ready| ready.key != TIMER));
         Ok(())
     }
 }

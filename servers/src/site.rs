@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::http::{self, Status};
+use crate::mix::{Counter, Drawn, Kind, Mix};
 
 /// The largest body of `/bytes/N`.
 pub const MAX_SYNTHETIC_BYTES: usize = 16 * 1024 * 1024;
 
-/// The longest `/spin` and `/sleep`; a typing error should not take a server away for an hour.
+/// The longest `/spin`, `/sleep` and `/wait`; a typing error should not take a server away for an hour.
 pub const MAX_HANDLER_TIME: Duration = Duration::from_mins(1);
 
 /// All files together; they are held in memory, so that no model is measured by the speed of a disk.
@@ -37,6 +38,8 @@ static PATTERN: [u8; 64 * 1024] = {
 pub struct Site {
     pages: HashMap<Box<[u8]>, Arc<Page>>,
     has_panic: bool,
+    /// Requests of `/mixed` so far.
+    mixed: Counter,
 }
 
 /// A resource that is held whole.
@@ -65,6 +68,10 @@ pub enum Route<'a> {
     Spin(Duration),
     /// A handler that blocks its thread for so long.
     Sleep(Duration),
+    /// A handler that waits for so long, as for a database, in the model's own way.
+    Wait(Duration),
+    /// What was drawn for a request of `/mixed`.
+    Mixed(Drawn),
     /// A handler that panics.
     Panic,
     /// A redirection to `/`.
@@ -76,7 +83,15 @@ pub enum Route<'a> {
 impl Route<'_> {
     /// Whether its handler keeps a thread for longer than it takes to copy an answer.
     pub fn blocks(&self) -> bool {
-        matches!(self, Self::Spin(_) | Self::Sleep(_))
+        matches!(self, Self::Spin(_) | Self::Sleep(_) | Self::Mixed(Drawn { kind: Kind::Spin, .. }))
+    }
+
+    /// How long its handler waits without keeping a thread, where a model can do that.
+    pub fn waits(&self) -> Option<Duration> {
+        match *self {
+            Self::Wait(time) | Self::Mixed(Drawn { kind: Kind::Wait, time }) => Some(time),
+            _ => None,
+        }
     }
 }
 
@@ -84,7 +99,7 @@ impl Site {
     /// The site without a folder: one embedded page of 1 KiB at `/`.
     pub fn embedded() -> Self {
         let page = Page::new("text/html; charset=utf-8", DEFAULT_PAGE.as_bytes().to_vec());
-        Self { pages: HashMap::from([(Box::from(*b"/"), page)]), has_panic: false }
+        Self { pages: HashMap::from([(Box::from(*b"/"), page)]), has_panic: false, mixed: Counter::at_zero() }
     }
 
     /// Reads every file below `root`; `index.html` answers for its folder too.
@@ -118,7 +133,7 @@ impl Site {
                 pages.insert(path, Arc::clone(&page));
             }
         }
-        Ok(Self { pages, has_panic: false })
+        Ok(Self { pages, has_panic: false, mixed: Counter::at_zero() })
     }
 
     /// Adds `/panic`, whose handler panics: for those who want to see what that costs.
@@ -129,9 +144,14 @@ impl Site {
 
     /// Finds what answers `target`, a path with or without a query. The synthetic endpoints come before files.
     pub fn find(&self, target: &[u8]) -> Route<'_> {
-        let path = target.split(|&octet| octet == b'?').next().unwrap_or_default();
+        let mut parts = target.splitn(2, |&octet| octet == b'?');
+        let (path, query) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if let Some(route) = synthetic(path) {
             return route;
+        }
+        if path == b"/mixed" {
+            return Mix::parse(query)
+                .map_or(Route::NotFound, |mix| Route::Mixed(mix.draw(self.mixed.next())));
         }
         if self.has_panic && path == b"/panic" {
             return Route::Panic;
@@ -159,6 +179,7 @@ fn synthetic(path: &[u8]) -> Option<Route<'static>> {
         "bytes" if number <= MAX_SYNTHETIC_BYTES as u64 => Some(Route::Bytes(number as usize)),
         "spin" if duration <= MAX_HANDLER_TIME => Some(Route::Spin(duration)),
         "sleep" if duration <= MAX_HANDLER_TIME => Some(Route::Sleep(duration)),
+        "wait" if duration <= MAX_HANDLER_TIME => Some(Route::Wait(duration)),
         _ => None,
     }
 }
@@ -252,7 +273,11 @@ mod tests {
         let site = Site::embedded();
         assert!(matches!(site.find(b"/bytes/16777216"), Route::Bytes(16_777_216)));
         assert!(matches!(site.find(b"/spin/5"), Route::Spin(time) if time.as_micros() == 5));
+        assert!(matches!(site.find(b"/wait/5"), Route::Wait(time) if time.as_micros() == 5));
         assert!(matches!(site.find(b"/redirect?x"), Route::Redirect));
+        let all_wait = site.find(b"/mixed?wait=100:7");
+        assert_eq!((all_wait.waits(), all_wait.blocks()), (Some(Duration::from_micros(7)), false));
+        assert!(site.find(b"/mixed?spin=100:7").blocks());
         for target in [
             "/bytes/16777217",
             "/bytes/",
@@ -260,6 +285,8 @@ mod tests {
             "/bytes/+1",
             "/bytes/1/2",
             "/sleep/99999999999",
+            "/wait/99999999999",
+            "/mixed?wait=10",
             "/x/1",
         ] {
             assert!(matches!(site.find(target.as_bytes()), Route::NotFound), "{target}");

@@ -32,6 +32,9 @@ pub trait Stream {
     /// Sends the end.
     fn shut_write_side(&self) -> io::Result<()>;
 
+    /// Waits until then.
+    async fn wait_until(&self, time: Instant);
+
     /// Runs `job` where it may block; an error when there is no thread or no memory for that.
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>>;
 }
@@ -149,6 +152,14 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
             Want::ShutdownWrite => {
                 stream.shut_write_side()?;
                 with_service(|service| connection.write_side_is_shut(service));
+            }
+            Want::WaitUntil(time) => {
+                callee.wait_until(None);
+                stream.wait_until(time).await;
+                with_service(|service| {
+                    service.set_time(Instant::now());
+                    connection.finish_wait(service);
+                });
             }
             Want::RunJob | Want::Reply => {
                 let job = connection.take_job().expect("the only one who takes it waits for its reply");

@@ -5,15 +5,16 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Service;
 use super::body::BodyReader;
 use super::handler::{self, Job, Reply};
 use super::request::{self, Framing, Head, Method, Version};
 use super::response::{
     self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, Status, TEXT_PLAIN, UNAVAILABLE,
 };
-use super::{Handlers, Service};
 use crate::memory;
-use crate::site::{self, Page};
+use crate::mix::Drawn;
+use crate::site::{self, Page, Route};
 
 /// Bodies up to this size are copied behind their heads and leave in one write; larger ones are sent from where they lie.
 const COPY_LIMIT_BYTES: usize = 16 * 1024;
@@ -45,6 +46,8 @@ pub enum Want {
     RunJob,
     /// That reply.
     Reply,
+    /// That time, as a handler waits for something; then [`Connection::finish_wait`].
+    WaitUntil(Instant),
     /// To be closed.
     Close,
 }
@@ -81,6 +84,13 @@ enum State {
     Working {
         request: Box<Request>,
         job: Option<Job>,
+    },
+    /// A handler waits, and nobody has to run it for that.
+    Waiting {
+        request: Box<Request>,
+        until: Instant,
+        /// What was drawn for the request, of `/mixed`.
+        drawn: Option<Drawn>,
     },
     /// The last answer is written; then the connection closes, after lingering if the client may still be talking.
     Closing {
@@ -164,7 +174,7 @@ impl Connection {
     /// Takes what the client sent, all of it, and answers the requests that are whole.
     ///
     /// Handlers run inside, unless the service says otherwise: `/sleep` and `/spin` keep the calling thread until they
-    /// are done.
+    /// are done, `/wait` does not.
     pub fn receive(&mut self, octets: &[u8], service: &mut Service) {
         let (before, was_between_requests) = (self.progress, self.is_between_requests());
         self.progress = service.now;
@@ -196,7 +206,7 @@ impl Connection {
     pub fn deadline(&self, service: &Service) -> Option<Instant> {
         match (&self.state, self.head_began) {
             _ if self.has_output() => Some(self.progress + service.timeouts.idle),
-            (State::Working { .. }, _) => None,
+            (State::Working { .. } | State::Waiting { .. }, _) => None,
             (State::Lingering { since, .. }, _) => Some(*since + LINGER_TIME),
             (_, Some(began)) => Some(began + service.timeouts.head),
             _ => Some(self.progress + service.timeouts.idle),
@@ -262,6 +272,7 @@ impl Connection {
             State::Head | State::Body { .. } | State::Lingering { .. } => Want::Read,
             State::Working { job: Some(_), .. } => Want::RunJob,
             State::Working { job: None, .. } => Want::Reply,
+            State::Waiting { until, .. } => Want::WaitUntil(until),
         }
     }
 
@@ -280,17 +291,40 @@ impl Connection {
 
     /// Takes what the job had to say; requests that waited behind it are then answered.
     pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) {
-        if !matches!(self.state, State::Working { .. }) {
-            return;
+        match mem::take(&mut self.state) {
+            State::Working { request, .. } => self.finish(&request, reply, service),
+            state => self.state = state,
         }
-        self.progress = service.now;
-        if let State::Working { request, .. } = mem::take(&mut self.state) {
-            let date = service.date.at(service.now);
-            self.write_reply(reply, &request.head(), service.closing, date);
-            if !self.input.is_empty() {
-                self.answer_buffered(service);
-                self.time_head(service.now);
+    }
+
+    /// Takes the news that the time of [`Want::WaitUntil`] has come; requests that waited behind it are then answered.
+    pub fn finish_wait(&mut self, service: &mut Service) {
+        match mem::take(&mut self.state) {
+            State::Waiting { request, drawn, .. } => {
+                let reply = drawn.map_or(Reply::Status(Status::Ok), |drawn| Reply::Mixed(drawn.kind));
+                self.finish(&request, &reply, service);
             }
+            state => self.state = state,
+        }
+    }
+
+    /// Answers a request whose handler could not be waited for.
+    pub fn refuse_wait(&mut self, service: &mut Service) {
+        match mem::take(&mut self.state) {
+            State::Waiting { request, .. } => {
+                self.finish(&request, &Reply::Status(Status::ServiceUnavailable), service);
+            }
+            state => self.state = state,
+        }
+    }
+
+    fn finish(&mut self, request: &Request, reply: &Reply<'_>, service: &mut Service) {
+        self.progress = service.now;
+        let date = service.date.at(service.now);
+        self.write_reply(reply, &request.head(), service.closing, date);
+        if !self.input.is_empty() {
+            self.answer_buffered(service);
+            self.time_head(service.now);
         }
     }
 
@@ -300,7 +334,9 @@ impl Connection {
             State::Head => self.input.is_empty() && !self.has_output(),
             // Everything was said; that the client may talk on is a courtesy that ends with the server.
             State::Lingering { .. } | State::Closed => true,
-            State::Body { .. } | State::Working { .. } | State::Closing { .. } => false,
+            State::Body { .. } | State::Working { .. } | State::Waiting { .. } | State::Closing { .. } => {
+                false
+            }
         }
     }
 
@@ -396,9 +432,11 @@ impl Connection {
                 *linger = true;
                 Ok(Step::Consumed(input.len()))
             }
-            State::Working { .. } | State::Closing { .. } | State::Lingering { .. } | State::Closed => {
-                Ok(Step::NeedMore)
-            }
+            State::Working { .. }
+            | State::Waiting { .. }
+            | State::Closing { .. }
+            | State::Lingering { .. }
+            | State::Closed => Ok(Step::NeedMore),
         }
     }
 
@@ -431,27 +469,27 @@ impl Connection {
         Ok(Step::Consumed(end))
     }
 
-    /// Answers a request, or leaves it to a job.
+    /// Answers a request, or leaves it to a job or to a time.
     fn respond(&mut self, head: &Head<'_>, service: &mut Service) {
         let Service { site, handlers, now, date, closing, .. } = service;
+        if head.method == Method::Other {
+            return self.write_reply(&Reply::Status(Status::MethodNotAllowed), head, *closing, date.at(*now));
+        }
         let route = site.find(head.target);
-        let offload = match handlers {
-            _ if head.method == Method::Other => false,
-            Handlers::InPlace => false,
-            Handlers::OffloadBlocking => route.blocks(),
-            Handlers::OffloadAll => true,
-        };
-        if offload {
+        let drawn = if let Route::Mixed(drawn) = route { Some(drawn) } else { None };
+        if handlers.offload(&route) {
             let Some(mut request) = Request::remember(head) else { return self.shed() };
-            let job = Job::new(Arc::clone(site), mem::take(&mut request.target));
+            let job = Job::new(Arc::clone(site), mem::take(&mut request.target), drawn);
             self.state = State::Working { request, job: Some(job) };
             return;
         }
+        if let Some(time) = route.waits() {
+            let Some(request) = Request::remember(head) else { return self.shed() };
+            self.state = State::Waiting { request, until: Instant::now() + time, drawn };
+            return;
+        }
         let blocks = route.blocks();
-        let reply = match head.method {
-            Method::Other => Reply::Status(Status::MethodNotAllowed),
-            Method::Get | Method::Head => handler::run(route),
-        };
+        let reply = handler::run(route);
         if blocks {
             // The time that it took is not the client's.
             *now = Instant::now();
@@ -473,7 +511,7 @@ impl Connection {
         let (head_length, body_length) = match reply {
             Reply::Page(page) => (page.fixed_head.len() + HEAD_END_BYTES, page.body.len()),
             &Reply::Bytes(length) => (FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES, length),
-            Reply::Status(_) => (STATUS_BYTES, 0),
+            Reply::Status(_) | Reply::Mixed(_) => (STATUS_BYTES, 0),
         };
         let Some(room) = self.make_room(head_length, if with_body { body_length } else { 0 }) else {
             return self.shed();
@@ -496,6 +534,7 @@ impl Connection {
             &Reply::Status(status) => {
                 response::write_status(&mut self.output, status, after, with_body, date);
             }
+            &Reply::Mixed(kind) => response::write_mixed(&mut self.output, kind, after, with_body, date),
         }
     }
 
@@ -555,7 +594,7 @@ fn empty(buffer: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Timeouts;
+    use super::super::{Handlers, Timeouts};
     use super::*;
     use crate::site::Site;
 
@@ -806,6 +845,7 @@ mod tests {
                     connection.finish_job(&job.run(), &mut service);
                     jobs += 1;
                 }
+                Want::WaitUntil(_) => connection.finish_wait(&mut service),
                 _ => return (statuses(&text).iter().map(ToString::to_string).collect(), jobs),
             }
         }
@@ -813,14 +853,44 @@ mod tests {
 
     #[test]
     fn handlers_run_elsewhere_answer_in_order_all_the_same() {
-        let targets = ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing"];
+        let targets =
+            ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing", "/wait/1", "/mixed?spin=100:1"];
         let requests = targets.map(|target| GET.replacen('/', target, 1)).concat();
-        let expected = ["200", "200", "200", "200", "404"].map(String::from).to_vec();
+        let expected = ["200", "200", "200", "200", "404", "200", "200"].map(String::from).to_vec();
         for (handlers, jobs) in
-            [(Handlers::InPlace, 0), (Handlers::OffloadBlocking, 2), (Handlers::OffloadAll, 5)]
+            [(Handlers::InPlace, 0), (Handlers::OffloadBlocking, 3), (Handlers::OffloadAll, 7)]
         {
             assert_eq!(talk_with_jobs(&requests, handlers), (expected.clone(), jobs), "{handlers:?}");
         }
+    }
+
+    #[test]
+    fn a_handler_that_waits_keeps_nobody_and_those_behind_it_in_line() {
+        let (mut connection, mut service, begin) = at_a_time();
+        let requests =
+            ["/", "/wait/5000", "/mixed?wait=100:7", "/"].map(|target| GET.replacen('/', target, 1));
+        connection.receive(requests.concat().as_bytes(), &mut service);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200"]);
+        let Want::WaitUntil(until) = connection.want() else { panic!("{connection:?}") };
+        assert!(until >= begin + Duration::from_millis(5) && begin.elapsed() < Duration::from_millis(5));
+        // It is not the client that is waited for.
+        assert_eq!((connection.deadline(&service), connection.is_idle()), (None, false));
+        connection.finish_wait(&mut service);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200"]);
+        assert!(matches!(connection.want(), Want::WaitUntil(_)));
+        connection.finish_wait(&mut service);
+        let text = take_output(&mut connection, &mut service);
+        assert_eq!((statuses(&text).len(), text.matches("Server-Timing: wait\r\n").count()), (2, 1));
+        assert_eq!(connection.want(), Want::Read);
+    }
+
+    #[test]
+    fn who_can_not_be_waited_for_hears_it() {
+        let (mut connection, mut service, _) = at_a_time();
+        connection.receive(GET.replacen('/', "/wait/5000", 1).as_bytes(), &mut service);
+        connection.refuse_wait(&mut service);
+        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["503"]);
+        assert_eq!(connection.want(), Want::Close);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use response::{Status, UNAVAILABLE};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::site::Site;
+use crate::site::{Route, Site};
 use date::DateCache;
 
 /// What one thread needs to answer requests: the site, the time, and the text of the current `Date`.
@@ -59,6 +59,17 @@ pub enum Handlers {
     OffloadBlocking,
     /// All of them wherever the driver runs a [`Job`].
     OffloadAll,
+}
+
+impl Handlers {
+    /// Whether the handler behind `route` runs elsewhere. One that waits takes a thread only where all of them do.
+    fn offload(self, route: &Route<'_>) -> bool {
+        match self {
+            Self::InPlace => false,
+            Self::OffloadBlocking => route.blocks(),
+            Self::OffloadAll => true,
+        }
+    }
 }
 
 impl Service {

@@ -1,6 +1,7 @@
 //! Writing responses: the status line, the headers that every response has, and the answers that refuse.
 
 use super::request::Version;
+use crate::mix::Kind;
 
 /// The statuses that this server answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +114,18 @@ pub fn finish_head(out: &mut Vec<u8>, after: After, date: &[u8]) {
 
 /// Writes a whole response whose body is its status in words; `with_body` is false for HEAD.
 pub fn write_status(out: &mut Vec<u8>, status: Status, after: After, with_body: bool, date: &[u8]) {
+    write_words(out, status, "", after, with_body, date);
+}
+
+/// The same for a request of `/mixed`, which says what that was.
+pub fn write_mixed(out: &mut Vec<u8>, kind: Kind, after: After, with_body: bool, date: &[u8]) {
+    write_words(out, Status::Ok, kind.field(), after, with_body, date);
+}
+
+fn write_words(out: &mut Vec<u8>, status: Status, field: &str, after: After, with_body: bool, date: &[u8]) {
     let text = status.text();
     write_fixed_head(out, status, TEXT_PLAIN, text.len() + 1);
+    out.extend_from_slice(field.as_bytes());
     finish_head(out, after, date);
     if with_body {
         out.extend_from_slice(text.as_bytes());
@@ -145,8 +156,10 @@ mod tests {
                 write_fixed_head(&mut fixed, status, TEXT_PLAIN, usize::MAX);
                 finish_head(&mut end, after, &date);
                 write_status(&mut whole, status, after, true, &date);
+                let mut mixed = Vec::new();
+                write_mixed(&mut mixed, Kind::Cheap, after, true, &date);
                 assert!(fixed.len() <= FIXED_HEAD_BYTES + TEXT_PLAIN.len(), "{}", fixed.len());
-                assert!(end.len() <= HEAD_END_BYTES && whole.len() <= STATUS_BYTES);
+                assert!(end.len() <= HEAD_END_BYTES && whole.len().max(mixed.len()) <= STATUS_BYTES);
             }
         }
     }

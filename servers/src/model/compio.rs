@@ -173,6 +173,10 @@ impl Stream for Socket {
         SockRef::from(&self.stream).shutdown(net::Shutdown::Write)
     }
 
+    async fn wait_until(&self, time: Instant) {
+        compio::time::sleep_until(time).await;
+    }
+
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let _thread = self.threads.one().await;
         // compio panics, in a task of its own, where it can have no thread.

@@ -7,11 +7,10 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 use polling::{Event, Events, PollMode};
 
-use crate::event_loop::{EventLoop, Poller, Ready};
+use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -54,6 +53,7 @@ impl Poller for Polling {
         let event = match interest {
             Interest::Readable => Event::readable(key),
             Interest::Writable => Event::writable(key),
+            Interest::Nothing => Event::none(key),
         };
         self.poller.modify_with_mode(fd, event, PollMode::Level)
     }
@@ -62,9 +62,9 @@ impl Poller for Polling {
         self.poller.delete(fd)
     }
 
-    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()> {
         self.events.clear();
-        self.poller.wait(&mut self.events, timeout)?;
+        self.poller.wait(&mut self.events, timeout.left())?;
         ready.extend(self.events.iter().map(|event| Ready { key: event.key, ends: false }));
         Ok(())
     }

@@ -16,7 +16,7 @@ use std::io::{self, IoSlice};
 use std::net::{self, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -31,11 +31,13 @@ use rustix::time::{
 
 use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::calls::{Callee, Callees, Patience, Verdict};
+use crate::http::Timeouts;
 use crate::listener::refuse;
 use crate::memory;
 use crate::room::Room;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
+use crate::timers::Timers;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the start.
@@ -68,7 +70,7 @@ impl ConcurrencyModel for May {
         // They start with the first green thread, one more beside them for may's own timers; here that may fail.
         threads::try_out(count + 1)?;
         start_green(0, || {})?;
-        let workers = Workers::start(count, Sweep::period(self.options.timeouts), &shutdown)?;
+        let workers = Workers::start(count, self.options.timeouts, &shutdown)?;
         let accepted = self.accept(&listener, &workers, &site, &shutdown);
         if accepted.is_err() {
             // Green threads are not ours to end; it is how they are told.
@@ -108,21 +110,23 @@ impl May {
     fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
         let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
-        let worker = number(&stream, workers.0.len());
-        let Some(callee) = workers.0[worker].callees.register().filter(|_| has_buffer) else {
+        let number = number(&stream, workers.0.len());
+        let worker = &workers.0[number];
+        let Some(callee) = worker.callees.register().filter(|_| has_buffer) else {
             return refuse(&stream);
         };
+        let clock = Arc::clone(&worker.clock);
         let stream = Arc::new(stream);
         let served = Arc::clone(&stream);
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let serve = move || {
             let mut service = options.service(site);
-            if let Ok(stream) = GreenStream::new(served, callee, options.timeouts.idle) {
+            if let Ok(stream) = GreenStream::new(served, callee, clock, options.timeouts.idle) {
                 // An error of this connection is its end and nobody else's.
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
             }
         };
-        if start_green(worker, serve).is_err() {
+        if start_green(number, serve).is_err() {
             refuse(&stream);
         }
     }
@@ -135,22 +139,21 @@ struct Workers(Vec<Worker>);
 struct Worker {
     /// Whom it serves.
     callees: Arc<Callees>,
-    /// A timer that tells it when to call them.
-    clock: Arc<OwnedFd>,
+    /// What tells it when to call them.
+    clock: Arc<Clock>,
 }
 
 impl Workers {
     /// Has each of them call those it serves, every so often.
-    fn start(count: usize, period: Duration, shutdown: &Shutdown) -> io::Result<Self> {
+    fn start(count: usize, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<Self> {
         let mut workers = Vec::new();
-        for (number, clock) in clocks(count)?.into_iter().enumerate() {
-            let worker = Worker { callees: Callees::new(shutdown.clone()), clock: Arc::new(clock) };
-            worker.start_calls(number, shutdown.clone())?;
+        for (number, timer) in timers(count)?.into_iter().enumerate() {
+            let clock = Arc::new(Clock::new(timer, Sweep::period(timeouts))?);
+            let worker = Worker { callees: Callees::new(shutdown.clone()), clock };
+            worker.start_calls(number, Sweep::new(timeouts, Instant::now()), shutdown.clone())?;
             workers.push(worker);
         }
-        let workers = Self(workers);
-        workers.set_pace(period)?;
-        Ok(workers)
+        Ok(Self(workers))
     }
 
     /// Whether they serve fewer than so many together; if not, `acceptor` is woken when one has ended.
@@ -169,31 +172,97 @@ impl Workers {
     }
 
     /// Sets how often they call.
-    fn set_pace(&self, period: Duration) -> io::Result<()> {
-        let period = Timespec::try_from(period).map_err(io::Error::other)?;
-        let pace = Itimerspec { it_interval: period, it_value: period };
-        for worker in &self.0 {
-            timerfd_settime(&worker.clock, TimerfdTimerFlags::empty(), &pace)?;
-        }
-        Ok(())
+    fn set_pace(&self, pace: Duration) -> io::Result<()> {
+        self.0.iter().try_for_each(|worker| worker.clock.set_pace(pace))
     }
 }
 
 impl Worker {
-    /// Has it call those it serves: who waits for too long, and in a server that stops everybody, until there is nobody.
-    /// The green thread that does it is there from the start, since it gets memory back when there is none left.
-    fn start_calls(&self, number: usize, shutdown: Shutdown) -> io::Result<()> {
+    /// Has it call those it serves: who waits for too long, whose time has come, and in a server that stops everybody, until
+    /// there is nobody. The green thread that does it is there from the start, since it gets memory back when there is none
+    /// left.
+    fn start_calls(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
         let (callees, clock) = (Arc::clone(&self.callees), Arc::clone(&self.clock));
-        let ticks = CoIo::new(clock.as_raw_fd())?;
+        let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
             // The last of them is dropped first, before its timer is closed.
             let (clock, ticks) = (clock, ticks);
             while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || callees.count() > 0 {
                 ticks.wait_io();
-                let _ = rustix::io::read(&clock, &mut [0; 8]);
-                if shutdown.is_signalled() { callees.call_all() } else { callees.call_overdue() }
+                if shutdown.is_signalled() {
+                    callees.call_all();
+                } else {
+                    callees.look_after(&mut sweep);
+                }
+                while let Some(key) = clock.take_due() {
+                    callees.call(key);
+                }
             }
         })
+    }
+}
+
+/// A timer of the kernel that wakes a worker every so often, and when the time has come that one of its green threads waits
+/// for. may's own timers would go on with a green thread on a thread of theirs.
+struct Clock {
+    timer: OwnedFd,
+    alarms: Mutex<Alarms>,
+}
+
+struct Alarms {
+    pace: Duration,
+    waiting: Timers<usize>,
+}
+
+impl Clock {
+    fn new(timer: OwnedFd, pace: Duration) -> io::Result<Self> {
+        let alarms = Alarms { pace, waiting: Timers::default() };
+        alarms.set(&timer)?;
+        Ok(Self { timer, alarms: Mutex::new(alarms) })
+    }
+
+    fn set_pace(&self, pace: Duration) -> io::Result<()> {
+        let mut alarms = self.alarms();
+        alarms.pace = pace;
+        alarms.set(&self.timer)
+    }
+
+    /// Has the callee of that key called when the time has come; an error where there is no memory for that.
+    fn call_at(&self, time: Instant, key: usize) -> io::Result<()> {
+        let mut alarms = self.alarms();
+        let earliest = alarms.waiting.next();
+        if !alarms.waiting.add(time, key) {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        if earliest.is_none_or(|earliest| time < earliest) { alarms.set(&self.timer) } else { Ok(()) }
+    }
+
+    /// A callee whose time has come. Behind the last one, the timer is set to what is next.
+    fn take_due(&self) -> Option<usize> {
+        let mut alarms = self.alarms();
+        let due = alarms.waiting.take_due(Instant::now());
+        if due.is_none() {
+            let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+            // It was set before with the same arguments.
+            let _ = alarms.set(&self.timer);
+        }
+        due
+    }
+
+    fn alarms(&self) -> MutexGuard<'_, Alarms> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Alarms {
+    fn set(&self, timer: &OwnedFd) -> io::Result<()> {
+        let left = self.waiting.next().map(|time| time.saturating_duration_since(Instant::now()));
+        // Zero would be never.
+        let first = left.map_or(self.pace, |left| left.min(self.pace)).max(Duration::from_nanos(1));
+        let spec = |time: Duration| Timespec::try_from(time).map_err(io::Error::other);
+        let alarm = Itimerspec { it_interval: spec(self.pace)?, it_value: spec(first)? };
+        timerfd_settime(timer, TimerfdTimerFlags::empty(), &alarm)?;
+        Ok(())
     }
 }
 
@@ -203,17 +272,17 @@ fn number(file: &impl AsRawFd, workers: usize) -> usize {
 }
 
 /// A timer for each worker, of which it is the one to hear.
-fn clocks(workers: usize) -> io::Result<Vec<OwnedFd>> {
-    let mut clocks: Vec<Option<OwnedFd>> = (0..workers).map(|_| None).collect();
+fn timers(workers: usize) -> io::Result<Vec<OwnedFd>> {
+    let mut timers: Vec<Option<OwnedFd>> = (0..workers).map(|_| None).collect();
     // Those that others have already, kept until the end, or their numbers would come again.
     let mut superfluous = Vec::new();
-    while clocks.iter().any(Option::is_none) {
+    while timers.iter().any(Option::is_none) {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
-        let clock = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-        let place = number(&clock, workers);
-        superfluous.extend(clocks[place].replace(clock));
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let place = number(&timer, workers);
+        superfluous.extend(timers[place].replace(timer));
     }
-    Ok(clocks.into_iter().flatten().collect())
+    Ok(timers.into_iter().flatten().collect())
 }
 
 /// Runs `work` on a stack of its own, on that thread of the kernel.
@@ -232,6 +301,7 @@ struct GreenStream {
     events: CoIo<RawFd>,
     stream: Arc<TcpStream>,
     callee: Callee,
+    clock: Arc<Clock>,
     /// How long a read may take, and how long a write.
     timeout: Cell<Duration>,
     write_timeout: Duration,
@@ -244,13 +314,18 @@ struct GreenStream {
 }
 
 impl GreenStream {
-    fn new(stream: Arc<TcpStream>, mut callee: Callee, timeout: Duration) -> io::Result<Self> {
+    fn new(
+        stream: Arc<TcpStream>,
+        mut callee: Callee,
+        clock: Arc<Clock>,
+        timeout: Duration,
+    ) -> io::Result<Self> {
         let events = CoIo::new(stream.as_raw_fd())?;
         callee.listen(&Waker::from(Arc::new(GreenWaker(events.waker()))));
         let (is_drained, ends) = (Cell::new(true), Cell::new(false));
         let (timeout, write_timeout) = (Cell::new(timeout), timeout);
         let home = thread::current().id();
-        Ok(Self { events, stream, callee, timeout, write_timeout, is_drained, ends, home })
+        Ok(Self { events, stream, callee, clock, timeout, write_timeout, is_drained, ends, home })
     }
 
     /// Lets others run until the kernel tells that the socket is ready for something of `wanted`.
@@ -328,6 +403,17 @@ impl BlockingStream for GreenStream {
     fn pause(&self, _time: Duration) {
         // Only a server that stops has it pause, and that one calls at every tick.
         self.hear();
+    }
+
+    fn wait_until(&self, time: Instant) {
+        self.callee.wait_until(None);
+        if self.clock.call_at(time, self.callee.key()).is_err() {
+            // Without memory for it, others wait as well.
+            return thread::sleep(time.saturating_duration_since(Instant::now()));
+        }
+        while Instant::now() < time {
+            self.hear();
+        }
     }
 
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()> {

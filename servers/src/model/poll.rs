@@ -7,12 +7,11 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::event_loop::{EventLoop, Poller, Ready};
+use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
 use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -93,6 +92,7 @@ impl Poller for List {
         let flags = match interest {
             Interest::Readable => PollFlags::IN,
             Interest::Writable => PollFlags::OUT,
+            Interest::Nothing => PollFlags::empty(),
         };
         self.push(fd, key, flags);
         Ok(())
@@ -103,8 +103,8 @@ impl Poller for List {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()> {
+        let timeout = timeout.left().and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut left = match poll(&mut self.sockets, timeout.as_ref()) {
             Ok(count) => count,
             Err(Errno::INTR) => 0,

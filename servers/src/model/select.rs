@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::event_loop::{EventLoop, Poller, Ready};
+use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
 use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -82,9 +82,13 @@ impl Poller for Sets {
     fn change(&mut self, fd: BorrowedFd<'_>, key: usize, interest: Interest) -> io::Result<()> {
         self.remove(fd, key)?;
         self.add(fd, key)?;
-        if let (Interest::Writable, Some((fd, _))) = (interest, self.sockets[fd.as_raw_fd() as usize]) {
+        if let Some((fd, _)) =
+            self.sockets[fd.as_raw_fd() as usize].filter(|_| interest != Interest::Readable)
+        {
             self.readable.remove(fd);
-            self.writable.insert(fd);
+            if interest == Interest::Writable {
+                self.writable.insert(fd);
+            }
         }
         Ok(())
     }
@@ -101,9 +105,9 @@ impl Poller for Sets {
         Ok(())
     }
 
-    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()> {
         let (mut readable, mut writable) = (self.readable, self.writable);
-        let mut timeout = timeout.map(timeval);
+        let mut timeout = timeout.left().map(timeval);
         // Not more than FD_SETSIZE, and without it the highest would be searched for, set by set.
         let beyond = self.sockets.len().try_into().ok();
         let mut left = match select(beyond, &mut readable, &mut writable, None, &mut timeout) {

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::net::{self, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use smol::channel::{self, Sender};
@@ -146,6 +146,10 @@ impl Stream for Socket {
 
     fn shut_write_side(&self) -> io::Result<()> {
         self.stream.get_ref().shutdown(net::Shutdown::Write)
+    }
+
+    async fn wait_until(&self, time: Instant) {
+        Timer::at(time).await;
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {

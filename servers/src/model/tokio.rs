@@ -13,7 +13,7 @@ use std::panic::catch_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::unix::AsyncFd;
@@ -138,6 +138,11 @@ impl Stream for TcpStream {
 
     fn shut_write_side(&self) -> io::Result<()> {
         SockRef::from(self).shutdown(Write)
+    }
+
+    async fn wait_until(&self, time: Instant) {
+        // Its timers count milliseconds, and are never early.
+        tokio::time::sleep_until(time.into()).await;
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {

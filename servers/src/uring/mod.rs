@@ -4,7 +4,8 @@
 //!             requests                                 completions
 //!  accept all, once  ────────►  ┌────────┐  ────────►  accepted   a connection, again and again
 //!  receive, once each ───────►  │ kernel │  ────────►  received   a buffer of the ring, again and again
-//!  send, once an answer ─────►  └────────┘  ────────►  sent       so many octets
+//!  send, once an answer ─────►  │        │  ────────►  sent       so many octets
+//!  wait, once a `/wait` ─────►  └────────┘  ────────►  timed      its time is over
 //! ```
 //!
 //! One system call, `io_uring_enter`, gives it the requests of a turn and waits for the completions that make up the next.
@@ -164,6 +165,10 @@ impl<'a> CompletionLoop<'a> {
             Completion::Received { slot, result, is_last } => {
                 let (service, ring) = (&mut self.service, &mut self.ring);
                 self.peers[slot].received(result, is_last, slot, service, ring);
+                self.go_on(slot);
+            }
+            Completion::Timed { slot } => {
+                self.peers[slot].timed();
                 self.go_on(slot);
             }
             Completion::Sent { .. } | Completion::Watched => {}

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 
 use super::buffers::Filled;
-use super::ring::{Message, Request, Ring};
+use super::ring::{Message, Request, Ring, Timespec};
 use crate::http::{Connection, Service, Want};
 use crate::memory;
 
@@ -27,6 +27,8 @@ pub struct Peer {
     sending: Sending,
     /// What the kernel is to send.
     message: Option<Box<Message>>,
+    /// The time that the kernel lets pass, as its handler waits for that.
+    time: Option<Box<Timespec>>,
     /// What was received before its time.
     held: Vec<u8>,
     /// Whether the client has sent its last octet.
@@ -69,6 +71,7 @@ impl Peer {
             receiving: Receiving::No,
             sending: Sending::Nothing,
             message: None,
+            time: None,
             held: Vec::new(),
             ended: false,
         }
@@ -170,6 +173,11 @@ impl Peer {
         }
     }
 
+    /// Takes the news that the time is over that was asked for.
+    pub fn timed(&mut self) {
+        self.time = None;
+    }
+
     /// Asks the kernel for what is next, whatever was done before.
     pub fn go_on(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) -> Next {
         while let Some(stream) = &self.stream {
@@ -192,6 +200,16 @@ impl Peer {
                     }
                     return Next::Wait;
                 }
+                Want::WaitUntil(time) if time <= service.now() => self.connection.finish_wait(service),
+                Want::WaitUntil(time) => {
+                    if self.time.is_none() {
+                        let left = time.saturating_duration_since(service.now());
+                        let time = self.time.insert(Box::new(Timespec::from(left)));
+                        // SAFETY: until `timed` says that it is over it stays, since `go_on` does not let it be dropped.
+                        unsafe { ring.wait_for_time(slot, time) };
+                    }
+                    return Next::Wait;
+                }
                 Want::ShutdownWrite => match stream.shutdown(net::Shutdown::Write) {
                     Ok(()) => self.connection.write_side_is_shut(service),
                     Err(_) => self.close(slot, ring),
@@ -200,7 +218,8 @@ impl Peer {
                 Want::Close => self.close(slot, ring),
             }
         }
-        let is_asked = self.receiving != Receiving::No || self.sending != Sending::Nothing;
+        let is_asked =
+            self.receiving != Receiving::No || self.sending != Sending::Nothing || self.time.is_some();
         if is_asked { Next::Wait } else { Next::Drop }
     }
 
@@ -210,6 +229,9 @@ impl Peer {
         self.end_receiving(slot, ring);
         if self.sending == Sending::WhenPossible {
             ring.cancel(Request::Send, slot);
+        }
+        if self.time.is_some() {
+            ring.cancel(Request::Time, slot);
         }
         ring.close(stream.into());
     }

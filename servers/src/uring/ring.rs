@@ -13,7 +13,8 @@ use std::ptr;
 use std::thread;
 use std::time::Duration;
 
-use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
+pub use io_uring::types::Timespec;
+use io_uring::types::{CancelBuilder, Fd, SubmitArgs};
 use io_uring::{Builder, CompletionQueue, IoUring, SubmissionQueue, Submitter, cqueue, opcode, squeue};
 use rustix::io::Errno;
 
@@ -94,6 +95,10 @@ pub enum Completion {
         slot: usize,
         result: Result<usize, Errno>,
     },
+    /// The time of [`Ring::wait_for_time`] is over.
+    Timed {
+        slot: usize,
+    },
     /// The descriptor of [`Ring::watch`] is readable.
     Watched,
 }
@@ -107,6 +112,7 @@ pub enum Request {
     Send,
     /// It is not in flight between two calls.
     SendAtOnce,
+    Time,
     Watch,
 }
 
@@ -117,8 +123,8 @@ pub const NO_SLOT: usize = 0;
 const UNNAMED: u64 = u64::MAX;
 
 impl Request {
-    const ALL: [Self; 6] =
-        [Self::Accept, Self::Knock, Self::Receive, Self::Send, Self::SendAtOnce, Self::Watch];
+    const ALL: [Self; 7] =
+        [Self::Accept, Self::Knock, Self::Receive, Self::Send, Self::SendAtOnce, Self::Time, Self::Watch];
 
     /// The name of a request of a connection: the kernel gives it back with every completion.
     fn name(self, slot: usize) -> u64 {
@@ -170,6 +176,14 @@ impl<'r> Ring<'r> {
     /// Tells when `fd` is readable.
     pub fn watch(&mut self, fd: BorrowedFd<'_>) {
         self.poll(fd, Request::Watch);
+    }
+
+    /// Tells when `time` is over.
+    ///
+    /// # Safety
+    /// It must stay where it is until then.
+    pub unsafe fn wait_for_time(&mut self, slot: usize, time: &Timespec) {
+        self.ask(opcode::Timeout::new(time).build(), Request::Time, slot);
     }
 
     /// Receives from now on, whenever something comes.
@@ -289,6 +303,7 @@ impl<'r> Ring<'r> {
                 Completion::Received { slot, result: result.map(fill), is_last }
             }
             Request::Send | Request::SendAtOnce => Completion::Sent { slot, result },
+            Request::Time => Completion::Timed { slot },
             Request::Watch => Completion::Watched,
         }
     }

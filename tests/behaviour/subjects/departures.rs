@@ -75,6 +75,7 @@ fn survives_clients_that_leave_in_the_middle_of_an_answer(model: &Model) {
 
 fn survives_clients_that_leave_before_their_answer_is_made(model: &Model) {
     assert_survives(model, |client| client.send(get("/sleep/1000").repeat(3)));
+    assert_survives(model, |client| client.send(get("/wait/1000").repeat(3)));
     assert_survives(model, |client| {
         client.send(get("/bytes/10485760").repeat(3));
         client.shut_sending();

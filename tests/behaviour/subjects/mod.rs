@@ -16,6 +16,7 @@ mod shortage;
 mod shutdown;
 mod slow_readers;
 mod timeouts;
+mod waits;
 
 use crate::model::Model;
 
@@ -32,6 +33,7 @@ pub const PARTS: &[&[&[Behaviour]]] = &[
         shortage::BEHAVIOURS,
         slow_readers::BEHAVIOURS,
         handlers::BEHAVIOURS,
+        waits::BEHAVIOURS,
         departures::BEHAVIOURS,
         panics::BEHAVIOURS,
         answers::BEHAVIOURS,

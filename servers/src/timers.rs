@@ -1,0 +1,57 @@
+//! What a loop wakes up for beside its sockets: handlers that wait for a time, the earliest first.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Instant;
+
+/// Times, each with whom it is for.
+#[derive(Debug)]
+pub struct Timers<T>(BinaryHeap<Reverse<(Instant, T)>>);
+
+impl<T: Ord> Default for Timers<T> {
+    fn default() -> Self {
+        Self(BinaryHeap::new())
+    }
+}
+
+impl<T: Ord> Timers<T> {
+    /// Adds one, unless there is no memory for it.
+    pub fn add(&mut self, until: Instant, whom: T) -> bool {
+        let has_room = self.0.try_reserve(1).is_ok();
+        if has_room {
+            self.0.push(Reverse((until, whom)));
+        }
+        has_room
+    }
+
+    /// The earliest time.
+    pub fn next(&self) -> Option<Instant> {
+        self.0.peek().map(|Reverse((until, _))| *until)
+    }
+
+    /// Takes one whose time has come at `now`, once.
+    pub fn take_due(&mut self, now: Instant) -> Option<T> {
+        self.next().filter(|&until| until <= now)?;
+        self.0.pop().map(|Reverse((_, whom))| whom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_is_due_is_told_once_and_the_earliest_first() {
+        let begin = Instant::now();
+        let at = |milliseconds| begin + Duration::from_millis(milliseconds);
+        let mut timers = Timers::default();
+        for (until, whom) in [(30, 'c'), (10, 'a'), (20, 'b')] {
+            assert!(timers.add(at(until), whom));
+        }
+        assert_eq!((timers.next(), timers.take_due(at(9))), (Some(at(10)), None));
+        assert_eq!((timers.take_due(at(20)), timers.take_due(at(20))), (Some('a'), Some('b')));
+        assert_eq!((timers.take_due(at(20)), timers.next()), (None, Some(at(30))));
+    }
+}
