@@ -12,6 +12,7 @@ use rustix::system::{sysinfo, uname};
 
 use crate::cgroup;
 use crate::cpus::CpuList;
+use crate::disturbance;
 use crate::plan::Plan;
 use crate::quota::Quota;
 use crate::suite::axis::Axis;
@@ -65,6 +66,9 @@ pub fn of(plan: &Plan<'_>) -> Environment {
         workloads: workloads(plan),
         questions: questions(plan),
         cells: plan.cells.iter().map(|cell| suite.names(*cell)).collect(),
+        claim: suite.claim.clone(),
+        source: Some(plan.source.clone()),
+        repeats: disturbance::repeats(plan.measurements()),
         calibration: calibration(plan.reports_dir),
     }
 }

@@ -10,6 +10,8 @@ pub mod cores;
 #[cfg(target_os = "linux")]
 pub mod cpus;
 #[cfg(target_os = "linux")]
+mod disturbance;
+#[cfg(target_os = "linux")]
 mod environment;
 #[cfg(target_os = "linux")]
 mod gate;
@@ -17,7 +19,11 @@ mod gate;
 pub mod interrupt;
 pub mod limits;
 #[cfg(target_os = "linux")]
+mod machine_speed;
+#[cfg(target_os = "linux")]
 pub mod measure;
+#[cfg(target_os = "linux")]
+mod nearest;
 #[cfg(target_os = "linux")]
 mod nothing;
 pub mod output;
@@ -28,6 +34,8 @@ mod plan;
 #[cfg(target_os = "linux")]
 pub mod probe;
 #[cfg(target_os = "linux")]
+mod procedure;
+#[cfg(target_os = "linux")]
 mod processor_time;
 #[cfg(target_os = "linux")]
 mod progress;
@@ -37,6 +45,8 @@ mod quota;
 mod responder;
 #[cfg(target_os = "linux")]
 mod runner;
+#[cfg(target_os = "linux")]
+mod sizing;
 #[cfg(target_os = "linux")]
 pub mod subject;
 #[cfg(target_os = "linux")]

@@ -16,7 +16,7 @@ use crate::time;
 const OWN_DESCRIPTORS: u64 = 64;
 
 /// Requests, or connections, per second at the most: more than any machine sends; a guard against typing errors.
-const MAX_RATE: f64 = 1e8;
+pub const HIGHEST_RATE: f64 = 1e8;
 
 /// Parser of a whole number within `bounds`, which its error names.
 pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
@@ -41,7 +41,10 @@ pub fn check_time(count: u64, what: &str, per_second: f64) -> Result<()> {
 
 /// Refuses a number that can't be a rate per second.
 pub fn check_rate(rate: f64) -> Result<f64> {
-    ensure!(rate > 0.0 && rate <= MAX_RATE, "write a number per second, above 0 and up to {MAX_RATE}");
+    ensure!(
+        rate > 0.0 && rate <= HIGHEST_RATE,
+        "write a number per second, above 0 and up to {HIGHEST_RATE}"
+    );
     Ok(rate)
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow, ensure};
+use c10k_reports::record::Source;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +24,8 @@ pub struct Plan<'a> {
     /// Subjects or cells that can't be measured here: name and reason.
     pub skipped: Vec<(String, String)>,
     pub seed: u64,
+    /// What it was made from, so that a run can go on.
+    pub source: Source,
     /// The processors that may be used, as they were before anything was pinned.
     pub cpus: &'a CpuList,
     pub placement: Placement,
@@ -104,6 +107,7 @@ impl<'a> Plan<'a> {
             cells: Vec::new(),
             skipped: Vec::new(),
             seed,
+            source: Source { suite: suite.text.clone(), quick: suite.quick, ..Source::default() },
             cpus: place.cpus,
             placement: Placement::of(place.cpus),
             c10k: place.c10k,
@@ -131,7 +135,14 @@ impl<'a> Plan<'a> {
             None => Ok(()),
             Some(_) => Err(anyhow!("its rate is a share of a capacity, which only `c10k gate` measures")),
         };
-        let reason = limits::check_connections(load.connections()).and(has_processors).and(has_rate).err()?;
+        let has_backlog = match load.backlog {
+            Some(_) if !subject.takes_backlog() => {
+                Err(anyhow!("its command does not say how long its listen queue is; write {{backlog}} there"))
+            }
+            _ => Ok(()),
+        };
+        let can_be = limits::check_connections(load.connections()).and(has_processors).and(has_rate);
+        let reason = can_be.and(has_backlog).err()?;
         Some((self.suite.label(cell), reason.to_string()))
     }
 
@@ -147,8 +158,19 @@ impl<'a> Plan<'a> {
         order
     }
 
+    /// How many measurements it has.
+    pub fn measurements(&self) -> usize {
+        self.cells.len() * self.suite.pace.rounds as usize
+    }
+
     /// About how long all of it takes.
     pub fn estimate(&self) -> Duration {
         self.suite.estimate(&self.cells)
+    }
+
+    /// The same of those measurements of it.
+    pub fn estimate_of(&self, order: &[(u32, Cell)]) -> Duration {
+        let share = order.len() as f64 / self.measurements().max(1) as f64;
+        self.estimate().mul_f64(share)
     }
 }

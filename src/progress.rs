@@ -43,6 +43,14 @@ impl Progress {
         }
     }
 
+    /// Says something of a step that is done again.
+    pub fn note(&self, message: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(message),
+            None => note(&format!("{message}\n")),
+        }
+    }
+
     /// The last step was done, or there will be no more.
     pub fn finish(self) {
         if let Some(bar) = self.bar {

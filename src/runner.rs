@@ -3,32 +3,39 @@
 //! A round measures every cell once, so that a machine that grows slower in the middle does so for all of them alike; the
 //! order is shuffled, so that no cell always follows the same one.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c10k_loadgen::check::{Effect, Verdict};
 use c10k_loadgen::summary::Percentiles;
-use c10k_loadgen::workload::{Pacing, Until};
+use c10k_loadgen::workload::{Arrivals, Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
-use c10k_reports::record::{Outcome, Record};
+use c10k_reports::record::{self, Outcome, Record, Run, SearchReason, SearchStep};
 use c10k_reports::{RunWriter, metric, slug};
 use jiff::Timestamp;
 
 use crate::cpus::CpuList;
+use crate::disturbance;
 use crate::environment;
 use crate::interrupt::Interrupt;
+use crate::machine_speed::MachineSpeed;
 use crate::measure::measure;
 use crate::nothing;
 use crate::pass::Bench;
 use crate::plan::Plan;
 use crate::probe::Readings;
+use crate::procedure::{
+    DISTURBED_STEPS, Highest, LONGEST_STEP, Objective, SHARES, Search, Step, error_share,
+};
 use crate::progress::Progress;
-use crate::subject::client::check_page;
-use crate::subject::{Settings, Subject};
-use crate::suite::Cell;
+use crate::subject::client::{check_page, drain};
+use crate::subject::{RunningSubject, Settings, Subject};
 use crate::suite::load::Load;
+use crate::suite::{Cell, axis};
 
 /// What became of an experiment.
 #[derive(Debug)]
@@ -52,23 +59,62 @@ pub struct Finished {
 /// # Errors
 /// When the run can't be begun: its folder can't be written, or the generator can't be pinned.
 pub fn run(plan: &Plan<'_>, interrupt: &Interrupt) -> Result<Finished> {
+    let writer = RunWriter::create(plan.reports_dir, &environment::of(plan))?;
+    go_on(plan, writer, &[], interrupt)
+}
+
+/// Goes on with a run of the same plan that was interrupted.
+///
+/// # Errors
+/// As [`run`].
+pub fn resume(plan: &Plan<'_>, run: &Run, interrupt: &Interrupt) -> Result<Finished> {
+    go_on(plan, RunWriter::resume(&run.dir)?, &run.records, interrupt)
+}
+
+/// Measures what is not among `records`.
+fn go_on(
+    plan: &Plan<'_>,
+    mut writer: RunWriter,
+    records: &[Record],
+    interrupt: &Interrupt,
+) -> Result<Finished> {
     if let Some(generator) = &plan.placement.generator {
         generator.pin()?;
     }
-    let mut writer = RunWriter::create(plan.reports_dir, &environment::of(plan))?;
     let dir = writer.dir().to_owned();
     let mut finished =
         Finished { dir, failed: 0, with_failed_requests: 0, not_valid: 0, interrupted: false, lost: None };
-    let order = plan.order();
-    let mut progress = Progress::new(order.len(), plan.estimate());
-    for (round, cell) in order {
-        let record = Measuring { plan, dir: &finished.dir, interrupt, round, cell }.record();
+    let done: HashSet<(u32, &record::Cell)> = records
+        .iter()
+        .filter(|record| !record.superseded)
+        .map(|record| (record.round, &record.cell))
+        .collect();
+    let mut order = plan.order();
+    order.retain(|(round, cell)| !done.contains(&(*round, &plan.suite.names(*cell))));
+    let repeated = records.iter().filter(|record| record.superseded).count();
+    let mut repeats = disturbance::repeats(plan.measurements()).saturating_sub(repeated);
+    let mut speed = MachineSpeed::new(&plan.placement);
+    let mut progress = Progress::new(order.len(), plan.estimate_of(&order));
+    let mut left = order.into_iter();
+    let mut next = left.next();
+    while let Some((round, cell)) = next {
+        let slowdown = speed.settle();
+        let measuring = Measuring { plan, dir: &finished.dir, interrupt, round, cell, slowdown };
+        let mut record = measuring.record();
         if interrupt.happened() {
             // An interrupted measurement is discarded.
             break;
         }
-        finished.count(&record);
-        progress.advance(&describe(&record), !record.valid);
+        record.superseded = record.disturbed.is_some() && repeats > 0;
+        if record.superseded {
+            repeats -= 1;
+            measuring.discard_histograms(&mut record);
+            progress.note(&describe(&record));
+        } else {
+            finished.count(&record);
+            progress.advance(&describe(&record), !record.valid);
+            next = left.next();
+        }
         if let Err(error) = writer.append(&record) {
             finished.lost = Some(error);
             break;
@@ -100,6 +146,8 @@ struct Measuring<'a> {
     interrupt: &'a Interrupt,
     round: u32,
     cell: Cell,
+    /// By how much the machine was slower than before.
+    slowdown: f64,
 }
 
 /// What a measurement that ran to its end gave.
@@ -107,6 +155,7 @@ struct Measured {
     summary: Box<Summary>,
     readings: Readings,
     histograms: String,
+    search: Option<record::Search>,
 }
 
 impl Measuring<'_> {
@@ -117,7 +166,11 @@ impl Measuring<'_> {
         record.parameters = suite.parameters(self.cell);
         record.command = self.command();
         match self.measure() {
-            Ok(measured) => keep(&mut record, measured),
+            Ok(measured) => {
+                keep(&mut record, measured);
+                record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
+                record.disturbed = disturbance::of(&record, self.plan.cpus.numbers().len());
+            }
             Err(error) => record.outcome = Outcome::Failed(format!("{error:#}")),
         }
         record
@@ -131,14 +184,22 @@ impl Measuring<'_> {
             // No record will name it.
             let _ = fs::remove_file(&log);
         }
-        let (summary, mut readings) = measured?;
+        let (summary, mut readings, search) = measured?;
         if self.round == 1 {
             self.run_passes(&mut readings)?;
         }
-        Ok(Measured { summary: Box::new(summary), readings, histograms })
+        Ok(Measured { summary: Box::new(summary), readings, histograms, search })
     }
 
-    fn measure_timed(&self, log: &Path) -> Result<(Summary, Readings)> {
+    /// Another measurement takes the place of this one, and its histograms that of its.
+    fn discard_histograms(&self, record: &mut Record) {
+        if let Some(name) = record.histograms.take() {
+            let _ = fs::remove_file(self.dir.join(name));
+        }
+    }
+
+    /// Starts the server, measures it once or in the steps of a search, and stops it.
+    fn measure_timed(&self, log: &Path) -> Result<(Summary, Readings, Option<record::Search>)> {
         let server_cpus = self.server_cpus()?;
         let running = self.subject().start(&self.settings(server_cpus.as_ref(), &[]))?;
         let path = self.path();
@@ -146,12 +207,35 @@ impl Measuring<'_> {
             check_page(running.address(), path)?;
         }
         let target = Target::resolve(&format!("http://{}{path}", running.address()))?;
-        let cannot_write = || format!("cannot write {}", log.display());
-        let mut log = HdrLog::create(log).with_context(cannot_write)?;
-        let append = |interval: &Interval| log.append(interval).with_context(cannot_write);
-        let (measured, readings) =
-            measure(target, self.workload(), Some(running.server()), self.interrupt.flag(), append)?;
+        let (summary, readings, search) = match &self.plan.suite.workloads[self.cell.workload].objective {
+            None => {
+                let (summary, readings) = self.measure_once(&target, self.workload(), Some(log), &running)?;
+                (summary, readings, None)
+            }
+            Some(objective) => {
+                let (summary, readings, search) = self.search(objective, &target, log, &running)?;
+                (summary, readings, Some(search))
+            }
+        };
         running.stop()?;
+        Ok((summary, readings, search))
+    }
+
+    /// One run of the generator; without a log, its histograms are not kept.
+    fn measure_once(
+        &self,
+        target: &Target,
+        workload: Workload,
+        log: Option<&Path>,
+        running: &RunningSubject,
+    ) -> Result<(Summary, Readings)> {
+        let cannot_write = || format!("cannot write {}", log.unwrap_or(self.dir).display());
+        let mut file = log.map(HdrLog::create).transpose().with_context(cannot_write)?;
+        let append = |interval: &Interval| {
+            file.as_mut().map_or(Ok(()), |file| file.append(interval)).with_context(cannot_write)
+        };
+        let (measured, readings) =
+            measure(target.clone(), workload, Some(running.server()), self.interrupt.flag(), append)?;
         ensure!(
             measured.requests.completed > 0,
             "{}{}",
@@ -159,6 +243,113 @@ impl Measuring<'_> {
             nothing::others(&readings, measured.duration)
         );
         Ok((Summary::from(&measured), readings))
+    }
+
+    /// Searches the highest rate that holds to the objective, and measures shares of it. What is kept as the measurement is
+    /// the one at that rate.
+    fn search(
+        &self,
+        objective: &Objective,
+        target: &Target,
+        log: &Path,
+        running: &RunningSubject,
+    ) -> Result<(Summary, Readings, record::Search)> {
+        let lowest = objective.requests() / LONGEST_STEP.as_secs_f64();
+        let (mut search, mut steps) = (Search::from(lowest), Vec::new());
+        let mut disturbed = 0;
+        while let Some((rate, why)) = search.next() {
+            let (step, _) = self.step(objective, target, (rate, steps.len()), None, running)?;
+            ensure!(!self.interrupt.happened(), "interrupted");
+            let is_disturbed = step.disturbed && step.broken.is_some() && disturbed < DISTURBED_STEPS;
+            if is_disturbed {
+                disturbed += 1;
+            } else {
+                search.tell(match &step {
+                    SearchStep { broken: None, .. } => Step::Holds,
+                    SearchStep { by_generator: true, .. } => Step::Generator,
+                    _ => Step::Breaks,
+                });
+            }
+            steps.push(SearchStep { why, disturbed: is_disturbed, ..step });
+        }
+        let Highest { holds_rps, breaks_rps, .. } = search.highest();
+        let holds_rps = holds_rps.with_context(|| {
+            let why = steps.last().and_then(|step| step.broken.clone()).unwrap_or_default();
+            format!("it holds to `{objective}` at no rate: {why}")
+        })?;
+        let mut kept = None;
+        for share in SHARES {
+            let is_kept = (share - 1.0).abs() < f64::EPSILON;
+            let log = is_kept.then_some(log);
+            let at = (share * holds_rps, steps.len());
+            let (step, measured) = self.step(objective, target, at, log, running)?;
+            ensure!(!self.interrupt.happened(), "interrupted");
+            steps.push(SearchStep { share: Some(share), ..step });
+            kept = if is_kept { measured } else { kept };
+        }
+        let (summary, readings) =
+            kept.context("the rate that it holds at could not be measured once more")?;
+        Ok((
+            summary,
+            readings,
+            record::Search { objective: objective.to_string(), holds_rps, breaks_rps, steps },
+        ))
+    }
+
+    /// Measures one rate, the step of that number, for as long as the objective needs, once the server has done with what came before. A rate at which
+    /// nothing completes is broken.
+    fn step(
+        &self,
+        objective: &Objective,
+        target: &Target,
+        (rate, number): (f64, usize),
+        log: Option<&Path>,
+        running: &RunningSubject,
+    ) -> Result<(SearchStep, Option<(Summary, Readings)>)> {
+        drain(running.address(), self.path(), self.plan.suite.timeout)?;
+        let needed = Duration::from_secs_f64(objective.requests() / rate);
+        let duration = self.plan.suite.pace.duration.max(needed);
+        // Other arrivals in each step, and the same ones for all subjects of a round.
+        let seed = self.plan.seed.wrapping_add(self.round.into()).wrapping_add((number as u64) << 32);
+        let pacing = Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: axis::SPIN };
+        let workload = Workload {
+            pacing,
+            until: Until::Elapsed(duration),
+            interval: Workload::interval_of(duration),
+            ..self.workload()
+        };
+        let mut step = SearchStep {
+            why: SearchReason::Share,
+            offered_rps: rate,
+            share: None,
+            goodput_rps: 0.0,
+            error_share: 1.0,
+            p50_us: None,
+            p99_us: None,
+            p999_us: None,
+            broken: None,
+            disturbed: false,
+            by_generator: false,
+        };
+        let measured = match self.measure_once(target, workload, log, running) {
+            Ok(measured) => measured,
+            Err(error) => {
+                step.broken = Some(format!("{error:#}"));
+                return Ok((step, None));
+            }
+        };
+        let (summary, _) = &measured;
+        let times = &summary.latency_us;
+        let known = |quantile, us: f64| times.supports(quantile).then_some(us);
+        step.goodput_rps = summary.throughput_rps;
+        step.error_share = error_share(summary);
+        (step.p50_us, step.p99_us) = (known(0.5, times.p50), known(0.99, times.p99));
+        step.p999_us = known(0.999, times.p99_9);
+        step.broken = objective.broken_by(summary);
+        let has = |effect| summary.checks.iter().any(|check| check.effect == Some(effect));
+        step.disturbed = has(Effect::Disturbed);
+        step.by_generator = step.broken.is_some() && has(Effect::ThroughputIsABound);
+        Ok((step, Some(measured)))
     }
 
     /// Runs the measurements beside the timed one. What they can't find is missing, with its reason.
@@ -223,6 +414,7 @@ impl Measuring<'_> {
         Settings {
             cpus,
             workers: self.plan.suite.workers(self.cell),
+            backlog: self.load().backlog,
             prefix,
             interrupt: Some(self.interrupt),
             ..Settings::new(self.plan.c10k, self.load().connections())
@@ -250,6 +442,7 @@ fn keep(record: &mut Record, measured: Measured) {
     record.cpu_account = measured.readings.cpu_account;
     record.missing = measured.readings.missing;
     record.histograms = Some(measured.histograms);
+    record.search = measured.search;
     record.metrics = metric::compute(record);
 }
 
@@ -257,6 +450,7 @@ fn keep(record: &mut Record, measured: Measured) {
 fn describe(record: &Record) -> String {
     let outcome = match &record.outcome {
         Outcome::Failed(error) => format!("failed: {error}"),
+        Outcome::Measured(_) if record.search.is_some() => capacity(record),
         Outcome::Measured(summary) => {
             let failed = summary.requests.failed + summary.errors.connect;
             let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
@@ -269,7 +463,19 @@ fn describe(record: &Record) -> String {
             )
         }
     };
-    format!("{}/{} (round {}): {outcome}", record.cell.subject, record.cell.workload, record.round)
+    let disturbed = match (&record.disturbed, record.superseded) {
+        (None, _) => String::new(),
+        (Some(reason), true) => format!("; DISTURBED, measured again: {reason}"),
+        (Some(reason), false) => format!("; DISTURBED: {reason}"),
+    };
+    format!("{}/{} (round {}): {outcome}{disturbed}", record.cell.subject, record.cell.workload, record.round)
+}
+
+/// What a search has found.
+fn capacity(record: &Record) -> String {
+    let Some(search) = &record.search else { return String::new() };
+    let bound = at_least(search.breaks_rps.is_none());
+    format!("{bound}{:.0} requests/s hold to {}", search.holds_rps, search.objective)
 }
 
 /// A dash where samples or failures do not support it.

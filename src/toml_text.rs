@@ -4,6 +4,8 @@
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
+use crate::nearest::nearest;
+
 /// Reads `text`.
 ///
 /// # Errors
@@ -15,10 +17,39 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
 /// The parser explains over several lines; an error here has one.
 fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let line = error.span().map_or(1, |span| line_of(text, span.start));
-    anyhow::anyhow!("line {line}: {}", error.message().replace('\n', " "))
+    anyhow::anyhow!("line {line}: {}", with_nearest(&error.message().replace('\n', " ")))
+}
+
+/// What the parser says, with the nearest in place of all that it had expected: `unknown field`, or `unknown variant`,
+/// "`x`, expected one of `a`, `b`".
+fn with_nearest(message: &str) -> String {
+    let Some((unknown, expected)) = message.split_once(", expected one of ") else {
+        return message.to_owned();
+    };
+    let quoted = |text| -> Vec<&str> { str::split(text, '`').skip(1).step_by(2).collect() };
+    match (&quoted(unknown)[..], quoted(expected)) {
+        ([wrong], known) if unknown.starts_with("unknown ") => {
+            unknown.to_owned() + &nearest(wrong, known.into_iter())
+        }
+        _ => message.to_owned(),
+    }
 }
 
 /// The number of the line, from 1, in which a byte lies.
 pub fn line_of(text: &str, byte: usize) -> usize {
     text[..byte].matches('\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_was_expected_the_nearest_is_told() {
+        let message = "unknown field `round`, expected one of `name`, `rounds`";
+        assert_eq!(with_nearest(message), "unknown field `round`; did you mean `rounds`?");
+        for message in ["missing field `name`", "invalid type: string, expected one of these"] {
+            assert_eq!(with_nearest(message), message);
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+#[path = "support/bench.rs"]
+mod bench;
 #[path = "support/refusal.rs"]
 mod refusal;
 #[path = "support/wait.rs"]
@@ -9,70 +11,19 @@ mod wait;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::Value;
-use tempfile::TempDir;
 
 #[path = "support/quota.rs"]
 mod quota;
 
+use bench::{Bench, of, read};
 use quota::Quota;
-
-/// Runs `c10k bench` on a suite with these tables, in a folder of its own.
-struct Bench {
-    folder: TempDir,
-}
-
-impl Bench {
-    fn new(tables: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let head = "name = \"test\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"50ms\"\nduration = \"300ms\"\n\
-                    timeout = \"2s\"\n";
-        fs::write(folder.path().join("suite.toml"), format!("{head}{tables}"))
-            .expect("a file can be written");
-        Self { folder }
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("the command can be run")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
-        command.current_dir(self.folder.path()).args(["bench", "suite.toml"]).args(arguments);
-        command
-    }
-
-    /// The folder of the only run.
-    fn run_dir(&self) -> PathBuf {
-        let runs = fs::read_dir(self.folder.path().join("reports/runs")).expect("there are runs");
-        let dirs: Vec<PathBuf> = runs.map(|entry| entry.expect("it can be read").path()).collect();
-        assert_eq!(dirs.len(), 1, "{dirs:?}");
-        dirs[0].clone()
-    }
-
-    fn records(&self) -> Vec<Value> {
-        let text = read(&self.run_dir().join("record.jsonl"));
-        text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
-    }
-
-    fn page(&self) -> String {
-        read(&self.run_dir().join("index.html"))
-    }
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn of<'a>(records: &'a [Value], subject: &str) -> &'a Value {
-    records.iter().find(|record| record["cell"]["subject"] == subject).expect("the subject has a record")
-}
 
 /// A pool of 2 for 8 connections, a rate that a blocked server cannot keep up with, a server that ends at once, and one
 /// that is well.

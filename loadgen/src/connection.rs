@@ -20,6 +20,8 @@ pub struct Head {
     pub status: u16,
     /// Whether the server keeps the connection open behind this answer.
     pub keep_alive: bool,
+    /// What the server says that the request was, where it does: a number of [`KnownHead::kinds`].
+    pub kind: Option<u8>,
     framing: Framing,
 }
 
@@ -43,6 +45,31 @@ enum Framing {
 pub struct KnownHead {
     bytes: Vec<u8>,
     meaning: Option<Head>,
+    kinds: Kinds,
+}
+
+/// Kinds of requests that answers have named, in the order in which they came.
+#[derive(Debug, Default)]
+struct Kinds(Vec<String>);
+
+/// Kinds that are told apart. Beyond, a server means something else by the field.
+const MAX_KINDS: usize = 8;
+
+impl Kinds {
+    /// The number of the kind that the value of a field `Server-Timing` begins with: the name of its first metric.
+    fn number(&mut self, value: &[u8]) -> Option<u8> {
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let name = value.trim_ascii_start().split(|byte| !is_token(byte)).next().unwrap_or_default();
+        let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
+        let known = self.0.iter().position(|known| known == name);
+        let number = known.or_else(|| {
+            (self.0.len() < MAX_KINDS).then(|| {
+                self.0.push(name.to_owned());
+                self.0.len() - 1
+            })
+        });
+        number.map(|number| number as u8)
+    }
 }
 
 /// The server's bytes are not an answer in HTTP/1.1: the reason, and the line at fault where one is known.
@@ -288,7 +315,7 @@ impl Connection {
                 return Err(at(Reason::LongHead));
             }
             let Some(end) = end else { return Ok(None) };
-            let head = parse(&self.partial[..end], to_head)?;
+            let head = parse(&self.partial[..end], to_head, &mut known.kinds)?;
             known.bytes.clear();
             known.bytes.extend_from_slice(&self.partial[..end]);
             known.meaning = Some(head);
@@ -336,6 +363,11 @@ enum Next {
 }
 
 impl KnownHead {
+    /// The name of a kind.
+    pub fn kind(&self, number: u8) -> &str {
+        &self.kinds.0[usize::from(number)]
+    }
+
     /// What `bytes` mean, if they begin with this head and are the begin of an answer.
     fn meaning_of(&self, bytes: &[u8], is_begin: bool) -> Option<Head> {
         self.meaning.filter(|_| is_begin && bytes.starts_with(&self.bytes))
@@ -393,8 +425,8 @@ pub(crate) fn with_head<T>(
     }
 }
 
-fn parse(bytes: &[u8], to_head: bool) -> Result<Head, ProtocolError> {
-    let read = with_head(bytes, |response| Ok(meaning(response, bytes, to_head)));
+fn parse(bytes: &[u8], to_head: bool, kinds: &mut Kinds) -> Result<Head, ProtocolError> {
+    let read = with_head(bytes, |response| Ok(meaning(response, bytes, to_head, kinds)));
     read.map_err(|reason| ProtocolError::of_head(reason, bytes))?
 }
 
@@ -402,13 +434,14 @@ fn meaning(
     response: &httparse::Response<'_, '_>,
     bytes: &[u8],
     to_head: bool,
+    kinds: &mut Kinds,
 ) -> Result<Head, ProtocolError> {
     let at = |reason| ProtocolError::of_head(reason, bytes);
     let (status, version) = response.code.zip(response.version).ok_or_else(|| at(Reason::HeadEnd))?;
     if status == 101 {
         return Err(at(Reason::Switched));
     }
-    let (mut length, mut chunked, mut close, mut keep_alive) = (None, None, false, false);
+    let (mut length, mut chunked, mut close, mut keep_alive, mut kind) = (None, None, false, false, None);
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             let value = content_length(header.value.trim_ascii());
@@ -423,6 +456,8 @@ fn meaning(
                 close |= option.eq_ignore_ascii_case(b"close");
                 keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
             }
+        } else if header.name.eq_ignore_ascii_case("server-timing") {
+            kind = kind.or_else(|| kinds.number(header.value));
         }
     }
     let framing = match (chunked, length) {
@@ -433,7 +468,7 @@ fn meaning(
         (None, Some((length, _))) => Framing::Length(length),
     };
     let keep_alive = !close && (version == 1 || keep_alive) && framing != Framing::UntilClose;
-    Ok(Head { status, keep_alive, framing })
+    Ok(Head { status, keep_alive, kind, framing })
 }
 
 fn content_length(value: &[u8]) -> Option<u64> {
@@ -481,6 +516,31 @@ mod tests {
         HTTP/1.1 201 Created\nX: a\n b\nContent-Length: 2\n\r\nok";
 
     #[test]
+    fn an_answer_may_name_what_its_request_was() {
+        let (mut connection, mut known) = (Connection::default(), KnownHead::default());
+        let mut kind = |field: &str| {
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{field}\r\n");
+            match connection.receive(answer.as_bytes(), false, &mut known) {
+                Ok(Progress::Whole { head, .. }) => head.kind.map(|kind| known.kind(kind).to_owned()),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(kind(""), None);
+        for (field, name) in [
+            ("Server-Timing: cheap", "cheap"),
+            ("server-timing:db;dur=53, app;dur=47.2", "db"),
+            ("Server-Timing: cheap\r\nServer-Timing: wait", "cheap"),
+        ] {
+            assert_eq!(kind(&format!("{field}\r\n")).as_deref(), Some(name), "{field}");
+        }
+        assert_eq!(kind("Server-Timing: ;\r\n"), None);
+        for name in 0..MAX_KINDS {
+            kind(&format!("Server-Timing: {name}\r\n"));
+        }
+        assert_eq!(kind("Server-Timing: one-too-many\r\n"), None);
+    }
+
+    #[test]
     fn any_split_of_the_bytes_gives_the_same_answers() {
         for step in 1..=ANSWERS.len() {
             assert_eq!(
@@ -518,7 +578,8 @@ mod tests {
 
     #[test]
     fn tells_who_keeps_the_connection_open() {
-        let keep_alive = |head: &str| parse(head.as_bytes(), false).unwrap().keep_alive;
+        let keep_alive =
+            |head: &str| parse(head.as_bytes(), false, &mut Kinds::default()).unwrap().keep_alive;
         assert!(keep_alive("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
         assert!(!keep_alive("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close\r\n\r\n"));
         assert!(!keep_alive("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
@@ -574,7 +635,8 @@ mod tests {
 
     #[test]
     fn a_folded_field_is_one_field() {
-        let head = parse(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x,\r\n close\r\n\r\n", false);
+        let head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: x,\r\n close\r\n\r\n";
+        let head = parse(head, false, &mut Kinds::default());
         assert!(!head.unwrap().keep_alive);
     }
 
@@ -589,8 +651,10 @@ mod tests {
 
     #[test]
     fn an_error_of_a_head_shows_the_field_and_no_line_where_none_is_known() {
-        let shown =
-            |head: &str| parse(format!("HTTP/1.1 {head}\r\n\r\n").as_bytes(), false).unwrap_err().to_string();
+        let shown = |head: &str| {
+            let head = format!("HTTP/1.1 {head}\r\n\r\n");
+            parse(head.as_bytes(), false, &mut Kinds::default()).unwrap_err().to_string()
+        };
         for (head, line) in [
             ("200 OK\r\nX: y\r\nContent-Length: 0x5", "\"Content-Length: 0x5\""),
             ("200 OK\r\nContent-Length: 5\r\ncontent-length: 6", "\"content-length: 6\""),

@@ -1,5 +1,6 @@
 //! What one run measured, in memory, with whole histograms. What it says to others is a [`Summary`](crate::Summary).
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::addresses::Addresses;
 use crate::example::{ErrorExamples, KINDS, StatusCodes};
 use crate::recorder::{Interval, empty_times};
+use crate::slow::SlowClients;
 use crate::workload::Workload;
 
 /// Times in nanoseconds, one value per event, at three significant digits.
@@ -31,6 +33,8 @@ pub struct Measurement {
     pub requests: Requests,
     /// Connections by what became of them.
     pub connections: Connections,
+    /// What became of slow clients, where there were any.
+    pub slow: Option<SlowClients>,
     /// Failures by kind.
     pub errors: Errors,
     /// Addresses of the target.
@@ -43,6 +47,8 @@ pub struct Measurement {
     pub status_codes: StatusCodes,
     /// Distributions of times.
     pub times: Distributions,
+    /// Latencies of requests by what their answers say that they were, where they do.
+    pub kinds: BTreeMap<String, Times>,
     /// Bytes that crossed the sockets.
     pub bytes: Bytes,
     /// What the generator itself used.

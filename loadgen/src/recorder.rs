@@ -19,6 +19,8 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 pub struct Recorder {
     /// The distributions.
     pub times: Distributions,
+    /// Latencies of requests by what their answers say that they were, where they do.
+    pub kinds: BTreeMap<String, Times>,
     /// Requests with a whole answer of a good status.
     pub completed: u64,
     /// Of those, how many had their answer after the measured part.
@@ -99,6 +101,7 @@ impl Default for Recorder {
                 response: empty_times(),
                 unanswered: empty_times(),
             },
+            kinds: BTreeMap::new(),
             completed: 0,
             answered_after_end: 0,
             redirected: 0,
@@ -129,6 +132,15 @@ impl Recorder {
         }
     }
 
+    /// Enters the latency of a request whose answer said what it was.
+    pub fn record_kind(&mut self, kind: &str, latency: u64) {
+        let times = match self.kinds.get_mut(kind) {
+            Some(times) => times,
+            None => self.kinds.entry(kind.to_owned()).or_insert_with(empty_times),
+        };
+        times.saturating_record(latency);
+    }
+
     /// Enters requests without an answer at their age, the least that their latency can be.
     pub fn record_age(&mut self, age: Age) {
         self.times.latency.saturating_record_n(age.latency, age.count);
@@ -145,6 +157,10 @@ impl Recorder {
     /// Adds what another worker, or another stretch of time, saw.
     pub fn merge(&mut self, other: &Self) {
         self.times.add(&other.times);
+        for (kind, times) in &other.kinds {
+            let sum = self.kinds.entry(kind.clone()).or_insert_with(empty_times);
+            sum.add(times).expect("all distributions have the same bounds");
+        }
         self.completed += other.completed;
         self.answered_after_end += other.answered_after_end;
         self.redirected += other.redirected;

@@ -18,6 +18,7 @@ use crate::measurement::{
 };
 use crate::recorder::{Age, Interval, Recorder};
 use crate::silence;
+use crate::slow::{Slow, SlowClients};
 use crate::target::Target;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
@@ -74,13 +75,15 @@ impl Plan {
             Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
             Until::Elapsed(_) => 0,
         };
+        let slow = workload.slow;
         Self {
             target,
             workload,
             clock: Clock(Instant::now()),
             workers: threads,
             timeline: Timeline {
-                workers_opening_idle: AtomicUsize::new(threads),
+                // One more for slow clients, which have a thread of their own.
+                workers_opening_idle: AtomicUsize::new(threads + usize::from(slow > 0)),
                 may_send: AtomicBool::new(false),
                 workers_to_come: AtomicUsize::new(threads),
                 begin: AtomicU64::new(u64::MAX),
@@ -282,6 +285,7 @@ pub struct Run {
     /// Dropping it lets the workers close their connections.
     hold: Option<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
+    slow: Option<JoinHandle<SlowClients>>,
     begun: bool,
     ended: bool,
     /// Requests without an answer were entered at their age.
@@ -313,6 +317,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         messages,
         hold: Some(hold),
         threads: Vec::new(),
+        slow: None,
         begun: false,
         ended: false,
         censored: false,
@@ -335,6 +340,14 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
             worker.run(idle, &release);
         };
         run.threads.push(thread.spawn(work)?);
+    }
+    if let Some(slow) = Slow::of(&plan) {
+        let guard = AbandonOnPanic(Arc::clone(&plan));
+        let work = move || {
+            let _guard = guard;
+            slow.run(&release)
+        };
+        run.slow = Some(thread::Builder::new().name("generator-slow".into()).spawn(work)?);
     }
     Ok(run)
 }
@@ -392,6 +405,7 @@ impl Run {
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| RunError::Panicked)?;
         }
+        let slow = self.slow.take().map(JoinHandle::join).transpose().map_err(|_| RunError::Panicked)?;
         if let Some(error) = self.connect_error() {
             return Err(RunError::Unreachable { url: self.plan.target.url.clone(), error });
         }
@@ -401,7 +415,8 @@ impl Run {
         let kernel =
             self.kernel_at_start.and_then(|begin| Some(KernelCounters::now(&self.plan.target)?.since(begin)));
         let total = std::mem::take(&mut self.total);
-        Ok(summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings))
+        let measured = summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings);
+        Ok(Measurement { slow, ..measured })
     }
 
     /// Drops the ages of requests that timed out: without a completed request they are no latencies.
@@ -530,12 +545,14 @@ fn summarize(
         duration: Duration::from_nanos(end.saturating_sub(begin)),
         requests: requests(plan, &total, endings),
         connections: connections(plan.workload.connections, endings),
+        slow: None,
         errors: total.errors,
         addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
         errors_at: errors_at(&plan.target.addresses, &total.errors_at),
         error_examples: ErrorExamples { status, ..total.examples },
         status_codes: total.status_codes,
         times: total.times,
+        kinds: total.kinds,
         bytes: total.bytes,
         generator: generator(endings),
         fairness: Fairness::of(all(|ending| &ending.answers)),

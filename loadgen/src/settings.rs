@@ -23,6 +23,12 @@ pub struct Settings {
     pub connections: u64,
     /// Further connections that are only held.
     pub idle: u64,
+    /// Further connections of slow clients; absent in records of before there were such.
+    #[serde(default)]
+    pub slow: u64,
+    /// Bytes per second of each of those, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_bytes_per_s: Option<f64>,
     /// Requests per connection: `persistent`, `short` for one, or how many.
     pub lifetime: String,
     /// Requests per second of an open loop.
@@ -67,6 +73,8 @@ impl From<&Workload> for Settings {
             body_bytes: request.body.len() as u64,
             connections: workload.connections as u64,
             idle: workload.idle as u64,
+            slow: workload.slow as u64,
+            slow_bytes_per_s: (workload.slow > 0).then_some(workload.slow_bytes_per_s),
             lifetime: workload.lifetime.to_string(),
             rate_rps: None,
             arrivals: None,

@@ -2,6 +2,8 @@
 //!
 //! It is version 1 of `c10k load --json`: keys may be added, none is renamed or removed.
 
+use std::collections::BTreeMap;
+
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -16,6 +18,7 @@ use crate::measurement::{
 };
 use crate::percentile;
 use crate::settings::Settings;
+use crate::slow::SlowClients;
 
 /// The version of the wire format that this crate writes and reads.
 pub const VERSION: u32 = 1;
@@ -46,6 +49,9 @@ pub struct Summary {
     pub requests: Requests,
     /// Connections by what became of them.
     pub connections: Connections,
+    /// What became of slow clients; absent where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<SlowClients>,
     /// Failures by kind.
     pub errors: Errors,
     /// Failures by address, where the target has several.
@@ -62,6 +68,10 @@ pub struct Summary {
     pub status_codes: StatusCodes,
     /// From the intended send time to the last byte.
     pub latency_us: Percentiles,
+    /// Latencies of completed requests by what their answers say that they were, in their field
+    /// `Server-Timing`; empty where they say nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub latency_us_by_kind: BTreeMap<String, Percentiles>,
     /// From the actual send to the last byte.
     pub service_us: Percentiles,
     /// From `connect` to the established connection.
@@ -218,6 +228,7 @@ impl From<&Measurement> for Summary {
             duration_s,
             requests: measured.requests,
             connections: measured.connections,
+            slow: measured.slow,
             errors: measured.errors,
             errors_by_address: measured.errors_at.clone(),
             addresses: measured.addresses.clone(),
@@ -228,6 +239,11 @@ impl From<&Measurement> for Summary {
                 lower_bounds,
                 ..of_requests(latency)
             },
+            latency_us_by_kind: measured
+                .kinds
+                .iter()
+                .map(|(kind, times)| (kind.clone(), of_requests(times)))
+                .collect(),
             service_us: of_requests(service),
             connect_us: Percentiles::of(connect).without(measured.errors.connect),
             first_byte_us: of_requests(first_byte),

@@ -21,6 +21,9 @@ const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 /// change.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 
+/// The rate of a slow client, unless it is said: at 100 bytes per second the request of a browser takes some seconds.
+pub const SLOW_BYTES_PER_S: f64 = 100.0;
+
 /// What one run sends and for how long.
 ///
 /// Begin with [`Workload::lasting`] or [`Workload::default`] and replace what differs:
@@ -45,6 +48,10 @@ pub struct Workload {
     pub request: Request,
     /// Further connections that are opened, ask once, and are only held then.
     pub idle: usize,
+    /// Further connections of slow clients, which ask the same all the time.
+    pub slow: usize,
+    /// What each of those sends, and reads, per second.
+    pub slow_bytes_per_s: f64,
     /// Connections opened per second at the most; without it, as many as are called for.
     pub connect_rate: Option<f64>,
     /// Length of the stretches in which workers hand over what they saw, see
@@ -53,6 +60,11 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// All connections that a server holds at once.
+    pub fn connections_at_once(&self) -> usize {
+        self.connections.saturating_add(self.idle).saturating_add(self.slow)
+    }
+
     /// A closed loop over 64 persistent connections, with the interval that suits its length.
     pub fn lasting(until: Until) -> Self {
         Self {
@@ -65,6 +77,8 @@ impl Workload {
             threads: 1,
             request: Request::default(),
             idle: 0,
+            slow: 0,
+            slow_bytes_per_s: SLOW_BYTES_PER_S,
             connect_rate: None,
             interval: match until {
                 Until::Elapsed(duration) => Self::interval_of(duration),

@@ -58,6 +58,12 @@ pub enum Error {
         /// The contradiction.
         problem: String,
     },
+    /// A run is being measured.
+    #[error("cannot go on with {path}: another process is writing it; wait for its end", path = .path.display())]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// A histogram log cannot be read.
     #[error("cannot use the histograms in {path}: {problem}; they are left out", path = .path.display())]
     Histograms {

@@ -25,7 +25,7 @@ mod whole_file;
 
 pub use error::Error;
 pub use file::slug;
-pub use load::load_run;
+pub use load::{claim_of, load_run};
 #[cfg(feature = "render")]
 pub use page::document;
 pub use record::RunWriter;

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
+use c10k_reports::record::{self, Environment, Run, Source};
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::cpus::CpuList;
+use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::limits;
 use crate::output::{note, print};
@@ -15,19 +17,23 @@ use crate::plan::{Place, Plan};
 use crate::runner::{self, Finished};
 use crate::subject::{Program, Subject};
 use crate::suite::filter::Filter;
-use crate::suite::{Cell, Suite};
+use crate::suite::{self, Cell, Suite};
 
 /// Measure suites of subjects and workloads, and write a report
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Built-in suites (anatomy, default, models, servers) or TOML files
+    /// Built-in suites (see benches/suites) or TOML files
     #[arg(default_value = "default", value_name = "SUITE")]
     suites: Vec<String>,
     /// Measure only cells whose SUBJECT/WORKLOAD matches, or whose axis has that value, such as connections=64; may be
     /// repeated, and all have to match
     #[arg(long = "filter", value_name = "REGEX|AXIS=VALUE")]
     filters: Vec<Filter>,
+    /// Measure these subjects instead: names of models, of servers of the catalogue, and of subjects of the suite, or
+    /// `all`; separated by commas
+    #[arg(long, value_name = "NAMES|all", value_delimiter = ',')]
+    subjects: Vec<String>,
     /// A further subject of the suites: a command that serves, with {port} where its port belongs; may be repeated
     #[arg(long = "server", value_name = "NAME=COMMAND")]
     servers: Vec<String>,
@@ -43,6 +49,16 @@ pub struct Args {
     /// With --list: print one JSON object, with the estimated time
     #[arg(long, requires = "list")]
     json: bool,
+    /// Print the JSON Schema of suites, for editors, and measure nothing
+    #[arg(long, exclusive = true)]
+    schema: bool,
+    /// Go on with a run that was interrupted, in its folder, with its seed and its order
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["filters", "subjects", "servers", "rounds", "quick", "list", "seed", "output"]
+    )]
+    resume: Option<PathBuf>,
     /// Seed of the order of measurements; without it, a random one, which is recorded
     #[arg(long, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: Option<u64>,
@@ -59,8 +75,15 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
+        if self.schema {
+            print(&(serde_json::to_string_pretty(&suite::schema())? + "\n"))?;
+            return Ok(ExitCode::SUCCESS);
+        }
         limits::raise_open_files();
-        let suites = self.suites.iter().map(|name| self.read(name)).collect::<Result<Vec<_>>>()?;
+        if let Some(dir) = &self.resume {
+            return self.resume(dir);
+        }
+        let suites = self.read()?;
         let selected: Vec<_> = suites.iter().map(|suite| (suite, suite.cells(&self.filters))).collect();
         if self.list {
             print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
@@ -72,7 +95,10 @@ impl Args {
         let place = Place { cpus: &cpus, c10k: &c10k, reports_dir: &self.output };
         let mut plans = Vec::new();
         for (suite, cells) in selected {
-            plans.push(Plan::new(suite, &cells, self.seed.unwrap_or_else(rand::random), &place));
+            let plan = Plan::new(suite, &cells, self.seed.unwrap_or_else(rand::random), &place);
+            let filters = self.filters.iter().map(ToString::to_string).collect();
+            let (subjects, servers) = (self.subjects.clone(), self.servers.clone());
+            plans.push(Plan { source: Source { filters, subjects, servers, ..plan.source }, ..plan });
         }
         for (name, reason) in plans.iter().flat_map(|plan| &plan.skipped) {
             note(&format!("c10k: {name} is left out: {reason}\n"));
@@ -81,18 +107,60 @@ impl Args {
             note(&format!("c10k: {line}\n"));
         }
         plans.retain(|plan| !plan.cells.is_empty());
-        if plans.is_empty() { self.nothing_to_measure() } else { self.measure(&plans) }
+        if plans.is_empty() {
+            return self.nothing_to_measure();
+        }
+        let interrupt = Interrupt::catch()?;
+        let runs = plans.iter().map(|plan| runner::run(plan, &interrupt));
+        self.conclude(runs, &self.output)
     }
 
-    fn measure(&self, plans: &[Plan<'_>]) -> Result<ExitCode> {
+    /// Goes on with a run that was interrupted, in whichever way.
+    fn resume(&self, dir: &Path) -> Result<ExitCode> {
+        let run = Run::load(dir)?;
+        let Environment { source, revision, rounds, seed, cells, .. } = &run.environment;
+        let source = source.as_ref().with_context(|| {
+            format!("{} was begun by a c10k that kept no plan to go on with; begin it anew", dir.display())
+        })?;
+        ensure!(
+            *revision == environment::REVISION,
+            "{} was measured with revision {revision}, and this is {}: go on with that one, or begin it anew",
+            dir.display(),
+            environment::REVISION
+        );
+        let mut suite = Suite::parse(&source.suite, source.quick)?;
+        complete(&mut suite, Some(*rounds), &source.subjects, &source.servers)?;
+        let filters = source.filters.iter().map(|filter| filter.parse()).collect::<Result<Vec<Filter>>>()?;
+        limits::check_threads()?;
+        let (c10k, cpus) = (Program::this()?, CpuList::available()?);
+        // The folder of the run lies in that of all runs, which lies in that of the reports.
+        let dir = dir.canonicalize()?;
+        let reports_dir = dir.ancestors().nth(2).unwrap_or(&dir);
+        let place = Place { cpus: &cpus, c10k: &c10k, reports_dir };
+        let plan = Plan::new(&suite, &suite.cells(&filters), *seed, &place);
+        let planned: Vec<record::Cell> = plan.cells.iter().map(|cell| suite.names(*cell)).collect();
+        ensure!(
+            planned == *cells,
+            "{} has other cells than could be measured now: what is installed, or allowed, has changed; begin it anew",
+            dir.display()
+        );
         let interrupt = Interrupt::catch()?;
+        self.conclude([runner::resume(&plan, &run, &interrupt)], reports_dir)
+    }
+
+    /// Reports each run as it ends, and says how all of them ended.
+    fn conclude(
+        &self,
+        runs: impl IntoIterator<Item = Result<Finished>>,
+        reports_dir: &Path,
+    ) -> Result<ExitCode> {
         let mut failed = 0;
         let mut against = 0;
-        for plan in plans {
-            let finished = runner::run(plan, &interrupt)?;
+        for finished in runs {
+            let finished = finished?;
             failed += finished.failed;
             against += finished.with_failed_requests + finished.not_valid;
-            report(&finished, &self.output)?;
+            report(&finished, reports_dir)?;
             if let Some(error) = finished.lost {
                 return Err(error.into());
             }
@@ -104,16 +172,15 @@ impl Args {
         Ok(if is_against { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
-    fn read(&self, name: &str) -> Result<Suite> {
-        let mut suite = Suite::read(name, self.quick)?;
-        suite.pace.rounds = self.rounds.unwrap_or(suite.pace.rounds);
-        for server in &self.servers {
-            let (name, command) = server.split_once('=').ok_or_else(|| {
-                anyhow!("--server `{server}`: write NAME=COMMAND, with {{port}} in the command")
-            })?;
-            suite.add(Subject::from_command(name, command)?)?;
+    fn read(&self) -> Result<Vec<Suite>> {
+        let mut suites = Vec::new();
+        for name in &self.suites {
+            for mut suite in Suite::read_all(name, self.quick)? {
+                complete(&mut suite, self.rounds, &self.subjects, &self.servers)?;
+                suites.push(suite);
+            }
         }
-        Ok(suite)
+        Ok(suites)
     }
 
     fn nothing_to_measure(&self) -> Result<ExitCode> {
@@ -124,6 +191,21 @@ impl Args {
         print(&format!("{line}\n"))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Changes a suite as the command line says.
+fn complete(suite: &mut Suite, rounds: Option<u32>, subjects: &[String], servers: &[String]) -> Result<()> {
+    suite.pace.rounds = rounds.unwrap_or(suite.pace.rounds);
+    if !subjects.is_empty() {
+        suite.choose(subjects)?;
+    }
+    for server in servers {
+        let (name, command) = server.split_once('=').ok_or_else(|| {
+            anyhow!("--server `{server}`: write NAME=COMMAND, with {{port}} in the command")
+        })?;
+        suite.add(Subject::from_command(name, command)?)?;
+    }
+    Ok(())
 }
 
 fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
@@ -152,6 +234,9 @@ fn list_json(selected: &[(&Suite, Vec<Cell>)]) -> Result<String> {
 
 fn report(finished: &Finished, reports_dir: &Path) -> Result<()> {
     c10k_reports::render_run(&finished.dir)?;
+    if let Some(found) = c10k_reports::claim_of(&finished.dir)? {
+        print(&found)?;
+    }
     let index = c10k_reports::render_index(reports_dir)?;
     let index = index.canonicalize().unwrap_or(index);
     let mut text = String::new();

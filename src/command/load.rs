@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, Until};
+use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, SLOW_BYTES_PER_S, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 use c10k_reports::WholeFile;
 
@@ -67,6 +67,10 @@ pub struct Args {
     /// Further connections that send one request before the run and are only held then
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole(0..=usize::MAX))]
     idle: usize,
+    /// Further connections of clients that send their requests and read their answers that slowly (100 bytes per second,
+    /// unless said); they are counted apart
+    #[arg(long, default_value = "0", value_name = "N[:BYTES_PER_S]", value_parser = parse_slow)]
+    slow: (usize, f64),
     /// Connections opened per second at the most, idle ones included
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     connect_rate: Option<f64>,
@@ -140,7 +144,7 @@ impl Args {
         if let Some(pid) = self.server_pid {
             server::check(pid)?;
         }
-        limits::check_connections(workload.connections.saturating_add(workload.idle))?;
+        limits::check_connections(workload.connections_at_once())?;
         self.check_times(&workload)?;
         let target = self.reach(target, &workload)?;
         if !self.quiet && workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
@@ -266,6 +270,8 @@ impl Args {
             }),
             connections: self.connections.get(),
             idle: self.idle,
+            slow: self.slow.0,
+            slow_bytes_per_s: self.slow.1,
             connect_rate: self.connect_rate,
             lifetime: self.lifetime,
             warmup: self.warmup,
@@ -306,6 +312,12 @@ impl Args {
 fn parse_rate(text: &str) -> Result<f64> {
     // What is no number is no rate either.
     limits::check_rate(text.parse().unwrap_or_default())
+}
+
+fn parse_slow(text: &str) -> Result<(usize, f64)> {
+    let (count, rate) = text.split_once(':').map_or((text, None), |(count, rate)| (count, Some(rate)));
+    let count = count.parse().context("write N or N:BYTES_PER_S, with a whole number N")?;
+    Ok((count, rate.map_or(Ok(SLOW_BYTES_PER_S), parse_rate)?))
 }
 
 fn parse_method(text: &str) -> Result<String> {

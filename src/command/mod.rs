@@ -16,6 +16,8 @@ mod models;
 #[cfg(target_os = "linux")]
 mod report;
 mod serve;
+#[cfg(target_os = "linux")]
+mod size;
 
 use std::ffi::OsString;
 use std::io::ErrorKind::BrokenPipe;
@@ -44,6 +46,8 @@ enum Command {
     History(history::Args),
     #[cfg(target_os = "linux")]
     Calibrate(calibrate::Args),
+    #[cfg(target_os = "linux")]
+    Size(size::Args),
 }
 
 /// Runs the command line of this process. `Ok` is done or a verdict against; an error is of usage or environment.
@@ -65,6 +69,8 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::History(args)) => args.run(),
         #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
+        #[cfg(target_os = "linux")]
+        Some(Command::Size(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }
 }

@@ -1,5 +1,6 @@
 //! `c10k serve MODEL`: one server, until it is told to stop.
 
+use std::hint::black_box;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZeroUsize;
@@ -52,6 +53,9 @@ pub struct Args {
     /// How long a client may do nothing: not send a further request or body, not take an answer
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = time::parse_positive)]
     idle_timeout: Duration,
+    /// Memory to hold and to write to before serving, in MiB: what the page tables of a fork grow with
+    #[arg(long, default_value_t = 0, value_name = "MIB", value_parser = limits::whole(0..=65_536_usize))]
+    ballast: usize,
     /// Serve /panic, a handler that panics, to see what that costs
     #[arg(long)]
     panic_endpoint: bool,
@@ -67,6 +71,7 @@ impl Args {
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }
+        let ballast = self.ballast()?;
         let site = self.site()?;
         let timeouts = Timeouts { head: self.head_timeout, idle: self.idle_timeout };
         let options = Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
@@ -87,6 +92,7 @@ impl Args {
         model
             .serve(listener, Arc::new(site), shutdown)
             .with_context(|| format!("the model {} cannot go on", self.model.name))?;
+        drop(ballast);
         Ok(ExitCode::SUCCESS)
     }
 
@@ -103,6 +109,13 @@ impl Args {
             note(&format!("c10k: {name} has {count} addresses; this server listens on {ip} alone\n"));
         }
         Ok(listener)
+    }
+
+    fn ballast(&self) -> Result<Vec<u8>> {
+        let (octets, mut ballast) = (self.ballast << 20, Vec::new());
+        ballast.try_reserve_exact(octets).context("there is no memory for --ballast; ask for less")?;
+        ballast.resize(octets, 1);
+        Ok(black_box(ballast))
     }
 
     fn site(&self) -> Result<Site> {

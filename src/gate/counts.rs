@@ -226,6 +226,7 @@ fn count(
     let one_by_one = Workload {
         connections: 1,
         idle: 0,
+        slow: 0,
         threads: 1,
         timeout: gate.suite.timeout,
         ..load.workload.clone()

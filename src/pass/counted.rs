@@ -48,7 +48,7 @@ fn difference(few: &Counts, many: &Counts, requests: u64) -> BTreeMap<String, f6
     many.iter().map(further).collect()
 }
 
-/// Sends exactly that many requests, as fast as answers come, over the connections of the workload without its idle ones.
+/// Sends exactly that many requests, as fast as answers come, over the connections of the workload without its idle and slow ones.
 pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Result<()> {
     let begin = Instant::now();
     let in_time = |_: &_| {
@@ -73,6 +73,7 @@ fn saturating(workload: &Workload, requests: u64) -> Workload {
         warmup: Duration::ZERO,
         timeout: workload.timeout.max(RUN_TIME),
         idle: 0,
+        slow: 0,
         connect_rate: None,
         ..workload.clone()
     }

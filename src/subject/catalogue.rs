@@ -173,7 +173,7 @@ mod tests {
     fn what_is_wrong_with_a_catalogue_is_told_in_one_line() {
         assert_eq!(parse(GOOD).unwrap().len(), 1);
         for (from, to, expected) in [
-            ("program =", "progarm =", "line 3: unknown field `progarm`"),
+            ("program =", "progarm =", "line 3: unknown field `progarm`; did you mean `program`"),
             ("serves_page = false", "", "missing field `serves_page`"),
             ("{port}", "{prot}", "the server `a`: it has an unknown placeholder {prot}"),
             ("{port}", "80", "{address}"),

@@ -3,7 +3,8 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use c10k_servers::site::DEFAULT_PAGE;
@@ -11,6 +12,9 @@ use httparse::Status;
 
 /// How long the answer that is compared may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two tries of a server that is not at rest yet.
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
 /// Header fields that an answer may have; a server with more is set up for something else.
 const MAX_FIELDS: usize = 64;
@@ -100,6 +104,23 @@ pub(super) fn check_answers(address: SocketAddr, path: &str, patience: Duration)
     }
 }
 
+/// Waits until a server has done with the requests of connections that are gone: it answers a new one then.
+///
+/// # Errors
+/// When it does not within `patience`.
+pub fn drain(address: SocketAddr, path: &str, patience: Duration) -> Result<()> {
+    let deadline = Instant::now() + patience;
+    loop {
+        match check_answers(address, path, patience) {
+            Ok(()) => return Ok(()),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(error).context("it did not come to rest between two rates");
+            }
+            Err(_) => thread::sleep(BETWEEN_TRIES),
+        }
+    }
+}
+
 /// The status with which a server that is ready answers the bytes of a request.
 pub fn status_of(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
     let mut client = Client::connect(address, PATIENCE)?;
@@ -127,7 +148,6 @@ pub fn check_page(address: SocketAddr, path: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::thread;
 
     use super::*;
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::iter;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,11 +22,14 @@ use super::template::{self, Values};
 
 /// Placeholders that every command and file may have, beside those of its `find` tables.
 const PLACEHOLDERS: &[&str] =
-    &["address", "connections", "dir", "page", "page_file", "port", "program", "workers"];
+    &["address", "backlog", "connections", "dir", "page", "page_file", "port", "program", "workers"];
 
 /// Connections that a server must be able to hold beside those of a measurement: the check before
 /// it, and listeners and channels, which some servers count as connections.
 const SPARE_CONNECTIONS: usize = 64;
+
+/// Length of a listen queue where nothing is said, as that of `c10k serve`.
+const USUAL_BACKLOG: usize = 4096;
 
 /// Name of the file in a server's folder that holds the page.
 const PAGE_FILE: &str = "page.html";
@@ -45,6 +49,7 @@ const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
 /// | `{address}` | the same with the host, `127.0.0.1:PORT` |
 /// | `{workers}` | workers that the workload asks for, or one for each connection |
 /// | `{connections}` | connections that it must be able to hold |
+/// | `{backlog}` | length of its listen queue, 4096 where the workload does not say |
 /// | any name of `find` | the folder that was found |
 #[derive(Debug, Clone)]
 pub struct CommandLaunch {
@@ -117,6 +122,11 @@ impl CommandLaunch {
             "it is not told where to listen; write {{port}} or {{address}} where it expects that"
         );
         Ok(())
+    }
+
+    /// Whether one of its texts says how long its listen queue is.
+    pub(super) fn takes_backlog(&self) -> bool {
+        self.texts().flat_map(template::names).any(|name| name == "backlog")
     }
 
     /// All that may have placeholders.
@@ -265,6 +275,7 @@ fn set_address(values: &mut Values<'_>, address: SocketAddr) {
 fn set_sizes(values: &mut Values<'_>, settings: &Settings<'_>) {
     values.set("workers", settings.workers_or_connections());
     values.set("connections", settings.connections + SPARE_CONNECTIONS);
+    values.set("backlog", settings.backlog.map_or(USUAL_BACKLOG, NonZeroUsize::get));
 }
 
 /// A folder for the files of one start, with the page in it. Servers that are started by the

@@ -118,6 +118,14 @@ impl Subject {
         })
     }
 
+    /// Whether it can be told how long its listen queue is.
+    pub fn takes_backlog(&self) -> bool {
+        match &self.launch {
+            Launch::Model { .. } => true,
+            Launch::Command(launch) => launch.takes_backlog(),
+        }
+    }
+
     /// What to ask this server for where a workload asks for `workload_path`.
     pub fn path<'a>(&'a self, workload_path: &'a str) -> &'a str {
         self.paths.get(workload_path).map_or(workload_path, String::as_str)

@@ -10,8 +10,9 @@ use rustix::process::Signal;
 use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 
-/// The option of `c10k serve` that sets the size of a pool.
+/// The option of `c10k serve` that sets the size of a pool, and that of the listen queue.
 const WORKERS: &str = "--workers";
+const BACKLOG: &str = "--backlog";
 
 /// Starts it on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
@@ -46,7 +47,8 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
         None if entry.traits.at_once != AtOnce::Workers => None,
         _ => Some(settings.workers_or_connections().to_string()),
     };
-    serve(entry, args, workers)
+    let backlog = settings.backlog.map(|backlog| [BACKLOG.to_owned(), backlog.to_string()]);
+    serve(entry, args, workers).into_iter().chain(backlog.into_iter().flatten()).collect()
 }
 
 /// The words of its command, with a placeholder for the size of a pool that depends on the
@@ -68,6 +70,14 @@ mod tests {
 
     use super::super::Program;
     use super::*;
+
+    #[test]
+    fn a_listen_queue_is_as_long_as_is_asked_for() {
+        let c10k = Program::at(Path::new("c10k"));
+        let settings = Settings { backlog: NonZeroUsize::new(10), ..Settings::new(&c10k, 64) };
+        let words = words(c10k_servers::find("epoll").unwrap(), &[], &settings);
+        assert_eq!(words[5..].join(" "), "--backlog 10");
+    }
 
     fn line(model: &str, args: &[&str], workers: Option<usize>) -> String {
         let entry = c10k_servers::find(model).unwrap();

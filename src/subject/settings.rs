@@ -22,7 +22,9 @@ pub struct Settings<'a> {
     /// Size of the server's pool, or number of its loops. Without it, a server whose workers have
     /// one connection each gets one for every connection, and every other server decides by itself.
     pub workers: Option<NonZeroUsize>,
-    /// All connections of the measurement at once, idle ones included.
+    /// Length of the server's listen queue, where it is asked for.
+    pub backlog: Option<NonZeroUsize>,
+    /// All connections of the measurement at once, idle and slow ones included.
     pub connections: usize,
     /// Program and arguments put before the server's command, such as `strace -DD`. It must leave
     /// the server's program in the process that is started: that one is measured and stopped.
@@ -34,7 +36,7 @@ pub struct Settings<'a> {
 impl<'a> Settings<'a> {
     /// So many connections and no further wishes.
     pub fn new(c10k: &'a Program, connections: usize) -> Self {
-        Self { c10k, cpus: None, workers: None, connections, prefix: &[], interrupt: None }
+        Self { c10k, cpus: None, workers: None, backlog: None, connections, prefix: &[], interrupt: None }
     }
 
     /// As many workers as are asked for, or one for each connection.

@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use c10k_reports::record::{Parameter, Parameters};
+use c10k_reports::record::{Claim, Parameter, Parameters};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use super::axis::{self, Axis};
-use super::nearest::nearest;
+use crate::nearest::nearest;
+use crate::procedure::Objective;
 use crate::toml_text;
 
 /// Combinations that one table of workloads may make: a guard against a typing error that would run for days.
@@ -31,9 +32,13 @@ pub struct File {
     #[serde(deserialize_with = "time")]
     pub timeout: Duration,
     pub quick: Option<Pace>,
+    /// A published statement that the suite tests.
+    pub claim: Option<Claim>,
     /// Models that are subjects under their own name.
     #[serde(default)]
     pub models: Models,
+    /// Models that take part where all subjects are asked for; all of them, where it does not say.
+    pub all_models: Option<Models>,
     #[serde(default, rename = "subject")]
     pub subjects: Vec<SubjectTable>,
     #[serde(rename = "workload")]
@@ -53,7 +58,7 @@ pub struct Pace {
 
 /// Models by name, or all of them.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "`models` is \"all\" or a list of names")]
+#[serde(untagged, expecting = "it is \"all\" or a list of names")]
 pub enum Models {
     All(All),
     Some(Vec<String>),
@@ -99,6 +104,8 @@ pub struct WorkloadTable {
     pub subjects: Option<Vec<String>>,
     /// Names of the passes that its cells have.
     pub passes: Vec<String>,
+    /// What the highest rate is searched for that holds to it.
+    pub objective: Option<Objective>,
     /// Each combination of values.
     pub combinations: Vec<Parameters>,
 }
@@ -125,6 +132,10 @@ impl WorkloadTable {
                 "title" => table.title = Some(read_text(value.get_ref()).with_context(context)?),
                 "along" => table.along = Some(read_axis(value.get_ref()).with_context(context)?),
                 "subjects" => table.subjects = Some(read_texts(value.get_ref()).with_context(context)?),
+                "slo" => {
+                    let objective = read_text(value.get_ref()).and_then(|text| text.parse());
+                    table.objective = Some(objective.with_context(context)?);
+                }
                 "passes" => table.passes = read_texts(value.get_ref()).with_context(context)?,
                 key => {
                     let axis = find_axis(key).with_context(|| format!("line {line}"))?;
@@ -136,14 +147,22 @@ impl WorkloadTable {
             let several = values.get(along.key).is_some_and(|values| values.len() > 1);
             ensure!(several, "`along` is `{0}`, but the [[workload]] has no two values of `{0}`", along.key);
         }
+        let has_rate = ["rate", "capacity_share"].iter().any(|key| values.contains_key(key));
+        ensure!(
+            table.objective.is_none() || !has_rate,
+            "the rate of a [[workload]] with an `slo` is searched for; leave `rate` and `capacity_share` out"
+        );
         table.combinations = combine(&values)?;
         Ok(table)
     }
 }
 
 fn find_axis(key: &str) -> Result<&'static Axis> {
-    let known =
-        || ["title", "along", "subjects", "passes"].into_iter().chain(axis::ALL.iter().map(|axis| axis.key));
+    let known = || {
+        ["title", "along", "subjects", "slo", "passes"]
+            .into_iter()
+            .chain(axis::ALL.iter().map(|axis| axis.key))
+    };
     axis::find(key).ok_or_else(|| anyhow!("a workload has no axis `{key}`{}", nearest(key, known())))
 }
 

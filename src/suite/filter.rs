@@ -7,7 +7,7 @@ use c10k_reports::record::Parameters;
 use regex::Regex;
 
 use super::axis;
-use super::nearest::nearest;
+use crate::nearest::nearest;
 
 /// Value of a cell in which an axis is out of play, as in `rate=none`.
 const NONE: &str = "none";

@@ -19,6 +19,8 @@ pub struct Load {
     pub threads: Option<NonZeroUsize>,
     /// Workers of the server, where the suite says how many.
     pub workers: Option<NonZeroUsize>,
+    /// Length of the server's listen queue, where the suite says it.
+    pub backlog: Option<NonZeroUsize>,
     /// Processors of the server, where the suite says how many.
     pub processors: Option<NonZeroUsize>,
 }
@@ -31,22 +33,24 @@ impl Default for Load {
             capacity_share: None,
             threads: None,
             workers: None,
+            backlog: None,
             processors: None,
         }
     }
 }
 
 impl Load {
-    /// Connections that the server holds at once, idle ones included.
+    /// Connections that the server holds at once, idle and slow ones included.
     pub fn connections(&self) -> usize {
-        self.workload.connections.saturating_add(self.workload.idle)
+        self.workload.connections_at_once()
     }
 }
 
 /// What it is, in a sentence for the page.
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Workload { pacing, connections, idle, lifetime, request, .. } = &self.workload;
+        let Workload { pacing, connections, idle, slow, slow_bytes_per_s, lifetime, request, .. } =
+            &self.workload;
         match *pacing {
             Pacing::Closed => write!(f, "Closed loop")?,
             Pacing::Open { rate, arrivals, .. } => {
@@ -66,6 +70,9 @@ impl fmt::Display for Load {
         if *idle > 0 {
             write!(f, ", beside {}", plural(*idle, "idle connection"))?;
         }
+        if *slow > 0 {
+            write!(f, ", beside {} of {slow_bytes_per_s} bytes per second", plural(*slow, "slow client"))?;
+        }
         write!(f, "; every request is {} {}", request.method, self.path)?;
         if !request.body.is_empty() {
             write!(f, " with a body of {}", plural(request.body.len(), "byte"))?;
@@ -80,6 +87,9 @@ impl Load {
     fn fmt_limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(rate) = self.workload.connect_rate {
             write!(f, "; at most {rate} connections are opened per second")?;
+        }
+        if let Some(backlog) = self.backlog {
+            write!(f, "; the listen backlog is {backlog}")?;
         }
         let counts = [
             (self.workers, "the server has", "worker"),

@@ -4,7 +4,7 @@ pub mod axis;
 mod file;
 pub mod filter;
 pub mod load;
-mod nearest;
+mod schema;
 mod subject;
 mod workload;
 
@@ -15,31 +15,74 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use c10k_reports::metric;
 use c10k_reports::record::{self, Parameter, Parameters};
 
+use crate::nearest::nearest;
+use crate::procedure;
 use crate::subject::Subject;
 use crate::time;
 use axis::Axis;
-use file::{File, Pace};
+use file::{All, File, Models, Pace};
 use filter::Filter;
+pub use schema::schema;
 pub use subject::SuiteSubject;
 pub use workload::SuiteWorkload;
 
 /// Suites that need no file.
 const BUILT_IN: &[(&str, &str)] = &[
     ("anatomy", include_str!("../../benches/suites/anatomy.toml")),
+    ("burst", include_str!("../../benches/suites/burst.toml")),
+    ("capacity", include_str!("../../benches/suites/capacity.toml")),
     ("counts", include_str!("../../benches/suites/counts.toml")),
     ("default", include_str!("../../benches/suites/default.toml")),
     ("gate", include_str!("../../benches/suites/gate.toml")),
+    ("handler", include_str!("../../benches/suites/handler.toml")),
+    ("idle", include_str!("../../benches/suites/idle.toml")),
+    ("lifetime", include_str!("../../benches/suites/lifetime.toml")),
+    ("mixed", include_str!("../../benches/suites/mixed.toml")),
     ("models", include_str!("../../benches/suites/models.toml")),
+    ("pool", include_str!("../../benches/suites/pool.toml")),
+    ("scaling", include_str!("../../benches/suites/scaling.toml")),
     ("servers", include_str!("../../benches/suites/servers.toml")),
+    ("sizes", include_str!("../../benches/suites/sizes.toml")),
+    ("slow-clients", include_str!("../../benches/suites/slow-clients.toml")),
+    ("waiting", include_str!("../../benches/suites/waiting.toml")),
 ];
+
+/// Published statements, each with the cells that test it.
+const CLAIMS: &[(&str, &str)] = &[
+    ("blocked-loop", include_str!("../../benches/claims/blocked-loop.toml")),
+    ("edge-and-level", include_str!("../../benches/claims/edge-and-level.toml")),
+    ("events-and-threads", include_str!("../../benches/claims/events-and-threads.toml")),
+    ("fork-and-memory", include_str!("../../benches/claims/fork-and-memory.toml")),
+    ("full-pool", include_str!("../../benches/claims/full-pool.toml")),
+    ("green-threads", include_str!("../../benches/claims/green-threads.toml")),
+    ("idle-connections", include_str!("../../benches/claims/idle-connections.toml")),
+    ("io-uring", include_str!("../../benches/claims/io-uring.toml")),
+    ("keep-alive", include_str!("../../benches/claims/keep-alive.toml")),
+    ("poll-without-idle", include_str!("../../benches/claims/poll-without-idle.toml")),
+    ("polling-crate", include_str!("../../benches/claims/polling-crate.toml")),
+    ("pool-and-latency", include_str!("../../benches/claims/pool-and-latency.toml")),
+    ("processes-and-threads", include_str!("../../benches/claims/processes-and-threads.toml")),
+    ("reuseport", include_str!("../../benches/claims/reuseport.toml")),
+    ("sharding-and-stealing", include_str!("../../benches/claims/sharding-and-stealing.toml")),
+    ("short-backlog", include_str!("../../benches/claims/short-backlog.toml")),
+    ("slow-clients", include_str!("../../benches/claims/slow-clients.toml")),
+    ("stealing-tail", include_str!("../../benches/claims/stealing-tail.toml")),
+];
+
+/// What all claims are called together.
+const ALL_CLAIMS: &str = "claims";
 
 /// What starting and stopping a subject adds to a measurement, for estimates.
 const OVERHEAD: Duration = Duration::from_millis(200);
 
 /// Idle connections that are opened per second, for estimates: measured against `epoll` on a shared 2-core machine.
 const IDLE_PER_SECOND: f64 = 10_000.0;
+
+/// The word for all subjects, on the command line.
+const ALL: &str = "all";
 
 /// What is to be measured, and for how long.
 #[derive(Debug)]
@@ -49,9 +92,16 @@ pub struct Suite {
     pub pace: Pace,
     /// A request without an answer for this long has failed.
     pub timeout: Duration,
+    /// The text that it was read from, and whether it was to be quick.
+    pub text: String,
+    pub quick: bool,
     pub subjects: Vec<SuiteSubject>,
+    /// Models that take part where all subjects are asked for.
+    all_models: Vec<String>,
     pub workloads: Vec<SuiteWorkload>,
     pub questions: Vec<record::Question>,
+    /// A published statement that it tests.
+    pub claim: Option<record::Claim>,
 }
 
 /// Subject × workload, by their places in the suite.
@@ -62,13 +112,25 @@ pub struct Cell {
 }
 
 impl Suite {
+    /// Reads the suites of a name: one, or all claims.
+    ///
+    /// # Errors
+    /// As [`Suite::read`].
+    pub fn read_all(name_or_path: &str, quick: bool) -> Result<Vec<Self>> {
+        if name_or_path == ALL_CLAIMS {
+            return CLAIMS.iter().map(|(name, _)| Self::read(name, quick)).collect();
+        }
+        Ok(vec![Self::read(name_or_path, quick)?])
+    }
+
     /// Reads a suite by its built-in name or from the file of that path.
     pub fn read(name_or_path: &str, quick: bool) -> Result<Self> {
-        if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == name_or_path) {
+        let mut built_in = BUILT_IN.iter().chain(CLAIMS);
+        if let Some((_, text)) = built_in.find(|(name, _)| *name == name_or_path) {
             return Self::parse(text, quick).with_context(|| format!("the built-in suite {name_or_path}"));
         }
         let text = fs::read_to_string(name_or_path).with_context(|| {
-            let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).collect();
+            let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).chain([ALL_CLAIMS]).collect();
             format!(
                 "cannot read the suite `{name_or_path}`; it is neither built in ({}) nor a file",
                 names.join(", ")
@@ -77,7 +139,8 @@ impl Suite {
         Self::parse(&text, quick).with_context(|| format!("the suite {}", Path::new(name_or_path).display()))
     }
 
-    fn parse(text: &str, quick: bool) -> Result<Self> {
+    /// Reads the text of a suite's file.
+    pub fn parse(text: &str, quick: bool) -> Result<Self> {
         let (file, tables) = File::parse(text)?;
         let usual = Pace { rounds: file.rounds, warmup: file.warmup, duration: file.duration };
         let pace = if quick { file.quick.unwrap_or(usual) } else { usual };
@@ -85,6 +148,7 @@ impl Suite {
         ensure!(pace.duration >= time::SHORTEST_MEASURED, "`duration` must be at least 1ms");
         ensure!(!file.timeout.is_zero(), "`timeout` must be longer than nothing");
         check_name("suite", &file.name)?;
+        let further = file.all_models.map(subject::names).transpose()?;
         let subjects = subject::subjects(file.models, file.subjects)?;
         let (workloads, questions) = workload::workloads(tables, &file.purpose)?;
         ensure!(
@@ -96,11 +160,17 @@ impl Suite {
             purpose: file.purpose,
             pace,
             timeout: file.timeout,
+            text: text.to_owned(),
+            quick,
             subjects,
+            all_models: further.clone().map_or_else(|| subject::names(Models::All(All::All)), Ok)?,
             workloads,
             questions,
+            claim: file.claim,
         };
         suite.check_names()?;
+        suite.check_tables(&further.unwrap_or_default())?;
+        suite.check_claim()?;
         Ok(suite)
     }
 
@@ -114,16 +184,76 @@ impl Suite {
         self.check_names()
     }
 
+    /// Takes other subjects: those of these names, of the suite, the roster or the catalogue, or `all` that the suite
+    /// has room for.
+    ///
+    /// # Errors
+    /// When there is none of a name.
+    pub fn choose(&mut self, names: &[String]) -> Result<()> {
+        let mut own = std::mem::take(&mut self.subjects);
+        let mut chosen: Vec<SuiteSubject> = Vec::new();
+        for name in names {
+            let taken = if name == ALL {
+                let others = own.iter().map(|subject| subject.subject.name.clone());
+                self.all_models.iter().cloned().chain(others).collect()
+            } else {
+                vec![name.clone()]
+            };
+            for name in taken {
+                if chosen.iter().any(|subject| subject.subject.name == name) {
+                    continue;
+                }
+                let place = own.iter().position(|subject| subject.subject.name == name);
+                let subject = place.map_or_else(|| subject::named(&name), |place| Ok(own.remove(place)))?;
+                chosen.push(subject);
+            }
+        }
+        self.subjects = chosen;
+        Ok(())
+    }
+
     fn check_names(&self) -> Result<()> {
         unique("subject", self.subjects.iter().map(|subject| &subject.subject.name))?;
         unique("workload", self.workloads.iter().map(|workload| &workload.name))?;
-        let known: Vec<&str> = self.subjects.iter().map(|subject| subject.subject.name.as_str()).collect();
+        Ok(())
+    }
+
+    /// Checks that tables are for subjects that there are, or may be.
+    fn check_tables(&self, further: &[String]) -> Result<()> {
+        let own = self.subjects.iter().map(|subject| &subject.subject.name);
+        let known: Vec<&str> = own.chain(further).map(String::as_str).collect();
         for name in self.workloads.iter().flat_map(|workload| workload.subjects.iter().flatten()) {
             ensure!(
                 known.contains(&name.as_str()),
                 "a [[workload]] is for the subject `{name}`, which the suite does not have{}",
-                nearest::nearest(name, known.iter().copied())
+                nearest(name, known.iter().copied())
             );
+        }
+        Ok(())
+    }
+
+    /// Checks that a claim is about metrics and cells that there are, each told by one selector.
+    fn check_claim(&self) -> Result<()> {
+        let cells = self.cells(&[]);
+        for predicate in self.claim.iter().flat_map(|claim| &claim.predicate) {
+            let metric = &predicate.metric;
+            let known = metric::METRICS.iter().map(|metric| metric.key);
+            ensure!(
+                metric::by_key(metric).is_some(),
+                "a [[claim.predicate]] is about the metric `{metric}`, which there is not{}",
+                nearest(metric, known)
+            );
+            ensure!(
+                predicate.above.is_some() || predicate.below.is_some(),
+                "a [[claim.predicate]] about `{metric}` has neither `above` nor `below`"
+            );
+            for selector in [Some(&predicate.of), predicate.over.as_ref()].into_iter().flatten() {
+                let means =
+                    |cell: &&Cell| selector.means(&self.names(**cell).subject, &self.parameters(**cell));
+                let count = cells.iter().filter(means).count();
+                let text = serde_json::to_string(selector)?;
+                ensure!(count == 1, "a [[claim.predicate]] means one cell, and {text} means {count}");
+            }
         }
         Ok(())
     }
@@ -193,7 +323,12 @@ impl Suite {
         let idle_s = workload.idle as f64 / IDLE_PER_SECOND;
         let connecting_s = workload.connect_rate.map_or(0.0, |rate| workload.connections as f64 / rate);
         let setting_up = Duration::try_from_secs_f64(idle_s + connecting_s).unwrap_or(Duration::MAX);
-        setting_up.saturating_add(self.pace.warmup + self.pace.duration + OVERHEAD)
+        let measuring = self.pace.warmup + self.pace.duration;
+        let measuring = match self.workloads[cell.workload].objective {
+            None => measuring,
+            Some(_) => measuring.saturating_mul(procedure::USUAL_STEPS),
+        };
+        setting_up.saturating_add(measuring + OVERHEAD)
     }
 }
 
@@ -261,7 +396,7 @@ mod tests {
 
     #[test]
     fn the_built_in_suites_can_be_read() {
-        for (name, _) in BUILT_IN {
+        for (name, _) in BUILT_IN.iter().chain(CLAIMS) {
             let suite = Suite::read(name, false).unwrap();
             assert_eq!(&suite.name, name);
             assert!(Suite::read(name, true).unwrap().pace.duration <= suite.pace.duration);
@@ -333,6 +468,21 @@ mod tests {
     }
 
     #[test]
+    fn other_subjects_can_be_chosen_by_name() {
+        let names = |chosen: &[&str]| {
+            let mut suite = parse(SEVERAL);
+            suite.choose(&chosen.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+            suite.subjects.iter().map(|subject| subject.subject.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&["poll", "mine", "nginx-file", "tokio"]), ["poll", "mine", "nginx-file", "tokio"]);
+        let all = names(&["all"]);
+        assert_eq!(all.len(), c10k_servers::ROSTER.len() + 2);
+        assert!(all.contains(&"prefork-8".to_owned()) && all.contains(&"mine".to_owned()));
+        let error = parse(SEVERAL).choose(&["tokyo".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("did you mean `tokio`"), "{error}");
+    }
+
+    #[test]
     fn no_model_is_missing_in_the_suites_of_all_models() {
         for name in ["models", "anatomy"] {
             let suite = Suite::read(name, false).unwrap();
@@ -357,9 +507,9 @@ mod tests {
             ("rounds = 2", "rounds = 0", "`rounds`"),
             ("rounds = 2", "rounds = \"x\"", "line 4"),
             ("rounds = 2", "", "missing field `rounds`"),
-            ("rounds = 2", "rounds = 2\nround = 3", "unknown field `round`"),
+            ("rounds = 2", "rounds = 2\nround = 3", "line 5: unknown field `round`; did you mean `rounds`"),
             ("duration = \"100ms\"", "duration = \"2\"", "`2`"),
-            ("models = [\"epoll\", \"poll\"]", "models = \"some\"", "`models` is \"all\" or a list"),
+            ("models = [\"epoll\", \"poll\"]", "models = \"some\"", "it is \"all\" or a list"),
             ("model = \"prefork\"", "model = \"preforc\"", "did you mean `prefork`"),
             ("model = \"prefork\"", "server = \"ngix-file\"", "did you mean `nginx-file`"),
             ("name = \"mine\"", "", "needs a `name`"),

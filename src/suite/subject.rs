@@ -4,9 +4,11 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use c10k_servers::Entry;
+
 use super::check_name;
 use super::file::{Models, SubjectTable};
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use crate::subject::{Subject, catalogue};
 
 /// Options of `c10k serve` that the runner decides.
@@ -26,13 +28,39 @@ pub struct SuiteSubject {
 
 /// All subjects: the models that are named, and then the tables.
 pub fn subjects(models: Models, tables: Vec<SubjectTable>) -> Result<Vec<SuiteSubject>> {
+    let models = names(models)?.into_iter();
+    let models = models.map(|name| Ok(SuiteSubject { subject: model(&name, &[])?, workers: None }));
+    models.chain(tables.into_iter().map(subject)).collect()
+}
+
+/// The names of models, of which there is one for each.
+pub fn names(models: Models) -> Result<Vec<String>> {
     let names = match models {
         Models::All(_) => c10k_servers::ROSTER.iter().map(|entry| entry.name.to_owned()).collect(),
         Models::Some(names) => names,
     };
-    let models =
-        names.into_iter().map(|name| Ok(SuiteSubject { subject: model(&name, &[])?, workers: None }));
-    models.chain(tables.into_iter().map(subject)).collect()
+    for name in &names {
+        entry(name)?;
+    }
+    Ok(names)
+}
+
+/// The model or the server of the catalogue with that name.
+pub fn named(name: &str) -> Result<SuiteSubject> {
+    let found = c10k_servers::find(name).map(|entry| Subject::model(entry, Vec::new()));
+    let subject = found.or_else(|| catalogue::find(name)).with_context(|| {
+        let models = c10k_servers::ROSTER.iter().map(|entry| entry.name);
+        let servers = catalogue::servers().iter().map(|server| server.name.as_str());
+        format!("there is no subject `{name}`{}", nearest(name, models.chain(servers)))
+    })?;
+    Ok(SuiteSubject { subject, workers: None })
+}
+
+fn entry(name: &str) -> Result<&'static Entry> {
+    c10k_servers::find(name).with_context(|| {
+        let known = c10k_servers::ROSTER.iter().map(|entry| entry.name);
+        format!("there is no model `{name}`{}", nearest(name, known))
+    })
 }
 
 fn subject(table: SubjectTable) -> Result<SuiteSubject> {
@@ -56,10 +84,7 @@ fn subject(table: SubjectTable) -> Result<SuiteSubject> {
 }
 
 fn model(name: &str, args: &[String]) -> Result<Subject> {
-    let entry = c10k_servers::find(name).with_context(|| {
-        let known = c10k_servers::ROSTER.iter().map(|entry| entry.name);
-        format!("there is no model `{name}`{}", nearest(name, known))
-    })?;
+    let entry = entry(name)?;
     for (option, instead) in OF_THE_RUNNER {
         let is_given = args.iter().any(|arg| arg.split('=').next() == Some(option));
         ensure!(!is_given, "`args` of the subject {name} have {option}, which the runner decides; {instead}");

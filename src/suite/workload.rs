@@ -6,8 +6,9 @@ use c10k_reports::record::{Parameters, Question};
 use super::axis::{self, Axis};
 use super::file::WorkloadTable;
 use super::load::Load;
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use crate::pass::{self, Pass};
+use crate::procedure::Objective;
 
 /// What the generator sends.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub struct SuiteWorkload {
     pub name: String,
     pub parameters: Parameters,
     pub load: Load,
+    /// What the highest rate is searched for that holds to it.
+    pub objective: Option<Objective>,
     /// Measurements beside the timed one.
     pub passes: Vec<&'static Pass>,
     /// Names of the only subjects that take part; without it, all do.
@@ -34,7 +37,8 @@ pub fn workloads(tables: Vec<WorkloadTable>, purpose: &str) -> Result<(Vec<Suite
             let load = load(&parameters).with_context(|| format!("the workload {name}"))?;
             names.push(name.clone());
             let subjects = table.subjects.clone();
-            workloads.push(SuiteWorkload { name, parameters, load, passes: passes.clone(), subjects });
+            let (objective, passes) = (table.objective.clone(), passes.clone());
+            workloads.push(SuiteWorkload { name, parameters, load, objective, passes, subjects });
         }
         questions.push(Question {
             title: table.title.unwrap_or_else(|| purpose.to_owned()),

@@ -27,6 +27,7 @@ mod refusal;
 mod resets;
 mod server;
 mod silence;
+mod slow;
 mod slowness;
 mod stops;
 mod urls;

@@ -1,5 +1,6 @@
 //! Puts simulated requests into a [`Measurement`] in which nothing else went wrong.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use c10k_loadgen::addresses::Addresses;
@@ -113,12 +114,14 @@ impl Recording {
                 opened_total: CONNECTIONS,
                 ..Connections::default()
             },
+            slow: None,
             errors: Errors::default(),
             addresses: Addresses::default(),
             errors_at: Vec::new(),
             error_examples: ErrorExamples::default(),
             status_codes: StatusCodes::default(),
             times: times(latency, send_lag),
+            kinds: BTreeMap::new(),
             bytes: Bytes::default(),
             generator: Generator {
                 threads: 1,

@@ -109,6 +109,7 @@ fn detail(cell: &CellResult, doubt: Doubt) -> Option<String> {
             let failed = complaints(cell).into_iter().find(Complaint::is_failure)?;
             Some(format!("{}: {}", failed.check, failed.detail))
         }
+        Doubt::Disturbed => cell.measured().find_map(|(record, _)| record.disturbed.clone()),
         Doubt::Unserved => {
             let Unserved { asked, never_served } = cell.unserved()?;
             Some(format!("{never_served} of {asked} had no answer"))

@@ -1,5 +1,6 @@
 //! Measurements in which nothing went wrong, for tests to spoil.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::addresses::Addresses;
@@ -98,6 +99,7 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
             opened_total: CONNECTIONS,
             ..Connections::default()
         },
+        slow: None,
         errors: Errors::default(),
         addresses: Addresses::default(),
         errors_at: Vec::new(),
@@ -113,6 +115,7 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
             response: empty_times(),
             unanswered: empty_times(),
         },
+        kinds: BTreeMap::new(),
         bytes: Bytes::default(),
         generator: Generator {
             threads: 1,

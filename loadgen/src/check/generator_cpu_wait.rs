@@ -6,7 +6,7 @@
 //! stand in `processor_time.rs`.
 
 use super::processor_time::{Side, apart, processors, sentence, shared, worst_of_sharing};
-use super::{Check, Judgement, Verdict};
+use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Generator, Measurement};
 use crate::workload::Pacing;
 
@@ -37,7 +37,9 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
             Pacing::Open { .. } => "; latency contains the wait",
         };
     }
-    Some(Judgement::new(verdict, detail))
+    let is_by_programs = worst == Verdict::Fail && lost.verdict_of_others() != Verdict::Pass;
+    let judgement = Judgement::new(verdict, detail);
+    Some(if is_by_programs { judgement.with_effect(Effect::Disturbed) } else { judgement })
 }
 
 /// Whether it lost so much that nothing can be said of the server.

@@ -85,6 +85,8 @@ pub struct Judgement {
 pub enum Effect {
     /// The generator set the pace: the server can do at least this throughput.
     ThroughputIsABound,
+    /// Other programs took processors from one side: another run would say something else.
+    Disturbed,
     /// Some connections had no answer: percentiles and costs are of the served connections only.
     ServedConnectionsOnly,
 }

@@ -10,7 +10,7 @@
 //! that second to come through its line is too slow for the rate, although it answered everything:
 //! in a short run it would pass for one that keeps up.
 
-use super::{Check, Judgement, Verdict, generator_cpu_wait, percent};
+use super::{Check, Effect, Judgement, Verdict, generator_cpu_wait, percent};
 use crate::measurement::Measurement;
 use crate::workload::Until;
 
@@ -72,32 +72,35 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if late > 0.0 {
         detail += &format!(", {} only after the measured part", percent(late));
     }
-    if verdict != Verdict::Pass {
-        detail += &too_slow(measured, offered_rps);
+    if verdict == Verdict::Pass {
+        return Some(Judgement::new(verdict, detail));
     }
+    if let Some(reason) = limit_of_generator(measured, offered_rps) {
+        let next = "offer less, or use more --threads: this says nothing of the server";
+        detail += &format!(": the generator can't keep up with its own schedule, {reason}; {next}");
+        return Some(Judgement::new(verdict, detail).with_effect(Effect::ThroughputIsABound));
+    }
+    let connections = measured.workload.connections;
+    detail += &format!(
+        ": {offered_rps} requests/s are more than it serves on {connections} connections, and latency grows with the length \
+         of the run"
+    );
     Some(Judgement::new(verdict, detail))
 }
 
-/// Says if the generator or the server can't keep up with the rate.
-fn too_slow(measured: &Measurement, offered_rps: f64) -> String {
+/// Why it is the generator that can't keep up with the rate; `None` where it is the server.
+fn limit_of_generator(measured: &Measurement, offered_rps: f64) -> Option<String> {
     let threads = measured.generator.threads as f64;
     let busy = 1.0 - measured.idle.as_secs_f64() / (measured.duration.as_secs_f64() * threads);
-    let reason = if offered_rps > MAX_RPS_PER_THREAD * threads {
-        format!("no thread of it sends more than {MAX_RPS_PER_THREAD} requests/s")
+    if offered_rps > MAX_RPS_PER_THREAD * threads {
+        Some(format!("no thread of it sends more than {MAX_RPS_PER_THREAD} requests/s"))
     } else if generator_cpu_wait::was_kept_from_running(measured) {
-        "it was kept from its processors".into()
+        Some("it was kept from its processors".into())
     } else if busy >= BUSY {
-        format!("its threads were busy for {} of the time", percent(busy))
+        Some(format!("its threads were busy for {} of the time", percent(busy)))
     } else {
-        return format!(
-            ": {offered_rps} requests/s are more than it serves on {} connections, and latency grows with the length of the run",
-            measured.workload.connections
-        );
-    };
-    format!(
-        ": the generator can't keep up with its own schedule, {reason}; offer less, or use more --threads: \
-         this says nothing of the server"
-    )
+        None
+    }
 }
 
 /// Requests that a line was still full of when the measured part was over, beside those that are

@@ -6,7 +6,7 @@
 //! measure, so that it is only told; one that holds back the generator, too, fails.
 
 use super::processor_time::{Lost, Side, apart, is_failing, processors, sentence, shared, worst_of_sharing};
-use super::{Check, Judgement, Verdict, percent};
+use super::{Check, Effect, Judgement, Verdict, percent};
 use crate::measurement::{Measurement, ServerTime};
 
 pub(super) const CHECK: Check = Check { name: "server-cpu-wait", judge };
@@ -27,10 +27,12 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let (worst, others) = others(server, measured);
     let verdict = verdict_of_quota(lost, measured).max(lost.verdict_of_others().min(worst));
     let detail = sentence("the server", lost, "by the CPU quota of its cgroup", &others);
-    Some(match unknown_wait(&side, &others) {
+    let is_by_programs = worst == Verdict::Fail && lost.verdict_of_others() != Verdict::Pass;
+    let judgement = match unknown_wait(&side, &others) {
         Some(used) => Judgement::new(verdict.max(Verdict::Warn), format!("{detail}: {used}")),
         None => Judgement::new(verdict, detail),
-    })
+    };
+    Some(if is_by_programs { judgement.with_effect(Effect::Disturbed) } else { judgement })
 }
 
 fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {

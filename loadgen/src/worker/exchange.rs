@@ -186,6 +186,9 @@ impl Worker {
                     connect_wait: job.connect_wait,
                     connect_took: slot.connect_took.take(),
                 });
+                if let Some(kind) = head.kind {
+                    self.recorder.record_kind(self.known_head.kind(kind), now - job.intended);
+                }
             } else {
                 self.recorder.count_error(slot.address, |errors| &mut errors.status);
             }

@@ -9,12 +9,15 @@
 mod along;
 pub mod axis;
 mod bars;
+mod by_load;
 pub mod canvas;
 mod curves;
 mod figures;
+mod goodput_by_load;
 mod grid;
 pub mod heading;
 mod kind;
+mod latency_by_load;
 mod latency_histogram;
 mod latency_percentiles;
 pub mod legend;

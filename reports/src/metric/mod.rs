@@ -2,8 +2,11 @@
 //! family, and a line in [`METRICS`].
 
 mod allocations;
+mod capacity;
+mod cheap;
 mod connect;
 mod connect_wait;
+mod connections;
 mod context_switches;
 mod definition;
 mod first_byte;

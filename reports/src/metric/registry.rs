@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use super::definition::Metric;
 use super::{
-    allocations, connect, connect_wait, context_switches, first_byte, generator_cpu, hardware, latency,
-    machine, memory, page_faults, response, server_cpu, server_wait, service, softirq, system_calls, tasks,
-    tcp, throughput, total_cpu, user_instructions, wire_bytes,
+    allocations, capacity, cheap, connect, connect_wait, connections, context_switches, first_byte,
+    generator_cpu, hardware, latency, machine, memory, page_faults, response, server_cpu, server_wait,
+    service, softirq, system_calls, tasks, tcp, throughput, total_cpu, user_instructions, wire_bytes,
 };
 use crate::record::Record;
 
 /// All metrics: first what a client sees, then what it costs, then what else was going on.
 pub const METRICS: &[Metric] = &[
     throughput::THROUGHPUT,
+    capacity::CAPACITY,
     throughput::OF_ALL_SLICES,
     response::P50,
     response::P90,
@@ -24,6 +25,8 @@ pub const METRICS: &[Metric] = &[
     latency::P99,
     latency::P999,
     latency::MAX,
+    cheap::P50,
+    cheap::P99,
     service::P50,
     service::P90,
     service::P99,
@@ -35,9 +38,11 @@ pub const METRICS: &[Metric] = &[
     connect::P99,
     first_byte::P50,
     first_byte::P99,
+    connections::UNSERVED,
     server_cpu::TOTAL,
     server_cpu::IN_USER_MODE,
     server_cpu::IN_KERNEL,
+    server_cpu::PROCESSORS,
     generator_cpu::GENERATOR_CPU,
     total_cpu::TOTAL_CPU,
     server_wait::WAIT,

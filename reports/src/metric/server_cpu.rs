@@ -37,6 +37,23 @@ pub const IN_KERNEL: Metric = Metric {
     ..CPU_TIME
 };
 
+/// Processors that it keeps busy at a rate that is the same for all.
+pub const PROCESSORS: Metric = Metric {
+    key: "server_processors",
+    title: "Processors in use",
+    unit: "processors",
+    meaning: "CPU time of the server per second, of open loops: how much of the machine it takes at that \
+              rate, busy or waiting. A closed loop has no rate of its own.",
+    of: |record| {
+        let summary = summary(record)?;
+        summary.offered_rps?;
+        let seconds = reading(record, USER)? + reading(record, SYSTEM)?;
+        Some(seconds / watched_share(record)? / summary.duration_s)
+    },
+    drawn: Drawn::CurvesAndBars,
+    ..PLAIN
+};
+
 /// Reading: CPU time in user mode, in seconds.
 const USER: &str = "server_cpu_user_s";
 

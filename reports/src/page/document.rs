@@ -4,7 +4,8 @@ use askama::Template;
 
 use super::context::{Page, Place};
 use super::{
-    caution, checks, instrument, machine, missing, more, questions, summary, title, what_was_run, workloads,
+    caution, checks, claim, instrument, machine, missing, more, questions, summary, title, what_was_run,
+    workloads,
 };
 use crate::chart::Figures;
 use crate::error::Error;
@@ -17,6 +18,7 @@ type Section = fn(&Page) -> askama::Result<String>;
 /// The sections of a run.
 const SECTIONS: &[Section] = &[
     title::render,
+    claim::render,
     what_was_run::render,
     machine::render,
     instrument::render,

@@ -7,6 +7,7 @@
 
 mod caution;
 mod checks;
+mod claim;
 mod context;
 mod document;
 mod index;

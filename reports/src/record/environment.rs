@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::claim::Claim;
 use super::parameters::{Axis, Parameters};
 
 /// `environment.json`: the plan, the machine and the method. Written before the first measurement.
@@ -61,9 +62,38 @@ pub struct Environment {
     pub questions: Vec<Question>,
     /// The cells that were planned.
     pub cells: Vec<Cell>,
+    /// The claim that the suite tests, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// What was asked for, so that the run can go on where it was interrupted; absent in runs of before
+    /// that could be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// Disturbed measurements that may be made again.
+    #[serde(default)]
+    pub repeats: usize,
     /// The error of the instrument, as `c10k calibrate` last found it on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+}
+
+/// What a run was asked for beside what its environment says already.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The text of the suite's file.
+    pub suite: String,
+    /// Whether it was to be quick.
+    #[serde(default)]
+    pub quick: bool,
+    /// The filters of its cells.
+    #[serde(default)]
+    pub filters: Vec<String>,
+    /// The subjects that were chosen instead of those of the suite.
+    #[serde(default)]
+    pub subjects: Vec<String>,
+    /// Further servers, as `NAME=COMMAND`.
+    #[serde(default)]
+    pub servers: Vec<String>,
 }
 
 /// Findings of `c10k calibrate`: the generator's own error, against servers whose truth is known.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment::Cell;
 use super::parameters::Parameters;
+use super::search::Search;
 
 /// The option of `c10k serve` that tells the size of a pool.
 const WORKERS: &str = "--workers";
@@ -56,6 +57,16 @@ pub struct Record {
     /// Whether the numbers can be believed: it ran to its end and no check failed.
     #[serde(default = "unless_told")]
     pub valid: bool,
+    /// Why something else than the server decided it; nothing where that is not known to be so, and
+    /// in lines of before it was looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbed: Option<String>,
+    /// Whether the cell was measured again in the same round, for that: a later line stands for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub superseded: bool,
+    /// The search that it is the result of, where the cell has an objective.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<Search>,
     /// File name of the histograms in the run's folder (`HdrHistogram` V2 interval log, values in
     /// nanoseconds, the distributions told apart by the tags that `loadgen/FORMAT.md` lists).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +91,9 @@ impl Record {
             metrics: BTreeMap::new(),
             checks: Vec::new(),
             valid: false,
+            disturbed: None,
+            superseded: false,
+            search: None,
             histograms: None,
         }
     }

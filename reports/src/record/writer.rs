@@ -1,7 +1,7 @@
 //! Writes a run while it is measured: `environment.json` first, then a line of
 //! `record.jsonl` per measurement.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,21 @@ impl RunWriter {
         }
     }
 
+    /// Goes on with the run in `dir`. A last line that a crash has cut is taken off.
+    ///
+    /// # Errors
+    ///
+    /// Where its record cannot be read or written, or another process writes it.
+    pub fn resume(dir: &Path) -> Result<Self, Error> {
+        let path = dir.join(RECORD_FILE);
+        let record = File::options().create(true).append(true).open(&path).map_err(Error::writing(&path))?;
+        lock(&record, &path)?;
+        let lines = fs::read(&path).map_err(Error::reading(&path))?;
+        let whole = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1) as u64;
+        record.set_len(whole).map_err(Error::writing(&path))?;
+        Ok(Self { dir: dir.to_path_buf(), record, record_bytes: whole })
+    }
+
     /// The run's folder, where the histogram logs that records name belong.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -72,7 +87,18 @@ fn begin(dir: &Path, environment: &Environment) -> Result<File, Error> {
     let json = serde_json::to_string_pretty(environment).expect("an environment is plain data");
     file::replace(&dir.join(ENVIRONMENT_FILE), &(json + "\n"))?;
     let path = dir.join(RECORD_FILE);
-    File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))
+    let record = File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))?;
+    lock(&record, &path)?;
+    Ok(record)
+}
+
+/// Keeps others from going on with a run that is being measured, for as long as the file is open.
+fn lock(record: &File, path: &Path) -> Result<(), Error> {
+    match record.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_path_buf() }),
+        // A file system without locks has to do without.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+    }
 }
 
 fn dir_name(environment: &Environment) -> Result<String, Error> {
@@ -122,6 +148,22 @@ mod tests {
         let error = RunWriter::create(reports.path(), &environment).unwrap_err().to_string();
         assert!(error.contains("\"noon\"") && error.contains("RFC 3339"), "{error}");
         assert!(!reports.path().join("runs").exists());
+    }
+
+    #[test]
+    fn a_run_goes_on_behind_its_last_whole_line() {
+        let reports = tempfile::tempdir().unwrap();
+        let mut run = RunWriter::create(reports.path(), &fixture::environment()).unwrap();
+        let record = fixture::measured("epoll", "short-1", 1);
+        run.append(&record).unwrap();
+        let (dir, path) = (run.dir().to_owned(), run.dir().join(RECORD_FILE));
+        let error = RunWriter::resume(&dir).unwrap_err().to_string();
+        assert!(error.contains("another"), "{error}");
+        drop(run);
+        let line = fs::read_to_string(&path).unwrap();
+        fs::write(&path, line.clone() + &line[..40]).unwrap();
+        RunWriter::resume(&dir).unwrap().append(&record).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), line.repeat(2));
     }
 
     #[cfg(target_os = "linux")]

@@ -1,5 +1,7 @@
 //! One cell of a run: the records of its rounds, and what follows from them together.
 
+use std::collections::HashSet;
+
 use c10k_loadgen::check::Effect;
 use c10k_loadgen::example::{ErrorExamples, StatusCodes};
 use c10k_loadgen::measurement::{Errors, Times};
@@ -23,6 +25,8 @@ pub struct CellResult {
     pub workload: usize,
     /// The measurements that were made, by round.
     pub records: Vec<Record>,
+    /// Disturbed ones that were made again, which are left out.
+    pub repeated: usize,
     /// Distributions by tag, over all rounds, in nanoseconds.
     pub times: Tagged,
 }
@@ -50,6 +54,15 @@ pub struct Unserved {
 }
 
 impl CellResult {
+    /// Leaves out measurements that were made again. One that was to be, and was not for an interrupt, stays.
+    pub(super) fn leave_out_superseded(&mut self) {
+        let standing: HashSet<u32> =
+            self.records.iter().filter(|record| !record.superseded).map(|record| record.round).collect();
+        let before = self.records.len();
+        self.records.retain(|record| !record.superseded || !standing.contains(&record.round));
+        self.repeated = before - self.records.len();
+    }
+
     /// The rounds that ran to their end, with what the generator saw.
     pub fn measured(&self) -> impl Iterator<Item = (&Record, &Summary)> {
         rounds::measured(&self.records)

@@ -10,12 +10,15 @@ pub enum Doubt {
     FailedRequests,
     /// A check failed.
     FailedCheck,
+    /// Something else than the server decided a round.
+    Disturbed,
     /// Connections had no answer: a connection that is not served costs nothing.
     Unserved,
 }
 
 /// All doubts, in the order in which their signs stand.
-pub const DOUBTS: [Doubt; 4] = [Doubt::LostRound, Doubt::FailedRequests, Doubt::FailedCheck, Doubt::Unserved];
+pub const DOUBTS: [Doubt; 5] =
+    [Doubt::LostRound, Doubt::FailedRequests, Doubt::FailedCheck, Doubt::Disturbed, Doubt::Unserved];
 
 impl Doubt {
     /// Stands behind the name of the cell.
@@ -24,6 +27,7 @@ impl Doubt {
             Self::LostRound => "¶",
             Self::FailedRequests => "†",
             Self::FailedCheck => "‡",
+            Self::Disturbed => "※",
             Self::Unserved => "§",
         }
     }
@@ -34,6 +38,7 @@ impl Doubt {
             Self::LostRound => "a round has no result",
             Self::FailedRequests => "requests failed",
             Self::FailedCheck => "a check failed",
+            Self::Disturbed => "the machine disturbed a round",
             Self::Unserved => "of the served connections only",
         }
     }

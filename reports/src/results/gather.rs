@@ -56,6 +56,7 @@ impl Results {
             cell.records.push(record);
         }
         for cell in &mut cells {
+            cell.leave_out_superseded();
             cell.records.sort_by_key(|record| record.round);
         }
         Self { environment, cells, notes }
@@ -74,6 +75,11 @@ impl Results {
     /// Measurements that were made, whatever came of them.
     pub fn measurements(&self) -> usize {
         self.cells.iter().map(|cell| cell.records.len()).sum()
+    }
+
+    /// Disturbed measurements that were made again.
+    pub fn repeated(&self) -> usize {
+        self.cells.iter().map(|cell| cell.repeated).sum()
     }
 
     /// Measurements that were planned.
@@ -125,8 +131,13 @@ fn planned_cells(environment: &Environment) -> Vec<CellResult> {
     let places = planned.filter_map(|cell| Some((workload_of(&cell.workload)?, subject_of(&cell.subject)?)));
     let mut places: Vec<(usize, usize)> = places.collect();
     places.sort_unstable();
-    let empty =
-        |(workload, subject)| CellResult { subject, workload, records: Vec::new(), times: Tagged::new() };
+    let empty = |(workload, subject)| CellResult {
+        subject,
+        workload,
+        records: Vec::new(),
+        repeated: 0,
+        times: Tagged::new(),
+    };
     places.into_iter().map(empty).collect()
 }
 

@@ -3,6 +3,7 @@
 
 mod cell;
 mod checks;
+mod claim;
 mod comparison;
 mod doubt;
 mod gather;
@@ -12,6 +13,7 @@ mod rounds;
 
 pub use cell::{CellResult, State, Unserved};
 pub use checks::{Complaint, Tally, complaints, tallies};
+pub use claim::{Finding, Judged, judge as judge_claim};
 pub use comparison::leading;
 pub use doubt::{DOUBTS, Doubt};
 pub use gather::Results;

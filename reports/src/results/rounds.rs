@@ -61,6 +61,7 @@ fn has(records: &[Record], doubt: Doubt) -> bool {
         Doubt::LostRound => failures(records).next().is_some(),
         Doubt::FailedRequests => measured(records).any(|(_, summary)| summary.has_failures()),
         Doubt::FailedCheck => measured(records).any(|(record, _)| !record.valid),
+        Doubt::Disturbed => measured(records).any(|(record, _)| record.disturbed.is_some()),
         Doubt::Unserved => has_effect(records, Effect::ServedConnectionsOnly),
     }
 }

@@ -2,6 +2,7 @@
 //! known value.
 
 pub mod apart;
+pub mod interval;
 pub mod lead;
 pub mod merge;
 pub mod spread;

@@ -5,7 +5,7 @@ use c10k_loadgen::confidence::{Intervals, are_shown_of};
 use c10k_loadgen::measurement::{Bodies, Times};
 use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Arrivals, Pacing};
-use c10k_loadgen::{Measurement, Summary, Workload};
+use c10k_loadgen::{Measurement, SlowClients, Summary, Workload};
 
 /// Rows of the histogram.
 const ROWS: usize = 10;
@@ -21,7 +21,7 @@ const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     let mut parts = vec![head(measured, summary)];
     if summary.requests.completed > 0 {
-        let times = table(stages(summary)) + without_intervals(&measured.workload);
+        let times = table(stages(summary)) + without_intervals(&measured.workload) + &kinds(summary);
         parts.extend([times, histogram(&measured.times.latency), generator(summary)]);
     }
     parts.push(checks(&summary.checks));
@@ -41,6 +41,12 @@ fn stages(summary: &Summary) -> [(&'static str, Percentiles); 7] {
         ("connect", summary.connect_us),
         ("send lag", summary.send_lag_us),
     ]
+}
+
+/// The latency by what answers say that their requests were; nothing where they don't.
+fn kinds(summary: &Summary) -> String {
+    let rows = summary.latency_us_by_kind.iter().map(|(kind, times)| (kind.as_str(), *times));
+    if rows.len() == 0 { String::new() } else { format!("\n  latency by kind\n{}", table(rows)) }
 }
 
 fn head(measured: &Measurement, summary: &Summary) -> String {
@@ -71,6 +77,11 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
             text += &format!("; {} had no request to send", connections.never_asked);
         }
         text.push('\n');
+    }
+    if let Some(SlowClients { requested, established, completed, failed }) = summary.slow {
+        text += &format!(
+            "  slow clients: {established} of {requested} established; {completed} of their requests completed, {failed} failed\n"
+        );
     }
     text += &traffic(summary);
     if summary.has_failures() {
@@ -153,7 +164,7 @@ const DASH: &str = "–";
 /// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
 /// percentile that samples or failures do not support is a dash, with its interval; the largest value
 /// needs no number of samples. What rests on requests that never ended is a bound.
-fn table<const ROWS: usize>(rows: [(&str, Percentiles); ROWS]) -> String {
+fn table<'a>(rows: impl IntoIterator<Item = (&'a str, Percentiles)>) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
     for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {

@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, read_text};
+use super::{Axis, one_of, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "arrivals",
@@ -12,6 +12,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Category,
     default: None,
+    schema: || one_of(&["constant", "poisson"]),
     read: |value| read_text(value, |text| parse(text).map(|_| ())),
     apply: |value, load| match &mut load.workload.pacing {
         Pacing::Open { arrivals, .. } => {

@@ -2,7 +2,7 @@
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, read_text};
+use super::{Axis, any_text, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "body",
@@ -10,6 +10,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Category,
     default: None,
+    schema: any_text,
     read: |value| read_text(value, |_| Ok(())),
     apply: |value, load| {
         load.workload.request.body = value.to_string().into_bytes();

@@ -5,6 +5,7 @@
 use c10k_reports::record::{Parameter, Scale};
 
 use super::{Axis, number};
+use serde_json::json;
 
 pub const AXIS: Axis = Axis {
     key: "capacity_share",
@@ -12,6 +13,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Linear,
     default: None,
+    schema: || json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }),
     read: |value| match value.as_float() {
         Some(share) if share > 0.0 && share < 1.0 => Ok(Parameter::Number(share)),
         _ => anyhow::bail!("write a share above 0 and below 1, such as 0.5"),

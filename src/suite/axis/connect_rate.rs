@@ -2,7 +2,7 @@
 
 use c10k_reports::record::Scale;
 
-use super::{Axis, number, read_rate};
+use super::{Axis, any_rate, number, read_rate};
 use crate::limits;
 
 pub const AXIS: Axis = Axis {
@@ -11,6 +11,7 @@ pub const AXIS: Axis = Axis {
     unit: "connections/s",
     scale: Scale::Log,
     default: None,
+    schema: any_rate,
     read: read_rate,
     apply: |value, load| {
         let rate = number(value)?;

@@ -2,7 +2,7 @@
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, nonzero, read_count};
+use super::{Axis, count_from, nonzero, read_count};
 
 pub const AXIS: Axis = Axis {
     key: "connections",
@@ -10,6 +10,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Log,
     default: Some(|| Parameter::Count(64)),
+    schema: || count_from(1),
     read: |value| read_count(value, 1),
     apply: |value, load| {
         load.workload.connections = nonzero(value)?.get();

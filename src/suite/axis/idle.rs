@@ -2,7 +2,7 @@
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, count, read_count};
+use super::{Axis, count, count_from, read_count};
 
 pub const AXIS: Axis = Axis {
     key: "idle",
@@ -10,6 +10,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Log,
     default: Some(|| Parameter::Count(0)),
+    schema: || count_from(0),
     read: |value| read_count(value, 0),
     apply: |value, load| {
         load.workload.idle = count(value)?;

@@ -3,9 +3,10 @@
 use anyhow::{Result, anyhow};
 use c10k_loadgen::workload::Lifetime;
 use c10k_reports::record::{Parameter, Scale};
+use serde_json::json;
 use toml::Value;
 
-use super::{Axis, read_text};
+use super::{Axis, count_from, one_of, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "lifetime",
@@ -13,6 +14,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Category,
     default: Some(|| Parameter::Text(Lifetime::Persistent.to_string())),
+    schema: || json!({ "anyOf": [one_of(&["short", "persistent"]), count_from(1), { "type": "string", "pattern": "^[1-9][0-9]*$" }] }),
     read,
     apply: |value, load| {
         load.workload.lifetime = parse(&value.to_string())?;

@@ -2,7 +2,7 @@
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, read_text};
+use super::{Axis, any_text, read_text};
 use crate::limits;
 
 pub const AXIS: Axis = Axis {
@@ -11,6 +11,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Category,
     default: Some(|| Parameter::Text("GET".to_owned())),
+    schema: any_text,
     read: |value| read_text(value, limits::check_method),
     apply: |value, load| {
         load.workload.request.method = value.to_string();

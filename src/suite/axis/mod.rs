@@ -3,6 +3,7 @@
 //! Suites, `--list`, filters, records, tables and charts know an axis from its entry here and from nowhere else.
 
 mod arrivals;
+mod backlog;
 mod body;
 mod capacity_share;
 mod connect_rate;
@@ -13,6 +14,8 @@ mod method;
 mod path;
 mod processors;
 mod rate;
+mod slow;
+mod slow_bytes_per_s;
 mod threads;
 mod workers;
 
@@ -20,6 +23,7 @@ use std::num::NonZeroUsize;
 
 use anyhow::{Context, Result, bail, ensure};
 use c10k_reports::record::{self, Parameter, Scale};
+use serde_json::json;
 use toml::Value;
 
 use super::load::Load;
@@ -30,17 +34,22 @@ pub const ALL: &[Axis] = &[
     lifetime::AXIS,
     connections::AXIS,
     idle::AXIS,
+    slow::AXIS,
+    slow_bytes_per_s::AXIS,
     rate::AXIS,
     arrivals::AXIS,
     capacity_share::AXIS,
     connect_rate::AXIS,
     threads::AXIS,
     workers::AXIS,
+    backlog::AXIS,
     processors::AXIS,
     method::AXIS,
     body::AXIS,
     path::AXIS,
 ];
+
+pub use rate::SPIN;
 
 /// Key of the axis that a subject may set for itself, whatever the workload.
 pub const WORKERS: &str = workers::AXIS.key;
@@ -61,6 +70,8 @@ pub struct Axis {
     pub scale: Scale,
     /// Value of a workload that does not name the axis; `None` where the axis is then out of play.
     pub default: Option<fn() -> Parameter>,
+    /// What a value may be, for editors: a JSON Schema.
+    pub schema: fn() -> serde_json::Value,
     /// Reads a value as a suite writes it.
     ///
     /// # Errors
@@ -90,6 +101,22 @@ impl Axis {
 /// The axis with that key.
 pub fn find(key: &str) -> Option<&'static Axis> {
     ALL.iter().find(|axis| axis.key == key)
+}
+
+fn count_from(least: u64) -> serde_json::Value {
+    json!({ "type": "integer", "minimum": least })
+}
+
+fn any_rate() -> serde_json::Value {
+    json!({ "type": "number", "exclusiveMinimum": 0, "maximum": limits::HIGHEST_RATE })
+}
+
+fn one_of(texts: &[&str]) -> serde_json::Value {
+    json!({ "enum": texts })
+}
+
+fn any_text() -> serde_json::Value {
+    json!({ "type": "string" })
 }
 
 /// A whole number from `least` on.
@@ -151,6 +178,8 @@ mod tests {
             ("connections", Value::from(-1)),
             ("connections", Value::from(1.5)),
             ("idle", Value::from("many")),
+            ("slow", Value::from(-1)),
+            ("slow_bytes_per_s", Value::from(0)),
             ("rate", Value::from(0)),
             ("rate", Value::from(f64::NAN)),
             ("rate", Value::from(f64::INFINITY)),
@@ -160,6 +189,7 @@ mod tests {
             ("method", Value::from("GE T")),
             ("path", Value::from("no slash")),
             ("workers", Value::from(0)),
+            ("backlog", Value::from(0)),
         ] {
             let axis = find(key).unwrap();
             assert!((axis.read)(&value).is_err(), "{key} = {value}");

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use c10k_reports::record::{Parameter, Scale};
+use serde_json::json;
 use url::{Position, Url};
 
 use super::{Axis, read_text};
@@ -12,6 +13,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Category,
     default: Some(|| Parameter::Text("/".to_owned())),
+    schema: || json!({ "type": "string", "pattern": "^/" }),
     read: |value| read_text(value, check),
     apply: |value, load| {
         load.path = value.to_string();

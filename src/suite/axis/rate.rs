@@ -5,10 +5,10 @@ use std::time::Duration;
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_reports::record::Scale;
 
-use super::{Axis, number, read_rate};
+use super::{Axis, any_rate, number, read_rate};
 
 /// How long before a send a worker stops to sleep and spins, as `c10k load` has it.
-const SPIN: Duration = Duration::from_micros(100);
+pub const SPIN: Duration = Duration::from_micros(100);
 
 pub const AXIS: Axis = Axis {
     key: "rate",
@@ -16,6 +16,7 @@ pub const AXIS: Axis = Axis {
     unit: "requests/s",
     scale: Scale::Log,
     default: None,
+    schema: any_rate,
     read: read_rate,
     apply: |value, load| {
         // The runner sets the seed, which is another one in each round.

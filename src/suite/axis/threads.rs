@@ -5,7 +5,7 @@
 
 use c10k_reports::record::Scale;
 
-use super::{Axis, nonzero, read_count};
+use super::{Axis, count_from, nonzero, read_count};
 
 pub const AXIS: Axis = Axis {
     key: "threads",
@@ -13,6 +13,7 @@ pub const AXIS: Axis = Axis {
     unit: "",
     scale: Scale::Linear,
     default: None,
+    schema: || count_from(1),
     read: |value| read_count(value, 1),
     apply: |value, load| {
         load.threads = Some(nonzero(value)?);

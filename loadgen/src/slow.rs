@@ -1,0 +1,227 @@
+//! Slow clients: connections beside the measured ones that send their requests, and read their answers, a few bytes at a
+//! time, as over a poor link.
+//!
+//! They keep what a server has for a connection: a process or a thread for as long as that takes, or a few hundred bytes.
+//! A thread of their own gives each of them a turn in every [`BEAT`], and all of them theirs in a row that is spread over
+//! it, so that no crowd of them comes at once. They ask what the measured requests ask, are counted apart from these, and
+//! nothing of their time is recorded.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::connection::{Connection, KnownHead, Progress};
+use crate::run::{Plan, nanos};
+use crate::source::Sources;
+use crate::workload::Lifetime;
+
+/// How often each of them has a turn, in which it sends or reads what its rate gives it for that time. More often would
+/// look the same to a server and cost the generator more.
+const BEAT: Duration = Duration::from_millis(250);
+
+/// How often the thread looks whose turn it is.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What the kernel receives ahead of such a client. With the usual buffers it would take a whole answer, and the server
+/// would be done with it.
+const RECEIVE_BYTES: usize = 4096;
+
+/// What became of slow clients. Requests are those of the measured part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct SlowClients {
+    /// Connections that the workload called for.
+    pub requested: u64,
+    /// Of those, how many stood at least once.
+    pub established: u64,
+    /// Requests with a whole answer of a good status.
+    pub completed: u64,
+    /// Requests without one, whose connection broke off, or that had another answer. A server may give up on a client that
+    /// is too slow for it.
+    pub failed: u64,
+}
+
+/// All slow clients of a run.
+pub(crate) struct Slow {
+    plan: Arc<Plan>,
+    clients: Vec<Client>,
+    request: Vec<u8>,
+    last_request: Vec<u8>,
+    /// Bytes of a turn.
+    piece: Vec<u8>,
+    is_head: bool,
+    sources: Sources,
+    known_head: KnownHead,
+    counts: SlowClients,
+}
+
+/// One of them; over its life, many sockets may stand in it.
+#[derive(Debug, Default)]
+struct Client {
+    socket: Option<TcpStream>,
+    was_established: bool,
+    /// Bytes of the request that were sent.
+    written: usize,
+    answer: Connection,
+    /// Requests that this socket may still carry.
+    left: u64,
+}
+
+/// What came of a turn.
+enum Turn {
+    GoesOn,
+    /// The answer is whole: whether it is a good one, and whether the connection can be used again.
+    Answered {
+        is_good: bool,
+        keep_alive: bool,
+    },
+    /// The connection broke off.
+    Lost,
+}
+
+impl Slow {
+    /// Those that the workload calls for, if it does.
+    pub fn of(plan: &Arc<Plan>) -> Option<Self> {
+        let workload = &plan.workload;
+        let count = workload.slow;
+        (count > 0).then(|| Self {
+            clients: (0..count).map(|_| Client::default()).collect(),
+            request: plan.target.render(&workload.request, false),
+            last_request: plan.target.render(&workload.request, true),
+            piece: vec![0; bytes_of_a_turn(workload.slow_bytes_per_s)],
+            is_head: workload.request.method == "HEAD",
+            sources: Sources::new(&plan.target.addresses, count),
+            known_head: KnownHead::default(),
+            counts: SlowClients { requested: count as u64, ..SlowClients::default() },
+            plan: Arc::clone(plan),
+        })
+    }
+
+    /// Goes on until `release` is disconnected. The measured part waits until each has begun to connect and had a turn.
+    pub fn run(mut self, release: &Receiver<()>) -> SlowClients {
+        let begin = self.plan.clock.now();
+        let every = (nanos(BEAT) / self.clients.len() as u64).max(1);
+        let (mut turns, mut stand) = (0, false);
+        while release.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+            let now = self.plan.clock.now();
+            let due = (now - begin) / every;
+            // One that was late itself does not make up for whole rounds.
+            turns = turns.max(due.saturating_sub(self.clients.len() as u64));
+            while turns < due && !self.plan.is_stopped() {
+                self.turn((turns % self.clients.len() as u64) as usize);
+                turns += 1;
+            }
+            if !stand && turns >= 2 * self.clients.len() as u64 {
+                stand = true;
+                self.plan.worker_has_idle(now);
+            }
+        }
+        self.counts
+    }
+
+    fn turn(&mut self, at: usize) {
+        if self.clients[at].socket.is_none() {
+            // A server that is full refuses it now and then; it tries again with every turn.
+            self.clients[at] = Client {
+                socket: self.connect(at).ok(),
+                was_established: self.clients[at].was_established,
+                left: match self.plan.workload.lifetime {
+                    Lifetime::Persistent => u64::MAX,
+                    Lifetime::Requests(requests) => u64::from(requests.get()),
+                },
+                ..Client::default()
+            };
+            return;
+        }
+        let turn = self.go_on(at).unwrap_or(Turn::Lost);
+        let client = &mut self.clients[at];
+        let (begin, end) = self.plan.window();
+        let counts = (begin..end).contains(&self.plan.clock.now());
+        match turn {
+            Turn::GoesOn => {}
+            Turn::Answered { is_good, keep_alive } => {
+                *(if is_good { &mut self.counts.completed } else { &mut self.counts.failed }) +=
+                    u64::from(counts);
+                client.written = 0;
+                client.left -= 1;
+                if !keep_alive || client.left == 0 {
+                    client.socket = None;
+                }
+            }
+            Turn::Lost => {
+                self.counts.failed += u64::from(counts && client.written > 0);
+                client.socket = None;
+            }
+        }
+    }
+
+    /// Sends or reads a piece.
+    fn go_on(&mut self, at: usize) -> io::Result<Turn> {
+        let client = &mut self.clients[at];
+        let Some(socket) = &mut client.socket else { return Ok(Turn::GoesOn) };
+        let request = if client.left == 1 { &self.last_request } else { &self.request };
+        if client.written < request.len() {
+            let rest = &request[client.written..];
+            let Some(written) = ready(socket.write(&rest[..rest.len().min(self.piece.len())]))? else {
+                return Ok(Turn::GoesOn);
+            };
+            client.written += written;
+            if !client.was_established {
+                client.was_established = true;
+                self.counts.established += 1;
+                self.plan.server_was_reached();
+            }
+            return Ok(Turn::GoesOn);
+        }
+        let Some(read) = ready(socket.read(&mut self.piece))? else { return Ok(Turn::GoesOn) };
+        if read == 0 {
+            let head = client.answer.receive_end();
+            return Ok(head.map_or(Turn::Lost, |head| Turn::Answered {
+                is_good: head.status < 400,
+                keep_alive: false,
+            }));
+        }
+        match client.answer.receive(&self.piece[..read], self.is_head, &mut self.known_head) {
+            Ok(Progress::Partial) => Ok(Turn::GoesOn),
+            Ok(Progress::Whole { head, consumed }) if consumed == read => {
+                Ok(Turn::Answered { is_good: head.status < 400, keep_alive: head.keep_alive })
+            }
+            Ok(Progress::Whole { .. }) | Err(_) => Ok(Turn::Lost),
+        }
+    }
+
+    /// Begins to connect, without waiting for the end of it.
+    fn connect(&mut self, at: usize) -> io::Result<TcpStream> {
+        let addresses = &self.plan.target.addresses;
+        let address = addresses[at % addresses.len()];
+        let socket =
+            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+        self.sources.bind_next(&socket, address)?;
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            result => result?,
+        }
+        Ok(socket.into())
+    }
+}
+
+/// How much one sends or reads in a turn: a byte at the least.
+fn bytes_of_a_turn(bytes_per_s: f64) -> usize {
+    ((bytes_per_s * BEAT.as_secs_f64()).round() as usize).max(1)
+}
+
+/// `None` when the call would have to wait.
+fn ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,104 @@
+//! What is shared by charts of a quantity by load: of cells whose capacity was searched for, and that were then measured at
+//! shares of it.
+
+use std::collections::BTreeMap;
+
+use super::axis::Axis;
+use super::canvas;
+use super::heading::Heading;
+use super::legend::Legend;
+use super::palette::look;
+use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
+use super::reading::{doubts_note, legend_labels};
+use crate::record::SearchStep;
+use crate::results::{CellResult, Results};
+use crate::statistics::spread::Spread;
+
+const PANEL_PX: f64 = 270.0;
+
+/// Opacity of the curve of a cell in doubt.
+const FAINT: f64 = 0.35;
+
+/// A quantity of a step behind a search.
+pub struct ByLoad {
+    /// Begins the title of the chart.
+    pub title: &'static str,
+    /// Stands below the title.
+    pub note: &'static str,
+    /// Its value; nothing where the step has too few requests for it. The second number is the rate that was found.
+    pub of: fn(&SearchStep, f64) -> Option<f64>,
+    /// The axis from the smallest to the largest value.
+    pub axis: fn(f64, f64) -> Axis,
+}
+
+/// Draws it for the workload of an index; nothing where no cell of it was searched.
+pub fn draw(by_load: &ByLoad, results: &Results, workload: usize) -> Option<String> {
+    let cells: Vec<&CellResult> = results.of_workload(workload).collect();
+    let curves: Vec<(&CellResult, Vec<Point>)> = cells
+        .iter()
+        .map(|cell| (*cell, points(cell, by_load.of)))
+        .filter(|(_, points)| !points.is_empty())
+        .collect();
+    let points = || curves.iter().flat_map(|(_, points)| points);
+    let low = points().map(|point| point.spread.low).reduce(f64::min)?;
+    let high = points().map(|point| point.spread.high).reduce(f64::max)?;
+    let mut shares: Vec<f64> = points().map(|point| point.share).collect();
+    shares.sort_unstable_by(f64::total_cmp);
+    shares.dedup();
+    let marks = shares.into_iter().map(|share| (share, format!("{:.0} %", share * 100.0))).collect();
+    let x = Axis::of_marks("offered load, as a share of the capacity", marks, None);
+    let y = (by_load.axis)(low, high);
+
+    let title = format!("{}: {}", by_load.title, results.environment.workloads[workload].name);
+    let note =
+        format!("{}; point: median, whisker: {}{}", by_load.note, results.interval(), doubts_note(&cells));
+    let heading = Heading::layout(&title, &note, WIDTH_PX);
+    let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
+    let height = heading.height_px() + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
+    Some(canvas::draw((WIDTH_PX as u32, height as u32), &title, |canvas| {
+        heading.draw(canvas);
+        legend.draw(canvas, heading.height_px());
+        let top = heading.height_px() + legend.height_px() + ABOVE_PX;
+        let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
+        let panel = Panel::draw(canvas, frame, x.clone(), y);
+        for (cell, points) in &curves {
+            let look = look(cell.subject);
+            let in_doubt = !cell.doubts().is_empty();
+            let places: Vec<_> =
+                points.iter().map(|point| panel.at(point.share, point.spread.median)).collect();
+            canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
+            for (point, place) in points.iter().zip(places) {
+                let Spread { low, high, .. } = point.spread;
+                canvas.whisker(panel.at(point.share, low), panel.at(point.share, high), look.color);
+                if in_doubt {
+                    canvas.hollow_marker(place, look, 4.0);
+                } else {
+                    canvas.marker(place, look, 3.5);
+                }
+            }
+        }
+    }))
+}
+
+/// A point of a curve.
+struct Point {
+    share: f64,
+    spread: Spread,
+}
+
+/// The points of a cell, each over its rounds, from the lowest load to the highest.
+fn points(cell: &CellResult, of: fn(&SearchStep, f64) -> Option<f64>) -> Vec<Point> {
+    // Shares are compared as what they are written as: hundredths.
+    let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
+    for search in cell.records.iter().filter_map(|record| record.search.as_ref()) {
+        for step in &search.steps {
+            if let (Some(share), Some(value)) = (step.share, of(step, search.holds_rps)) {
+                rounds.entry((share * 100.0).round() as u32).or_default().push(value);
+            }
+        }
+    }
+    let point = |(percent, values): (u32, Vec<f64>)| {
+        Some(Point { share: f64::from(percent) / 100.0, spread: Spread::of(&values)? })
+    };
+    rounds.into_iter().filter_map(point).collect()
+}

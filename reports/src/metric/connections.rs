@@ -1,0 +1,18 @@
+//! Metric: connections that never had an answer.
+
+use super::definition::{Format, Metric, PLAIN};
+use super::quantities::summary;
+
+/// The metric.
+pub const UNSERVED: Metric = Metric {
+    key: "connections_unserved",
+    title: "Connections without an answer",
+    unit: "connections",
+    meaning: "Of those that the workload calls for at once, how many had no answer in the measured part.",
+    format: Format::Count,
+    of: |record| {
+        let connections = summary(record)?.connections;
+        Some(connections.requested.saturating_sub(connections.served) as f64)
+    },
+    ..PLAIN
+};

@@ -1,0 +1,266 @@
+//! Whether a run confirms the claim that it tests.
+//!
+//! A predicate holds where the whole interval of its number over the rounds lies within its bounds,
+//! and fails where all of it lies beyond one of them; between, the rounds are too few to say. A claim
+//! is confirmed where all of its predicates hold, and refuted where one fails.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::cell::CellResult;
+use super::doubt::Doubt;
+use super::gather::Results;
+use super::rounds;
+use crate::format;
+use crate::metric::by_key;
+use crate::record::{Claim, Predicate, Selector};
+use crate::statistics::interval::Interval;
+
+/// What a run says of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finding {
+    /// All predicates hold.
+    Confirmed,
+    /// One fails.
+    Refuted,
+    /// Neither is certain.
+    Undecided,
+}
+
+/// A claim with what was found.
+#[derive(Debug)]
+pub struct Judged<'a> {
+    /// The claim.
+    pub claim: &'a Claim,
+    /// The finding.
+    pub finding: Finding,
+    /// Each predicate with its number, in words.
+    pub predicates: Vec<(Finding, String)>,
+}
+
+impl Finding {
+    /// In words: what holds on this machine need not on another.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed here",
+            Self::Refuted => "refuted here",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.words())
+    }
+}
+
+impl fmt::Display for Judged<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} ({})", self.finding, self.claim.says, self.claim.source)?;
+        self.predicates.iter().try_for_each(|(finding, text)| writeln!(f, "    {finding}: {text}"))
+    }
+}
+
+/// What the run says of its claim; none where it tests none.
+pub fn judge(results: &Results) -> Option<Judged<'_>> {
+    let claim = results.environment.claim.as_ref()?;
+    let predicates: Vec<(Finding, String)> =
+        claim.predicate.iter().map(|predicate| judge_predicate(results, predicate)).collect();
+    let all = |wanted| predicates.iter().all(|(finding, _)| *finding == wanted);
+    let any = |wanted| predicates.iter().any(|(finding, _)| *finding == wanted);
+    let finding = if any(Finding::Refuted) {
+        Finding::Refuted
+    } else if all(Finding::Confirmed) {
+        Finding::Confirmed
+    } else {
+        Finding::Undecided
+    };
+    Some(Judged { claim, finding, predicates })
+}
+
+fn judge_predicate(results: &Results, predicate: &Predicate) -> (Finding, String) {
+    let what = describe(results, predicate);
+    match interval(results, predicate) {
+        Ok(interval) => {
+            let Interval { mean, low, high } = interval;
+            let [mean, low, high] = [mean, low, high].map(format::significant);
+            let text = format!("{what}: {mean} ({low} to {high})");
+            (within(predicate, interval), text)
+        }
+        Err(reason) => (Finding::Undecided, format!("{what}: {reason}")),
+    }
+}
+
+/// The number of a predicate over the rounds, or why there is none.
+fn interval(results: &Results, predicate: &Predicate) -> Result<Interval, String> {
+    let of = values(results, &predicate.of, &predicate.metric)?;
+    let few = || "there are too few rounds".to_owned();
+    let Some(over) = &predicate.over else {
+        let values: Vec<f64> = of.into_values().collect();
+        return counted(&values, results).or_else(|| Interval::of(&values)).ok_or_else(few);
+    };
+    let over = values(results, over, &predicate.metric)?;
+    let ratios: Vec<f64> = of.iter().filter_map(|(round, value)| Some(value / over.get(round)?)).collect();
+    counted(&ratios, results)
+        .or_else(|| Interval::of_ratios(&ratios))
+        .ok_or_else(|| "there are too few rounds, or a number is zero".to_owned())
+}
+
+/// The only value of a run of several rounds: what a pass counted in the first one, which the others would count again.
+fn counted(values: &[f64], results: &Results) -> Option<Interval> {
+    match values {
+        [value] if results.environment.rounds > 1 && value.is_finite() => {
+            Some(Interval { mean: *value, low: *value, high: *value })
+        }
+        _ => None,
+    }
+}
+
+/// Round → value of a metric of the cell that is meant.
+fn values(results: &Results, selector: &Selector, metric: &str) -> Result<BTreeMap<u32, f64>, String> {
+    let metric = by_key(metric).ok_or_else(|| format!("there is no metric {metric}"))?;
+    let cell = cell(results, selector).ok_or_else(|| format!("{} was not measured", selector.subject))?;
+    let in_doubt =
+        cell.doubts().into_iter().find(|doubt| matches!(doubt, Doubt::LostRound | Doubt::Disturbed));
+    if let Some(doubt) = in_doubt {
+        return Err(format!("{} has no number: {}", selector.subject, doubt.meaning()));
+    }
+    let contender = rounds::contender(&cell.records, metric);
+    if contender.rounds.is_empty() {
+        return Err(format!("{} has no number", selector.subject));
+    }
+    Ok(contender.rounds)
+}
+
+fn cell<'a>(results: &'a Results, selector: &Selector) -> Option<&'a CellResult> {
+    let workloads = &results.environment.workloads;
+    results.cells.iter().find(|cell| {
+        // What a subject sets for itself is in the parameters of its records alone.
+        let parameters =
+            cell.records.first().map_or(&workloads[cell.workload].parameters, |record| &record.parameters);
+        selector.means(results.subject_name(cell), parameters)
+    })
+}
+
+/// Whether all of the interval lies within the bounds, or beyond one.
+fn within(predicate: &Predicate, Interval { low, high, .. }: Interval) -> Finding {
+    let holds =
+        predicate.above.is_none_or(|above| low > above) && predicate.below.is_none_or(|below| high < below);
+    let fails = predicate.above.is_some_and(|above| high <= above)
+        || predicate.below.is_some_and(|below| low >= below);
+    match (holds, fails) {
+        (_, true) => Finding::Refuted,
+        (true, false) => Finding::Confirmed,
+        (false, false) => Finding::Undecided,
+    }
+}
+
+/// Such as `Server CPU time per request of epoll (idle 8000) over epoll (idle 0), below 1.6`.
+fn describe(results: &Results, predicate: &Predicate) -> String {
+    let title = by_key(&predicate.metric).map_or(predicate.metric.as_str(), |metric| metric.title);
+    let mut text = format!("{title} of {}", cell_in_words(results, &predicate.of));
+    if let Some(over) = &predicate.over {
+        text += &format!(" over that of {}", cell_in_words(results, over));
+    }
+    for (bound, word) in [(predicate.above, "above"), (predicate.below, "below")] {
+        if let Some(bound) = bound {
+            text += &format!(", {word} {bound}");
+        }
+    }
+    text
+}
+
+fn cell_in_words(results: &Results, selector: &Selector) -> String {
+    let title = |key: &str| {
+        let axis = results.environment.axes.iter().find(|axis| axis.key == key);
+        axis.map_or_else(|| key.to_owned(), |axis| axis.title.clone())
+    };
+    let parameters = selector.parameters.iter().map(|(key, value)| format!("{}: {value}", title(key)));
+    match parameters.collect::<Vec<_>>().as_slice() {
+        [] => selector.subject.clone(),
+        told => format!("{} ({})", selector.subject, told.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::record::{Parameter, Record, Run};
+
+    /// Three rounds of two subjects, of which one takes so many times the CPU time of the other.
+    fn results(ratios: [f64; 3], predicate: Predicate) -> Results {
+        let mut environment = fixture::environment();
+        let claim =
+            Claim { says: "It does.".to_owned(), source: "Nobody".to_owned(), predicate: vec![predicate] };
+        environment.claim = Some(claim);
+        let record = |subject: &str, round: u32, cpu_us: f64| -> Record {
+            let mut record = fixture::measured(subject, "short-1", round);
+            record.parameters.insert("connections".to_owned(), Parameter::Count(1));
+            record.metrics.insert("server_cpu_us_per_request".to_owned(), cpu_us);
+            record
+        };
+        let rounds = ratios.iter().zip(1..);
+        let records = rounds
+            .flat_map(|(ratio, round)| [record("fork", round, 10.0 * ratio), record("epoll", round, 10.0)]);
+        Results::without_histograms(Run {
+            dir: "run".into(),
+            records: records.collect(),
+            environment,
+            notes: Vec::new(),
+        })
+    }
+
+    fn selector(subject: &str) -> Selector {
+        let parameters = [("connections".to_owned(), Parameter::Count(1))].into();
+        Selector { subject: subject.to_owned(), parameters }
+    }
+
+    fn at_least_twice() -> Predicate {
+        Predicate {
+            metric: "server_cpu_us_per_request".to_owned(),
+            of: selector("fork"),
+            over: Some(selector("epoll")),
+            above: Some(2.0),
+            below: None,
+        }
+    }
+
+    fn finding(ratios: [f64; 3]) -> Finding {
+        judge(&results(ratios, at_least_twice())).unwrap().finding
+    }
+
+    #[test]
+    fn a_claim_is_decided_by_the_whole_interval() {
+        assert_eq!(finding([3.0, 3.1, 2.9]), Finding::Confirmed);
+        assert_eq!(finding([1.0, 1.1, 0.9]), Finding::Refuted);
+        assert_eq!(finding([3.0, 1.5, 2.2]), Finding::Undecided);
+    }
+
+    #[test]
+    fn what_was_found_is_told_with_its_numbers() {
+        let results = results([3.0, 3.1, 2.9], at_least_twice());
+        let (_, text) = &judge(&results).unwrap().predicates[0];
+        assert!(
+            text.contains("fork") && text.contains("over that of epoll") && text.contains("above 2"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_disturbed_round_decides_nothing() {
+        let mut results = results([3.0, 3.1, 2.9], at_least_twice());
+        for cell in &mut results.cells {
+            cell.records.iter_mut().for_each(|record| record.disturbed = Some("by a test".to_owned()));
+        }
+        assert_eq!(judge(&results).unwrap().finding, Finding::Undecided);
+    }
+
+    #[test]
+    fn a_run_that_tests_no_claim_says_nothing_of_one() {
+        let mut results = results([1.0; 3], at_least_twice());
+        results.environment.claim = None;
+        assert!(judge(&results).is_none());
+    }
+}

@@ -1,0 +1,138 @@
+//! `c10k size`: how many processors or machines a server needs for a rate, by what runs have measured.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use c10k_reports::record::{Parameter, Record, Run};
+
+use crate::limits;
+use crate::output::print;
+use crate::procedure::Objective;
+use crate::sizing::{Capacities, Need, Scaling, machines_for};
+
+/// Say how many processors, or machines, a server needs for a rate
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folders of runs: of `c10k bench capacity`, whose objective counts, and of `c10k bench scaling`
+    #[arg(required = true, value_name = "RUN_DIR")]
+    runs: Vec<PathBuf>,
+    /// Requests per second that it has to take
+    #[arg(long, value_name = "RPS", value_parser = parse_rate)]
+    rate: f64,
+    /// The objective that it has to hold to, as of the run: `p99 < 5ms and errors < 0.1%`
+    #[arg(long, value_name = "SLO")]
+    slo: Objective,
+    /// The only subject to tell of; without it, all that were measured
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+}
+
+/// What is known of a subject.
+#[derive(Debug, Default)]
+struct Known {
+    /// The highest rates that held to the objective, and on how many processors.
+    capacities: Capacities,
+    /// Throughput by processors, of a closed loop.
+    throughputs: Capacities,
+}
+
+impl Args {
+    pub fn run(&self) -> Result<ExitCode> {
+        let mut known: BTreeMap<String, Known> = BTreeMap::new();
+        for dir in &self.runs {
+            let run = Run::load(dir)?;
+            let server_cpus = run.environment.server_cpus.len().max(1) as u64;
+            for record in run.records.iter().filter(|record| !record.superseded && record.disturbed.is_none())
+            {
+                let of = known.entry(record.cell.subject.clone()).or_default();
+                of.add(record, server_cpus, &self.slo.to_string());
+            }
+        }
+        known.retain(|subject, of| {
+            self.subject.as_ref().is_none_or(|wanted| wanted == subject) && !of.capacities.is_empty()
+        });
+        ensure!(
+            !known.is_empty(),
+            "no run has a capacity{} for `{}`; measure one with `c10k bench capacity`, or give the objective as it has it",
+            self.subject.as_ref().map_or_else(String::new, |subject| format!(" of {subject}")),
+            self.slo
+        );
+        let texts = known.iter().map(|(subject, of)| of.tell(subject, self.rate, &self.slo));
+        print(&texts.collect::<String>())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Known {
+    fn add(&mut self, record: &Record, server_cpus: u64, slo: &str) {
+        let processors = match record.parameters.get("processors") {
+            Some(Parameter::Count(count)) => *count,
+            _ => server_cpus,
+        };
+        let processors = u32::try_from(processors).unwrap_or(u32::MAX);
+        if let Some(search) = &record.search {
+            if search.objective == slo {
+                self.capacities.entry(processors).or_default().push(search.holds_rps);
+            }
+        } else if record.valid
+            && record.parameters.contains_key("processors")
+            && let Some(throughput) = record.metrics.get("throughput_rps")
+        {
+            self.throughputs.entry(processors).or_default().push(*throughput);
+        }
+    }
+
+    /// What it needs, in a few lines.
+    fn tell(&self, subject: &str, rate: f64, slo: &Objective) -> String {
+        let Some((&processors, rounds)) = self.capacities.last_key_value() else { return String::new() };
+        let mut text = format!("{subject}: {rate} requests/s within {slo}\n");
+        let machines = machines_for(rate, rounds);
+        text += &match machines {
+            Some(need) => format!("  machines with {processors} processors for it: {}\n", in_words(need)),
+            None => "  one round tells nothing of machines; measure three\n".to_owned(),
+        };
+        text + &self.processors(processors, rounds, rate)
+    }
+
+    /// The processors of one machine, where its scaling was measured: by capacities, or by throughputs that are scaled to the
+    /// capacity.
+    fn processors(&self, processors: u32, rounds: &[f64], rate: f64) -> String {
+        let (curve, rate) = if self.capacities.len() > 1 {
+            (&self.capacities, rate)
+        } else {
+            let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+            let Some(throughput) = self.throughputs.get(&processors) else {
+                return "  processors: not known, there is no run of `c10k bench scaling`\n".to_owned();
+            };
+            (&self.throughputs, rate * mean(throughput) / mean(rounds))
+        };
+        let scaling = match Scaling::fit(curve, 1) {
+            Ok(scaling) => scaling,
+            Err(reason) => return format!("  processors: {reason}\n"),
+        };
+        let (sigma, kappa) = scaling.coefficients();
+        let residuals = scaling.residuals(curve).into_iter();
+        let residuals: Vec<String> =
+            residuals.map(|(processors, share)| format!("{processors}: {:+.1} %", share * 100.0)).collect();
+        let need = scaling.processors_for(rate).map_or_else(|reason| reason, in_words);
+        format!(
+            "  processors of one machine: {need}\n    by a curve with σ = {sigma:.4}, κ = {kappa:.6}; measured against it, by \
+             processors: {}\n",
+            residuals.join(", ")
+        )
+    }
+}
+
+fn in_words(Need { low, likely, high }: Need) -> String {
+    match high {
+        Some(high) if low == high => likely.to_string(),
+        Some(high) => format!("{likely} ({low} to {high})"),
+        None => format!("{likely} ({low} or more)"),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<f64> {
+    limits::check_rate(text.parse().unwrap_or_default())
+}

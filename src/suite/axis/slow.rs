@@ -1,0 +1,20 @@
+//! `slow`: clients beside the measured ones that send their requests and read their answers slowly.
+
+use c10k_reports::record::{Parameter, Scale};
+
+use super::{Axis, count, count_from, read_count};
+
+pub const AXIS: Axis = Axis {
+    key: "slow",
+    title: "slow clients",
+    unit: "",
+    scale: Scale::Log,
+    default: None,
+    schema: || count_from(0),
+    read: |value| read_count(value, 0),
+    apply: |value, load| {
+        load.workload.slow = count(value)?;
+        Ok(())
+    },
+    label: |value| if *value == Parameter::Count(0) { String::new() } else { format!("slow-{value}") },
+};

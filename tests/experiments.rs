@@ -1,0 +1,227 @@
+//! Experiments with `c10k bench`: searches, runs that go on, machines that disturb, and claims.
+
+#![cfg(target_os = "linux")]
+
+#[path = "support/bench.rs"]
+mod bench;
+#[path = "support/processes.rs"]
+#[allow(dead_code, reason = "each test uses a part of it")]
+mod processes;
+#[path = "support/wait.rs"]
+mod wait;
+
+use std::collections::BTreeSet;
+use std::process::{Child, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use bench::{Bench, of, read};
+
+/// Two subjects in three rounds, which take some seconds.
+const SIX: &str = r#"
+models = ["poll", "epoll"]
+[[workload]]
+connections = 4
+"#;
+
+/// Round and subject of every measurement that stands.
+fn standing(records: &[Value]) -> Vec<(u64, String)> {
+    let name = |record: &Value| {
+        (
+            record["round"].as_u64().expect("a number"),
+            record["cell"]["subject"].as_str().expect("a name").to_owned(),
+        )
+    };
+    records.iter().map(name).collect()
+}
+
+fn start(bench: &Bench, arguments: &[&str]) -> Child {
+    bench
+        .command(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the command can be run")
+}
+
+/// Measures again until nothing else on this machine disturbs it; what is found then is what is asked for.
+fn undisturbed(tables: &str, arguments: &[&str]) -> (Bench, Output) {
+    let mut last = None;
+    wait::until("a measurement that nothing disturbs", || {
+        let bench = Bench::new(tables);
+        let output = bench.run(arguments);
+        let records = bench.records();
+        let is_disturbed = |record: &Value| !record["disturbed"].is_null();
+        let is_open =
+            |record: &Value| !record["search"].is_null() && !record["search"]["breaks_rps"].is_number();
+        let is_found = !records.iter().any(|record| is_disturbed(record) || is_open(record));
+        last = Some((bench, output));
+        is_found
+    });
+    last.expect("it was measured")
+}
+
+#[test]
+fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothing_twice() {
+    let bench = Bench::new(SIX);
+    let mut child = start(&bench, &["--rounds", "3", "--seed", "5"]);
+    let runs = bench.folder.path().join("reports/runs");
+    wait::until("two measurements are there", || {
+        runs.is_dir() && std::fs::read_dir(&runs).is_ok_and(|mut runs| runs.next().is_some()) && {
+            let record = bench.run_dir().join("record.jsonl");
+            record.is_file() && read(&record).lines().count() >= 2
+        }
+    });
+    let servers = processes::descendants(child.id().cast_signed());
+    kill_process(Pid::from_child(&child), Signal::KILL).expect("it runs");
+    child.wait().expect("it ends");
+    wait::until("no server is left", || servers.iter().all(|server| !server.is_there()));
+    let before = bench.records().len();
+    assert!(before < 6, "the test killed it too late");
+
+    let dir = bench.run_dir();
+    let output = bench.bench(&["--resume", dir.to_str().expect("it is text")]);
+    assert!(output.status.success(), "{output:?}");
+    let records = bench.records();
+    let (once, all) = (standing(&records), standing(&records).into_iter().collect::<BTreeSet<_>>());
+    assert_eq!((once.len(), all.len()), (6, 6), "{once:?}");
+    // The same seed has the same order.
+    let other = Bench::new(SIX);
+    assert!(other.run(&["--rounds", "3", "--seed", "5"]).status.success());
+    assert_eq!(standing(&other.records()), once);
+    assert!(bench.page().contains("6 of 6"), "the page tells another number");
+}
+
+#[test]
+fn a_run_that_is_whole_has_nothing_to_go_on_with() {
+    let bench = Bench::new(SIX);
+    assert!(bench.run(&["--seed", "5"]).status.success());
+    let (dir, before) = (bench.run_dir(), bench.records());
+    let output = bench.bench(&["--resume", dir.to_str().expect("it is text")]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(bench.records(), before);
+}
+
+#[test]
+fn a_run_that_is_being_measured_is_not_gone_on_with() {
+    let bench = Bench::new(SIX);
+    let mut child = start(&bench, &["--rounds", "20"]);
+    let runs = bench.folder.path().join("reports/runs");
+    wait::until("it has begun", || std::fs::read_dir(&runs).is_ok_and(|mut runs| runs.next().is_some()));
+    wait::until("it writes", || bench.run_dir().join("record.jsonl").is_file());
+    let output = bench.bench(&["--resume", bench.run_dir().to_str().expect("it is text")]);
+    kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
+    child.wait().expect("it ends");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("another process is writing it") && said.lines().count() == 1, "{said}");
+}
+
+#[test]
+fn a_search_finds_a_rate_that_holds_and_tells_every_step() {
+    // 16 threads that block for 10 ms take 1,600 requests per second.
+    let (bench, output) = undisturbed(
+        r#"
+        [[subject]]
+        model = "thread-pool"
+        name = "bounded"
+        workers = 16
+        [[workload]]
+        slo = "p90 < 40ms and errors < 5%"
+        connections = 16
+        path = "/sleep/10000"
+        [quick]
+        rounds = 1
+        warmup = "10ms"
+        duration = "100ms"
+        "#,
+        &["--quick"],
+    );
+    assert!(output.status.success(), "{output:?}");
+    let records = bench.records();
+    let record = of(&records, "bounded");
+    let (holds, breaks) = (&record["search"]["holds_rps"], &record["search"]["breaks_rps"]);
+    let (holds, breaks) = (holds.as_f64().expect("a rate"), breaks.as_f64().expect("a rate"));
+    assert!(holds < breaks && (1000.0..1900.0).contains(&holds), "{holds} to {breaks}");
+    assert_eq!(record["metrics"]["capacity_rps"].as_f64(), Some(holds));
+    let steps = record["search"]["steps"].as_array().expect("a list");
+    let shares: Vec<f64> = steps.iter().filter_map(|step| step["share"].as_f64()).collect();
+    assert_eq!(shares, [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]);
+    assert!(steps.iter().any(|step| step["broken"].is_string()), "{steps:#?}");
+    assert!(bench.page().contains("Capacity"), "the page does not tell it");
+}
+
+#[test]
+fn a_server_that_holds_no_rate_is_a_failed_row_with_its_reason() {
+    let bench = Bench::new(
+        r#"
+        models = ["epoll"]
+        [[workload]]
+        slo = "p90 < 5ms"
+        path = "/sleep/20000"
+        [quick]
+        rounds = 1
+        warmup = "10ms"
+        duration = "100ms"
+        "#,
+    );
+    let output = bench.run(&["--quick"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let records = bench.records();
+    let error = of(&records, "epoll")["outcome"]["failed"].as_str().expect("it failed");
+    assert!(error.contains("`p90 < 5ms` at no rate"), "{error}");
+}
+
+#[test]
+fn a_claim_is_judged_on_the_terminal_and_on_the_page() {
+    let (bench, output) = undisturbed(
+        r#"
+        models = ["epoll", "poll"]
+        [claim]
+        says = "A handler that sleeps for 5 ms answers 1,000 requests per second."
+        source = "Nobody"
+        [[claim.predicate]]
+        metric = "throughput_rps"
+        of = { subject = "epoll" }
+        above = 1000
+        [[workload]]
+        path = "/sleep/5000"
+        connections = 4
+        "#,
+        &["--rounds", "3"],
+    );
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("refuted here: A handler that sleeps"), "{said}");
+    assert!(bench.page().contains("refuted here"), "the page does not tell it");
+}
+
+#[test]
+fn a_claim_about_what_there_is_not_is_refused() {
+    let table = |predicate: &str| {
+        format!(
+            "models = [\"epoll\"]\n[claim]\nsays = \"x\"\nsource = \"x\"\n[[claim.predicate]]\n{predicate}\n[[workload]]\n"
+        )
+    };
+    for (predicate, expected) in [
+        ("metric = \"throughput\"\nof = { subject = \"epoll\" }\nabove = 1", "did you mean `throughput_rps`"),
+        ("metric = \"throughput_rps\"\nof = { subject = \"poll\" }\nabove = 1", "means 0"),
+        ("metric = \"throughput_rps\"\nof = { subject = \"epoll\" }", "neither `above` nor `below`"),
+    ] {
+        let output = Bench::new(&table(predicate)).run(&[]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(expected) && said.lines().count() == 1, "{expected}: {said}");
+    }
+}
+
+#[test]
+fn other_subjects_are_measured_where_they_are_asked_for() {
+    let bench = Bench::new(SIX);
+    let output = bench.run(&["--subjects", "epoll-edge,epoll", "--list"]);
+    let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(listed, "epoll-edge/persistent-4\nepoll/persistent-4\n");
+    let output = bench.run(&["--subjects", "epol"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean `epoll`"), "{output:?}");
+}
