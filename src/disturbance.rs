@@ -18,7 +18,7 @@ const MOST_STEAL: f64 = 0.1;
 /// Measurements that may be made again, as a share of all.
 const REPEATS: f64 = 0.2;
 
-/// And so many in any case.
+/// Measurements that may be made again in any case.
 const FEWEST_REPEATS: usize = 3;
 
 /// Why a measurement says little of its server, in words; `None` where nothing speaks against it.

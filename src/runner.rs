@@ -7,14 +7,13 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use c10k_loadgen::check::{Effect, Verdict};
 use c10k_loadgen::summary::Percentiles;
-use c10k_loadgen::workload::{Arrivals, Pacing, Until};
+use c10k_loadgen::workload::{Pacing, Until};
 use c10k_loadgen::{HdrLog, Interval, Summary, Target, Workload};
-use c10k_reports::record::{self, Outcome, Record, Run, SearchReason, SearchStep};
+use c10k_reports::record::{self, Outcome, Record, Run};
 use c10k_reports::{RunWriter, metric, slug};
 use jiff::Timestamp;
 
@@ -28,14 +27,12 @@ use crate::nothing;
 use crate::pass::Bench;
 use crate::plan::Plan;
 use crate::probe::Readings;
-use crate::procedure::{
-    DISTURBED_STEPS, Highest, LONGEST_STEP, Objective, SHARES, Search, Step, error_share,
-};
+use crate::procedure::Capacity;
 use crate::progress::Progress;
 use crate::subject::client::{check_page, drain};
 use crate::subject::{RunningSubject, Settings, Subject};
+use crate::suite::Cell;
 use crate::suite::load::Load;
-use crate::suite::{Cell, axis};
 
 /// What became of an experiment.
 #[derive(Debug)]
@@ -213,7 +210,17 @@ impl Measuring<'_> {
                 (summary, readings, None)
             }
             Some(objective) => {
-                let (summary, readings, search) = self.search(objective, &target, log, &running)?;
+                let capacity = Capacity {
+                    objective,
+                    workload: self.workload(),
+                    seed: self.plan.seed.wrapping_add(self.round.into()),
+                    interrupt: self.interrupt,
+                    drain: || drain(running.address(), path, self.plan.suite.timeout),
+                    measure: |workload, log: Option<&Path>| {
+                        self.measure_once(&target, workload, log, &running)
+                    },
+                };
+                let (summary, readings, search) = capacity.find(log)?;
                 (summary, readings, Some(search))
             }
         };
@@ -243,113 +250,6 @@ impl Measuring<'_> {
             nothing::others(&readings, measured.duration)
         );
         Ok((Summary::from(&measured), readings))
-    }
-
-    /// Searches the highest rate that holds to the objective, and measures shares of it. What is kept as the measurement is
-    /// the one at that rate.
-    fn search(
-        &self,
-        objective: &Objective,
-        target: &Target,
-        log: &Path,
-        running: &RunningSubject,
-    ) -> Result<(Summary, Readings, record::Search)> {
-        let lowest = objective.requests() / LONGEST_STEP.as_secs_f64();
-        let (mut search, mut steps) = (Search::from(lowest), Vec::new());
-        let mut disturbed = 0;
-        while let Some((rate, why)) = search.next() {
-            let (step, _) = self.step(objective, target, (rate, steps.len()), None, running)?;
-            ensure!(!self.interrupt.happened(), "interrupted");
-            let is_disturbed = step.disturbed && step.broken.is_some() && disturbed < DISTURBED_STEPS;
-            if is_disturbed {
-                disturbed += 1;
-            } else {
-                search.tell(match &step {
-                    SearchStep { broken: None, .. } => Step::Holds,
-                    SearchStep { by_generator: true, .. } => Step::Generator,
-                    _ => Step::Breaks,
-                });
-            }
-            steps.push(SearchStep { why, disturbed: is_disturbed, ..step });
-        }
-        let Highest { holds_rps, breaks_rps, .. } = search.highest();
-        let holds_rps = holds_rps.with_context(|| {
-            let why = steps.last().and_then(|step| step.broken.clone()).unwrap_or_default();
-            format!("it holds to `{objective}` at no rate: {why}")
-        })?;
-        let mut kept = None;
-        for share in SHARES {
-            let is_kept = (share - 1.0).abs() < f64::EPSILON;
-            let log = is_kept.then_some(log);
-            let at = (share * holds_rps, steps.len());
-            let (step, measured) = self.step(objective, target, at, log, running)?;
-            ensure!(!self.interrupt.happened(), "interrupted");
-            steps.push(SearchStep { share: Some(share), ..step });
-            kept = if is_kept { measured } else { kept };
-        }
-        let (summary, readings) =
-            kept.context("the rate that it holds at could not be measured once more")?;
-        Ok((
-            summary,
-            readings,
-            record::Search { objective: objective.to_string(), holds_rps, breaks_rps, steps },
-        ))
-    }
-
-    /// Measures one rate, the step of that number, for as long as the objective needs, once the server has done with what came before. A rate at which
-    /// nothing completes is broken.
-    fn step(
-        &self,
-        objective: &Objective,
-        target: &Target,
-        (rate, number): (f64, usize),
-        log: Option<&Path>,
-        running: &RunningSubject,
-    ) -> Result<(SearchStep, Option<(Summary, Readings)>)> {
-        drain(running.address(), self.path(), self.plan.suite.timeout)?;
-        let needed = Duration::from_secs_f64(objective.requests() / rate);
-        let duration = self.plan.suite.pace.duration.max(needed);
-        // Other arrivals in each step, and the same ones for all subjects of a round.
-        let seed = self.plan.seed.wrapping_add(self.round.into()).wrapping_add((number as u64) << 32);
-        let pacing = Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: axis::SPIN };
-        let workload = Workload {
-            pacing,
-            until: Until::Elapsed(duration),
-            interval: Workload::interval_of(duration),
-            ..self.workload()
-        };
-        let mut step = SearchStep {
-            why: SearchReason::Share,
-            offered_rps: rate,
-            share: None,
-            goodput_rps: 0.0,
-            error_share: 1.0,
-            p50_us: None,
-            p99_us: None,
-            p999_us: None,
-            broken: None,
-            disturbed: false,
-            by_generator: false,
-        };
-        let measured = match self.measure_once(target, workload, log, running) {
-            Ok(measured) => measured,
-            Err(error) => {
-                step.broken = Some(format!("{error:#}"));
-                return Ok((step, None));
-            }
-        };
-        let (summary, _) = &measured;
-        let times = &summary.latency_us;
-        let known = |quantile, us: f64| times.supports(quantile).then_some(us);
-        step.goodput_rps = summary.throughput_rps;
-        step.error_share = error_share(summary);
-        (step.p50_us, step.p99_us) = (known(0.5, times.p50), known(0.99, times.p99));
-        step.p999_us = known(0.999, times.p99_9);
-        step.broken = objective.broken_by(summary);
-        let has = |effect| summary.checks.iter().any(|check| check.effect == Some(effect));
-        step.disturbed = has(Effect::Disturbed);
-        step.by_generator = step.broken.is_some() && has(Effect::ThroughputIsABound);
-        Ok((step, Some(measured)))
     }
 
     /// Runs the measurements beside the timed one. What they can't find is missing, with its reason.

@@ -79,7 +79,7 @@ impl Scaling {
         Ok(Self { resampled: resampled.collect(), model, measured })
     }
 
-    /// The capacity of so many processors.
+    /// The capacity of `processors` processors.
     pub fn capacity(&self, processors: u32) -> f64 {
         self.model.capacity(f64::from(processors))
     }

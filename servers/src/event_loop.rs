@@ -314,7 +314,7 @@ impl<P: Poller> EventLoop<P> {
                 self.go_on(slot, next);
             }
         } else if *interest == Interest::Nothing {
-            // It is gone: that is told of whoever wants to hear it.
+            // It is gone, and those that asked for it are told.
             self.close(slot);
         } else if !self.poller.is_edge_triggered() {
             // What has come would be told of with every wait.

@@ -6,7 +6,7 @@
 //!
 //! The n-th such request that a server gets is drawn from the seed and n, so that every server gets the same ones in the
 //! same order, whichever of its processes and threads answers. The field `Server-Timing` of an answer says what its request
-//! was: so whoever measures can tell how long the cheap ones took that others kept waiting.
+//! was, so that a load generator can tell how long the cheap ones took behind the others.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};

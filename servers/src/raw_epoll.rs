@@ -62,7 +62,7 @@ impl RawEpoll {
             none => {
                 let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
                 let timerfd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-                // It is told of once each time, and setting it anew is all that is needed then.
+                // Edge-triggered: each expiry is reported once, and setting the timer anew is enough.
                 let told = epoll::EventFlags::IN | epoll::EventFlags::ET;
                 epoll::add(&self.instance, &timerfd, data(TIMER), told)?;
                 none.insert(Timer { timerfd, until: now })

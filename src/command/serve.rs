@@ -112,9 +112,9 @@ impl Args {
     }
 
     fn ballast(&self) -> Result<Vec<u8>> {
-        let (octets, mut ballast) = (self.ballast << 20, Vec::new());
-        ballast.try_reserve_exact(octets).context("there is no memory for --ballast; ask for less")?;
-        ballast.resize(octets, 1);
+        let (bytes, mut ballast) = (self.ballast << 20, Vec::new());
+        ballast.try_reserve_exact(bytes).context("there is no memory for --ballast; ask for less")?;
+        ballast.resize(bytes, 1);
         Ok(black_box(ballast))
     }
 

@@ -189,7 +189,7 @@ mod tests {
     use crate::fixture;
     use crate::record::{Parameter, Record, Run};
 
-    /// Three rounds of two subjects, of which one takes so many times the CPU time of the other.
+    /// Three rounds of two subjects; one takes the ratio of a round times the CPU time of the other.
     fn results(ratios: [f64; 3], predicate: Predicate) -> Results {
         let mut environment = fixture::environment();
         let claim =

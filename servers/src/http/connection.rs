@@ -85,7 +85,7 @@ enum State {
         request: Box<Request>,
         job: Option<Job>,
     },
-    /// A handler waits, and nobody has to run it for that.
+    /// A handler waits, and no thread has to stay with it.
     Waiting {
         request: Box<Request>,
         until: Instant,
@@ -865,7 +865,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_waits_keeps_nobody_and_those_behind_it_in_line() {
+    fn requests_behind_a_handler_that_waits_stay_in_line() {
         let (mut connection, mut service, begin) = at_a_time();
         let requests =
             ["/", "/wait/5000", "/mixed?wait=100:7", "/"].map(|target| GET.replacen('/', target, 1));

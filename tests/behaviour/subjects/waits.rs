@@ -1,4 +1,4 @@
-//! Handlers that wait for something, as for a database: it keeps whoever a model has wait for it, and nobody else.
+//! Handlers that wait for something, as for a database: they hold up the thread that a model has wait, and no other.
 
 use std::time::{Duration, Instant};
 
