@@ -20,7 +20,9 @@ fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
     assert!(outcome.count("slow/completed") > 0, "{:#}", outcome.json);
     assert_eq!(outcome.count("slow/failed"), 0);
     assert_eq!(outcome.count("connections/requested"), 1);
-    assert_eq!(outcome.count("latency_us/count"), outcome.completed());
+    // A request that was on its way at the end may be among the latencies, with its age; none of the slow ones is.
+    let latencies = outcome.count("latency_us/count");
+    assert!(latencies <= outcome.completed() + outcome.in_flight(), "{latencies}: {:#}", outcome.json);
     let seen = server.seen();
     let (busy, slow): (Vec<_>, Vec<_>) =
         seen.iter().partition(|seen| seen.requests.len() as u64 >= outcome.completed());
