@@ -4,20 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::axis::Axis;
-use super::canvas;
-use super::heading::Heading;
-use super::legend::Legend;
 use super::palette::look;
-use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
-use super::reading::{doubts_note, legend_labels};
+use super::reading::doubts_note;
+use super::single::{self, Single};
 use crate::record::SearchStep;
 use crate::results::{CellResult, Results};
 use crate::statistics::spread::Spread;
-
-const PANEL_PX: f64 = 270.0;
-
-/// Opacity of the curve of a cell in doubt.
-const FAINT: f64 = 0.35;
 
 /// A quantity of a step behind a search.
 pub struct ByLoad {
@@ -52,29 +44,18 @@ pub fn draw(by_load: &ByLoad, results: &Results, workload: usize) -> Option<Stri
     let title = format!("{}: {}", by_load.title, results.environment.workloads[workload].name);
     let note =
         format!("{}; point: median, whisker: {}{}", by_load.note, results.interval(), doubts_note(&cells));
-    let heading = Heading::layout(&title, &note, WIDTH_PX);
-    let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
-    let height = heading.height_px() + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
-    Some(canvas::draw((WIDTH_PX as u32, height as u32), &title, |canvas| {
-        heading.draw(canvas);
-        legend.draw(canvas, heading.height_px());
-        let top = heading.height_px() + legend.height_px() + ABOVE_PX;
-        let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
-        let panel = Panel::draw(canvas, frame, x.clone(), y);
+    let chart = Single { title: &title, note: &note, x, y };
+    Some(chart.draw(results, &cells, |canvas, panel| {
         for (cell, points) in &curves {
             let look = look(cell.subject);
             let in_doubt = !cell.doubts().is_empty();
             let places: Vec<_> =
                 points.iter().map(|point| panel.at(point.share, point.spread.median)).collect();
-            canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
+            single::curve(canvas, &places, look, in_doubt);
             for (point, place) in points.iter().zip(places) {
                 let Spread { low, high, .. } = point.spread;
                 canvas.whisker(panel.at(point.share, low), panel.at(point.share, high), look.color);
-                if in_doubt {
-                    canvas.hollow_marker(place, look, 4.0);
-                } else {
-                    canvas.marker(place, look, 3.5);
-                }
+                single::point(canvas, place, look, in_doubt);
             }
         }
     }))

@@ -5,14 +5,11 @@ use c10k_loadgen::measurement::Times;
 use c10k_loadgen::percentile::last_known;
 
 use super::axis::{self, Axis};
-use super::canvas;
-use super::heading::Heading;
 use super::kind::WorkloadChart;
-use super::legend::Legend;
 use super::palette::look;
-use super::panel::{ABOVE_PX, BELOW_PX, Frame, Panel, WIDTH_PX};
 use super::percentile_curve;
-use super::reading::{doubts_note, legend_labels};
+use super::reading::doubts_note;
+use super::single::{self, Single};
 use crate::metric::by_key;
 use crate::results::{CellResult, Results};
 
@@ -24,11 +21,6 @@ pub const CHART: WorkloadChart = WorkloadChart {
               10 requests lie beyond it.",
     draw,
 };
-
-const PANEL_PX: f64 = 270.0;
-
-/// Opacity of the curve of a cell in doubt.
-const FAINT: f64 = 0.35;
 
 /// Percentiles of single rounds: quantile (0 to 1) and metric.
 const OF_ROUNDS: [(f64, &str); 4] = [
@@ -49,33 +41,22 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
 
     let title = format!("Response time by percentile: {}", results.environment.workloads[workload].name);
     let note = format!("to the last byte, without the wait before a connect{}", doubts_note(&cells));
-    let heading = Heading::layout(&title, &note, WIDTH_PX);
-    let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
-    let height = heading.height_px() + legend.height_px() + ABOVE_PX + PANEL_PX + BELOW_PX;
-    Some(canvas::draw((WIDTH_PX as u32, height as u32), &title, |canvas| {
-        heading.draw(canvas);
-        legend.draw(canvas, heading.height_px());
-        let top = heading.height_px() + legend.height_px() + ABOVE_PX;
-        let frame = Frame { left: 72.0, top, right: WIDTH_PX - 24.0, bottom: top + PANEL_PX };
-        let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
-        let panel = Panel::draw(canvas, frame, x.clone(), y);
+    let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
+    let chart = Single { title: &title, note: &note, x, y };
+    Some(chart.draw(results, &cells, |canvas, panel| {
         for curve in &curves {
             let look = look(curve.cell.subject);
             let places: Vec<_> = percentile_curve::points(curve.times, curve.last_quantile)
                 .map(|(quantile, ns)| panel.at(quantile, ns))
                 .collect();
             let in_doubt = !curve.cell.doubts().is_empty();
-            canvas.curve(&places, look, if in_doubt { FAINT } else { 1.0 });
+            single::curve(canvas, &places, look, in_doubt);
             for quantile in marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile) {
                 if let Some((low_ns, high_ns)) = curve.rounds_at(quantile) {
                     canvas.whisker(panel.at(quantile, low_ns), panel.at(quantile, high_ns), look.color);
                 }
                 let place = panel.at(quantile, curve.at(quantile));
-                if in_doubt {
-                    canvas.hollow_marker(place, look, 4.0);
-                } else {
-                    canvas.marker(place, look, 3.5);
-                }
+                single::point(canvas, place, look, in_doubt);
             }
         }
     }))

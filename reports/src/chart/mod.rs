@@ -26,6 +26,7 @@ pub mod panel;
 pub mod percentile_curve;
 mod quantity;
 mod reading;
+mod single;
 
 pub use figures::Figures;
 pub use kind::Figure;
