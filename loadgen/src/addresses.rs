@@ -28,6 +28,11 @@ pub struct LeftOut {
     pub reason: String,
 }
 
+/// The same address whichever socket has it: one of IPv6 may have an IPv4 address.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
 impl LeftOut {
     /// For the error of a connection that was tried.
     pub(crate) fn new(address: SocketAddr, error: &io::Error) -> Self {

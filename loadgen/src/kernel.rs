@@ -6,9 +6,9 @@
 
 use std::fs;
 
-use crate::listener_drops;
 use crate::measurement::KernelCounters;
 use crate::target::Target;
+use crate::{listener_drops, time_wait};
 
 impl KernelCounters {
     /// The counters since the machine was started; none where they can't be read. Those of the target's own listeners
@@ -19,8 +19,14 @@ impl KernelCounters {
         Some(Self { listener_drops: own, ..counters })
     }
 
+    /// What came since `begin`, and what is held, at the end of a run.
+    pub(crate) fn at_end(target: &Target, begin: Self) -> Option<Self> {
+        let time_wait = target.is_loopback().then(|| time_wait::of(&target.addresses)).flatten();
+        Some(Self { time_wait, ..Self::now(target)?.since(begin) })
+    }
+
     /// What came since `begin`.
-    pub(crate) fn since(self, begin: Self) -> Self {
+    fn since(self, begin: Self) -> Self {
         let listen_drops = self.listen_drops.saturating_sub(begin.listen_drops);
         // A listener that was made in between counts from zero. One with `TCP_DEFER_ACCEPT`, as Apache has it, also
         // counts the end of every handshake: a dropped connection is in the machine's counter, too.
@@ -31,6 +37,7 @@ impl KernelCounters {
             listen_drops,
             syn_retransmits: self.syn_retransmits.saturating_sub(begin.syn_retransmits),
             listener_drops: own.map(|own| own.min(listen_drops)),
+            time_wait: None,
         }
     }
 
@@ -47,6 +54,7 @@ impl KernelCounters {
             listen_drops: value("ListenDrops")?,
             syn_retransmits: value("TCPSynRetrans")?,
             listener_drops: None,
+            time_wait: None,
         })
     }
 }
@@ -85,7 +93,7 @@ mod tests {
             "TcpExt: A ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 1 2 3 4\nIpExt: B\nIpExt: 5\n";
         let counters = KernelCounters::parse(text).unwrap();
         let expected =
-            KernelCounters { listen_overflows: 2, listen_drops: 3, syn_retransmits: 4, listener_drops: None };
+            KernelCounters { listen_overflows: 2, listen_drops: 3, syn_retransmits: 4, ..KernelCounters::default() };
         assert_eq!(counters, expected);
         assert_eq!(KernelCounters::parse("TcpExt: A\nTcpExt: 1\n"), None);
     }

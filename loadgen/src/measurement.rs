@@ -130,6 +130,20 @@ pub struct KernelCounters {
     /// another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_drops: Option<u64>,
+    /// Connections to the target that had ended by the end of the run and are kept; absent where the kernel does not
+    /// tell, or the target is on another machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_wait: Option<TimeWait>,
+}
+
+/// Sockets in `TIME_WAIT`, by the end of the connection that they are of: the one that closed first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct TimeWait {
+    /// Those of the server.
+    pub server: u64,
+    /// Those of the generator, each of which keeps a port of it.
+    pub client: u64,
 }
 
 /// Distributions of times, in nanoseconds.

@@ -412,8 +412,7 @@ impl Run {
         if self.total.completed == 0 {
             self.forget_ages();
         }
-        let kernel =
-            self.kernel_at_start.and_then(|begin| Some(KernelCounters::now(&self.plan.target)?.since(begin)));
+        let kernel = self.kernel_at_start.and_then(|begin| KernelCounters::at_end(&self.plan.target, begin));
         let total = std::mem::take(&mut self.total);
         let measured = summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings);
         Ok(Measurement { slow, ..measured })

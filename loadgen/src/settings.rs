@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::workload::{Arrivals, Pacing, Until, Workload};
+use crate::workload::{Arrivals, Lifetime, Pacing, Until, Workload};
 
 /// What was asked of the generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub struct Settings {
     pub slow_bytes_per_s: Option<f64>,
     /// Requests per connection: `persistent`, `short` for one, or how many.
     pub lifetime: String,
+    /// Which end closes a connection that has carried them: `server` or `client`. Absent of persistent connections, and in
+    /// records of before there was a choice, in which it was the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close: Option<String>,
     /// Requests per second of an open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_rps: Option<f64>,
@@ -76,6 +80,7 @@ impl From<&Workload> for Settings {
             slow: workload.slow as u64,
             slow_bytes_per_s: (workload.slow > 0).then_some(workload.slow_bytes_per_s),
             lifetime: workload.lifetime.to_string(),
+            close: (workload.lifetime != Lifetime::Persistent).then(|| workload.close.to_string()),
             rate_rps: None,
             arrivals: None,
             seed: None,
@@ -113,7 +118,6 @@ mod tests {
 
     use super::*;
     use crate::target::Request;
-    use crate::workload::Lifetime;
 
     #[test]
     fn an_open_loop_tells_its_arrivals_and_their_seed() {

@@ -93,7 +93,7 @@ impl Slow {
         (count > 0).then(|| Self {
             clients: (0..count).map(|_| Client::default()).collect(),
             request: plan.target.render(&workload.request, false),
-            last_request: plan.target.render(&workload.request, true),
+            last_request: plan.target.render(&workload.request, workload.asks_to_close()),
             piece: vec![0; bytes_of_a_turn(workload.slow_bytes_per_s)],
             is_head: workload.request.method == "HEAD",
             sources: Sources::new(&plan.target.addresses, count),

@@ -220,7 +220,7 @@ struct Patience {
 pub(crate) struct Worker {
     plan: Arc<Plan>,
     messages: Sender<Message>,
-    /// The bytes of a request, and of one that asks to close behind it.
+    /// The bytes of a request, and of the last one of a connection.
     request: Vec<u8>,
     last_request: Vec<u8>,
     epoll: OwnedFd,
@@ -291,8 +291,8 @@ impl Worker {
     pub fn new(plan: Arc<Plan>, index: usize, workers: usize, messages: Sender<Message>) -> io::Result<Self> {
         let workload = &plan.workload;
         let share = share(workload.connections, index, workers);
-        let (request, last_request) =
-            (plan.target.render(&workload.request, false), plan.target.render(&workload.request, true));
+        let request = plan.target.render(&workload.request, false);
+        let last_request = plan.target.render(&workload.request, workload.asks_to_close());
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
             request,

@@ -36,6 +36,8 @@ pub struct Workload {
     pub connections: usize,
     /// Requests per connection.
     pub lifetime: Lifetime,
+    /// Which end closes a connection that has carried them.
+    pub close: End,
     /// When the measured part ends.
     pub until: Until,
     /// Traffic before the measured part; it is sent like the rest and then forgotten.
@@ -60,6 +62,11 @@ pub struct Workload {
 }
 
 impl Workload {
+    /// Whether the last request of a connection asks the server to close it.
+    pub(crate) fn asks_to_close(&self) -> bool {
+        self.close == End::Server
+    }
+
     /// All connections that a server holds at once.
     pub fn connections_at_once(&self) -> usize {
         self.connections.saturating_add(self.idle).saturating_add(self.slow)
@@ -71,6 +78,7 @@ impl Workload {
             pacing: Pacing::Closed,
             connections: 64,
             lifetime: Lifetime::Persistent,
+            close: End::Server,
             until,
             warmup: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
@@ -166,7 +174,7 @@ impl std::fmt::Display for Pacing {
 pub enum Lifetime {
     /// As many as the run has.
     Persistent,
-    /// This many; the last one says `Connection: close`.
+    /// This many.
     Requests(NonZeroU32),
 }
 
@@ -196,6 +204,37 @@ impl std::fmt::Display for Lifetime {
             Self::SHORT => f.write_str("short"),
             Self::Requests(requests) => write!(f, "{requests}"),
         }
+    }
+}
+
+/// An end of a connection. The one that closes first keeps the connection in `TIME_WAIT` (RFC 9293, section 3.6.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum End {
+    /// The server, which the last request asks for it by `Connection: close`.
+    Server,
+    /// The generator, as soon as it has the last answer.
+    Client,
+}
+
+impl std::str::FromStr for End {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "server" => Ok(Self::Server),
+            "client" => Ok(Self::Client),
+            other => Err(format!("`{other}` is neither `server` nor `client`")),
+        }
+    }
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Server => "server",
+            Self::Client => "client",
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing, SLOW_BYTES_PER_S, Until};
+use c10k_loadgen::workload::{Arrivals, End, Lifetime, Pacing, SLOW_BYTES_PER_S, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 use c10k_reports::WholeFile;
 
@@ -84,6 +84,10 @@ pub struct Args {
     /// Requests per connection: short (one), persistent, or a number
     #[arg(long, default_value = "persistent", value_name = "N")]
     lifetime: Lifetime,
+    /// Which end closes a connection behind its last request: server, which is asked to, or client. The one that closes
+    /// first keeps the connection in TIME_WAIT
+    #[arg(long, default_value = "server", value_name = "END")]
+    close: End,
     /// A request without an answer for this long has failed
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = time::parse_positive)]
     timeout: Duration,
@@ -274,6 +278,7 @@ impl Args {
             slow_bytes_per_s: self.slow.1,
             connect_rate: self.connect_rate,
             lifetime: self.lifetime,
+            close: self.close,
             warmup: self.warmup,
             timeout: self.timeout,
             threads: self.threads.get(),

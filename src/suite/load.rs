@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use c10k_loadgen::Workload;
-use c10k_loadgen::workload::{Arrivals, Lifetime, Pacing};
+use c10k_loadgen::workload::{Arrivals, End, Lifetime, Pacing};
 
 /// What one workload sends, and how its server is set up.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +49,7 @@ impl Load {
 /// What it is, in a sentence for the page.
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Workload { pacing, connections, idle, slow, slow_bytes_per_s, lifetime, request, .. } =
+        let Workload { pacing, connections, idle, slow, slow_bytes_per_s, lifetime, close, request, .. } =
             &self.workload;
         match *pacing {
             Pacing::Closed => write!(f, "Closed loop")?,
@@ -66,6 +66,9 @@ impl fmt::Display for Load {
             Lifetime::Persistent => write!(f, ", each kept open for the whole measurement")?,
             Lifetime::SHORT => write!(f, ", each used for one request")?,
             Lifetime::Requests(requests) => write!(f, ", each used for {requests} requests")?,
+        }
+        if *close == End::Client && *lifetime != Lifetime::Persistent {
+            write!(f, " and closed by the client")?;
         }
         if *idle > 0 {
             write!(f, ", beside {}", plural(*idle, "idle connection"))?;

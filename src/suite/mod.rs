@@ -61,6 +61,7 @@ const CLAIMS: &[(&str, &str)] = &[
     ("idle-connections", include_str!("../../benches/claims/idle-connections.toml")),
     ("io-uring", include_str!("../../benches/claims/io-uring.toml")),
     ("keep-alive", include_str!("../../benches/claims/keep-alive.toml")),
+    ("latency-at-90-percent", include_str!("../../benches/claims/latency-at-90-percent.toml")),
     ("poll-without-idle", include_str!("../../benches/claims/poll-without-idle.toml")),
     ("polling-crate", include_str!("../../benches/claims/polling-crate.toml")),
     ("pool-and-latency", include_str!("../../benches/claims/pool-and-latency.toml")),
@@ -70,6 +71,7 @@ const CLAIMS: &[(&str, &str)] = &[
     ("short-backlog", include_str!("../../benches/claims/short-backlog.toml")),
     ("slow-clients", include_str!("../../benches/claims/slow-clients.toml")),
     ("stealing-tail", include_str!("../../benches/claims/stealing-tail.toml")),
+    ("time-wait", include_str!("../../benches/claims/time-wait.toml")),
 ];
 
 /// What all claims are called together.

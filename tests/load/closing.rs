@@ -71,6 +71,24 @@ fn a_limit_of_requests_per_connection_that_is_announced_is_no_error() {
 }
 
 #[test]
+fn the_end_that_is_to_close_closes_first_and_keeps_the_connections() {
+    for (close, after, other) in [("server", After::Close, "client"), ("client", After::Keep, "server")] {
+        let server = Server::answering(OK, after);
+        let arguments = format!("--connections 2 --requests 40 --lifetime short --close {close}");
+        let outcome = load(&server, &arguments);
+        outcome.assert_errors(&[]);
+        assert_eq!(outcome.json["workload"]["close"], close);
+        let asks = |head: &str| head.to_ascii_lowercase().contains("connection: close");
+        assert!(server.requests().iter().all(|request| asks(&request.head) == (close == "server")));
+        // The last two may end with the run. A kernel without socket diagnostics tells nothing.
+        let held = |end: &str| outcome.json["kernel"]["time_wait"][end].as_u64();
+        if let (Some(first), Some(second)) = (held(close), held(other)) {
+            assert!(first >= 38 && second <= 2, "{close} closes: {:#}", outcome.json);
+        }
+    }
+}
+
+#[test]
 fn http_1_0_answers_end_their_connections() {
     let server = Server::answering(*b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Close);
     let outcome = load(&server, "--connections 2 --requests 20");

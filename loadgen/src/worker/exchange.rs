@@ -196,10 +196,10 @@ impl Worker {
         // The server answered before the whole request was sent, and will not read the rest.
         let was_cut = job.written < if slot.left == 1 { self.last_request.len() } else { self.request.len() };
         slot.left -= 1;
-        let asked_to_close = slot.left == 0 || !head.keep_alive;
-        if server_closed || was_cut {
+        let closes = slot.left == 0 && !self.plan.workload.asks_to_close();
+        if server_closed || was_cut || closes {
             slot.socket = None;
-        } else if asked_to_close {
+        } else if slot.left == 0 || !head.keep_alive {
             self.linger(key, now);
         }
         self.next(key, now);

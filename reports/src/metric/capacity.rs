@@ -1,9 +1,13 @@
-//! Metric: the highest rate that holds an objective, of cells that are measured by a search.
+//! Metrics of cells that are measured by a search: the highest rate that holds an objective, and the latency close below it.
 
-use super::definition::{Bound, Drawn, Metric, PLAIN};
+use super::definition::{Bound, Drawn, Format, Metric, PLAIN};
+use crate::record::Record;
 use crate::statistics::lead::Better;
 
-/// The metric.
+/// The share of the capacity at which [`P50_AT_90_PERCENT`] is measured.
+const CLOSE_BELOW: f64 = 0.9;
+
+/// The rate.
 pub const CAPACITY: Metric = Metric {
     key: "capacity_rps",
     title: "Capacity",
@@ -22,3 +26,21 @@ pub const CAPACITY: Metric = Metric {
     }),
     ..PLAIN
 };
+
+/// The median at nine tenths of it.
+pub const P50_AT_90_PERCENT: Metric = Metric {
+    key: "latency_p50_at_90_percent_us",
+    title: "Latency p50 at 90 % of the capacity",
+    unit: "µs",
+    meaning: "Median of the latency from the intended send time, in an open loop at nine tenths of the capacity.",
+    format: Format::Time,
+    of: |record| p50_at(record, CLOSE_BELOW),
+    ..PLAIN
+};
+
+/// The median of the step at that share of what was found, in microseconds.
+fn p50_at(record: &Record, share: f64) -> Option<f64> {
+    let steps = &record.search.as_ref()?.steps;
+    let is_meant = |of: f64| (of - share).abs() < 1e-9;
+    steps.iter().find(|step| step.share.is_some_and(is_meant))?.p50_us
+}

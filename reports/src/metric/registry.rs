@@ -14,6 +14,7 @@ use crate::record::Record;
 pub const METRICS: &[Metric] = &[
     throughput::THROUGHPUT,
     capacity::CAPACITY,
+    capacity::P50_AT_90_PERCENT,
     throughput::OF_ALL_SLICES,
     response::P50,
     response::P90,
@@ -74,6 +75,8 @@ pub const METRICS: &[Metric] = &[
     tcp::LISTEN_DROPS,
     tcp::RETRANSMITS,
     tcp::TIME_WAIT,
+    tcp::SERVER_TIME_WAIT,
+    tcp::CLIENT_TIME_WAIT,
 ];
 
 /// The value of every metric that `record` holds what is needed for, by key.
@@ -94,6 +97,7 @@ pub fn by_key(key: &str) -> Option<&'static Metric> {
 mod tests {
     use std::collections::HashSet;
 
+    use c10k_loadgen::measurement::{KernelCounters, TimeWait};
     use c10k_loadgen::summary::Percentiles;
 
     use super::*;
@@ -107,6 +111,8 @@ mod tests {
         summary.requests.completed = 1_000;
         summary.connections.established = 16;
         summary.connections.idle_established = 84;
+        let time_wait = Some(TimeWait { server: 20, client: 3 });
+        summary.kernel = Some(KernelCounters { time_wait, ..KernelCounters::default() });
         summary.latency_us = Percentiles {
             count: 1_000,
             p50: 5.0,
@@ -186,6 +192,8 @@ mod tests {
             ("machine_other_share", 0.5),
             ("machine_interrupts_share", 0.2),
             ("tcp_time_wait", 28.0),
+            ("server_time_wait", 20.0),
+            ("client_time_wait", 3.0),
         ];
         for (key, value) in expected {
             assert!((metrics[key] - value).abs() < 1e-9 * value.max(1.0), "{key} is {}", metrics[key]);

@@ -1,10 +1,13 @@
-//! Metrics: counters of the kernel's TCP in the measured part. Other traffic of the machine is in them
-//! too, so they tell why a measurement looks as it does, not which server is better.
+//! Metrics: counters of the kernel's TCP. Other traffic of the machine is in most of them, so that they tell why a
+//! measurement looks as it does, and not which server is better.
+
+use c10k_loadgen::measurement::TimeWait;
 
 use super::definition::{Format, Metric, PLAIN};
-use super::quantities::reading;
+use super::quantities::{reading, summary};
+use crate::record::Record;
 
-/// Fields that the four share.
+/// Fields that they share.
 const COUNTER: Metric = Metric { better: None, format: Format::Count, ..PLAIN };
 
 /// A full accept queue.
@@ -46,3 +49,27 @@ pub const TIME_WAIT: Metric = Metric {
     of: |record| reading(record, "tcp_time_wait"),
     ..COUNTER
 };
+
+/// Closed connections to the server, where that closed first.
+pub const SERVER_TIME_WAIT: Metric = Metric {
+    key: "server_time_wait",
+    title: "TIME_WAIT at the server",
+    unit: "sockets",
+    meaning: "Connections that the server closed first, and the kernel still kept for it at the end.",
+    of: |record| time_wait(record).map(|held| held.server as f64),
+    ..COUNTER
+};
+
+/// The same, where the client closed first.
+pub const CLIENT_TIME_WAIT: Metric = Metric {
+    key: "client_time_wait",
+    title: "TIME_WAIT at the client",
+    unit: "sockets",
+    meaning: "Connections that the generator closed first, and the kernel still kept for it at the end.",
+    of: |record| time_wait(record).map(|held| held.client as f64),
+    ..COUNTER
+};
+
+fn time_wait(record: &Record) -> Option<TimeWait> {
+    summary(record)?.kernel?.time_wait
+}

@@ -6,6 +6,7 @@ mod arrivals;
 mod backlog;
 mod body;
 mod capacity_share;
+mod close;
 mod connect_rate;
 mod connections;
 mod idle;
@@ -32,6 +33,7 @@ use crate::limits;
 /// All axes, in the order in which a workload is named and applied: an axis may rely on those before it.
 pub const ALL: &[Axis] = &[
     lifetime::AXIS,
+    close::AXIS,
     connections::AXIS,
     idle::AXIS,
     slow::AXIS,
@@ -174,6 +176,7 @@ mod tests {
         for (key, value) in [
             ("lifetime", Value::from("shrt")),
             ("lifetime", Value::from(0)),
+            ("close", Value::from("both")),
             ("connections", Value::from(0)),
             ("connections", Value::from(-1)),
             ("connections", Value::from(1.5)),

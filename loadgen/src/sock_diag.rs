@@ -1,0 +1,60 @@
+//! The kernel's socket diagnostics, as `ss` reads them (`sock_diag(7)`): the TCP sockets of this network namespace.
+
+use std::io;
+
+use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
+use netlink_packet_sock_diag::SockDiagMessage;
+use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
+use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags};
+use netlink_sys::Socket;
+use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+
+/// The sockets in one of `states`, of IPv4 and, where the machine has it, of IPv6.
+///
+/// # Errors
+/// When the kernel has no socket diagnostics.
+pub(crate) fn sockets(states: StateFlags, extensions: ExtensionFlags) -> io::Result<Vec<InetResponse>> {
+    let mut sockets = of_family(AF_INET, SocketId::new_v4(), states.clone(), extensions.clone())?;
+    sockets.extend(of_family(AF_INET6, SocketId::new_v6(), states, extensions).unwrap_or_default());
+    Ok(sockets)
+}
+
+/// Asks the kernel, which has each piece of its answer ready by the time that it is read.
+fn of_family(
+    family: u8,
+    socket_id: SocketId,
+    states: StateFlags,
+    extensions: ExtensionFlags,
+) -> io::Result<Vec<InetResponse>> {
+    let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    socket.set_non_blocking(true)?;
+    let request = InetRequest { family, protocol: IPPROTO_TCP, extensions, states, socket_id };
+    socket.send(&message(request), 0)?;
+    let mut sockets = Vec::new();
+    loop {
+        let (bytes, _) = socket.recv_from_full()?;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(io::Error::other)?;
+            match message.payload {
+                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => sockets.push(*socket),
+                NetlinkPayload::Done(_) => return Ok(sockets),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
+                _ => {}
+            }
+            // Messages are aligned to four bytes; a length of zero would never end.
+            let length = (message.header.length as usize).next_multiple_of(4).max(4);
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+}
+
+fn message(request: InetRequest) -> Vec<u8> {
+    let mut header = NetlinkHeader::default();
+    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
+    message.finalize();
+    let mut bytes = vec![0; message.buffer_len()];
+    message.serialize(&mut bytes);
+    bytes
+}
