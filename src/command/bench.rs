@@ -160,10 +160,12 @@ impl Args {
             let finished = finished?;
             failed += finished.failed;
             against += finished.with_failed_requests + finished.not_valid;
-            report(&finished, reports_dir)?;
+            let reported = report(&finished, reports_dir);
+            // A full disk has no room for a page either.
             if let Some(error) = finished.lost {
                 return Err(error.into());
             }
+            reported?;
             if finished.interrupted {
                 return Ok(ExitCode::from(130));
             }
