@@ -6,9 +6,9 @@
 //! ```
 //!
 //! N are processors, X is the capacity, λ that of one processor, σ the share of the work that only one of them can do at a
-//! time, κ what they cost each other (Gunther, "Guerrilla Capacity Planning", 2007, chapter 4). The fit is that of the crate
-//! `usl`, by least squares. Intervals are bootstrapped over the rounds of the run (Efron 1979). Machines share nothing, so
-//! that their number is the rate divided by the capacity of one.
+//! time, κ what they cost each other (Gunther, "Guerrilla Capacity Planning", 2007, chapter 4). The fit is by least squares
+//! (MPFIT, Markwardt 2009, in the crate `rmpfit`). Intervals are bootstrapped over the rounds of the run (Efron 1979). Machines
+//! share nothing, so that their number is the rate divided by the capacity of one.
 
 use std::collections::BTreeMap;
 
