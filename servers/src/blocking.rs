@@ -1,4 +1,5 @@
-//! One connection served by whoever calls, blocking: what all models with a thread or a process per connection share.
+//! Blocking I/O loop of one connection, run by the caller and shared by all models with a thread or
+//! a process per connection.
 
 use std::io::{self, IoSlice, Write};
 use std::net::{self, TcpStream};
@@ -11,32 +12,35 @@ use rustix::net::{RecvFlags, recv};
 use crate::http::{Connection, Service, Want};
 use crate::shutdown::Shutdown;
 
-/// How soon a connection is looked at again whose input was ended by a stop.
+/// Pause until a connection whose input was ended by a stop is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Room for one read. A request of a browser has about 1 KiB; pipelined ones come in larger pieces.
+/// Buffer size for one read. A request of a browser has about 1 KiB; pipelined ones come in larger
+/// pieces.
 pub const READ_BYTES: usize = 16 * 1024;
 
-/// Stack of a thread that serves a connection; its buffer is on the heap, and only touched pages take memory, of both.
+/// Stack size of a thread that serves a connection. Its buffer is on the heap; of both, only
+/// touched pages take memory.
 pub const STACK_BYTES: usize = 256 * 1024;
 
-/// The shortest timeout of a socket; none at all would be no timeout.
+/// Shortest timeout of a socket; zero would mean no timeout.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
-/// A stream whose calls keep their caller until they are done.
+/// Stream whose calls block the caller until they are done.
 pub trait BlockingStream {
-    /// Appends what it receives to `buffer`, as much as that has room for, which it must have; says how much that was.
+    /// Appends received bytes to `buffer`, up to its free capacity, which must not be zero; returns
+    /// their number.
     fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize>;
     fn write(&self, octets: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
     fn shutdown_write(&self) -> io::Result<()>;
-    /// Sets how long a read may take; what it was before is the idle timeout of the listener.
+    /// Sets the timeout of reads. Initially it is the idle timeout of the listener.
     fn set_read_timeout(&self, timeout: Duration) -> io::Result<()>;
-    /// Keeps the caller for about that long, or until there is news.
+    /// Blocks the caller for about `time`, or until something happens on the connection.
     fn pause(&self, time: Duration) {
         thread::sleep(time);
     }
-    /// Keeps the caller until then.
+    /// Blocks the caller until `time`.
     fn wait_until(&self, time: Instant) {
         thread::sleep(time.saturating_duration_since(Instant::now()));
     }
@@ -66,10 +70,11 @@ impl BlockingStream for TcpStream {
     }
 }
 
-/// Serves `stream` until the client or an answer ends the connection, or the client takes too long.
+/// Serves `stream` until the client or a response ends the connection, or the client takes too
+/// long.
 ///
-/// To stop early, signal the shutdown and shut down the socket's receiving side: what was received is still answered, and
-/// what was on its way, then the end is seen.
+/// To stop early, signal the shutdown and shut down the socket's receiving side: requests that were
+/// received or on their way are still answered, then the end of the stream is read.
 pub fn serve_connection(
     stream: &impl BlockingStream,
     service: &mut Service,
@@ -78,7 +83,8 @@ pub fn serve_connection(
 ) -> io::Result<()> {
     service.set_time(Instant::now());
     let mut connection = Connection::new(service.now());
-    // The socket has it from its listener. While every read brings whole requests it is never set.
+    // The socket inherits this timeout from its listener. It is never changed while every read
+    // brings whole requests.
     let mut timeout = service.timeouts().idle;
     loop {
         if shutdown.is_signalled() {
@@ -118,7 +124,7 @@ pub fn serve_connection(
     }
 }
 
-/// Sends what it can of the pending output with one call.
+/// Sends as much of the pending output as one call takes.
 pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> io::Result<usize> {
     match connection.pending_output() {
         [small, large] if large.is_empty() => stream.write(&small),
@@ -127,8 +133,8 @@ pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> i
     }
 }
 
-/// Whether more may come though the end was read. It may be only the server's own: shutting the receiving side down does not
-/// keep the kernel from taking what is on its way.
+/// Returns true if more data may come although the end was read. The end may be only the server's
+/// own: after the receiving side is shut down, the kernel still takes data that is on its way.
 fn may_go_on(connection: &Connection, shutdown: &Shutdown) -> bool {
     shutdown.last_call().is_some_and(|left| {
         !left.is_zero() || (!connection.is_idle() && !shutdown.drain_time_left().is_zero())

@@ -1,7 +1,8 @@
-//! How those who wait for their clients are reached meanwhile: when a client takes too long, and when the server stops.
+//! Registry of the tasks that serve connections, so that timeouts and shutdown can interrupt a task
+//! that waits for its client.
 //!
-//! Whoever serves a connection leaves here until when it waits, and how it is woken. A sweep finds those who wait for too
-//! long, a stop finds all, and no request touches a timer, a channel or a lock.
+//! A task that waits leaves its deadline and its waker here. A timeout scan finds the tasks that
+//! wait too long, a stop reaches all tasks, and no request touches a timer, a channel or a lock.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,41 +19,41 @@ use crate::sweep::Sweep;
 /// A deadline that never comes.
 const NEVER: u64 = u64::MAX;
 
-/// All who serve a connection of a server, or of a thread of it.
+/// Registry of all tasks that serve a connection of a server, or of one of its threads.
 #[derive(Debug)]
 pub struct Callees {
     state: Mutex<State>,
     shutdown: Shutdown,
-    /// Deadlines are counted from here.
+    /// Time from which deadlines are counted.
     begin: Instant,
 }
 
 #[derive(Debug, Default)]
 struct State {
     calls: Slab<Arc<Call>>,
-    /// Who waits for room.
+    /// Waker of the acceptor, while it waits for capacity.
     acceptor: Option<Waker>,
 }
 
-/// How one of them is reached.
+/// State through which a task is interrupted.
 #[derive(Debug)]
 struct Call {
-    /// Until when it waits, in milliseconds.
+    /// Deadline of the wait, in milliseconds since `Callees::begin`.
     deadline_ms: AtomicU64,
-    /// Whether it is to look at the time and at the shutdown.
+    /// True if the task was called: it then checks the time and the shutdown.
     is_made: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
-/// What somebody waits for.
+/// Conditions that may end the wait of a task.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
     pub deadline: Option<Instant>,
-    /// Whether a server that stops can do without.
+    /// True if no request is in progress, so that a stopping server may end the connection.
     pub is_idle: bool,
 }
 
-/// What is told to somebody who was called.
+/// Reason for a called task to stop waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     TooLong,
@@ -64,7 +65,8 @@ impl Callees {
         Arc::new(Self { state: Mutex::default(), shutdown, begin: Instant::now() })
     }
 
-    /// Adds one, until the result is dropped; `None` when there is no memory for it.
+    /// Registers a task until the returned value is dropped; returns `None` if there is no memory
+    /// for it.
     pub fn register(self: &Arc<Self>) -> Option<Callee> {
         if !memory::reserve_slot(&mut self.state().calls) {
             return None;
@@ -78,12 +80,13 @@ impl Callees {
         Some(Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) })
     }
 
-    /// How many there are.
+    /// Returns the number of registered tasks.
     pub fn count(&self) -> usize {
         self.state().calls.len()
     }
 
-    /// Whether there are fewer than so many; if not, `acceptor` is woken when one has ended.
+    /// Returns true if fewer than `max` tasks are registered; otherwise `acceptor` is woken when
+    /// one has ended.
     pub fn has_room(&self, max: usize, acceptor: &Waker) -> bool {
         let mut state = self.state();
         let has_room = state.calls.len() < max;
@@ -93,12 +96,12 @@ impl Callees {
         has_room
     }
 
-    /// Has `acceptor` woken when one has ended, once.
+    /// Registers `acceptor` to be woken once, when a task has ended.
     pub fn wake_at_end(&self, acceptor: &Waker) {
         self.state().acceptor = Some(acceptor.clone());
     }
 
-    /// Calls those who wait for too long, if it is time to look for them; says when it is time again.
+    /// Runs the timeout scan if it is due; returns the time until the next one.
     pub fn look_after(&self, sweep: &mut Sweep) -> Duration {
         if sweep.is_due(Instant::now()) {
             self.call_overdue();
@@ -106,18 +109,19 @@ impl Callees {
         sweep.left(Instant::now())
     }
 
-    /// Calls all in a server that stops; says whether there is anybody to wait for, and time left for it.
+    /// Calls all tasks of a stopping server; returns true if there are tasks to wait for, and time
+    /// left for that.
     pub fn call_to_end(&self) -> bool {
         self.call_all();
         self.are_awaited()
     }
 
-    /// Whether a server that stops has anybody to wait for, and time left for it.
+    /// Returns true if a stopping server has tasks to wait for, and time left for that.
     pub fn are_awaited(&self) -> bool {
         self.count() > 0 && !self.shutdown.drain_time_left().is_zero()
     }
 
-    /// Calls those who wait for too long.
+    /// Calls the tasks that have waited too long.
     pub fn call_overdue(&self) {
         let now_ms = self.milliseconds(Instant::now());
         for (_, call) in &self.state().calls {
@@ -127,7 +131,7 @@ impl Callees {
         }
     }
 
-    /// Calls one of them, if it is still there.
+    /// Calls one task, if it is still registered.
     #[cfg_attr(not(feature = "may"), allow(dead_code))]
     pub fn call(&self, key: usize) {
         if let Some(call) = self.state().calls.get(key) {
@@ -135,7 +139,7 @@ impl Callees {
         }
     }
 
-    /// Calls everybody.
+    /// Calls all tasks.
     pub fn call_all(&self) {
         for (_, call) in &self.state().calls {
             call.make();
@@ -153,7 +157,7 @@ impl Callees {
 
 impl Call {
     fn make(&self) {
-        // First, since whoever is woken must find it.
+        // First, because the woken task must find it set.
         self.is_made.store(true, Ordering::Release);
         if let Some(waker) = &*self.waker() {
             waker.wake_by_ref();
@@ -165,26 +169,28 @@ impl Call {
     }
 }
 
-/// One who can be called.
+/// Registration of a task, which can be called.
 #[derive(Debug)]
 pub struct Callee {
     all: Arc<Callees>,
     call: Arc<Call>,
     key: usize,
-    /// What was left at the call. It stays the same for most runtimes, and then no lock is taken.
+    /// Waker that is stored in `call`. With most runtimes it stays the same, and then no lock is
+    /// taken.
     waker: Option<Waker>,
-    /// Whether it was called behind the last call already.
+    /// True if the task was already called once after the time for last requests
+    /// ([`Shutdown::last_call`]) was over.
     was_last_called: Cell<bool>,
 }
 
 impl Callee {
-    /// Its name for [`Callees::call`].
+    /// Returns the key for [`Callees::call`].
     #[cfg_attr(not(feature = "may"), allow(dead_code))]
     pub fn key(&self) -> usize {
         self.key
     }
 
-    /// Says how it is woken for a call.
+    /// Stores the waker that a call uses.
     pub fn listen(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.waker = Some(waker.clone());
@@ -192,18 +198,21 @@ impl Callee {
         }
     }
 
-    /// Says when it is to be called.
+    /// Sets the time at which the task is to be called; `None` for never.
     pub fn wait_until(&self, deadline: Option<Instant>) {
         let deadline_ms = deadline.map_or(NEVER, |deadline| self.all.milliseconds(deadline));
         self.call.deadline_ms.store(deadline_ms, Ordering::Relaxed);
     }
 
-    /// What it is told, if it was called meanwhile and has waited for that.
+    /// Returns the reason to stop waiting, if the task was called meanwhile and `patience` gives
+    /// one.
     ///
-    /// A stop is told at the second call behind the last call for requests. What came in time may be known to the kernel alone
-    /// at the first one, if this thread was kept from its processor until then; between two calls a runtime hears of it.
+    /// A stop is reported at the second call after the time for last requests
+    /// ([`Shutdown::last_call`]) is over. At the first one, a request that came in time may be
+    /// known only to the kernel, if this thread did not get a processor until then; between two
+    /// calls, the runtime learns of it.
     pub fn verdict(&self, patience: Patience) -> Option<Verdict> {
-        // Most of the time nobody has called, and a look costs nothing.
+        // Mostly the task was not called, and then this check costs nothing.
         if !self.call.is_made.load(Ordering::Relaxed) || !self.call.is_made.swap(false, Ordering::Acquire) {
             return None;
         }

@@ -1,4 +1,5 @@
-//! Processes that serve blocking: what the models that fork share, on either side of the fork.
+//! Child processes with blocking I/O, shared by the models that fork: the parent's side and the
+//! child's side.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -26,20 +27,20 @@ use crate::threads;
 #[derive(Debug)]
 pub struct Children {
     running: HashSet<Pid>,
-    /// Whether SIGCHLD came since the last look.
+    /// True if SIGCHLD came since the last check.
     ended: Arc<AtomicBool>,
-    /// Readable when it did.
+    /// Readable after SIGCHLD.
     wake: UnixStream,
-    /// What does both.
+    /// Handlers of SIGCHLD: one sets `ended`, one makes `wake` readable.
     handlers: [SigId; 2],
 }
 
 impl Children {
-    /// Begins to listen for the end of children.
+    /// Begins to watch for children that end.
     ///
     /// # Errors
-    /// When this process has other threads: a child has only the one that has forked it, and whatever lock another one held
-    /// stays locked there.
+    /// When this process has other threads: a child has only the thread that has forked it, and a
+    /// lock that another thread held stays locked there.
     pub fn watch() -> io::Result<Self> {
         if threads::count().is_some_and(|count| count > 1) {
             return Err(io::Error::other("a model that forks needs a process without other threads"));
@@ -53,21 +54,22 @@ impl Children {
         Ok(Self { running: HashSet::new(), ended, wake, handlers })
     }
 
-    /// How many are running, as far as is known.
+    /// Returns the number of running children, as far as is known.
     pub fn count(&self) -> usize {
         self.running.len()
     }
 
-    /// Forks; `serve` is what the child does, and its end is the end of the child.
+    /// Forks a child, which runs `serve` and then exits.
     ///
-    /// This process must have one thread.
+    /// This process must have only one thread.
     pub fn fork(&mut self, shutdown: &Shutdown, serve: impl FnOnce(Child)) -> io::Result<()> {
         self.running.try_reserve(1).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let parent = getpid();
-        // A stop signal must not reach a child that has no handler of its own yet: it would be lost.
+        // A stop signal must not reach a child that has no handler of its own yet: it would be
+        // lost.
         let before = block_stop_signals()?;
-        // SAFETY: this process has one thread, as was checked at the start and no model that forks changes, so the child may do
-        // whatever its parent could.
+        // SAFETY: this process has one thread, which was checked at the start and which no model
+        // that forks changes, so the child may do whatever its parent could.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 shutdown.keep_to_itself();
@@ -89,25 +91,26 @@ impl Children {
         }
     }
 
-    /// Takes the exit status of every child that has ended, so that none stays behind as a zombie. Those of other children of
-    /// this process are left to whoever has started them.
+    /// Takes the exit status of every child that has ended, so that none remains as a zombie. The
+    /// statuses of other children of this process are left to the code that has started them.
     pub fn reap_ended(&mut self) -> io::Result<()> {
         if !self.ended.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
         while let Some(pid) = peek()? {
             if !self.running.remove(&pid) {
-                // It would be the one that is told of again and again.
+                // This child is not one of ours and would be reported again and again, so each of
+                // ours is checked by itself.
                 self.running.retain(|&child| !has_ended(child));
                 break;
             }
-            // It has ended, so that this does not wait.
+            // The child has ended, so this call does not wait.
             let _ = waitpid(Some(pid), WaitOptions::empty());
         }
         Ok(())
     }
 
-    /// Waits for the end of a child, for one of `fds`, or for so long.
+    /// Waits until a child ends, one of `fds` is ready, or `timeout` is over.
     pub fn wait(&mut self, fds: &[PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let mut all = vec![PollFd::new(&self.wake, PollFlags::IN)];
@@ -116,7 +119,7 @@ impl Children {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        // Empties the pipe; what it says is in `ended` already.
+        // Empties the pipe; `ended` is set already.
         let _ = (&self.wake).read(&mut [0; 512]);
         Ok(())
     }
@@ -126,7 +129,8 @@ impl Children {
         self.send_all(Signal::TERM);
     }
 
-    /// Lets the children finish what they are answering, and ends those that take too long.
+    /// Stops the children, lets them finish their requests in flight, and kills those that take too
+    /// long.
     pub fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
         self.stop();
         while !self.running.is_empty() {
@@ -153,7 +157,8 @@ impl Children {
     }
 }
 
-/// A child of this process that has ended, whoever has started it; its exit status stays where it is.
+/// Returns a child of this process that has ended, even if other code has started it, without
+/// taking its exit status.
 #[cfg(target_os = "linux")]
 fn peek() -> io::Result<Option<Pid>> {
     use nix::errno::Errno;
@@ -162,19 +167,21 @@ fn peek() -> io::Result<Option<Pid>> {
     match waitid(Id::All, flags) {
         Ok(status) => Ok(status.pid().and_then(|pid| Pid::from_raw(pid.as_raw()))),
         Err(Errno::ECHILD) => Ok(None),
-        // Of one that a signal has ended for which nix has no name; it is not told which.
+        // A child was ended by a signal that nix has no name for, and nix does not tell which
+        // child. This process, which is never one of its own children, stands for it.
         Err(Errno::EINVAL) => Ok(Some(getpid())),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Elsewhere nothing tells of children without taking their status; this process is never one of ours.
+/// Returns this process, which is never one of its own children: outside Linux, no call reports an
+/// ended child without taking its status.
 #[cfg(not(target_os = "linux"))]
 fn peek() -> io::Result<Option<Pid>> {
     Ok(Some(getpid()))
 }
 
-/// Whether a child has ended; if so, its exit status is taken.
+/// Returns true if a child has ended; its exit status is then taken.
 fn has_ended(child: Pid) -> bool {
     matches!(waitpid(Some(child), WaitOptions::NOHANG), Ok(Some(_)) | Err(Errno::CHILD))
 }
@@ -187,23 +194,23 @@ impl Drop for Children {
     }
 }
 
-/// Holds SIGTERM and SIGINT back and gives the mask that was before.
+/// Blocks SIGTERM and SIGINT and returns the previous mask.
 fn block_stop_signals() -> io::Result<SigSet> {
     let stop = SigSet::from_iter([Sig::SIGTERM, Sig::SIGINT]);
     Ok(stop.thread_swap_mask(SigmaskHow::SIG_BLOCK)?)
 }
 
-/// The child's side: one connection after the other, and a stop signal that ends the input of the present one, so that what
-/// was received is still answered.
+/// The child's side, which serves one connection after the other. A stop signal ends the input of
+/// the current connection, so that requests that were received are still answered.
 #[derive(Debug)]
 pub struct Child {
     shutdown: Shutdown,
-    /// The connection that a stop signal is to reach, -1 for none.
+    /// Socket of the connection whose input a stop signal ends, -1 for none.
     serving: Arc<AtomicI32>,
 }
 
 impl Child {
-    /// `None` when the parent died before it could be watched.
+    /// Prepares a child; returns `None` if the parent died before it could be watched.
     fn begin(parent: Pid, shutdown: &Shutdown) -> Option<Self> {
         die_with_parent();
         if getppid() != Some(parent) {
@@ -212,7 +219,8 @@ impl Child {
         let serving = Arc::new(AtomicI32::new(-1));
         for signal in [SIGTERM, SIGINT] {
             let serving = Arc::clone(&serving);
-            // SAFETY: the handler reads an atomic and makes one system call, which is async-signal-safe.
+            // SAFETY: the handler reads an atomic and makes one system call, which is
+            // async-signal-safe.
             let _ = unsafe { low_level::register(signal, move || end_input(serving.load(Ordering::SeqCst))) };
         }
         Some(Self { shutdown: shutdown.clone(), serving })
@@ -222,31 +230,33 @@ impl Child {
     pub fn serve(&self, stream: &TcpStream, service: &mut Service, buffer: &mut Vec<u8>) {
         self.serving.store(stream.as_raw_fd(), Ordering::SeqCst);
         if self.shutdown.is_signalled() {
-            // The signal came before there was anything to reach.
+            // The signal came before the connection was in `serving`.
             end_input(stream.as_raw_fd());
         }
         let _ = serve_connection(stream, service, buffer, &self.shutdown);
         self.serving.store(-1, Ordering::SeqCst);
-        // The end of the process would close it too, but only after taking down all its memory, and the client waits.
+        // The end of the process would close the socket too, but only after freeing all its memory,
+        // while the client waits.
         let _ = stream.shutdown(net::Shutdown::Both);
     }
 
-    /// Whether it was told to stop.
+    /// Returns true if the child was told to stop.
     pub fn is_stopped(&self) -> bool {
         self.shutdown.is_signalled()
     }
 }
 
-/// Shuts the receiving side of the socket of that number down.
+/// Shuts down the receiving side of the socket with that number.
 fn end_input(socket: i32) {
     if socket >= 0 {
-        // SAFETY: the number was stored by `Child::serve`, which holds the socket open until it has taken it back.
+        // SAFETY: the number was stored by `Child::serve`, which keeps the socket open until it has
+        // removed the number.
         let socket = unsafe { BorrowedFd::borrow_raw(socket) };
         let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Read);
     }
 }
 
-/// Lets the kernel tell this process of its parent's death, where it can.
+/// Asks the kernel to send SIGTERM to this process when its parent dies, where it can.
 fn die_with_parent() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));

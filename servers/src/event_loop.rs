@@ -1,7 +1,8 @@
-//! One thread, many connections: the loop of all models that are told which sockets are ready.
+//! Event loop of one thread with many connections, shared by all models that are notified of ready
+//! sockets.
 //!
-//! Who tells, and how, is the [`Poller`], and the only thing in which those models differ: select, poll, epoll through a
-//! library, epoll by hand, level- or edge-triggered.
+//! These models differ only in their [`Poller`]: select, poll, epoll through a library, epoll by
+//! hand, level- or edge-triggered.
 
 use std::io;
 use std::mem;
@@ -21,87 +22,91 @@ use crate::sweep::Sweep;
 use crate::timers::Timers;
 use crate::{Listener, Shutdown};
 
-/// What a loop watches beside its connections, by key; connections have their slot behind these.
+/// Keys of the descriptors that a loop watches beside its connections; the keys of connections come
+/// after them.
 pub const LISTENER: usize = 0;
 pub const SHUTDOWN: usize = 1;
 pub const WAKE: usize = 2;
 const FIRST_PEER: usize = 3;
 
-/// So many connections are ready in a turn without memory being asked for: what epoll tells at most, through the library too.
+/// Initial capacity of the ready list: the most events that one wait of epoll returns, also through
+/// the library.
 const READY_AT_ONCE: usize = 1024;
 
-/// Tells which sockets are ready.
+/// Source of readiness events.
 ///
-/// Keys are small numbers that are used again. What is added is removed before it is closed.
+/// Keys are small numbers that are used again. A descriptor is removed before it is closed.
 pub trait Poller {
-    /// Whether a socket is told about once when it becomes ready, rather than for as long as it is.
+    /// Returns true if a socket is reported once when it becomes ready, rather than for as long as
+    /// it is ready.
     fn is_edge_triggered(&self) -> bool {
         false
     }
 
-    /// Tells for as long as `fd` is readable.
+    /// Registers `fd` for level-triggered read readiness.
     fn watch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
 
-    /// Ends that.
+    /// Removes a descriptor that was registered with [`Self::watch`].
     fn unwatch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
 
-    /// Tells when a connection is readable.
+    /// Registers a connection for read readiness.
     fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
 
-    /// Tells when a connection is ready for that instead.
+    /// Changes the readiness that a connection is registered for.
     fn change(&mut self, fd: BorrowedFd<'_>, key: usize, interest: Interest) -> io::Result<()>;
 
-    /// Forgets a connection, which is closed next.
+    /// Removes a connection, which is closed next.
     fn remove(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()>;
 
-    /// Waits until something is ready, and no longer than `timeout`; adds it to `ready`.
+    /// Waits until a descriptor is ready, but no longer than `timeout`; adds the ready ones to
+    /// `ready`.
     fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()>;
 }
 
-/// How long a loop waits at the most.
+/// Longest wait of a loop.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timeout {
-    /// So long, or a few milliseconds longer.
+    /// This long, or a few milliseconds longer.
     pub about: Option<Duration>,
-    /// Until then, as exactly as the system can: someone waits for it.
+    /// Until this time, as exactly as the system can: a handler waits for it.
     pub until: Option<Instant>,
 }
 
 impl Timeout {
-    /// How long that is from now on, where both are taken exactly.
+    /// Returns the time left until the earlier of both limits, each taken exactly.
     pub fn left(&self) -> Option<Duration> {
         let exact = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         [self.about, exact].into_iter().flatten().min()
     }
 }
 
-/// Something that is ready.
+/// Descriptor that is ready.
 #[derive(Debug, Clone, Copy)]
 pub struct Ready {
     pub key: usize,
-    /// Whether it is known that the client has sent its last octet.
+    /// True if it is known that the client has sent its last byte.
     pub ends: bool,
 }
 
-/// What is ready beside connections.
+/// Descriptors beside the connections that are ready.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Woken {
     pub listener: bool,
     pub wake: bool,
 }
 
-/// The connections of one thread, and who tells which of them are ready.
+/// Connections of one thread, and the poller that reports which of them are ready.
 #[derive(Debug)]
 pub struct EventLoop<P> {
     poller: P,
     peers: Slab<Slot>,
-    /// Connections that there have been.
+    /// Number of connections so far.
     added: u64,
     ready: Vec<Ready>,
-    /// Those that go on without being told, after the others had their turn.
+    /// Slots of connections that go on without an event, after the others had their turn.
     again: Vec<usize>,
     jobs: Vec<(Token, Job)>,
-    /// Connections whose handlers wait.
+    /// Timers of connections whose handlers wait.
     timers: Timers<Token>,
     service: Service,
     buffer: Vec<u8>,
@@ -109,23 +114,23 @@ pub struct EventLoop<P> {
     max_connections: usize,
 }
 
-/// Names a connection, also after it is gone.
+/// Identifier of a connection, still unique after the connection is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Token {
     slot: usize,
     number: u64,
 }
 
-/// A connection and what the poller was told of it.
+/// Connection and its registration with the poller.
 #[derive(Debug)]
 struct Slot {
     peer: Peer,
-    /// How many connections there were before it.
+    /// Number of connections before this one.
     number: u64,
     interest: Interest,
-    /// Whether it is in line to go on without being told.
+    /// True if the connection is in `EventLoop::again`.
     in_line: bool,
-    /// Whether it is told when a time has come.
+    /// True if the connection has a timer in `EventLoop::timers`.
     has_timer: bool,
 }
 
@@ -147,12 +152,12 @@ impl<P: Poller> EventLoop<P> {
         }
     }
 
-    /// Serves what comes from `listener` until `shutdown`, then what is under way.
+    /// Serves connections from `listener` until `shutdown`, then finishes the requests in flight.
     pub fn serve(self, listener: &Listener, shutdown: &Shutdown) -> io::Result<()> {
         self.serve_and(listener, shutdown, |_, _| {})
     }
 
-    /// The same, and calls `between` after every turn.
+    /// Serves like [`Self::serve`], and calls `between` after every turn.
     pub fn serve_and(
         mut self,
         listener: &Listener,
@@ -185,12 +190,12 @@ impl<P: Poller> EventLoop<P> {
         self.drain(shutdown, between)
     }
 
-    /// Tells of `fd` as [`Woken::wake`] for as long as it is readable.
+    /// Reports `fd` as [`Woken::wake`] for as long as it is readable.
     pub fn watch_wake(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.poller.watch(fd, WAKE)
     }
 
-    /// Waits until something is ready, and serves the connections of which that is so.
+    /// Waits until a descriptor is ready, and serves the connections that are.
     pub fn turn(&mut self, at_most: Option<Duration>) -> io::Result<Woken> {
         let mut ready = mem::take(&mut self.ready);
         self.poller.wait(&mut ready, self.wait_time(at_most))?;
@@ -221,7 +226,7 @@ impl<P: Poller> EventLoop<P> {
         Ok(woken)
     }
 
-    /// Serves `stream` from now on.
+    /// Adds `stream` to the connections of this loop.
     pub fn add(&mut self, stream: TcpStream) {
         if !memory::reserve_slot(&mut self.peers) {
             return refuse(&stream);
@@ -235,29 +240,30 @@ impl<P: Poller> EventLoop<P> {
                 let interest = Interest::Readable;
                 slot.insert(Slot { peer, number, interest, in_line: false, has_timer: false });
             }
-            // There are limits of what can be watched too (epoll(7), select(2)).
+            // The number of watched descriptors is limited too (epoll(7), select(2)).
             Err(_) => refuse(&stream),
         }
     }
 
-    /// Connections that are open.
+    /// Returns the number of open connections.
     pub fn connections(&self) -> usize {
         self.peers.len()
     }
 
-    /// What handlers are to be run elsewhere, and for whom. Whoever takes them calls [`Self::finish_job`].
+    /// Returns the jobs to be run on other threads, each with its connection. A caller that takes
+    /// one calls [`Self::finish_job`].
     pub fn jobs(&mut self) -> &mut Vec<(Token, Job)> {
         &mut self.jobs
     }
 
-    /// Answers them that there is no room.
+    /// Answers all jobs with a 503, because there is no capacity for them.
     pub fn refuse_jobs(&mut self) {
         while let Some((token, _)) = self.jobs.pop() {
             self.finish_job(token, &Reply::Status(Status::ServiceUnavailable));
         }
     }
 
-    /// Goes on with a connection whose handler was run, unless it is gone.
+    /// Continues a connection with the reply of its job, unless the connection is gone.
     pub fn finish_job(&mut self, token: Token, reply: &Reply<'_>) {
         if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
             let next = entry.peer.finish_job(reply, &mut self.service);
@@ -265,8 +271,8 @@ impl<P: Poller> EventLoop<P> {
         }
     }
 
-    /// Lets the connections finish what they are answering, and calls `between` after every turn. From now on every answer
-    /// ends its connection.
+    /// Lets the connections finish their requests in flight, and calls `between` after every turn.
+    /// From now on every response ends its connection.
     pub fn drain(mut self, shutdown: &Shutdown, mut between: impl FnMut(&mut Self, Woken)) -> io::Result<()> {
         self.service.close_after_answers();
         while !self.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
@@ -279,7 +285,7 @@ impl<P: Poller> EventLoop<P> {
         Ok(())
     }
 
-    /// Takes the connections that wait, as far as there is room.
+    /// Takes waiting connections, up to the connection limit.
     fn accept(&mut self, listener: &Listener) -> io::Result<()> {
         let room = self.max_connections - self.peers.len();
         listener.accept_some(room, |stream| self.add(stream))
@@ -289,12 +295,12 @@ impl<P: Poller> EventLoop<P> {
         if !self.again.is_empty() {
             return Timeout { about: Some(Duration::ZERO), until: None };
         }
-        // Without connections there is nothing to look after, and an idle server sleeps.
+        // Without connections there is nothing to scan, and an idle server sleeps.
         let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(Instant::now()));
         Timeout { about: [sweep, at_most].into_iter().flatten().min(), until: self.timers.next() }
     }
 
-    /// Goes on with a connection whose handler has waited, unless it is gone.
+    /// Continues a connection whose handler has waited, unless the connection is gone.
     fn end_wait(&mut self, token: Token) {
         if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
             entry.has_timer = false;
@@ -303,8 +309,8 @@ impl<P: Poller> EventLoop<P> {
         }
     }
 
-    /// Has a connection told when the time of its handler has come, or does what comes of being told of its socket
-    /// meanwhile.
+    /// Sets a timer for a connection whose handler waits. If the connection has one already, its
+    /// socket has become ready meanwhile, and that event is handled.
     fn wait_until(&mut self, slot: usize, until: Instant) {
         let Slot { peer, number, interest, has_timer, .. } = &mut self.peers[slot];
         if !*has_timer {
@@ -314,10 +320,10 @@ impl<P: Poller> EventLoop<P> {
                 self.go_on(slot, next);
             }
         } else if *interest == Interest::Nothing {
-            // It is gone, and those that asked for it are told.
+            // No event was asked for, so this one reports that the connection is gone.
             self.close(slot);
         } else if !self.poller.is_edge_triggered() {
-            // What has come would be told of with every wait.
+            // Otherwise, data that has arrived would be reported at every wait.
             *interest = Interest::Nothing;
             if self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, Interest::Nothing).is_err() {
                 self.close(slot);
@@ -326,7 +332,7 @@ impl<P: Poller> EventLoop<P> {
     }
 
     fn turn_peer(&mut self, slot: usize, ends: bool) {
-        // It may have been closed by something that was ready before it.
+        // The connection may have been closed while an earlier event was handled.
         let Some(Slot { peer, .. }) = self.peers.get_mut(slot) else { return };
         if ends {
             peer.expect_end();
@@ -335,7 +341,7 @@ impl<P: Poller> EventLoop<P> {
         self.go_on(slot, next);
     }
 
-    /// Does what comes after the turn of a connection; tells the poller only what has changed.
+    /// Carries out the next action of a connection; tells the poller only what has changed.
     fn go_on(&mut self, slot: usize, next: Next) {
         let Slot { peer, interest, in_line, number, .. } = &mut self.peers[slot];
         match next {
@@ -350,7 +356,8 @@ impl<P: Poller> EventLoop<P> {
                     *in_line = true;
                     self.again.push(slot);
                 } else {
-                    // The poller can remember it too: it looks anew, and tells of what is ready already.
+                    // The poller can remember this too: after a change, it checks the socket again
+                    // and reports it if it is ready already.
                     let told = self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, *interest);
                     if told.is_err() {
                         self.close(slot);
@@ -374,7 +381,7 @@ impl<P: Poller> EventLoop<P> {
 
     fn close(&mut self, slot: usize) {
         let Slot { peer, .. } = self.peers.remove(slot);
-        // It ends with the socket at the latest.
+        // The registration ends with the socket at the latest.
         let _ = self.poller.remove(peer.stream.as_fd(), FIRST_PEER + slot);
     }
 
@@ -385,7 +392,7 @@ impl<P: Poller> EventLoop<P> {
         });
     }
 
-    /// Does that with all connections of which `condition` holds, without a list of them.
+    /// Calls `act` for all connections that meet `condition`, without allocating a list of them.
     fn each_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool, act: impl Fn(&mut Self, usize)) {
         for slot in 0..self.peers.capacity() {
             if self.peers.get(slot).is_some_and(|entry| condition(&entry.peer, &self.service)) {

@@ -1,7 +1,7 @@
-//! A queue of jobs for a pool of threads, of which no more are woken than there is work for.
+//! Job queue of a thread pool, which wakes no more threads than there are jobs.
 //!
-//! A channel would do, but its receivers look out for a while before they sleep, which on few processors takes time from
-//! those who have something to do.
+//! A channel would do, but its receivers spin for a while before they sleep; on a machine with few
+//! processors, that takes CPU time from the threads that have work.
 
 use std::collections::VecDeque;
 use std::io;
@@ -32,7 +32,8 @@ impl<T> Default for Jobs<T> {
 }
 
 impl<T> Jobs<T> {
-    /// Gives all of `jobs` to the pool, or none when there is no memory for them.
+    /// Gives all of `jobs` to the pool; returns false and gives none if there is no memory for
+    /// them.
     pub fn give(&self, jobs: &mut Vec<T>) -> bool {
         if jobs.is_empty() {
             return true;
@@ -46,7 +47,7 @@ impl<T> Jobs<T> {
         true
     }
 
-    /// Gives `job` to the pool, unless there is no memory for it.
+    /// Gives `job` to the pool; returns false if there is no memory for it.
     #[cfg_attr(not(feature = "smol"), allow(dead_code))]
     pub fn give_one(&self, job: T) -> bool {
         let mut state = self.state();
@@ -58,7 +59,7 @@ impl<T> Jobs<T> {
         has_room
     }
 
-    /// Wakes as many as there is work for.
+    /// Wakes as many sleeping threads as there are jobs.
     fn wake(&self, state: MutexGuard<'_, State<T>>) {
         let wake = state.queue.len().min(state.sleeping);
         drop(state);
@@ -67,7 +68,7 @@ impl<T> Jobs<T> {
         }
     }
 
-    /// Waits for a job; `None` when no more can come.
+    /// Waits for a job; returns `None` when the queue is closed and empty.
     fn take(&self) -> Option<T> {
         let mut state = self.state();
         loop {
@@ -83,8 +84,8 @@ impl<T> Jobs<T> {
         }
     }
 
-    /// Starts so many threads, of which each does `work` with one job after the other until no more can come; an error says
-    /// what to do.
+    /// Starts `workers` threads. Each runs `work` on one job after the other until the queue is
+    /// closed and empty. An error names the next step.
     pub fn start_workers(
         self: &Arc<Self>,
         workers: usize,
@@ -104,12 +105,12 @@ impl<T> Jobs<T> {
         Ok(())
     }
 
-    /// Closes it when the result is dropped.
+    /// Closes the queue when the returned guard is dropped.
     pub fn close_at_end(&self) -> CloseAtEnd<'_, T> {
         CloseAtEnd(self)
     }
 
-    /// No more will come; those that wait are still done.
+    /// Closes the queue: no more jobs will come, but those in it are still run.
     pub fn close(&self) {
         self.state().closed = true;
         self.some.notify_all();
@@ -120,7 +121,7 @@ impl<T> Jobs<T> {
     }
 }
 
-/// See [`Jobs::close_at_end`].
+/// Guard that [`Jobs::close_at_end`] returns.
 pub struct CloseAtEnd<'a, T>(&'a Jobs<T>);
 
 impl<T> Drop for CloseAtEnd<'_, T> {

@@ -1,15 +1,17 @@
-//! Every concurrency model of c10k behind one trait, serving the same bytes through the same HTTP code.
+//! Every concurrency model of c10k behind one trait, serving the same bytes through the same HTTP
+//! code.
 //!
-//! A model decides only who waits for what, and where. What it serves is the [`Site`](site::Site), how it speaks HTTP is
-//! the [`http::Connection`], where its connections come from is the [`Listener`].
+//! A model decides only how its threads, processes or tasks wait, and for what. The served content
+//! is the [`Site`](site::Site), HTTP is the [`http::Connection`], and connections come from the
+//! [`Listener`].
 
 mod blocking;
-// Whole only where all who share it are.
+// Each runtime uses only part of this module, so a build without some of them has dead code.
 #[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
 #[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
 mod calls;
 mod children;
-// Where there is no epoll, nobody runs handlers elsewhere.
+// Without epoll, no model runs handlers on other threads.
 #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod event_loop;
 pub mod http;
@@ -55,45 +57,53 @@ pub use shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
 pub use threads::why_none as why_no_threads;
 
-/// The allocator of the whole program, which in Rust ends it at the first thing for which there is no memory.
+/// Allocator of the whole program. In Rust, a failed allocation ends the process, so this one keeps
+/// some memory in reserve.
 #[cfg(feature = "reserve")]
 #[global_allocator]
 static ALLOCATOR: memory::Reserve = memory::Reserve;
 
 /// One way of serving many connections at once.
 pub trait ConcurrencyModel {
-    /// Serves `site` on `listener` until `shutdown` is signalled, then lets requests in flight finish and returns.
+    /// Serves `site` on `listener` until `shutdown` is signalled, then lets requests in flight
+    /// finish and returns.
     ///
     /// # Errors
-    /// When serving as a whole can't go on; what goes wrong on one connection ends that connection only.
+    /// When the server as a whole can't continue; an error on one connection ends only that
+    /// connection.
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()>;
 }
 
-/// What can be set for a model. Each takes what applies to it.
+/// Settings of a model; each model uses those that apply to it.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Size of a pool, or number of event loops; without it, what the model finds sensible for this machine.
+    /// Size of a pool, or number of event loops; if `None`, the model chooses a default for this
+    /// machine.
     pub workers: Option<NonZeroUsize>,
-    /// Connections served at once; further ones wait in the listen backlog. Loops with listeners of their own divide it.
+    /// Most connections served at once; further ones wait in the listen backlog. Event loops with
+    /// listeners of their own divide this number among them.
     pub max_connections: NonZeroUsize,
-    /// How long clients may take.
+    /// Time limits for clients.
     pub timeouts: Timeouts,
 }
 
 impl Options {
-    /// How many workers there are, of which each takes one connection at a time and mostly waits.
+    /// Returns the number of workers, each of which serves one connection at a time and mostly
+    /// waits.
     fn blocking_workers(&self) -> usize {
         let workers = self.workers.map_or(cpus() * BLOCKING_WORKERS_PER_CPU, NonZeroUsize::get);
         workers.min(self.max_connections.get())
     }
 
-    /// How many event loops there are: one for each processor that this process may use.
+    /// Returns the number of event loops: `workers`, or one for each processor that this process
+    /// may use, but no more than `max_connections`.
     #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     fn event_loops(&self) -> usize {
         event_loops(self.workers).min(self.max_connections.get())
     }
 
-    /// The same for event loops where `workers` is the size of a pool beside them.
+    /// Returns these options for the event loops of a model where `workers` is the size of a pool
+    /// beside them.
     #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
     fn beside_pool(self) -> Self {
         Self { workers: None, ..self }
@@ -104,11 +114,11 @@ impl Options {
     }
 }
 
-/// Workers per processor where nobody says how many: they mostly wait. Apache httpd starts 400 threads at the most,
-/// Tomcat 200.
+/// Workers per processor if the user sets no number: many, because they mostly wait. Apache httpd
+/// starts at most 400 threads, Tomcat 200.
 const BLOCKING_WORKERS_PER_CPU: usize = 256;
 
-/// As many event loops as are asked for, or one for each processor.
+/// Returns the requested number of event loops, or one for each processor.
 fn event_loops(workers: Option<NonZeroUsize>) -> usize {
     workers.map_or_else(cpus, NonZeroUsize::get)
 }

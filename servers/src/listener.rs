@@ -15,45 +15,50 @@ use crate::http::UNAVAILABLE;
 use crate::memory;
 use crate::shutdown::Shutdown;
 
-/// Between two tries to accept when the kernel has no memory for it; long against a try, short against a client's time.
+/// Pause between two attempts to accept while the kernel has no memory for it; long compared with
+/// an attempt, short compared with a client's timeout.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
-/// How long the queue of a listener that closes is looked through while the kernel has no memory for those in it.
+/// Longest time for which a closing listener tries to empty its queue while the kernel has no
+/// memory for the connections in it.
 const LONGEST_CLOSE: Duration = Duration::from_secs(1);
 
-/// Connections that an event loop takes per turn.
+/// Most connections that an event loop accepts per turn.
 const ACCEPTS_AT_ONCE: usize = 64;
 
-/// How a listener is to be made.
+/// Settings of a listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Listening {
-    /// Where.
+    /// Address to listen on.
     pub address: SocketAddr,
-    /// Connections that may wait to be accepted; the kernel caps it.
+    /// Connections that may wait to be accepted; the kernel caps their number.
     pub backlog: u32,
-    /// How long calls on accepted sockets wait that are made blocking.
+    /// Timeout of calls on accepted sockets that are made blocking.
     pub idle_timeout: Duration,
-    /// Whether further sockets can listen on the same address, each with a queue of its own.
+    /// True if further sockets can listen on the same address, each with a queue of its own.
     pub sharded: bool,
 }
 
-/// A listening socket. It never blocks, unless it is told to.
+/// A listening socket. It never blocks, unless [`Self::set_blocking`] changes that.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     listening: Listening,
     backlog: u32,
-    /// A descriptor kept back: when there are no more, it makes room to take a connection off the queue and refuse it.
-    /// Without that, the queue would stay readable and an event loop would spin on it.
+    /// Spare descriptor. When the process has no more descriptors, it is closed so that one
+    /// connection can be taken off the queue and refused. Without it, the queue would stay readable
+    /// and an event loop would spin on it.
     reserve: Mutex<Option<File>>,
 }
 
 impl Listener {
-    /// Listens with `SO_REUSEADDR` (a restart within `TIME_WAIT` works). Accepted connections inherit `TCP_NODELAY` and the
-    /// timeouts of blocking calls. The kernel caps the backlog; [`Self::backlog`] tells what came of it.
+    /// Listens with `SO_REUSEADDR` (a restart within `TIME_WAIT` works). Accepted connections
+    /// inherit `TCP_NODELAY` and the timeouts of blocking calls. The kernel caps the backlog;
+    /// [`Self::backlog`] returns the capped value.
     pub fn bind(listening: Listening) -> io::Result<Self> {
         if listening.sharded && listening.address.port() != 0 {
-            // Shards share an address with whoever else is willing to, another server of ours included.
+            // Shards share an address with any other socket that allows it, including those of
+            // another server of ours. A bind without sharing fails if there is one.
             drop(bind(Listening { sharded: false, ..listening })?);
         }
         let (socket, backlog) = (bind(listening)?, listening.backlog);
@@ -65,7 +70,8 @@ impl Listener {
         })
     }
 
-    /// This one and further ones on the same address, `count` in all; the kernel deals new connections out among them.
+    /// Returns this listener and further ones on the same address, `count` in all; the kernel
+    /// distributes new connections among them.
     pub fn into_shards(self, count: usize) -> io::Result<Vec<Self>> {
         let listening = Listening { address: self.local_address()?, ..self.listening };
         let mut shards = vec![self];
@@ -76,12 +82,12 @@ impl Listener {
         Ok(shards)
     }
 
-    /// The address listened on, with the port that the kernel chose if it was left open.
+    /// Returns the address listened on, with the port that the kernel chose if it was left open.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Connections that may wait to be accepted.
+    /// Returns the number of connections that may wait to be accepted.
     pub fn backlog(&self) -> u32 {
         self.backlog
     }
@@ -91,8 +97,8 @@ impl Listener {
         self.accept_or_shed(Blocking::No)
     }
 
-    /// Takes connections that are waiting, for non-blocking use, at most so many and few enough that those who are served
-    /// already don't wait long.
+    /// Takes waiting connections for non-blocking use: at most `at_most`, and few enough that open
+    /// connections don't wait long.
     pub fn accept_some(&self, at_most: usize, mut take: impl FnMut(TcpStream)) -> io::Result<()> {
         for _ in 0..at_most.min(ACCEPTS_AT_ONCE) {
             match self.accept() {
@@ -109,26 +115,30 @@ impl Listener {
         self.accept_or_shed(Blocking::Yes)
     }
 
-    /// Lets [`Self::accept_blocking`] wait for a connection. Of several threads or processes that wait, one is woken.
+    /// Sets the listener to blocking or non-blocking mode. In blocking mode,
+    /// [`Self::accept_blocking`] waits for a connection; of several waiting threads or processes,
+    /// one is woken.
     pub fn set_blocking(&self, blocking: bool) -> io::Result<()> {
         self.socket.set_nonblocking(!blocking)
     }
 
-    /// Stops listening. Gives back the connections that waited to be accepted, for non-blocking use: their clients were
-    /// told that they have arrived.
+    /// Stops listening. Returns the connections that waited to be accepted, for non-blocking use:
+    /// for their clients they are established already.
     ///
     /// Other processes that hold this socket can't accept from it any more either.
     pub fn close(&self) -> Vec<TcpStream> {
         let mut waiting = Vec::new();
         let _ = self.socket.set_nonblocking(true);
         let begin = Instant::now();
-        // Clients that come faster than that are no longer those who came before.
+        // The queue holds no more connections than this; further ones have arrived since the close
+        // began.
         for _ in 0..=self.backlog {
             match self.accept() {
                 Ok(stream) if memory::reserve(&mut waiting, 1) => waiting.push(stream),
                 Ok(stream) => refuse(&stream),
                 Err(error) if is_empty(&error) || begin.elapsed() > LONGEST_CLOSE => break,
-                // One was told that there is no room; the next one should be too.
+                // A connection was refused for lack of capacity; the next one should be refused
+                // too.
                 Err(_) => {}
             }
         }
@@ -136,7 +146,7 @@ impl Listener {
         waiting
     }
 
-    /// The same, for blocking use.
+    /// Stops listening like [`Self::close`], but returns the connections for blocking use.
     pub fn close_blocking(&self) -> impl Iterator<Item = TcpStream> + use<> {
         self.close().into_iter().filter(|stream| stream.set_nonblocking(false).is_ok())
     }
@@ -146,7 +156,7 @@ impl Listener {
         self.wait_accept_as(Blocking::Yes, shutdown)
     }
 
-    /// The same, for non-blocking use.
+    /// Waits for the next connection, for non-blocking use; `None` when the shutdown came first.
     pub fn wait_accept_non_blocking(&self, shutdown: &Shutdown) -> io::Result<Option<TcpStream>> {
         self.wait_accept_as(Blocking::No, shutdown)
     }
@@ -176,11 +186,12 @@ impl Listener {
                 Ok(stream) if !memory::is_short() => return Ok(stream),
                 Ok(stream) => {
                     refuse(&stream);
-                    // Whoever is served already should not wait for a flood to end.
+                    // Open connections should not wait for a flood to end.
                     return Err(io::ErrorKind::WouldBlock.into());
                 }
                 Err(Errno::MFILE | Errno::NFILE) => return self.accept_with_reserve(blocking),
-                // These concern the connection that was to be accepted, not the listener (accept(2), "Error handling").
+                // These concern the connection that was to be accepted, not the listener
+                // (accept(2), "Error handling").
                 Err(
                     Errno::CONNABORTED
                     | Errno::PROTO
@@ -191,7 +202,7 @@ impl Listener {
                     | Errno::NOPROTOOPT
                     | Errno::OPNOTSUPP,
                 ) => {}
-                // A signal may have something to say to whoever waits here.
+                // The caller may have to react to the signal.
                 Err(Errno::INTR) => return Err(io::ErrorKind::WouldBlock.into()),
                 Err(Errno::NOBUFS | Errno::NOMEM | Errno::PERM) => return Err(pause()),
                 Err(error) => return Err(error.into()),
@@ -199,12 +210,14 @@ impl Listener {
         }
     }
 
-    /// Out of descriptors: spends the reserve on taking one connection off the queue, and tells it so, unless others have
-    /// given some back meanwhile: a listener that blocks may wait for that connection until long after the shortage.
+    /// Accepts one connection when the process is out of descriptors, by closing the spare
+    /// descriptor, and refuses the connection. It is kept if descriptors have been freed meanwhile:
+    /// a blocking listener may wait for that connection until long after the shortage.
     fn accept_with_reserve(&self, blocking: Blocking) -> io::Result<TcpStream> {
-        // Not locked while it waits, or nobody could close the listener meanwhile.
+        // The lock is not held during the wait, or no other thread could close the listener
+        // meanwhile.
         let Some(spent) = self.reserve().take() else {
-            // Another one has it, or it could not be had again.
+            // Another thread is using the spare descriptor, or it could not be opened again.
             let pause = pause();
             let restored = File::open("/dev/null").ok();
             let mut reserve = self.reserve();
@@ -222,12 +235,13 @@ impl Listener {
                 refuse(&stream);
                 drop(stream);
                 *self.reserve() = File::open("/dev/null").ok();
-                // Whoever is served already should not wait for a flood to end.
+                // Open connections should not wait for a flood to end.
                 Err(io::ErrorKind::WouldBlock.into())
             }
-            // As it is: it says that nobody waits, while those above say that somebody may.
+            // This error is passed on unchanged: it says that no connection is waiting, whereas the
+            // errors above say that one may be.
             Err(Errno::AGAIN) => Err(Errno::AGAIN.into()),
-            // Others were faster; whatever else it is shows at the next try.
+            // Another thread was faster; any other cause shows at the next attempt.
             Err(_) => Err(pause()),
         }
     }
@@ -237,7 +251,7 @@ impl Listener {
     }
 }
 
-/// Whether calls on an accepted socket wait.
+/// Mode of an accepted socket: calls on it wait, or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Blocking {
     Yes,
@@ -254,7 +268,7 @@ fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStr
     Ok(accept_with(socket, flags)?.into())
 }
 
-/// Without accept4(2), which sets the flags in the same call.
+/// Accepts without accept4(2), which would set the flags in the same call.
 #[cfg(target_vendor = "apple")]
 fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStream> {
     use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
@@ -278,7 +292,8 @@ fn bind(listening: Listening) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The machine is out of something that others will give back: waits a moment, then it is as if nobody had come.
+/// Waits a moment, because the machine lacks a resource that will be freed; returns `WouldBlock`,
+/// as if no connection had come.
 fn pause() -> io::Error {
     std::thread::sleep(SHORTAGE_PAUSE);
     io::ErrorKind::WouldBlock.into()
@@ -290,14 +305,16 @@ impl AsFd for Listener {
     }
 }
 
-/// Whether an error of [`Listener::accept`] says that no connection is waiting. Another `WouldBlock` says only that none can
-/// be taken now, which matters to those who hear of new connections and not of waiting ones.
+/// Returns true if an error of [`Listener::accept`] says that no connection is waiting. Any other
+/// `WouldBlock` says only that none can be taken now, which matters to a model that is notified of
+/// new connections and not of waiting ones.
 pub fn is_empty(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::AGAIN.raw_os_error())
 }
 
-/// Tells a client that there is no room for it. It may not have sent anything yet; what it sends later meets a closed
-/// socket, as it would with a server that has crashed.
+/// Tells a client that the server has no capacity for it. The client may not have sent anything
+/// yet; a request that it sends later meets a closed socket, as it would with a server that has
+/// crashed.
 pub fn refuse(stream: &TcpStream) {
     use std::io::Write;
     let _ = stream.set_nonblocking(true);
@@ -305,7 +322,7 @@ pub fn refuse(stream: &TcpStream) {
     let _ = stream.shutdown(std::net::Shutdown::Write);
 }
 
-/// `net.core.somaxconn`, where there is one.
+/// Reads `net.core.somaxconn`, if the system has it.
 fn kernel_backlog_limit() -> Option<u32> {
     std::fs::read_to_string("/proc/sys/net/core/somaxconn").ok()?.trim().parse().ok()
 }

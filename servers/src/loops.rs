@@ -7,7 +7,8 @@ use std::thread;
 use crate::threads::refused;
 use crate::{Options, Shutdown};
 
-/// Runs a loop for each of `inputs` until all have ended. If one fails, the others are told to stop.
+/// Runs a loop for each of `inputs` until all have ended. If one fails, the others are told to
+/// stop.
 pub fn run_each<T: Send>(
     inputs: impl IntoIterator<Item = T>,
     shutdown: &Shutdown,
@@ -37,12 +38,12 @@ pub fn run_each<T: Send>(
         }
         let ended =
             threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
-        // All are waited for; the first error is the one to tell.
+        // Waits for all threads; the first error is returned.
         ended.fold(started, io::Result::and)
     })
 }
 
-/// How many connections each of the loops may have, so that together they have what the server may.
+/// Returns the connection limit of each event loop; the limits add up to the limit of the server.
 pub fn connections_by_loop(options: &Options) -> impl Iterator<Item = usize> + use<> {
     let (loops, max) = (options.event_loops(), options.max_connections.get());
     (0..loops).map(move |i| max / loops + usize::from(i < max % loops))

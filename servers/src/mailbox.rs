@@ -1,4 +1,4 @@
-//! What other threads leave for an event loop, which is woken for it.
+//! Queue through which other threads pass items to an event loop and wake it.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +11,8 @@ use rustix::event::{EventfdFlags, eventfd};
 #[derive(Debug)]
 pub struct Mailbox<T> {
     queue: SegQueue<T>,
-    /// Whether the loop was woken and has not looked yet: then one more system call would tell it nothing.
+    /// True if the loop was woken and has not checked the queue yet, so that another system call is
+    /// not needed.
     is_woken: AtomicBool,
     eventfd: OwnedFd,
 }
@@ -22,23 +23,23 @@ impl<T> Mailbox<T> {
         Ok(Self { queue: SegQueue::new(), is_woken: AtomicBool::new(false), eventfd })
     }
 
-    /// Leaves something.
+    /// Puts `item` into the queue and wakes the loop.
     pub fn put(&self, item: T) {
         self.queue.push(item);
         self.wake();
     }
 
-    /// Has the loop look.
+    /// Wakes the loop, so that it checks the queue.
     pub fn wake(&self) {
         if !self.is_woken.swap(true, Ordering::AcqRel) {
             let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
         }
     }
 
-    /// Takes what there is.
+    /// Takes items until the queue is empty.
     pub fn take(&self) -> impl Iterator<Item = T> + '_ {
         let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
-        // From here on whoever leaves something wakes again.
+        // From here on, the next item wakes the loop again.
         self.is_woken.swap(false, Ordering::AcqRel);
         std::iter::from_fn(|| self.queue.pop())
     }

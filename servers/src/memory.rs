@@ -1,9 +1,10 @@
-//! Memory for connections: asked for, so that where there is none its connection can be shed, and not taken for granted,
-//! which ends the process.
+//! Fallible allocation for connections: if there is no memory, the server sheds the connection. An
+//! ordinary allocation that fails ends the process.
 //!
-//! What a client makes grow is asked for here. The small things, and those that a library takes without asking, come out
-//! of a [`Reserve`] when there is nothing else, as a connection's descriptor does at the [`Listener`](crate::Listener):
-//! a server that sheds connections needs some memory to do so.
+//! All memory whose size depends on clients is allocated here. Small allocations, and those that a
+//! library makes by itself, come from a [`Reserve`] when the system has no more memory. It is
+//! similar to the spare descriptor of the [`Listener`](crate::Listener): a server needs some memory
+//! to shed connections.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::{Cell, UnsafeCell};
@@ -13,51 +14,55 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use slab::Slab;
 
-/// What the reserve is given out in: a task of a runtime takes half of that, an allocation for a call less.
+/// Size of a block of the reserve: a task of a runtime takes half of it, an allocation for a call
+/// less.
 const BLOCK_BYTES: usize = 4096;
 
-/// The largest thing that comes out of it, in blocks that lie side by side: a runtime's table of some hundred tasks. What is
-/// asked for gets no more than a block; whoever asks can do without.
+/// Largest allocation from the reserve, in adjacent blocks: a runtime's table of some hundred
+/// tasks. A fallible allocation gets at most one block, because its caller can do without the
+/// memory.
 const LARGEST_BYTES: usize = 16 * BLOCK_BYTES;
 
-/// Blocks in the reserve, none with more than one thing at a time: a few for each thread that is in the middle of something.
-/// No memory is taken by those that were never needed.
+/// Number of blocks in the reserve, each with one allocation at a time: a few for each thread that
+/// is at work. Blocks that were never needed take no memory.
 const BLOCKS: usize = 64 * WORDS;
 const WORDS: usize = 8;
 
-/// With so many blocks in use memory is short, and nothing is begun that would need more, until [`ENOUGH_BYTES`] are there.
+/// Number of blocks in use from which memory counts as short: then nothing is begun that would need
+/// more, until the system has [`ENOUGH_BYTES`] again.
 const SHORT_FROM: u32 = 16;
 
-/// What the system has to have again for a shortage to be over; what was made in it may keep its blocks for long.
+/// Memory that the system must have again for a shortage to be over; allocations made during the
+/// shortage may keep their blocks for long.
 const ENOUGH_BYTES: usize = 64 * 1024;
 
-/// An allocator: that of the system, and what is kept back for the time when that has nothing more to give.
+/// The system's allocator, with a reserve for the time when the system has no more memory.
 ///
-/// No large things come out of it. To be the `#[global_allocator]` of a program with servers in it; the feature `reserve`
-/// does that.
+/// The reserve is not for large allocations. `Reserve` is meant as the `#[global_allocator]` of a
+/// program with servers in it; the feature `reserve` installs it.
 #[derive(Debug)]
 pub struct Reserve;
 
 static RESERVE: Blocks = Blocks::new();
 
 thread_local! {
-    /// Whether what this thread allocates is asked for.
+    /// True while this thread makes a fallible allocation.
     static IS_ASKING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The memory of the reserve. It starts at a page.
+/// Memory of the reserve, aligned to a page.
 #[repr(C, align(4096))]
 struct Blocks {
     octets: UnsafeCell<[[u8; BLOCK_BYTES]; BLOCKS]>,
-    /// A bit for each block.
+    /// One bit per block, set while the block is in use.
     in_use: [AtomicU64; WORDS],
 }
 
-// SAFETY: a block is used by whoever has set its bit, and by nobody else.
+// SAFETY: a block is used only by the allocation that has set its bit.
 unsafe impl Sync for Blocks {}
 
-// SAFETY: what is given out is of the system, with its guarantees, or blocks that nobody else has, which are large enough and
-// aligned to the size of one. Neither panics.
+// SAFETY: the memory is from the system, with its guarantees, or consists of blocks that no other
+// allocation has, which are large enough and aligned to the size of a block. Neither path panics.
 unsafe impl GlobalAlloc for Reserve {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps to the same rules.
@@ -73,7 +78,8 @@ unsafe impl GlobalAlloc for Reserve {
         }
         let block = RESERVE.take(layout);
         if !block.is_null() {
-            // SAFETY: there are at least that many octets, and others have used them before.
+            // SAFETY: the blocks have at least that many bytes. They are zeroed because earlier
+            // allocations may have used them.
             unsafe { block.write_bytes(0, layout.size()) };
         }
         block
@@ -82,20 +88,23 @@ unsafe impl GlobalAlloc for Reserve {
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
         match RESERVE.find(memory) {
             Some(block) => RESERVE.give_back(block, blocks(layout.size())),
-            // SAFETY: the caller has it from here, and it is none of the blocks, so that it is the system's.
+            // SAFETY: the caller got the memory from this allocator, and it is in none of the
+            // blocks, so it is the system's.
             None => unsafe { System.dealloc(memory, layout) },
         }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         if RESERVE.find(memory).is_none() {
-            // SAFETY: as above.
+            // SAFETY: the caller got the memory from this allocator, and it is in none of the
+            // blocks, so it is the system's.
             let moved = unsafe { System.realloc(memory, layout, size) };
             if !moved.is_null() {
                 return moved;
             }
         }
-        // SAFETY: the caller says that the size is valid with this alignment, and may no longer use what is moved.
+        // SAFETY: the caller guarantees that the size is valid with this alignment, and no longer
+        // uses memory that was moved.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(size, layout.align()));
             if !moved.is_null() {
@@ -104,7 +113,7 @@ unsafe impl GlobalAlloc for Reserve {
                 return moved;
             }
         }
-        // Nothing is left, but in its blocks there may be room.
+        // No memory is left, but the new size may fit into the blocks of this allocation.
         let (had, needs) = (blocks(layout.size()), blocks(size));
         match RESERVE.find(memory) {
             Some(block) if needs <= had => {
@@ -116,12 +125,12 @@ unsafe impl GlobalAlloc for Reserve {
     }
 }
 
-/// How many blocks a thing of that size takes.
+/// Returns the number of blocks that an allocation of `size` bytes takes.
 fn blocks(size: usize) -> usize {
     size.div_ceil(BLOCK_BYTES).max(1)
 }
 
-/// A word with so many bits set in a row, or none.
+/// Returns a word whose lowest `bits` bits are set.
 fn row_of(bits: usize) -> u64 {
     u64::MAX.checked_shr(u64::BITS - bits as u32).unwrap_or(0)
 }
@@ -133,7 +142,8 @@ impl Blocks {
         Self { octets: UnsafeCell::new([[0; BLOCK_BYTES]; BLOCKS]), in_use }
     }
 
-    /// Blocks for `layout`; null if it is too large or they are not left.
+    /// Takes blocks for `layout`; returns null if it is too large or too few adjacent blocks are
+    /// left.
     #[cold]
     fn take(&self, layout: Layout) -> *mut u8 {
         let largest = if IS_ASKING.get() { BLOCK_BYTES } else { LARGEST_BYTES };
@@ -154,14 +164,14 @@ impl Blocks {
         ptr::null_mut()
     }
 
-    /// Takes back so many that were taken together, from `first` on.
+    /// Gives back `count` blocks from `first` on, which were taken together.
     fn give_back(&self, first: usize, count: usize) {
         if count > 0 {
             self.in_use[first / 64].fetch_and(!(row_of(count) << (first % 64)), Ordering::Release);
         }
     }
 
-    /// The number of the block that begins there, if one does.
+    /// Returns the number of the block that `memory` is in, if it is in one.
     fn find(&self, memory: *mut u8) -> Option<usize> {
         let offset = memory.addr().wrapping_sub(self.octets.get().addr());
         (offset < BLOCKS * BLOCK_BYTES).then_some(offset / BLOCK_BYTES)
@@ -173,18 +183,18 @@ impl Blocks {
     }
 }
 
-/// Whether memory is so short that nothing new should be begun: the reserve is being spent. Without the reserve as the
-/// program's allocator that is not known.
+/// Returns true if memory is so short that nothing new should be begun, because the reserve is
+/// being used. A shortage is not noticed if the reserve is not the program's allocator.
 pub fn is_short() -> bool {
     RESERVE.are_short() && !system_has_enough()
 }
 
-/// Tries it; whoever fails meanwhile has the reserve.
+/// Tries to allocate [`ENOUGH_BYTES`]; an allocation that fails meanwhile can use the reserve.
 fn system_has_enough() -> bool {
     let layout = Layout::new::<[u8; ENOUGH_BYTES]>();
-    // SAFETY: the layout has a size, and what is taken is given back.
+    // SAFETY: the size of the layout is not zero, and the memory is freed with the same layout.
     unsafe {
-        // Or the compiler finds out that nobody needs it.
+        // Without `black_box`, the compiler would remove the unused allocation.
         let memory = black_box(System.alloc(layout));
         if !memory.is_null() {
             System.dealloc(memory, layout);
@@ -193,7 +203,7 @@ fn system_has_enough() -> bool {
     }
 }
 
-/// Asks for memory, which may not be there.
+/// Runs a fallible allocation and returns its result.
 fn ask(allocate: impl FnOnce() -> bool) -> bool {
     IS_ASKING.set(true);
     let is_there = allocate();
@@ -201,7 +211,7 @@ fn ask(allocate: impl FnOnce() -> bool) -> bool {
     is_there
 }
 
-/// Makes room for `additional` items at the end of `list`, or says that there is no memory for it.
+/// Reserves memory for `additional` items at the end of `list`; returns false if there is none.
 pub fn reserve<T>(list: &mut Vec<T>, additional: usize) -> bool {
     if list.capacity() - list.len() >= additional {
         return true;
@@ -209,7 +219,7 @@ pub fn reserve<T>(list: &mut Vec<T>, additional: usize) -> bool {
     !is_short() && ask(|| list.try_reserve(additional).is_ok())
 }
 
-/// Appends a copy of `octets` to `buffer`, or says that there is no memory for it.
+/// Appends a copy of `octets` to `buffer`; returns false if there is no memory for it.
 pub fn append(buffer: &mut Vec<u8>, octets: &[u8]) -> bool {
     let has_room = reserve(buffer, octets.len());
     if has_room {
@@ -218,7 +228,7 @@ pub fn append(buffer: &mut Vec<u8>, octets: &[u8]) -> bool {
     has_room
 }
 
-/// Makes room for one more in `slab`, or says that there is no memory for it.
+/// Reserves memory for one more entry in `slab`; returns false if there is none.
 pub fn reserve_slot<T>(slab: &mut Slab<T>) -> bool {
     if slab.len() < slab.capacity() {
         return true;
@@ -226,10 +236,11 @@ pub fn reserve_slot<T>(slab: &mut Slab<T>) -> bool {
     if is_short() {
         return false;
     }
-    // It can't be asked itself: what it takes is tried out, and taken right after. Twice, since others may be faster.
+    // A slab has no fallible method for this, so the allocation is tried first and made right
+    // after. The trial is twice as large as needed, since other threads may take memory in between.
     let mut block = Vec::<(usize, T)>::new();
     let is_there = ask(|| block.try_reserve_exact(4 * slab.capacity().max(2)).is_ok());
-    // Or the compiler finds out that nobody needs it.
+    // Without `black_box`, the compiler would remove the unused allocation.
     black_box(&block);
     drop(block);
     if is_there {
@@ -285,7 +296,7 @@ mod tests {
         assert_eq!([take(1), take(16), take(1), take(16)], [0, 1, 17, 18].map(Some));
         BLOCKS_OF_TEST.give_back(1, 16);
         assert_eq!([take(10), take(7), take(6)], [1, 34, 11].map(Some));
-        // None lies across two words.
+        // No allocation lies across two words.
         assert_eq!([take(16), take(16), take(16)], [41, 64, 80].map(Some));
     }
 
@@ -302,7 +313,8 @@ mod tests {
     #[test]
     fn what_grows_out_of_the_reserve_keeps_what_is_in_it() {
         let [small, large] = [100, 2 * LARGEST_BYTES].map(|size| Layout::from_size_align(size, 16).unwrap());
-        // SAFETY: it is a block of that layout that nobody else has, and it is given back as what has become of it.
+        // SAFETY: the block has that layout and no other user, and the moved memory is freed with
+        // its new layout.
         unsafe {
             let block = RESERVE.take(small);
             block.write_bytes(7, small.size());

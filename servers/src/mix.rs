@@ -1,12 +1,13 @@
-//! `/mixed`: requests of which most are cheap, some wait and some compute, drawn from a seed.
+//! `/mixed`: most requests are cheap, some wait and some compute, drawn from a seed.
 //!
 //! ```text
-//! /mixed?wait=9:10000&spin=1:10000&seed=1     9 % wait for 10 ms, 1 % compute for 10 ms, 90 % do neither
+//! /mixed?wait=9:10000&spin=1:10000&seed=1     9 % wait 10 ms, 1 % compute 10 ms, 90 % do neither
 //! ```
 //!
-//! The n-th such request that a server gets is drawn from the seed and n, so that every server gets the same ones in the
-//! same order, whichever of its processes and threads answers. The field `Server-Timing` of an answer says what its request
-//! was, so that a load generator can tell how long the cheap ones took behind the others.
+//! The n-th such request that a server gets is drawn from the seed and n, so that every server gets
+//! the same requests in the same order, no matter which of its processes and threads answers. The
+//! field `Server-Timing` of a response names the kind of its request, so that a load generator can
+//! tell how long the cheap requests took behind the others.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 use crate::site::MAX_HANDLER_TIME;
 
-/// What a target without a query draws from.
+/// Mix of a target without a query.
 const DEFAULT: Mix = Mix {
     wait: Share { of_a_million: 90_000, time: Duration::from_millis(10) },
     spin: Share { of_a_million: 10_000, time: Duration::from_millis(10) },
@@ -25,7 +26,7 @@ const DEFAULT: Mix = Mix {
 
 const MILLION: u32 = 1_000_000;
 
-/// What is drawn from.
+/// Shares of the kinds of requests, and the seed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mix {
     wait: Share,
@@ -33,35 +34,35 @@ pub struct Mix {
     seed: u64,
 }
 
-/// Requests of a kind.
+/// Share of one kind of request, and its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Share {
     of_a_million: u32,
     time: Duration,
 }
 
-/// What a request was drawn to do.
+/// Kind and time drawn for a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Drawn {
-    /// Of that kind.
+    /// Kind of the request.
     pub kind: Kind,
-    /// For so long.
+    /// Time that it waits or computes.
     pub time: Duration,
 }
 
-/// What a request can do.
+/// Kind of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing but to be answered.
+    /// Neither waits nor computes.
     Cheap,
-    /// Wait, as `/wait` does.
+    /// Waits, as `/wait` does.
     Wait,
-    /// Burn CPU time, as `/spin` does.
+    /// Burns CPU time, as `/spin` does.
     Spin,
 }
 
 impl Kind {
-    /// The field that names it (Server Timing, W3C).
+    /// Returns the header field that names the kind (Server Timing, W3C).
     pub fn field(self) -> &'static str {
         match self {
             Self::Cheap => "Server-Timing: cheap\r\n",
@@ -72,7 +73,7 @@ impl Kind {
 }
 
 impl Mix {
-    /// Reads the query of a target; `None` if it does not say what to draw from.
+    /// Parses the query of a target; returns `None` if it does not describe a mix.
     pub fn parse(query: &[u8]) -> Option<Self> {
         let (mut mix, none) = (DEFAULT, Share { of_a_million: 0, time: Duration::ZERO });
         let query = std::str::from_utf8(query).ok()?;
@@ -90,7 +91,7 @@ impl Mix {
         (mix.wait.of_a_million + mix.spin.of_a_million <= MILLION).then_some(mix)
     }
 
-    /// What the request of that number does.
+    /// Draws the kind and time of the request with this number.
     pub fn draw(&self, number: u64) -> Drawn {
         let drawn = (u128::from(mixed(self.seed, number)) * u128::from(MILLION)) >> 64;
         let (drawn, wait, spin) = (drawn as u32, self.wait, self.spin);
@@ -115,8 +116,8 @@ impl Share {
     }
 }
 
-/// A number that looks drawn by chance: `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
-/// 2014), of which any number of a sequence can be had by itself.
+/// Returns a pseudo-random number: `SplitMix64` (Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", 2014), which computes any number of a sequence by itself.
 fn mixed(seed: u64, number: u64) -> u64 {
     let mut bits = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -124,28 +125,30 @@ fn mixed(seed: u64, number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-/// Counts requests over all processes that are forked from this one.
+/// Counter of requests over all processes that are forked from this one.
 #[derive(Debug)]
 pub struct Counter(NonNull<AtomicU64>);
 
-// SAFETY: what it points to is an atomic number that stays for as long as the process does.
+// SAFETY: it points to an atomic number that exists for as long as the process.
 unsafe impl Send for Counter {}
-// SAFETY: as above.
+// SAFETY: it points to an atomic number that exists for as long as the process.
 unsafe impl Sync for Counter {}
 
 impl Counter {
-    /// A counter at zero. Where there is no memory that processes can share, each counts for itself.
+    /// Creates a counter at zero. Where there is no memory that processes can share, each process
+    /// counts for itself.
     pub fn at_zero() -> Self {
         let (length, protection) = (size_of::<AtomicU64>(), ProtFlags::READ | ProtFlags::WRITE);
-        // SAFETY: the kernel chooses where it lies, so that nothing else is there.
+        // SAFETY: the kernel chooses the address, so the mapping replaces nothing.
         let shared = unsafe { mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::SHARED) };
         let shared = shared.ok().and_then(|memory| NonNull::new(memory.cast::<AtomicU64>()));
         Self(shared.unwrap_or_else(|| NonNull::from(Box::leak(Box::default()))))
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn next(&self) -> u64 {
-        // SAFETY: it is aligned, since a page is, and zeros are a number; it is never unmapped.
+        // SAFETY: the number is aligned, since a page is, and zeros are a valid number; the memory
+        // is never unmapped.
         unsafe { self.0.as_ref() }.fetch_add(1, Ordering::Relaxed)
     }
 }
@@ -165,7 +168,7 @@ mod tests {
         {
             let of_kind = drawn.iter().filter(|drawn| drawn.kind == kind);
             let found = of_kind.clone().count() as f64 / 1000.0;
-            // Six standard deviations of a share of 100,000 draws are less.
+            // Six standard deviations of a share of 100,000 draws are less than that.
             assert!((found - percent).abs() < 0.9, "{kind:?}: {found} %");
             assert!(of_kind.clone().all(|drawn| drawn.time == time * MICROSECOND), "{kind:?}");
         }
@@ -183,7 +186,8 @@ mod tests {
 
     #[test]
     fn the_numbers_are_those_of_the_published_generator() {
-        // The first three of the author's own program, https://prng.di.unimi.it/splitmix64.c, for the seed 1234567.
+        // The first three numbers of the author's own program,
+        // https://prng.di.unimi.it/splitmix64.c, for the seed 1234567.
         let published = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!([0, 1, 2].map(|number| mixed(1_234_567, number)), published);
     }

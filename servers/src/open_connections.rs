@@ -1,5 +1,5 @@
-//! The connections that blocking threads are serving, so that a shutdown can reach a thread that waits in a read, and an
-//! acceptor can wait for room.
+//! Registry of the connections of blocking threads, so that a shutdown can interrupt a thread that
+//! waits in a read, and an acceptor can wait for capacity.
 
 use std::io;
 use std::net::{self, TcpStream};
@@ -16,11 +16,11 @@ use crate::memory;
 use crate::shutdown::Shutdown;
 use crate::threads::refused;
 
-/// All open connections of a server, those included that still wait for a thread.
+/// All open connections of a server, including those that still wait for a thread.
 #[derive(Debug, Default)]
 pub struct OpenConnections {
     state: Mutex<State>,
-    /// Notified at the end of a connection, and at a shutdown, if anybody waits for that.
+    /// Notified when a connection ends and at a shutdown, if a thread waits for that.
     changed: Condvar,
 }
 
@@ -31,7 +31,7 @@ struct State {
     waiting: usize,
 }
 
-/// One of them, for as long as it is served.
+/// Registered connection; dropping it removes it from the registry.
 #[derive(Debug)]
 pub struct Registered {
     stream: Arc<TcpStream>,
@@ -40,7 +40,8 @@ pub struct Registered {
 }
 
 impl OpenConnections {
-    /// Adds one; it is taken out again when the result is dropped. Without memory for it, its client is told.
+    /// Registers a connection until the returned value is dropped. If there is no memory for it,
+    /// refuses the connection and returns `None`.
     pub fn register(self: &Arc<Self>, stream: TcpStream) -> Option<Registered> {
         let mut state = self.state();
         if !memory::reserve_slot(&mut state.streams) {
@@ -55,7 +56,7 @@ impl OpenConnections {
         Some(Registered { stream, key, open: Arc::clone(self) })
     }
 
-    /// Waits until there are fewer than so many; `false` when the shutdown came first.
+    /// Waits until fewer than `max_connections` are open; returns false if the shutdown came first.
     pub fn wait_for_room(&self, max_connections: usize, shutdown: &Shutdown) -> bool {
         let mut state = self.state();
         while state.streams.len() >= max_connections && !shutdown.is_signalled() {
@@ -64,14 +65,16 @@ impl OpenConnections {
         !shutdown.is_signalled()
     }
 
-    /// None yet; a thread waits for the shutdown, to reach those who wait for their clients then.
+    /// Creates an empty registry and starts a thread that waits for the shutdown, and then
+    /// interrupts the threads that wait for their clients.
     pub fn until(shutdown: &Shutdown) -> io::Result<Arc<Self>> {
         let open = Arc::new(Self::default());
         let (drained, shutdown) = (Arc::clone(&open), shutdown.clone());
         let watch = move || {
             if shutdown.wait().is_ok() {
                 drained.drain(&shutdown);
-                // Some may come yet: those that had arrived in the listener's queue.
+                // More connections may still be registered: those that were in the listener's
+                // queue.
                 thread::sleep(shutdown.drain_time_left());
                 drained.cut();
             }
@@ -81,7 +84,8 @@ impl OpenConnections {
         Ok(open)
     }
 
-    /// Lets every connection read what it has received, and then its end; breaks off those that take too long.
+    /// Lets every connection read the data that has arrived, and then the end; shuts down those
+    /// that take too long.
     pub fn drain(&self, shutdown: &Shutdown) {
         let mut state = self.state();
         state.ending = true;
@@ -96,7 +100,7 @@ impl OpenConnections {
         self.cut();
     }
 
-    /// Breaks off all that are left.
+    /// Shuts down all remaining connections.
     fn cut(&self) {
         for (_, stream) in &self.state().streams {
             let _ = stream.shutdown(net::Shutdown::Both);
@@ -112,7 +116,8 @@ impl OpenConnections {
         state
     }
 
-    /// A notification is a system call, and hardly ever is there anybody to hear it.
+    /// Notifies the waiting threads, if there are any: a notification is a system call, and mostly
+    /// no thread waits.
     fn notify(&self, state: &State) {
         if state.waiting > 0 {
             self.changed.notify_all();
@@ -125,7 +130,7 @@ impl OpenConnections {
 }
 
 impl Registered {
-    /// The socket, for whoever has something to say on it when this is gone.
+    /// Returns the socket, for a caller that still writes to it after this value is dropped.
     pub fn stream(&self) -> Arc<TcpStream> {
         Arc::clone(&self.stream)
     }

@@ -1,4 +1,5 @@
-//! A non-blocking socket with its HTTP state: what all models with many connections on one thread share.
+//! Non-blocking socket with its HTTP state, shared by all models with many connections on one
+//! thread.
 
 use std::io::{self, Read};
 use std::net::{self, TcpStream};
@@ -7,7 +8,8 @@ use std::time::Instant;
 use crate::blocking::write_pending;
 use crate::http::{Connection, Job, Reply, Service, Want};
 
-/// Writes to one connection before the others have their turn; with the kernel's default buffers that is about 1 MiB.
+/// Most writes to one connection per turn, so that the other connections get theirs; about 1 MiB
+/// with the kernel's default buffers.
 const WRITES_PER_TURN: usize = 4;
 
 /// One connection of an event loop.
@@ -15,33 +17,35 @@ const WRITES_PER_TURN: usize = 4;
 pub struct Peer {
     pub stream: TcpStream,
     connection: Connection,
-    /// Whether the last read took all there was, as far as that can be told without another one.
+    /// True if the last read emptied the socket, as far as can be told without another read.
     drained: bool,
-    /// Whether the client has sent its last octet, and the end is still to be read.
+    /// True if the client has sent its last byte, and the end of the stream is still to be read.
     ends: bool,
 }
 
-/// What a peer waits for.
+/// Socket readiness that a connection waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interest {
     Readable,
     Writable,
-    /// Its handler, and what comes meanwhile is none of the loop's business.
+    /// No readiness: the handler of the connection is waiting, and the loop ignores the socket
+    /// meanwhile.
     Nothing,
 }
 
-/// What comes after the turn of a peer.
+/// Next action of the loop after a connection's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The kernel has to say that the socket is ready for it.
+    /// Wait until the kernel reports that the socket is ready for this.
     Wait(Interest),
-    /// The same, but it may well be ready: it is only the turn of others.
+    /// Take another turn after the other connections: the socket may be ready for this already.
     Again(Interest),
-    /// Its handler waits until that time; then [`Peer::go_on`].
+    /// Wait until this time, because the handler waits; then call [`Peer::go_on`].
     Timer(Instant),
-    /// [`Peer::take_job`] has a job to be run, or the reply to it has to come first.
+    /// Run the job of [`Peer::take_job`]; if it returns `None`, the reply to an earlier job is
+    /// still to come.
     Job,
-    /// It is to be dropped.
+    /// Drop the connection.
     Close,
 }
 
@@ -50,49 +54,51 @@ impl Peer {
         Self { stream, connection: Connection::new(service.now()), drained: true, ends: false }
     }
 
-    /// Whether no request is under way on it.
+    /// Returns true if no request is in progress on the connection.
     pub fn is_idle(&self) -> bool {
         self.connection.is_idle()
     }
 
-    /// Takes the news that the client will send no more than what there is to be read.
+    /// Notes that the client will send nothing beyond what is waiting to be read.
     pub fn expect_end(&mut self) {
         self.ends = true;
     }
 
-    /// Does what can be done without waiting, at most one read and a few writes; errors of the socket close it.
+    /// Does what is possible without waiting: at most one read and a few writes. A socket error
+    /// closes the connection.
     pub fn turn(&mut self, service: &mut Service, buffer: &mut [u8]) -> Next {
         self.read(service, buffer).and_then(|()| self.write(service)).unwrap_or(Next::Close)
     }
 
-    /// Whether it has waited for its client for too long.
+    /// Returns true if the connection has waited too long for its client.
     pub fn is_overdue(&self, service: &Service) -> bool {
         self.connection.deadline(service).is_some_and(|deadline| deadline <= service.now())
     }
 
-    /// Tells the client that it took too long, as far as there is something to tell.
+    /// Ends the connection because its client took too long; a client in the middle of a request
+    /// gets a response first.
     pub fn time_out(&mut self, service: &mut Service) -> Next {
         self.connection.time_out(service);
         self.go_on(service)
     }
 
-    /// The job that [`Next::Job`] is about, once.
+    /// Returns the job that [`Next::Job`] announces, once.
     pub fn take_job(&mut self) -> Option<Job> {
         self.connection.take_job()
     }
 
-    /// Goes on with the reply to its job.
+    /// Continues with the reply to the connection's job.
     pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) -> Next {
         self.connection.finish_job(reply, service);
         self.go_on(service)
     }
 
-    /// Goes on with a connection whose time has come, as far as that is without reading.
+    /// Continues a connection after a wait, as far as is possible without reading.
     pub fn go_on(&mut self, service: &mut Service) -> Next {
         self.write(service).unwrap_or(Next::Close)
     }
 
-    /// Tells the client that its handler can't be waited for.
+    /// Tells the client that the server can't wait for its handler.
     pub fn refuse_wait(&mut self, service: &mut Service) -> Next {
         self.connection.refuse_wait(service);
         self.go_on(service)
@@ -100,7 +106,7 @@ impl Peer {
 
     fn read(&mut self, service: &mut Service, buffer: &mut [u8]) -> io::Result<()> {
         if self.connection.want() != Want::Read {
-            // What has come meanwhile is still there.
+            // Data that has arrived meanwhile is still unread.
             self.drained = false;
             return Ok(());
         }
@@ -108,7 +114,8 @@ impl Peer {
             None => self.drained = true,
             Some(0) => self.connection.receive_end(),
             Some(read) => {
-                // A read that had room for more has taken all of it (epoll(7)), except for the end behind it.
+                // A read that did not fill the buffer has taken all data (epoll(7)), but not the
+                // end of the stream behind it.
                 self.drained = read < buffer.len() && !self.ends;
                 self.connection.receive(&buffer[..read], service);
             }
@@ -142,7 +149,7 @@ impl Peer {
     }
 }
 
-/// `None` when the call would have to wait.
+/// Returns `None` if the call would have to wait or was interrupted.
 fn ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(octets) => Ok(Some(octets)),

@@ -1,4 +1,5 @@
-//! A fixed set of threads that serve one connection at a time: what the models with such a pool share.
+//! Fixed set of threads that each serve one connection at a time, shared by the models with such a
+//! pool.
 
 use std::convert::Infallible;
 use std::io;
@@ -12,21 +13,21 @@ use crate::open_connections::Registered;
 use crate::threads::refused;
 use crate::{Options, Shutdown, Site};
 
-/// A pool that runs.
+/// A running pool.
 #[derive(Debug)]
 pub struct Pool {
-    /// Nothing is ever sent on it: it tells the end of the last worker.
+    /// Channel on which nothing is ever sent; it closes when the last worker ends.
     workers: Receiver<Infallible>,
 }
 
 impl Pool {
-    /// Waits until no worker is left, and not longer than the drain time.
+    /// Waits until all workers have ended, but no longer than the drain time.
     pub fn await_end(self, shutdown: &Shutdown) {
         let _ = self.workers.recv_timeout(shutdown.drain_time_left());
     }
 }
 
-/// Starts the threads. Each serves what `next` gives it, until that is nothing.
+/// Starts the threads. Each serves the connections that `next` returns, until it returns `None`.
 pub fn start(
     options: Options,
     site: &Arc<Site>,
@@ -37,11 +38,11 @@ pub fn start(
     let (alive, pool) = bounded(0);
     for started in 0..workers {
         let (site, shutdown, next, alive) = (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
-        // Here, where it ends the start and not the server if there is no memory for them.
+        // Allocated here, so that a lack of memory fails the start and not the running server.
         let (mut service, mut buffer) = (options.service(site), Vec::with_capacity(READ_BYTES));
         let work = move || {
             while let Some(stream) = next() {
-                // An error of this connection is its end and nobody else's.
+                // An error ends only this connection.
                 let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
             }
             drop::<Sender<Infallible>>(alive);
@@ -51,7 +52,7 @@ pub fn start(
     Ok(Pool { workers: pool })
 }
 
-/// Starts one of `workers` threads; an error says what to do.
+/// Starts one of `workers` threads; an error names the next step.
 pub fn start_worker(started: usize, workers: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let builder = thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
     let place = started + 1;

@@ -1,4 +1,4 @@
-//! An epoll instance by hand (epoll(7)): what the models with epoll share that go without a library.
+//! Epoll instance by hand (epoll(7)), shared by the models that use epoll without a library.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -14,37 +14,37 @@ use rustix::time::{
 use crate::event_loop::{Poller, Ready, Timeout};
 use crate::peer::Interest;
 
-/// Events taken per wait; those beyond are told with the next one.
+/// Most events taken per wait; further ones come with the next wait.
 const EVENTS_PER_WAIT: usize = 512;
 
-/// When the kernel tells of a connection.
+/// Condition under which the kernel reports a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
-    /// With every wait, for as long as it is ready.
+    /// At every wait, for as long as the connection is ready.
     Level,
-    /// Once, when it becomes ready: the kernel does not look at it again with the next wait, and the loop must remember what
-    /// it has left.
+    /// Once, when the connection becomes ready: the kernel does not check it again at the next
+    /// wait, and the loop must remember its unfinished work.
     Edge,
 }
 
-/// The sockets that one thread waits for.
+/// Sockets that one thread waits for.
 pub struct RawEpoll {
     instance: OwnedFd,
     trigger: Trigger,
     events: Vec<epoll::Event>,
-    /// Where a wait is to end at an exact time; epoll itself counts milliseconds where it is older than Linux 5.11. There is
-    /// none until then.
+    /// Timer for waits that must end at an exact time, because epoll itself counts milliseconds
+    /// before Linux 5.11. It is created at the first such wait.
     timer: Option<Timer>,
 }
 
-/// A descriptor that becomes readable at a time.
+/// Descriptor that becomes readable at a set time.
 struct Timer {
     timerfd: OwnedFd,
-    /// The time that it was set to last.
+    /// Time to which the timer was last set.
     until: Instant,
 }
 
-/// The key of the timer, which no socket has.
+/// Key of the timer, which no socket has.
 const TIMER: usize = usize::MAX;
 
 impl RawEpoll {
@@ -53,7 +53,7 @@ impl RawEpoll {
         Ok(Self { instance, trigger, events: Vec::with_capacity(EVENTS_PER_WAIT), timer: None })
     }
 
-    /// Has the next wait end at that time.
+    /// Makes the next wait end at `until`.
     fn set_timer(&mut self, until: Instant) -> io::Result<()> {
         let now = Instant::now();
         let timer = match &mut self.timer {
@@ -62,13 +62,14 @@ impl RawEpoll {
             none => {
                 let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
                 let timerfd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-                // Edge-triggered: each expiry is reported once, and setting the timer anew is enough.
+                // Edge-triggered: each expiry is reported once, and setting the timer anew is
+                // enough.
                 let told = epoll::EventFlags::IN | epoll::EventFlags::ET;
                 epoll::add(&self.instance, &timerfd, data(TIMER), told)?;
                 none.insert(Timer { timerfd, until: now })
             }
         };
-        // Zero would be never.
+        // Zero would mean never.
         let left = until.saturating_duration_since(now).max(Duration::from_nanos(1));
         let once = Timespec { tv_sec: 0, tv_nsec: 0 };
         let at = Timespec::try_from(left).map_err(io::Error::other)?;
@@ -86,7 +87,8 @@ impl RawEpoll {
         };
         match self.trigger {
             Trigger::Level => flags,
-            // An end that is there already when the octets before it are read has no edge of its own.
+            // If the end of the stream is already there when the bytes before it are read, it
+            // causes no edge of its own.
             Trigger::Edge => flags | epoll::EventFlags::ET | epoll::EventFlags::RDHUP,
         }
     }
@@ -110,7 +112,7 @@ impl Poller for RawEpoll {
     }
 
     fn change(&mut self, fd: BorrowedFd<'_>, key: usize, interest: Interest) -> io::Result<()> {
-        // The kernel looks whether it is ready now, so that no edge is lost.
+        // The kernel checks if the socket is ready now, so that no edge is lost.
         Ok(epoll::modify(&self.instance, fd, data(key), self.flags(interest))?)
     }
 

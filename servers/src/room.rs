@@ -1,4 +1,5 @@
-//! How a thread that accepts waits while a server has as many connections as it may: until another thread ends one.
+//! Lets the accepting thread of a server that has reached its connection limit wait until another
+//! thread ends a connection.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,11 +12,13 @@ use rustix::io::Errno;
 
 use crate::Shutdown;
 
-/// Where one thread waits for room, and others tell that they have made some. A descriptor rather than a condition
-/// variable: a shutdown ends the wait too, and is one.
+/// Capacity for further connections, which one thread waits for and other threads announce. It uses
+/// a descriptor rather than a condition variable, because the wait also ends with the shutdown,
+/// which is a descriptor too.
 #[derive(Debug)]
 pub struct Room {
-    /// Whether anybody waits: hardly ever, and then a connection's end costs no system call.
+    /// True if a thread waits, which is rare; otherwise the end of a connection costs no system
+    /// call.
     is_awaited: AtomicBool,
     eventfd: OwnedFd,
 }
@@ -30,7 +33,8 @@ impl Room {
     pub fn wait(&self, has_room: impl Fn() -> bool, shutdown: &Shutdown) -> io::Result<()> {
         while !has_room() && !shutdown.is_signalled() {
             self.is_awaited.store(true, Ordering::Relaxed);
-            // Either this thread sees the room that was made, or who made it sees that it is awaited.
+            // Either this thread sees the freed capacity, or the thread that freed it sees
+            // `is_awaited`.
             fence(Ordering::SeqCst);
             if !has_room() {
                 self.sleep(shutdown)?;
@@ -40,7 +44,7 @@ impl Room {
         Ok(())
     }
 
-    /// Tells that there may be room now, after there is.
+    /// Wakes the waiting thread, if there is one; to be called after capacity was freed.
     pub fn made(&self) {
         fence(Ordering::SeqCst);
         if self.is_awaited.load(Ordering::Relaxed) && self.is_awaited.swap(false, Ordering::Relaxed) {
@@ -54,7 +58,7 @@ impl Room {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        // There is nothing to read where the shutdown came first.
+        // If the shutdown came first, there is nothing to read.
         let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
         Ok(())
     }
@@ -73,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    /// So many connections are open.
+    /// Creates the state that the threads share, with `open` connections.
     fn shared(open: usize) -> (Arc<(Room, AtomicUsize)>, Shutdown) {
         (Arc::new((Room::new().unwrap(), AtomicUsize::new(open))), Shutdown::new().unwrap())
     }
@@ -85,7 +89,8 @@ mod tests {
         let ending = Arc::clone(&shared);
         let others = thread::spawn(move || {
             for _ in 0..CONNECTIONS {
-                // The acceptor's next one is open; it ends while the acceptor looks, or soon after.
+                // Waits for the acceptor to open its next connection, which then ends while the
+                // acceptor checks, or soon after.
                 while ending.1.load(Ordering::Relaxed) == 0 {
                     thread::yield_now();
                 }

@@ -12,21 +12,22 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGALRM, SIGINT, SIGTERM};
 use signal_hook::{SigId, low_level};
 
-/// How long requests in flight may take after the signal before their connections are cut.
+/// Time that requests in flight have after the signal before their connections are closed.
 pub const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// How long after the signal a client without a request under way may still come with one: it was on its way. Long against
-/// a way through a network, short against the patience of whoever waits for the end.
+/// Time after the signal in which a client without a request in progress may still send one,
+/// because it was on its way. Long compared with a trip through a network, short compared with the
+/// patience of a user who waits for the end.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// How often a server that stops looks whether it is done.
+/// Interval at which a stopping server checks if it is done.
 pub const DRAIN_TICK: Duration = Duration::from_millis(20);
 
-/// What a model gets on top of that to end by itself.
+/// Time that a model has beyond the drain time to end by itself.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Whether the server is to stop. Clones are the same shutdown. Its descriptor is readable from the signal on and is
-/// never drained, so it wakes everybody who waits for it.
+/// Stop signal of a server; clones share it. Its descriptor is readable from the signal on and is
+/// never drained, so it wakes every thread that waits for it.
 #[derive(Debug, Clone)]
 pub struct Shutdown(Arc<Inner>);
 
@@ -35,20 +36,21 @@ struct Inner {
     signalled: Arc<AtomicBool>,
     reader: UnixStream,
     writer: UnixStream,
-    /// Those that write to it.
+    /// Signal handlers that write to `writer`.
     wakers: Vec<SigId>,
-    /// When it was first seen to be set.
+    /// Time at which the signal was first seen.
     seen: OnceLock<Instant>,
 }
 
 impl Shutdown {
-    /// A shutdown that only [`Self::signal`] sets.
+    /// Creates a shutdown that only [`Self::signal`] sets.
     pub fn new() -> io::Result<Self> {
         Self::on(&[])
     }
 
-    /// A shutdown that SIGTERM and SIGINT set. It is meant for a process that is a server and nothing else: a second after
-    /// the drain time the process ends with status 0, whatever it is doing.
+    /// Creates a shutdown that SIGTERM and SIGINT set. It is meant for a process that is a server
+    /// and nothing else: a second after the drain time the process ends with status 0, whatever it
+    /// is doing.
     pub fn on_signals() -> io::Result<Self> {
         Self::on(&[SIGTERM, SIGINT])
     }
@@ -59,7 +61,7 @@ impl Shutdown {
         let signalled = Arc::default();
         let mut wakers = Vec::new();
         for &signal in signals {
-            // The flag first: whoever is woken must find it set.
+            // The flag first: a woken thread must find it set.
             signal_hook::flag::register(signal, Arc::clone(&signalled))?;
             wakers.push(low_level::pipe::register(signal, writer.try_clone()?)?);
         }
@@ -69,31 +71,33 @@ impl Shutdown {
         Ok(Self(Arc::new(Inner { signalled, reader, writer, wakers, seen: OnceLock::new() })))
     }
 
-    /// For a child process, which shares the descriptor with its parent: its own signals no longer wake others.
+    /// Removes the signal handlers that write to the descriptor. A child process shares it with its
+    /// parent, and its own signals must not wake other processes.
     pub(crate) fn keep_to_itself(&self) {
         for &waker in &self.0.wakers {
             low_level::unregister(waker);
         }
     }
 
-    /// Sets it.
+    /// Signals the shutdown.
     pub fn signal(&self) {
         self.0.signalled.store(true, Ordering::SeqCst);
-        // A full pipe is as readable as one with another octet.
+        // If the pipe is full, it is readable already.
         let _ = (&self.0.writer).write(&[0]);
     }
 
-    /// Sets it when the result is dropped: what threads wait for that a server has started, also if it fails.
+    /// Signals the shutdown when the returned guard is dropped, also if the server fails: the
+    /// threads that the server has started wait for the signal.
     pub(crate) fn signal_at_end(&self) -> SignalAtEnd<'_> {
         SignalAtEnd(self)
     }
 
-    /// Whether it was set.
+    /// Returns true if the shutdown was signalled.
     pub fn is_signalled(&self) -> bool {
         self.0.signalled.load(Ordering::Relaxed)
     }
 
-    /// Waits for it.
+    /// Waits for the signal.
     pub fn wait(&self) -> io::Result<()> {
         while !self.is_signalled() {
             match poll(&mut [PollFd::new(self, PollFlags::IN)], None) {
@@ -104,27 +108,28 @@ impl Shutdown {
         Ok(())
     }
 
-    /// What is left of the time in which clients may still come with a request; `None` while there is no stop.
+    /// Returns the time left in which clients may still send a request; `None` before the signal.
     pub fn last_call(&self) -> Option<Duration> {
         self.is_signalled().then(|| LAST_CALL.saturating_sub(self.time_since()))
     }
 
-    /// What is left of the time for requests in flight, of a shutdown that was set.
+    /// Returns the time left for requests in flight; to be called only after the signal.
     pub fn drain_time_left(&self) -> Duration {
         DRAIN_TIME.saturating_sub(self.time_since())
     }
 
-    /// For how long it is known to be set.
+    /// Returns the time since the signal was first seen.
     fn time_since(&self) -> Duration {
         self.0.seen.get_or_init(Instant::now).elapsed()
     }
 }
 
-/// Ends the process so long after the first signal even if its only thread is in a handler that blocks: an alarm needs no
-/// thread, which a model that forks must not have.
+/// Ends the process `time` after the first signal, even if its only thread is in a handler that
+/// blocks. An alarm needs no other thread, which a model that forks must not have.
 fn end_by_force_after(time: Duration, signals: &[i32]) -> io::Result<()> {
     let is_set = Arc::new(AtomicBool::new(false));
-    // SAFETY: the handlers touch an atomic and make one call each, alarm(2) and _exit(2), which are async-signal-safe.
+    // SAFETY: the handlers touch an atomic and make one call each, alarm(2) and _exit(2), which are
+    // async-signal-safe.
     unsafe {
         low_level::register(SIGALRM, || low_level::exit(0))?;
         for &signal in signals {
@@ -139,7 +144,7 @@ fn end_by_force_after(time: Duration, signals: &[i32]) -> io::Result<()> {
     Ok(())
 }
 
-/// See [`Shutdown::signal_at_end`].
+/// Guard that [`Shutdown::signal_at_end`] returns.
 pub(crate) struct SignalAtEnd<'a>(&'a Shutdown);
 
 impl Drop for SignalAtEnd<'_> {

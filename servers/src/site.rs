@@ -1,4 +1,5 @@
-//! What is served, the same for every model: pages that were read from a folder at start, and synthetic endpoints.
+//! Served content, the same for every model: pages that were read from a folder at start, and
+//! synthetic endpoints.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,16 +14,18 @@ use crate::mix::{Counter, Drawn, Kind, Mix};
 /// The largest body of `/bytes/N`.
 pub const MAX_SYNTHETIC_BYTES: usize = 16 * 1024 * 1024;
 
-/// The longest `/spin`, `/sleep` and `/wait`; a typing error should not take a server away for an hour.
+/// The longest time of `/spin`, `/sleep` and `/wait`, so that a typing error does not block a
+/// server for an hour.
 pub const MAX_HANDLER_TIME: Duration = Duration::from_mins(1);
 
-/// All files together; they are held in memory, so that no model is measured by the speed of a disk.
+/// Largest size of all files together. They are held in memory, so that no model is measured by the
+/// speed of a disk.
 const MAX_ROOT_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// What `/` answers without a folder: a page of exactly 1 KiB.
+/// Page at `/` if no folder is served, exactly 1 KiB.
 pub static DEFAULT_PAGE: &str = include_str!("default_page.html");
 
-/// What `/bytes/N` repeats: lines of 63 printable octets, so that a wrong offset shows.
+/// Pattern that `/bytes/N` repeats: lines of 63 printable bytes, so that a wrong offset shows.
 static PATTERN: [u8; 64 * 1024] = {
     let mut pattern = [0; 64 * 1024];
     let mut i = 0;
@@ -38,11 +41,11 @@ static PATTERN: [u8; 64 * 1024] = {
 pub struct Site {
     pages: HashMap<Box<[u8]>, Arc<Page>>,
     has_panic: bool,
-    /// Requests of `/mixed` so far.
+    /// Number of requests for `/mixed` so far.
     mixed: Counter,
 }
 
-/// A resource that is held whole.
+/// Resource that is held in memory as a whole.
 #[derive(Debug)]
 pub struct Page {
     pub(crate) fixed_head: Box<[u8]>,
@@ -57,36 +60,36 @@ impl Page {
     }
 }
 
-/// What a target leads to.
+/// Handler or content behind a request target.
 #[derive(Debug, Clone, Copy)]
 pub enum Route<'a> {
     /// A page from memory.
     Page(&'a Arc<Page>),
-    /// That many octets of [`pattern`].
+    /// This many bytes of [`pattern`].
     Bytes(usize),
-    /// A handler that burns CPU time for so long.
+    /// A handler that burns CPU time for this long.
     Spin(Duration),
-    /// A handler that blocks its thread for so long.
+    /// A handler that blocks its thread for this long.
     Sleep(Duration),
-    /// A handler that waits for so long, as for a database, in the model's own way.
+    /// A handler that waits for this long, as for a database, in the model's own way.
     Wait(Duration),
-    /// What was drawn for a request of `/mixed`.
+    /// A request for `/mixed`, with the kind and time drawn for it.
     Mixed(Drawn),
     /// A handler that panics.
     Panic,
     /// A redirection to `/`.
     Redirect,
-    /// Nothing.
+    /// No resource.
     NotFound,
 }
 
 impl Route<'_> {
-    /// Whether its handler keeps a thread for longer than it takes to copy an answer.
+    /// Returns true if the handler keeps a thread for longer than it takes to copy a response.
     pub fn blocks(&self) -> bool {
         matches!(self, Self::Spin(_) | Self::Sleep(_) | Self::Mixed(Drawn { kind: Kind::Spin, .. }))
     }
 
-    /// How long its handler waits without keeping a thread, where a model can do that.
+    /// Returns the time that the handler waits without keeping a thread, where a model can do that.
     pub fn waits(&self) -> Option<Duration> {
         match *self {
             Self::Wait(time) | Self::Mixed(Drawn { kind: Kind::Wait, time }) => Some(time),
@@ -96,17 +99,17 @@ impl Route<'_> {
 }
 
 impl Site {
-    /// The site without a folder: one embedded page of 1 KiB at `/`.
+    /// Creates the site without a folder: one embedded page of 1 KiB at `/`.
     pub fn embedded() -> Self {
         let page = Page::new("text/html; charset=utf-8", DEFAULT_PAGE.as_bytes().to_vec());
         Self { pages: HashMap::from([(Box::from(*b"/"), page)]), has_panic: false, mixed: Counter::at_zero() }
     }
 
-    /// Reads every file below `root`; `index.html` answers for its folder too.
+    /// Reads every file below `root`; `index.html` is also served for its folder.
     ///
     /// # Errors
-    /// When the folder or a file in it can't be read, or all files together exceed 1 GiB. Symbolic links that lead out
-    /// of the folder are left out, so that no path leaves the root.
+    /// When the folder or a file in it can't be read, or all files together exceed 1 GiB. Symbolic
+    /// links that lead out of the folder are left out, so that no path leaves the root.
     pub fn load(root: &Path) -> io::Result<Self> {
         let at = |path: &Path, error: io::Error| {
             io::Error::new(error.kind(), format!("{}: {error}", path.display()))
@@ -136,13 +139,14 @@ impl Site {
         Ok(Self { pages, has_panic: false, mixed: Counter::at_zero() })
     }
 
-    /// Adds `/panic`, whose handler panics: for those who want to see what that costs.
+    /// Adds `/panic`, whose handler panics, to show what that costs.
     #[must_use]
     pub fn with_panic(self) -> Self {
         Self { has_panic: true, ..self }
     }
 
-    /// Finds what answers `target`, a path with or without a query. The synthetic endpoints come before files.
+    /// Finds the route of `target`, a path with or without a query. Synthetic endpoints take
+    /// precedence over files.
     pub fn find(&self, target: &[u8]) -> Route<'_> {
         let mut parts = target.splitn(2, |&octet| octet == b'?');
         let (path, query) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -162,7 +166,8 @@ impl Site {
     }
 }
 
-/// The octets of `/bytes/N` from `offset` on, as many as are at hand in one piece, at least one and at most `left`.
+/// Returns the bytes of `/bytes/N` from `offset` on, as many as are available in one piece, at
+/// least one and at most `left`.
 pub fn pattern(offset: usize, left: usize) -> &'static [u8] {
     let piece = &PATTERN[offset % PATTERN.len()..];
     &piece[..piece.len().min(left)]
@@ -184,7 +189,8 @@ fn synthetic(path: &[u8]) -> Option<Route<'static>> {
     }
 }
 
-/// Regular files below a folder, in the order of their paths; links out of it are left out.
+/// Returns the regular files below a folder, in the order of their paths, without links that lead
+/// out of it.
 fn files_below(root: &Path) -> io::Result<Vec<PathBuf>> {
     let (mut files, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
     while let Some(folder) = folders.pop() {
@@ -203,7 +209,7 @@ fn files_below(root: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The decoded paths that a file answers to.
+/// Returns the decoded URL paths of a file.
 fn url_paths(root: &Path, file: &Path) -> Vec<Box<[u8]>> {
     use std::os::unix::ffi::OsStrExt;
     let relative = file.strip_prefix(root).unwrap_or(file);
@@ -212,7 +218,7 @@ fn url_paths(root: &Path, file: &Path) -> Vec<Box<[u8]>> {
     [Some(path.into_boxed_slice()), folder].into_iter().flatten().collect()
 }
 
-/// Undoes percent-encoding; a broken escape stays as it is and so finds nothing.
+/// Decodes percent-encoding; an invalid escape stays as it is, so that no page is found.
 fn decode(path: &[u8]) -> Vec<u8> {
     let hex = |octet: Option<&u8>| octet.and_then(|&octet| char::from(octet).to_digit(16));
     let (mut decoded, mut i) = (Vec::with_capacity(path.len()), 0);

@@ -1,19 +1,21 @@
-//! When an event loop looks for connections that have waited too long.
+//! Timeout scan of an event loop: finds connections that have waited too long for their clients.
 //!
-//! A timer per connection would be moved with every request. Connections here only remember when their clients last did
-//! something, and every second or so a loop looks at all of them: at 9,000 that costs less than a request.
+//! A timer per connection would have to be reset at every request. Instead, a connection only
+//! remembers when its client last did something, and about every second a loop checks all of them:
+//! with 9,000 connections, that costs less than a request.
 
 use std::time::{Duration, Instant};
 
 use crate::http::Timeouts;
 
-/// How late a connection may be found overdue, as a part of its time.
+/// Number of scans within one timeout, so that a connection is found overdue at most a tenth of its
+/// timeout late.
 const PRECISION: u32 = 10;
 
 const LONGEST: Duration = Duration::from_secs(1);
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// The times at which a loop looks.
+/// Schedule of the timeout scans of one loop.
 #[derive(Debug)]
 pub struct Sweep {
     every: Duration,
@@ -26,17 +28,17 @@ impl Sweep {
         Self { every, next: now + every }
     }
 
-    /// How often it is time.
+    /// Returns the interval between two scans.
     pub fn period(timeouts: Timeouts) -> Duration {
         (timeouts.head.min(timeouts.idle) / PRECISION).clamp(SHORTEST, LONGEST)
     }
 
-    /// How long a loop may wait until it is time.
+    /// Returns the time until the next scan.
     pub fn left(&self, now: Instant) -> Duration {
         self.next.saturating_duration_since(now)
     }
 
-    /// Whether it is time, once.
+    /// Returns true if a scan is due, and schedules the next one.
     pub fn is_due(&mut self, now: Instant) -> bool {
         let due = now >= self.next;
         if due {

@@ -1,7 +1,7 @@
-//! Connections as tasks of an async runtime: what the models with a runtime share.
+//! Connections as tasks of an async runtime, shared by the models with a runtime.
 //!
-//! How a task waits for its client is the runtime's business: the [`Stream`]. What ends that waiting from elsewhere comes
-//! through the [`Callees`] of its server.
+//! The [`Stream`] of a runtime implements how a task waits for its client. Timeouts and shutdown
+//! interrupt that wait through the [`Callees`] of the server.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -20,37 +20,37 @@ use crate::listener::refuse;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 
-/// A connection's socket in the hands of a runtime.
+/// Socket of a connection, driven by a runtime.
 pub trait Stream {
-    /// Waits for octets and gives them to `take`; none are the end of them.
+    /// Waits for bytes and gives them to `take`; an empty slice is the end of the stream.
     async fn receive(&mut self, take: impl FnMut(&[u8])) -> io::Result<()>;
 
-    /// Waits until some of the pending output of `connection` is sent, and says how much. Only who gives the connection up
-    /// may stop waiting.
+    /// Waits until some of the pending output of `connection` is sent, and returns the number of
+    /// bytes. A caller that stops waiting must give up the connection.
     async fn send(&mut self, connection: &mut Connection) -> io::Result<usize>;
 
-    /// Sends the end.
+    /// Shuts down the sending side.
     fn shut_write_side(&self) -> io::Result<()>;
 
-    /// Waits until then.
+    /// Waits until `time`.
     async fn wait_until(&self, time: Instant);
 
-    /// Runs `job` where it may block; an error when there is no thread or no memory for that.
+    /// Runs `job` where it may block; returns an error if there is no thread or no memory for that.
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>>;
 }
 
-/// A runtime's side of a server.
+/// Runtime-specific part of a server.
 pub trait Runtime {
     /// Waits for the next connection.
     async fn accept(&self) -> io::Result<TcpStream>;
 
-    /// Stops listening, and gives back the connections that have come already.
+    /// Stops listening and returns the connections that have already arrived.
     fn close(&self) -> Vec<TcpStream>;
 
     /// Waits for the stop signal.
     async fn stopped(&self) -> io::Result<()>;
 
-    /// Waits.
+    /// Waits for `time`.
     async fn sleep(&self, time: Duration);
 
     /// Starts a task that serves `stream` with [`serve_connection`].
@@ -58,11 +58,11 @@ pub trait Runtime {
 }
 
 thread_local! {
-    /// What tasks answer with, whichever of them is running on this thread.
+    /// Service of all tasks that run on this thread.
     static SERVICE: RefCell<Option<(Service, Shutdown)>> = const { RefCell::new(None) };
 }
 
-/// Has the tasks that run on this thread answer with `service`.
+/// Sets the service of the tasks that run on this thread.
 pub fn use_service(service: Service, shutdown: Shutdown) {
     SERVICE.set(Some((service, shutdown)));
 }
@@ -77,7 +77,8 @@ fn with_service<T>(run: impl FnOnce(&mut Service) -> T) -> T {
     })
 }
 
-/// Serves what comes in until the stop signal, at most so many connections at once, then what is under way.
+/// Serves connections until the stop signal, at most `max_connections` at once, then finishes the
+/// requests in flight.
 pub async fn serve(
     runtime: &impl Runtime,
     max_connections: usize,
@@ -103,7 +104,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// Serves `stream` in a task of its own; without memory for it, its client is told.
+/// Serves `stream` in a task of its own; refuses it if there is no memory for that.
 fn start(runtime: &impl Runtime, stream: TcpStream, callees: &Arc<Callees>) {
     match callees.register() {
         Some(callee) => runtime.start(stream, callee),
@@ -111,14 +112,14 @@ fn start(runtime: &impl Runtime, stream: TcpStream, callees: &Arc<Callees>) {
     }
 }
 
-/// Waits until there are fewer than so many.
+/// Waits until fewer than `max` connections are open.
 async fn room(callees: &Callees, max: usize) {
     poll_fn(|context| if callees.has_room(max, context.waker()) { Poll::Ready(()) } else { Poll::Pending })
         .await;
 }
 
-/// Serves `stream` until the client or an answer ends the connection, the client takes too long, or the server is at its
-/// end.
+/// Serves `stream` until the client or a response ends the connection, the client takes too long,
+/// or the server stops.
 pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io::Result<()> {
     let mut connection = with_service(|service| {
         service.set_time(Instant::now());
@@ -146,7 +147,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
                     let sent = sent?;
                     with_service(|service| connection.advance(sent, service));
                 }
-                // Who does not take its answer would not hear a reproach either.
+                // A client that does not read its response would not read an error either.
                 Err(_) => return Ok(()),
             },
             Want::ShutdownWrite => {
@@ -164,7 +165,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
             Want::RunJob | Want::Reply => {
                 let job = connection.take_job().expect("the only one who takes it waits for its reply");
                 callee.wait_until(None);
-                // Without what its handler needs the client is told.
+                // If the handler can't be run, the client gets a 503.
                 let reply = stream.run(job).await.unwrap_or(Reply::Status(Status::ServiceUnavailable));
                 with_service(|service| {
                     service.set_time(Instant::now());
@@ -176,7 +177,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
     }
 }
 
-/// Waits for `work` as long as `patience` says.
+/// Waits for `work`, unless a call ends the wait according to `patience`.
 async fn wait<T>(
     work: impl Future<Output = io::Result<T>>,
     patience: Patience,
@@ -201,7 +202,7 @@ async fn wait<T>(
     .await
 }
 
-/// Calls those who wait for too long, for ever.
+/// Runs the timeout scans, for ever.
 async fn sweep(callees: &Callees, timeouts: Timeouts, runtime: &impl Runtime) -> Infallible {
     let mut sweep = Sweep::new(timeouts, Instant::now());
     loop {
@@ -209,7 +210,7 @@ async fn sweep(callees: &Callees, timeouts: Timeouts, runtime: &impl Runtime) ->
     }
 }
 
-/// Waits for one of the two, and leaves the other.
+/// Waits for the first of two futures and drops the other.
 async fn first<T>(one: impl Future<Output = T>, other: impl Future<Output = T>) -> T {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|context| match one.as_mut().poll(context) {

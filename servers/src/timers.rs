@@ -1,10 +1,10 @@
-//! What a loop wakes up for beside its sockets: handlers that wait for a time, the earliest first.
+//! Timers of an event loop for handlers that wait for a time, the earliest first.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Instant;
 
-/// Times, each with whom it is for.
+/// Queue of times, each with the item that waits for it.
 #[derive(Debug)]
 pub struct Timers<T>(BinaryHeap<Reverse<(Instant, T)>>);
 
@@ -15,7 +15,7 @@ impl<T: Ord> Default for Timers<T> {
 }
 
 impl<T: Ord> Timers<T> {
-    /// Adds one, unless there is no memory for it.
+    /// Adds a timer; returns false if there is no memory for it.
     pub fn add(&mut self, until: Instant, whom: T) -> bool {
         let has_room = self.0.try_reserve(1).is_ok();
         if has_room {
@@ -24,12 +24,12 @@ impl<T: Ord> Timers<T> {
         has_room
     }
 
-    /// The earliest time.
+    /// Returns the earliest time.
     pub fn next(&self) -> Option<Instant> {
         self.0.peek().map(|Reverse((until, _))| *until)
     }
 
-    /// Takes one whose time has come at `now`, once.
+    /// Takes the earliest timer that is due at `now`, if there is one.
     pub fn take_due(&mut self, now: Instant) -> Option<T> {
         self.next().filter(|&until| until <= now)?;
         self.0.pop().map(|Reverse((_, whom))| whom)

@@ -1,6 +1,8 @@
-//! A program with children of its own that serves with processes: their exit status is its own business.
+//! A program that serves with processes and has children of its own: the server must not take the
+//! exit status of those children.
 //!
-//! Without the usual harness, which has threads, as a program that forks must not.
+//! It runs without the usual test harness: the harness has threads, and a program that forks must
+//! have none.
 
 use std::env;
 use std::io::{Read, Write};
@@ -18,24 +20,25 @@ use rustix::process::{Signal, getppid, kill_process};
 use signal_hook::consts::SIGALRM;
 use signal_hook::low_level;
 
-/// More connections than children that could be reaped by chance.
+/// Number of connections; more than the children that could be reaped by chance.
 const REQUESTS: usize = 20;
 
-/// A server that has not ended by then, in seconds, never will.
+/// Seconds after which a server that has not ended never will.
 const PATIENCE_S: u32 = 120;
 
 fn main() -> ExitCode {
-    // Whoever lists tests finds this one when it runs it.
+    // A runner that lists tests gets no names; it finds this test when it runs the program.
     if env::args().any(|argument| argument == "--list") {
         return ExitCode::SUCCESS;
     }
     if let Ok(address) = env::var("ADDRESS_OF_PARENT") {
         let asked = catch_unwind(|| ask(&address));
-        // The end of the server, which would wait for ever.
+        // Ends the server, which would otherwise wait for ever.
         kill_process(getppid().unwrap(), Signal::TERM).unwrap();
         return if asked.is_ok() { ExitCode::from(7) } else { ExitCode::FAILURE };
     }
-    // Before the server has its own action, which is a good end: actions come in the order in which they were registered.
+    // Registered before the server's own action, which ends it cleanly: actions run in the order in
+    // which they were registered.
     // SAFETY: it makes one call, _exit(2), which is async-signal-safe.
     unsafe { low_level::register(SIGALRM, || low_level::exit(1)).unwrap() };
     for model in ["fork", "prefork"] {
@@ -56,7 +59,7 @@ fn leaves_the_children_of_others_alone(model: &str) {
     };
     let listener = Listener::bind(listening).unwrap();
     let address = listener.local_address().unwrap().to_string();
-    // One is a zombie before the first connection comes, one outlives the last.
+    // One child is a zombie before the first connection comes, one outlives the last.
     let mut early = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
     let mut client =
         Command::new(env::current_exe().unwrap()).env("ADDRESS_OF_PARENT", address).spawn().unwrap();
@@ -67,7 +70,7 @@ fn leaves_the_children_of_others_alone(model: &str) {
     assert_eq!(client.wait().unwrap().code(), Some(7));
 }
 
-/// A client that has had enough at some time.
+/// Acts as a client that sends a fixed number of requests, each on a connection of its own.
 fn ask(address: &str) {
     for _ in 0..REQUESTS {
         let mut stream = TcpStream::connect(address).unwrap();

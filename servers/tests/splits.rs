@@ -1,5 +1,5 @@
-//! However the octets of requests are split on their way, and however mutilated they are, the answers are the same and
-//! nothing panics.
+//! Requests whose bytes are split and mutilated in any way: each split of the same bytes gets the
+//! same responses, and nothing panics.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use proptest::prelude::*;
 
-/// Requests of every framing and fate; what follows one is on the same connection.
+/// Requests of every framing and outcome, which follow one another on the same connection.
 const REQUESTS: [&str; 11] = [
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "\r\nHEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -25,7 +25,7 @@ const REQUESTS: [&str; 11] = [
 
 const INTERIM: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
-/// What is done to the octets of some requests, at a place that is a share of their length.
+/// Change to the bytes of some requests, at a place that is a share of their length.
 #[derive(Debug, Clone)]
 enum Mutation {
     Replace(f64, u8),
@@ -63,7 +63,7 @@ impl Mutation {
     }
 }
 
-/// Octets that mean something in HTTP, and any others.
+/// Returns a strategy for bytes that mean something in HTTP, or any others.
 fn octets() -> impl Strategy<Value = Vec<u8>> {
     let telling = prop::sample::select(vec![
         "\r\n",
@@ -118,8 +118,9 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// What a client gets that sends `octets` in pieces of these lengths, over and over, and takes at most so many octets at a
-/// time; and whether the connection then ends.
+/// Returns the responses to a client that sends `octets` in pieces of the lengths `steps`, over and
+/// over, and takes at most `at_most` bytes at a time. The second value is true if the connection
+/// then ends.
 fn talk(octets: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
     let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
     let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
@@ -140,7 +141,8 @@ fn talk(octets: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
     (comparable(&String::from_utf8_lossy(&output)), connection.want() != Want::Read)
 }
 
-/// Without what may differ: the time, and interim answers, which only a client that waits for one is given.
+/// Removes the parts that may differ: the time, and interim responses, which only a client that
+/// waits for one is given.
 fn comparable(output: &str) -> String {
     let text: String = output.split_inclusive('\n').filter(|line| !line.starts_with("Date: ")).collect();
     text.replace(INTERIM, "")
@@ -173,7 +175,7 @@ proptest! {
             let pending = connection.pending_output().iter().map(|part| part.len()).sum();
             connection.advance(pending, &mut service);
         }
-        // Either it is done, or has an error to tell first and then closes.
+        // Either the connection is done, or it has an error to report first and then closes.
         prop_assert!(connection.want() != Want::Read);
     }
 }

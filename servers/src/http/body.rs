@@ -1,14 +1,15 @@
-//! Reading past the body of a request: its framing is followed to the octet, its content thrown away.
+//! Reading past the body of a request: its framing is followed to the byte, its content discarded.
 
 use memchr::memchr;
 
 use super::request::{Framing, MAX_BODY_BYTES, MAX_HEAD_BYTES};
 use super::response::Status;
 
-/// The longest line that gives a chunk's size, extensions included; nobody sends longer ones in good faith.
+/// Longest line that gives a chunk's size, extensions included; no well-meaning client sends a
+/// longer one.
 const MAX_CHUNK_LINE_BYTES: usize = 256;
 
-/// How far a body was read.
+/// Progress through a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyReader {
     Length { left: u64 },
@@ -16,7 +17,7 @@ pub enum BodyReader {
     Done,
 }
 
-/// What of a chunked body comes next (RFC 9112, section 7.1).
+/// Next part of a chunked body (RFC 9112, section 7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     SizeLine,
@@ -34,7 +35,7 @@ impl BodyReader {
         }
     }
 
-    /// Takes what it can of `input` and says how much that was.
+    /// Consumes as much of `input` as possible and returns the number of bytes consumed.
     pub fn consume(&mut self, input: &[u8]) -> Result<usize, Status> {
         let mut consumed = 0;
         loop {
@@ -58,7 +59,7 @@ struct Step {
     body_ended: bool,
 }
 
-/// Takes data that `left` more octets belong to; nothing when the input is at its end.
+/// Consumes at most `left` bytes of data; returns `None` if there are none in `input`.
 fn take_data(left: &mut u64, input: &[u8]) -> Option<Step> {
     let consumed = input.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
     *left -= consumed as u64;
@@ -106,8 +107,8 @@ impl Part {
     }
 }
 
-/// The line that `input` begins with, without its CRLF, or nothing while its end is not there. A bare CR or LF is
-/// refused, a line longer than `limit` answered with `too_long`.
+/// Returns the line that `input` begins with, without its CRLF, or `None` while its end is missing.
+/// A bare CR or LF is refused, a line longer than `limit` is answered with `too_long`.
 fn line(input: &[u8], limit: usize, too_long: Status) -> Result<Option<&[u8]>, Status> {
     let within = &input[..input.len().min(limit + 2)];
     match memchr(b'\r', within) {
@@ -124,7 +125,8 @@ fn line(input: &[u8], limit: usize, too_long: Status) -> Result<Option<&[u8]>, S
     }
 }
 
-/// The size that a chunk's line gives: hexadecimal digits, then nothing or extensions behind a semicolon.
+/// Parses the size in a chunk's line: hexadecimal digits, then nothing or extensions after a
+/// semicolon.
 fn chunk_size(line: &[u8]) -> Result<u64, Status> {
     let digits = line.split(|&octet| octet == b';').next().unwrap_or_default();
     let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
@@ -139,7 +141,7 @@ fn chunk_size(line: &[u8]) -> Result<u64, Status> {
 mod tests {
     use super::*;
 
-    /// Feeds `input` in pieces of `step` octets and says what is left behind the body.
+    /// Feeds `input` in pieces of `step` bytes and returns the number of bytes left after the body.
     fn read(framing: Framing, input: &[u8], step: usize) -> Result<Option<usize>, u16> {
         let mut reader = BodyReader::new(framing);
         let (mut consumed, mut available) = (0, 0);

@@ -16,58 +16,62 @@ use crate::memory;
 use crate::mix::Drawn;
 use crate::site::{self, Page, Route};
 
-/// Bodies up to this size are copied behind their heads and leave in one write; larger ones are sent from where they lie.
+/// Largest body that is copied behind its head, so that both leave in one write; larger ones are
+/// sent without a copy.
 const COPY_LIMIT_BYTES: usize = 16 * 1024;
 
-/// What a connection keeps of a buffer while it is idle: room for an answer with a body that is copied, and its head.
+/// Largest buffer that an idle connection keeps: enough for a response with a copied body, and its
+/// head.
 const KEPT_BYTES: usize = 2 * COPY_LIMIT_BYTES;
 
-/// Pipelined requests are answered until this much is waiting to be sent; the rest waits for the client to read.
+/// Unsent output up to which pipelined requests are answered; further requests wait until the
+/// client has read.
 const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
 
-/// After an error the client's remaining words are read and dropped up to here, so that it gets to see the answer rather
+/// Most bytes that are read and dropped after an error, so that the client sees the response rather
 /// than a reset (RFC 9112, section 9.6).
 const LINGER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// And for so long; an answer has reached its client by then, or never will.
+/// Longest time for which input is dropped after an error; a response has reached its client by
+/// then, or never will.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
-/// What a connection waits for.
+/// Next action that a connection needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
-    /// Octets from the client, for [`Connection::receive`].
+    /// Read bytes from the client, for [`Connection::receive`].
     Read,
-    /// That [`Connection::pending_output`] be sent.
+    /// Send [`Connection::pending_output`].
     Write,
-    /// That the sending side be shut down; then [`Connection::write_side_is_shut`].
+    /// Shut down the sending side; then call [`Connection::write_side_is_shut`].
     ShutdownWrite,
-    /// That the job of [`Connection::take_job`] be run and its reply given to [`Connection::finish_job`]. Only where the
-    /// [`Service`] says that handlers are not run in place.
+    /// Run the job of [`Connection::take_job`] and give its reply to [`Connection::finish_job`].
+    /// This occurs only if the [`Service`] says that handlers are not run in place.
     RunJob,
-    /// That reply.
+    /// Wait for the reply of the job that was taken.
     Reply,
-    /// That time, as a handler waits for something; then [`Connection::finish_wait`].
+    /// Wait until this time, because a handler waits; then call [`Connection::finish_wait`].
     WaitUntil(Instant),
-    /// To be closed.
+    /// Close the connection.
     Close,
 }
 
 /// The server's side of one connection.
 #[derive(Debug)]
 pub struct Connection {
-    /// Octets of requests that are not whole yet, or wait for their turn.
+    /// Bytes of requests that are incomplete, or wait for their turn.
     input: Vec<u8>,
-    /// How far `input` was searched for the end of a head.
+    /// Number of bytes of `input` already searched for the end of a head.
     scanned: usize,
-    /// Octets to send; those before `sent` are gone.
+    /// Bytes to send; those before index `sent` have been sent.
     output: Vec<u8>,
     sent: usize,
-    /// What follows `output`.
+    /// Body that follows `output`.
     large_body: Option<LargeBody>,
     state: State,
-    /// When the client last did something that it was waited for.
+    /// Time at which the client last did something that the server waited for.
     progress: Instant,
-    /// When the head that is not whole yet began.
+    /// Time at which an incomplete head began.
     head_began: Option<Instant>,
 }
 
@@ -75,28 +79,29 @@ pub struct Connection {
 enum State {
     #[default]
     Head,
-    /// The body of a request is read before its answer is written.
+    /// The body of a request is read before its response is written.
     Body {
         reader: BodyReader,
         request: Box<Request>,
     },
-    /// A handler has the request; the job is there until somebody takes it to run it.
+    /// A handler has the request; `job` is there until the driver takes it to run it.
     Working {
         request: Box<Request>,
         job: Option<Job>,
     },
-    /// A handler waits, and no thread has to stay with it.
+    /// A handler waits, and keeps no thread.
     Waiting {
         request: Box<Request>,
         until: Instant,
-        /// What was drawn for the request, of `/mixed`.
+        /// Kind and time drawn for a request for `/mixed`.
         drawn: Option<Drawn>,
     },
-    /// The last answer is written; then the connection closes, after lingering if the client may still be talking.
+    /// The last response is written; then the connection closes, after lingering if the client may
+    /// still be sending.
     Closing {
         linger: bool,
     },
-    /// The sending side is shut, what comes is dropped.
+    /// The sending side is shut down, and input is dropped.
     Lingering {
         dropped: usize,
         since: Instant,
@@ -104,7 +109,7 @@ enum State {
     Closed,
 }
 
-/// What is remembered of a request while its body is read or its handler runs elsewhere.
+/// Parts of a request that are kept while its body is read or its handler runs elsewhere.
 #[derive(Debug)]
 struct Request {
     method: Method,
@@ -113,7 +118,7 @@ struct Request {
     keep_alive: bool,
 }
 
-/// A body that is sent from where it lies.
+/// Body that is sent without a copy.
 #[derive(Debug)]
 enum LargeBody {
     Page {
@@ -124,7 +129,7 @@ enum LargeBody {
         length: usize,
         sent: usize,
     },
-    /// Not a body, but all that is still to be said.
+    /// Not a body, but a whole response that ends the connection.
     Refusal {
         sent: usize,
     },
@@ -150,14 +155,14 @@ impl LargeBody {
     }
 }
 
-/// What came of one step through the input.
+/// Outcome of one step through the input.
 enum Step {
     Consumed(usize),
     NeedMore,
 }
 
 impl Connection {
-    /// A connection that was accepted at `now`.
+    /// Creates a connection that was accepted at `now`.
     pub fn new(now: Instant) -> Self {
         Self {
             input: Vec::new(),
@@ -171,30 +176,30 @@ impl Connection {
         }
     }
 
-    /// Takes what the client sent, all of it, and answers the requests that are whole.
+    /// Takes all bytes that the client sent, and answers the complete requests.
     ///
-    /// Handlers run inside, unless the service says otherwise: `/sleep` and `/spin` keep the calling thread until they
-    /// are done, `/wait` does not.
+    /// Handlers run inside this call, unless the service says otherwise: `/sleep` and `/spin` keep
+    /// the calling thread until they are done, `/wait` does not.
     pub fn receive(&mut self, octets: &[u8], service: &mut Service) {
         let (before, was_between_requests) = (self.progress, self.is_between_requests());
         self.progress = service.now;
         if let State::Lingering { dropped, .. } = &mut self.state {
             *dropped += octets.len();
         } else if self.input.is_empty() {
-            // The common case: whole requests, parsed where they lie.
+            // The common case: complete requests, parsed without a copy.
             let consumed = self.answer(octets, service);
             self.keep(&octets[consumed..]);
         } else if self.keep(octets) {
             self.answer_buffered(service);
         }
         if was_between_requests && self.is_between_requests() {
-            // Empty lines are no sign of life, or they would keep a connection for ever.
+            // Empty lines do not count as progress, or they would keep a connection open for ever.
             self.progress = before;
         }
         self.time_head(service.now);
     }
 
-    /// Takes the news that the client will send no more. What is being answered is still sent.
+    /// Notes that the client will send no more. Pending responses are still sent.
     pub fn receive_end(&mut self) {
         self.state = match self.state {
             State::Lingering { .. } | State::Closed => State::Closed,
@@ -202,7 +207,8 @@ impl Connection {
         };
     }
 
-    /// Until when the client may take for what is waited for; `None` while it is not the client's turn.
+    /// Returns the time by which the client must act; `None` while the server does not wait for the
+    /// client.
     pub fn deadline(&self, service: &Service) -> Option<Instant> {
         match (&self.state, self.head_began) {
             _ if self.has_output() => Some(self.progress + service.timeouts.idle),
@@ -213,7 +219,8 @@ impl Connection {
         }
     }
 
-    /// Takes the news that [`Self::deadline`] has passed: who is in the middle of a request is told, then it ends.
+    /// Ends the connection because [`Self::deadline`] has passed. A client in the middle of a
+    /// request gets a response first.
     pub fn time_out(&mut self, service: &mut Service) {
         self.progress = service.now;
         let is_asking = self.head_began.is_some() || matches!(self.state, State::Body { .. });
@@ -226,24 +233,25 @@ impl Connection {
         }
     }
 
-    /// Octets to send, in two pieces of which either may be empty.
+    /// Returns the bytes to send, in two pieces of which either may be empty.
     pub fn pending_output(&self) -> [IoSlice<'_>; 2] {
         self.pending_pieces().map(IoSlice::new)
     }
 
-    /// The same for those who give them away with the connection. They stay where they are in memory until the connection
-    /// is told something, wherever it is moved.
+    /// Returns the bytes of [`Self::pending_output`] as slices, for a caller that passes them on
+    /// together with the connection. They stay at the same address until a method changes the
+    /// connection, even if it is moved.
     pub fn pending_pieces(&self) -> [&[u8]; 2] {
         [&self.output[self.sent..], self.large_body.as_ref().map_or(&[], LargeBody::pending)]
     }
 
-    /// Whether nothing is left to do but to read once [`Self::pending_output`] is sent.
+    /// Returns true if reading is all that is left to do once [`Self::pending_output`] is sent.
     pub fn reads_after_output(&self) -> bool {
         self.large_body.is_none() && self.input.is_empty() && matches!(self.state, State::Head)
     }
 
-    /// Takes the news that the first `octets` of [`Self::pending_output`] were sent; requests that waited for room are
-    /// then answered.
+    /// Notes that the first `octets` bytes of [`Self::pending_output`] were sent; requests that
+    /// waited for space in the output are then answered.
     pub fn advance(&mut self, octets: usize, service: &mut Service) {
         self.progress = service.now;
         let small = octets.min(self.output.len() - self.sent);
@@ -262,7 +270,7 @@ impl Connection {
         }
     }
 
-    /// What has to happen next.
+    /// Returns the next action that the connection needs.
     pub fn want(&self) -> Want {
         match self.state {
             _ if self.has_output() => Want::Write,
@@ -276,12 +284,12 @@ impl Connection {
         }
     }
 
-    /// Takes the news that the sending side was shut down, as [`Want::ShutdownWrite`] asked.
+    /// Notes that the sending side was shut down, as [`Want::ShutdownWrite`] asked.
     pub fn write_side_is_shut(&mut self, service: &Service) {
         self.state = State::Lingering { dropped: 0, since: service.now };
     }
 
-    /// The job that [`Want::RunJob`] is about, once.
+    /// Returns the job that [`Want::RunJob`] announces, once.
     pub fn take_job(&mut self) -> Option<Job> {
         match &mut self.state {
             State::Working { job, .. } => job.take(),
@@ -289,7 +297,7 @@ impl Connection {
         }
     }
 
-    /// Takes what the job had to say; requests that waited behind it are then answered.
+    /// Takes the reply of the job; requests that waited behind it are then answered.
     pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) {
         match mem::take(&mut self.state) {
             State::Working { request, .. } => self.finish(&request, reply, service),
@@ -297,7 +305,8 @@ impl Connection {
         }
     }
 
-    /// Takes the news that the time of [`Want::WaitUntil`] has come; requests that waited behind it are then answered.
+    /// Notes that the time of [`Want::WaitUntil`] has come; its request and those that waited
+    /// behind it are then answered.
     pub fn finish_wait(&mut self, service: &mut Service) {
         match mem::take(&mut self.state) {
             State::Waiting { request, drawn, .. } => {
@@ -308,7 +317,7 @@ impl Connection {
         }
     }
 
-    /// Answers a request whose handler could not be waited for.
+    /// Answers a request with a 503, because the server can't wait for its handler.
     pub fn refuse_wait(&mut self, service: &mut Service) {
         match mem::take(&mut self.state) {
             State::Waiting { request, .. } => {
@@ -328,11 +337,13 @@ impl Connection {
         }
     }
 
-    /// Whether no request is under way: nothing to send, and not a single octet of a next request.
+    /// Returns true if no request is in progress: nothing is to be sent, and not a single byte of a
+    /// next request has come.
     pub fn is_idle(&self) -> bool {
         match self.state {
             State::Head => self.input.is_empty() && !self.has_output(),
-            // Everything was said; that the client may talk on is a courtesy that ends with the server.
+            // Everything was sent; reading on is a courtesy to the client that ends with the
+            // server.
             State::Lingering { .. } | State::Closed => true,
             State::Body { .. } | State::Working { .. } | State::Waiting { .. } | State::Closing { .. } => {
                 false
@@ -340,19 +351,21 @@ impl Connection {
         }
     }
 
-    /// Whether nothing has come of a next request; an empty line, half or whole, is nothing.
+    /// Returns true if nothing of a next request has come; an empty line, half or whole, does not
+    /// count.
     fn is_between_requests(&self) -> bool {
         matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && !self.has_output()
     }
 
-    /// Starts the clock of a head that has begun, and stops that of one that is whole.
+    /// Starts the clock of a head that has begun, and stops the clock of a complete one.
     fn time_head(&mut self, now: Instant) {
         let is_partial =
             matches!(self.state, State::Head) && !self.has_output() && !self.is_between_requests();
         self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
-    /// Keeps what can't be answered yet, or sheds the connection.
+    /// Keeps input that can't be answered yet; without memory for it, sheds the connection and
+    /// returns false.
     fn keep(&mut self, octets: &[u8]) -> bool {
         let kept = memory::append(&mut self.input, octets);
         if !kept {
@@ -361,8 +374,9 @@ impl Connection {
         kept
     }
 
-    /// Without memory for what the client wants: what was answered is still sent, then the client is told, and that is the
-    /// end. Behind a body that is sent from where it lies there is no place to tell it.
+    /// Ends the connection because there is no memory to go on with it: earlier responses are still
+    /// sent, then a refusal. The refusal is left out while a large body is being sent, because
+    /// there is no place for it.
     fn shed(&mut self) {
         (self.input, self.scanned, self.head_began) = (Vec::new(), 0, None);
         self.large_body.get_or_insert(LargeBody::Refusal { sent: 0 });
@@ -384,7 +398,8 @@ impl Connection {
         self.input = input;
     }
 
-    /// Answers the whole requests at the front of `input` and says how much of it that took.
+    /// Answers the complete requests at the front of `input` and returns the number of bytes that
+    /// they took.
     fn answer(&mut self, input: &[u8], service: &mut Service) -> usize {
         let mut consumed = 0;
         while self.output.len() < OUTPUT_LIMIT_BYTES && self.large_body.is_none() {
@@ -400,7 +415,8 @@ impl Connection {
         consumed
     }
 
-    /// Says what was wrong with what `input` begins with, or with what was read of it before, and ends the connection.
+    /// Answers with an error, and ends the connection. The error concerns the request that `input`
+    /// begins with, or the one whose body is being read.
     fn refuse(&mut self, status: Status, input: &[u8], service: &mut Service) {
         let is_head = match &self.state {
             State::Body { request, .. } => request.method == Method::Head,
@@ -427,7 +443,8 @@ impl Connection {
                 }
                 Ok(if consumed > 0 { Step::Consumed(consumed) } else { Step::NeedMore })
             }
-            // What a client says behind its last request is not answered, but must not turn into a reset either.
+            // Bytes after the client's last request are not answered, but must not cause a reset
+            // either.
             State::Closing { linger } if !input.is_empty() => {
                 *linger = true;
                 Ok(Step::Consumed(input.len()))
@@ -453,12 +470,13 @@ impl Connection {
             return Ok(Step::NeedMore);
         };
         let head = request::parse(&input[..end])?;
-        // What follows is the next head, with a clock of its own.
+        // The next head has a clock of its own.
         self.head_began = None;
         if head.framing == Framing::None {
             self.respond(&head, service);
         } else if let Some(request) = Request::remember(&head) {
-            // Whoever is not told to go on does so after a while all the same (RFC 9110, section 10.1.1).
+            // Without this response, the client sends the body after a while all the same (RFC
+            // 9110, section 10.1.1).
             if head.expects_continue && input.len() == end {
                 memory::append(&mut self.output, CONTINUE);
             }
@@ -469,7 +487,7 @@ impl Connection {
         Ok(Step::Consumed(end))
     }
 
-    /// Answers a request, or leaves it to a job or to a time.
+    /// Answers a request, or leaves it to a job or to a timer.
     fn respond(&mut self, head: &Head<'_>, service: &mut Service) {
         let Service { site, handlers, now, date, closing, .. } = service;
         if head.method == Method::Other {
@@ -491,7 +509,7 @@ impl Connection {
         let blocks = route.blocks();
         let reply = handler::run(route);
         if blocks {
-            // The time that it took is not the client's.
+            // The handler's time does not count as the client's.
             *now = Instant::now();
             self.progress = *now;
         }
@@ -499,7 +517,7 @@ impl Connection {
     }
 
     fn write_reply(&mut self, reply: &Reply<'_>, head: &Head<'_>, closing: bool, date: &[u8]) {
-        // A handler that panicked may have left more behind than can be seen from here.
+        // A handler that panicked may have left damage that can't be seen from here.
         let failed = matches!(reply, Reply::Status(Status::InternalServerError | Status::ServiceUnavailable));
         let after = if head.keep_alive && !closing && !failed {
             After::KeepAlive(head.version)
@@ -538,12 +556,13 @@ impl Connection {
         }
     }
 
-    /// Makes room for an answer in `output`, if there is memory for it: for all of it, or for its head.
+    /// Reserves memory in `output` for a whole response, or for its head only; returns `None` if
+    /// there is none.
     fn make_room(&mut self, head: usize, body: usize) -> Option<Room> {
         if body <= COPY_LIMIT_BYTES && memory::reserve(&mut self.output, head + body) {
             return Some(Room::All);
         }
-        // No body has nothing that could be sent from where it lies.
+        // Without a body, there is nothing to send separately.
         let room = if body == 0 { Room::All } else { Room::Head };
         memory::reserve(&mut self.output, head).then_some(room)
     }
@@ -563,7 +582,8 @@ impl Connection {
     }
 }
 
-/// What of an answer is put together in memory. A body that is not is sent from where it lies.
+/// Part of a response that is copied into `output`. A body that is not part of it is sent without a
+/// copy.
 #[derive(Debug, Clone, Copy)]
 enum Room {
     All,
@@ -571,7 +591,7 @@ enum Room {
 }
 
 impl Request {
-    /// `None` when there is no memory for it.
+    /// Copies the parts of `head` to keep; returns `None` if there is no memory for them.
     fn remember(head: &Head<'_>) -> Option<Box<Self>> {
         let Head { method, target: found, version, keep_alive, .. } = *head;
         let mut target = Vec::new();
@@ -584,7 +604,7 @@ impl Request {
     }
 }
 
-/// Empties a buffer, and keeps it for the next request unless it has grown beyond what most have.
+/// Empties a buffer, and keeps it for the next request unless it has grown beyond [`KEPT_BYTES`].
 fn empty(buffer: &mut Vec<u8>) {
     buffer.clear();
     if buffer.capacity() > KEPT_BYTES {
@@ -604,7 +624,8 @@ mod tests {
         Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), Handlers::InPlace)
     }
 
-    /// Feeds `input` in pieces of `step` octets and takes all output; gives it back with the last wish.
+    /// Feeds `input` in pieces of `step` bytes and takes all output; returns it with the last
+    /// [`Want`].
     fn talk(input: &[u8], step: usize) -> (String, Want) {
         let mut service = service();
         let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
@@ -737,7 +758,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// A connection and its service at a time, and that time.
+    /// Returns a connection and its service with the clock set, and the time.
     fn at_a_time() -> (Connection, Service, Instant) {
         let (mut service, now) = (service(), Instant::now());
         service.set_time(now);
@@ -829,7 +850,7 @@ mod tests {
         assert_eq!(want, Want::Close);
     }
 
-    /// What comes of `requests` when handlers are run by whoever is told to, and how many were.
+    /// Runs the jobs of `requests`; returns the statuses of the responses and the number of jobs.
     fn talk_with_jobs(requests: &str, handlers: Handlers) -> (Vec<String>, usize) {
         let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), handlers);
         let mut connection = Connection::new(service.now());
@@ -873,7 +894,7 @@ mod tests {
         assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200"]);
         let Want::WaitUntil(until) = connection.want() else { panic!("{connection:?}") };
         assert!(until >= begin + Duration::from_millis(5) && begin.elapsed() < Duration::from_millis(5));
-        // It is not the client that is waited for.
+        // The server does not wait for the client here.
         assert_eq!((connection.deadline(&service), connection.is_idle()), (None, false));
         connection.finish_wait(&mut service);
         assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200"]);

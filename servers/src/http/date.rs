@@ -7,16 +7,16 @@ use httpdate::HttpDate;
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// The text of the last second that was asked for.
+/// Cached text of the second that was requested last.
 #[derive(Debug, Default)]
 pub struct DateCache {
     text: String,
-    /// When the wall clock's next second begins.
+    /// Time at which the wall clock's next second begins.
     valid_until: Option<Instant>,
 }
 
 impl DateCache {
-    /// The time of now as an IMF-fixdate (RFC 9110, section 5.6.7), 29 octets.
+    /// Returns the current time as an IMF-fixdate (RFC 9110, section 5.6.7), 29 bytes.
     pub fn at(&mut self, now: Instant) -> &[u8] {
         if self.valid_until.is_none_or(|until| now >= until) {
             let wall = SystemTime::now();

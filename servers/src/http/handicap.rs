@@ -1,9 +1,9 @@
-//! A known handicap for every request, to prove that the regression gate finds it: only in builds with
-//! the feature `handicap`, which no measurement of a model uses.
+//! A known handicap for every request, to prove that the regression gate finds it: only in builds
+//! with the feature `handicap`, which no measurement of a model uses.
 //!
-//! `C10K_HANDICAP` says how much: `loops=N` has each request run an empty loop of N turns, which costs
-//! CPU time and instructions; `stall=EVERY:US` has each EVERY-th request block its thread for US
-//! microseconds, which costs no CPU time and moves the tail of latencies alone.
+//! `C10K_HANDICAP` says how much: `loops=N` has each request run an empty loop of N turns, which
+//! costs CPU time and instructions; `stall=EVERY:US` has each EVERY-th request block its thread for
+//! US microseconds, which costs no CPU time and moves the tail of latencies alone.
 
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// What a request costs beside its answer.
+/// Extra cost of every request.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Handicap {
     loops: u64,
@@ -26,7 +26,7 @@ static HANDICAP: LazyLock<Handicap> =
 /// Requests of this process so far.
 static REQUESTS: AtomicU64 = AtomicU64::new(0);
 
-/// Costs what the handicap says.
+/// Applies the handicap to one request.
 pub(super) fn take() {
     for turn in 0..HANDICAP.loops {
         black_box(turn);
@@ -38,7 +38,7 @@ pub(super) fn take() {
 }
 
 impl Handicap {
-    /// Reads words such as `loops=100 stall=8000:1000`. A test that mistypes one should fail.
+    /// Parses words such as `loops=100 stall=8000:1000`. A test that mistypes one should fail.
     fn parse(text: &str) -> Self {
         let mut handicap = Self::default();
         for word in text.split_whitespace() {

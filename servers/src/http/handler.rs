@@ -1,4 +1,4 @@
-//! Handlers: what a request leads to, run in place or as a [`Job`] on another thread.
+//! Handlers of requests, run in place or as a [`Job`] on another thread.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,25 +10,25 @@ use super::response::Status;
 use crate::mix::{Drawn, Kind};
 use crate::site::{Page, Route, Site};
 
-/// What a handler has to say.
+/// Response of a handler, before it is written.
 #[derive(Debug, Clone)]
 pub enum Reply<'a> {
     /// A page from memory.
     Page(Cow<'a, Arc<Page>>),
-    /// That many octets of the pattern.
+    /// This many bytes of the pattern.
     Bytes(usize),
-    /// The status in words.
+    /// The status as text.
     Status(Status),
-    /// The same of a request of `/mixed`, and what that was.
+    /// The status 200 as text, for a request for `/mixed`, and the kind of that request.
     Mixed(Kind),
 }
 
-/// A request's handler that is to be run where it may block, by [`Job::run`].
+/// Handler of a request, to be run with [`Job::run`] where it may block.
 #[derive(Debug)]
 pub struct Job {
     site: Arc<Site>,
     target: Vec<u8>,
-    /// What was drawn for it already, which is drawn once.
+    /// Kind and time already drawn for the request, which are drawn only once.
     drawn: Option<Drawn>,
 }
 
@@ -37,7 +37,7 @@ impl Job {
         Self { site, target, drawn }
     }
 
-    /// Runs it on the calling thread, for as long as it takes.
+    /// Runs the handler on the calling thread, for as long as it takes.
     pub fn run(self) -> Reply<'static> {
         match run(self.drawn.map_or_else(|| self.site.find(&self.target), Route::Mixed)) {
             Reply::Page(page) => Reply::Page(Cow::Owned(page.into_owned())),
@@ -48,9 +48,11 @@ impl Job {
     }
 }
 
-/// Runs the handler behind `route` on the calling thread. A panic in it is its request's, not the thread's.
+/// Runs the handler of `route` on the calling thread. A panic in it fails the request, not the
+/// thread.
 pub fn run(route: Route<'_>) -> Reply<'_> {
-    // Nothing that a handler could leave half-done is seen by anybody: it has only its route.
+    // A handler has only its route, so that a panic can't leave anything half-done that other code
+    // sees.
     catch_unwind(AssertUnwindSafe(|| handle(route))).unwrap_or(Reply::Status(Status::InternalServerError))
 }
 
@@ -61,7 +63,8 @@ fn handle(route: Route<'_>) -> Reply<'_> {
         Route::Page(page) => return Reply::Page(Cow::Borrowed(page)),
         Route::Bytes(length) => return Reply::Bytes(length),
         Route::Spin(time) => spin(time),
-        // Who waits on a thread for handlers keeps that; elsewhere `respond` has it wait as the model does.
+        // On a thread for handlers, the wait keeps that thread; elsewhere `respond` makes the
+        // connection wait in the model's own way.
         Route::Sleep(time) | Route::Wait(time) => thread::sleep(time),
         Route::Mixed(Drawn { kind, time }) => {
             match kind {

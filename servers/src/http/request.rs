@@ -1,5 +1,5 @@
-//! Reading the head of a request, strictly: whatever two parties could frame differently is refused (RFC 9112,
-//! sections 2.2, 3, 6 and 11.2).
+//! Strict parsing of the head of a request: everything that two parties could frame differently is
+//! refused (RFC 9112, sections 2.2, 3, 6 and 11.2).
 
 use std::net::Ipv6Addr;
 
@@ -7,35 +7,36 @@ use memchr::memchr;
 
 use super::response::Status;
 
-/// The longest head, from the request line to the empty line. Servers in the field allow 8 to 32 KiB.
+/// The longest head, from the request line to the empty line. Servers in the field allow 8 to 32
+/// KiB.
 pub const MAX_HEAD_BYTES: usize = 16 * 1024;
 
-/// The longest request line; RFC 9112, section 3, recommends at least 8000 octets.
+/// The longest request line; RFC 9112, section 3, recommends at least 8000 bytes.
 pub const MAX_REQUEST_LINE_BYTES: usize = 8 * 1024;
 
 /// The most header fields; browsers send about 15, a chain of proxies some 30 more.
 const MAX_HEADERS: usize = 100;
 
-/// The longest body that is read; it is thrown away, so the limit bounds time and not memory.
+/// The longest body that is read; it is discarded, so the limit bounds time and not memory.
 pub const MAX_BODY_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Versions of the protocol that are spoken.
+/// Supported versions of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     Http10,
     Http11,
 }
 
-/// What is asked for, as far as this server tells methods apart.
+/// Method of a request, as far as this server tells methods apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
     Head,
-    /// One that the standard knows and no resource here has.
+    /// A standard method that no resource here has.
     Other,
 }
 
-/// How the body of a request is delimited (RFC 9112, section 6.3).
+/// Framing of the body of a request (RFC 9112, section 6.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
     None,
@@ -43,7 +44,7 @@ pub enum Framing {
     Chunked,
 }
 
-/// A whole head.
+/// A complete head, parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head<'a> {
     pub method: Method,
@@ -54,10 +55,11 @@ pub struct Head<'a> {
     pub expects_continue: bool,
 }
 
-/// Where the head that `input` begins with ends, if it is there whole; `scanned` remembers what was looked at, so that a
-/// head that comes byte by byte is still read in linear time.
+/// Finds the end of the head that `input` begins with, if the head is complete. `scanned` remembers
+/// how much was searched, so that a head that comes byte by byte is still read in linear time.
 ///
-/// Limits go by the place of an octet, never by how much came at once, so that every split has the same answer.
+/// Limits go by the position of a byte, never by how much came at once, so that every split gets
+/// the same response.
 pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Status> {
     if input.len() > MAX_REQUEST_LINE_BYTES && memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none() {
         return Err(Status::UriTooLong);
@@ -97,7 +99,7 @@ pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
     head(method, target.as_bytes(), version, request.headers)
 }
 
-/// Puts together what was read of a head.
+/// Builds a head from its parsed parts.
 fn head<'a>(
     method: &str,
     target: &'a [u8],
@@ -118,14 +120,15 @@ fn head<'a>(
     })
 }
 
-/// A later minor version is served as HTTP/1.1 (RFC 9110, section 2.5); another major one is told apart from a line that
-/// is not HTTP at all.
+/// Parses a head whose version the parser does not know. A later minor version is served as
+/// HTTP/1.1 (RFC 9110, section 2.5); another major version is told apart from a line that is not
+/// HTTP at all.
 #[cold]
 fn parse_of_other_version(bytes: &[u8]) -> Result<Head<'_>, Status> {
     let line_end = memchr(b'\r', bytes).unwrap_or(0);
     let (line, fields) = bytes.split_at(line_end);
     match line {
-        // Versions that are spoken are not what is wrong with the line.
+        // The version is supported, so something else is wrong with the line.
         [.., b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1'] => Err(Status::BadRequest),
         [before @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => {
             parse_of_later_minor(bytes, before, fields)
@@ -139,7 +142,7 @@ fn parse_of_other_version(bytes: &[u8]) -> Result<Head<'_>, Status> {
     }
 }
 
-/// Has the parser judge the line in a version that it knows, and the fields, which begin behind the line's end.
+/// Parses the line with a version that the parser knows, and the fields after the line separately.
 fn parse_of_later_minor<'a>(bytes: &'a [u8], before: &[u8], fields: &[u8]) -> Result<Head<'a>, Status> {
     let line = [before, b" HTTP/1.1\r\n\r\n"].concat();
     let mut request = httparse::Request::new(&mut []);
@@ -157,7 +160,8 @@ fn parse_of_later_minor<'a>(bytes: &'a [u8], before: &[u8], fields: &[u8]) -> Re
     }
 }
 
-/// Methods are case-sensitive; one that nobody registered is answered 501 (RFC 9110, section 9.1).
+/// Parses a method. Methods are case-sensitive; an unregistered one is answered with 501 (RFC 9110,
+/// section 9.1).
 fn parse_method(method: &str) -> Result<Method, Status> {
     match method {
         "GET" => Ok(Method::Get),
@@ -167,7 +171,8 @@ fn parse_method(method: &str) -> Result<Method, Status> {
     }
 }
 
-/// The path and query of a target in any form that a request may have (RFC 9112, section 3.2).
+/// Returns the path and query of a target in any form that a request may have (RFC 9112, section
+/// 3.2).
 fn origin_form(target: &[u8]) -> Result<&[u8], Status> {
     if target.starts_with(b"/") || target == b"*" {
         return Ok(target);
@@ -176,14 +181,14 @@ fn origin_form(target: &[u8]) -> Result<&[u8], Status> {
         Some(scheme) if target[..scheme].eq_ignore_ascii_case(b"http") => {
             behind_authority(&target[scheme + 3..])
         }
-        // CONNECT names an authority, which no method that is served here takes.
+        // The target of CONNECT is an authority, which no method that is served here takes.
         None if target.contains(&b':') && has_host(target) => Ok(target),
         _ => Err(Status::BadRequest),
     }
 }
 
-/// The path and query behind the authority of an absolute target; a query without a path is that of the root, which has
-/// none.
+/// Returns the path and query after the authority of an absolute target. A query without a path
+/// belongs to the root, which takes no query.
 fn behind_authority(rest: &[u8]) -> Result<&[u8], Status> {
     let (authority, path) = rest.split_at(memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len()));
     match path.first() {
@@ -193,13 +198,14 @@ fn behind_authority(rest: &[u8]) -> Result<&[u8], Status> {
     }
 }
 
-/// Whether it is a host that is not empty, maybe with a port (RFC 9110, section 4.2.1). A name of a user before it is refused
-/// (section 4.2.4).
+/// Returns true if `authority` is a host that is not empty, maybe with a port (RFC 9110, section
+/// 4.2.1). A user name before it is refused (section 4.2.4).
 fn has_host(authority: &[u8]) -> bool {
     !matches!(authority, [] | [b':', ..]) && is_host_and_port(authority)
 }
 
-/// Bytes of a registered name that stand for themselves (RFC 3986, section 3.2.2): unreserved ones and sub-delims.
+/// Bytes of a registered name that stand for themselves (RFC 3986, section 3.2.2): unreserved ones
+/// and sub-delims.
 const IN_NAME: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0;
@@ -216,7 +222,7 @@ const IN_NAME: [bool; 256] = {
     table
 };
 
-/// Whether it is `uri-host [":" port]` (RFC 9110, section 7.2). Both may be empty.
+/// Returns true if `value` is `uri-host [":" port]` (RFC 9110, section 7.2). Both may be empty.
 fn is_host_and_port(value: &[u8]) -> bool {
     if let Some(literal) = value.strip_prefix(b"[") {
         let Some(end) = memchr(b']', literal) else { return false };
@@ -234,7 +240,7 @@ fn is_host_and_port(value: &[u8]) -> bool {
     }
 }
 
-/// Nothing, or a colon and digits.
+/// Returns true if `text` is empty, or a colon and digits.
 fn is_port(text: &[u8]) -> bool {
     match text {
         [] => true,
@@ -243,7 +249,8 @@ fn is_port(text: &[u8]) -> bool {
     }
 }
 
-/// Whether it is an IPv6 address, or an address of a version to come (RFC 3986, section 3.2.2).
+/// Returns true if `literal` is an IPv6 address, or an address of a future version (RFC 3986,
+/// section 3.2.2).
 fn is_address(literal: &[u8]) -> bool {
     if let [b'v' | b'V', rest @ ..] = literal {
         let version = rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
@@ -254,7 +261,7 @@ fn is_address(literal: &[u8]) -> bool {
     std::str::from_utf8(literal).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-/// The header fields that framing and persistence hang on.
+/// Header fields that determine framing and persistence.
 #[derive(Debug, Default)]
 struct Fields {
     hosts: u32,
@@ -275,7 +282,7 @@ impl Fields {
     }
 
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), Status> {
-        // The length tells almost every other header apart without looking at its letters.
+        // The length rules out almost every other header without a look at its letters.
         match name.len() {
             4 if name.eq_ignore_ascii_case("host") => self.take_host(value),
             6 if name.eq_ignore_ascii_case("expect") => self.take_expect(value),
@@ -306,7 +313,8 @@ impl Fields {
         }
     }
 
-    /// A second length is refused even if it is the same: RFC 9112, section 6.3, allows either, this is the simpler.
+    /// Takes the length of a body. A second length is refused even if it is the same: RFC 9112,
+    /// section 6.3, allows accepting it too, but refusing is simpler.
     fn take_length(&mut self, value: &[u8]) -> Result<(), Status> {
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
         let number = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
@@ -327,7 +335,8 @@ impl Fields {
         let chunked_codings = value.split(|&octet| octet == b',').filter(|coding| chunked(coding)).count();
         self.transfer_encoding = Some(match (codings, chunked_codings, last) {
             (1, 1, _) => Ok(()),
-            // A coding under the chunks that is not known here; anything else leaves the end of the body open.
+            // An unknown coding, with or without chunks; any other value leaves the end of the body
+            // open.
             (_, 1, true) | (1, 0, _) => Err(Status::NotImplemented),
             _ => Err(Status::BadRequest),
         });
@@ -338,7 +347,8 @@ impl Fields {
         match (self.transfer_encoding, self.length) {
             (None, None | Some(0)) => Ok(Framing::None),
             (None, Some(length)) => Ok(Framing::Length(length)),
-            // Both, or an HTTP/1.0 client that cannot mean it: the shapes of request smuggling.
+            // Both fields, or chunks from an HTTP/1.0 client, which can't mean them: patterns of
+            // request smuggling.
             (Some(_), Some(_)) => Err(Status::BadRequest),
             (Some(_), None) if version == Version::Http10 => Err(Status::BadRequest),
             (Some(coding), None) => coding.map(|()| Framing::Chunked),

@@ -1,4 +1,4 @@
-//! Writing responses: the status line, the headers that every response has, and the answers that refuse.
+//! Writing responses: the status line, the headers that every response has, and refusals.
 
 use super::request::Version;
 use crate::mix::Kind;
@@ -25,7 +25,8 @@ pub enum Status {
 }
 
 impl Status {
-    /// The status line without its line end, up to `HTTP/1.1`: a server answers in its own version (RFC 9110, 6.2).
+    /// Returns the status line without its line end. It always says `HTTP/1.1`: a server answers in
+    /// its own version (RFC 9110, 6.2).
     fn line(self) -> &'static str {
         match self {
             Self::Ok => "HTTP/1.1 200 OK",
@@ -45,12 +46,12 @@ impl Status {
         }
     }
 
-    /// What a person who asked is told: the status in words.
+    /// Returns the status in words, for a person who reads the response.
     fn text(self) -> &'static str {
         &self.line()["HTTP/1.1 ".len()..]
     }
 
-    /// The headers that this status needs beside those of every response.
+    /// Returns the headers that this status needs beside those of every response.
     fn headers(self) -> &'static str {
         match self {
             Self::Found => "Location: /\r\n",
@@ -61,32 +62,33 @@ impl Status {
     }
 }
 
-/// The whole answer of a server that takes no more: it has no memory, process or descriptor for a connection.
+/// Whole response of a server that takes no more connections: it has no memory, process or
+/// descriptor for one.
 pub const UNAVAILABLE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 24\r\n\
     Retry-After: 1\r\nConnection: close\r\n\r\n503 Service Unavailable\n";
 
-/// The interim answer to `Expect: 100-continue`.
+/// Interim response to `Expect: 100-continue`.
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Room for what [`write_fixed_head`] writes, beside the content type.
+/// Upper limit of the bytes that [`write_fixed_head`] writes, without the content type.
 pub const FIXED_HEAD_BYTES: usize = 160;
 
-/// Room for what [`finish_head`] writes.
+/// Upper limit of the bytes that [`finish_head`] writes.
 pub const HEAD_END_BYTES: usize = 68;
 
-/// Room for what [`write_status`] writes.
+/// Upper limit of the bytes that [`write_status`] writes.
 pub const STATUS_BYTES: usize = FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES + 40;
 
-/// What most answers are.
+/// Content type of most responses.
 pub const TEXT_PLAIN: &str = "text/plain";
 
-/// What becomes of the connection after a response.
+/// State of the connection after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It stays open; a client of HTTP/1.0 has to be told.
+    /// The connection stays open; a client of HTTP/1.0 has to be told.
     KeepAlive(Version),
-    /// It closes.
+    /// The connection closes.
     Close,
 }
 
@@ -101,7 +103,7 @@ pub fn write_fixed_head(out: &mut Vec<u8>, status: Status, content_type: &str, c
     out.extend_from_slice(status.headers().as_bytes());
 }
 
-/// Writes the rest of a head.
+/// Writes the rest of the head.
 pub fn finish_head(out: &mut Vec<u8>, after: After, date: &[u8]) {
     out.extend_from_slice(b"Date: ");
     out.extend_from_slice(date);
@@ -117,7 +119,8 @@ pub fn write_status(out: &mut Vec<u8>, status: Status, after: After, with_body: 
     write_words(out, status, "", after, with_body, date);
 }
 
-/// The same for a request of `/mixed`, which says what that was.
+/// Writes a whole response to a request for `/mixed`, which names the kind of the request;
+/// `with_body` is false for HEAD.
 pub fn write_mixed(out: &mut Vec<u8>, kind: Kind, after: After, with_body: bool, date: &[u8]) {
     write_words(out, Status::Ok, kind.field(), after, with_body, date);
 }

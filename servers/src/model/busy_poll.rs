@@ -1,8 +1,9 @@
-//! One thread that asks every socket in turn whether it has something, forever and without ever sleeping.
+//! One thread that tries every socket in turn, for ever and without sleeping.
 //!
-//! What non-blocking sockets give without any help of the kernel: the lowest latency while the list is short, a whole
-//! processor at any time, and a cost per turn that grows with every connection, idle or not. Faithful on purpose: that
-//! growth is what readiness notification was invented for.
+//! Non-blocking sockets without any help of the kernel give the lowest latency while the list is
+//! short, but take a whole processor at any time, and cost more per turn with every connection,
+//! idle or not. The model keeps this growth on purpose: it is the reason why readiness notification
+//! was invented.
 
 use std::io;
 use std::net::TcpStream;
@@ -47,7 +48,7 @@ impl ConcurrencyModel for BusyPoll {
     }
 }
 
-/// All connections, and what it takes to serve them.
+/// All connections, and the state to serve them.
 struct List {
     peers: Vec<Peer>,
     service: Service,

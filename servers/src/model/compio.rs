@@ -1,9 +1,11 @@
-//! A compio runtime per processor, each with an `io_uring`, one thread and a listener of its own (`SO_REUSEPORT`).
+//! A compio runtime per processor, each with an `io_uring`, one thread and a listener of its own
+//! (`SO_REUSEPORT`).
 //!
-//! Tasks ask the kernel to do something and hear that it was done, instead of hearing that they could do it. What is asked
-//! for by all tasks goes to the kernel with one call, which also waits, so that a busy thread makes far fewer than one call
-//! per request. Buffers belong to the kernel until it is done with them: those to read into are lent by a pool that the
-//! kernel takes from when something has come, and what is sent is given away with its connection until it is gone.
+//! Tasks ask the kernel for an operation and are notified when it is done, instead of when they
+//! could do it. The requests of all tasks go to the kernel with one call, which also waits, so that
+//! a busy thread makes far fewer than one call per request. Buffers belong to the kernel until it
+//! is done with them: read buffers come from a pool, from which the kernel takes one when data has
+//! come, and output is given to the kernel together with its connection until it is sent.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -33,18 +35,19 @@ use crate::tasks::{self, Runtime, Stream, serve_connection};
 use crate::uring;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
-/// Buffers to read into, of each thread. Each is used only between the coming of a request and its answer; a burst of more
-/// than these makes some wait for a turn.
+/// Read buffers of each thread. A buffer is used only from the arrival of a request to its
+/// response; in a burst of more requests than this, some wait for a turn.
 const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 
-/// How long a thread for handlers stays that has nothing to do; as with tokio.
+/// Time until an idle thread for handlers ends; as with tokio.
 const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Compio { loops: options, threads: 1, handlers: Handlers::InPlace })
 }
 
-/// Whether the kernel has what is needed, and lets us have it. There is no other driver in the build that could take over.
+/// Checks that the kernel has the features that are needed, and allows their use. The build has no
+/// other driver that could take over.
 pub fn probe() -> Result<(), String> {
     let runtime = make_runtime(1).and_then(|runtime| runtime.buffer_pool().map(|_| ()));
     runtime.and_then(|()| uring::try_enter()).map_err(|error| {
@@ -56,7 +59,7 @@ pub fn probe() -> Result<(), String> {
 }
 
 pub struct Compio {
-    /// What runtimes there are.
+    /// Options of the runtimes; `workers` is their number.
     pub loops: Options,
     /// Threads for handlers that block, over all runtimes.
     pub threads: usize,
@@ -73,7 +76,8 @@ impl ConcurrencyModel for Compio {
             let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
             tasks::use_service(service, shutdown.clone());
             let runtime = make_runtime(threads)?;
-            // Made now rather than for the first client, who can't be told if there is no memory for them.
+            // Created now rather than for the first client, which could not be told that there is
+            // no memory for them.
             runtime.buffer_pool()?;
             runtime.block_on(async {
                 let runtime = OnCompio {
@@ -92,11 +96,12 @@ fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {
         let mut ring = ProactorBuilder::new();
         ring.thread_pool_limit(threads).thread_pool_recv_timeout(IDLE_THREAD_TIME);
         ring.buffer_pool_size(BUFFERS).buffer_pool_buffer_len(READ_BYTES);
-        // One thread asks, and hears of results when it waits and not in the middle of something.
+        // Only one thread submits requests, and it gets the results when it waits and not at any
+        // other time.
         ring.single_issuer(defer).defer_taskrun(defer);
         RuntimeBuilder::new().with_proactor(ring).build()
     };
-    // Linux has that since 6.1.
+    // Linux has these options since 6.1.
     make(true).or_else(|_| make(false))
 }
 
@@ -107,11 +112,12 @@ struct OnCompio {
 }
 
 impl Runtime for OnCompio {
-    /// By readiness, as everywhere: who is out of descriptors has to spend the listener's reserve at once.
+    /// Accepts after a readiness event, as with the other runtimes: when the process is out of
+    /// descriptors, the listener's spare one has to be used at once.
     async fn accept(&self) -> io::Result<net::TcpStream> {
         loop {
             self.listener.accept_ready().await?;
-            // The kernel waits for sockets itself, but not for those that say they are never waited for.
+            // The kernel itself waits for blocking sockets, but not for non-blocking ones.
             match self.listener.accept_blocking() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 accepted => return accepted,
@@ -149,7 +155,7 @@ impl Stream for Socket {
     async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
             match self.stream.read_managed(READ_BYTES).await {
-                // All buffers are taken, by tasks whose turn is before the next try.
+                // All buffers are in use by tasks that run before the next attempt.
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
                 received => {
                     take(received?.as_deref().unwrap_or_default());
@@ -179,12 +185,12 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let _thread = self.threads.one().await;
-        // compio panics, in a task of its own, where it can have no thread.
+        // compio panics, in a task of its own, if it can't have a thread.
         runtime::spawn_blocking(move || job.run()).await.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 }
 
-/// A connection that the kernel sends the pending output of. It has no way to change while it is given away.
+/// Connection whose pending output the kernel sends. It can't change while it is given away.
 struct Pending(Connection);
 
 impl IoBuf for Pending {
@@ -200,7 +206,8 @@ impl IoVectoredBuf for Pending {
     }
 }
 
-/// The threads for handlers that block. compio itself would have its own thread spin until one of them is free.
+/// Threads for handlers that block. compio itself would make its own thread spin until one of them
+/// is free.
 struct Threads {
     free: Cell<usize>,
     waiting: RefCell<Vec<Waker>>,
@@ -227,14 +234,15 @@ impl Threads {
     }
 }
 
-/// A thread, for as long as it is needed.
+/// Use of a thread, which ends when this value is dropped.
 struct Taken<'a>(&'a Threads);
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Self(threads) = self;
         threads.free.set(threads.free.get() + 1);
-        // Whichever comes first has it, and the others wait on: a task that is gone must not keep it from them.
+        // All tasks are woken: the first one gets the thread, and the others wait again. A task
+        // that is gone must not keep it from them.
         for waker in threads.waiting.take() {
             waker.wake();
         }

@@ -1,7 +1,7 @@
-//! As `compio`, and handlers that block run on threads that are there for that (`spawn_blocking`).
+//! Like `compio`, but handlers that block run on separate threads (`spawn_blocking`).
 //!
-//! The threads of the runtimes go on, at the price of a hand-over and two wake-ups for every such request. Handlers that
-//! take no time stay in their tasks.
+//! The threads of the runtimes go on, at the cost of a hand-over and two wake-ups for every such
+//! request. Handlers that take no time stay in their tasks.
 
 use std::num::NonZero;
 

@@ -1,8 +1,10 @@
-//! One thread, many connections: the kernel keeps the list and says who is ready, through the `polling` crate.
+//! One thread with many connections: the kernel keeps the list of sockets and reports those that
+//! are ready, through the `polling` crate.
 //!
-//! The answer to the C10K problem: a turn costs what the ready connections cost, not what all of them do. Level-triggered,
-//! so that one read per event is enough and a connection that has more to say waits for its turn like the others. Where
-//! there is no epoll, the crate takes what the system has instead, such as kqueue.
+//! This is the answer to the C10K problem: the cost of a turn depends on the ready connections, not
+//! on all of them. It is level-triggered, so that one read per event is enough, and a connection
+//! with more data waits for its turn like the others. Where there is no epoll, the crate uses the
+//! mechanism that the system has instead, such as kqueue.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -45,7 +47,7 @@ impl Poller for Polling {
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        // SAFETY: what is added is removed before it is closed, as the trait says.
+        // SAFETY: a descriptor is removed before it is closed, as the trait says.
         unsafe { self.poller.add_with_mode(&fd, Event::readable(key), PollMode::Level) }
     }
 

@@ -1,8 +1,8 @@
-//! One thread with epoll by hand, edge-triggered: a socket is told about once, when it becomes ready.
+//! One thread with epoll by hand, edge-triggered: a socket is reported once, when it becomes ready.
 //!
-//! The kernel spares itself a second look at every socket that was ready, and the loop has to remember which it has not
-//! read or written to the end. A read that had room for more has reached the end, so that no call is made only to hear that
-//! there is nothing.
+//! The kernel does not check every reported socket again, and the loop has to remember those that
+//! it has not read or written to the end. A read that did not fill the buffer has reached the end,
+//! so that no call is made only to learn that there is no more data.
 
 use std::io;
 use std::sync::Arc;

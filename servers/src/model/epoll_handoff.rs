@@ -1,8 +1,9 @@
-//! An event loop per processor, fed by one acceptor: a thread that does nothing but accept gives each connection to the
-//! loop that has the fewest.
+//! An event loop per processor, fed by one acceptor: a thread that only accepts gives each
+//! connection to the loop that has the fewest.
 //!
-//! Each loop is that of `epoll-edge`. Connections are dealt out evenly, which the kernel does not do for loops with
-//! listeners of their own; it costs a queue and a wake-up per connection, and a thread that all connections pass through.
+//! Each loop is the one of `epoll-edge`. Connections are distributed evenly, which the kernel does
+//! not do for loops with listeners of their own. This costs a queue and a wake-up per connection,
+//! and a thread that all connections pass through.
 
 use std::io;
 use std::net::TcpStream;
@@ -38,7 +39,7 @@ impl ConcurrencyModel for EpollHandoff {
                 if result.is_err() {
                     shutdown.signal();
                 }
-                // Behind the last connection; without it no loop would come to its end.
+                // After the last connection; without this message no loop would end.
                 for inbox in &inboxes {
                     inbox.mailbox.put(Message::End);
                 }
@@ -77,7 +78,7 @@ impl EpollHandoff {
     }
 
     fn run_loop(&self, inbox: &Inbox, room: &Room, site: Arc<Site>, shutdown: &Shutdown) -> io::Result<()> {
-        // The acceptor minds the maximum.
+        // The acceptor enforces the connection limit.
         let mut event_loop =
             EventLoop::new(RawEpoll::new(Trigger::Edge)?, self.options.service(site), usize::MAX);
         event_loop.watch_wake(inbox.mailbox.as_fd())?;
@@ -112,17 +113,17 @@ fn hand_over(stream: TcpStream, inboxes: &[Inbox]) {
     }
 }
 
-/// What the acceptor has for a loop.
+/// Message from the acceptor to a loop.
 #[derive(Debug)]
 enum Message {
     Connection(TcpStream),
     End,
 }
 
-/// The way from the acceptor to a loop.
+/// Inbox of a loop, filled by the acceptor.
 struct Inbox {
     mailbox: Mailbox<Message>,
-    /// What the loop has, and what is on its way there.
+    /// Number of connections that the loop has, including those on their way to it.
     connections: AtomicUsize,
 }
 

@@ -1,7 +1,8 @@
-//! One thread with epoll by hand, level-triggered: what `epoll` is without the library in between.
+//! One thread with epoll by hand, level-triggered: `epoll` without the library in between.
 //!
-//! The control that tells the price of a library from that of the mechanism: the same loop, and nothing but `epoll_wait`
-//! between two turns. A socket is told about for as long as it is ready, so that one read per event is enough.
+//! This is the control that separates the cost of a library from the cost of the mechanism: the
+//! same loop, and nothing but `epoll_wait` between two turns. A socket is reported for as long as
+//! it is ready, so that one read per event is enough.
 
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,10 @@
-//! An event loop per processor, each with a listener of its own on the same address (`SO_REUSEPORT`): nothing is shared.
+//! An event loop per processor, each with a listener of its own on the same address
+//! (`SO_REUSEPORT`): nothing is shared.
 //!
-//! Each loop is that of `epoll-edge`. The kernel deals new connections out by a hash of their addresses, so that no loop
-//! ever waits for another, and none helps another either: with few connections, one may have all of them. Each has its part
-//! of the connections that the server may have at once, and one that is full leaves further ones in its own backlog.
+//! Each loop is the one of `epoll-edge`. The kernel distributes new connections by a hash of their
+//! addresses, so that no loop ever waits for another, and no loop helps another either: with few
+//! connections, one loop may have all of them. Each loop has its share of the server's connection
+//! limit; a full loop leaves further connections in its own backlog.
 
 use std::io;
 use std::sync::Arc;

@@ -1,8 +1,9 @@
-//! One event loop for input and output, a pool of threads for handlers.
+//! One event loop for input and output, and a pool of threads for handlers.
 //!
-//! The loop, that of `epoll-edge`, reads and parses, and no handler runs on it: every request is given to the pool, and its
-//! reply comes back through a queue to be written. So a handler that blocks takes a thread and stalls nobody else; a handler
-//! that takes no time pays for two hand-overs and two wake-ups all the same.
+//! The loop, which is the one of `epoll-edge`, reads and parses, and no handler runs on it: every
+//! request goes to the pool, and its reply comes back through a queue to be written. So a handler
+//! that blocks takes one thread and stalls no other connection. A handler that takes no time also
+//! pays for two hand-overs and two wake-ups.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -27,7 +28,7 @@ impl ConcurrencyModel for EpollWorkers {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let (jobs, replies) =
             (Arc::new(Jobs::<(Token, Job)>::default()), Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?));
-        // Also if the start fails with some of the workers.
+        // Closes the queue also if only some of the workers could be started.
         let _end = jobs.close_at_end();
         let answered = Arc::clone(&replies);
         jobs.start_workers(self.options.blocking_workers(), move |(token, job)| {

@@ -1,7 +1,9 @@
-//! A process per connection: the parent accepts and forks, the child serves one connection and exits.
+//! A process per connection: the parent accepts and forks, the child serves one connection and
+//! exits.
 //!
-//! The oldest model and the best isolated one: nothing that a connection does can hurt another. It pays with a fork and
-//! an exit for every connection, and with a process that the kernel has to schedule for every open one.
+//! The oldest model and the best isolated one: nothing that a connection does can hurt another. It
+//! pays with a fork and an exit for every connection, and with a process that the kernel has to
+//! schedule for every open one.
 
 use std::io;
 use std::net::TcpStream;
@@ -55,7 +57,7 @@ impl ConcurrencyModel for Fork {
 
 struct Parent {
     children: Children,
-    /// Made before the fork, as is the buffer, so that no child has to.
+    /// Created before the fork, as is the buffer, so that no child has to do it.
     service: Service,
     buffer: Vec<u8>,
 }
@@ -64,7 +66,7 @@ impl Parent {
     fn fork(&mut self, stream: &TcpStream, listener: &mut Option<Listener>, shutdown: &Shutdown) {
         let Self { children, service, buffer } = self;
         let forked = children.fork(shutdown, |child| {
-            // The port is the parent's alone.
+            // Only the parent keeps the listening socket.
             drop(listener.take());
             child.serve(stream, service, buffer);
         });

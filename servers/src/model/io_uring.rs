@@ -1,8 +1,9 @@
-//! One thread with an `io_uring`: the kernel does what is to be done, and says what came of it.
+//! One thread with an `io_uring`: the kernel does the I/O itself and reports the results.
 //!
-//! The loop asks for nothing twice. One request has the kernel accept for as long as there is room, one for each connection
-//! has it receive into whichever buffer is free, and an answer is an entry in a queue. One system call gives the kernel all
-//! answers of a turn and waits for what the next one is about.
+//! The loop makes no request twice. One request makes the kernel accept for as long as there is
+//! capacity, one per connection makes it receive into any free buffer, and a response is an entry
+//! in a queue. One system call gives the kernel all responses of a turn and waits for the
+//! completions of the next turn.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,9 @@
-//! A thread per processor, each with an `io_uring` and a listener of its own on the same address (`SO_REUSEPORT`).
+//! A thread per processor, each with an `io_uring` and a listener of its own on the same address
+//! (`SO_REUSEPORT`).
 //!
-//! Each loop is that of `io-uring`, dealt out like those of `epoll-sharded`, and with what that is good and bad at: nothing
-//! is shared, and nobody helps. A ring belongs to one thread, so that the kernel needs no lock for it.
+//! Each loop is the one of `io-uring`. Connections are distributed as in `epoll-sharded`, with the
+//! same advantage and drawback: nothing is shared, and no loop helps another. A ring belongs to one
+//! thread, so that the kernel needs no lock for it.
 
 use std::io;
 use std::sync::Arc;
@@ -20,7 +22,8 @@ struct IoUringSharded {
 impl ConcurrencyModel for IoUringSharded {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let shards = listener.into_shards(self.options.event_loops())?;
-        // All are made before anyone is served: if that fails, the server does not start.
+        // All rings are created before any connection is served: if that fails, the server does not
+        // start.
         let rings = shards.iter().map(|_| uring::open()).collect::<io::Result<Vec<_>>>()?;
         let loops = rings.into_iter().zip(shards).zip(connections_by_loop(&self.options));
         run_each(loops, &shutdown, |((ring, listener), max_connections)| {

@@ -1,7 +1,8 @@
-//! One thread, one connection at a time, from its first octet to its last; everybody else waits.
+//! One thread that serves one connection at a time, from its first byte to its last; all other
+//! clients wait.
 //!
-//! The baseline: no model is simpler, none does less per connection, and a single client that says nothing keeps all others
-//! out until it is timed out.
+//! This is the baseline: no model is simpler, and none does less per connection. A single client
+//! that sends nothing keeps all others waiting until it is timed out.
 
 use std::io;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ impl ConcurrencyModel for Iterative {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let (mut service, mut buffer) = (self.options.service(site), Vec::with_capacity(READ_BYTES));
         let _end = shutdown.signal_at_end();
-        // A thread that looks out for the end, while this one waits for a client.
+        // Starts a thread that waits for the shutdown, while this one waits for a client.
         let open = OpenConnections::until(&shutdown)?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
             if let Some(stream) = open.register(stream) {

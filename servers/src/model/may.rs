@@ -1,15 +1,18 @@
-//! A green thread per connection: the code of a thread that blocks, on a stack of its own, of which a few threads of the
-//! kernel run many.
+//! A green thread per connection: code that blocks as a thread does, on a stack of its own. A few
+//! kernel threads run many green threads.
 //!
-//! A handler is written as for `thread`, and a connection costs a stack as there; but where it would wait, the program
-//! itself switches to the next stack, which takes tens of instructions and no system call. A handler that blocks otherwise
-//! than through the library keeps a thread of the kernel, and all who are served there.
+//! A handler is written as for `thread`, and a connection costs a stack as there. But where the
+//! code would wait, the program itself switches to the next stack, which takes tens of instructions
+//! and no system call. A handler that blocks in another way than through the library keeps a kernel
+//! thread, and all connections that this thread serves.
 //!
-//! A green thread stays with the thread of the kernel that hears of its socket, as `HttpServiceFactory` of `may_minihttp` has
-//! it, and none is taken over by another, though may can do that. It is not only what costs least. While a green thread is
-//! being laid down to wait, its thread of the kernel still reads what lies on its stack; woken elsewhere meanwhile, it could
-//! be at its end, and its stack another's or nobody's (may 0.3.51, `subscribe` in `src/io/sys/unix/wait_io.rs`). So whatever
-//! wakes it comes from its own thread of the kernel: news of its socket do, and calls are made there.
+//! A green thread stays on the kernel thread that is notified of its socket, as in
+//! `HttpServiceFactory` of `may_minihttp`, and no other kernel thread takes it over, though may can
+//! do that. Low cost is not the only reason. While a green thread is being suspended, its kernel
+//! thread still reads from its stack. If the green thread were woken on another kernel thread
+//! meanwhile, it could end, and its stack could be freed or in use by another one (may 0.3.51,
+//! `subscribe` in `src/io/sys/unix/wait_io.rs`). So every wake-up of a green thread comes from its
+//! own kernel thread: it is notified of the socket there, and calls are made there.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -40,16 +43,18 @@ use crate::sweep::Sweep;
 use crate::timers::Timers;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
-/// Stacks that are kept for further connections. Each takes two mappings of memory, made at the start.
+/// Stacks that are kept for further connections. Each takes two mappings of memory, made at the
+/// start.
 const SPARE_STACKS: usize = 64;
 
-/// may's threads are the process's: as many as its first server has asked for.
+/// Number of may's threads. They belong to the process, and its first server sets their number.
 static WORKERS: OnceLock<usize> = OnceLock::new();
 
-/// What a wait for the client ends with when the server does: to a reader it is the end.
+/// Error that ends a wait for the client when the server stops; a reader sees it as the end of the
+/// stream.
 const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 
-/// What tells of the end of a connection, whatever was waited for.
+/// Events that report the end of a connection, whatever it waits for.
 const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -64,16 +69,18 @@ impl ConcurrencyModel for May {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let _end = shutdown.signal_at_end();
         let count = *WORKERS.get_or_init(|| self.options.event_loops());
-        // Threads are left where the kernel wants them, as with all models; stacks are counted in words.
+        // Threads are not pinned to processors, as with all models; stack sizes are counted in
+        // words.
         config().set_workers(count).set_worker_pin(false);
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        // They start with the first green thread, one more beside them for may's own timers; here that may fail.
+        // may's threads start with the first green thread, and one more for may's own timers. Here,
+        // a failure to start them is an ordinary error.
         threads::try_out(count + 1)?;
         start_green(0, || {})?;
         let workers = Workers::start(count, self.options.timeouts, &shutdown)?;
         let accepted = self.accept(&listener, &workers, &site, &shutdown);
         if accepted.is_err() {
-            // Green threads are not ours to end; it is how they are told.
+            // Green threads can't be ended from here; the signal tells them to end.
             shutdown.signal();
         }
         for stream in listener.close() {
@@ -106,7 +113,7 @@ impl May {
         Ok(())
     }
 
-    /// Serves `stream` on a stack of its own; without memory for one, its client is told.
+    /// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
     fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
         let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
@@ -122,7 +129,7 @@ impl May {
         let serve = move || {
             let mut service = options.service(site);
             if let Ok(stream) = GreenStream::new(served, callee, clock, options.timeouts.idle) {
-                // An error of this connection is its end and nobody else's.
+                // An error ends only this connection.
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
             }
         };
@@ -132,19 +139,19 @@ impl May {
     }
 }
 
-/// may's threads of the kernel, by number.
+/// may's kernel threads, by number.
 struct Workers(Vec<Worker>);
 
-/// One of them.
+/// One of may's kernel threads.
 struct Worker {
-    /// Whom it serves.
+    /// Connections that this thread serves.
     callees: Arc<Callees>,
-    /// What tells it when to call them.
+    /// Timer that wakes this thread to call its connections.
     clock: Arc<Clock>,
 }
 
 impl Workers {
-    /// Has each of them call those it serves, every so often.
+    /// Makes each worker call the connections that it serves, at regular intervals.
     fn start(count: usize, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<Self> {
         let mut workers = Vec::new();
         for (number, timer) in timers(count)?.into_iter().enumerate() {
@@ -156,36 +163,37 @@ impl Workers {
         Ok(Self(workers))
     }
 
-    /// Whether they serve fewer than so many together; if not, `acceptor` is woken when one has ended.
+    /// Returns true if the workers together serve fewer than `max` connections; otherwise
+    /// `acceptor` is woken when one has ended.
     fn have_room(&self, max: usize, acceptor: &Waker) -> bool {
         let have_room = || self.0.iter().map(|worker| worker.callees.count()).sum::<usize>() < max;
-        // Looked at once more, for those that end meanwhile.
+        // Checked once more, for connections that have ended meanwhile.
         have_room() || {
             self.0.iter().for_each(|worker| worker.callees.wake_at_end(acceptor));
             have_room()
         }
     }
 
-    /// Whether there is anybody to wait for in a server that stops, and time left for it.
+    /// Returns true if a stopping server has connections to wait for, and time left for that.
     fn are_awaited(&self) -> bool {
         self.0.iter().any(|worker| worker.callees.are_awaited())
     }
 
-    /// Sets how often they call.
+    /// Sets the interval of the calls.
     fn set_pace(&self, pace: Duration) -> io::Result<()> {
         self.0.iter().try_for_each(|worker| worker.clock.set_pace(pace))
     }
 }
 
 impl Worker {
-    /// Has it call those it serves: who waits for too long, whose time has come, and in a server that stops everybody, until
-    /// there is nobody. The green thread that does it is there from the start, since it gets memory back when there is none
-    /// left.
+    /// Makes the worker call its connections: those that wait too long, those whose time has come,
+    /// and in a stopping server all of them, until there are none. The green thread that does this
+    /// exists from the start, since it frees memory when there is none left.
     fn start_calls(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
         let (callees, clock) = (Arc::clone(&self.callees), Arc::clone(&self.clock));
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
-            // The last of them is dropped first, before its timer is closed.
+            // `ticks` is declared last, so it is dropped first, before `clock` closes its timer.
             let (clock, ticks) = (clock, ticks);
             while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || callees.count() > 0 {
                 ticks.wait_io();
@@ -202,8 +210,8 @@ impl Worker {
     }
 }
 
-/// A timer of the kernel that wakes a worker every so often, and when the time has come that one of its green threads waits
-/// for. may's own timers would go on with a green thread on a thread of theirs.
+/// Kernel timer that wakes a worker at regular intervals, and at the times that its green threads
+/// wait for. may's own timers would continue a green thread on a thread of their own.
 struct Clock {
     timer: OwnedFd,
     alarms: Mutex<Alarms>,
@@ -227,7 +235,8 @@ impl Clock {
         alarms.set(&self.timer)
     }
 
-    /// Has the callee of that key called when the time has come; an error where there is no memory for that.
+    /// Schedules a call of the connection with that key; returns an error if there is no memory for
+    /// that.
     fn call_at(&self, time: Instant, key: usize) -> io::Result<()> {
         let mut alarms = self.alarms();
         let earliest = alarms.waiting.next();
@@ -237,13 +246,14 @@ impl Clock {
         if earliest.is_none_or(|earliest| time < earliest) { alarms.set(&self.timer) } else { Ok(()) }
     }
 
-    /// A callee whose time has come. Behind the last one, the timer is set to what is next.
+    /// Returns the key of a connection whose time has come. After the last one, the timer is set to
+    /// the next time.
     fn take_due(&self) -> Option<usize> {
         let mut alarms = self.alarms();
         let due = alarms.waiting.take_due(Instant::now());
         if due.is_none() {
             let _ = rustix::io::read(&self.timer, &mut [0; 8]);
-            // It was set before with the same arguments.
+            // This does not fail, because the timer was set in the same way before.
             let _ = alarms.set(&self.timer);
         }
         due
@@ -257,7 +267,7 @@ impl Clock {
 impl Alarms {
     fn set(&self, timer: &OwnedFd) -> io::Result<()> {
         let left = self.waiting.next().map(|time| time.saturating_duration_since(Instant::now()));
-        // Zero would be never.
+        // Zero would mean never.
         let first = left.map_or(self.pace, |left| left.min(self.pace)).max(Duration::from_nanos(1));
         let spec = |time: Duration| Timespec::try_from(time).map_err(io::Error::other);
         let alarm = Itimerspec { it_interval: spec(self.pace)?, it_value: spec(first)? };
@@ -266,15 +276,17 @@ impl Alarms {
     }
 }
 
-/// The number of the worker that hears of `file`: may deals files out by their numbers.
+/// Returns the number of the worker that is notified of `file`: may distributes files by their
+/// numbers.
 fn number(file: &impl AsRawFd, workers: usize) -> usize {
     file.as_raw_fd() as usize % workers
 }
 
-/// A timer for each worker, of which it is the one to hear.
+/// Creates a timer for each worker, such that the worker is notified of its own timer.
 fn timers(workers: usize) -> io::Result<Vec<OwnedFd>> {
     let mut timers: Vec<Option<OwnedFd>> = (0..workers).map(|_| None).collect();
-    // Those that others have already, kept until the end, or their numbers would come again.
+    // Timers of workers that have one already. They are kept until the end, or their numbers would
+    // come again.
     let mut superfluous = Vec::new();
     while timers.iter().any(Option::is_none) {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
@@ -285,31 +297,32 @@ fn timers(workers: usize) -> io::Result<Vec<OwnedFd>> {
     Ok(timers.into_iter().flatten().collect())
 }
 
-/// Runs `work` on a stack of its own, on that thread of the kernel.
+/// Runs `work` on a stack of its own, on kernel thread `worker`.
 fn start_green(worker: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    // may panics where there is no memory for a stack, and the first time where it can't start the threads that run them,
-    // which are the process's then and end with it.
+    // may panics if there is no memory for a stack, and at the first call also if it can't start
+    // its kernel threads. These belong to the process and end with it.
     match catch_unwind(AssertUnwindSafe(|| go!(Builder::new().id(worker), work))) {
         Ok(started) => started.map(|_| ()),
         Err(_) => Err(io::Error::other("green threads cannot be started; ask for fewer --workers")),
     }
 }
 
-/// A socket whose calls keep their green thread until they are done, and nobody else.
+/// Socket whose calls block only their own green thread until they are done.
 struct GreenStream {
-    /// Above the socket, which must not be closed before: its number could be another's then.
+    /// Declared before the socket, so that it is dropped first: after the socket is closed, its
+    /// number could be that of another socket.
     events: CoIo<RawFd>,
     stream: Arc<TcpStream>,
     callee: Callee,
     clock: Arc<Clock>,
-    /// How long a read may take, and how long a write.
+    /// Timeout of a read; `write_timeout` is the one of a write.
     timeout: Cell<Duration>,
     write_timeout: Duration,
-    /// Whether the last read took all there was. The kernel tells of what comes once.
+    /// True if the last read took all data. The kernel reports new data once.
     is_drained: Cell<bool>,
-    /// Whether the client has sent its last octet, which it is told of once too.
+    /// True if the client has sent its last byte, which the kernel reports once too.
     ends: Cell<bool>,
-    /// The thread of the kernel that it stays on.
+    /// Kernel thread on which the green thread stays.
     home: ThreadId,
 }
 
@@ -328,7 +341,8 @@ impl GreenStream {
         Ok(Self { events, stream, callee, clock, timeout, write_timeout, is_drained, ends, home })
     }
 
-    /// Lets others run until the kernel tells that the socket is ready for something of `wanted`.
+    /// Lets other green threads run until the kernel reports that the socket is ready for something
+    /// in `wanted`.
     fn wait(&self, wanted: EventFlags, timeout: Duration) -> io::Result<()> {
         let deadline = Some(Instant::now() + timeout);
         self.callee.wait_until(deadline);
@@ -342,7 +356,8 @@ impl GreenStream {
         Ok(())
     }
 
-    /// Lets others run until the kernel has news of the socket or this one is called; says what the news are.
+    /// Lets other green threads run until the kernel has events of the socket or this connection is
+    /// called; returns the events.
     fn hear(&self) -> EventFlags {
         let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
         debug_assert_eq!(self.home, thread::current().id(), "see the head of this file");
@@ -355,7 +370,7 @@ impl GreenStream {
         told
     }
 
-    /// Tries `call` when the socket is ready, until it has something to say.
+    /// Tries `call` each time the socket is ready, until its result is other than `WouldBlock`.
     fn write_when_ready(&self, call: impl Fn(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         loop {
             match call(&self.stream) {
@@ -380,7 +395,8 @@ impl BlockingStream for GreenStream {
             match BlockingStream::read(&*self.stream, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained.set(true),
                 read => {
-                    // A read that had room for more has taken all of it (epoll(7)), except for the end behind it.
+                    // A read that did not fill the buffer has taken all data (epoll(7)), but not
+                    // the end of the stream behind it.
                     self.is_drained.set(!self.ends.get() && read.is_ok() && buffer.len() < buffer.capacity());
                     return read;
                 }
@@ -401,14 +417,16 @@ impl BlockingStream for GreenStream {
     }
 
     fn pause(&self, _time: Duration) {
-        // Only a server that stops has it pause, and that one calls at every tick.
+        // Only a stopping server makes a connection pause, and such a server calls all connections
+        // at every tick.
         self.hear();
     }
 
     fn wait_until(&self, time: Instant) {
         self.callee.wait_until(None);
         if self.clock.call_at(time, self.callee.key()).is_err() {
-            // Without memory for it, others wait as well.
+            // Without memory for the call, the whole kernel thread waits, with its other
+            // connections.
             return thread::sleep(time.saturating_duration_since(Instant::now()));
         }
         while Instant::now() < time {
@@ -422,7 +440,7 @@ impl BlockingStream for GreenStream {
     }
 }
 
-/// Wakes a green thread that waits for its socket.
+/// Waker of a green thread that waits for its socket.
 struct GreenWaker(WaitIoWaker);
 
 impl Wake for GreenWaker {

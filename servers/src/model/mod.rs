@@ -1,6 +1,7 @@
-//! The roster: one file per model, one entry each here.
+//! Roster of the models: each model has a file of its own and an entry here.
 //!
-//! What a model declares stands here rather than in its file, so that it is known where the file is left out of a build.
+//! The traits of a model are declared here rather than in its file, so that they are known even if
+//! a build leaves out the file.
 
 mod busy_poll;
 #[cfg(all(target_os = "linux", feature = "compio"))]
@@ -54,7 +55,7 @@ use traits::traits;
 
 use crate::{ConcurrencyModel, Options, event_loops, threads};
 
-/// A model's file, where it is part of this build.
+/// Returns the constructor of a model, or the reason why it is not part of this build.
 macro_rules! built {
     ($module:ident) => {
         Ok($module::build)
@@ -380,7 +381,7 @@ pub const ROSTER: &[Entry] = &[
     },
 ];
 
-// Why a model is missing that this build has not.
+// Reasons why a model is not part of this build.
 #[cfg(not(target_os = "linux"))]
 const WITHOUT_COMPIO: &str = "needs io_uring, which only Linux has";
 #[cfg(all(target_os = "linux", not(feature = "compio")))]
@@ -412,30 +413,32 @@ const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
 #[cfg(not(all(target_os = "linux", feature = "compio")))]
 const PROBE_COMPIO: Option<Probe> = None;
 
-/// A listener, its reserve, and a few to wait and be woken with.
+/// Descriptors of an event loop: a listener, its spare descriptor, and a few for waiting and
+/// wake-ups.
 const DESCRIPTORS_PER_LOOP: usize = 6;
 
 /// A model of the roster.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// What it is, in a sentence.
+    /// Description in one sentence.
     pub about: &'static str,
-    /// What it declares about itself, for grouping.
+    /// Traits that the model declares about itself, for grouping.
     pub traits: Traits,
-    /// Makes it, or says why it is not part of this build.
+    /// Constructor, or the reason why the model is not part of this build.
     build: Result<Build, &'static str>,
-    /// Says what this machine lacks for it, where there is something to ask.
+    /// Check that this machine has what the model needs, if there is something to check; its error
+    /// says what is missing.
     probe: Option<Probe>,
 }
 
 impl Entry {
-    /// Makes it.
+    /// Creates the model.
     ///
     /// # Errors
-    /// Why it can't run here: left out of this build, not for this system, or not with these limits. In one line, with the
-    /// next step where there is one.
+    /// The reason why the model can't run here: left out of this build, not for this system, or not
+    /// with these limits. In one line, with the next step if there is one.
     pub fn build(&self, options: Options) -> Result<Box<dyn ConcurrencyModel>, String> {
         let build = self.build?;
         self.check_tasks(&options)?;
@@ -444,8 +447,9 @@ impl Entry {
         Ok(build(options))
     }
 
-    /// A model that can't have threads would end behind "listening on". Those of processes, and of
-    /// one loop that runs its handlers, need none.
+    /// Checks that threads can be started, if the model needs some: otherwise the server would end
+    /// after the message "listening on". Models with processes, and those with one loop that runs
+    /// its handlers, need none.
     fn check_threads(&self) -> Result<(), String> {
         let is_one_loop = self.traits.runs == Runs::EventLoop && self.traits.handlers == Handlers::InPlace;
         if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
@@ -454,9 +458,10 @@ impl Entry {
         threads::why_none().map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
-    /// Descriptors that it needs beside those of its connections and those that every server has.
+    /// Returns the number of descriptors that the model needs beside those of its connections and
+    /// those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
-        // Where there is a pool for handlers, that is what has its size from there.
+        // With a pool for handlers, `workers` is the size of that pool.
         let workers = workers.filter(|_| self.traits.handlers == Handlers::InPlace);
         match self.traits.runs {
             Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => {
@@ -466,7 +471,8 @@ impl Entry {
         }
     }
 
-    /// The most connections for which it can have a thread or a process each, where it needs one.
+    /// Returns the most connections for which the model can have a thread or a process each, if it
+    /// needs one.
     pub fn most_connections(&self) -> usize {
         let most = match (self.traits.runs, self.traits.at_once) {
             (Runs::Thread, AtOnce::OpenFiles) => threads::most_threads(),
@@ -476,7 +482,8 @@ impl Entry {
         most.map_or(usize::MAX, |(most, _)| most)
     }
 
-    /// A pool that is larger than a limit can't be started, however few others there are.
+    /// Checks that the model's pool is within the limits of the system; a larger one can't be
+    /// started, however few other threads or processes there are.
     fn check_tasks(&self, options: &Options) -> Result<(), String> {
         let pool = options.blocking_workers();
         let most = match self.traits.runs {
@@ -498,7 +505,7 @@ impl Entry {
         }
         let pool = pool as u64;
         match getrlimit(Resource::Nproc).current {
-            // The superuser is not bound by it.
+            // The limit does not apply to the superuser.
             Some(limit) if limit < pool && !geteuid().is_root() => Err(format!(
                 "its {pool} workers need more processes than allowed: {limit}, see `ulimit -u`; ask for fewer with --workers"
             )),
@@ -507,7 +514,7 @@ impl Entry {
     }
 }
 
-/// The model of that name.
+/// Returns the model of that name.
 pub fn find(name: &str) -> Option<&'static Entry> {
     ROSTER.iter().find(|entry| entry.name == name)
 }

@@ -1,8 +1,8 @@
 //! One thread that gives the kernel a list of all its sockets with every wait: poll(2).
 //!
-//! One call for any number of sockets, and none of them needs a thread. But the list crosses into the kernel with every
-//! wait, which looks at each entry, and the loop looks through it again for those that are ready: a wait costs what all
-//! connections cost, idle or not.
+//! One call is enough for any number of sockets, and none of them needs a thread. But the list is
+//! passed to the kernel with every wait, the kernel checks each entry, and the loop searches the
+//! list again for the ready ones: a wait costs time for all connections, idle or not.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -31,13 +31,13 @@ impl ConcurrencyModel for Poll {
     }
 }
 
-/// The list, kept from wait to wait.
+/// List of the sockets, kept from wait to wait.
 #[derive(Default)]
 struct List {
     sockets: Vec<PollFd<'static>>,
     /// The key of each socket, in the same order.
     keys: Vec<usize>,
-    /// The place of each key in both.
+    /// Index of each key in both lists.
     places: Vec<usize>,
 }
 
@@ -48,12 +48,12 @@ impl List {
         }
         self.places[key] = self.sockets.len();
         self.keys.push(key);
-        // SAFETY: what is added is removed before it is closed, as the trait says.
+        // SAFETY: a descriptor is removed before it is closed, as the trait says.
         let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
         self.sockets.push(PollFd::from_borrowed_fd(fd, flags));
     }
 
-    /// The last one takes the place of what goes.
+    /// Removes a socket; the last one takes its place.
     fn swap_remove(&mut self, key: usize) {
         let place = self.places[key];
         self.sockets.swap_remove(place);
@@ -75,7 +75,7 @@ impl Poller for List {
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        // Two, so that the listener always has a place to come back to.
+        // Two more, so that the listener can always be added again.
         let in_places = (key + 1).saturating_sub(self.places.len());
         let has_room = memory::reserve(&mut self.places, in_places)
             && memory::reserve(&mut self.keys, 2)
@@ -111,7 +111,7 @@ impl Poller for List {
             Err(error) => return Err(error.into()),
         };
         for (socket, &key) in self.sockets.iter().zip(&self.keys) {
-            // What there is no memory for is told of with the next wait again.
+            // If there is no memory for an event, the next wait reports it again.
             if left == 0 || !memory::reserve(ready, 1) {
                 break;
             }

@@ -1,8 +1,9 @@
-//! A fixed set of processes, made before the first connection comes; all of them accept from the same socket, and each
-//! serves one connection at a time.
+//! A fixed set of processes, started before the first connection comes; all of them accept from the
+//! same socket, and each serves one connection at a time.
 //!
-//! What `fork` pays per connection is paid once. The kernel deals connections out: of the processes that wait in `accept`,
-//! one is woken. A worker is taken for as long as its connection lives, idle or not.
+//! The cost that `fork` pays per connection is paid only once. The kernel distributes connections:
+//! of the processes that wait in `accept`, one is woken. A worker is occupied for as long as its
+//! connection lives, idle or not.
 
 use std::io;
 use std::net::TcpStream;
@@ -17,8 +18,8 @@ use crate::http::Service;
 use crate::listener::refuse;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
-/// Between two rounds of replacing workers that have died, so that workers which die at once, or can't be had, don't keep a
-/// processor busy.
+/// Pause between two rounds of replacing workers that have died, so that workers which die at once,
+/// or can't be started, don't keep a processor busy.
 const REFILL_PAUSE: Duration = Duration::from_millis(100);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -50,14 +51,15 @@ impl ConcurrencyModel for Prefork {
             let pause =
                 (children.count() < workers).then(|| refill_at.saturating_duration_since(Instant::now()));
             if pause.is_some_and(|left| left.is_zero()) {
-                // What can't be had now is tried for again.
+                // Workers that can't be started now are tried again later.
                 let _ = start(&mut children);
                 refill_at = Instant::now() + REFILL_PAUSE;
             } else {
                 children.wait(&[PollFd::new(&shutdown, PollFlags::IN)], pause)?;
             }
         }
-        // No worker waits in `accept` from here on, once its signal has got it out of there.
+        // From here on, a worker leaves `accept` when it gets its signal, and does not wait there
+        // again.
         let left: Vec<TcpStream> = listener.close_blocking().collect();
         children.stop();
         for stream in left {
@@ -69,10 +71,10 @@ impl ConcurrencyModel for Prefork {
     }
 }
 
-/// What a worker does until it is told to stop.
+/// Serves connections in a worker until it is told to stop.
 fn work(child: &Child, listener: &Listener, service: &mut Service, buffer: &mut Vec<u8>) {
     while !child.is_stopped() {
-        // An error is the end of the listener, or of the wait by the signal.
+        // An error means that the listener has ended, or that the signal has ended the wait.
         if let Ok(stream) = listener.accept_blocking() {
             child.serve(&stream, service, buffer);
         }

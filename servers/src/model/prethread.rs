@@ -1,8 +1,9 @@
-//! A fixed set of threads, started before the first connection comes; all of them accept from the same socket, and each
-//! serves one connection at a time.
+//! A fixed set of threads, started before the first connection comes; all of them accept from the
+//! same socket, and each serves one connection at a time.
 //!
-//! No acceptor and no queue: the kernel deals connections out, and of the threads that wait in `accept`, one is woken. A
-//! thread is taken for as long as its connection lives, idle or not.
+//! There is no acceptor and no queue: the kernel distributes connections, and of the threads that
+//! wait in `accept`, one is woken. A thread is occupied for as long as its connection lives, idle
+//! or not.
 
 use std::io;
 use std::iter;
@@ -27,7 +28,8 @@ impl ConcurrencyModel for Prethread {
         listener.set_blocking(true)?;
         let _end = shutdown.signal_at_end();
         let (listener, open) = (Arc::new(listener), OpenConnections::until(&shutdown)?);
-        // Those that have arrived when the listener is closed; empty and without an end until then.
+        // Queue for connections that have arrived when the listener is closed; it is empty and open
+        // until then.
         let (leave, left) = unbounded();
         let next = {
             let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
@@ -37,7 +39,7 @@ impl ConcurrencyModel for Prethread {
             }
         };
         let pool = pool::start(self.options, &site, &shutdown, next).inspect_err(|_| {
-            // Those that have started wait in `accept`.
+            // The threads that have started wait in `accept`.
             shutdown.signal();
             drop(listener.close());
         })?;
@@ -56,7 +58,8 @@ impl ConcurrencyModel for Prethread {
 /// Waits for a connection; `None` once the server stops.
 fn accept(listener: &Listener, shutdown: &Shutdown) -> Option<TcpStream> {
     while !shutdown.is_signalled() {
-        // An error is one of the moment, or the end of the listener, which comes behind the signal.
+        // The error is a temporary one, or means that the listener has ended, which comes after the
+        // signal.
         if let Ok(stream) = listener.accept_blocking() {
             return Some(stream);
         }

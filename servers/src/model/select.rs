@@ -1,8 +1,9 @@
 //! One thread that gives the kernel a set of all its sockets with every wait: select(2).
 //!
-//! The oldest of its kind. A set is a bit per descriptor, and there are 1024: connections beyond that wait in the listen
-//! backlog. The kernel overwrites the sets with those that are ready, so that they are copied before every wait and looked
-//! through after it, up to the highest descriptor.
+//! This is the oldest call of its kind. A set has a bit per descriptor, and there are 1024:
+//! connections beyond that wait in the listen backlog. The kernel overwrites the sets with the
+//! ready descriptors, so that they are copied before every wait and searched after it, up to the
+//! highest descriptor.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -18,7 +19,8 @@ use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
-/// Descriptors that are no connections: standard streams, the listener and its reserve, the shutdown.
+/// Descriptors that are not connections: standard streams, the listener and its spare one, the
+/// shutdown.
 const OTHER_DESCRIPTORS: usize = 24;
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -37,7 +39,7 @@ impl ConcurrencyModel for Select {
     }
 }
 
-/// The sets, kept from wait to wait.
+/// Sets of sockets, kept from wait to wait.
 struct Sets {
     readable: FdSet<'static>,
     writable: FdSet<'static>,
@@ -65,7 +67,7 @@ impl Poller for Sets {
         if number >= FD_SETSIZE {
             return Err(io::Error::other("select(2) takes no descriptor of that number"));
         }
-        // SAFETY: what is added is removed before it is closed, as the trait says.
+        // SAFETY: a descriptor is removed before it is closed, as the trait says.
         let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
         if self.sockets.len() <= number {
             let additional = number + 1 - self.sockets.len();
@@ -98,7 +100,7 @@ impl Poller for Sets {
             self.readable.remove(fd);
             self.writable.remove(fd);
         }
-        // Up to the highest is looked at.
+        // A wait searches the sets up to the highest descriptor.
         while self.sockets.last().is_some_and(Option::is_none) {
             self.sockets.pop();
         }
@@ -108,7 +110,7 @@ impl Poller for Sets {
     fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Timeout) -> io::Result<()> {
         let (mut readable, mut writable) = (self.readable, self.writable);
         let mut timeout = timeout.left().map(timeval);
-        // Not more than FD_SETSIZE, and without it the highest would be searched for, set by set.
+        // At most FD_SETSIZE. Without it, each set would be searched for the highest descriptor.
         let beyond = self.sockets.len().try_into().ok();
         let mut left = match select(beyond, &mut readable, &mut writable, None, &mut timeout) {
             Ok(count) => count,
@@ -116,7 +118,7 @@ impl Poller for Sets {
             Err(error) => return Err(error.into()),
         };
         for (fd, key) in self.sockets.iter().flatten() {
-            // What there is no memory for is told of with the next wait again.
+            // If there is no memory for an event, the next wait reports it again.
             if left == 0 || !memory::reserve(ready, 1) {
                 break;
             }

@@ -1,8 +1,10 @@
-//! A task per connection on smol: an executor that a few threads run, and one reactor for all of them.
+//! A task per connection on smol: an executor that a few threads run, and one reactor for all of
+//! them.
 //!
-//! A runtime of small crates of which each does one thing. Whichever thread has nothing to do waits for sockets, for all of
-//! them; a socket is asked about once per wait, and asked about anew for the next one, which is a system call more per
-//! request than with a runtime that stays subscribed. A handler that blocks keeps one of the few threads.
+//! This runtime consists of small crates, each of which does one thing. A thread that has nothing
+//! to do waits for the sockets of all threads. A socket is registered for one wait and registered
+//! again for the next, which is one system call more per request than with a runtime that stays
+//! subscribed. A handler that blocks keeps one of the few threads.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -37,17 +39,19 @@ pub struct Smol {
 impl ConcurrencyModel for Smol {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let Self { options, threads: workers, handlers } = *self;
-        // Both are closed when this returns, which ends the threads. One that is in a handler is not waited for.
+        // The job queue and the channel are closed when this returns, which ends the threads. A
+        // thread that is in a handler is not waited for.
         let jobs = Arc::new(HandlerJobs::default());
         let _end_of_jobs = jobs.close_at_end();
         let (_end, ended) = channel::bounded::<()>(1);
-        // The reactor's own thread comes first: it panics without it, and whoever is refused one after it says so.
+        // The reactor's own thread comes first: the reactor panics without it, while an error is
+        // returned if a later thread can't be started.
         threads::try_out(1)?;
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
         if handlers != Handlers::InPlace {
             jobs.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
-                // Who has gone away meanwhile does not miss it.
+                // If the connection has ended meanwhile, the reply is not needed.
                 let _ = reply.try_send(job.run());
             })?;
         }
@@ -92,7 +96,7 @@ struct OnSmol<'a> {
 
 impl Runtime for OnSmol<'_> {
     async fn accept(&self) -> io::Result<TcpStream> {
-        // Those who are served already have their turn between two who come.
+        // Gives open connections a turn between two new ones.
         smol::future::yield_now().await;
         self.readiness.read_with(|_| self.listener.accept()).await
     }
@@ -110,7 +114,7 @@ impl Runtime for OnSmol<'_> {
     }
 
     fn start(&self, stream: TcpStream, callee: Callee) {
-        // Without room in the kernel's tables the connection is closed, which is all that can be done.
+        // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
             let socket = Socket { stream, jobs: Arc::clone(self.jobs) };
             self.executor.spawn(serve_connection(socket, callee)).detach();
@@ -118,9 +122,10 @@ impl Runtime for OnSmol<'_> {
     }
 }
 
-/// Handlers that block, and where their replies are waited for. They have threads of their own and not those of
-/// `smol::unblock`, which grows by threads as it needs them: if one can't be had, it tries again and again (`blocking`
-/// 1.7.0), and as it does that with its queue locked, the threads that it has stand still until it succeeds.
+/// Queue of handlers that block, each with the channel for its reply. They have threads of their
+/// own rather than those of `smol::unblock`, which starts threads as it needs them: if one can't be
+/// started, it tries again and again (`blocking` 1.7.0), and since its queue is locked meanwhile,
+/// its other threads stand still until it succeeds.
 type HandlerJobs = Jobs<(Job, Sender<Reply<'static>>)>;
 
 struct Socket {
@@ -131,7 +136,7 @@ struct Socket {
 impl Stream for Socket {
     async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         loop {
-            // Before a read is tried: it would hardly ever find something.
+            // Waits first, because a read would hardly ever find data at once.
             self.stream.readable().await?;
             match try_receive(self.stream.get_ref(), &mut take) {
                 Err(Errno::AGAIN | Errno::INTR) => {}
@@ -162,7 +167,8 @@ impl Stream for Socket {
 }
 
 fn try_receive(stream: &TcpStream, mut take: impl FnMut(&[u8])) -> rustix::io::Result<()> {
-    // On the stack, where it is not kept while the client is waited for.
+    // The buffer is on the stack, so that the connection does not keep it while it waits for its
+    // client.
     let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
     let (octets, _) = rustix::io::read(stream, &mut buffer)?;
     take(octets);

@@ -1,7 +1,7 @@
-//! As `smol`, and handlers that block run on threads that are there for that.
+//! Like `smol`, but handlers that block run on separate threads.
 //!
-//! The few threads that run tasks go on, at the price of a hand-over and two wake-ups for every such request. Handlers that
-//! take no time stay in their tasks.
+//! The few threads that run tasks go on, at the cost of a hand-over and two wake-ups for every such
+//! request. Handlers that take no time stay in their tasks.
 
 use crate::http::Handlers;
 use crate::{ConcurrencyModel, Options};

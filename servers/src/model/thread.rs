@@ -1,7 +1,8 @@
-//! A thread per connection: one thread accepts and starts a thread for each connection, which ends with it.
+//! A thread per connection: one thread accepts and starts a thread for each connection, which ends
+//! with it.
 //!
-//! Simple handlers, and the kernel schedules them. It pays with a thread's start and end for every connection, and with a
-//! stack for every open one.
+//! Handlers are simple, and the kernel schedules them. The cost is the start and end of a thread
+//! for every connection, and a stack for every open one.
 
 use std::io;
 use std::net::TcpStream;
@@ -40,7 +41,7 @@ impl ConcurrencyModel for Thread {
 }
 
 impl Thread {
-    /// Serves `stream` on a thread of its own; without a thread for it, its client is told.
+    /// Serves `stream` on a thread of its own; refuses it if the thread can't be started.
     fn start(&self, stream: TcpStream, open: &Arc<OpenConnections>, site: &Arc<Site>, shutdown: &Shutdown) {
         let Some(registered) = open.register(stream) else { return };
         let stream = registered.stream();
@@ -51,7 +52,7 @@ impl Thread {
                 return refuse(&registered);
             }
             let mut service = options.service(site);
-            // An error of this connection is its end and nobody else's.
+            // An error ends only this connection.
             let _ = serve_connection(&*registered, &mut service, &mut buffer, &shutdown);
         });
         if started.is_err() {

@@ -1,8 +1,9 @@
-//! A fixed set of threads: one thread accepts and hands connections through a bounded queue to workers, each of which
-//! serves one connection at a time from its first octet to its last.
+//! A fixed set of threads: one thread accepts and hands connections through a bounded queue to
+//! workers, each of which serves one connection at a time from its first byte to its last.
 //!
-//! Simple handlers, a bounded number of threads, isolation by the stack. A worker is taken for as long as its connection
-//! lives, idle or not: the connection after the last free worker waits, however little the others have to do.
+//! Handlers are simple, the number of threads is bounded, and each stack isolates its connection. A
+//! worker is occupied for as long as its connection lives, idle or not: when no worker is free, the
+//! next connection waits, however little the workers have to do.
 
 use std::io;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use crossbeam::channel::{SendTimeoutError, Sender, bounded};
 use crate::open_connections::{OpenConnections, Registered};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, pool};
 
-/// How soon the acceptor sees the end of the drain time while the queue is full.
+/// Interval at which the acceptor checks for the end of the drain time while the queue is full.
 const FULL_QUEUE_CHECK: Duration = Duration::from_millis(50);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -47,7 +48,8 @@ impl ConcurrencyModel for ThreadPool {
     }
 }
 
-/// Waits for room in the queue, and the rest of the world in the listen backlog; at a stop as long as there is time left.
+/// Puts a connection into the queue, and waits while the queue is full; other clients wait in the
+/// listen backlog. In a stopping server, it waits only until the end of the drain time.
 fn hand_over(queue: &Sender<Registered>, mut stream: Registered, shutdown: &Shutdown) {
     while let Err(SendTimeoutError::Timeout(back)) = queue.send_timeout(stream, FULL_QUEUE_CHECK) {
         if shutdown.is_signalled() && shutdown.drain_time_left().is_zero() {

@@ -1,8 +1,10 @@
-//! A task per connection on tokio: a few threads run all tasks, and one that has none takes some of another's.
+//! A task per connection on tokio: a few threads run all tasks, and a thread that has none takes
+//! some from another.
 //!
-//! The code of a connection reads as if it had a thread of its own; where it would wait, its thread runs another task.
-//! Work is spread over all processors whichever connections it comes from, which costs atomic operations in every wake-up
-//! and caches that tasks leave behind when they move. A handler that blocks keeps one of the few threads.
+//! The code of a connection reads as if it had a thread of its own; where it would wait, its thread
+//! runs another task. Work is spread over all processors, whichever connections it comes from. This
+//! costs atomic operations at every wake-up, and tasks that move leave their cached data behind. A
+//! handler that blocks keeps one of the few threads.
 
 use std::future::poll_fn;
 use std::io;
@@ -61,14 +63,15 @@ impl ConcurrencyModel for Tokio {
     }
 }
 
-/// Serves on the runtime that this is called on.
+/// Serves on the runtime that the caller runs on.
 pub async fn serve(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
     let runtime = OnTokio { listener, readiness: watch(listener.as_fd())?, signal: watch(shutdown.as_fd())? };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, shutdown).await
 }
 
 fn watch(fd: BorrowedFd<'_>) -> io::Result<AsyncFd<BorrowedFd<'_>>> {
-    // SAFETY: what is borrowed is open until the result is gone, and always the same descriptor.
+    // SAFETY: the borrowed descriptor stays open until the result is dropped, and is always the
+    // same one.
     Ok(unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }?)
 }
 
@@ -83,7 +86,8 @@ impl Runtime for OnTokio<'_> {
         loop {
             let mut ready = self.readiness.readable().await?;
             match self.listener.accept() {
-                // tokio is told once when connections come, and must not wait for that while some are left.
+                // tokio is notified once when connections come, and must not wait for that while
+                // some are left.
                 Err(error) if listener::is_empty(&error) => ready.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::task::yield_now().await,
                 accepted => return accepted,
@@ -104,7 +108,7 @@ impl Runtime for OnTokio<'_> {
     }
 
     fn start(&self, stream: std::net::TcpStream, callee: Callee) {
-        // Without room in the kernel's tables the connection is closed, which is all that can be done.
+        // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = TcpStream::from_std(stream) {
             tokio::spawn(serve_connection(stream, callee));
         }
@@ -114,10 +118,12 @@ impl Runtime for OnTokio<'_> {
 impl Stream for TcpStream {
     async fn receive(&mut self, mut take: impl FnMut(&[u8])) -> io::Result<()> {
         poll_fn(|context| {
-            // On the stack, where it is not kept while the client is waited for.
+            // The buffer is on the stack, so that the connection does not keep it while it waits
+            // for its client.
             let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut buffer);
-            // Remembers that a read had room for more, so that no call is made only to hear that there is nothing.
+            // tokio remembers that a read did not fill the buffer, so that no call is made only to
+            // learn that there is no more data.
             ready!(Pin::new(&mut *self).poll_read(context, &mut buffer))?;
             take(buffer.filled());
             Poll::Ready(Ok(()))
@@ -141,13 +147,14 @@ impl Stream for TcpStream {
     }
 
     async fn wait_until(&self, time: Instant) {
-        // Its timers count milliseconds, and are never early.
+        // tokio's timers count milliseconds, and are never early.
         tokio::time::sleep_until(time.into()).await;
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
-        // tokio panics where it has no thread at all and can have none; with some, the job waits for one of them. It has the
-        // job in its queue by then and runs it when there is a thread again, for nobody.
+        // tokio panics if it has no thread at all and can't start one; if it has some, the job
+        // waits for one of them. After a panic, the job is in the queue already and runs when there
+        // is a thread again, but no task waits for its reply.
         let spawned = catch_unwind(|| tokio::task::spawn_blocking(move || job.run()));
         Ok(spawned.map_err(|_| io::ErrorKind::OutOfMemory)?.await?)
     }

@@ -1,7 +1,8 @@
-//! As `tokio`, and handlers that block run on threads that are there for that (`spawn_blocking`).
+//! Like `tokio`, but handlers that block run on separate threads (`spawn_blocking`).
 //!
-//! The remedy that runtimes offer against blocking code: the few threads that run tasks go on, at the price of a hand-over
-//! and two wake-ups for every such request. Handlers that take no time stay in their tasks.
+//! This is the remedy that runtimes offer against blocking code: the few threads that run tasks go
+//! on, at the cost of a hand-over and two wake-ups for every such request. Handlers that take no
+//! time stay in their tasks.
 
 use crate::http::Handlers;
 use crate::{ConcurrencyModel, Options};

@@ -1,7 +1,9 @@
-//! A tokio runtime per processor, each with one thread and a listener of its own on the same address (`SO_REUSEPORT`).
+//! A tokio runtime per processor, each with one thread and a listener of its own on the same
+//! address (`SO_REUSEPORT`).
 //!
-//! Tasks never move, so that nothing is locked and caches stay warm: what nginx does with processes, written as tasks. The
-//! kernel deals new connections out by a hash of their addresses, and a runtime that has more than its share is not helped.
+//! Tasks never move, so that nothing is locked and caches stay warm: nginx does this with
+//! processes, this model with tasks. The kernel distributes new connections by a hash of their
+//! addresses, and no other runtime helps one that has more than its share.
 
 use std::io;
 use std::num::NonZero;

@@ -1,23 +1,24 @@
-//! What a model declares about itself, so that tests, reports and people can group models without knowing them.
+//! Traits that a model declares, so that tests, reports and people can group models without knowing
+//! them.
 
 use std::fmt;
 
-/// What a model declares about itself.
+/// Traits that a model declares about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Traits {
-    /// How it learns that a connection has something for it.
+    /// Mechanism by which the model learns that a connection is ready.
     pub waits: Waits,
-    /// Who runs a connection.
+    /// Thread, process or task that runs a connection.
     pub runs: Runs,
-    /// How connections come in.
+    /// Way in which connections are accepted.
     pub accepts: Accepts,
-    /// What bounds the connections that it serves at once.
+    /// Limit of the connections that the model serves at once.
     pub at_once: AtOnce,
-    /// Where a handler runs that blocks.
+    /// Place where a handler runs that blocks.
     pub handlers: Handlers,
 }
 
-/// The traits of an entry, in a row.
+/// Builds the traits of an entry from a row of values.
 pub(super) const fn traits(
     waits: Waits,
     runs: Runs,
@@ -28,7 +29,7 @@ pub(super) const fn traits(
     Traits { waits, runs, accepts, at_once, handlers }
 }
 
-/// An enum of which each variant has a text for people and reports.
+/// Defines an enum whose variants have texts for people and reports.
 macro_rules! named {
     ($(#[$about:meta])* $name:ident { $($(#[$variant_about:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$about])*
@@ -44,25 +45,25 @@ macro_rules! named {
 }
 
 named! {
-    /// How a model learns that a connection has something for it.
+    /// Mechanism by which a model learns that a connection is ready.
     Waits {
-        /// It blocks in the call.
+        /// Each call blocks until it is done.
         Blocking = "blocking",
-        /// It asks over and over.
+        /// The model tries every socket over and over.
         Spin = "spin",
-        /// It gives the kernel a set of sockets with every wait.
+        /// The model gives the kernel a set of sockets with every wait.
         Select = "select",
-        /// It gives the kernel a list of sockets with every wait.
+        /// The model gives the kernel a list of sockets with every wait.
         Poll = "poll",
-        /// The kernel keeps the list and says who is ready.
+        /// The kernel keeps the list of sockets and reports those that are ready.
         Epoll = "epoll",
-        /// The kernel does what is to be done and says what came of it.
+        /// The kernel does the I/O itself and reports the results.
         IoUring = "io_uring",
     }
 }
 
 named! {
-    /// Who runs a connection.
+    /// Thread, process or task that runs a connection.
     Runs {
         /// A process of its own.
         Process = "process",
@@ -72,9 +73,9 @@ named! {
         Thread = "thread",
         /// A thread of a fixed set, for as long as the connection lives.
         Pool = "thread pool",
-        /// One thread for all of them.
+        /// One thread for all connections.
         EventLoop = "event loop",
-        /// One of a few threads, each for many of them.
+        /// One of a few threads, each for many connections.
         EventLoops = "event loops",
         /// A task of a runtime.
         AsyncTasks = "async tasks",
@@ -84,43 +85,43 @@ named! {
 }
 
 named! {
-    /// How connections come in.
+    /// Way in which connections are accepted.
     Accepts {
         /// One thread accepts for all.
         OneAcceptor = "one acceptor",
-        /// All accept from the same socket.
+        /// All threads or processes accept from the same socket.
         SharedListener = "shared listener",
-        /// Each has a listener of its own on the same address.
+        /// Each thread has a listener of its own on the same address.
         Shards = "SO_REUSEPORT shards",
     }
 }
 
 named! {
-    /// What bounds the connections that a model serves at once. Further ones wait to be accepted.
+    /// Limit of the connections that a model serves at once. Further ones wait to be accepted.
     AtOnce {
-        /// It has one at a time.
+        /// The model serves one connection at a time.
         One = "one",
-        /// Each worker has one at a time.
+        /// Each worker serves one connection at a time.
         Workers = "workers",
         /// `select` takes no descriptors above 1023.
         SelectableFiles = "FD_SETSIZE",
-        /// Nothing but the limit of open files.
+        /// Only the limit of open files.
         OpenFiles = "open files",
     }
 }
 
 named! {
-    /// Where a handler runs that blocks.
+    /// Place where a handler runs that blocks.
     Handlers {
-        /// Where its connection does: whoever else is there waits.
+        /// In the thread or process of its connection; other connections there wait.
         InPlace = "in place",
-        /// On a thread that is there for that.
+        /// On a separate thread for handlers.
         Offloaded = "offloaded",
     }
 }
 
 impl Traits {
-    /// The traits by name, in display order.
+    /// Returns the traits with their names, in display order.
     pub fn named(&self) -> [(&'static str, String); 5] {
         [
             ("waits", self.waits.to_string()),

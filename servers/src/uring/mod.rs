@@ -1,14 +1,16 @@
-//! One thread with an `io_uring`: the loop of the models that leave to the kernel what is to be done.
+//! Event loop of one thread with an `io_uring`, shared by the models that leave the I/O itself to
+//! the kernel.
 //!
 //! ```text
 //!             requests                                 completions
-//!  accept all, once  ────────►  ┌────────┐  ────────►  accepted   a connection, again and again
-//!  receive, once each ───────►  │ kernel │  ────────►  received   a buffer of the ring, again and again
-//!  send, once an answer ─────►  │        │  ────────►  sent       so many octets
-//!  wait, once a `/wait` ─────►  └────────┘  ────────►  timed      its time is over
+//!  accept all, once  ────────►  ┌────────┐  ────────►  accepted   one connection, repeatedly
+//!  receive, once each ───────►  │ kernel │  ────────►  received   one buffer, repeatedly
+//!  send, once a response ────►  │        │  ────────►  sent       a number of bytes
+//!  wait, once a `/wait` ─────►  └────────┘  ────────►  timed      the end of its time
 //! ```
 //!
-//! One system call, `io_uring_enter`, gives it the requests of a turn and waits for the completions that make up the next.
+//! One system call, `io_uring_enter`, gives the kernel the requests of a turn and waits for the
+//! completions that make up the next turn.
 
 mod buffers;
 mod peer;
@@ -39,11 +41,13 @@ use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{Listener, Shutdown};
 
-/// With less room than that, connections are accepted one by one: of those that the kernel accepts by itself, a turn may bring
-/// as many as there is room for completions, and another before it is told to stop.
+/// Remaining capacity up to which connections are accepted one by one. If the kernel accepts all
+/// that come, one turn may bring as many as there are completions, and another turn as many before
+/// the kernel is told to stop.
 const ROOM_TO_ACCEPT_ALL: usize = 2 * COMPLETIONS as usize;
 
-/// Serves what comes from `listener` until `shutdown`, then what is under way, on a ring that [`open`] has made.
+/// Serves connections from `listener` until `shutdown`, then finishes the requests in flight, on a
+/// ring that [`open`] has made.
 pub fn serve(
     mut io_uring: IoUring,
     listener: &Listener,
@@ -55,14 +59,14 @@ pub fn serve(
     CompletionLoop::new(ring, listener, service, max_connections).serve(shutdown)
 }
 
-/// The connections of one thread, and its ring.
+/// Connections of one thread, and its ring.
 struct CompletionLoop<'a> {
-    /// Goes before the connections, with all that the kernel has of them.
+    /// Dropped before the connections; that takes back all their requests from the kernel.
     ring: Ring<'a>,
     peers: Slab<Peer>,
     listener: &'a Listener,
     accepting: Accepting,
-    /// Whether the last try to accept has failed.
+    /// True if the last attempt to accept has failed.
     is_short: bool,
     max_connections: usize,
     service: Service,
@@ -70,17 +74,17 @@ struct CompletionLoop<'a> {
     done: Vec<Completion>,
 }
 
-/// What the kernel does with the listener.
+/// State of accepting in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Accepting {
     Nothing,
-    /// It accepts one.
+    /// The kernel accepts one connection.
     One,
-    /// It accepts all that come.
+    /// The kernel accepts all connections that come.
     All,
-    /// It was told to stop that.
+    /// The kernel was told to stop accepting all connections.
     Ending,
-    /// It tells when someone comes.
+    /// The kernel reports when a connection comes.
     Knock,
 }
 
@@ -114,7 +118,8 @@ impl<'a> CompletionLoop<'a> {
         self.drain(shutdown)
     }
 
-    /// Lets the connections finish what they are answering. From now on every answer ends its connection.
+    /// Lets the connections finish their requests in flight. From now on every response ends its
+    /// connection.
     fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
         self.service.close_after_answers();
         while !self.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
@@ -130,7 +135,7 @@ impl<'a> CompletionLoop<'a> {
         Ok(())
     }
 
-    /// Waits until something was done, and goes on with the connections of which that is so.
+    /// Waits for completions, and goes on with their connections.
     fn turn(&mut self, at_most: Option<Duration>) -> io::Result<()> {
         self.ring.wait(self.wait_time(at_most))?;
         self.service.set_time(Instant::now());
@@ -177,12 +182,12 @@ impl<'a> CompletionLoop<'a> {
     }
 
     fn wait_time(&self, at_most: Option<Duration>) -> Option<Duration> {
-        // Without connections there is nothing to look after, and an idle server sleeps.
+        // Without connections there is nothing to scan, and an idle server sleeps.
         let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(self.service.now()));
         [sweep, at_most].into_iter().flatten().min()
     }
 
-    /// Serves `stream` from now on.
+    /// Adds `stream` to the connections of this loop.
     fn add(&mut self, stream: TcpStream) {
         if memory::is_short() || !memory::reserve_slot(&mut self.peers) {
             return refuse(&stream);
@@ -197,7 +202,7 @@ impl<'a> CompletionLoop<'a> {
         }
     }
 
-    /// Has the kernel accept as far as there is room.
+    /// Lets the kernel accept connections, up to the connection limit.
     fn go_on_accepting(&mut self) {
         let room = self.max_connections.saturating_sub(self.peers.len());
         let fd = self.listener.as_fd();
@@ -220,7 +225,7 @@ impl<'a> CompletionLoop<'a> {
         };
     }
 
-    /// Takes what the kernel has accepted.
+    /// Takes the result of an accept.
     fn accepted(&mut self, result: Result<TcpStream, Errno>, is_last: bool) {
         if is_last {
             self.accepting = Accepting::Nothing;
@@ -228,12 +233,13 @@ impl<'a> CompletionLoop<'a> {
         match result {
             Ok(stream) => self.add(stream),
             Err(Errno::CANCELED) => {}
-            // Out of descriptors, say; it would fail again at once, whether someone comes or not.
+            // For example, no descriptors are left. Accepting would fail again at once, even if no
+            // connection comes.
             Err(_) => self.is_short = true,
         }
     }
 
-    /// Accepts the next one by hand: the listener knows what to do when that fails.
+    /// Accepts the next connection through the listener, which knows what to do when that fails.
     fn accept(&mut self) -> io::Result<()> {
         self.accepting = Accepting::Nothing;
         match self.listener.accept() {
@@ -267,7 +273,8 @@ impl<'a> CompletionLoop<'a> {
         self.each_where(condition, |this, slot| this.peers[slot].close(slot, &mut this.ring));
     }
 
-    /// Does that with all connections of which `condition` holds, without a list of them, and goes on with each.
+    /// Calls `act` for all connections that meet `condition`, without a list of them, and goes on
+    /// with each.
     fn each_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool, act: impl Fn(&mut Self, usize)) {
         for slot in 0..self.peers.capacity() {
             if self.peers.get(slot).is_some_and(|peer| condition(peer, &self.service)) {
@@ -289,7 +296,7 @@ mod tests {
     use crate::http::{Handlers, Timeouts};
     use crate::site::Site;
 
-    /// What comes of `octets` that are sent at once by a client that sends no more, and after what time.
+    /// Sends `octets` at once, then the end; returns the response, and the time that it took.
     fn talk(octets: &[u8]) -> (String, Duration) {
         let idle_timeout = Duration::from_secs(10);
         let listening =
@@ -313,7 +320,8 @@ mod tests {
         if probe().is_err() {
             return;
         }
-        // Each fills a buffer to its end, so that nothing of the next one is known when the first is answered.
+        // Each request fills a buffer to its end, so that nothing of the next one is known when the
+        // first is answered.
         let head = "GET / HTTP/1.1\r\nHost: a\r\nFiller: \r\n\r\n";
         let request = head.replace("Filler: ", &format!("Filler: {}", "a".repeat(4096 - head.len())));
         for count in [1, 2, 20] {

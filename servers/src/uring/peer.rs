@@ -1,7 +1,8 @@
-//! A connection of a ring: its HTTP state, and what the kernel still has of it.
+//! Connection of a ring: its HTTP state, and the requests that the kernel still has of it.
 //!
-//! While an answer is sent, its octets lie where the kernel reads them, so nothing here touches the HTTP state before the
-//! send has completed. The kernel receives meanwhile; what comes is held back.
+//! While a response is sent, the kernel reads its bytes where they lie, so nothing here touches the
+//! HTTP state before the send has completed. The kernel receives meanwhile, and received bytes are
+//! held back.
 
 use std::mem;
 use std::net::{self, TcpStream};
@@ -14,52 +15,54 @@ use super::ring::{Message, Request, Ring, Timespec};
 use crate::http::{Connection, Service, Want};
 use crate::memory;
 
-/// A client that sends so much without taking its answers is not received from until it does. What one turn brings comes on
-/// top of it, which is bounded by the buffers there are.
+/// Bytes held back for a client that does not read its responses; beyond this, receiving stops
+/// until it reads. The bytes of one turn may come on top, bounded by the number of buffers.
 const HELD_LIMIT_BYTES: usize = 16 * 1024;
 
 /// One connection.
 pub struct Peer {
-    /// Until it is closed.
+    /// Socket, until it is closed.
     stream: Option<TcpStream>,
     connection: Connection,
     receiving: Receiving,
     sending: Sending,
-    /// What the kernel is to send.
+    /// Message that the kernel is sending.
     message: Option<Box<Message>>,
-    /// The time that the kernel lets pass, as its handler waits for that.
+    /// Time that the kernel lets pass while a handler waits.
     time: Option<Box<Timespec>>,
-    /// What was received before its time.
+    /// Bytes received before the HTTP state can take them.
     held: Vec<u8>,
-    /// Whether the client has sent its last octet.
+    /// True if the client has sent its last byte.
     ended: bool,
 }
 
-/// Whether the kernel receives.
+/// State of receiving in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receiving {
     No,
     Yes,
-    /// It was told to end.
+    /// The kernel was told to end receiving.
     Ending,
 }
 
-/// What the kernel sends.
+/// State of sending in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
     Nothing,
-    /// So many octets with the next call, of which it says something only if that can't be done.
+    /// This many bytes are sent with the next call; the kernel reports it only if that can't be
+    /// done.
     AtOnce(usize),
-    /// What there is room for, as soon as there is some; it says how much that was.
+    /// As many bytes are sent as there is space for, as soon as there is some; the kernel reports
+    /// their number.
     WhenPossible,
 }
 
-/// What comes after what was done for a connection.
+/// Next step of the loop for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The kernel has something to do for it.
+    /// The kernel has a request of the connection.
     Wait,
-    /// The kernel has nothing of it any more, and it can be dropped.
+    /// The kernel has no request of the connection any more, and it can be dropped.
     Drop,
 }
 
@@ -77,18 +80,19 @@ impl Peer {
         }
     }
 
-    /// Whether no request is under way on it.
+    /// Returns true if no request is in progress on the connection.
     pub fn is_idle(&self) -> bool {
         self.held.is_empty() && self.connection.is_idle()
     }
 
-    /// Whether it has waited for its client for too long.
+    /// Returns true if the connection has waited too long for its client.
     pub fn is_overdue(&self, service: &Service) -> bool {
         self.stream.is_some()
             && self.connection.deadline(service).is_some_and(|deadline| deadline <= service.now())
     }
 
-    /// Tells the client that it took too long, as far as there is something to tell.
+    /// Ends the connection because its client took too long; a client in the middle of a request
+    /// gets a response first.
     pub fn time_out(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) {
         if self.sending == Sending::Nothing {
             self.connection.time_out(service);
@@ -97,7 +101,8 @@ impl Peer {
         }
     }
 
-    /// Takes what was received: octets, or the news that no more will come of this client or of this request.
+    /// Takes the result of a receive: bytes, the end of the client's data, or the end of the
+    /// kernel's request.
     pub fn received(
         &mut self,
         result: Result<Option<Filled>, Errno>,
@@ -123,26 +128,27 @@ impl Peer {
                 }
             }
             Ok(None) => self.ended = true,
-            // All buffers were filled within a turn, or it was told to end: if it is still wanted, it is asked for again.
+            // All buffers were filled within a turn, or receiving was told to end. If it is still
+            // wanted, `go_on` asks for it again.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR) => {}
             Err(_) => self.close(slot, ring),
         }
     }
 
-    /// Whether there was memory for it.
+    /// Takes received bytes; returns false if there is no memory for them.
     fn take(&mut self, octets: &[u8], service: &mut Service) -> bool {
         if self.stream.is_none() {
-            // Nobody is there to answer.
+            // The socket is closed, so no response can be sent.
         } else if self.held.is_empty() && self.connection.want() == Want::Read {
             self.connection.receive(octets, service);
         } else if !memory::append(&mut self.held, octets) {
-            // While an answer is on its way there is nothing else that could be said.
+            // No other response can be sent while one is being sent.
             return false;
         }
         true
     }
 
-    /// Takes the news that so much was sent, or why nothing.
+    /// Takes the result of a send: the number of bytes, or an error.
     pub fn sent(
         &mut self,
         result: Result<usize, Errno>,
@@ -159,13 +165,14 @@ impl Peer {
             Err(Errno::INTR) => {}
             Err(_) => self.close(slot, ring),
         }
-        // There was no room for all of it.
+        // There was no space for all bytes.
         if was != Sending::WhenPossible && self.connection.want() == Want::Write {
             self.send_when_possible(slot, ring);
         }
     }
 
-    /// Takes the news that what was to be sent at once has been, unless [`Self::sent`] has said otherwise.
+    /// Notes that the bytes to be sent at once were sent, unless [`Self::sent`] has reported
+    /// otherwise.
     pub fn settle(&mut self, service: &mut Service) {
         if let Sending::AtOnce(octets) = self.sending {
             self.sending = Sending::Nothing;
@@ -173,12 +180,12 @@ impl Peer {
         }
     }
 
-    /// Takes the news that the time is over that was asked for.
+    /// Notes that the requested time is over.
     pub fn timed(&mut self) {
         self.time = None;
     }
 
-    /// Asks the kernel for what is next, whatever was done before.
+    /// Gives the kernel the next request, whatever was done before.
     pub fn go_on(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) -> Next {
         while let Some(stream) = &self.stream {
             match self.connection.want() {
@@ -205,7 +212,8 @@ impl Peer {
                     if self.time.is_none() {
                         let left = time.saturating_duration_since(service.now());
                         let time = self.time.insert(Box::new(Timespec::from(left)));
-                        // SAFETY: until `timed` says that it is over it stays, since `go_on` does not let it be dropped.
+                        // SAFETY: the time stays where it is until `timed` is called, since `go_on`
+                        // does not let the connection be dropped before.
                         unsafe { ring.wait_for_time(slot, time) };
                     }
                     return Next::Wait;
@@ -223,7 +231,7 @@ impl Peer {
         if is_asked { Next::Wait } else { Next::Drop }
     }
 
-    /// Closes the socket; what the kernel has of the connection comes back soon.
+    /// Closes the socket; the kernel ends the connection's requests soon.
     pub fn close(&mut self, slot: usize, ring: &mut Ring<'_>) {
         let Some(stream) = self.stream.take() else { return };
         self.end_receiving(slot, ring);
@@ -250,7 +258,7 @@ impl Peer {
         let at_once = only_reads && self.connection.reads_after_output() && large.is_empty();
         if at_once && ring.has_room_at_once() {
             self.sending = Sending::AtOnce(output.len());
-            // SAFETY: until this is settled, see `Sending`, the connection is not touched.
+            // SAFETY: the connection is not touched until this is settled, see `Sending`.
             unsafe { ring.send_at_once(slot, stream.as_fd(), &output) };
         } else {
             self.send_when_possible(slot, ring);
@@ -261,7 +269,8 @@ impl Peer {
         let Some(stream) = &self.stream else { return };
         let (fd, [output, large]) = (stream.as_fd(), self.connection.pending_output());
         self.sending = Sending::WhenPossible;
-        // SAFETY: until `sent` says that it was done, the connection is not touched, nor does `go_on` let it be dropped.
+        // SAFETY: until `sent` is called, the connection is not touched, nor does `go_on` let it be
+        // dropped.
         unsafe {
             if output.is_empty() || large.is_empty() {
                 ring.send(slot, fd, if output.is_empty() { &large } else { &output });

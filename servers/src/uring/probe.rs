@@ -1,4 +1,4 @@
-//! Whether this machine lets a process have an `io_uring`, and one with all that the loop needs.
+//! Checks that this machine allows an `io_uring`, and one with everything that the loop needs.
 
 use std::fs;
 use std::io;
@@ -9,13 +9,13 @@ use rustix::process::{Resource, getrlimit};
 
 use super::ring::{self, Ring};
 
-/// 0 for everybody, 1 for a group, 2 for nobody.
+/// System setting that allows an `io_uring`: 0 to all processes, 1 to a group, 2 to none.
 const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
 
-/// Makes one.
+/// Creates an `io_uring`, to find out if that works.
 ///
 /// # Errors
-/// In one line, with the next step: why that can't be done.
+/// The reason why it does not work, in one line, with the next step.
 pub fn probe() -> Result<(), String> {
     let explain = |error: io::Error| {
         let switch = fs::read_to_string(SWITCH).ok();
@@ -24,21 +24,23 @@ pub fn probe() -> Result<(), String> {
     let mut io_uring = ring::open().map_err(explain)?;
     let mut known = Probe::new();
     io_uring.submitter().register_probe(&mut known).map_err(explain)?;
-    // What the loop needs is no request of its own but a way of receiving. This one is as old.
+    // The loop needs a mode of receiving that is not a request of its own, so it can't be probed.
+    // `SendZc` is as old as that mode.
     if !known.is_supported(opcode::SendZc::CODE) {
         return Err(TOO_OLD.into());
     }
     Ring::new(&mut io_uring).map(drop).and_then(|()| try_enter()).map_err(explain)
 }
 
-/// Asks the kernel for nothing: a security policy may allow a ring and refuse its use.
+/// Submits an empty queue, as a test: a security policy may allow a ring and refuse its use.
 pub fn try_enter() -> io::Result<()> {
     IoUring::new(1)?.submit().map(drop)
 }
 
 const TOO_OLD: &str = "needs Linux 6.0 or newer, for receiving with one request and provided buffers";
 
-/// Says why there is no ring when the system answers `error`, and what to do; `switch` is that of the system.
+/// Returns the reason why there is no ring after the system has answered `error`, and the next
+/// step; `switch` is the value of [`SWITCH`].
 fn explain(error: Errno, switch: Option<&str>) -> String {
     match (error, switch) {
         (Errno::NOSYS, _) => {

@@ -1,10 +1,13 @@
-//! A small, safe face of an `io_uring` (see `io_uring(7)`): what this loop asks of the kernel, and what comes of it.
+//! Small, safe interface of an `io_uring` (see `io_uring(7)`): the requests of this loop to the
+//! kernel, and their completions.
 //!
-//! Tried and left out, because at 64 connections it made no difference that could be told from noise: registered files
-//! instead of descriptors, queues a quarter or four times as large, a quarter of the buffers. (Deferring, see [`deferring`],
-//! and the registered descriptor of the ring made none either, but cost nothing.) Left out for what they do: a minimum time to
-//! wait buys larger batches with later answers; `MSG_WAITALL` on large answers hides how a client takes them, so that a slow one
-//! could not be told from a stuck one; a thread of the kernel that polls the queue takes a processor.
+//! Tried and left out, because at 64 connections it made no difference that could be told from
+//! noise: registered files instead of descriptors, queues a quarter or four times as large, a
+//! quarter of the buffers. (Deferring, see [`deferring`], and the registered descriptor of the ring
+//! made no difference either, but cost nothing.) Left out for their effects: a minimum time to wait
+//! buys larger batches with later responses; `MSG_WAITALL` on large responses hides how a client
+//! takes them, so that a slow client could not be told from a stuck one; a kernel thread that polls
+//! the queue takes a processor.
 
 use std::io;
 use std::mem::{self, ManuallyDrop};
@@ -21,23 +24,25 @@ use rustix::io::Errno;
 use super::buffers::{self, Buffers, Filled};
 use crate::memory;
 
-/// Requests that are given to the kernel with one call; further ones take another. The processor's nearest cache holds all.
+/// Most requests that one call gives to the kernel; further ones take another call. The processor's
+/// nearest cache holds all of them.
 const SUBMISSIONS: u32 = 256;
 
-/// Completions that the kernel can put down before it has to keep them elsewhere.
+/// Size of the completion queue; the kernel has to keep further completions elsewhere.
 pub const COMPLETIONS: u32 = 1024;
 
-/// Between two tries when the kernel has no memory for requests; long against a try, short against a client's time.
+/// Pause between two attempts while the kernel has no memory for requests; long compared with an
+/// attempt, short compared with a client's timeout.
 const SHORTAGE_PAUSE: Duration = Duration::from_millis(10);
 
-/// Makes an `io_uring` as this kernel has it best, for whichever thread takes it over.
+/// Creates an `io_uring` with the best options of this kernel, for any thread that takes it over.
 pub fn open() -> io::Result<IoUring> {
     let mut result = Err(io::ErrorKind::Unsupported.into());
     for choose in [newest, deferring, cooperating] {
         let mut builder = IoUring::builder();
         choose(&mut builder).setup_r_disabled().setup_submit_all().setup_cqsize(COMPLETIONS).setup_clamp();
         result = builder.build(SUBMISSIONS);
-        // What a kernel does not know yet it calls invalid.
+        // A kernel reports options that it does not know yet as invalid.
         if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
             break;
         }
@@ -45,46 +50,49 @@ pub fn open() -> io::Result<IoUring> {
     result
 }
 
-/// Linux 6.6: without a level of indirection that only reordering needs.
+/// Sets the options of Linux 6.6: without a level of indirection that only reordering needs.
 fn newest(builder: &mut Builder) -> &mut Builder {
     deferring(builder).setup_no_sqarray()
 }
 
-/// Linux 6.1: nothing runs behind the back of the thread, and everything in the call in which it waits.
+/// Sets the options of Linux 6.1: the kernel does its work for the ring only in the call in which
+/// the thread waits, and never in between.
 fn deferring(builder: &mut Builder) -> &mut Builder {
     builder.setup_single_issuer().setup_defer_taskrun()
 }
 
-/// Before that: at least it is not interrupted for it.
+/// Sets the options of older kernels: at least the thread is not interrupted for that work.
 fn cooperating(builder: &mut Builder) -> &mut Builder {
     builder.setup_coop_taskrun()
 }
 
-/// The queues of an `io_uring`, and the memory that it receives into.
+/// Queues of an `io_uring`, and the memory that it receives into.
 ///
-/// When it is dropped, what the kernel still has is taken back first.
+/// When it is dropped, the requests that the kernel still has are taken back first.
 pub struct Ring<'r> {
     submitter: Submitter<'r>,
     submissions: SubmissionQueue<'r>,
     completions: CompletionQueue<'r>,
     buffers: ManuallyDrop<Buffers>,
-    /// Requests of which the last completion is still to come.
+    /// Number of requests whose last completion is still to come.
     in_flight: usize,
-    /// The connections of which something is to be sent with the next call, and those of which it has been.
+    /// Connections whose data is to be sent at once, with the next call; `settled` has those whose
+    /// data was sent.
     at_once: Vec<usize>,
     settled: Vec<usize>,
-    /// Whether something can go on as soon as that is sent.
+    /// True if a connection can go on as soon as its data is sent, so that the next call is not to
+    /// wait for completions.
     comes_back: bool,
 }
 
-/// What the kernel did.
+/// Completion of a request, as the kernel reports it.
 #[derive(Debug)]
 pub enum Completion {
     Accepted {
         result: Result<OwnedFd, Errno>,
         is_last: bool,
     },
-    /// Someone waits to be accepted.
+    /// A connection waits to be accepted.
     Knocked,
     Received {
         slot: usize,
@@ -103,30 +111,31 @@ pub enum Completion {
     Watched,
 }
 
-/// What was asked for.
+/// Kind of a request to the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     Accept,
     Knock,
     Receive,
     Send,
-    /// It is not in flight between two calls.
+    /// A send with the next call, which is never in flight between two calls.
     SendAtOnce,
     Time,
     Watch,
 }
 
-/// For requests that belong to no connection.
+/// Slot for requests that belong to no connection.
 pub const NO_SLOT: usize = 0;
 
-/// Of requests whose completion is of no interest.
+/// Name of requests whose completion is of no interest.
 const UNNAMED: u64 = u64::MAX;
 
 impl Request {
     const ALL: [Self; 7] =
         [Self::Accept, Self::Knock, Self::Receive, Self::Send, Self::SendAtOnce, Self::Time, Self::Watch];
 
-    /// The name of a request of a connection: the kernel gives it back with every completion.
+    /// Returns the name of a request of a connection, which the kernel gives back with every
+    /// completion.
     fn name(self, slot: usize) -> u64 {
         (slot as u64) << 8 | self as u64
     }
@@ -141,9 +150,10 @@ impl<'r> Ring<'r> {
     pub fn new(io_uring: &'r mut IoUring) -> io::Result<Self> {
         let (mut submitter, submissions, completions) = io_uring.split();
         submitter.register_enable_rings()?;
-        // Spares the kernel to look it up with every call; where it does not work, it is not needed.
+        // Saves the kernel a look-up at every call; calls work without it too, so an error is
+        // ignored.
         let _ = submitter.register_ring_fd();
-        // SAFETY: they are dropped below, when nothing is in flight.
+        // SAFETY: the buffers are dropped in `drop` below, when nothing is in flight.
         let buffers = ManuallyDrop::new(unsafe { Buffers::register(&submitter)? });
         Ok(Self {
             submitter,
@@ -168,53 +178,54 @@ impl<'r> Ring<'r> {
         self.ask(entry, Request::Accept, NO_SLOT);
     }
 
-    /// Tells when someone waits to be accepted.
+    /// Asks for [`Completion::Knocked`] when a connection waits to be accepted.
     pub fn wait_for_knock(&mut self, listener: BorrowedFd<'_>) {
         self.poll(listener, Request::Knock);
     }
 
-    /// Tells when `fd` is readable.
+    /// Asks for [`Completion::Watched`] when `fd` is readable.
     pub fn watch(&mut self, fd: BorrowedFd<'_>) {
         self.poll(fd, Request::Watch);
     }
 
-    /// Tells when `time` is over.
+    /// Asks for [`Completion::Timed`] when `time` is over.
     ///
     /// # Safety
-    /// It must stay where it is until then.
+    /// `time` must stay where it is until then.
     pub unsafe fn wait_for_time(&mut self, slot: usize, time: &Timespec) {
         self.ask(opcode::Timeout::new(time).build(), Request::Time, slot);
     }
 
-    /// Receives from now on, whenever something comes.
+    /// Receives from now on, whenever data comes.
     pub fn receive(&mut self, slot: usize, socket: BorrowedFd<'_>) {
         let entry = opcode::RecvMulti::new(Fd(socket.as_raw_fd()), buffers::GROUP).build();
         self.ask(entry, Request::Receive, slot);
     }
 
-    /// Sends what there is room for of `octets`, when there is some.
+    /// Sends as many of `octets` as the socket has space for, as soon as it has some.
     ///
     /// # Safety
-    /// They must stay where they are until it has completed.
+    /// The bytes must stay where they are until the request has completed.
     pub unsafe fn send(&mut self, slot: usize, socket: BorrowedFd<'_>, octets: &[u8]) {
         let entry = send(socket, octets).build();
         self.ask(entry, Request::Send, slot);
     }
 
-    /// The same for octets in two places.
+    /// Sends bytes in two places, otherwise like [`Self::send`].
     ///
     /// # Safety
-    /// The message and what it is made of must stay where they are until it has completed.
+    /// The message and the bytes that it refers to must stay where they are until the request has
+    /// completed.
     pub unsafe fn send_message(&mut self, slot: usize, socket: BorrowedFd<'_>, message: &mut Message) {
         let entry = opcode::SendMsg::new(Fd(socket.as_raw_fd()), message.header()).build();
         self.ask(entry, Request::Send, slot);
     }
 
-    /// Sends all of `octets` with the next [`Self::wait`], so that it needs no completion: there is one only if that was
-    /// not possible. [`Self::take_settled`] tells when that is certain.
+    /// Sends all of `octets` with the next [`Self::wait`]. There is a completion only if that was
+    /// not possible; [`Self::take_settled`] returns the slot as soon as the outcome is certain.
     ///
     /// # Safety
-    /// They must stay where they are until then.
+    /// The bytes must stay where they are until then.
     pub unsafe fn send_at_once(&mut self, slot: usize, socket: BorrowedFd<'_>, octets: &[u8]) {
         let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL;
         let entry = send(socket, octets).flags(flags).build().flags(squeue::Flags::SKIP_SUCCESS);
@@ -222,34 +233,36 @@ impl<'r> Ring<'r> {
         self.at_once.push(slot);
     }
 
-    /// Whether there is memory to remember one more [`Self::send_at_once`].
+    /// Reserves memory for one more [`Self::send_at_once`]; returns false if there is none.
     pub fn has_room_at_once(&mut self) -> bool {
         memory::reserve(&mut self.at_once, 1)
     }
 
-    /// Ends a request before its time. Its last completion still comes.
+    /// Cancels a request. Its last completion still comes.
     pub fn cancel(&mut self, request: Request, slot: usize) {
         self.push(&unnamed(opcode::AsyncCancel::new(request.name(slot)).build()));
     }
 
-    /// Closes `fd` once what was asked before was begun.
+    /// Closes `fd` once the earlier requests have begun.
     pub fn close(&mut self, fd: OwnedFd) {
         self.push(&unnamed(opcode::Close::new(Fd(fd.into_raw_fd())).build()));
     }
 
-    /// Has the next [`Self::wait`] wait for nothing: what is sent at once is all that something else waits for.
+    /// Makes the next [`Self::wait`] not wait for completions, because a connection waits only for
+    /// its data to be sent at once.
     pub fn come_back(&mut self) {
         self.comes_back = true;
     }
 
-    /// Gives the kernel all that was asked for, and waits for completions, but not for longer than `timeout`.
+    /// Gives the kernel all requests, and waits for completions, but no longer than `timeout`.
     pub fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         let completions = usize::from(!mem::take(&mut self.comes_back));
         self.enter(completions, timeout)?;
-        // Completions that did not fit into the queue come with a later call, and one of them may be about these.
+        // Completions that did not fit into the queue come with a later call, and one of them may
+        // be about these sends.
         if self.submissions.is_empty() && !self.submissions.cq_overflow() {
             if self.settled.is_empty() {
-                // As ever: whoever waits has taken them. So no memory is needed either.
+                // The usual case: the caller has taken all of them. The swap needs no memory.
                 mem::swap(&mut self.settled, &mut self.at_once);
             } else {
                 self.settled.append(&mut self.at_once);
@@ -258,7 +271,7 @@ impl<'r> Ring<'r> {
         Ok(())
     }
 
-    /// Adds the completions that there are to `done`.
+    /// Appends the available completions to `done`.
     pub fn take_completions(&mut self, done: &mut Vec<Completion>) {
         while let Some(entry) = self.completions.next() {
             if let Some((request, slot)) = Request::of_name(entry.user_data()) {
@@ -267,17 +280,18 @@ impl<'r> Ring<'r> {
         }
     }
 
-    /// A connection of which something was sent at once, unless a completion of the last wait says otherwise.
+    /// Returns a connection whose data was sent at once, unless a completion of the last wait says
+    /// otherwise.
     pub fn take_settled(&mut self) -> Option<usize> {
         self.settled.pop()
     }
 
-    /// What was received.
+    /// Returns the bytes that were received.
     pub fn octets(&self, filled: &Filled) -> &[u8] {
         self.buffers.octets(filled)
     }
 
-    /// Lets the kernel receive into that buffer again.
+    /// Lets the kernel receive into a buffer again.
     pub fn give_back(&mut self, filled: Filled) {
         self.buffers.give_back(filled);
     }
@@ -291,14 +305,15 @@ impl<'r> Ring<'r> {
         };
         match request {
             Request::Accept => {
-                // SAFETY: the kernel has made this descriptor for us just now, and this completion was the only one to say so.
+                // SAFETY: the kernel has just made this descriptor for us, and only this completion
+                // reports it.
                 let result = result.map(|_| unsafe { OwnedFd::from_raw_fd(entry.result()) });
                 Completion::Accepted { result, is_last }
             }
             Request::Knock => Completion::Knocked,
             Request::Receive => {
                 let buffer = cqueue::buffer_select(entry.flags());
-                // SAFETY: this completion says so, and it was taken from the queue.
+                // SAFETY: this completion reports them, and it was taken from the queue.
                 let fill = |length| buffer.map(|id| unsafe { Filled::new(id, length) });
                 Completion::Received { slot, result: result.map(fill), is_last }
             }
@@ -319,13 +334,14 @@ impl<'r> Ring<'r> {
     }
 
     fn push(&mut self, entry: &squeue::Entry) {
-        // SAFETY: what an entry points at stays: the caller of `send` says so, the buffers are dropped after the last receive.
+        // SAFETY: the memory that an entry points at stays valid: the caller of `send` guarantees
+        // it, and the buffers are dropped after the last receive.
         while unsafe { self.submissions.push(entry) }.is_err() {
             self.flush();
         }
     }
 
-    /// Makes room for further requests.
+    /// Frees space in the queue for further requests.
     fn flush(&mut self) {
         self.submissions.sync();
         if self.submitter.submit().is_err() {
@@ -350,7 +366,8 @@ impl<'r> Ring<'r> {
             Ok(_) => Ok(()),
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INTR | Errno::TIME) => Ok(()),
-                // There is no memory for requests, or for completions that do not fit into their queue.
+                // There is no memory for requests, or for completions that do not fit into their
+                // queue.
                 Some(Errno::AGAIN | Errno::BUSY | Errno::NOMEM) => {
                     thread::sleep(SHORTAGE_PAUSE);
                     Ok(())
@@ -360,7 +377,7 @@ impl<'r> Ring<'r> {
         }
     }
 
-    /// Takes back all that the kernel still has.
+    /// Takes back all requests that the kernel still has.
     fn recall(&mut self) -> io::Result<()> {
         while self.in_flight > 0 {
             self.push(&unnamed(opcode::AsyncCancel2::new(CancelBuilder::any()).build()));
@@ -371,7 +388,7 @@ impl<'r> Ring<'r> {
     }
 }
 
-/// Where the octets are that are to be sent as one.
+/// Header for bytes in two places that are sent as one message.
 pub struct Message {
     header: libc::msghdr,
     pieces: [libc::iovec; 2],
@@ -381,7 +398,7 @@ impl Message {
     pub fn new(pieces: [&[u8]; 2]) -> Self {
         let pieces = pieces
             .map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
-        // SAFETY: without an address, control data and pieces it is all zeros.
+        // SAFETY: a header without an address, control data and pieces is all zeros.
         let header = unsafe { mem::zeroed() };
         Self { header, pieces }
     }
@@ -396,10 +413,10 @@ impl Message {
 impl Drop for Ring<'_> {
     fn drop(&mut self) {
         if self.recall().is_err() {
-            // The kernel would write to memory that is somebody else's by then.
+            // The kernel would write to memory that is used for something else by then.
             std::process::abort();
         }
-        // SAFETY: nothing is in flight, and they are not used again.
+        // SAFETY: nothing is in flight, and the buffers are not used again.
         unsafe { ManuallyDrop::drop(&mut self.buffers) };
     }
 }
@@ -409,7 +426,7 @@ fn send(socket: BorrowedFd<'_>, octets: &[u8]) -> opcode::Send {
     opcode::Send::new(Fd(socket.as_raw_fd()), octets.as_ptr(), length)
 }
 
-/// A request of which nobody needs to hear that it was done.
+/// Marks a request whose success needs no completion, and whose result is of no interest.
 fn unnamed(entry: squeue::Entry) -> squeue::Entry {
     entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(UNNAMED)
 }
@@ -423,14 +440,14 @@ mod tests {
 
     use super::*;
 
-    /// Two ends of a connection.
+    /// Returns the two ends of a connection.
     fn pair() -> [TcpStream; 2] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         [listener.accept().unwrap().0, client]
     }
 
-    /// Runs `test`, where there are rings.
+    /// Runs `test` if this system has rings.
     fn with_ring(test: impl FnOnce(&mut Ring<'_>)) {
         if super::super::probe().is_ok() {
             test(&mut Ring::new(&mut open().unwrap()).unwrap());
@@ -450,7 +467,7 @@ mod tests {
         let octets = vec![b'a'; 64 << 20];
         with_ring(|ring| {
             let mut send = |octets| {
-                // SAFETY: they outlive the ring.
+                // SAFETY: the bytes outlive the ring.
                 unsafe { ring.send_at_once(7, server.as_fd(), octets) };
                 let done = turn(ring);
                 assert_eq!((ring.take_settled(), ring.take_settled()), (Some(7), None));
@@ -473,10 +490,10 @@ mod tests {
         let octets = vec![b'a'; 64 << 20];
         with_ring(|ring| {
             ring.receive(3, server.as_fd());
-            // SAFETY: they outlive the ring.
+            // SAFETY: the bytes outlive the ring.
             unsafe { ring.send(3, server.as_fd(), &octets) };
             turn(ring);
-            // SAFETY: they outlive the ring.
+            // SAFETY: the bytes outlive the ring.
             unsafe { ring.send(3, server.as_fd(), &octets) };
             assert!(turn(ring).is_empty(), "there was room for all of it");
             assert_eq!(ring.in_flight, 2);
