@@ -1,4 +1,5 @@
-//! The addresses of a target, as a result tells them: a name may have several, and a server may answer at some only.
+//! Addresses of a target, as reported with a result: a name may have several, and a server may
+//! answer at only some of them.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -10,10 +11,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Addresses {
-    /// Those that connections took turns at.
+    /// Addresses that connections used in turn.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub used: Vec<SocketAddr>,
-    /// Further ones of the same name, which did not answer before the run.
+    /// Further addresses of the same name, which did not answer before the run.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -21,20 +22,20 @@ pub struct Addresses {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
-    /// Which.
+    /// The address.
     #[cfg_attr(test, schemars(with = "String"))]
     pub address: SocketAddr,
-    /// What it did instead, such as `refused`.
+    /// Outcome of the try, such as `refused`.
     pub reason: String,
 }
 
-/// The same address whichever socket has it: one of IPv6 may have an IPv4 address.
+/// Returns the address in the same form for every socket: an IPv6 socket may have an IPv4 address.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl LeftOut {
-    /// For the error of a connection that was tried.
+    /// Creates the entry of an address from the error of the connection that was tried.
     pub(crate) fn new(address: SocketAddr, error: &io::Error) -> Self {
         let reason = match error.kind() {
             ErrorKind::ConnectionRefused => "refused".into(),
@@ -46,7 +47,7 @@ impl LeftOut {
     }
 }
 
-/// As in `address ::1 refused`.
+/// Writes the address and the reason, as in `address ::1 refused`.
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "address {} {}", self.address.ip(), self.reason)

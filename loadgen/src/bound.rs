@@ -1,27 +1,26 @@
-//! Which percentiles are lower bounds, because requests that never ended are among what they rest
-//! on.
+//! Percentiles that are lower bounds, because they rest on requests that never ended.
 //!
-//! A request that timed out, or had no answer at the end, is in the latencies at its age: the least
-//! that its latency can be. Such values are censored from the right, and the product-limit estimate
-//! is what they leave of the distribution (Kaplan and Meier 1958, "Nonparametric estimation from
-//! incomplete observations"): each censored value hands its share to those above it (Efron 1967,
-//! "The two sample problem with censored data"). A percentile is a bound where that estimate does
-//! not exist, because nothing that was answered lies so far up, or where it lies above what is
-//! shown by more than [`TOLERANCE`].
+//! A request that timed out, or had no response at the end, is in the latencies at its age: the
+//! least that its latency can be. Such values are censored from the right, and the product-limit
+//! estimate is the distribution that follows from them (Kaplan and Meier 1958, "Nonparametric
+//! estimation from incomplete observations"): each censored value hands its share to the values
+//! above it (Efron 1967, "The two sample problem with censored data"). A percentile is a bound in
+//! two cases: the estimate does not exist, because no answered request lies so far up, or the
+//! estimate is above the shown value by more than [`TOLERANCE`].
 //!
-//! Rejected: every percentile at or above a censored value. A closed loop always ends with a
-//! request under way on each connection, most of them as young as any, and each percentile of each
-//! run would be a bound by a few ranks in a million.
+//! Rejected: to call every percentile at or above a censored value a bound. A closed loop always
+//! ends with a request in flight on each connection, most of them as young as any, and each
+//! percentile of each run would be a bound because of a few ranks in a million.
 
 use serde::{Deserialize, Serialize};
 
 use crate::measurement::Times;
 
-/// What a percentile may be below its estimate before it is called a bound: half of the smallest
-/// difference that checks and reports take for one.
+/// Relative distance by which a percentile may be below its estimate before it is called a bound:
+/// half of the smallest difference that counts as one in checks and reports.
 const TOLERANCE: f64 = 0.05;
 
-/// The percentiles that are told, with their quantiles.
+/// Percentiles that are reported, with their quantiles.
 pub const TOLD: [(&str, f64); 7] = [
     ("p50", 0.5),
     ("p90", 0.9),
@@ -32,19 +31,20 @@ pub const TOLD: [(&str, f64); 7] = [
     ("max", 1.0),
 ];
 
-/// The percentiles of a distribution that are lower bounds: from one on all of them, or none. In
-/// JSON, a list of their names.
+/// Percentiles of a distribution that are lower bounds: one percentile and all above it, or none.
+/// In JSON, a list of their names.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Vec<String>", from = "Vec<String>")]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[cfg_attr(test, schemars(with = "Vec<String>"))]
 pub struct LowerBounds {
-    /// The lowest quantile that is a bound.
+    /// Lowest quantile that is a bound.
     from: Option<f64>,
 }
 
 impl LowerBounds {
-    /// Of latencies, some of which are the ages of requests that were not answered.
+    /// Finds the bounds among the percentiles of latencies, some of which are the ages of requests
+    /// without a response.
     pub fn of(latency: &Times, unanswered: &Times) -> Self {
         if latency.is_empty() || unanswered.is_empty() {
             return Self::default();
@@ -57,12 +57,13 @@ impl LowerBounds {
         Self { from: TOLD.into_iter().map(|(_, quantile)| quantile).find(|&quantile| is_bound(quantile)) }
     }
 
-    /// Whether there are none.
+    /// Returns true if no percentile is a bound.
     pub fn is_empty(&self) -> bool {
         self.from.is_none()
     }
 
-    /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound.
+    /// Returns true if the percentile at `quantile` (0 to 1, which is the maximum) is a lower
+    /// bound.
     pub fn contains(&self, quantile: f64) -> bool {
         self.from.is_some_and(|from| quantile >= from)
     }
@@ -75,7 +76,7 @@ impl From<LowerBounds> for Vec<String> {
     }
 }
 
-/// Names of a newer version are passed over.
+/// Skips names that only a newer version knows.
 impl From<Vec<String>> for LowerBounds {
     fn from(names: Vec<String>) -> Self {
         let mut told = TOLD.into_iter().filter(|(told, _)| names.iter().any(|name| name == told));
@@ -83,7 +84,8 @@ impl From<Vec<String>> for LowerBounds {
     }
 }
 
-/// The share of requests that take longer than each value at which one was answered, ascending.
+/// Returns the share of requests that take longer than each value at which one was answered,
+/// ascending.
 fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     let mut at_risk = latency.len() as f64;
     let mut surviving = 1.0;
@@ -91,7 +93,7 @@ fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     for value in latency.iter_recorded() {
         let all = value.count_at_value() as f64;
         let censored = unanswered.count_at(value.value_iterated_to()) as f64;
-        // What was answered at this time was so before what was given up at it.
+        // Requests that were answered at this time were so before others were given up at it.
         if all > censored {
             surviving *= 1.0 - (all - censored) / at_risk;
             steps.push((value.value_iterated_to(), surviving));
@@ -101,9 +103,9 @@ fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     steps
 }
 
-/// The product-limit estimate of a quantile; none where too few were answered for it.
+/// Returns the product-limit estimate of a quantile; none if too few requests were answered for it.
 fn estimate(survival: &[(u64, f64)], quantile: f64) -> Option<u64> {
-    // A product of many factors is off by some of its last digits.
+    // The last digits of a product of many factors are inexact.
     let beyond = (1.0 - quantile) * (1.0 + 1e-9);
     survival.iter().find(|(_, surviving)| *surviving <= beyond).map(|&(value, _)| value)
 }
@@ -114,8 +116,8 @@ mod tests {
     use crate::check::fixture::times;
     use crate::recorder::empty_times;
 
-    /// Latencies of requests that were answered after `answered`, and of others given up at their
-    /// age.
+    /// Returns the bounds for requests with these latencies and others that were given up at these
+    /// ages.
     fn bounds(answered: &[(u64, u64)], given_up: &[(u64, u64)]) -> LowerBounds {
         let unanswered = times(given_up);
         let mut latency = times(answered);

@@ -1,41 +1,42 @@
 //! Confidence intervals of latency percentiles that allow for autocorrelation.
 //!
-//! Requests that follow each other are alike (they met the same line, the same stall, the same slow
-//! minute), so a million of them may tell no more than a thousand independent ones, and an interval
-//! that takes them for independent is too narrow by far. How much they tell is seen from a few long
-//! sections of the run: the more the share of requests below a percentile differs from one to the
-//! next, the less a single request tells.
+//! Consecutive requests are alike: they met the same queue, the same stall, or the same slow
+//! minute. A million of them may therefore say no more than a thousand independent ones, and an
+//! interval that treats them as independent is far too narrow. A few long sections of the run show
+//! how much they say: the more the share of requests below a percentile differs between sections,
+//! the less a single request says.
 //!
-//! The method is that of surveys for quantiles of clustered data (Woodruff 1952, "Confidence
-//! intervals for medians and other position measures"), with sections for clusters: the share at or
-//! below the estimated quantile has a standard error between sections, Student's t makes limits of
-//! it, and these are read from the distribution. Sections have to be long against what makes
-//! requests alike (Schmeiser 1982, "Batch size effects in the analysis of simulation output": few
-//! long ones lose little). [`SECTIONS`] of a run of five minutes are 37 s each, which is long against
-//! a level that needs ten seconds to change.
+//! The method comes from surveys, where it gives intervals for quantiles of clustered data
+//! (Woodruff 1952, "Confidence intervals for medians and other position measures"). Here the
+//! sections are the clusters: the share of requests at or below the estimated quantile has a
+//! standard error between sections, Student's t turns it into limits of the share, and the limits
+//! of the quantile are read from the distribution. Sections have to be long compared with the time
+//! over which requests are alike (Schmeiser 1982, "Batch size effects in the analysis of simulation
+//! output": few long ones lose little). The [`SECTIONS`] of a run of five minutes are 37 s each,
+//! which is long compared with a level that needs ten seconds to change.
 //!
-//! **Whether an interval is shown follows from what was asked for**: an open loop's length and rate,
-//! and the percentile. It does not depend on what the percentile came out as. Leaving out those that
-//! look uncertain was rejected, because these are the ones of runs that met the rare event: what is shown
-//! then is mostly too low (10 s at 1,000 requests/s of an M/M/1 queue at 0.8: 38 % of the intervals
-//! of p99 held the truth). Three things are left out all the same, and none is a choice among
-//! outcomes of one kind:
+//! **The workload decides if an interval is shown**: the length and the rate that an open loop was
+//! asked for, and the percentile. The value of the percentile has no influence. Leaving out
+//! intervals that look uncertain was rejected: they belong to runs that met the rare event, so the
+//! intervals that remain are mostly too low (10 s at 1,000 requests/s of an M/M/1 queue at 0.8:
+//! 38 % of the intervals of p99 held the truth). Three things are left out all the same, and none
+//! of them is a choice among outcomes of one kind:
 //!
-//! - A limit that rests on the ages of requests without an answer is a lower bound, not a limit. The
-//!   run says so itself, by its errors and by `≥`.
-//! - A run that a check found in no steady state has no percentile that an interval could be of. The
-//!   bench counts these, too: at most one in ten of the runs without a fault.
+//! - A limit that rests on the ages of requests without a response is a lower bound, not a limit.
+//!   The run says so itself, by its errors and by `≥`.
+//! - A run in which a check found no steady state has no percentile that an interval could
+//!   describe. The bench counts these runs, too: at most one in ten of the runs without a fault.
 //! - A run that was interrupted is shorter than what was asked for.
 //!
-//! **What an interval is of**: the percentile that this server and machine, going on as they were
-//! during this run, would have over a very long time at this rate. It says nothing of another start
-//! of the server, of another day, or of an event that comes less than a few times in a run. The
-//! spread over rounds does, and it is what short runs have.
+//! **An interval describes** the percentile that this server and machine would have over a very
+//! long time at this rate, if they went on as they were during this run. It says nothing about
+//! another start of the server, about another day, or about an event that occurs less than a few
+//! times in a run. The spread over rounds shows these, and short runs have only that spread.
 //!
 //! `cargo bench --bench truth -- coverage` compares intervals with known truths; [`MIN_LENGTH`] and
-//! [`MIN_REQUESTS`] are from there. A p99.9 has none: at 95 % of an M/D/1 queue's capacity, five
-//! minutes hold three or so of the excursions that it is made of, and 69 % of its intervals held the
-//! truth; it would take 30 minutes.
+//! [`MIN_REQUESTS`] come from it. A p99.9 has no interval: at 95 % of the capacity of an M/D/1
+//! queue, five minutes hold about three of the excursions that make up the p99.9, and 69 % of its
+//! intervals held the truth. A run would have to last 30 minutes.
 
 use std::time::Duration;
 
@@ -45,10 +46,10 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::measurement::{Batch, Measurement, Times};
 use crate::workload::{Until, Workload};
 
-/// 95 % confidence intervals of percentiles, lower and upper limit, in microseconds: of this server
-/// and machine as they were during this run, had it gone on at this rate. Whether there are any
-/// follows from the length and the rate that were asked for. One is absent where its limit would be
-/// the age of requests without an answer.
+/// 95 % confidence intervals of percentiles, lower and upper limit, in microseconds, for this
+/// server and machine as they were during this run, if they had gone on at this rate. The length
+/// and the rate that were asked for decide if there are any. An interval is absent if its limit
+/// would be the age of requests without a response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "each field is of the percentile that its name says")]
@@ -61,25 +62,27 @@ pub struct Intervals {
     pub p99: Option<[f64; 2]>,
 }
 
-/// The shortest run that has intervals. Levels that drift are what it is for: with a memory of ten
-/// seconds, 89 % of the intervals hold the truth at 200 s, and 92 % here.
+/// Length of the shortest run that has intervals. Levels that drift need it: if their memory is ten
+/// seconds, 89 % of the intervals hold the truth at 200 s, and 92 % at this length.
 pub const MIN_LENGTH: Duration = Duration::from_mins(5);
 
-/// The fewest requests, asked for, of a run that has intervals. What a queue remembers is measured
-/// in requests, so that at a tenth of the rate it takes ten times the length.
+/// Fewest requests, as asked for, of a run that has intervals. The memory of a queue is measured in
+/// requests, so at a tenth of the rate a run has to be ten times as long.
 pub const MIN_REQUESTS: f64 = 300_000.0;
 
-/// Consecutive sections of a run whose shares are compared. Those of six would be longer, and hold the
-/// truth as often; but for want of degrees of freedom, the intervals are a tenth wider.
+/// Consecutive sections of a run whose shares are compared. Six sections would be longer and their
+/// intervals would hold the truth as often, but for want of degrees of freedom these would be a
+/// tenth wider.
 const SECTIONS: usize = 8;
 
-/// What is left out on either side: half of 1 − 95 %.
+/// Probability beyond each of the two limits: half of 1 − 95 %.
 const TAIL: f64 = 0.025;
 
-/// Of the length that was asked for, what a run that was not interrupted has at least.
+/// Share of the length that was asked for, below which a run counts as interrupted.
 const WHOLE: f64 = 0.99;
 
-/// The 95 % intervals of the latency; none where the workload asked for too little.
+/// Returns the 95 % intervals of the latency; none if the workload asked for too little or the run
+/// was interrupted.
 pub(crate) fn intervals(measured: &Measurement) -> Option<Intervals> {
     let is_whole = measured.duration >= asked_length(&measured.workload)?.mul_f64(WHOLE);
     let has_sections = measured.batches.len() >= SECTIONS && !measured.times.latency.is_empty();
@@ -93,14 +96,15 @@ pub(crate) fn intervals(measured: &Measurement) -> Option<Intervals> {
     (intervals != Intervals::default()).then_some(intervals)
 }
 
-/// Whether runs of this workload have intervals: open loops of [`MIN_LENGTH`] and [`MIN_REQUESTS`].
+/// Returns true if runs of this workload have intervals: open loops of at least [`MIN_LENGTH`] and
+/// [`MIN_REQUESTS`].
 pub fn are_shown_of(workload: &Workload) -> bool {
     let Some((length, rate)) = asked_length(workload).zip(workload.pacing.rate()) else { return false };
     length >= MIN_LENGTH && length.as_secs_f64() * rate >= MIN_REQUESTS
 }
 
-/// How long an open loop was to be; none for a closed one, which asks for no rate: how many requests
-/// it has is an outcome.
+/// Returns the length that was asked for of an open loop. None for a closed loop, which asks for no
+/// rate and whose number of requests is an outcome.
 fn asked_length(workload: &Workload) -> Option<Duration> {
     let rate = workload.pacing.rate()?;
     match workload.until {
@@ -109,11 +113,11 @@ fn asked_length(workload: &Workload) -> Option<Duration> {
     }
 }
 
-/// The 95 % interval of a quantile, in nanoseconds.
+/// Returns the 95 % interval of a quantile, in nanoseconds.
 fn interval(measured: &Measurement, sections: &[Batch], quantile: f64) -> Option<[u64; 2]> {
     let whole = &measured.times.latency;
-    // Where many values are the quantile itself, as when it lies in a stall, those below it tell
-    // what those up to it hide.
+    // If many values equal the quantile, as within a stall, the shares up to it may hide
+    // differences between sections. The shares below it show them.
     let estimate = whole.value_at_quantile(quantile);
     let below = whole.lowest_equivalent(estimate).saturating_sub(1);
     let errors = [estimate, below].map(|bound| standard_error(&shares_below(sections, bound)));
@@ -125,14 +129,14 @@ fn interval(measured: &Measurement, sections: &[Batch], quantile: f64) -> Option
     (!rests_on_ages(measured, high)).then_some([low, high])
 }
 
-/// The run in [`SECTIONS`] stretches, as equal as whole batches allow.
+/// Joins the batches into [`SECTIONS`] sections, as equal as whole batches allow.
 fn sections(batches: &[Batch]) -> Vec<Batch> {
     let begin = |section: usize| section * batches.len() / SECTIONS;
     let section = |number| Batch::join(&batches[begin(number)..begin(number + 1)]);
     (0..SECTIONS).map(section).collect()
 }
 
-/// How many values a section has, and how many of them are not above a bound.
+/// Number of values in a section, and number of them that are not above a bound.
 type Share = (f64, f64);
 
 fn shares_below(sections: &[Batch], bound: u64) -> Vec<Share> {
@@ -141,8 +145,9 @@ fn shares_below(sections: &[Batch], bound: u64) -> Vec<Share> {
     sections.iter().map(share).collect()
 }
 
-/// The standard error of the overall share: of a ratio between clusters (Kish 1965, Survey Sampling,
-/// section 6.3; Cochran 1977, section 11.2), and never below that of independent values.
+/// Returns the standard error of the overall share: that of a ratio between clusters (Kish 1965,
+/// Survey Sampling, section 6.3; Cochran 1977, section 11.2), and at least that of independent
+/// values.
 fn standard_error(shares: &[Share]) -> f64 {
     let sections = shares.len() as f64;
     let total = shares.iter().map(|(all, _)| all).sum::<f64>();
@@ -153,8 +158,8 @@ fn standard_error(shares: &[Share]) -> f64 {
     between.max(independent).sqrt()
 }
 
-/// Whether most of what is not below `bound` is without an end: the bound would then be the least
-/// that the quantile can be, and not the most.
+/// Returns true if most values at or above `bound` are ages of requests without a response: the
+/// bound is then the least value that the quantile can have, and not the largest.
 fn rests_on_ages(measured: &Measurement, bound: u64) -> bool {
     let bound = measured.times.latency.lowest_equivalent(bound);
     let beyond = |times: &Times| if times.is_empty() { 0 } else { times.count_between(bound, times.max()) };
@@ -167,7 +172,7 @@ mod tests {
     use crate::check::fixture::{self, RATE, batch, set_batches, times};
     use crate::workload::{Arrivals, Pacing};
 
-    /// Five minutes of an open loop of [`RATE`], each batch with its mean latency.
+    /// Returns a run of five minutes in an open loop at [`RATE`], each batch with its mean latency.
     fn run(mean_ns: impl Fn(usize) -> u64) -> Measurement {
         let of = |number| Batch {
             length: MIN_LENGTH / 60,

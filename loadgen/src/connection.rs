@@ -1,33 +1,36 @@
-//! The client's side of one connection without I/O: it is fed what the server sent and says when an answer is whole.
+//! The client's side of one connection, without I/O: it receives the bytes of the server and
+//! reports when a response is complete.
 //!
-//! Every answer is checked for its status and its framing, byte by byte (RFC 9112, section 6.3). What makes that cheap
-//! is [`KnownHead`]: servers repeat themselves, and a head that was parsed before needs only to be compared.
+//! Every response is checked for its status and its framing, byte by byte (RFC 9112, section 6.3).
+//! [`KnownHead`] makes that cheap: servers repeat themselves, and a head that was parsed before
+//! only needs to be compared.
 
 use std::fmt;
 
 use memchr::{memchr, memchr_iter};
 
-/// The longest head of an answer that is read, as in curl.
+/// Longest head of a response that is read, as in curl.
 pub(crate) const MAX_HEAD_BYTES: usize = 300 * 1024;
 
-/// The longest line that gives a chunk's size, and the longest trailer line.
+/// Longest line that gives a chunk's size, and longest trailer line.
 const MAX_LINE_BYTES: usize = 8 * 1024;
 
-/// What the framing of an answer's head means.
+/// Meaning of a response's head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Head {
     /// The status code.
     pub status: u16,
-    /// Whether the server keeps the connection open behind this answer.
+    /// True if the server keeps the connection open after this response.
     pub keep_alive: bool,
-    /// What the server says that the request was, where it does: a number of [`KnownHead::kinds`].
+    /// Kind of the request as the response names it, a number of [`KnownHead::kinds`]; none if it
+    /// names none.
     pub kind: Option<u8>,
     framing: Framing,
 }
 
 impl Head {
-    /// Whether an answer to GET has a body that was asked for, which may be empty (RFC 9110,
-    /// section 6.4.1).
+    /// Returns true if a response to GET has a body that was asked for, which may be empty (RFC
+    /// 9110, section 6.4.1).
     pub fn has_body(&self) -> bool {
         matches!(self.status, 200..300) && self.status != 204
     }
@@ -40,7 +43,7 @@ enum Framing {
     UntilClose,
 }
 
-/// The last head that was seen, with what it means.
+/// Last head that was parsed, with its meaning.
 #[derive(Debug, Default)]
 pub struct KnownHead {
     bytes: Vec<u8>,
@@ -48,15 +51,16 @@ pub struct KnownHead {
     kinds: Kinds,
 }
 
-/// Kinds of requests that answers have named, in the order in which they came.
+/// Kinds of requests that responses have named, in the order in which they came.
 #[derive(Debug, Default)]
 struct Kinds(Vec<String>);
 
-/// Kinds that are told apart. Beyond, a server means something else by the field.
+/// Most kinds that are told apart. A server that names more means something else by the field.
 const MAX_KINDS: usize = 8;
 
 impl Kinds {
-    /// The number of the kind that the value of a field `Server-Timing` begins with: the name of its first metric.
+    /// Returns the number of the kind that the value of a field `Server-Timing` begins with: the
+    /// name of its first metric.
     fn number(&mut self, value: &[u8]) -> Option<u8> {
         let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
         let name = value.trim_ascii_start().split(|byte| !is_token(byte)).next().unwrap_or_default();
@@ -72,62 +76,65 @@ impl Kinds {
     }
 }
 
-/// The server's bytes are not an answer in HTTP/1.1: the reason, and the line at fault where one is known.
+/// Error for bytes that are not a response in HTTP/1.1: the reason, and the line at fault if one is
+/// known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProtocolError {
     reason: Reason,
     line: Option<String>,
 }
 
-/// What is wrong with an answer.
+/// Fault of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
-    /// It begins in another way.
+    /// The bytes do not begin with `HTTP/1.`.
     #[error("the answer does not begin with HTTP/1.")]
     NotHttp,
-    /// No end within [`MAX_HEAD_BYTES`].
+    /// The head has no end within [`MAX_HEAD_BYTES`].
     #[error("the head of the answer is longer than {} KiB", MAX_HEAD_BYTES / 1024)]
     LongHead,
-    /// More than [`MAX_HEADERS`].
+    /// The head has more than [`MAX_HEADERS`] fields.
     #[error("the head of the answer has more than {MAX_HEADERS} fields")]
     ManyFields,
-    /// Not what the grammar allows.
+    /// The grammar does not allow the head.
     #[error("the head of the answer has an {0}")]
     Head(httparse::Error),
     /// The end of the head is in doubt.
     #[error("the head of the answer has no clear end")]
     HeadEnd,
-    /// Several values, or none that is a number.
+    /// `Content-Length` has several values, or none that is a number.
     #[error("Content-Length is not one number")]
     Length,
-    /// Content that allows response splitting; an honest server does not send it.
+    /// `Content-Length` beside `Transfer-Encoding` allows response splitting; an honest server does
+    /// not send both.
     #[error("Content-Length stands beside Transfer-Encoding")]
     TwoFramings,
-    /// RFC 9110, section 15.2.2: what follows is not HTTP/1.1.
+    /// The server switches protocols: what follows is not HTTP/1.1 (RFC 9110, section 15.2.2).
     #[error("the server switches to another protocol")]
     Switched,
-    /// Not hexadecimal.
+    /// The size of a chunk is not hexadecimal.
     #[error("the size of a chunk is not a number")]
     ChunkSize,
-    /// Bytes beyond its size.
+    /// A chunk has bytes beyond its size.
     #[error("a chunk is longer than its size")]
     ChunkEnd,
-    /// Longer than [`MAX_LINE_BYTES`].
+    /// A line between chunks is longer than [`MAX_LINE_BYTES`].
     #[error("a line between chunks is longer than {} KiB", MAX_LINE_BYTES / 1024)]
     LongLine,
-    /// RFC 9112, section 2.2, allows a bare LF in heads only.
+    /// A line between chunks ends with a bare LF, which RFC 9112, section 2.2, allows in heads
+    /// only.
     #[error("a line between chunks does not end with CRLF")]
     LineEnd,
-    /// The length that it gave was wrong, or there are two answers.
+    /// Bytes follow the response: the length that it gave was wrong, or there are two responses.
     #[error("bytes follow the answer")]
     Excess,
 }
 
-/// Bytes of a line that are shown: enough to see which protocol it is.
+/// Most bytes of a line that are shown: enough to see which protocol it is.
 const SHOWN_BYTES: usize = 80;
 
 impl ProtocolError {
-    /// `bytes` begin with the line at fault.
+    /// Creates an error about the line that `bytes` begin with.
     pub fn new(reason: Reason, bytes: &[u8]) -> Self {
         let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
         let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
@@ -135,8 +142,8 @@ impl ProtocolError {
         Self { reason, line: Some(line) }
     }
 
-    /// An error of the head that `bytes` begin with. The parser names no position, so that only faults
-    /// of the status line have a line.
+    /// Creates an error about the head that `bytes` begin with. The parser names no position, so
+    /// that only faults of the status line have a line.
     fn of_head(reason: Reason, bytes: &[u8]) -> Self {
         match reason {
             Reason::NotHttp
@@ -160,22 +167,22 @@ impl fmt::Display for ProtocolError {
     }
 }
 
-/// What came of feeding bytes.
+/// Result of receiving bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
-    /// The answer goes on.
+    /// The response is not complete yet.
     Partial,
-    /// It is whole, and `consumed` of the bytes belonged to it.
+    /// The response is complete, and `consumed` of the bytes belong to it.
     Whole { head: Head, consumed: usize },
 }
 
-/// Reads the answers of one connection, one after the other.
+/// Reader of the responses of one connection, one after the other.
 #[derive(Debug, Default)]
 pub struct Connection {
     state: State,
-    /// The bytes of a head, chunk line or trailer that came in pieces.
+    /// Bytes of a head, chunk line or trailer that came in pieces.
     partial: Vec<u8>,
-    /// Length of the answer's body, as far as it is known.
+    /// Length of the response's body, as far as it is known.
     body_bytes: u64,
 }
 
@@ -210,12 +217,13 @@ impl Connection {
         self.state != State::Head || !self.partial.is_empty()
     }
 
-    /// Length of the body of the last answer that was whole.
+    /// Returns the length of the body of the last complete response.
     pub fn body_bytes(&self) -> u64 {
         self.body_bytes
     }
 
-    /// Takes what the server sent. `to_head` tells that the request was HEAD, whose answer has no body.
+    /// Takes bytes that the server sent. `to_head` says that the request was HEAD, whose response
+    /// has no body.
     pub fn receive(
         &mut self,
         bytes: &[u8],
@@ -239,7 +247,8 @@ impl Connection {
         }
     }
 
-    /// Takes the news that the server closed the connection: the end of some answers, the loss of others.
+    /// Takes the end of the connection, which the server closed. Returns the head of the response
+    /// that ends with it; none if the response is cut off.
     pub fn receive_end(&mut self) -> Option<Head> {
         match std::mem::take(&mut self.state) {
             State::UntilClose { head } => Some(head),
@@ -309,7 +318,7 @@ impl Connection {
             if !could_be_http(&self.partial) {
                 return Err(at(Reason::NotHttp));
             }
-            // The end may lie across the seam of two pieces.
+            // The end may lie across the boundary of two pieces.
             let end = head_end(&self.partial, before.saturating_sub(2));
             if end.unwrap_or(self.partial.len()) > MAX_HEAD_BYTES {
                 return Err(at(Reason::LongHead));
@@ -327,7 +336,7 @@ impl Connection {
             Framing::Chunked | Framing::UntilClose => 0,
         };
         let next = match head.framing {
-            // An interim answer: the real one follows (RFC 9110, section 15.2).
+            // An interim response: the final one follows (RFC 9110, section 15.2).
             _ if (100..200).contains(&head.status) => Next::State(State::Head),
             Framing::Length(0) => Next::Whole(head),
             Framing::Length(left) => Next::State(State::Length { head, left }),
@@ -337,7 +346,8 @@ impl Connection {
         Ok(Some((taken, next)))
     }
 
-    /// The next line without its end, pieced together if it has to be, and how many of `bytes` it took.
+    /// Returns the next line without its end, joined from pieces if necessary, and the number of
+    /// `bytes` that it took.
     fn line(&mut self, bytes: &[u8]) -> Result<Option<(Vec<u8>, usize)>, ProtocolError> {
         let Some(end) = memchr(b'\n', bytes) else {
             self.partial.extend_from_slice(bytes);
@@ -363,19 +373,20 @@ enum Next {
 }
 
 impl KnownHead {
-    /// The name of a kind.
+    /// Returns the name of a kind.
     pub fn kind(&self, number: u8) -> &str {
         &self.kinds.0[usize::from(number)]
     }
 
-    /// What `bytes` mean, if they begin with this head and are the begin of an answer.
+    /// Returns the meaning of `bytes`, if they begin with this head and are the begin of a
+    /// response.
     fn meaning_of(&self, bytes: &[u8], is_begin: bool) -> Option<Head> {
         self.meaning.filter(|_| is_begin && bytes.starts_with(&self.bytes))
     }
 }
 
-/// Where the head ends that `bytes` begin with, looking from `from` on: behind an empty line. A line may end with a
-/// bare LF (RFC 9112, section 2.2).
+/// Returns the end of the head that `bytes` begin with, which is behind an empty line. The search
+/// begins at `from`. A line may end with a bare LF (RFC 9112, section 2.2).
 pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let ends = memchr_iter(b'\n', &bytes[from..]).map(|end| from + end + 1);
     let mut ends = ends.map(|line| (line, &bytes[line..]));
@@ -386,22 +397,22 @@ pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     })
 }
 
-/// Whether a head may still come of this beginning: garbage without a line end should not wait for its
-/// [`MAX_HEAD_BYTES`].
+/// Returns true if these bytes may still become a head: garbage without a line end is refused at
+/// once and not only at [`MAX_HEAD_BYTES`].
 fn could_be_http(bytes: &[u8]) -> bool {
     let expected = b"HTTP/1.";
     let length = bytes.len().min(expected.len());
     bytes[..length] == expected[..length]
 }
 
-/// Fields that are read without a memory allocation: most servers send a dozen.
+/// Fields that are read without a memory allocation: most servers send about a dozen.
 const USUAL_HEADERS: usize = 64;
 
-/// The most fields of a head, as in curl.
+/// Most fields of a head, as in curl.
 const MAX_HEADERS: usize = 5000;
 
-/// Reads a whole head and hands its status, version and fields to `then`. A folded field is one field, and whitespace
-/// in its value may be a fold (RFC 9112, section 5.2).
+/// Reads a complete head and hands its status, version and fields to `then`. A folded field is one
+/// field, and whitespace in its value may be a fold (RFC 9112, section 5.2).
 pub(crate) fn with_head<T>(
     bytes: &[u8],
     then: impl FnOnce(&httparse::Response<'_, '_>) -> Result<T, Reason>,
@@ -489,7 +500,8 @@ mod tests {
 
     use super::*;
 
-    /// Reads answers from `bytes` in pieces of `step` bytes; gives their statuses and what became of the rest.
+    /// Reads responses from `bytes` in pieces of `step` bytes. Returns their statuses, and true if
+    /// a response is incomplete at the end.
     fn read(bytes: &[u8], step: usize) -> (Vec<u16>, Result<bool, Reason>) {
         let (mut connection, mut known, mut statuses) =
             (Connection::default(), KnownHead::default(), Vec::new());
@@ -672,7 +684,7 @@ mod tests {
         fn no_bytes_make_it_panic_or_split_differently(
             bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
         ) {
-            // Mutilated answers go deeper than noise alone.
+            // Mutilated responses reach deeper states than noise alone.
             let cut = at.min(ANSWERS.len());
             let input = [&ANSWERS.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
             let (whole, in_pieces) = (read(&input, input.len().max(1)), read(&input, step));

@@ -1,14 +1,14 @@
-//! One example of each kind of failure, and the status codes of all answers: a count by kind says that something is
-//! wrong, an example says what.
+//! One example of each kind of failure, and the status codes of all responses: a count by kind says
+//! that something is wrong, an example says what.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Names of the kinds of failure, in the order in which they are told.
+/// Names of the kinds of failure, in the order in which they are reported.
 pub const KINDS: [&str; 5] = ["connect", "reset", "timeout", "status", "protocol"];
 
-/// One example of each kind of failure that there was, in words: where, and what happened.
+/// One example in words of each kind of failure that occurred: the place, and what happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(default)]
@@ -19,7 +19,7 @@ pub struct ErrorExamples {
     /// Address and error of a connection that broke off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reset: Option<String>,
-    /// Address of a request without an answer, and how far it came.
+    /// Address of a request without a response, and the progress that it made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<String>,
     /// All status codes from 400 with their counts.
@@ -47,12 +47,12 @@ impl ErrorExamples {
         }
     }
 
-    /// Whether there are none.
+    /// Returns true if there is no example.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The kinds that have an example, in the order of [`KINDS`].
+    /// Returns the kinds that have an example, in the order of [`KINDS`].
     pub fn by_kind(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let Self { connect, reset, timeout, status, protocol } = self;
         let examples = [connect, reset, timeout, status, protocol];
@@ -60,35 +60,35 @@ impl ErrorExamples {
     }
 }
 
-/// Answers by their status code. In JSON, an object: code → count.
+/// Responses by status code. In JSON, an object: code → count.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(into = "BTreeMap<String, u64>", try_from = "BTreeMap<String, u64>")]
 #[cfg_attr(test, schemars(with = "BTreeMap<String, u64>"))]
 pub struct StatusCodes {
-    /// In the order of their first answers: the usual code is found at once.
+    /// Counts in the order of the first responses, so that the usual code is found at once.
     counts: Vec<(u16, u64)>,
 }
 
 impl StatusCodes {
-    /// Counts an answer.
+    /// Counts a response.
     pub fn count(&mut self, code: u16) {
         self.add(code, 1);
     }
 
-    /// Adds what another worker, or another stretch of time, saw.
+    /// Adds the counts of another worker or of another interval.
     pub fn merge(&mut self, other: &Self) {
         for &(code, count) in &other.counts {
             self.add(code, count);
         }
     }
 
-    /// Whether there was no answer.
+    /// Returns true if there was no response.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    /// Counts by class, such as `2xx`, in ascending order.
+    /// Returns the counts by class, such as `2xx`, in ascending order.
     pub fn classes(&self) -> Vec<(String, u64)> {
         let mut classes = BTreeMap::new();
         for (code, count) in &self.counts {
@@ -97,8 +97,8 @@ impl StatusCodes {
         classes.into_iter().map(|(class, count)| (format!("{class}xx"), count)).collect()
     }
 
-    /// Codes from 400 with their counts, the most frequent first: `404 (12 times), 503 (once)`; none where there are
-    /// none.
+    /// Returns the codes from 400 with their counts, the most frequent first:
+    /// `404 (12 times), 503 (once)`; none if there are none.
     pub fn failures(&self) -> Option<String> {
         let mut failures: Vec<_> = self.counts.iter().filter(|(code, _)| *code >= 400).collect();
         failures.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));

@@ -1,4 +1,4 @@
-//! Redirections, followed once and before anything is measured: what is measured is where they end.
+//! Follows redirections once, before the run, so that the run measures the URL at which they end.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -9,10 +9,10 @@ use crate::reach::reach;
 use crate::run::RunError;
 use crate::target::{Request, Target, TargetError};
 
-/// As browsers and curl have it, give or take.
+/// Most redirections that are followed, about as many as browsers and curl follow.
 const MAX_REDIRECTIONS: usize = 20;
 
-/// Why redirections could not be followed.
+/// Reason why redirections could not be followed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum FollowError {
@@ -30,10 +30,10 @@ pub enum FollowError {
     Target(#[from] TargetError),
 }
 
-/// Asks `target` and goes where it redirects to, until there is an answer of another kind.
+/// Sends `request` to `target` and follows redirections until a response is not a redirection.
 ///
 /// # Errors
-/// When a server cannot be asked within `timeout`, or the chain leads nowhere.
+/// When a server does not respond within `timeout`, or a redirection cannot be followed.
 pub fn follow(target: Target, request: &Request, timeout: Duration) -> Result<Target, FollowError> {
     let first = target.url.clone();
     let mut target = target;
@@ -50,7 +50,8 @@ pub fn follow(target: Target, request: &Request, timeout: Duration) -> Result<Ta
     Err(FollowError::TooMany(first))
 }
 
-/// The head of the answer; interim ones before it are passed over (RFC 9110, section 15.2).
+/// Sends the request and returns the head of the response. Interim responses before it are skipped
+/// (RFC 9110, section 15.2).
 fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<Vec<u8>> {
     let began = Instant::now();
     stream.set_read_timeout(Some(timeout))?;
@@ -64,9 +65,10 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
                 head.truncate(end);
                 return Ok(head);
             }
-            // No end will make an answer of it.
+            // Too long for a head; the parser refuses it.
             None if head.len() > MAX_HEAD_BYTES => return Ok(head),
-            // Each read is in time where a server never comes to an end.
+            // Each read has a timeout of its own, which a server that sends without end never
+            // exceeds.
             None if began.elapsed() > timeout => return Err(io::ErrorKind::TimedOut.into()),
             None => match stream.read(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -76,12 +78,13 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
     }
 }
 
-/// Tells an interim head, which the real answer follows. No answer follows an unrequested 101.
+/// Returns true if this is the head of an interim response, which the final response follows. No
+/// response follows an unrequested 101.
 fn is_interim(head: &[u8]) -> bool {
     with_head(head, |response| Ok(matches!(response.code, Some(100 | 102..200)))).unwrap_or(false)
 }
 
-/// Where an answer redirects to, if it does.
+/// Returns the URL that a response redirects to, if it does.
 fn location(head: &[u8], url: &str) -> Result<Option<String>, FollowError> {
     let found = with_head(head, |response| {
         let field = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));

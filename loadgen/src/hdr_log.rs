@@ -1,5 +1,5 @@
-//! HdrHistogram V2 interval logs (`.hlog`), one line per interval and distribution, for every
-//! reader of that format.
+//! Interval logs in the format HdrHistogram V2 (`.hlog`), one line per interval and distribution,
+//! for every reader of that format.
 //!
 //! Values are nanoseconds; the tag of a line names its distribution.
 
@@ -13,7 +13,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::recorder::Interval;
 
-/// A log that is written while the run goes on.
+/// Log that is written while the run goes on.
 pub struct HdrLog {
     file: File,
     serializer: V2DeflateSerializer,
@@ -22,7 +22,8 @@ pub struct HdrLog {
 }
 
 impl HdrLog {
-    /// Creates the file; its head follows with the first interval, which tells when the measured part began.
+    /// Creates the file. Its head is written with the first interval, which tells when the measured
+    /// part began.
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self::to(File::create(path)?))
     }
@@ -32,7 +33,7 @@ impl HdrLog {
         Self { file, serializer: V2DeflateSerializer::new(), lines: Vec::new(), has_head: false }
     }
 
-    /// Appends what was seen in an interval that ends now, a line per distribution that has values.
+    /// Appends the results of an interval that ends now: one line per distribution that has values.
     pub fn append(&mut self, interval: &Interval) -> io::Result<()> {
         if !self.has_head {
             self.write_head(SystemTime::now() - (interval.begin + interval.length))?;

@@ -1,8 +1,8 @@
-//! What the kernel counts of connections that it kept waiting, from `/proc/net/netstat` (`TcpExt`, see
-//! `Documentation/networking/snmp_counter.rst` of Linux).
+//! Kernel counters of connections that the kernel kept waiting, from `/proc/net/netstat` (`TcpExt`,
+//! see `Documentation/networking/snmp_counter.rst` of Linux).
 //!
-//! The crate `procfs` (0.18) reads `/proc/net/snmp`, which has none of these counters, and no
-//! `/proc/net/netstat`: hence the parser.
+//! The crate `procfs` (0.18) reads `/proc/net/snmp`, which has none of these counters, and does not
+//! read `/proc/net/netstat`: hence the parser.
 
 use std::fs;
 
@@ -11,25 +11,27 @@ use crate::target::Target;
 use crate::{listener_drops, time_wait};
 
 impl KernelCounters {
-    /// The counters since the machine was started; none where they can't be read. Those of the target's own listeners
-    /// are known on loopback: another address may be that of another machine.
+    /// Returns the counters since the machine was started; none if they can't be read. The counters
+    /// of the target's own listeners are known only on loopback: another address may be that of
+    /// another machine.
     pub(crate) fn now(target: &Target) -> Option<Self> {
         let counters = Self::parse(&fs::read_to_string("/proc/net/netstat").ok()?)?;
         let own = target.is_loopback().then(|| listener_drops::of(&target.addresses)).flatten();
         Some(Self { listener_drops: own, ..counters })
     }
 
-    /// What came since `begin`, and what is held, at the end of a run.
+    /// Returns the increase since `begin`, and the connections that are held, at the end of a run.
     pub(crate) fn at_end(target: &Target, begin: Self) -> Option<Self> {
         let time_wait = target.is_loopback().then(|| time_wait::of(&target.addresses)).flatten();
         Some(Self { time_wait, ..Self::now(target)?.since(begin) })
     }
 
-    /// What came since `begin`.
+    /// Returns the increase since `begin`.
     fn since(self, begin: Self) -> Self {
         let listen_drops = self.listen_drops.saturating_sub(begin.listen_drops);
-        // A listener that was made in between counts from zero. One with `TCP_DEFER_ACCEPT`, as Apache has it, also
-        // counts the end of every handshake: a dropped connection is in the machine's counter, too.
+        // A listener that was created in between counts from zero. A listener with
+        // `TCP_DEFER_ACCEPT`, as Apache has it, also counts the end of every handshake, so the
+        // machine's counter, which holds every dropped connection, is the limit.
         let own = self.listener_drops.zip(begin.listener_drops);
         let own = own.map(|(now, begin)| if now < begin { now } else { now - begin });
         Self {
@@ -41,7 +43,7 @@ impl KernelCounters {
         }
     }
 
-    /// The format is a line of names followed by a line of values.
+    /// Parses a line of names followed by a line of values.
     fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
         let (names, values) = (lines.next()?, lines.next()?);

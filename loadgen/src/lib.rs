@@ -1,7 +1,9 @@
-//! The load generator of c10k: it drives one HTTP/1.1 server and tells, in histograms, what that was like.
+//! The load generator of c10k: it sends load to one HTTP/1.1 server and records the results in
+//! histograms.
 //!
-//! It sees an address and nothing else of the server. [`Workload`] says as data what to send to a [`Target`], [`start`]
-//! runs it on worker threads with an event loop each, and [`Measurement`] is what came of it.
+//! It knows the address of the server and nothing else. A [`Workload`] describes as data what is
+//! sent to a [`Target`], [`start`] runs it on worker threads with one event loop each, and a
+//! [`Measurement`] holds the results.
 
 pub mod addresses;
 pub mod bound;

@@ -1,9 +1,10 @@
-//! Connection attempts that the listening sockets of the target dropped, from the kernel's socket diagnostics
-//! (`sock_diag(7)`).
+//! Connection attempts that the listening sockets of the target dropped, from the kernel's socket
+//! diagnostics (`sock_diag(7)`).
 //!
-//! The counters of `/proc/net/netstat` are of all listeners of the network namespace. Each socket has a counter of its own,
-//! `sk_drops`, which a listener raises with both `ListenOverflows` and `ListenDrops` (`tcp_listendrop` in
-//! `include/net/tcp.h` of Linux); it is told since Linux 4.7.
+//! The counters of `/proc/net/netstat` cover all listeners of the network namespace. Each socket
+//! has a counter of its own, `sk_drops`, which a listener raises together with `ListenOverflows`
+//! and with `ListenDrops` (`tcp_listendrop` in `include/net/tcp.h` of Linux). The kernel reports it
+//! since Linux 4.7.
 
 use std::net::SocketAddr;
 
@@ -20,8 +21,8 @@ struct Listener {
     drops: u64,
 }
 
-/// All that the listeners of `addresses` dropped since they were made; none where the kernel does not tell, or nobody
-/// listens there.
+/// Returns the number of connection attempts that the listeners of `addresses` dropped since they
+/// were created. None if the kernel does not report it, or if no socket listens there.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<u64> {
     let sockets = sock_diag::sockets(StateFlags::LISTEN, ExtensionFlags::SKMEMINFO).ok()?;
     drops(&sockets.iter().filter_map(listener).collect::<Vec<_>>(), addresses)
@@ -33,8 +34,9 @@ fn drops(listeners: &[Listener], addresses: &[SocketAddr]) -> Option<u64> {
     drops.fold(None, |sum, drops| Some(sum.unwrap_or(0) + drops))
 }
 
-/// Whether connections to `address` come to `listener`: it has that address, or all of them where no other listener has
-/// it. Several do where they share a port.
+/// Returns true if connections to `address` arrive at `listener`: it has that address, or it
+/// listens at all addresses and no other listener has that one. Several listeners serve an address
+/// if they share a port.
 fn serves(listener: &Listener, address: &SocketAddr, all: &[Listener]) -> bool {
     let has_it = |listener: &Listener| canonical(listener.address) == canonical(*address);
     let has_all = listener.address.port() == address.port() && listener.address.ip().is_unspecified();

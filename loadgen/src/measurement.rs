@@ -1,4 +1,5 @@
-//! What one run measured, in memory, with whole histograms. What it says to others is a [`Summary`](crate::Summary).
+//! Results of one run, in memory, with whole histograms. A [`Summary`](crate::Summary) is their
+//! wire format.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,83 +21,85 @@ use crate::workload::Workload;
 /// Times in nanoseconds, one value per event, at three significant digits.
 pub type Times = Histogram<u64>;
 
-/// What one run measured. Only events of the measured part count, never those of the warm-up.
+/// Results of one run. Only events of the measured part count, never those of the warm-up.
 #[derive(Debug, Clone)]
 pub struct Measurement {
     /// The URL that was asked for.
     pub target: String,
-    /// What was sent.
+    /// Load that was sent.
     pub workload: Workload,
-    /// How long the measured part took.
+    /// Length of the measured part.
     pub duration: Duration,
-    /// Requests by what became of them.
+    /// Requests by outcome.
     pub requests: Requests,
-    /// Connections by what became of them.
+    /// Connections by outcome.
     pub connections: Connections,
-    /// What became of slow clients, where there were any.
+    /// Outcome of slow clients, if there were any.
     pub slow: Option<SlowClients>,
     /// Failures by kind.
     pub errors: Errors,
     /// Addresses of the target.
     pub addresses: Addresses,
-    /// Failures by address, where there are several.
+    /// Failures by address, if the target has several.
     pub errors_at: Vec<ErrorsAt>,
     /// One example of each kind of failure.
     pub error_examples: ErrorExamples,
-    /// Answers by their status code.
+    /// Responses by status code.
     pub status_codes: StatusCodes,
     /// Distributions of times.
     pub times: Distributions,
-    /// Latencies of requests by what their answers say that they were, where they do.
+    /// Latencies of requests by kind, for requests whose response names their kind.
     pub kinds: BTreeMap<String, Times>,
     /// Bytes that crossed the sockets.
     pub bytes: Bytes,
-    /// What the generator itself used.
+    /// Resources that the generator itself used.
     pub generator: Generator,
-    /// How evenly the connections were served.
+    /// Fairness of the server between connections.
     pub fairness: Fairness,
-    /// What came before the measured part.
+    /// Start-up before the measured part.
     pub start_up: StartUp,
-    /// How long the bodies of the answers were.
+    /// Lengths of the response bodies.
     pub bodies: Bodies,
-    /// What the generator was out of over the whole run.
+    /// Connections that were not made because the generator lacked a resource, over the whole run.
     pub generator_limits: GeneratorLimits,
-    /// The measured part in consecutive stretches, [`MAX_BATCHES`] at most, all but the last of the same length.
+    /// The measured part in consecutive batches, [`MAX_BATCHES`] at most, all but the last of the
+    /// same length.
     pub batches: Vec<Batch>,
-    /// When the requests of an open loop arrived, in nanoseconds from the begin of the measured
-    /// part, ascending: were sent, or, without a connection free, came into the line. The first
-    /// [`MAX_ARRIVALS`] of each worker.
+    /// Arrivals of the requests of an open loop, in nanoseconds from the begin of the measured
+    /// part, ascending. A request arrives when it is sent or, if no connection is free, when it
+    /// enters the queue. Each worker keeps its first [`MAX_ARRIVALS`].
     pub arrivals: Vec<u64>,
-    /// Time in which workers had nothing to do but wait, all together, spinning included.
+    /// Time in which workers had nothing to do but wait, spinning included, all workers together.
     pub idle: Duration,
-    /// The longest time of the measured part without an answer while requests waited.
+    /// Longest time of the measured part in which no response came although requests waited.
     pub silence: Silence,
-    /// What this machine's kernel counted from the first connect on, where that can be read.
+    /// Counters of this machine's kernel from the first connect on; none if they can't be read.
     pub kernel: Option<KernelCounters>,
-    /// The processors that the generator's threads may use; empty where that can't be read. This and
-    /// what follows is filled in by a caller that looked at the machine.
+    /// Processors that the generator's threads may use; empty if they can't be read. This field and
+    /// those below are filled in by a caller that looked at the machine.
     pub generator_cpus: Vec<usize>,
-    /// True where there is no second processor, so that a server on this machine has to share the
+    /// True if there is no second processor, so that a server on this machine has to share the
     /// generator's.
     pub has_one_processor: bool,
-    /// The server's time on its processors, where its process is known.
+    /// Time of the server on its processors, if its process is known.
     pub server: Option<ServerTime>,
 }
 
-/// Stretches that a measured part is kept in; when there are more, neighbours are put together.
+/// Most batches of a measured part; if there are more, neighbours are joined.
 pub const MAX_BATCHES: usize = 64;
 
-/// Times of arrivals that a worker keeps.
+/// Most arrival times that a worker keeps.
 pub const MAX_ARRIVALS: usize = 10_000;
 
-/// A stretch of the measured part.
+/// One or more consecutive intervals of the measured part.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    /// How long it was.
+    /// Length of the batch.
     pub length: Duration,
-    /// Requests with a whole answer of a good status.
+    /// Requests with a complete response of a good status.
     pub completed: u64,
-    /// Their latencies, in nanoseconds, and the ages of requests that timed out or had no answer at the end.
+    /// Latencies of these requests, in nanoseconds, and the ages of requests that timed out or had
+    /// no response at the end.
     pub latency: Times,
 }
 
@@ -104,75 +107,76 @@ pub struct Batch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fairness {
-    /// On the connection that was served least.
+    /// Requests on the connection that was served least.
     pub min: u64,
-    /// On the one in the middle.
+    /// Requests on the connection in the middle.
     pub median: u64,
-    /// On the one that was served most.
+    /// Requests on the connection that was served most.
     pub max: u64,
-    /// Jain's fairness index, (Σx)² / (n·Σx²): 1 when all were served alike, 1/n when one had everything (Jain, Chiu and
-    /// Hawe 1984).
+    /// Jain's fairness index, (Σx)² / (n·Σx²): 1 if all connections were served alike, 1/n if one
+    /// connection had all responses (Jain, Chiu and Hawe 1984).
     pub jain: f64,
 }
 
-/// Counters of the kernel that tell of connections that it kept waiting. All but the last are of the whole machine, or of
-/// the network namespace.
+/// Kernel counters of connections that the kernel kept waiting. The first three are of the whole
+/// machine, or of the network namespace.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCounters {
     /// Connections that found the listen queue full.
     pub listen_overflows: u64,
-    /// Connections that a listener dropped, for that or another reason.
+    /// Connections that a listener dropped, because its queue was full or for another reason.
     pub listen_drops: u64,
     /// SYN segments that had to be sent again.
     pub syn_retransmits: u64,
-    /// Connections that the target's own listeners dropped; absent where the kernel does not tell, or the target is on
-    /// another machine.
+    /// Connections that the target's own listeners dropped; absent if the kernel does not report
+    /// them, or the target is on another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_drops: Option<u64>,
-    /// Connections to the target that had ended by the end of the run and are kept; absent where the kernel does not
-    /// tell, or the target is on another machine.
+    /// Connections to the target that had ended by the end of the run and are still kept; absent if
+    /// the kernel does not report them, or the target is on another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_wait: Option<TimeWait>,
 }
 
-/// Sockets in `TIME_WAIT`, by the end of the connection that they are of: the one that closed first.
+/// Sockets in `TIME_WAIT`, by the end of the connection that keeps them: the end that closed first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimeWait {
-    /// Those of the server.
+    /// Sockets of the server.
     pub server: u64,
-    /// Those of the generator, each of which keeps a port of it.
+    /// Sockets of the generator, each of which occupies one of its ports.
     pub client: u64,
 }
 
 /// Distributions of times, in nanoseconds.
 #[derive(Debug, Clone)]
 pub struct Distributions {
-    /// From the intended send time to the last byte of the answer.
+    /// From the intended send time to the last byte of the response.
     pub latency: Times,
-    /// From the actual send to the last byte of the answer.
+    /// From the actual send to the last byte of the response.
     pub service: Times,
     /// From `connect` to the established connection.
     pub connect: Times,
-    /// From the actual send to the first byte of the answer.
+    /// From the actual send to the first byte of the response.
     pub first_byte: Times,
-    /// From the intended send time to the actual send, of requests that found a connection free:
+    /// From the intended send time to the actual send, for requests that found a connection free:
     /// the generator's own lateness.
     pub send_lag: Times,
-    /// From the moment at which a request lacked nothing but a connection to the `connect` for it:
-    /// the generator's own queue. Of requests for which a connection was made.
+    /// From the moment at which a request lacked only a connection to the `connect` for it, for
+    /// requests for which a connection was made: the generator's own queue.
     pub connect_wait: Times,
-    /// The latency without that wait: what the server, and the way to it, are responsible for.
+    /// Latency without `connect_wait`: the part for which the server, and the way to it, are
+    /// responsible.
     pub response: Times,
-    /// Those values of `latency` that are the ages of requests without an answer.
+    /// Values of `latency` that are the ages of requests without a response.
     pub unanswered: Times,
 }
 
 impl Measurement {
-    /// Completed requests per second of the measured part; none where nothing was measured. An open
-    /// loop that waited for its last answers is not divided by that wait: one late answer in a
-    /// thousand would halve the rate of a short run.
+    /// Returns the completed requests per second of the measured part; zero if nothing was
+    /// measured. The time that an open loop waits for its last responses is not counted: one late
+    /// response in a thousand would halve the rate of a short run.
     pub fn throughput_rps(&self) -> f64 {
         let duration_s = self.duration.as_secs_f64();
         if duration_s > 0.0 { self.requests.completed as f64 / duration_s } else { 0.0 }
@@ -180,7 +184,7 @@ impl Measurement {
 }
 
 impl Fairness {
-    /// Of the number of answers on each connection.
+    /// Computes the fairness from the number of responses on each connection.
     pub(crate) fn of(mut answers: Vec<u64>) -> Self {
         answers.sort_unstable();
         let (Some(&min), Some(&max)) = (answers.first(), answers.last()) else { return Self::default() };
@@ -200,7 +204,7 @@ impl Batch {
         }
     }
 
-    /// Puts neighbours together.
+    /// Joins neighbours into one batch.
     pub(crate) fn join(neighbours: &[Self]) -> Self {
         let mut latency = empty_times();
         for batch in neighbours {
@@ -215,7 +219,7 @@ impl Batch {
 }
 
 impl Distributions {
-    /// The distributions by name, as they are tagged in a log.
+    /// Returns the distributions with their names, which are their tags in a log.
     pub fn named(&self) -> [(&'static str, &Times); 8] {
         let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =
             self;
@@ -240,7 +244,7 @@ impl Distributions {
         }
     }
 
-    /// The distributions by name, to change.
+    /// Returns the distributions with their names, for modification.
     pub fn named_mut(&mut self) -> [(&'static str, &mut Times); 8] {
         let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =
             self;
@@ -257,7 +261,7 @@ impl Distributions {
     }
 }
 
-/// Requests by what became of them.
+/// Requests by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Requests {
@@ -265,62 +269,62 @@ pub struct Requests {
     pub intended: u64,
     /// Requests that were written to a socket.
     pub sent: u64,
-    /// Requests with a whole answer of the right status and length.
+    /// Requests with a complete response of the right status and length.
     pub completed: u64,
-    /// Of those, how many were redirections, which are not followed.
+    /// Completed requests whose response was a redirection; redirections are not followed.
     #[serde(default)]
     pub redirected: u64,
-    /// Requests with an error in place of that.
+    /// Requests that ended with an error.
     pub failed: u64,
-    /// Requests still without an answer when the run ended.
+    /// Requests still without a response when the run ended.
     pub in_flight_at_end: u64,
-    /// Requests that had neither an answer nor an error by the end of the run and should have had
-    /// one: of an open loop all of those, sent or not; of a closed one, whose connections always
-    /// have one under way, those that had waited longer than any answered one.
+    /// Requests that should have had a response or an error by the end of the run, and had neither.
+    /// In an open loop, these are all requests without either, sent or not. In a closed loop, whose
+    /// connections always have a request in flight, these are the requests that had waited longer
+    /// than any answered one.
     #[serde(default)]
     pub never_answered: u64,
-    /// Of the completed ones of an open loop, how many had their answer after the measured part.
+    /// Completed requests of an open loop whose response came after the measured part.
     #[serde(default)]
     pub answered_after_end: u64,
 }
 
-/// What came before the measured part: connections are made and asked once, then the warm-up
-/// begins.
+/// Start-up before the measured part: connections are made and send one request each, then the
+/// warm-up begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StartUp {
-    /// From the first connect to the begin of the measured part, in seconds; the warm-up is a part
-    /// of it.
+    /// Time from the first connect to the begin of the measured part, in seconds, warm-up included.
     pub took_s: f64,
-    /// Connections of a closed loop that had no answer yet when the measured part began.
+    /// Connections of a closed loop that had no response yet when the measured part began.
     pub unserved: u64,
-    /// Of those, how many had their first answer within the measured part.
+    /// Connections out of `unserved` that had their first response within the measured part.
     pub served_later: u64,
 }
 
-/// A time in which nothing was answered on any connection although one or more requests waited.
+/// A time in which no response came on any connection although one or more requests waited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Silence {
-    /// When it began, from the begin of the measured part.
+    /// Begin of the silence, from the begin of the measured part.
     pub begin: Duration,
-    /// How long it was; zero where pauses between answers were too short to be kept.
+    /// Length of the silence; zero if all pauses between responses were too short to be kept.
     pub length: Duration,
-    /// Of it, how long the generator was awake: the rest may be the machine's doing.
+    /// Part of the silence in which the generator was awake: the rest may be the machine's doing.
     pub awake: Duration,
 }
 
-/// How long the bodies of answers were, of those answers that have one by the rules of HTTP.
+/// Lengths of response bodies, for responses that have a body by the rules of HTTP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bodies {
-    /// Answers with a body, which may be empty: those of a status 2xx but 204, to another method
-    /// than HEAD.
+    /// Responses with a body, which may be empty: status 2xx except 204, to a method other than
+    /// HEAD.
     pub counted: u64,
-    /// Of those, how many were empty.
+    /// Responses out of `counted` whose body was empty.
     pub empty: u64,
-    /// The shortest one, in bytes.
+    /// Length of the shortest body, in bytes.
     pub shortest: u64,
-    /// The longest one, in bytes.
+    /// Length of the longest body, in bytes.
     pub longest: u64,
 }
 
@@ -344,12 +348,12 @@ impl AddAssign for Bodies {
     }
 }
 
-/// How often a connection was not made because the generator was out of something, over the whole
-/// run, start-up included.
+/// Number of times that a connection was not made because the generator lacked a resource, over the
+/// whole run, start-up included.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct GeneratorLimits {
-    /// Out of file descriptors: its own limit (EMFILE) or the machine's (ENFILE).
+    /// Out of file descriptors: the generator's own limit (EMFILE) or the machine's (ENFILE).
     pub descriptors: u64,
     /// Out of local ports (EADDRNOTAVAIL).
     pub ports: u64,
@@ -358,7 +362,7 @@ pub struct GeneratorLimits {
 }
 
 impl GeneratorLimits {
-    /// Counts an error, where it tells of such a limit.
+    /// Counts an error if it shows such a limit.
     pub(crate) fn note(&mut self, error: &io::Error) {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::MFILE | Errno::NFILE) => self.descriptors += 1,
@@ -368,7 +372,7 @@ impl GeneratorLimits {
         }
     }
 
-    /// All together.
+    /// Returns the sum over all resources.
     pub fn total(&self) -> u64 {
         self.descriptors + self.ports + self.memory
     }
@@ -382,27 +386,28 @@ impl AddAssign for GeneratorLimits {
     }
 }
 
-/// Connections by what became of them.
+/// Connections by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Connections {
     /// Connections that the workload called for at once.
     pub requested: u64,
-    /// Of those, how many stood at least once.
+    /// Requested connections that were established at least once.
     pub established: u64,
-    /// Of those, how many had at least one answer.
+    /// Requested connections that had at least one response.
     pub served: u64,
-    /// Of those, how many stood but never had an answer, although they asked.
+    /// Requested connections that were established and sent requests, but never had a response.
     pub starved: u64,
-    /// Connections that were never asked for anything: there were fewer requests than connections.
+    /// Requested connections that never had a request to send: there were fewer requests than
+    /// connections.
     #[serde(default)]
     pub never_asked: u64,
-    /// All connections opened over the run, the short-lived ones one by one.
+    /// All connections opened over the run; each short-lived one counts.
     pub opened_total: u64,
-    /// Further connections that only stood there in the measured part.
+    /// Further connections that were only held in the measured part.
     #[serde(default)]
     pub idle_established: u64,
-    /// Of those, how many had their one answer before.
+    /// Held connections that had their one response before the measured part.
     #[serde(default)]
     pub idle_answered: u64,
 }
@@ -411,30 +416,31 @@ pub struct Connections {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Errors {
-    /// A connection could not be made.
+    /// Connections that could not be made.
     pub connect: u64,
-    /// A connection broke off with a request under way.
+    /// Connections that broke off with a request in flight.
     pub reset: u64,
-    /// A request had no answer in time.
+    /// Requests without a response in time.
     pub timeout: u64,
-    /// An answer of status 400 or above.
+    /// Responses of status 400 or above.
     pub status: u64,
-    /// An answer that is not HTTP/1.1, or longer than it said.
+    /// Responses that are not HTTP/1.1, or are longer than they said.
     pub protocol: u64,
 }
 
 impl Errors {
-    /// All failures together.
+    /// Returns the number of all failures.
     pub fn total(&self) -> u64 {
         self.by_kind().iter().map(|(_, count)| count).sum()
     }
 
-    /// Failed requests of which it is not even known how long they waited; one that timed out has an age.
+    /// Returns the number of failed requests without any known time. A request that timed out has
+    /// an age.
     pub fn without_a_time(&self) -> u64 {
         self.reset + self.status + self.protocol
     }
 
-    /// The kinds by name, with how many there were of each.
+    /// Returns the kinds by name, with their counts.
     pub fn by_kind(&self) -> [(&'static str, u64); 5] {
         let Self { connect, reset, timeout, status, protocol } = *self;
         let counts = [connect, reset, timeout, status, protocol];
@@ -442,7 +448,7 @@ impl Errors {
     }
 }
 
-/// The kinds that there were, such as `3 reset, 12 timeout`; `none` where there were none.
+/// Writes the kinds that occurred, such as `3 reset, 12 timeout`; `none` if there were none.
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = self.by_kind().into_iter().filter(|(_, count)| *count > 0);
@@ -465,7 +471,7 @@ impl AddAssign for Errors {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorsAt {
-    /// Which.
+    /// Address of the failures.
     #[cfg_attr(test, schemars(with = "String"))]
     pub address: SocketAddr,
     /// Failures by kind.
@@ -473,7 +479,7 @@ pub struct ErrorsAt {
     pub errors: Errors,
 }
 
-/// As in `::1: 3 connect`.
+/// Writes the address and its failures, as in `::1: 3 connect`.
 impl fmt::Display for ErrorsAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.address.ip(), self.errors)
@@ -484,13 +490,13 @@ impl fmt::Display for ErrorsAt {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bytes {
-    /// From the server.
+    /// Bytes from the server.
     pub read: u64,
-    /// To the server.
+    /// Bytes to the server.
     pub written: u64,
 }
 
-/// What the generator itself used in the measured part.
+/// Resources that the generator itself used in the measured part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Generator {
@@ -500,24 +506,26 @@ pub struct Generator {
     pub user_s: f64,
     /// CPU time in the kernel, all workers together, in seconds.
     pub system_s: f64,
-    /// Time in which workers were ready to run and had no processor, all of them together, in
-    /// seconds; absent where the kernel does not count it. It begins with the last look before the
-    /// measured part, 10 ms at the most, since a worker may have no processor for all of that part.
+    /// Time for which workers were ready to run and had no processor, all workers together, in
+    /// seconds; absent if the kernel does not count it. The time begins with the last look before
+    /// the measured part, at most 10 ms earlier, since a worker may have no processor for all of
+    /// that part.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_wait_s: Option<f64>,
-    /// Time of its processors that others used, the server among them where it may run there, in
-    /// seconds. This and what follows is filled in by a caller that looked at the machine.
+    /// Time of the generator's processors that other programs used, in seconds; this includes the
+    /// server if it may run there. A caller that looked at the machine fills in this field,
+    /// `idle_s`, `throttled_s` and `quota_cpus`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_s: Option<f64>,
-    /// Time for which its processors had nothing to do, in seconds.
+    /// Time for which the generator's processors had nothing to do, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_s: Option<f64>,
     /// Time for which a CPU quota held back a cgroup that the generator is in, over all processors,
     /// in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled_s: Option<f64>,
-    /// The smallest CPU quota of the cgroups that the generator is in, in processors; absent where
-    /// there is none.
+    /// Smallest CPU quota of the cgroups that the generator is in, in processors; absent if there
+    /// is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_cpus: Option<f64>,
 }
@@ -525,19 +533,20 @@ pub struct Generator {
 /// Time of a server on its processors in the measured part. A time that can't be read is absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServerTime {
-    /// The processors that it may use.
+    /// Processors that the server may use.
     pub cpus: Vec<usize>,
-    /// CPU time of all its processes, in seconds.
+    /// CPU time of all processes of the server, in seconds.
     pub ran_s: Option<f64>,
-    /// Time in which its threads were ready to run and had no processor, all of them together, in
-    /// seconds. Threads of one server wait for each other, too.
+    /// Time for which threads of the server were ready to run and had no processor, all threads
+    /// together, in seconds. Threads of one server also wait for each other.
     pub wait_s: Option<f64>,
-    /// Time of its processors that others used, the generator among them where it may run there, in
-    /// seconds.
+    /// Time of the server's processors that other programs used, in seconds; this includes the
+    /// generator if it may run there.
     pub others_s: Option<f64>,
-    /// Time for which its processors had nothing to do, in seconds.
+    /// Time for which the server's processors had nothing to do, in seconds.
     pub idle_s: Option<f64>,
-    /// Time for which a CPU quota held back a cgroup that it is in, over all processors, in seconds.
+    /// Time for which a CPU quota held back a cgroup that the server is in, over all processors, in
+    /// seconds.
     pub throttled_s: Option<f64>,
 }
 

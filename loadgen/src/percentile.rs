@@ -1,54 +1,54 @@
-//! How far into the tail a number of samples reaches: the one rule for every place that shows a
-//! percentile.
+//! Rule for every place that shows a percentile: the number of samples limits how far into the tail
+//! it may lie.
 //!
-//! A percentile is shown where at least 10 samples are expected beyond it. How many really lie
-//! there is close to Poisson in the tail. Ten that were counted place their expected number between
-//! 4.8 and 18.4, 95 times in 100 (Garwood 1936, "Fiducial limits for the Poisson distribution"):
-//! the percentile is known to a factor of about two in what lies beyond it, and the next run shows
-//! nearly the same. One that was counted may stand for 0.03 or for 5.6, two orders of magnitude;
-//! there the percentile is the maximum under another name. (Le Boudec 2010, "Performance Evaluation
-//! of Computer and Communication Systems", section 2.2.3, has order statistics as confidence limits
-//! of quantiles.)
+//! A percentile is shown if at least 10 samples are expected beyond it. In the tail, the number
+//! that is found beyond it has nearly a Poisson distribution. If ten were counted, their expected
+//! number lies between 4.8 and 18.4, 95 times in 100 (Garwood 1936, "Fiducial limits for the
+//! Poisson distribution"): the number beyond the percentile is known to a factor of about two, and
+//! the next run shows nearly the same value. If one was counted, the expected number may be 0.03 or
+//! 5.6, which is two orders of magnitude; the percentile is then the maximum under another name.
+//! (Le Boudec 2010, "Performance Evaluation of Computer and Communication Systems", section 2.2.3,
+//! has order statistics as confidence limits of quantiles.)
 //!
 //! Rejected: n with pⁿ ≤ 0.025 (Hahn and Meeker 1991, "Statistical Intervals", section 5.2), which
-//! is 3.7 samples beyond. It makes the largest sample an upper bound of the percentile, and says
-//! nothing of how far below it that lies.
+//! is 3.7 samples beyond. This rule makes the largest sample an upper bound of the percentile, and
+//! does not say how far below the sample the percentile lies.
 //!
-//! All of that is of independent samples. Requests that follow each other are alike; the intervals
-//! of [`confidence`](crate::confidence) allow for it.
+//! All of this holds for independent samples. Consecutive requests are alike; the intervals of
+//! [`confidence`](crate::confidence) allow for that.
 
 use crate::measurement::Times;
 
 /// Samples that must lie beyond a percentile before it is shown.
 pub const SAMPLES_BEYOND: u64 = 10;
 
-/// The time at `quantile` (0 to 1) in nanoseconds; none where fewer than [`SAMPLES_BEYOND`] samples
-/// lie beyond it.
+/// Returns the time at `quantile` (0 to 1) in nanoseconds; none if fewer than [`SAMPLES_BEYOND`]
+/// samples lie beyond it.
 pub fn supported(times: &Times, quantile: f64) -> Option<u64> {
     (quantile <= last_supported(times.len())).then(|| times.value_at_quantile(quantile))
 }
 
-/// The last quantile (0 to 1) with [`SAMPLES_BEYOND`] of `count` samples beyond it; negative where
-/// there are too few for any.
+/// Returns the last quantile (0 to 1) with [`SAMPLES_BEYOND`] of `count` samples beyond it;
+/// negative if there are too few samples for any.
 pub fn last_supported(count: u64) -> f64 {
     1.0 - SAMPLES_BEYOND as f64 / count as f64
 }
 
-/// The last quantile (0 to 1) that can be shown of `count` samples: enough of them lie beyond it, and no failed request may
-/// belong below it ([`known_to`]).
+/// Returns the last quantile (0 to 1) that can be shown for `count` samples: enough of them lie
+/// beyond it, and no failed request may belong below it ([`known_to`]).
 pub fn last_known(count: u64, known_to: Option<f64>) -> f64 {
     last_supported(count).min(known_to.unwrap_or(1.0))
 }
 
-/// The highest quantile (0 to 1) that is known where `failed` requests beside `timed` ones have no time: they may have
-/// been the slowest ones. None where none failed.
+/// Returns the highest quantile (0 to 1) that is known if `failed` requests have no time and
+/// `timed` requests have one: the failed ones may have been the slowest. None if no request failed.
 pub fn known_to(failed: u64, timed: u64) -> Option<f64> {
     (failed > 0).then(|| timed as f64 / (failed + timed) as f64)
 }
 
-/// The fewest samples that support `quantile` (0 to 1).
+/// Returns the fewest samples that support `quantile` (0 to 1).
 pub fn samples_for(quantile: f64) -> u64 {
-    // Rounded first: of 0.999, which is no binary fraction, the quotient is a little above 10,000.
+    // Rounded first: for 0.999, which is no binary fraction, the quotient is a little above 10,000.
     let samples = (SAMPLES_BEYOND as f64 / (1.0 - quantile)).round() as u64;
     if quantile <= last_supported(samples) { samples } else { samples + 1 }
 }
@@ -107,7 +107,7 @@ mod tests {
         }
     }
 
-    /// 95 % limits of a Poisson mean of which `count` was seen.
+    /// Returns the 95 % limits of a Poisson mean from a count of `count`.
     fn poisson_limits(count: f64) -> [f64; 2] {
         let at = |shape: f64, share: f64| Gamma::new(shape, 1.0).unwrap().inverse_cdf(share);
         [at(count, 0.025), at(count + 1.0, 0.975)]

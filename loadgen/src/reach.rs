@@ -1,8 +1,9 @@
-//! Finds out, before a run, which addresses of a name answer: the others are left out of it.
+//! Finds out, before a run, which addresses of a name answer; the run leaves out the others.
 //!
-//! `localhost` is `::1` and `127.0.0.1`, and most servers listen on one of them. Other clients try one address after the
-//! other for each connection; a generator that did so would measure the failed tries. A host with one address is not
-//! tried: its server sees the connections of the run and no other.
+//! `localhost` is `::1` and `127.0.0.1`, and most servers listen on one of them. Other clients try
+//! one address after the other for each connection; a generator that did so would measure the
+//! failed tries. A host with one address is not tried: its server sees the connections of the run
+//! and no other.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,7 +15,7 @@ use crate::run::RunError;
 use crate::target::{Request, Target};
 use crate::worker::FIRST_CONNECTION;
 
-/// Longest time for an answer from an address: the kernel sends a lost SYN again after 1 s.
+/// Longest time for a response from an address: the kernel sends a lost SYN again after 1 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pause between two tries, while a server may still be starting.
@@ -24,18 +25,18 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 struct Tried {
     address: SocketAddr,
-    /// It accepted a connection.
+    /// True if it accepted a connection.
     accepted: bool,
-    /// An error where no byte of an answer came.
+    /// Error if no byte of a response came.
     answer: io::Result<()>,
 }
 
-/// Sends one request to each address of `target`, all at the same time, and leaves out those that don't answer within
-/// `timeout` (2 s at the most). Where none answers in that time, those that accept a connection stay: their answers may
-/// take longer.
+/// Sends one request to each address of `target`, all at the same time, and leaves out the
+/// addresses that don't answer within `timeout` (2 s at the most). If none answers in that time,
+/// the addresses that accept a connection stay: their responses may take longer.
 ///
 /// # Errors
-/// No address accepts a connection within the time in which a run looks for its server.
+/// When no address accepts a connection within the time in which a run looks for its server.
 pub fn reach(target: Target, request: &Request, timeout: Duration) -> Result<Target, RunError> {
     if target.addresses.len() == 1 {
         return Ok(target);
@@ -74,7 +75,7 @@ impl Tried {
     }
 }
 
-/// Waits for the first byte of an answer.
+/// Waits for the first byte of a response.
 fn first_byte(mut stream: TcpStream, request: &[u8], patience: Duration) -> io::Result<()> {
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
@@ -93,8 +94,8 @@ fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bo
     target
 }
 
-/// The error that stands for all. A refusal comes from the machine that was meant; other errors may come of a kind of
-/// address that this machine has no network for.
+/// Returns the error that is reported for all addresses. A refusal comes from the machine that was
+/// meant; other errors may come from a kind of address that this machine has no network for.
 fn most_telling(tried: Vec<Tried>) -> io::Error {
     let mut errors: Vec<_> = tried.into_iter().filter_map(|tried| tried.answer.err()).collect();
     let refusal = errors.iter().position(|error| error.kind() == ErrorKind::ConnectionRefused);
@@ -109,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Longer than a machine stalls.
+    /// Timeout that is longer than a stall of the machine.
     const STEP: Duration = Duration::from_millis(200);
 
     fn target(addresses: &[SocketAddr]) -> Target {
@@ -118,7 +119,8 @@ mod tests {
         target
     }
 
-    /// A listener, and another address of this machine with the same port, where there is none.
+    /// Returns a listener, and two addresses with its port: one of this machine without a listener,
+    /// and the listener's own.
     fn one_of_two() -> (TcpListener, [SocketAddr; 2]) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn an_address_that_says_nothing_is_waited_for_no_longer_than_asked() {
         let (_listener, [silent, answering]) = one_of_two();
-        // A queue that is full drops what comes further.
+        // A full queue drops further connections.
         let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         full.bind(&silent.into()).unwrap();
         full.listen(0).unwrap();
@@ -178,7 +180,7 @@ mod tests {
 
     #[test]
     fn where_none_answers_the_refusal_is_told() {
-        // Bound and not listening, so that the ports are no other test's.
+        // The sockets are bound and do not listen, so that no other test has their ports.
         let bind = |ip| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             socket.bind(&SocketAddr::from((ip, 0)).into()).unwrap();

@@ -1,4 +1,4 @@
-//! What one worker saw in one stretch of time. Stretches are merged into the whole at the end.
+//! Results of one worker in one interval. The intervals of all workers are merged into the whole.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,82 +8,82 @@ use hdrhistogram::Histogram;
 use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{Bodies, Bytes, Distributions, Errors, Times};
 
-/// The longest time that is told apart, in nanoseconds: 10 minutes. Longer ones count as that.
+/// Longest time that can be recorded, in nanoseconds: 10 minutes. Longer times count as this one.
 const LONGEST_NS: u64 = 600_000_000_000;
 
-/// Three significant digits: 0.1 % of the value, the field's habit.
+/// Significant digits of a recorded time: 0.1 % of the value, as is usual in the field.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
-/// Counts and times of one worker in one stretch of time.
+/// Counts and times of one worker in one interval.
 #[derive(Debug, Clone)]
 pub struct Recorder {
-    /// The distributions.
+    /// Distributions of times.
     pub times: Distributions,
-    /// Latencies of requests by what their answers say that they were, where they do.
+    /// Latencies of requests by kind, for requests whose response names their kind.
     pub kinds: BTreeMap<String, Times>,
-    /// Requests with a whole answer of a good status.
+    /// Requests with a complete response of a good status.
     pub completed: u64,
-    /// Of those, how many had their answer after the measured part.
+    /// Completed requests whose response came after the measured part.
     pub answered_after_end: u64,
-    /// Of those, how many were redirections.
+    /// Completed requests whose response was a redirection.
     pub redirected: u64,
-    /// Everything that went wrong.
+    /// Failures by kind.
     pub errors: Errors,
-    /// The same by address, in the order of the target's.
+    /// Failures by address, each address given as its index among those of the target.
     pub errors_at: BTreeMap<usize, Errors>,
     /// The first failure of each kind.
     pub examples: ErrorExamples,
-    /// Answers by their status.
+    /// Responses by status code.
     pub status_codes: StatusCodes,
-    /// How long the bodies of the answers were.
+    /// Lengths of the response bodies.
     pub bodies: Bodies,
     /// Bytes that crossed the sockets.
     pub bytes: Bytes,
 }
 
-/// When a request that was answered passed its stages, in nanoseconds of one clock.
+/// Times of the stages of a request that was answered, in nanoseconds of one clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stages {
-    /// When it should have been sent.
+    /// Intended send time.
     pub intended: u64,
-    /// When it was sent.
+    /// Actual send time.
     pub sent: u64,
-    /// When its answer began to come.
+    /// Time of the first byte of the response.
     pub first_byte: u64,
-    /// When its answer was whole.
+    /// Time of the last byte of the response.
     pub done: u64,
-    /// How long it waited for its `connect`, where it is one for which a connection was made.
+    /// Wait of the request for its `connect`, if a connection was made for it.
     pub connect_wait: Option<u64>,
-    /// How long the connection took, for the first counted request of one.
+    /// Time until the connection was established, for its first counted request.
     pub connect_took: Option<u64>,
 }
 
-/// How long requests without an answer have waited, in nanoseconds.
+/// Age of requests without a response, in nanoseconds.
 #[derive(Debug, Clone, Copy)]
 pub struct Age {
-    /// Since it should have been sent.
+    /// Time since the intended send time.
     pub latency: u64,
-    /// The same without its wait for a `connect`.
+    /// Time since the intended send time, without the wait for a `connect`.
     pub response: u64,
     /// Requests of that age.
     pub count: u64,
 }
 
-/// A stretch of the measured part, as long as [`Workload::interval`](crate::Workload) or what the
-/// end left of it.
+/// An interval of the measured part, as long as [`Workload::interval`](crate::Workload) or as what
+/// the end left of it.
 #[derive(Debug, Clone)]
 pub struct Interval {
-    /// Stretches before it.
+    /// Number of intervals before this one.
     pub number: u64,
-    /// When it began, from the begin of the measured part.
+    /// Begin of the interval, from the begin of the measured part.
     pub begin: Duration,
-    /// How long it was.
+    /// Length of the interval.
     pub length: Duration,
-    /// What was seen in it.
+    /// Results of the interval.
     pub seen: Box<Recorder>,
 }
 
-/// An empty distribution.
+/// Returns an empty distribution.
 pub fn empty_times() -> Times {
     Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS).expect("the bounds are constants that fit")
 }
@@ -116,7 +116,7 @@ impl Default for Recorder {
 }
 
 impl Recorder {
-    /// Enters a request that was answered well.
+    /// Records a request with a complete response of a good status.
     pub fn record(&mut self, stages: Stages) {
         let Stages { intended, sent, first_byte, done, connect_wait, connect_took } = stages;
         self.completed += 1;
@@ -132,7 +132,7 @@ impl Recorder {
         }
     }
 
-    /// Enters the latency of a request whose answer said what it was.
+    /// Records the latency of a request whose response names its kind.
     pub fn record_kind(&mut self, kind: &str, latency: u64) {
         let times = match self.kinds.get_mut(kind) {
             Some(times) => times,
@@ -141,20 +141,20 @@ impl Recorder {
         times.saturating_record(latency);
     }
 
-    /// Enters requests without an answer at their age, the least that their latency can be.
+    /// Records requests without a response at their age, the least that their latency can be.
     pub fn record_age(&mut self, age: Age) {
         self.times.latency.saturating_record_n(age.latency, age.count);
         self.times.unanswered.saturating_record_n(age.latency, age.count);
         self.times.response.saturating_record_n(age.response, age.count);
     }
 
-    /// Counts a failure of this kind, at the address of that place in the target.
+    /// Counts a failure of this kind, at the address with this index in the target.
     pub fn count_error(&mut self, address: usize, kind: fn(&mut Errors) -> &mut u64) {
         *kind(&mut self.errors) += 1;
         *kind(self.errors_at.entry(address).or_default()) += 1;
     }
 
-    /// Adds what another worker, or another stretch of time, saw.
+    /// Adds the results of another worker or of another interval.
     pub fn merge(&mut self, other: &Self) {
         self.times.add(&other.times);
         for (kind, times) in &other.kinds {

@@ -1,4 +1,5 @@
-//! One run: starts the workers, sets the begin of the measured part, and merges what the workers report.
+//! One run: starts the workers, sets the begin of the measured part, and merges what the workers
+//! report.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -41,7 +42,7 @@ pub(crate) struct Plan {
     reached: AtomicBool,
 }
 
-/// Nanoseconds since the begin of the run.
+/// Clock of a run: nanoseconds since its begin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -59,7 +60,8 @@ impl Clock {
     }
 }
 
-/// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not known.
+/// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not
+/// known.
 #[derive(Debug)]
 struct Timeline {
     workers_opening_idle: AtomicUsize,
@@ -96,8 +98,8 @@ impl Plan {
         }
     }
 
-    /// A worker reports that its idle connections are open, if it has any. The last report begins the measured part of a
-    /// run in which every request counts.
+    /// Notes that a worker has opened its idle connections, if it has any. The last such report
+    /// begins the measured part of a run in which every request counts.
     pub fn worker_has_idle(&self, now: u64) {
         if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
             return;
@@ -105,43 +107,43 @@ impl Plan {
         if self.counts_all() {
             self.timeline.begin.store(now, Ordering::Release);
         }
-        // Written last: a worker that sees it sees the begin too.
+        // Written last: a worker that sees it sees the begin, too.
         self.timeline.may_send.store(true, Ordering::Release);
     }
 
-    /// The idle connections of all workers are open.
+    /// Returns true if the idle connections of all workers are open.
     pub fn may_send(&self) -> bool {
         self.timeline.may_send.load(Ordering::Acquire)
     }
 
-    /// Requests count from the first one on: a closed loop over a number of requests without a warm-up sends these
-    /// requests and no others.
+    /// Returns true if requests count from the first one on: a closed loop over a number of
+    /// requests without a warm-up sends these requests and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
         *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
     }
 
-    /// Moment at which the measured part began, once a worker has said so.
+    /// Returns the moment at which the measured part began, once a worker has reported it.
     fn begun(&self) -> Instant {
         self.clock.instant(self.timeline.begin.load(Ordering::Acquire))
     }
 
-    /// Threads that share the schedule.
+    /// Returns the number of threads that share the schedule.
     pub fn workers(&self) -> usize {
         self.workers
     }
 
-    /// Requests are sent before the measured part.
+    /// Returns true if requests are sent before the measured part.
     pub fn has_start_up(&self) -> bool {
         !self.counts_all()
     }
 
-    /// A worker reports an established connection.
+    /// Notes that a connection was established.
     pub fn server_was_reached(&self) {
         self.reached.store(true, Ordering::Relaxed);
     }
 
-    /// A connection of the run was established at some time.
+    /// Returns true if a connection of the run was established at some time.
     pub fn is_server_reached(&self) -> bool {
         self.reached.load(Ordering::Relaxed)
     }
@@ -151,27 +153,29 @@ impl Plan {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// A worker reports that its connections are ready. The last report sets the begin of the measured part.
+    /// Notes that the connections of a worker are ready. The last such report sets the begin of the
+    /// measured part.
     pub fn worker_is_ready(&self, now: u64) {
         if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
             let begin = now + nanos(self.workload.warmup).max(self.notice());
             if let Until::Elapsed(time) = self.workload.until {
                 self.timeline.end.store(begin + nanos(time), Ordering::Release);
             }
-            // Where the run counts from its begin, that is known already.
+            // If every request counts, the begin is set already.
             let _ =
                 self.timeline.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 
-    /// Least time between the announcement of the measured part and its begin, in nanoseconds. Other workers see the
-    /// announcement a tick later, and an open loop must already wait for its first request.
+    /// Returns the least time between the announcement of the measured part and its begin, in
+    /// nanoseconds. Other workers see the announcement a tick later, and an open loop must already
+    /// wait for its first request.
     fn notice(&self) -> u64 {
         let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
     }
 
-    /// Begin and end of the measured part, as far as they are known.
+    /// Returns the begin and the end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
         // The begin is written last: a worker that sees it sees the end too.
         let begin = self.timeline.begin.load(Ordering::Acquire);
@@ -182,9 +186,11 @@ impl Plan {
         self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
     }
 
-    /// A request that ended at `now` belongs to the measured part. In a closed loop of a given time, every request that
-    /// ended in the part counts, whenever it began: otherwise requests under way at the begin would be missing from the
-    /// throughput. In an open loop, requests that were due in the part count; for a number of requests, those with a ticket.
+    /// Returns true if a request that ended at `now` belongs to the measured part. In a closed loop
+    /// of a given time, every request that ended in the part counts, whenever it began: otherwise
+    /// requests in flight at the begin would be missing from the throughput. In an open loop,
+    /// requests that were due in the part count. For a number of requests, those with a ticket
+    /// count.
     pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
         match (self.workload.pacing, self.workload.until) {
             (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),
@@ -192,13 +198,13 @@ impl Plan {
         }
     }
 
-    /// A request without an answer at the end belongs to the measured part.
+    /// Returns true if a request without a response at the end belongs to the measured part.
     pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
         has_ticket
             || matches!((self.workload.pacing, self.workload.until), (Pacing::Closed, Until::Elapsed(_)))
     }
 
-    /// Takes a ticket for one more request of the measured part.
+    /// Takes a ticket for one more request of the measured part. Returns false if none is left.
     pub fn take_ticket(&self) -> bool {
         self.take_tickets(1) > 0
     }
@@ -216,7 +222,8 @@ impl Plan {
     }
 }
 
-/// Share of worker `index` in `whole`. Shares are even; the first workers take the remainder.
+/// Returns the share of worker `index` in `whole`. Shares are even; the first workers take the
+/// remainder.
 pub(crate) fn share(whole: usize, index: usize, workers: usize) -> usize {
     whole / workers + usize::from(index < whole % workers)
 }
@@ -228,21 +235,21 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 /// Report of a worker while it runs.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// It passed the begin of the measured part.
+    /// The worker passed the begin of the measured part.
     Begun,
-    /// Results of a stretch of the measured part.
+    /// Results of an interval of the measured part.
     Interval(Interval),
-    /// It passed the end; its connections are still open.
+    /// The worker passed the end; its connections are still open.
     Ended(Box<Ending>),
 }
 
 /// Progress of a run, for its caller.
 #[derive(Debug)]
 pub enum Event {
-    /// The measured part has begun, at that moment. The generator's threads keep their processors busy,
-    /// so that its caller hears of it up to some milliseconds later.
+    /// The measured part began at this moment. The generator's threads keep their processors busy,
+    /// so that the caller hears of it up to some milliseconds later.
     Begun(Instant),
-    /// A stretch of the measured part is over on every worker.
+    /// An interval of the measured part is over on every worker.
     Interval(Interval),
     /// The measured part is over; the connections stay open until [`Run::finish`].
     Ended,
@@ -260,7 +267,7 @@ pub enum RunError {
     Panicked,
 }
 
-/// Advice for a connection that can't be made.
+/// Returns advice for a connection that can't be made.
 fn next_step(error: &io::Error) -> &'static str {
     let mut limits = GeneratorLimits::default();
     limits.note(error);
@@ -277,7 +284,7 @@ fn next_step(error: &io::Error) -> &'static str {
     }
 }
 
-/// A run that goes on. Dropping it ends it.
+/// A run in progress. Dropping it ends it.
 #[derive(Debug)]
 pub struct Run {
     plan: Arc<Plan>,
@@ -288,17 +295,18 @@ pub struct Run {
     slow: Option<JoinHandle<SlowClients>>,
     begun: bool,
     ended: bool,
-    /// Requests without an answer were entered at their age.
+    /// True if requests without a response were entered at their age.
     censored: bool,
-    /// Stretches that some workers have not reported yet, with the number of workers that have.
+    /// Intervals that some workers have not reported yet, with the number of workers that have.
     open_intervals: Vec<(usize, Interval)>,
     total: Recorder,
     batches: Vec<Batch>,
-    /// Stretches per batch.
+    /// Number of intervals per batch.
     intervals_per_batch: u64,
-    /// Number and end of the last stretch.
+    /// Number and end of the last interval.
     last_interval: (u64, Duration),
-    /// Counters before the first connect: most drops come while connections are made, before the measured part.
+    /// Counters before the first connect: most drops come while connections are made, before the
+    /// measured part.
     kernel_at_start: Option<KernelCounters>,
     endings: Vec<Ending>,
 }
@@ -306,7 +314,7 @@ pub struct Run {
 /// Starts the workers of a run. Setting `stop` ends it early; results up to then are kept.
 ///
 /// # Errors
-/// A thread or its event queue can't be made.
+/// When a thread or its event queue can't be created.
 pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::Result<Run> {
     let threads = workload.threads.clamp(1, workload.connections.max(1));
     let plan = Arc::new(Plan::new(target, workload, threads, stop));
@@ -352,8 +360,8 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
     Ok(run)
 }
 
-/// Ends the run of the other workers when the thread that holds it panics: they would wait for its
-/// idle connections, or for the begin of the measured part, for ever.
+/// Ends the run when the thread that holds this guard panics. Without it, the other workers would
+/// wait for ever for that thread's idle connections, or for the begin of the measured part.
 struct AbandonOnPanic(Arc<Plan>);
 
 impl Drop for AbandonOnPanic {
@@ -382,7 +390,8 @@ impl Run {
                 Message::Ended(ending) => self.endings.push(*ending),
             }
         }
-        // Workers that were stopped may have ended in different stretches; the earliest first.
+        // Workers that were stopped may have ended in different intervals; the earliest comes
+        // first.
         self.open_intervals.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
         if let Some((_, interval)) = self.open_intervals.pop() {
             self.keep(&interval);
@@ -397,8 +406,8 @@ impl Run {
     /// Waits for the end, closes the connections and returns the measurement.
     ///
     /// # Errors
-    /// When no connection could be made, or a worker panicked, for its requests are missing from
-    /// the counts.
+    /// When no connection could be made, or when a worker panicked, because its requests are
+    /// missing from the counts.
     pub fn finish(mut self) -> Result<Measurement, RunError> {
         while self.next_event().is_some() {}
         self.hold = None;
@@ -418,7 +427,8 @@ impl Run {
         Ok(Measurement { slow, ..measured })
     }
 
-    /// Drops the ages of requests that timed out: without a completed request they are no latencies.
+    /// Drops the ages of requests that timed out: without a completed request they are no
+    /// latencies.
     fn forget_ages(&mut self) {
         let times = &mut self.total.times;
         for ages in [&mut times.latency, &mut times.response, &mut times.unanswered] {
@@ -427,7 +437,7 @@ impl Run {
         self.batches.iter_mut().for_each(|batch| batch.latency.reset());
     }
 
-    /// Error of a connect, if no connection of the run was ever established.
+    /// Returns the error of a connect, if no connection of the run was ever established.
     fn connect_error(&mut self) -> Option<io::Error> {
         let stood = |ending: &Ending| ending.opened_total + ending.idle_established > 0;
         if self.endings.iter().any(stood) {
@@ -436,9 +446,10 @@ impl Run {
         self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
     }
 
-    /// Requests without an answer, once all workers have ended, as an interval of no length. Each is entered at its age,
-    /// the least that its latency can be, so that a server that hangs does not look fast. Ages below the median are left
-    /// out: such a request may still be an ordinary one. Without a completed request there is no distribution to correct.
+    /// Returns the requests without a response, once all workers have ended, as an interval of no
+    /// length. Each is entered at its age, the least that its latency can be, so that a server that
+    /// hangs does not look fast. Ages below the median are left out: such a request may still be an
+    /// ordinary one. Without a completed request there is no distribution to correct.
     fn censored(&mut self) -> Option<Interval> {
         if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
             return None;
@@ -468,8 +479,8 @@ impl Run {
         Some(interval)
     }
 
-    /// Merges a worker's results of a stretch with those of the others; returns the stretch when all workers have
-    /// reported it.
+    /// Merges a worker's results of an interval with those of the other workers. Returns the
+    /// interval when all workers have reported it.
     fn add(&mut self, interval: Interval) -> Option<Interval> {
         let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
             None => {
@@ -492,10 +503,10 @@ impl Run {
         Some(interval)
     }
 
-    /// Adds a stretch to the total and to its batch.
+    /// Adds an interval to the total and to its batch.
     fn keep(&mut self, interval: &Interval) {
         self.total.merge(&interval.seen);
-        // Stretches come in order.
+        // Intervals come in order.
         self.last_interval = (interval.number, interval.begin + interval.length);
         if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
@@ -613,7 +624,7 @@ fn connections(requested: usize, endings: &[Ending]) -> Connections {
     }
 }
 
-/// CPU time of the workers; the caller of a run looks at their processors.
+/// Returns the CPU time of the workers. The caller of a run fills in the fields about processors.
 fn generator(endings: &[Ending]) -> Generator {
     Generator {
         threads: endings.len(),
@@ -624,14 +635,15 @@ fn generator(endings: &[Ending]) -> Generator {
     }
 }
 
-/// Errors by address, where there are several; with one address, all errors are its errors.
+/// Returns errors by address, if there are several addresses; with one, all errors are its errors.
 fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> Vec<ErrorsAt> {
     let told = errors_at.iter().filter(|_| addresses.len() > 1);
     told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()
 }
 
-/// Requests that should have had an answer or an error, and had neither. In a closed loop, each connection has a request
-/// under way at the end; only requests that have waited longer than any answered one count.
+/// Returns the number of requests that should have had a response or an error, and had neither. In
+/// a closed loop, each connection has a request in flight at the end; only requests that have
+/// waited longer than any answered one count.
 fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
     let longest = match plan.workload.pacing {
         Pacing::Open { .. } => None,
@@ -669,7 +681,7 @@ mod tests {
             panic!("a worker panics while it opens its idle connections");
         });
         assert!(panicking.join().is_err());
-        // It would hang here.
+        // Without the guard, the other worker would hang here.
         waiting.join().unwrap();
         assert!(plan.is_stopped() && !plan.may_send());
         assert!(messages.iter().any(|message| matches!(message, Message::Ended(_))));

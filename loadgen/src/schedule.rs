@@ -1,4 +1,5 @@
-//! When the requests of an open loop should be sent: a pure sequence of times, with no clock inside.
+//! Intended send times of the requests of an open loop: a pure sequence of times, with no clock
+//! inside.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -6,22 +7,24 @@ use rand_distr::{Distribution, Exp1};
 
 use crate::workload::Arrivals;
 
-/// The intended send times of one worker, ascending, in nanoseconds from the begin of sending. It never ends.
+/// Intended send times of one worker, ascending, in nanoseconds from the begin of sending. The
+/// sequence never ends.
 #[derive(Debug)]
 pub struct Schedule(Gaps);
 
 #[derive(Debug)]
 enum Gaps {
-    /// The `next`-th request of all workers together is due `next / rate` seconds after the begin; no error adds up.
+    /// The `next`-th request of all workers together is due `next / rate` seconds after the begin;
+    /// no error adds up.
     Constant { next: u64, step: u64, period_ns: f64 },
-    /// Independent exponential gaps of that mean. Several such processes together are one of the whole rate (Kingman
-    /// 1993, Poisson Processes, section 2.2).
+    /// Independent exponential gaps of this mean. Several such processes together are one of the
+    /// whole rate (Kingman 1993, Poisson Processes, section 2.2).
     Poisson { at_ns: f64, mean_ns: f64, random: Box<ChaCha8Rng> },
 }
 
 impl Schedule {
-    /// The share of worker `index` of `workers` in `rate` requests per second. With constant arrivals the workers take
-    /// turns, so that no two send at the same time.
+    /// Creates the share of worker `index` of `workers` in `rate` requests per second. With
+    /// constant arrivals the workers take turns, so that no two send at the same time.
     pub fn new(rate: f64, arrivals: Arrivals, seed: u64, index: usize, workers: usize) -> Self {
         let period_ns = 1e9 / rate;
         Self(match arrivals {
@@ -81,7 +84,7 @@ mod tests {
     fn poisson_arrivals_have_the_mean_and_the_variance_of_their_rate() {
         let times = within(100, Schedule::new(1000.0, Arrivals::Poisson, 7, 0, 1));
         assert!((99_000..101_000).contains(&times.len()), "{}", times.len());
-        // Of a Poisson process, counts per stretch vary as much as they are large.
+        // In a Poisson process, the variance of the counts per interval equals their mean.
         let mut counts = [0.0; 1000];
         for at in &times {
             counts[(at / 100_000_000) as usize] += 1.0;

@@ -1,14 +1,13 @@
-//! [`Settings`], the workload as it is written down: a reader of a result can send the same load
-//! again.
+//! [`Settings`], the workload as it is written down, so that a reader of a result can send the same
+//! load again.
 //!
-//! It is the wire type of [`Workload`], which holds what a machine needs and not what a reader
-//! does.
+//! It is the wire type of [`Workload`], whose fields suit the generator and not a reader.
 
 use serde::{Deserialize, Serialize};
 
 use crate::workload::{Arrivals, Lifetime, Pacing, Until, Workload};
 
-/// What was asked of the generator.
+/// Workload that was asked of the generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Settings {
@@ -23,47 +22,48 @@ pub struct Settings {
     pub connections: u64,
     /// Further connections that are only held.
     pub idle: u64,
-    /// Further connections of slow clients; absent in records of before there were such.
+    /// Further connections of slow clients; absent in records that are older than this field.
     #[serde(default)]
     pub slow: u64,
-    /// Bytes per second of each of those, where there are any.
+    /// Bytes per second of each slow client, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow_bytes_per_s: Option<f64>,
-    /// Requests per connection: `persistent`, `short` for one, or how many.
+    /// Requests per connection: `persistent`, `short` for one, or their number.
     pub lifetime: String,
-    /// Which end closes a connection that has carried them: `server` or `client`. Absent of persistent connections, and in
-    /// records of before there was a choice, in which it was the server.
+    /// End that closes a connection after its last request: `server` or `client`. Absent for
+    /// persistent connections, and in records that are older than this field, in which it was the
+    /// server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<String>,
     /// Requests per second of an open loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_rps: Option<f64>,
-    /// How an open loop spreads them: `constant` or `poisson`.
+    /// Spread of an open loop's requests over time: `constant` or `poisson`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<String>,
     /// Seed of an open loop's random arrivals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
-    /// How long before a send a worker of an open loop begins to spin.
+    /// Time before a send at which a worker of an open loop begins to spin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spin_s: Option<f64>,
-    /// Connections opened per second at the most.
+    /// Most connections that are opened per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_rate: Option<f64>,
-    /// Length of the measured part, where a time bounds it.
+    /// Length of the measured part, if a time bounds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<f64>,
-    /// Requests of the measured part, where their number bounds it.
+    /// Requests of the measured part, if their number bounds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
     /// Length of the warm-up.
     pub warmup_s: f64,
-    /// How long an answer was waited for.
+    /// Time without a response after which a request is given up.
     pub timeout_s: f64,
     /// Threads of the generator that were asked for; connections are dealt out to them, and each
     /// has a queue of its own.
     pub threads: u64,
-    /// Length of the stretches in which the generator tells what it saw.
+    /// Length of the intervals after which the generator reports its results.
     pub interval_s: f64,
 }
 

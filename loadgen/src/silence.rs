@@ -1,40 +1,43 @@
-//! The longest time in which nothing was answered although requests waited.
+//! Longest time in which no response came although requests waited.
 //!
-//! Each worker keeps those pauses between its answers that are long; the run was silent where the
-//! pauses of all workers overlap. So an answer costs a comparison and a store. Counts of answers
-//! per short stretch were rejected: the length of a run by number of requests is not known ahead, and
-//! a pause would be known to a stretch only.
+//! Each worker keeps the long pauses between its responses; the run was silent while the pauses of
+//! all workers overlapped. A response therefore costs one comparison and one store. Counts of
+//! responses per short interval were rejected: the length of a run over a number of requests is not
+//! known in advance, and a pause would be known only to the length of an interval.
 
 use std::time::Duration;
 
 use crate::measurement::Silence;
 
-/// Pauses below this are not kept, in nanoseconds: half of what the check warns of. A worker that does not
-/// come to its events for as long was asleep; it looks up every 10 ms.
+/// Shortest pause that is kept, in nanoseconds: half of the length that the check warns of. A
+/// worker that does not look at its events for this long was asleep; it normally looks every 10 ms.
 const SHORTEST_PAUSE: u64 = 50_000_000;
 
 /// The long pauses of one worker, warm-up included.
 #[derive(Debug, Default)]
 pub(crate) struct Pauses {
-    /// Between its answers.
+    /// Pauses between two responses.
     unanswered: Vec<Pause>,
-    /// Between its looks at its events: the machine gave it no processor, and it heard no answer.
+    /// Pauses between two looks of the worker at its events. The machine gave it no processor, so
+    /// it could not notice a response.
     asleep: Vec<Pause>,
     last_answer: u64,
-    /// When the first of the requests was due that failed since the last answer.
+    /// Intended send time of the earliest request that failed since the last response.
     first_failed: Option<u64>,
-    /// When it last looked at its events; none before it began to.
+    /// Time of the worker's last look at its events; none before its first look.
     awake_at: Option<u64>,
 }
 
 impl Pauses {
-    /// Whether an answer now ends a pause that is kept, by [`Pauses::end_pause`].
+    /// Returns true if a response at `now` ends a pause long enough for [`Pauses::end_pause`] to
+    /// keep.
     pub fn is_long(&self, now: u64) -> bool {
         now.saturating_sub(self.last_answer) >= SHORTEST_PAUSE
     }
 
-    /// Keeps the time since the last answer. `waiting_since` is when the first of the requests was
-    /// due that wait at its end; those that failed within it waited, too.
+    /// Keeps the time since the last response as a pause. `waiting_since` is the intended send time
+    /// of the earliest request that waits at the end of the pause. Requests that failed within the
+    /// pause waited, too.
     pub fn end_pause(&mut self, end: u64, waiting_since: Option<u64>) {
         let first_due = waiting_since.into_iter().chain(self.first_failed).min();
         let waiting_since = first_due.unwrap_or(u64::MAX);
@@ -46,7 +49,7 @@ impl Pauses {
         self.first_failed = None;
     }
 
-    /// Notes that a request failed that was due at `intended`.
+    /// Notes the failure of a request that was due at `intended`.
     pub fn note_failure(&mut self, intended: u64) {
         self.first_failed = Some(self.first_failed.map_or(intended, |first| first.min(intended)));
     }
@@ -61,14 +64,14 @@ impl Pauses {
     }
 }
 
-/// A time without an answer or without the worker, in nanoseconds of the clock of the run.
+/// A time without a response or without the worker, in nanoseconds of the run's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pause {
-    /// The answer before it.
+    /// Time of the response before it, or of the worker's look at its events.
     begin: u64,
-    /// The answer that ended it; `u64::MAX` where none did.
+    /// Time of the response or look that ended it; `u64::MAX` if there was none.
     end: u64,
-    /// Since when one or more requests waited in it; `u64::MAX` where none did, 0 where that does
+    /// Time from which on one or more requests waited in it; `u64::MAX` if none did, 0 if that does
     /// not matter.
     waiting_since: u64,
 }
@@ -78,12 +81,12 @@ impl Pause {
         self.begin.max(self.waiting_since)
     }
 
-    /// How long requests waited in it.
+    /// Returns the time for which requests waited in the pause.
     fn length(self) -> u64 {
         self.end.saturating_sub(self.waiting_begin())
     }
 
-    /// The time that is a part of both.
+    /// Returns the part that both pauses share.
     fn overlap(self, other: Self) -> Self {
         Self {
             begin: self.begin.max(other.begin),
@@ -93,7 +96,7 @@ impl Pause {
     }
 }
 
-/// The longest silence of a run within its window, of the pauses of each worker.
+/// Returns the longest silence of a run within its window, from the pauses of each worker.
 pub(crate) fn longest<'a>(
     workers: impl Iterator<Item = &'a Pauses> + Clone,
     (begin, end): (u64, u64),
@@ -104,7 +107,7 @@ pub(crate) fn longest<'a>(
     let longest = silences.into_iter().filter(is_silence).max_by_key(|pause| pause.length());
     let Some(longest) = longest else { return Silence::default() };
     let silence = Pause { begin: longest.waiting_begin(), ..longest };
-    // One worker that is awake suffices to hear an answer.
+    // One awake worker is enough to notice a response.
     let sleeps = common(silence, workers.map(|worker| &*worker.asleep));
     let asleep: u64 = sleeps.into_iter().map(Pause::length).sum();
     Silence {
@@ -114,12 +117,13 @@ pub(crate) fn longest<'a>(
     }
 }
 
-/// The times of `within` that are a pause of every worker.
+/// Returns the parts of `within` that are a pause of every worker.
 fn common<'a>(within: Pause, workers: impl Iterator<Item = &'a [Pause]>) -> Vec<Pause> {
     workers.fold(vec![within], |common, pauses| overlaps(&common, pauses))
 }
 
-/// The times that are a pause on both sides. Those of each side are in order and do not overlap.
+/// Returns the times that are a pause on both sides. The pauses of each side are in order and do
+/// not overlap.
 fn overlaps(mut left: &[Pause], mut right: &[Pause]) -> Vec<Pause> {
     let mut both = Vec::new();
     while let ([a, behind_a @ ..], [b, behind_b @ ..]) = (left, right) {
@@ -142,7 +146,7 @@ mod tests {
 
     const WINDOW: (u64, u64) = (100, 200);
 
-    /// A pause in which a request waits from its begin on.
+    /// Returns a pause in which a request waits from its begin on.
     fn pause(begin: u64, end: u64) -> Pause {
         Pause { begin, end, waiting_since: 0 }
     }
@@ -181,7 +185,8 @@ mod tests {
         assert_eq!(silence(&[&[without], &[waiting]]), (30, 20));
     }
 
-    /// Of a silence from 110 to 150, on workers that sleep so.
+    /// Returns the awake part of a silence from 110 to 150, for workers that sleep at the given
+    /// times.
     fn awake(asleep: &[&[Pause]]) -> u128 {
         let silent = [pause(110, 150)];
         let workers: Vec<_> = asleep.iter().map(|asleep| worker(&silent, asleep)).collect();
@@ -227,8 +232,8 @@ mod tests {
         assert_eq!(pauses.asleep, [pause(3_059 * MS, 3_109 * MS)]);
     }
 
-    /// The silence from an answer at 1 s to one at 61 s, with requests that were due and failed at
-    /// these times, and one that waits at the end. In milliseconds: its begin and its length.
+    /// Returns the begin and the length, in milliseconds, of the silence between a response at 1 s
+    /// and one at 61 s. Requests were due at the given times and failed, and one waits at the end.
     fn with_failures(failed_ms: &[u64]) -> (u128, u128) {
         let mut pauses = Pauses::default();
         pauses.note_failure(500 * MS);

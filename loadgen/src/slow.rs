@@ -1,10 +1,11 @@
-//! Slow clients: connections beside the measured ones that send their requests, and read their answers, a few bytes at a
-//! time, as over a poor link.
+//! Slow clients: connections beside the measured ones that send their requests, and read their
+//! responses, a few bytes at a time, as over a poor link.
 //!
-//! They keep what a server has for a connection: a process or a thread for as long as that takes, or a few hundred bytes.
-//! A thread of their own gives each of them a turn in every [`BEAT`], and all of them theirs in a row that is spread over
-//! it, so that no crowd of them comes at once. They ask what the measured requests ask, are counted apart from these, and
-//! nothing of their time is recorded.
+//! They occupy what a server holds for a connection: a process or a thread for as long as that
+//! takes, or a few hundred bytes. A thread of their own gives each client a turn in every [`BEAT`];
+//! the turns are spread evenly over it, so that the clients do not all come at once. They send the
+//! same request as the measured connections and are counted separately. None of their times is
+//! recorded.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -21,29 +22,30 @@ use crate::run::{Plan, nanos};
 use crate::source::Sources;
 use crate::workload::Lifetime;
 
-/// How often each of them has a turn, in which it sends or reads what its rate gives it for that time. More often would
-/// look the same to a server and cost the generator more.
+/// Time between two turns of a client; in each turn it sends or reads the bytes that its rate
+/// allows for that time. More frequent turns would look the same to a server and cost the generator
+/// more.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// How often the thread looks whose turn it is.
+/// Time between two looks of the thread at the turns that are due.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// What the kernel receives ahead of such a client. With the usual buffers it would take a whole answer, and the server
-/// would be done with it.
+/// Bytes that the kernel receives ahead of a slow client. With the usual buffers it would take a
+/// whole response, and the server would be done with it.
 const RECEIVE_BYTES: usize = 4096;
 
-/// What became of slow clients. Requests are those of the measured part.
+/// Outcome of slow clients. Requests are those of the measured part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SlowClients {
     /// Connections that the workload called for.
     pub requested: u64,
-    /// Of those, how many stood at least once.
+    /// Requested connections that were established at least once.
     pub established: u64,
-    /// Requests with a whole answer of a good status.
+    /// Requests with a complete response of a good status.
     pub completed: u64,
-    /// Requests without one, whose connection broke off, or that had another answer. A server may give up on a client that
-    /// is too slow for it.
+    /// Requests without such a response: the connection broke off, or another response came. A
+    /// server may give up on a client that is too slow for it.
     pub failed: u64,
 }
 
@@ -53,7 +55,7 @@ pub(crate) struct Slow {
     clients: Vec<Client>,
     request: Vec<u8>,
     last_request: Vec<u8>,
-    /// Bytes of a turn.
+    /// Buffer for the bytes of one turn.
     piece: Vec<u8>,
     is_head: bool,
     sources: Sources,
@@ -61,7 +63,7 @@ pub(crate) struct Slow {
     counts: SlowClients,
 }
 
-/// One of them; over its life, many sockets may stand in it.
+/// A slow client. It may use many sockets over its life.
 #[derive(Debug, Default)]
 struct Client {
     socket: Option<TcpStream>,
@@ -73,10 +75,11 @@ struct Client {
     left: u64,
 }
 
-/// What came of a turn.
+/// Result of a turn.
 enum Turn {
     GoesOn,
-    /// The answer is whole: whether it is a good one, and whether the connection can be used again.
+    /// The response is complete: `is_good` by its status, and `keep_alive` if the connection can be
+    /// used again.
     Answered {
         is_good: bool,
         keep_alive: bool,
@@ -86,7 +89,7 @@ enum Turn {
 }
 
 impl Slow {
-    /// Those that the workload calls for, if it does.
+    /// Creates the slow clients that the workload calls for; none if it calls for none.
     pub fn of(plan: &Arc<Plan>) -> Option<Self> {
         let workload = &plan.workload;
         let count = workload.slow;
@@ -103,7 +106,8 @@ impl Slow {
         })
     }
 
-    /// Goes on until `release` is disconnected. The measured part waits until each has begun to connect and had a turn.
+    /// Runs until `release` is disconnected. The measured part waits until each client has begun to
+    /// connect and had a turn.
     pub fn run(mut self, release: &Receiver<()>) -> SlowClients {
         let begin = self.plan.clock.now();
         let every = (nanos(BEAT) / self.clients.len() as u64).max(1);
@@ -111,7 +115,7 @@ impl Slow {
         while release.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let now = self.plan.clock.now();
             let due = (now - begin) / every;
-            // One that was late itself does not make up for whole rounds.
+            // A thread that was late itself does not make up for whole rounds.
             turns = turns.max(due.saturating_sub(self.clients.len() as u64));
             while turns < due && !self.plan.is_stopped() {
                 self.turn((turns % self.clients.len() as u64) as usize);
@@ -127,7 +131,8 @@ impl Slow {
 
     fn turn(&mut self, at: usize) {
         if self.clients[at].socket.is_none() {
-            // A server that is full refuses it now and then; it tries again with every turn.
+            // A server that is full refuses a connection now and then; the client tries again with
+            // every turn.
             self.clients[at] = Client {
                 socket: self.connect(at).ok(),
                 was_established: self.clients[at].was_established,
@@ -196,7 +201,7 @@ impl Slow {
         }
     }
 
-    /// Begins to connect, without waiting for the end of it.
+    /// Begins to connect and does not wait for the result.
     fn connect(&mut self, at: usize) -> io::Result<TcpStream> {
         let addresses = &self.plan.target.addresses;
         let address = addresses[at % addresses.len()];
@@ -212,12 +217,12 @@ impl Slow {
     }
 }
 
-/// How much one sends or reads in a turn: a byte at the least.
+/// Returns the number of bytes that a client sends or reads in a turn: at least one.
 fn bytes_of_a_turn(bytes_per_s: f64) -> usize {
     ((bytes_per_s * BEAT.as_secs_f64()).round() as usize).max(1)
 }
 
-/// `None` when the call would have to wait.
+/// Returns `None` if the call would have to wait.
 fn ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(bytes) => Ok(Some(bytes)),

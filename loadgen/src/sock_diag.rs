@@ -1,4 +1,5 @@
-//! The kernel's socket diagnostics, as `ss` reads them (`sock_diag(7)`): the TCP sockets of this network namespace.
+//! The kernel's socket diagnostics, as `ss` reads them (`sock_diag(7)`): the TCP sockets of this
+//! network namespace.
 
 use std::io;
 
@@ -9,7 +10,7 @@ use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, 
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
-/// The sockets in one of `states`, of IPv4 and, where the machine has it, of IPv6.
+/// Returns the sockets in one of `states`, of IPv4 and, if the machine has it, of IPv6.
 ///
 /// # Errors
 /// When the kernel has no socket diagnostics.
@@ -19,7 +20,7 @@ pub(crate) fn sockets(states: StateFlags, extensions: ExtensionFlags) -> io::Res
     Ok(sockets)
 }
 
-/// Asks the kernel, which has each piece of its answer ready by the time that it is read.
+/// Asks the kernel for the sockets of one family. Each piece of its reply is ready when it is read.
 fn of_family(
     family: u8,
     socket_id: SocketId,

@@ -1,8 +1,10 @@
-//! Where connections come from: ports run out, and on loopback there are more addresses to take them from.
+//! Source addresses of connections: the ports of one address run out, and on loopback there are
+//! further addresses.
 //!
-//! A connection occupies one port of its source address, some of them for a minute after its end (`TIME_WAIT`). The kernel
-//! gives a connecting socket every other port first, and searches longer and longer for one of the rest, so an address is
-//! used for half of its ports.
+//! A connection occupies one port of its source address, and some connections still do so for a
+//! minute after their end (`TIME_WAIT`). The kernel first gives every other port to connecting
+//! sockets, and then searches longer and longer for one of the rest. So only half of the ports of
+//! an address are used.
 
 use std::fs;
 use std::io;
@@ -11,36 +13,40 @@ use std::os::fd::AsRawFd;
 
 use socket2::Socket;
 
-/// Addresses in 127.0.0.0/8 that are used at the most; with the default range that is 3.5 million connections.
+/// Most addresses in 127.0.0.0/8 that are used; with the default range, they suffice for 3.5
+/// million connections.
 const MAX_SOURCES: u32 = 250;
 
-/// The default of `net.ipv4.ip_local_port_range`, for machines that do not tell.
+/// Number of ports in the default of `net.ipv4.ip_local_port_range`, for machines that do not
+/// report theirs.
 const DEFAULT_PORTS: usize = 28_232;
 
 /// The source addresses of one worker.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// How many are in use; with one, it is the kernel's choice.
+    /// Number of addresses in use; if it is one, the kernel chooses the address.
     count: u32,
     next: u32,
 }
 
 impl Sources {
-    /// For this number of connections at once, of all workers together, to these addresses.
+    /// Creates the sources for this number of connections at once, of all workers together, to
+    /// these addresses.
     pub fn new(targets: &[SocketAddr], connections: usize) -> Self {
         let needed = u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
         let count = if targets.iter().any(has_many) { needed.clamp(1, MAX_SOURCES) } else { 1 };
         Self { count, next: 0 }
     }
 
-    /// Takes another address to reach `target` from, if there is one: the ports of those in use have run out.
+    /// Adds a source address for `target`, because the ports of those in use have run out. Returns
+    /// false if there is no further one.
     pub fn add(&mut self, target: SocketAddr) -> bool {
         let possible = has_many(&target) && self.count < MAX_SOURCES;
         self.count += u32::from(possible);
         possible
     }
 
-    /// Gives a socket its source address, on its way to `target`.
+    /// Binds a socket, which will connect to `target`, to the next source address.
     pub fn bind_next(&mut self, socket: &Socket, target: SocketAddr) -> io::Result<()> {
         if self.count == 1 || !has_many(&target) {
             return Ok(());
@@ -52,12 +58,13 @@ impl Sources {
     }
 }
 
-/// Whether there are further addresses to reach this one from: 127.0.0.0/8 is all of this machine, while `::1` is alone.
+/// Returns true if `target` can be reached from further source addresses: all of 127.0.0.0/8 is
+/// this machine, while `::1` is a single address.
 fn has_many(target: &SocketAddr) -> bool {
     target.is_ipv4() && target.ip().is_loopback()
 }
 
-/// Ports that the kernel gives to connecting sockets, per source address.
+/// Returns the number of ports that the kernel gives to connecting sockets, per source address.
 pub fn ephemeral_ports() -> usize {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
     let ports = range.and_then(|text| {
@@ -68,12 +75,13 @@ pub fn ephemeral_ports() -> usize {
     ports.filter(|&ports| ports >= 2).unwrap_or(DEFAULT_PORTS)
 }
 
-/// `IP_BIND_ADDRESS_NO_PORT`: binding chooses the address only, so that a port may serve for several destinations, and one
-/// in `TIME_WAIT` be used again (ip(7)).
+/// Sets `IP_BIND_ADDRESS_NO_PORT`: binding then chooses only the address, so that one port can
+/// serve several destinations, and a port in `TIME_WAIT` can be used again (ip(7)).
 fn leave_port_to_connect(socket: &Socket) -> io::Result<()> {
     let on: libc::c_int = 1;
     let length = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the kernel reads `length` bytes from a pointer to a value of that size, which outlives the call.
+    // SAFETY: the kernel reads `length` bytes from a pointer to a value of that size, which
+    // outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -111,7 +119,7 @@ mod tests {
         let mut sources = Sources::new(&[v6, loopback()], ephemeral_ports());
         assert!(sources.count >= 2 && !sources.add(v6) && sources.add(loopback()));
         let socket = Socket::new(socket2::Domain::IPV6, socket2::Type::STREAM, None).unwrap();
-        // An address of the other kind would be an error.
+        // Binding it to an IPv4 address would be an error.
         sources.bind_next(&socket, v6).unwrap();
     }
 

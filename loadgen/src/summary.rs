@@ -1,4 +1,5 @@
-//! [`Summary`], the wire format of what a run measured: the numbers of a [`Measurement`], its judgement and its intervals.
+//! [`Summary`], the wire format of a run's results: the numbers of a [`Measurement`], its judgement
+//! and its intervals.
 //!
 //! It is version 1 of `c10k load --json`: keys may be added, none is renamed or removed.
 
@@ -23,17 +24,17 @@ use crate::slow::SlowClients;
 /// The version of the wire format that this crate writes and reads.
 pub const VERSION: u32 = 1;
 
-/// Version 1 of `c10k load --json`: what a [`Measurement`] says to others.
+/// Version 1 of `c10k load --json`: the wire format of a [`Measurement`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Summary {
-    /// [`VERSION`]; no other is read.
+    /// [`VERSION`]; other versions are refused.
     #[serde(deserialize_with = "known_version")]
     #[cfg_attr(test, schemars(extend("const" = VERSION)))]
     pub version: u32,
     /// The URL that was asked for.
     pub target: String,
-    /// What was asked of the generator; absent in records of before it was told.
+    /// Workload that was asked of the generator; absent in records that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Settings>,
     /// `closed` or `open`.
@@ -45,11 +46,11 @@ pub struct Summary {
     pub throughput_rps: f64,
     /// Length of the measured part, in seconds.
     pub duration_s: f64,
-    /// Requests by what became of them.
+    /// Requests by outcome.
     pub requests: Requests,
-    /// Connections by what became of them.
+    /// Connections by outcome.
     pub connections: Connections,
-    /// What became of slow clients; absent where there were none.
+    /// Outcome of slow clients; absent if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow: Option<SlowClients>,
     /// Failures by kind.
@@ -57,19 +58,19 @@ pub struct Summary {
     /// Failures by address, where the target has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors_by_address: Vec<ErrorsAt>,
-    /// Addresses of the target; absent in records of before they were told.
+    /// Addresses of the target; absent in records that are older than this field.
     #[serde(default)]
     pub addresses: Addresses,
     /// One example of each kind of failure.
     #[serde(default, skip_serializing_if = "ErrorExamples::is_empty")]
     pub error_examples: ErrorExamples,
-    /// Answers by their status code, failed ones included.
+    /// Responses by status code, failed ones included.
     #[serde(default, skip_serializing_if = "StatusCodes::is_empty")]
     pub status_codes: StatusCodes,
     /// From the intended send time to the last byte.
     pub latency_us: Percentiles,
-    /// Latencies of completed requests by what their answers say that they were, in their field
-    /// `Server-Timing`; empty where they say nothing.
+    /// Latencies of completed requests by kind, for requests whose response names their kind in its
+    /// field `Server-Timing`; empty if none does.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub latency_us_by_kind: BTreeMap<String, Percentiles>,
     /// From the actual send to the last byte.
@@ -78,56 +79,56 @@ pub struct Summary {
     pub connect_us: Percentiles,
     /// From the actual send to the first byte.
     pub first_byte_us: Percentiles,
-    /// From the intended send time to the actual send, where a connection was free.
+    /// From the intended send time to the actual send, for requests that found a connection free.
     #[serde(default)]
     pub send_lag_us: Percentiles,
-    /// From the moment at which a request lacked nothing but a connection to the `connect` for it,
-    /// where one was made.
+    /// From the moment at which a request lacked only a connection to the `connect` for it, for
+    /// requests for which a connection was made.
     #[serde(default)]
     pub connect_wait_us: Percentiles,
-    /// The latency without that wait: what the server, and the way to it, are responsible for.
+    /// Latency without `connect_wait_us`: the part for which the server, and the way to it, are
+    /// responsible.
     #[serde(default)]
     pub response_us: Percentiles,
     /// Bytes that crossed the sockets.
     pub bytes: Bytes,
-    /// How long the bodies of the answers were.
+    /// Lengths of the response bodies.
     #[serde(default)]
     pub bodies: Bodies,
-    /// What the generator itself used.
+    /// Resources that the generator itself used.
     pub generator: Generator,
-    /// What the generator was out of over the whole run.
+    /// Connections that were not made because the generator lacked a resource, over the whole run.
     #[serde(default)]
     pub generator_limits: GeneratorLimits,
-    /// How evenly the connections were served.
+    /// Fairness of the server between connections.
     #[serde(default)]
     pub fairness: Fairness,
-    /// What came before the measured part; absent in records of before it was told.
+    /// Start-up before the measured part; absent in records that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_up: Option<StartUp>,
-    /// What this machine's kernel counted from the first connect on; absent where that can't be
-    /// read.
+    /// Counters of this machine's kernel from the first connect on; absent if they can't be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelCounters>,
-    /// What the validity checks that apply say; none in records of before there were checks.
+    /// Outcomes of the validity checks that apply; none in records that are older than the checks.
     #[serde(default)]
     pub checks: Vec<CheckOutcome>,
-    /// Whether the numbers can be believed: no check failed.
+    /// True if the numbers can be believed: no check failed.
     #[serde(default = "unless_told")]
     pub valid: bool,
 }
 
-/// Nothing was known against a measurement of before there were checks.
+/// Returns true: nothing is known against a measurement that is older than the checks.
 fn unless_told() -> bool {
     true
 }
 
-/// Why a text is no summary.
+/// Reason why a text is no summary.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Written by a program that keeps it in another way.
+    /// The text has another version of the format.
     #[error("{}", unknown_version(*.0))]
     Version(u32),
-    /// Not what [`VERSION`] says that it is.
+    /// The text is not in the format of [`VERSION`].
     #[error("this is no result of `c10k load --json`: {0}")]
     Format(#[from] serde_json::Error),
 }
@@ -138,7 +139,8 @@ fn unknown_version(version: u32) -> String {
     )
 }
 
-/// Refuses versions that this crate does not know, wherever a summary is nested.
+/// Refuses versions that this crate does not know, also in a summary that is part of another
+/// record.
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
         VERSION => Ok(VERSION),
@@ -147,11 +149,11 @@ fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::E
 }
 
 impl Summary {
-    /// Reads what `c10k load --json` wrote.
+    /// Reads the output of `c10k load --json`.
     ///
     /// # Errors
-    /// When the text is something else, or of another version. The version is looked at first: what else is in a text of
-    /// another one cannot be known.
+    /// When the text is something else, or of another version. The version is checked first: the
+    /// rest of a text of another version is unknown.
     pub fn read(json: &str) -> Result<Self, ReadError> {
         #[derive(Deserialize)]
         struct Version {
@@ -163,7 +165,7 @@ impl Summary {
         }
     }
 
-    /// Whether a request failed or a connection could not be made.
+    /// Returns true if a request failed or a connection could not be made.
     pub fn has_failures(&self) -> bool {
         self.requests.failed > 0 || self.errors.total() > 0
     }
@@ -186,16 +188,16 @@ pub struct Percentiles {
     #[serde(rename = "p99.99")]
     pub p99_99: f64,
     pub max: f64,
-    /// 95 % confidence intervals; of latency only, in open loops that were asked to run for long
+    /// 95 % confidence intervals; only of latency, in open loops that were asked to run for long
     /// enough, unless a check found no steady state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
-    /// Those of the percentiles that are lower bounds, because they rest on the ages of requests
-    /// without an answer: the true ones may be larger. Of latency and response only.
+    /// Percentiles that are lower bounds, because they rest on the ages of requests without a
+    /// response: the true ones may be larger. Only of latency and response.
     #[serde(default, skip_serializing_if = "LowerBounds::is_empty")]
     pub lower_bounds: LowerBounds,
-    /// The highest quantile (0 to 1) that is known where some requests failed without a time: they
-    /// may have been the slowest ones. Absent where none did.
+    /// Highest quantile (0 to 1) that is known if some requests failed without a time: they may
+    /// have been the slowest ones. Absent if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_to: Option<f64>,
 }
@@ -223,7 +225,7 @@ impl From<&Measurement> for Summary {
             workload: Some(Settings::from(&measured.workload)),
             r#loop: measured.workload.pacing.to_string(),
             offered_rps: measured.workload.pacing.rate(),
-            // Of no time at all, not even a rate of nothing: JSON has no NaN.
+            // Zero if no time was measured: JSON has no NaN.
             throughput_rps: measured.throughput_rps(),
             duration_s,
             requests: measured.requests,
@@ -249,7 +251,7 @@ impl From<&Measurement> for Summary {
             first_byte_us: of_requests(first_byte),
             send_lag_us: Percentiles::of(send_lag),
             connect_wait_us: Percentiles::of(connect_wait),
-            // The same requests were not answered.
+            // The bounds of latency hold here, too: the same requests were not answered.
             response_us: Percentiles { lower_bounds, ..of_requests(response) },
             bytes: measured.bytes,
             bodies: measured.bodies,
@@ -265,7 +267,7 @@ impl From<&Measurement> for Summary {
 }
 
 impl Percentiles {
-    /// Reads a distribution of nanoseconds.
+    /// Reads the percentiles of a distribution of nanoseconds.
     pub fn of(times: &Times) -> Self {
         if times.is_empty() {
             return Self::default();
@@ -289,19 +291,19 @@ impl Percentiles {
         }
     }
 
-    /// Keeps in mind that `failed` further ones have no time.
+    /// Takes into account that `failed` further requests have no time.
     fn without(self, failed: u64) -> Self {
         Self { known_to: percentile::known_to(failed, self.count), ..self }
     }
 
-    /// Whether the percentile at `quantile` (0 to 1) can be shown: enough samples lie beyond it, and no failed request
-    /// may belong below it.
+    /// Returns true if the percentile at `quantile` (0 to 1) can be shown: enough samples lie
+    /// beyond it, and no failed request may belong below it.
     pub fn supports(&self, quantile: f64) -> bool {
         quantile <= percentile::last_known(self.count, self.known_to)
     }
 
-    /// Whether the percentile at `quantile` (0 to 1, which is the maximum) is a lower bound, to be
-    /// shown as `≥`: it rests on the ages of requests without an answer.
+    /// Returns true if the percentile at `quantile` (0 to 1, which is the maximum) is a lower
+    /// bound, to be shown as `≥`: it rests on the ages of requests without a response.
     pub fn is_bound(&self, quantile: f64) -> bool {
         self.lower_bounds.contains(quantile)
     }
@@ -317,7 +319,7 @@ mod tests {
     use crate::check::fixture;
     use crate::workload::Arrivals;
 
-    /// The committed schema; the test below tells how it is made.
+    /// Path of the committed schema; the last test shows how it is made.
     const SCHEMA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/summary.schema.json");
 
     fn json() -> String {

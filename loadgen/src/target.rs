@@ -1,8 +1,9 @@
-//! Where the requests go and what they say: a URL becomes addresses and the bytes of a request.
+//! Server and content of the requests: a URL becomes addresses and the bytes of a request.
 //!
-//! URLs are parsed, and redirections resolved, by the `url` crate (WHATWG URL, which agrees with RFC 3986, section 5.2):
-//! dot segments are removed, and some characters percent-encoded, as browsers do; METHODOLOGY.md lists them. A URL that the
-//! parser would turn into another one, without its tabs or with slashes for backslashes, is refused.
+//! The `url` crate parses URLs and resolves redirections (WHATWG URL, which agrees with RFC 3986,
+//! section 5.2): it removes dot segments and percent-encodes some characters, as browsers do;
+//! METHODOLOGY.md lists them. A URL that the parser would turn into another one, without its tabs
+//! or with slashes for backslashes, is refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -13,33 +14,33 @@ use url::{Position, Url};
 
 use crate::addresses::LeftOut;
 
-/// Fields that are meant for one server and not sent to another that it redirects to, as curl does: the first two may be
-/// secret, and the third would be wrong.
+/// Fields that are meant for one server and are not sent to another one that it redirects to, as in
+/// curl: the first two may be secret, and the third would be wrong.
 const OF_ONE_ORIGIN: [&str; 3] = ["authorization", "cookie", "host"];
 
-/// A server and what is asked of it.
+/// A server, and the URL that is requested from it.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The URL as it is asked for, without a password.
+    /// URL that is requested, without a password.
     pub url: String,
-    /// All addresses of its host; connections take turns.
+    /// All addresses of its host; connections use them in turn.
     pub addresses: Vec<SocketAddr>,
-    /// Further ones that [`reach`](crate::reach) left out.
+    /// Further addresses that [`reach`](crate::reach) left out.
     pub left_out: Vec<LeftOut>,
     location: Url,
-    /// Another server redirected to it.
+    /// True if another server redirected to it.
     is_foreign: bool,
 }
 
-/// What a request says beside its target.
+/// Content of a request beside its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The method, as written on the request line.
     pub method: String,
-    /// Header fields, sent in this order behind `Host`; a `Host` among them takes its place.
+    /// Header fields, sent in this order after `Host`; a `Host` among them takes its place.
     pub headers: Vec<(String, String)>,
-    /// The body; it is sent with its `Content-Length`, an empty one where the method gives a body a
-    /// meaning (POST, PUT, PATCH).
+    /// The body; it is sent with its `Content-Length`. An empty one has a `Content-Length` if the
+    /// method gives a body a meaning (POST, PUT, PATCH).
     pub body: Vec<u8>,
 }
 
@@ -49,7 +50,7 @@ impl Default for Request {
     }
 }
 
-/// Why a URL cannot be a target.
+/// Reason why a URL cannot be a target.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum TargetError {
@@ -61,7 +62,7 @@ pub enum TargetError {
     Unresolved { host: String, error: std::io::Error },
 }
 
-/// In one line, whatever the URL has in it.
+/// Creates an error that is one line, whatever characters the URL has.
 fn malformed(url: &str, reason: impl Into<String>) -> TargetError {
     let mut escaped = String::new();
     for character in url.chars() {
@@ -88,16 +89,17 @@ impl Target {
         Ok(Self { url: String::new(), addresses, left_out: Vec::new(), location, is_foreign: false }.named())
     }
 
-    /// Derives the URL that is told from the location: without a fragment or a password.
+    /// Derives the reported URL from the location: without a fragment or a password.
     fn named(mut self) -> Self {
         self.location.set_fragment(None);
         let mut told = self.location.clone();
-        // It fails only for URLs without a host.
+        // This fails only for URLs without a host.
         let _ = told.set_password(None);
         Self { url: told.into(), ..self }
     }
 
-    /// The target that a `Location` leads to (RFC 9110, section 10.2.2; RFC 3986, section 5.2).
+    /// Returns the target that a `Location` leads to (RFC 9110, section 10.2.2; RFC 3986, section
+    /// 5.2).
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, TargetError> {
         let mut url = self.location.join(location).map_err(|error| malformed(location, error.to_string()))?;
         if !is_same_origin(&url, &self.location) {
@@ -111,17 +113,17 @@ impl Target {
         Ok(Self { location: url, ..self.clone() }.named())
     }
 
-    /// Whether both are on the same host and port.
+    /// Returns true if both are on the same host and port.
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         is_same_origin(&self.location, &other.location)
     }
 
-    /// Whether it is on this machine, as far as its addresses tell.
+    /// Returns true if the target is on this machine, as far as its addresses show.
     pub fn is_loopback(&self) -> bool {
         self.addresses.iter().all(|address| address.ip().is_loopback())
     }
 
-    /// The bytes of a request; `last` ones ask for the connection to be closed.
+    /// Returns the bytes of a request; the `last` one of a connection asks the server to close it.
     pub fn render(&self, request: &Request, last: bool) -> Vec<u8> {
         let is_sent = |name: &str| {
             !(self.is_foreign && OF_ONE_ORIGIN.iter().any(|field| name.eq_ignore_ascii_case(field)))
@@ -140,7 +142,8 @@ impl Target {
         for (name, value) in fields() {
             field(name, value);
         }
-        // RFC 9110, section 8.6: also the length of no body, where the method gives one a meaning.
+        // An empty body has a length, too, if the method gives a body a meaning (RFC 9110, section
+        // 8.6).
         let has_length = !request.body.is_empty() || matches!(&*request.method, "POST" | "PUT" | "PATCH");
         if has_length && !names("content-length") && !names("transfer-encoding") {
             field("Content-Length", &request.body.len().to_string());
@@ -152,7 +155,7 @@ impl Target {
         [head.as_bytes(), &request.body].concat()
     }
 
-    /// User and password of the URL as the value of a field (RFC 7617, section 2).
+    /// Returns user and password of the URL as the value of a field (RFC 7617, section 2).
     fn credentials(&self) -> Option<String> {
         let (user, password) = (self.location.username(), self.location.password());
         if user.is_empty() && password.is_none() {
@@ -179,7 +182,7 @@ fn addresses_of(url: &Url) -> Result<Vec<SocketAddr>, TargetError> {
     Ok(addresses)
 }
 
-/// Refuses what the parser would drop, or turn into another URL.
+/// Refuses a URL of which the parser would drop a part, or which it would turn into another URL.
 fn check_spelling(url: &str) -> Result<(), TargetError> {
     let begins_with =
         |text: &str| url.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));
@@ -198,7 +201,7 @@ fn check_spelling(url: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// Refuses a URL of a server that can't be spoken to.
+/// Refuses a URL whose scheme or port can't be used.
 fn check_server(url: &Url) -> Result<(), TargetError> {
     match url.scheme() {
         "http" if url.port() == Some(0) => Err(malformed(url.as_str(), "ports begin with 1")),
@@ -212,8 +215,9 @@ fn is_same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()
 }
 
-/// The address that connections to `address` arrive at: this machine, for the address that stands for any. It is the
-/// same for the kernel, but only where it is written out can [`Sources`](crate::source::Sources) help with ports.
+/// Returns the address at which connections to `address` arrive. The unspecified address becomes
+/// that of this machine: to the kernel both are the same, but [`Sources`](crate::source::Sources)
+/// can help with ports only if the address is written out.
 fn destination(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(match address.ip().to_canonical() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),

@@ -1,5 +1,5 @@
-//! Closed connections to the target that the kernel still keeps in `TIME_WAIT`, by the end that closed first: that end
-//! keeps them, for a minute on Linux (RFC 9293, section 3.6.1).
+//! Closed connections to the target that the kernel still keeps in `TIME_WAIT`, by the end that
+//! closed first: that end keeps them, for a minute on Linux (RFC 9293, section 3.6.1).
 
 use std::net::SocketAddr;
 
@@ -9,7 +9,8 @@ use crate::addresses::canonical;
 use crate::measurement::TimeWait;
 use crate::sock_diag;
 
-/// Those of connections to `addresses`, which are of this machine; none where the kernel does not tell.
+/// Counts the sockets in `TIME_WAIT` of connections to `addresses`, which are of this machine; none
+/// if the kernel does not report them.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<TimeWait> {
     let sockets = sock_diag::sockets(StateFlags::TIME_WAIT, ExtensionFlags::empty()).ok()?;
     let ids = sockets.iter().map(|socket| &socket.header.socket_id);

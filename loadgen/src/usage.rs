@@ -14,7 +14,7 @@ pub(crate) struct ThreadUsage {
 }
 
 impl ThreadUsage {
-    /// CPU time of the calling thread since it was started.
+    /// Returns the CPU time of the calling thread since its start.
     pub fn now() -> Self {
         getrusage(UsageWho::RUSAGE_THREAD).map_or_else(
             |_| Self::default(),
@@ -30,9 +30,9 @@ impl ThreadUsage {
     }
 }
 
-/// Time since its start in which the calling thread was ready to run and had no processor: the
-/// second number of `schedstat` (`Documentation/scheduler/sched-stats.rst` of Linux). None where the
-/// kernel does not count it.
+/// Returns the time since its start for which the calling thread was ready to run and had no
+/// processor: the second number of `schedstat` (`Documentation/scheduler/sched-stats.rst` of
+/// Linux). None if the kernel does not count it.
 pub(crate) fn cpu_wait() -> Option<Duration> {
     parse_wait(&fs::read_to_string("/proc/thread-self/schedstat").ok()?)
 }

@@ -1,7 +1,9 @@
-//! One event loop on one thread: it opens its share of the connections, sends, receives, and keeps the time of it all.
+//! One event loop on one thread: it opens its share of the connections, sends requests, receives
+//! responses, and records their times.
 //!
-//! Edge-triggered epoll, each socket registered once for its whole life: a request costs one write and one read, and no
-//! call changes what is waited for. An answer is followed at once by the next request, without a wait in between.
+//! Epoll is edge-triggered, and each socket is registered once for its whole life: a request costs
+//! one write and one read, and no call changes what is waited for. The next request follows a
+//! response at once, without a wait in between.
 
 mod connect;
 mod exchange;
@@ -37,64 +39,66 @@ use crate::workload::{Pacing, Until};
 
 use self::timer::Timer;
 
-/// Room for one read; answers larger than that take several.
+/// Size of the read buffer; larger responses take several reads.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Events taken per wait.
+/// Most events that one wait returns.
 const EVENTS: usize = 512;
 
-/// How often a worker looks up while nothing happens.
+/// Longest time between two looks at the clock while no event comes.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// Requests that wait in a worker's line at the most, 1 MiB of them. Those that are due beyond stay
-/// in the schedule, which gives their times when it is their turn, or the run ends.
+/// Most requests that wait in a worker's line, 1 MiB of them. Further requests that are due stay in
+/// the schedule, which yields their times when it is their turn, or when the run ends.
 const MAX_LINE: usize = 1 << 17;
 
-/// Requests that a worker comes to before it looks at answers, at the clock, and for an end: a rate
-/// may be higher than what it can count.
+/// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
+/// and for an end: a rate may be so high that the worker would do nothing else.
 const MAX_DISPATCHED: usize = 1024;
 
-/// How often it looks for requests without an answer, and so the error of a timeout.
+/// Time between two scans for requests without a response, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
-/// How long a server is looked for before the run is given up: one that is just being started takes
-/// no longer.
+/// Time for which a run tries to reach its server before it gives up; a server that is just being
+/// started takes no longer.
 pub(crate) const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether the other workers' idle connections stand.
+/// Time between two looks at the idle connections of the other workers, until all are open.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 
-/// Tries to connect, about 4 seconds of them, after which a run that waits for a number of requests gives a connection up.
+/// Failed tries to connect, over about 4 seconds, after which a run over a number of requests gives
+/// up a connection.
 const MAX_TRIES: u32 = 9;
 
-/// How long a further first answer is waited for, once every connection stands, before the warm-up
-/// begins all the same: a server may have no worker for the others, ever. Nothing else is asked
-/// meanwhile, so that whatever a server has to start for a connection, it has all the time for it.
+/// Time to wait for one more first response, once every connection is established, before the
+/// warm-up begins all the same: a server may never have a worker for the remaining connections. No
+/// other request is sent meanwhile, so that the server has all of this time to start what it starts
+/// for a connection.
 pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
 
-/// How long the first answers are waited for in all: what starts up one by one must not take longer
-/// than the measurement.
+/// Time to wait for all first responses together: a server that starts up one connection after
+/// another must not take longer than the measurement.
 const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// Added to the key of a connection that only waits to be closed.
+/// Bit in the key of a connection that only waits to be closed.
 const LINGERING: u64 = 1 << 63;
 
-/// How long an open loop waits for the answers to its last requests.
+/// Time for which an open loop waits for the responses to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What a worker has to say when the measured part is over.
+/// Report of a worker at the end of the measured part.
 #[derive(Debug)]
 pub(crate) struct Ending {
-    /// Of each request without an answer.
+    /// Ages of the requests that were sent and have no response.
     pub in_flight_ages: Vec<Age>,
-    /// Of each that was due and could not be sent.
+    /// Ages of the requests that were due and could not be sent.
     pub unsent_ages: Vec<Age>,
     pub established: u64,
     pub served: u64,
     pub starved: u64,
     pub never_asked: u64,
-    /// Connections without an answer when the measured part began, and of those the ones that had
-    /// one in it.
+    /// Connections without a response when the measured part began, and the number of them that had
+    /// one within it.
     pub unserved_at_begin: u64,
     pub served_later: u64,
     pub opened_total: u64,
@@ -102,32 +106,33 @@ pub(crate) struct Ending {
     pub window: (u64, u64),
     /// Requests of the measured part that a schedule called for.
     pub scheduled: u64,
-    /// Requests answered well, per connection that the workload calls for.
+    /// Requests answered with a good status, per connection that the workload calls for.
     pub answers: Vec<u64>,
     pub arrivals: Vec<u64>,
     pub idle_established: u64,
     pub idle_answered: u64,
     pub limits: GeneratorLimits,
-    /// Why the last connection that could not be made could not.
+    /// Error of the last connection that could not be made.
     pub connect_error: Option<io::Error>,
-    /// When the last request of the measured part was done.
+    /// Time at which the last request of the measured part ended.
     pub last_done: u64,
     pub pauses: Pauses,
-    /// Time of the measured part in which it had nothing to do but wait.
+    /// Time of the measured part in which the worker had nothing to do but wait.
     pub idle: Duration,
     pub usage: ThreadUsage,
-    /// How long it was ready to run and had no processor.
+    /// Time for which the worker was ready to run and had no processor.
     pub cpu_wait: Option<Duration>,
 }
 
 impl Ending {
-    /// Of all requests of the measured part without an answer, sent or not.
+    /// Returns the ages of all requests of the measured part without a response, sent or not.
     pub fn ages(&self) -> impl Iterator<Item = &Age> {
         self.in_flight_ages.iter().chain(&self.unsent_ages)
     }
 }
 
-/// One of the connections that the workload calls for at once; over its life, many sockets may stand in it.
+/// One of the connections that the workload calls for at once. It may use many sockets over its
+/// life.
 #[derive(Debug, Default)]
 struct Slot {
     socket: Option<TcpStream>,
@@ -139,25 +144,26 @@ struct Slot {
     address: usize,
     /// Requests that this socket may still carry.
     left: u64,
-    /// When `connect` was called, how long it took, and whether a recorded request has told of it.
+    /// Time of the `connect` call, and time until the connection was established. The latter is
+    /// kept until a recorded request has reported it.
     connect_began: u64,
     connect_took: Option<u64>,
     /// Failed tries to connect in a row.
     failures: u32,
     was_established: bool,
     was_answered: bool,
-    /// Requests of the measured part that were given to it, and the one that was under way when the
-    /// part began, where that counts.
+    /// Requests of the measured part that were given to this connection, including the one that was
+    /// in flight when the part began, if that one counts.
     asked: u64,
-    /// Whether it had no answer yet when the measured part began.
+    /// True if it had no response yet when the measured part began.
     is_late: bool,
-    /// Answers in the measured part, and how many of them were good.
+    /// Responses in the measured part, and the number of them with a good status.
     answers: u64,
     good_answers: u64,
 }
 
 impl Slot {
-    /// True where the measured part had no request for it.
+    /// Returns true if the measured part had no request for it.
     fn is_never_asked(&self) -> bool {
         self.asked == 0 && self.job.is_none() && self.failures == 0
     }
@@ -169,37 +175,38 @@ enum State {
     #[default]
     Closed,
     Connecting,
-    /// Waits for an answer.
+    /// Waits for a response.
     Waiting,
-    /// Waits for the schedule of an open loop; it has a connection, or makes one when it is asked.
+    /// Waits for the schedule of an open loop; it has a connection, or makes one when a request
+    /// comes.
     Free,
-    /// Has had its first answer and asks no more until the warm-up begins.
+    /// Has had its first response and sends no further request until the warm-up begins.
     Held,
     /// Has nothing to send any more.
     Done,
 }
 
-/// A request from the moment at which it should be sent.
+/// A request, from the moment at which it should be sent.
 #[derive(Debug, Default, Clone, Copy)]
 struct Job {
     intended: u64,
     sent: u64,
     first_byte: Option<u64>,
-    /// Bytes of it that were written.
+    /// Bytes of the request that were written.
     written: usize,
-    /// Whether it was begun within the measured part, and has a ticket of it.
+    /// True if the request was begun within the measured part and has taken one of its tickets.
     has_ticket: bool,
-    /// Whether it has a connection, or only has to make one, so that nothing but the generator delays it; and how late that
-    /// was is not recorded yet.
+    /// True if nothing but the generator delays the request, because it has a connection or only
+    /// has to make one, and its send lag is not recorded yet.
     lag_is_open: bool,
-    /// Since when it lacks nothing but a connection, until one is begun for it; and how long that
-    /// took.
+    /// Time from which on the request lacks only a connection, until a connect for it begins, and
+    /// the length of that wait.
     lacks_connection_since: Option<u64>,
     connect_wait: Option<u64>,
 }
 
 impl Job {
-    /// How long it has waited by `now`.
+    /// Returns the age of the request at `now`.
     fn age(&self, now: u64) -> Age {
         let latency = now.saturating_sub(self.intended);
         let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
@@ -208,8 +215,8 @@ impl Job {
     }
 }
 
-/// How many connections have had an answer, since when there was no further one, and until when
-/// they are waited for.
+/// Limits of the wait for first responses: number of connections that have had one, time since
+/// which no further one came, and time at which the wait ends.
 #[derive(Debug)]
 struct Patience {
     answered: usize,
@@ -220,58 +227,59 @@ struct Patience {
 pub(crate) struct Worker {
     plan: Arc<Plan>,
     messages: Sender<Message>,
-    /// The bytes of a request, and of the last one of a connection.
+    /// Bytes of a request, and of the last request of a connection.
     request: Vec<u8>,
     last_request: Vec<u8>,
     epoll: OwnedFd,
     timer: Timer,
     slots: Vec<Slot>,
-    /// Slots in [`State::Closed`]: those whose turn it is, and those that wait until a time for another try.
+    /// Slots in [`State::Closed`]: those to be opened next, and those that wait until a given time
+    /// for another try.
     to_open: VecDeque<usize>,
     to_retry: Vec<(u64, usize)>,
     connecting: usize,
     lingering: Slab<(TcpStream, u64)>,
-    /// Whose turn it is among the target's addresses.
+    /// Index of the target's address whose turn it is.
     next_address: usize,
     sources: Sources,
     known_head: KnownHead,
     recorder: Recorder,
-    /// Empty, made before the measured part begins: making one takes a hundred microseconds, in which
-    /// an open loop would be late for its first request.
+    /// Empty recorder, made before the measured part begins: making one takes a hundred
+    /// microseconds, by which the first request of an open loop would be late.
     fresh: Option<Box<Recorder>>,
-    /// The warm-up's recordings: giving their memory back can wait, too.
+    /// Recordings of the warm-up; releasing their memory can wait, too.
     forgotten: Option<Box<Recorder>>,
     opened_total: u64,
     window: (u64, u64),
-    /// Length of the stretches that are handed over, in nanoseconds.
+    /// Length of the intervals that are handed over, in nanoseconds.
     interval_ns: u64,
-    /// The stretch of the measured part that is being recorded, and when it ends; at first, when
-    /// the part begins.
+    /// Number of the interval that is being recorded, and the time at which it ends. Before the
+    /// measured part, that is the time at which the part begins.
     stretch: u64,
     next_boundary: u64,
     usage_at_begin: Option<ThreadUsage>,
     /// Wait for a processor up to the last tick before the measured part.
     cpu_wait_before: Option<Duration>,
-    /// What tells an open loop when to send: the schedule, and the next time of it on the clock, once that is known.
+    /// Schedule of an open loop, and its next time on the clock, once that is known.
     schedule: Option<Schedule>,
     next_due: u64,
-    /// Intended times of requests that are due and wait for a connection, [`MAX_LINE`] at most, and
-    /// slots that wait for a request.
+    /// Intended send times of requests that are due and wait for a connection, [`MAX_LINE`] at
+    /// most, and slots that wait for a request.
     line: VecDeque<u64>,
     free: VecDeque<usize>,
     scheduled: u64,
     arrivals: Vec<u64>,
-    /// Of requests that ended after the measured part: how old they were at its end.
+    /// Ages, at the end of the measured part, of requests that ended after it.
     late_ages: Vec<Age>,
-    /// Connections that are only held, and how many of them were answered before.
+    /// Connections that are only held, and the number of them that had a response.
     idle: Vec<TcpStream>,
     idle_answered: u64,
-    /// When the first connection that could not be made was tried, what of that was for want of
-    /// something here, and why the last one could not.
+    /// Time of the first failed try to connect, number of failures because the generator lacked a
+    /// resource, and error of the last failure.
     first_failed_try: u64,
     limits: GeneratorLimits,
     connect_error: Option<io::Error>,
-    /// When the next connection may be opened, and how long after it the one behind.
+    /// Earliest time of the next connect, and time between two connects.
     next_open: u64,
     open_every: u64,
     last_done: u64,
@@ -279,11 +287,11 @@ pub(crate) struct Worker {
     /// Nanoseconds of the measured part without anything to do.
     idle_ns: u64,
     is_ready: bool,
-    /// What the first answers are waited for by, once every connection stands.
+    /// Limits of the wait for first responses; set once every connection is established.
     patience: Option<Patience>,
-    /// Whether the warm-up has begun, or what is measured where there is none.
+    /// True if the warm-up has begun, or the measured part if there is no warm-up.
     has_started: bool,
-    /// Whether requests are HEAD, whose answers have no body.
+    /// True if requests are HEAD, whose responses have no body.
     is_head: bool,
 }
 
@@ -348,11 +356,12 @@ impl Worker {
         })
     }
 
-    /// Runs to the end of the measured part, then holds the connections until `release` is disconnected.
+    /// Runs to the end of the measured part, then holds the connections until `release` is
+    /// disconnected.
     pub fn run(mut self, idle: usize, release: &Receiver<()>) {
         let (mut buffer, mut events) = (vec![0; READ_BYTES], Vec::with_capacity(EVENTS));
         let (mut next_tick, mut next_expire) = (0, 0);
-        // Without it the kernel wakes a sleeper up to 50 µs late, to save wake-ups.
+        // By default the kernel wakes a sleeping thread up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
         self.open_idle(idle, &mut buffer, &mut events);
         self.await_others();
@@ -363,7 +372,7 @@ impl Worker {
             self.next(key, now);
         }
         while !self.is_over(now) {
-            // First, so that nothing that can wait makes a request late.
+            // Requests come first, so that nothing that can wait makes one late.
             let dispatched = self.dispatch_due();
             if now >= next_tick {
                 next_tick = now + nanos(TICK);
@@ -376,7 +385,8 @@ impl Worker {
             for event in events.drain(..) {
                 self.on_event(event, &mut buffer);
             }
-            // Once what had come by `now` was taken: a worker that was late itself finds no server too slow for it.
+            // Only after all events up to `now` were taken: a worker that was late itself must not
+            // give up a request whose response has already come.
             if took_all && now >= next_expire {
                 next_expire = now + nanos(EXPIRE_EVERY);
                 self.expire(now);
@@ -389,13 +399,13 @@ impl Worker {
         }
         let ending = self.end(now);
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
-        // The listener then sees the end of the last worker, even if another one panicked.
+        // The receiver then sees the end of the last worker, even if another one panicked.
         drop(self.messages);
         let _ = release.recv();
     }
 
-    /// Waits until the idle connections of all workers stand, so that no request is sent while
-    /// others are opened.
+    /// Waits until the idle connections of all workers are open, so that no request is sent while
+    /// others still open theirs.
     fn await_others(&self) {
         self.plan.worker_has_idle(self.plan.clock.now());
         while !self.plan.may_send() && !self.plan.is_stopped() {
@@ -403,8 +413,9 @@ impl Worker {
         }
     }
 
-    /// Sleeps until there is an event or something to be done. An open loop sleeps until shortly before its next send and
-    /// then only looks, again and again. Gives the time that an open loop slept.
+    /// Sleeps until there is an event or something to do. An open loop sleeps until shortly before
+    /// its next send and then polls without sleeping. Returns the nanoseconds that an open loop
+    /// slept.
     fn wait(&mut self, events: &mut Vec<epoll::Event>) -> u64 {
         let Pacing::Open { spin, .. } = self.plan.workload.pacing else {
             self.wait_for(TICK, events);
@@ -423,30 +434,33 @@ impl Worker {
         self.plan.clock.now() - now
     }
 
-    /// When the schedule calls next. Where the line is full, the next answer makes way first.
+    /// Returns the next time of the schedule. `u64::MAX` if the line is full: a response has to
+    /// make room first.
     fn next_wake(&self) -> u64 {
         if self.line.len() < MAX_LINE { self.next_due } else { u64::MAX }
     }
 
-    /// Takes the events that there are, or that come within `timeout`, which is whole milliseconds:
-    /// no kernel refuses that call, and the timer is exact.
+    /// Takes the events that there are, or that come within `timeout`. The timeout is whole
+    /// milliseconds, because no kernel refuses such a call; the timer provides the exact times.
     fn wait_for(&self, timeout: Duration, events: &mut Vec<epoll::Event>) {
         let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
             Ok(_) | Err(Errno::INTR) => {}
-            // The descriptor and the buffer are ours; nothing else can be wrong with the call (epoll_wait(2)).
+            // The descriptor and the buffer are ours; nothing else can be wrong with the call
+            // (epoll_wait(2)).
             Err(error) => panic!("epoll_wait: {error}"),
         }
     }
 
-    /// Whether the measured part is over: its time, or its requests, or the user's patience.
+    /// Returns true if the measured part is over: its time has passed, its requests are done, or
+    /// the run was stopped.
     fn is_over(&self, now: u64) -> bool {
         if self.plan.is_stopped() {
             return true;
         }
         let is_open = self.schedule.is_some();
         match self.plan.workload.until {
-            // An open loop gives the answers to its last requests some time to come.
+            // An open loop waits some time for the responses to its last requests.
             Until::Elapsed(_) if is_open && now < self.window.1.saturating_add(nanos(GRACE)) => {
                 now >= self.window.1
                     && self.next_due >= self.window.1
@@ -466,7 +480,7 @@ impl Worker {
         }
     }
 
-    /// What has to be looked at now and then, whether anything happens or not.
+    /// Does the periodic work, whether events come or not.
     fn tick(&mut self, now: u64) {
         if !self.plan.is_server_reached() {
             self.look_for_server(now);
@@ -487,14 +501,15 @@ impl Worker {
             }
         }
         if now < self.window.0 {
-            // Not when the part begins: a worker may have no processor then, and until its end.
+            // Not at the begin of the part: the worker may have no processor from then until the
+            // end.
             self.cpu_wait_before = cpu_wait();
         }
         self.cross_boundaries(now);
         self.retry(now);
     }
 
-    /// Looks whether any connection of the run has stood, and ends the run where none could be made
+    /// Notes when a connection of the run is established, and ends the run if none could be made
     /// for a while: there will be nothing to measure.
     fn look_for_server(&mut self, now: u64) {
         if self.opened_total > 0 {
@@ -504,10 +519,11 @@ impl Worker {
         }
     }
 
-    /// Whether every connection was answered, or could not be made. A connection that only waits to be accepted stands
-    /// too, so what stands is given some time to be served, and no more: a server may have no worker for it, ever.
+    /// Returns true if every connection was answered or could not be made. A connection that only
+    /// waits to be accepted counts as established, so established connections get some time to be
+    /// served, and no more: a server may never have a worker for one.
     fn has_begun_serving(&mut self, now: u64) -> bool {
-        // Before any connection stands, nothing can be measured.
+        // Before any connection is established, nothing can be measured.
         if !self.plan.is_server_reached() && self.first_failed_try != u64::MAX {
             return false;
         }
@@ -520,8 +536,8 @@ impl Worker {
         answered == self.slots.len() || self.is_out_of_patience(answered, now)
     }
 
-    /// Whether no further connection has had its first answer for too long, or all of them took too
-    /// long.
+    /// Returns true if no further connection has had its first response for too long, or if the
+    /// wait for all of them has taken too long.
     fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
         let until = now + nanos(FIRST_ANSWERS);
         let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
@@ -531,7 +547,7 @@ impl Worker {
         now >= patience.until || now >= patience.since + nanos(NEXT_FIRST_ANSWER)
     }
 
-    /// Has the connections go on that were held at their first answers.
+    /// Sends the next request on connections that were held after their first response.
     fn release(&mut self, now: u64) {
         for key in 0..self.slots.len() {
             if self.slots[key].state == State::Held {
@@ -540,9 +556,9 @@ impl Worker {
         }
     }
 
-    /// Begins to record when the time has come, and hands over whole stretches.
+    /// Begins to record when the measured part begins, and hands over whole intervals.
     fn cross_boundaries(&mut self, now: u64) {
-        // The last stretch stays open until the end: answers to it may yet come.
+        // The last interval stays open until the end: responses that belong to it may still come.
         if now < self.next_boundary || self.next_boundary >= self.window.1 {
             return;
         }
@@ -559,8 +575,8 @@ impl Worker {
         }
     }
 
-    /// Forgets what the warm-up recorded, once. The first request of an open loop does it itself, and
-    /// leaves the rest of the begin for later: nothing may make it late.
+    /// Discards the recordings of the warm-up, once. The first request of an open loop calls this
+    /// itself and leaves the rest of the begin for later: nothing may make it late.
     fn begin_recording(&mut self) {
         if let Some(mut fresh) = self.fresh.take() {
             std::mem::swap(&mut self.recorder, &mut fresh);
@@ -568,8 +584,9 @@ impl Worker {
         }
     }
 
-    /// Marks the connections whose request under way counts in the measured part, and those of a closed
-    /// loop whose first answer it has to wait for. An open loop asks some of them later by design.
+    /// Counts the request in flight on each connection if it belongs to the measured part, and
+    /// marks connections of a closed loop that still wait for their first response. An open loop is
+    /// left out: it sends its first request on some connections only later, by design.
     fn note_begin(&mut self) {
         let is_closed = self.schedule.is_none() && self.plan.has_start_up();
         for slot in &mut self.slots {
@@ -592,7 +609,7 @@ impl Worker {
 
     fn end(&mut self, now: u64) -> Ending {
         let end = now.min(self.window.1);
-        // Also where the worker was kept from its processor for all of it.
+        // Even if the worker had no processor during all of the measured part.
         let mut missed = Vec::new();
         if self.window.0 <= end {
             self.cross_boundaries(end);
@@ -606,13 +623,13 @@ impl Worker {
         let cpu_wait_before = self.cpu_wait_before.unwrap_or_default();
         let age = |job: Job| {
             let counts = has_begun && self.plan.counts_in_flight(job.has_ticket);
-            // An open loop went on waiting for them, a closed one did not.
+            // An open loop went on waiting for the response, a closed one did not.
             let until = if self.schedule.is_some() { now } else { end };
             counts.then(|| job.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
         let is_starved = |slot: &&Slot| slot.was_established && slot.answers == 0 && !slot.is_never_asked();
-        // What was assigned to a connection that does not stand yet waits as much as what is in line.
+        // A request of a connection that is not established yet waits like one in line.
         let assigned = self.slots.iter().filter(|slot| slot.state != State::Waiting);
         Ending {
             in_flight_ages: waiting

@@ -1,5 +1,5 @@
-//! What the generator sends, as data: the loop, the arrivals, the lifetime of connections. No code path is named after
-//! a combination of them.
+//! The load as data: the loop, the arrivals, and the lifetime of connections. No code path is named
+//! after a combination of them.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -8,71 +8,73 @@ use serde::{Deserialize, Serialize};
 
 use crate::target::Request;
 
-/// Stretches that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
-/// longer than [`LONGEST_INTERVAL`]: so many that a change is found that lasts for a quarter of the
-/// run (check `steady-state`).
+/// Intervals that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
+/// longer than [`LONGEST_INTERVAL`]. With this many, a change that lasts for a quarter of the run
+/// is found (check `steady-state`).
 const INTERVALS_PER_RUN: u32 = 20;
 
-/// Twice as long as a worker without an answer may be late to see that a stretch is over; a run of
-/// 300 ms has fifteen.
+/// Shortest interval: twice the time by which a worker without a response may be late to notice the
+/// end of an interval. A run of 300 ms has fifteen.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(20);
 
-/// The resolution of an HdrHistogram log by custom, and how often a person wants to see a number
-/// change.
+/// Longest interval: the usual resolution of an HdrHistogram log, and about as often as a person
+/// wants to see a number change.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The rate of a slow client, unless it is said: at 100 bytes per second the request of a browser takes some seconds.
+/// Rate of a slow client, unless another one is given: at 100 bytes per second, the request of a
+/// browser takes some seconds.
 pub const SLOW_BYTES_PER_S: f64 = 100.0;
 
-/// What one run sends and for how long.
+/// Load that one run sends, and the length of the run.
 ///
 /// Begin with [`Workload::lasting`] or [`Workload::default`] and replace what differs:
 /// `Workload { connections: 8, ..Workload::lasting(until) }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
-    /// Whether the next request waits for an answer.
+    /// Rule that decides when the next request is sent.
     pub pacing: Pacing,
     /// Connections that send requests, all at once.
     pub connections: usize,
     /// Requests per connection.
     pub lifetime: Lifetime,
-    /// Which end closes a connection that has carried them.
+    /// End that closes a connection after its last request.
     pub close: End,
-    /// When the measured part ends.
+    /// End of the measured part.
     pub until: Until,
-    /// Traffic before the measured part; it is sent like the rest and then forgotten.
+    /// Length of the warm-up before the measured part: the same load, whose results are discarded.
     pub warmup: Duration,
-    /// A request without an answer for this long is given up, and its connection with it.
+    /// Time without a response after which a request is given up, and its connection with it.
     pub timeout: Duration,
     /// Event loops, each on a thread of its own; connections are dealt out to them evenly.
     pub threads: usize,
-    /// What every request says.
+    /// Content of every request.
     pub request: Request,
-    /// Further connections that are opened, ask once, and are only held then.
+    /// Further connections that are opened, send one request, and are then only held.
     pub idle: usize,
-    /// Further connections of slow clients, which ask the same all the time.
+    /// Further connections of slow clients, which send the same request again and again.
     pub slow: usize,
-    /// What each of those sends, and reads, per second.
+    /// Bytes that each slow client sends, and reads, per second.
     pub slow_bytes_per_s: f64,
-    /// Connections opened per second at the most; without it, as many as are called for.
+    /// Most connections that are opened per second; none for no limit.
     pub connect_rate: Option<f64>,
-    /// Length of the stretches in which workers hand over what they saw, see
+    /// Length of the intervals after which workers hand over their results, see
     /// [`Workload::interval_of`].
     pub interval: Duration,
 }
 
 impl Workload {
-    /// Whether the last request of a connection asks the server to close it.
+    /// Returns true if the last request of a connection asks the server to close it.
     pub(crate) fn asks_to_close(&self) -> bool {
         self.close == End::Server
     }
 
-    /// All connections that a server holds at once.
+    /// Returns the number of connections that a server holds at once.
     pub fn connections_at_once(&self) -> usize {
         self.connections.saturating_add(self.idle).saturating_add(self.slow)
     }
 
-    /// A closed loop over 64 persistent connections, with the interval that suits its length.
+    /// Returns a closed loop over 64 persistent connections, with the interval that suits its
+    /// length.
     pub fn lasting(until: Until) -> Self {
         Self {
             pacing: Pacing::Closed,
@@ -90,15 +92,15 @@ impl Workload {
             connect_rate: None,
             interval: match until {
                 Until::Elapsed(duration) => Self::interval_of(duration),
-                // How long it will take is not known.
+                // The length of such a run is not known.
                 Until::Requests(_) => LONGEST_INTERVAL,
             },
         }
     }
 
-    /// The interval that suits a measured part of this length: a second, and a twentieth of what is
-    /// shorter than twenty, so that a short run has stretches to compare, too. Rounded up, so that
-    /// no further one is left over.
+    /// Returns the interval that suits a measured part of this length: one second, or a twentieth
+    /// of a length below 20 s, so that a short run has intervals to compare, too. It is rounded up,
+    /// so that no further interval is left over.
     pub fn interval_of(duration: Duration) -> Duration {
         let part_ns = duration.as_nanos().div_ceil(u128::from(INTERVALS_PER_RUN));
         let part = u64::try_from(part_ns).map_or(Duration::MAX, Duration::from_nanos);
@@ -106,37 +108,39 @@ impl Workload {
     }
 }
 
-/// As `c10k load` has it without options: [`Workload::lasting`] for 10 seconds.
+/// The workload of `c10k load` without options: [`Workload::lasting`] for 10 seconds.
 impl Default for Workload {
     fn default() -> Self {
         Self::lasting(Until::Elapsed(Duration::from_secs(10)))
     }
 }
 
-/// Whether a request waits for the answer to the one before it.
+/// Rule that decides when a request is sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pacing {
-    /// Closed loop: every connection sends its next request as soon as it has its answer.
+    /// Closed loop: every connection sends its next request as soon as it has its response.
     Closed,
-    /// Open loop: requests are sent when a schedule says so, whether answers have come or not.
+    /// Open loop: requests are sent when a schedule says so, whether responses have come or not.
     Open {
         /// Requests per second, all workers together.
         rate: f64,
-        /// How they are spread over time.
+        /// Spread of the requests over time.
         arrivals: Arrivals,
         /// Seed of random arrivals.
         seed: u64,
-        /// A worker sleeps until so long before a send and then spins: what the kernel may be late to wake it.
+        /// Time before a send at which a worker stops sleeping and spins: the kernel may be that
+        /// late to wake it.
         spin: Duration,
     },
 }
 
-/// How the requests of an open loop are spread over time.
+/// Spread of the requests of an open loop over time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrivals {
-    /// Evenly.
+    /// Even gaps.
     Constant,
-    /// As a Poisson process: gaps are independent and exponentially distributed, as with many independent users.
+    /// Poisson process: gaps are independent and exponentially distributed, as with many
+    /// independent users.
     Poisson,
 }
 
@@ -150,7 +154,7 @@ impl std::fmt::Display for Arrivals {
 }
 
 impl Pacing {
-    /// Requests per second that were asked for; none in a closed loop.
+    /// Returns the requests per second that were asked for; none in a closed loop.
     pub fn rate(&self) -> Option<f64> {
         match *self {
             Self::Closed => None,
@@ -168,13 +172,13 @@ impl std::fmt::Display for Pacing {
     }
 }
 
-/// How many requests a connection carries before it is closed and a new one opened.
+/// Number of requests that a connection carries before it is closed and a new one is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lifetime {
-    /// As many as the run has.
+    /// All requests of the run.
     Persistent,
-    /// This many.
+    /// This many requests.
     Requests(NonZeroU32),
 }
 
@@ -207,13 +211,14 @@ impl std::fmt::Display for Lifetime {
     }
 }
 
-/// An end of a connection. The one that closes first keeps the connection in `TIME_WAIT` (RFC 9293, section 3.6.1).
+/// An end of a connection. The one that closes first keeps the connection in `TIME_WAIT` (RFC 9293,
+/// section 3.6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// The server, which the last request asks for it by `Connection: close`.
+    /// The server, which the last request asks to close by `Connection: close`.
     Server,
-    /// The generator, as soon as it has the last answer.
+    /// The generator, as soon as it has the last response.
     Client,
 }
 
@@ -238,7 +243,7 @@ impl std::fmt::Display for End {
     }
 }
 
-/// When the measured part of a run ends.
+/// End of the measured part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
     /// After this time.

@@ -1,5 +1,6 @@
-//! The `.hlog` that we write is read by a program that this project did not write: `HdrHistogram`'s Python port, where
-//! it is installed (`pip install hdrhistogram`; `PYTHON` names the interpreter).
+//! The `.hlog` that this crate writes is read by a program that this project did not write:
+//! `HdrHistogram`'s Python port, where it is installed (`pip install hdrhistogram`; `PYTHON` names
+//! the interpreter).
 
 use std::env;
 use std::path::Path;
@@ -9,8 +10,8 @@ use std::time::Duration;
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::{HdrLog, Interval, Recorder};
 
-/// Prints tag, count, minimum, maximum, p50, p99 and mean of each tag, all intervals of it
-/// together, and the milliseconds at which the intervals begin.
+/// Script that prints tag, count, minimum, maximum, p50, p99 and mean of each tag over all its
+/// intervals together, and the milliseconds at which the intervals begin.
 const READER: &str = r"
 import sys
 from hdrh.histogram import HdrHistogram
@@ -29,7 +30,7 @@ for tag, histogram in whole.items():
           round(histogram.get_mean_value()), ','.join(begins[tag]))
 ";
 
-/// Of an interval of a short run.
+/// Length of an interval of a short run.
 const LENGTH: Duration = Duration::from_millis(120);
 
 fn interval(number: u64) -> Interval {
@@ -37,14 +38,14 @@ fn interval(number: u64) -> Interval {
     for i in 0..1000 {
         seen.times.latency.record(50_000 + (number + 1) * i * i).unwrap();
     }
-    // An interval in which no connection was made has no line of them.
+    // An interval in which no connection was made has no line for connects.
     if number != 1 {
         seen.times.connect.record(123_456).unwrap();
     }
     Interval { number, begin: LENGTH * number as u32, length: LENGTH, seen }
 }
 
-/// What [`READER`] should print.
+/// Returns the text that [`READER`] should print.
 fn expected(intervals: &[Interval]) -> String {
     let latency = together(intervals.iter().map(|interval| &interval.seen.times.latency));
     let connect = together(intervals.iter().map(|interval| &interval.seen.times.connect));
@@ -68,7 +69,7 @@ fn together<'a>(parts: impl Iterator<Item = &'a Times>) -> Times {
     whole
 }
 
-/// What a script prints; none where it fails.
+/// Returns the text that a script prints; `None` if the script fails.
 fn python(arguments: &[&str]) -> Option<String> {
     let interpreter = env::var("PYTHON").unwrap_or_else(|_| "python3".into());
     let output = Command::new(interpreter).args(arguments).output().ok()?;
@@ -85,14 +86,14 @@ fn write(path: &Path, intervals: &[Interval]) {
 #[test]
 fn another_reader_finds_the_same_numbers_in_our_log() {
     if python(&["-c", "import hdrh.log"]).is_none() {
-        // An interpreter that was named is meant to run this.
+        // If an interpreter was named, it is meant to run this test.
         assert!(env::var_os("PYTHON").is_none(), "PYTHON has no hdrhistogram: pip install hdrhistogram");
         println!("skipped: no HdrHistogram for Python here; `pip install hdrhistogram` and set PYTHON");
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.hlog");
-    // What has no answer at the end follows as an interval of no length.
+    // Requests without a response at the end follow as an interval of no length.
     let mut unanswered =
         Interval { number: 2, begin: 3 * LENGTH, length: Duration::ZERO, seen: Box::default() };
     unanswered.seen.times.latency.record_n(9_000_000_000, 3).unwrap();

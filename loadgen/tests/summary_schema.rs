@@ -1,5 +1,5 @@
-//! What a real run writes is what `summary.schema.json` says that it is, in the eyes of a validator that knows nothing of
-//! this crate.
+//! The output of a real run is valid by `summary.schema.json`, according to a validator that knows
+//! nothing of this crate.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const SCHEMA: &str = include_str!("../summary.schema.json");
 
-/// Starts a server that says `ok` to whatever it is sent, for as long as the test lasts.
+/// Starts a server that answers every request with `ok`, for as long as the test lasts.
 fn respond() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -27,7 +27,7 @@ fn respond() -> SocketAddr {
     address
 }
 
-/// Requests come one by one and fit a read.
+/// Answers requests, which come one by one and fit into one read.
 fn answer(mut connection: TcpStream) {
     let mut request = [0; 4096];
     while connection.read(&mut request).is_ok_and(|read| read > 0) {

@@ -1,5 +1,6 @@
-//! A request that is under way for all of the measured part is one that its connection asked: a
-//! connection whose answer comes just behind the end is starved, and not one that was never asked.
+//! A request that is in flight for all of the measured part counts as one that its connection
+//! asked: a connection whose response comes just after the end is starved, and does not count as
+//! never asked.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,15 +13,15 @@ use c10k_loadgen::{Target, Workload};
 
 const CONNECTIONS: usize = 8;
 
-/// The second request of a connection is sent when the warm-up begins.
+/// Length of the warm-up; the second request of a connection is sent when it begins.
 const WARMUP: Duration = Duration::from_millis(20);
 const MEASURED: Duration = Duration::from_millis(3);
 
-/// Its answer comes behind the end, and before the worker looks at the clock again, which it does
-/// every 10 ms.
+/// Delay of the second response: it comes after the end, and before the worker looks at the clock
+/// again, which it does every 10 ms.
 const DELAY: Duration = Duration::from_millis(26);
 
-/// Answers the first request at once and the second one late, until the client leaves.
+/// Answers the first request at once and the second one late, then waits until the client leaves.
 fn serve(mut client: TcpStream) {
     for delay in [Duration::ZERO, DELAY] {
         let mut bytes = [0; 4096];

@@ -1,20 +1,22 @@
-//! Answers of any bytes: however they are split, and whatever head was seen before, the client reads the same.
+//! Responses of any bytes: the client reads the same however they are split, and whatever head it
+//! has seen before.
 
 #![no_main]
 
 use c10k_loadgen::connection::{Connection, KnownHead, Progress};
 use libfuzzer_sys::fuzz_target;
 
-/// What was read: a status, whether the connection stays, and where the answer ended; and what became of the rest.
+/// Result of reading: the status of each response, true if the connection stays, and the place
+/// where the response ended; then the outcome of the rest.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
     answers: Vec<(u16, bool, usize)>,
     is_refused: bool,
-    /// The status of the answer that the end of the connection completes.
+    /// Status of the response that the end of the connection completes.
     at_end: Option<u16>,
 }
 
-/// Reads answers from pieces of `bytes`, whose lengths are `steps` over and over.
+/// Reads responses from pieces of `bytes`, whose lengths are `steps` over and over.
 fn read(bytes: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
     let (mut connection, mut known) = (Connection::default(), KnownHead::default());
     let (mut answers, mut at) = (Vec::new(), 0);

@@ -1,14 +1,14 @@
-//! `answers`: whether the answers are those that were meant to be measured.
+//! `answers`: checks that the responses are those that were meant to be measured.
 //!
-//! A redirection and an empty body are good answers in HTTP, and cheaper than what was asked for: a
-//! server that gives them under load looks fast.
+//! A redirection and an empty body are good responses in HTTP, and cheaper than what was asked for:
+//! a server that sends them under load looks fast.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Bodies, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "answers", judge };
 
-/// Share of the answers that may be of another kind: above it p99 is of two populations.
+/// Share of the responses that may be of another kind: above it, p99 mixes two populations.
 const MAX_OTHERS: f64 = 0.01;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -37,8 +37,8 @@ fn redirected(measured: &Measurement) -> Option<String> {
     (share > MAX_OTHERS).then(detail)
 }
 
-/// Empty bodies where a body is meant. An answer to another method than GET is often empty; a part
-/// of them is not.
+/// Reports empty bodies. With a method other than GET it is usual that all bodies are empty, but
+/// not that only some are.
 fn empty(measured: &Measurement) -> Option<String> {
     let Bodies { counted, empty, longest, .. } = measured.bodies;
     let share = empty as f64 / counted.max(1) as f64;

@@ -1,10 +1,10 @@
-//! `arrivals`: whether an open loop sent its requests as spread over time as it was asked to.
+//! `arrivals`: checks that an open loop spread its requests over time as it was asked to.
 //!
-//! Bunched arrivals meet a longer line than spread ones, at the same rate. Poisson arrivals are
-//! tested with Anderson and Darling's test, constant ones by how far the gaps are from the period.
-//! A request arrives when it is sent; one that finds no connection free arrives when it comes into
-//! the line. When that one is sent is the server's doing, and its latency runs from when it was
-//! due: a server with few connections is offered the same line as any.
+//! Bunched arrivals meet a longer queue than spread ones, at the same rate. Poisson arrivals are
+//! tested with Anderson and Darling's test, constant ones by the distance of the gaps from the
+//! period. A request arrives when it is sent, or, if it finds no connection free, when it enters
+//! the queue. The server decides when a queued request is sent, and its latency runs from the time
+//! at which it was due: a server with few connections is offered the same queue as any other.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,31 +15,35 @@ use crate::workload::{Arrivals, Pacing};
 
 pub(super) const CHECK: Check = Check { name: "arrivals", judge };
 
-/// Share of the requests that found a connection free below which it is told.
+/// Share of requests that found a connection free, below which the share is reported.
 const NEARLY_ALL: f64 = 0.99;
 
-/// Gaps below which nothing is said.
+/// Fewest gaps that are judged.
 const MIN_GAPS: usize = 100;
 
-/// Gaps that are tested, spread over what was kept. With 500, a deviation of a tenth of the distribution is found; with
-/// ten thousand every generator would fail, for deviations that no server feels.
+/// Most gaps that are tested, spread over those that were kept. With 500, a deviation of a tenth of
+/// the distribution is found; with ten thousand, every generator would fail for deviations that no
+/// server notices.
 const MAX_GAPS: usize = 500;
 
-/// Critical values of A² for a distribution without estimated parameters: 0.1 % (D'Agostino and Stephens 1986,
-/// Goodness-of-Fit Techniques, table 4.2), and one in a million, which no table holds: the tail is √3 · erfc(√A²), as the
-/// first term of the limit ΣXⱼ²/(j(j+1)) rules it (Anderson and Darling 1952).
+/// Critical values of A² for a distribution without estimated parameters: the value for 0.1 %
+/// (D'Agostino and Stephens 1986, Goodness-of-Fit Techniques, table 4.2), and the value for one in
+/// a million, which no table holds. The tail there is √3 · erfc(√A²), because the first term of the
+/// limit ΣXⱼ²/(j(j+1)) dominates it (Anderson and Darling 1952).
 const WARN_A2: f64 = 6.0;
 const FAIL_A2: f64 = 12.5;
 
-/// Mean gap that is tested, in units of the generator's own lateness. At 20, a send is moved by a twentieth of a gap, which
-/// adds less than 1 to A².
+/// Mean gap that is tested, in units of the generator's own lateness. At 20, a send is moved by a
+/// twentieth of a gap, which adds less than 1 to A².
 const LATENESS_PER_GAP: f64 = 20.0;
 
-/// What is forgiven at the most: the lateness that this generator claims to keep in 99 of 100 sends.
+/// Largest lateness that is forgiven: the one that this generator claims to keep in 99 of 100
+/// sends.
 const MAX_LATENESS_NS: u64 = 50_000;
 
-/// Of constant arrivals, nine gaps in ten must be nearer to the period than the larger of these: beyond a quarter of it
-/// they are uneven, beyond a whole one they come in bunches.
+/// Limits for constant arrivals, in periods and in nanoseconds: nine gaps in ten must be nearer to
+/// the period than the larger of the two. Beyond a quarter of a period the gaps are uneven, beyond
+/// a whole one the requests come in bunches.
 const WARN_PERIODS: f64 = 0.25;
 const WARN_NS: f64 = 50_000.0;
 const FAIL_PERIODS: f64 = 1.0;
@@ -48,8 +52,8 @@ const FAIL_NS: f64 = 200_000.0;
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let Pacing::Open { rate, arrivals, .. } = measured.workload.pacing else { return None };
     let lag = &measured.times.send_lag;
-    // Every worker keeps its first arrivals; beyond as many of all together, those of some may be
-    // missing.
+    // Every worker keeps its first arrivals. Beyond the first `MAX_ARRIVALS` of all workers
+    // together, the arrivals of some workers may be missing.
     let kept = &measured.arrivals[..measured.arrivals.len().min(MAX_ARRIVALS)];
     let period_ns = 1e9 / rate;
     let judgement = match arrivals {
@@ -72,16 +76,17 @@ fn gaps(times: &[u64]) -> Vec<f64> {
     times.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect()
 }
 
-/// Each of the times with that probability. A Poisson process that is thinned at random is one still (Kingman 1993,
-/// Poisson Processes, section 5.1), with gaps that are long against a lateness that no server feels.
+/// Returns each of the times with this probability. A Poisson process that is thinned at random is
+/// still one (Kingman 1993, Poisson Processes, section 5.1), with gaps that are long compared with
+/// a lateness that no server notices.
 fn thinned(times: &[u64], probability: f64) -> Vec<u64> {
     let mut random = ChaCha8Rng::seed_from_u64(0);
     times.iter().copied().filter(|_| random.random_bool(probability)).collect()
 }
 
-/// The exponential distribution has no memory: gaps above any bound, less the bound, are distributed like all gaps. So
-/// those that the generator's lateness may have made are left out at no loss; a gap of nothing would count as infinitely
-/// unlikely.
+/// Returns the gaps above a bound, less the bound. The exponential distribution has no memory, so
+/// they are distributed like all gaps. This leaves out, without loss, the gaps that the generator's
+/// lateness may have made; a gap of zero would count as infinitely unlikely.
 fn beyond(bound: f64, gaps: Vec<f64>) -> Vec<f64> {
     gaps.into_iter().filter(|&gap| gap > bound).map(|gap| gap - bound).collect()
 }
@@ -125,10 +130,11 @@ fn judge_constant(gaps: &[f64], period_ns: f64) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// A² of values that should be uniform between 0 and 1, the distribution being known without estimates (Anderson and
-/// Darling 1954; computing formula of D'Agostino and Stephens 1986, equation 4.2).
+/// Returns A² of values that should be uniform between 0 and 1, for a distribution that is known
+/// without estimates (Anderson and Darling 1954; computing formula of D'Agostino and Stephens 1986,
+/// equation 4.2).
 fn anderson_darling(mut uniform: Vec<f64>) -> f64 {
-    // Beyond these the logarithms are infinite, where a value that cannot be is infinitely unlikely.
+    // Beyond these limits the logarithms are infinite: an impossible value is infinitely unlikely.
     for u in &mut uniform {
         *u = u.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
     }
@@ -150,14 +156,14 @@ mod tests {
     use crate::check::fixture::{self, times};
     use crate::schedule::Schedule;
 
-    /// An open loop that should be Poisson, with every send delayed by what `delay` says of its time.
+    /// Returns an open loop that should be Poisson, with every send delayed by `delay` of its time.
     fn poisson(delay: impl Fn(u64) -> u64) -> Measurement {
         let mut measured = fixture::open(Arrivals::Poisson);
         measured.arrivals.iter_mut().for_each(|at| *at += delay(*at));
         measured
     }
 
-    /// To the next whole multiple.
+    /// Returns the delay until the next whole multiple of `step`.
     fn wait_for(step: u64) -> impl Fn(u64) -> u64 {
         move |at| at.next_multiple_of(step) - at
     }
@@ -171,7 +177,7 @@ mod tests {
 
     #[test]
     fn passes_lateness_within_what_the_generator_claims() {
-        // At 100,000 requests per second, sent in steps of 5 µs, half of the mean gap.
+        // The rate is 100,000 requests per second, sent in steps of 5 µs, half of the mean gap.
         let mut measured = fixture::open(Arrivals::Poisson);
         let rate = 1e5;
         measured.workload.pacing =
@@ -238,9 +244,9 @@ mod tests {
 
     #[test]
     fn anderson_darling_agrees_with_a_calculation_by_hand() {
-        // Of one value in the middle: −1 − 2 ln ½.
+        // One value in the middle: −1 − 2 ln ½.
         assert!((anderson_darling(vec![0.5]) - (2.0 * 2.0_f64.ln() - 1.0)).abs() < 1e-12);
-        // Of two: −2 − ½ [ln ¼ + ln ¼ + 3 (ln ¾ + ln ¾)].
+        // Two values: −2 − ½ [ln ¼ + ln ¼ + 3 (ln ¾ + ln ¾)].
         let two = -2.0 - (0.25_f64.ln() + 3.0 * 0.75_f64.ln());
         assert!((anderson_darling(vec![0.75, 0.25]) - two).abs() < 1e-12);
     }

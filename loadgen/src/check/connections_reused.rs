@@ -1,7 +1,7 @@
-//! `connections-reused`: whether connections carried as many requests as the workload says.
+//! `connections-reused`: checks that connections carried as many requests as the workload says.
 //!
-//! A server that closes behind its answers turns persistent connections into short ones, each with
-//! a connect that the workload did not ask for.
+//! A server that closes connections after its responses turns persistent connections into short
+//! ones, each with a connect that the workload did not ask for.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
@@ -9,8 +9,8 @@ use crate::workload::Lifetime;
 
 pub(super) const CHECK: Check = Check { name: "connections-reused", judge };
 
-/// Share of requests that may need a connection of their own: above 1 in 100 p99 is that of a
-/// connect, above 1 in 10 the mean is, too, and the workload is another one.
+/// Share of requests that may need a connection of their own: above 1 in 100, p99 is that of a
+/// connect; above 1 in 10, the mean is, too, and the workload is another one.
 const WARN_REMADE: f64 = 0.01;
 const FAIL_REMADE: f64 = 0.1;
 
@@ -38,7 +38,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// Connections of the measured part beyond those that the workload and the failures call for.
+/// Returns the number of connections of the measured part beyond those that the workload and the
+/// failures call for.
 fn remade(measured: &Measurement) -> u64 {
     let by_lifetime = match measured.workload.lifetime {
         Lifetime::Persistent => 0,
@@ -53,7 +54,7 @@ mod tests {
     use super::*;
     use crate::check::fixture;
 
-    /// A closed loop of 10,000 requests over 64 connections that were made so often.
+    /// Judges a closed loop of 10,000 requests over 64 connections, which made this many connects.
     fn with(lifetime: &str, connects: u64) -> Option<Judgement> {
         let mut measured = fixture::closed();
         measured.workload.lifetime = lifetime.parse().unwrap();

@@ -1,8 +1,10 @@
-//! `delayed-acknowledgement`: whether answers wait for the kernel between their first and their last byte.
+//! `delayed-acknowledgement`: checks that responses do not wait for the kernel between their first
+//! and their last byte.
 //!
-//! A server that writes an answer in two pieces with Nagle's algorithm on sends the second one when the first is
-//! acknowledged (RFC 896). The client has nothing to say meanwhile and delays its acknowledgement (RFC 1122, section
-//! 4.2.3.2), on Linux by 40 ms at least. Throughput and latency are then those of a timer.
+//! A server that writes a response in two pieces with Nagle's algorithm on sends the second piece
+//! when the first is acknowledged (RFC 896). The client has nothing to send meanwhile and delays
+//! its acknowledgement (RFC 1122, section 4.2.3.2), on Linux by at least 40 ms. Throughput and
+//! latency are then those of a timer.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
@@ -10,18 +12,19 @@ use crate::percentile;
 
 pub(super) const CHECK: Check = Check { name: "delayed-acknowledgement", judge };
 
-/// Times from the first byte to the last, in nanoseconds, that such a wait explains: `TCP_DELACK_MIN` of Linux is 40 ms, in
-/// ticks of 4 to 10 ms, and a busy machine adds to it.
+/// Times from the first byte to the last, in nanoseconds, that a delayed acknowledgement explains:
+/// `TCP_DELACK_MIN` of Linux is 40 ms, in ticks of 4 to 10 ms, and a busy machine adds to it.
 const WAIT: std::ops::Range<u64> = 36_000_000..60_000_000;
 
-/// The body that takes so long on a slow network (256 KiB at 50 Mbit/s): with a larger one, the time may be that of the
-/// transfer.
+/// Largest body to which the check applies. On a slow network (50 Mbit/s), 256 KiB take that long;
+/// with a larger body, the time may be that of the transfer.
 const MAX_BODY_BYTES: u64 = 256 * 1024;
 
-/// Share of the answers from which it is told: a busy machine may stop for as long, and a few answers wait then.
+/// Share of the responses with such a wait from which on the check warns: a busy machine may stop
+/// for as long, and a few responses wait then.
 const MIN_SHARE: f64 = 0.2;
 
-/// Quantiles that are looked at: the middles of tenths.
+/// Quantiles that are compared: the middles of tenths.
 const TENTHS: [f64; 10] = [0.05, 0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.85, 0.95];
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -29,7 +32,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if service.is_empty() || first_byte.is_empty() || measured.bodies.longest > MAX_BODY_BYTES {
         return None;
     }
-    // Both are of the same requests, and first bytes differ little beside 40 ms, so that their order is the same.
+    // Both distributions are of the same requests, and first bytes differ little compared with
+    // 40 ms, so that both have the requests in the same order.
     let waits = |quantile: &&f64| {
         let at = |times| percentile::supported(times, **quantile);
         at(service)
@@ -57,7 +61,8 @@ mod tests {
     use super::*;
     use crate::check::fixture::{self, times};
 
-    /// Of 1000 requests whose first byte comes after `first_ms`, `slow` have their last one `wait_ms` later.
+    /// Returns 1000 requests whose first byte comes after `first_ms`; `slow` of them have their
+    /// last byte `wait_ms` later.
     fn with(first_ms: u64, slow: u64, wait_ms: u64) -> Measurement {
         let mut measured = fixture::closed();
         let first = first_ms * 1_000_000;

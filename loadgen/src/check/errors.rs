@@ -1,14 +1,15 @@
-//! `errors`: how much of what was sent came to nothing.
+//! `errors`: checks that few requests and connects failed.
 //!
-//! How long a request that failed would have taken is not known, so with a share f of failures nothing is known
-//! of the percentiles above 1 − f.
+//! The latency that a failed request would have had is not known, so with a share f of failures
+//! nothing is known of the percentiles above 1 − f.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 
 pub(super) const CHECK: Check = Check { name: "errors", judge };
 
-/// Above it p99 is the percentile of another population: those that were lucky.
+/// Share of failures above which p99 is the percentile of another population: the requests that
+/// were lucky.
 const MAX_FAILED_SHARE: f64 = 0.01;
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
@@ -19,7 +20,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if requests.failed == 0 && errors.connect == 0 {
         return Some(Judgement::new(Verdict::Pass, format!("none in {} requests", requests.completed)));
     }
-    // No failure at all is small enough to pass: each is a thing that a server should not do.
+    // No share of failures is small enough to pass: a server should have none.
     let verdict = Verdict::above(failed_requests.max(failed_connects), 0.0, MAX_FAILED_SHARE);
     let mut detail = format!(
         "{} of requests and {} of connects failed ({})",
@@ -37,7 +38,7 @@ fn share(bad: u64, good: u64) -> f64 {
     bad as f64 / (bad + good).max(1) as f64
 }
 
-/// The highest percentile with a known latency, rounded down to four digits behind the point.
+/// Returns the highest percentile with a known latency, rounded down to four decimal places.
 fn known_percentile(failed_share: f64) -> f64 {
     ((1.0 - failed_share) * 1e6).floor() / 1e4
 }

@@ -1,4 +1,4 @@
-//! Measurements in which nothing went wrong, for tests to spoil.
+//! Measurements without any fault, which tests then change.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,12 +22,13 @@ pub const CONNECTIONS: u64 = 64;
 /// Offered requests per second of [`open`].
 pub const RATE: f64 = 1000.0;
 
-/// A closed loop whose requests take 1 ms in the mean, so that each connection has 1000 of them a second.
+/// Returns a closed loop whose requests take 1 ms in the mean, so that each connection has 1000 of
+/// them a second.
 pub fn closed() -> Measurement {
     measurement(Pacing::Closed, vec![batch(CONNECTIONS * 1000, 1_000_000); SECONDS as usize])
 }
 
-/// An open loop of 1000 requests per second, sent 2 µs late.
+/// Returns an open loop of 1000 requests per second, sent 2 µs late.
 pub fn open(arrivals: Arrivals) -> Measurement {
     let pacing = Pacing::Open { rate: RATE, arrivals, seed: 1, spin: Duration::from_micros(100) };
     let mut measured = measurement(pacing, vec![batch(RATE as u64, 1_000_000); SECONDS as usize]);
@@ -39,7 +40,8 @@ pub fn open(arrivals: Arrivals) -> Measurement {
     measured
 }
 
-/// A second with that many requests of that latency in the mean, spread evenly from half of it to one and a half.
+/// Returns a batch of one second with this many requests of this mean latency, spread evenly from
+/// half of it to one and a half times it.
 pub fn batch(completed: u64, mean_ns: u64) -> Batch {
     let steps = (0..100).map(|step| mean_ns / 2 + mean_ns * (2 * step + 1) / 200);
     let counts = (0..100).map(|step| (step + 1) * completed / 100 - step * completed / 100);
@@ -47,7 +49,7 @@ pub fn batch(completed: u64, mean_ns: u64) -> Batch {
     Batch { length: Duration::from_secs(1), completed, latency }
 }
 
-/// A distribution of values with their counts.
+/// Returns a distribution of values with their counts.
 pub fn times(values: &[(u64, u64)]) -> Times {
     let mut times = empty_times();
     for &(value, count) in values {
@@ -56,7 +58,7 @@ pub fn times(values: &[(u64, u64)]) -> Times {
     times
 }
 
-/// Puts other batches into a measurement, and what follows from them.
+/// Puts other batches into a measurement, and updates the fields that follow from them.
 pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
     let whole = Batch::join(&batches);
     measured.duration = whole.length;
@@ -69,7 +71,7 @@ pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
     measured.batches = batches;
 }
 
-/// A server that took every request and answered none.
+/// Changes a measurement into that of a server that took every request and answered none.
 pub fn forget_answers(measured: &mut Measurement) {
     let in_flight = measured.requests.intended.min(CONNECTIONS);
     set_batches(measured, vec![batch(0, 1); SECONDS as usize]);

@@ -1,10 +1,11 @@
-//! `generator-cpu`: whether the generator had processor time to spare.
+//! `generator-cpu`: checks that the generator had processor time to spare.
 //!
-//! A closed loop sends as fast as it can, so a generator without time to spare is a plausible end of any run: the server
-//! can do *at least* what is shown. That is worth a warning, but the numbers are true. An open loop promises a rate and
-//! times of its own, and breaks the promise when it has no time; but it also spins before each send, which takes
-//! processor time by design and gives it up as soon as there is something to do. What spinning may have taken is
-//! therefore left out, and where that is nearly all, `send-lag` is the better judge.
+//! A closed loop sends as fast as it can, so any run may end with a generator that has no time to
+//! spare: the server can do *at least* the throughput that is shown. That is worth a warning, but
+//! the numbers are true. An open loop promises a rate and send times, and breaks the promise when
+//! it has no time. But it also spins before each send, which takes processor time by design and
+//! gives it up as soon as there is something to do. The time that spinning may have taken is
+//! therefore left out, and if that is nearly all of the time, `send-lag` is the better judge.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use crate::workload::Pacing;
 
 pub(super) const CHECK: Check = Check { name: "generator-cpu", judge };
 
-/// Utilisation above which answers begin to wait for the generator: in the simplest queue (M/M/1) the wait is
-/// ρ / (1 − ρ) times the work itself, 6 times at 0.85, and 32 times at 0.97.
+/// Utilisation above which responses begin to wait for the generator: in the simplest queue (M/M/1)
+/// the wait is ρ / (1 − ρ) times the work itself, 6 times at 0.85, and 32 times at 0.97.
 const WARN_BUSY: f64 = 0.85;
 const FAIL_BUSY: f64 = 0.97;
 
@@ -56,7 +57,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// The share of a thread's time that spinning may take at the most: its budget before each send.
+/// Returns the largest share of a thread's time that spinning may take: its budget before each
+/// send.
 fn spinning(rate: f64, spin: Duration, threads: usize) -> f64 {
     (rate / threads as f64 * spin.as_secs_f64()).min(1.0)
 }
@@ -102,7 +104,7 @@ mod tests {
         let judgement = open(9.9, Duration::from_millis(1));
         assert_eq!(judgement.verdict, Verdict::Pass);
         assert_eq!(judgement.detail, "99 % of 1 thread, of which up to 99 % may be spinning by design");
-        // A tenth of the time at the most is spinning; the rest is work.
+        // At most a tenth of the time is spinning; the rest is work.
         assert_eq!(open(9.9, Duration::from_micros(100)).verdict, Verdict::Warn);
     }
 

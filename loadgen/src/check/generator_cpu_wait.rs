@@ -1,9 +1,9 @@
-//! `generator-cpu-wait`: whether the generator had its processor when it had work.
+//! `generator-cpu-wait`: checks that the generator had its processor when it had work.
 //!
-//! While the generator is ready and does not run, the server can't be asked: a closed loop loses about the
-//! share of its throughput that is lost of the generator's time, and the latency of an open
-//! loop contains the wait. Neither is a number of the server. The thresholds and their reasons
-//! stand in `processor_time.rs`.
+//! While the generator is ready and does not run, it sends no requests to the server: a closed loop
+//! loses about the share of its throughput that the generator loses of its time, and the latency of
+//! an open loop contains the wait. Neither is a number of the server. The thresholds and their
+//! reasons are in `processor_time.rs`.
 
 use super::processor_time::{Side, apart, processors, sentence, shared, worst_of_sharing};
 use super::{Check, Effect, Judgement, Verdict};
@@ -30,7 +30,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let (worst, others) = others(measured);
     let verdict = lost.verdict_of_quota().max(lost.verdict_of_others().min(worst));
     let mut detail = sentence("the generator", lost, &quota(quota_cpus), &others);
-    // Where nothing completed, there is no number that this bears on.
+    // If nothing completed, there is no number that the loss affects.
     if verdict != Verdict::Pass && measured.requests.completed > 0 {
         detail += match measured.workload.pacing {
             Pacing::Closed => "; the throughput may be as much too low",
@@ -42,7 +42,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(if is_by_programs { judgement.with_effect(Effect::Disturbed) } else { judgement })
 }
 
-/// Whether it lost so much that nothing can be said of the server.
+/// Returns true if the generator lost so much time that nothing can be said about the server.
 pub(super) fn was_kept_from_running(measured: &Measurement) -> bool {
     judge(measured).is_some_and(|judgement| judgement.verdict == Verdict::Fail)
 }
@@ -52,7 +52,8 @@ fn quota(cpus: Option<f64>) -> String {
     format!("by the CPU quota{size} of its cgroup (raise it, or measure outside of that cgroup)")
 }
 
-/// The rivals on its processors, as far as they are known, and the worst verdict of what they took.
+/// Returns the worst verdict for what others took, and the rivals on the generator's processors, as
+/// far as they are known.
 fn others(measured: &Measurement) -> (Verdict, String) {
     let own = &measured.generator_cpus;
     let worst = worst_of_sharing(measured);
@@ -83,7 +84,8 @@ mod tests {
     use crate::measurement::ServerTime;
     use crate::workload::Arrivals;
 
-    /// Ten seconds in which the generator ran for four, and others used its processor for five.
+    /// Returns ten seconds in which the generator ran for four, and others used its processor for
+    /// five.
     fn disturbed(server: impl Into<Option<ServerTime>>) -> Measurement {
         let mut measured = Measurement { server: server.into(), ..fixture::closed() };
         measured.generator.cpu_wait_s = Some(5.5);

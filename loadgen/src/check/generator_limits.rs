@@ -1,4 +1,4 @@
-//! `generator-limits`: whether the generator had what it needs for every connection.
+//! `generator-limits`: checks that the generator had what it needs for every connection.
 //!
 //! A connection that is not made for want of a descriptor or a port never reached the server. It
 //! counts as a connect error, and would look like the server's doing.

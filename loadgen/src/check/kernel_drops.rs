@@ -1,9 +1,10 @@
-//! `kernel-drops`: whether the kernel kept connections waiting.
+//! `kernel-drops`: checks that the kernel did not keep connections waiting.
 //!
 //! A SYN that is dropped is sent again after a second, which a latency shows and does not explain.
-//! Where the kernel tells what the target's own listeners dropped, that decides. The other counters are of the whole
-//! machine, or network namespace: they tell only of a server that is on it, and others may have raised them. All are of
-//! the whole run: most drops happen when connections are made, before the measured part.
+//! If the kernel reports the drops of the target's own listeners, these decide. The other counters
+//! are of the whole machine, or of the network namespace: they say something only about a server on
+//! this machine, and other listeners may have raised them. All counters are of the whole run: most
+//! drops happen when connections are made, before the measured part.
 
 use super::{Check, Judgement, Verdict};
 use crate::measurement::{KernelCounters, Measurement};
@@ -29,7 +30,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// Connections that listeners dropped; `None` where there were none.
+/// Judges the connections that listeners dropped; `None` if there were none.
 fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
     let KernelCounters { listen_overflows, listen_drops, listener_drops, .. } = kernel;
     if let Some(drops @ 1..) = listener_drops {
@@ -49,8 +50,8 @@ fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
     })
 }
 
-/// SYNs sent again; `None` where there were none. The counter does not tell their connections, so that they
-/// may be the generator's also where other listeners dropped some.
+/// Judges the SYNs that were sent again; `None` if there were none. The counter does not name their
+/// connections, so they may be the generator's even if other listeners dropped some.
 fn sent_again(kernel: KernelCounters, is_queue_full: bool) -> Option<(Verdict, String)> {
     let count = kernel.syn_retransmits;
     let look = if is_queue_full { "" } else { LOOK };

@@ -1,9 +1,10 @@
-//! `littles-law`: in a closed loop, throughput × mean latency is the number of connections that were at work (Little
-//! 1961, "A proof for the queuing formula L = λW").
+//! `littles-law`: checks that, in a closed loop, throughput × mean latency is the number of
+//! connections that were at work (Little 1961, "A proof for the queuing formula L = λW").
 //!
-//! A connection of a closed loop is never idle: it has a request from the moment that it becomes free, and that moment is
-//! where latency begins, connects included. So the law is a book-keeping identity of the generator: what is missing is
-//! time that no latency tells of, what is too much was counted twice.
+//! A connection of a closed loop is never idle: it has a request from the moment at which it
+//! becomes free, and latency begins at that moment, connects included. The law is therefore a
+//! book-keeping identity of the generator: missing time is in no latency, and excess time was
+//! counted twice.
 
 use super::{Check, Judgement, Verdict};
 use crate::measurement::{Measurement, Times};
@@ -11,15 +12,16 @@ use crate::workload::{Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "littles-law", judge };
 
-/// Deviation that is allowed beside the edges: times are kept to 0.1 %, and workers see the end up to a tick (10 ms)
-/// late.
+/// Deviation that is allowed in addition to the edges: times are kept to 0.1 %, and workers see the
+/// end up to a tick (10 ms) late.
 const TOLERANCE: f64 = 0.02;
 
-/// When one request may take more than this share of the run, the edges of the run hide whatever the law could show.
+/// Largest share of the run that one request may take; above it, the edges of the run hide whatever
+/// the law could show.
 const MAX_EDGE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
-    // A run of a number of requests ends with connections that have nothing left to do.
+    // A run over a number of requests ends with connections that have nothing left to do.
     let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until) else {
         return None;
     };
@@ -33,12 +35,14 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return None;
     }
     let at_work = time_within(&measured.times.latency, run_ns) / run_ns;
-    // A connection that was never established waits for its first request; whether that is told depends on the end.
+    // A connection that was never established waits for its first request. The end of the run
+    // decides if that wait is among the latencies.
     let expected = at_work.clamp(connections.established as f64, connections.requested as f64);
     let deviation = at_work / expected - 1.0;
     let verdict = match deviation {
         _ if deviation.abs() <= TOLERANCE + edge => Verdict::Pass,
-        // How long a request took that failed is not known; nor is for how long a connection could not be made.
+        // The duration of a failed request is not known, nor is the time for which a connection
+        // could not be made.
         _ if deviation < 0.0 && has_untimed_failures(measured) => Verdict::Warn,
         _ => Verdict::Fail,
     };
@@ -49,9 +53,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// A request that began before the measured part counts whole, and one that is under way at the end may be lost: for each
-/// connection, one request on either side at most. The latencies do not tell how long that one is, for they hold the
-/// ages of requests without an answer.
+/// Returns the longest time of a request, which is the edge of the run. A request that began before
+/// the measured part counts completely, and one that is in flight at the end may be lost: for each
+/// connection, at most one request on either side. The latencies do not show this time, because
+/// they hold the ages of requests without a response.
 fn longest_ns(measured: &Measurement) -> f64 {
     let connect = &measured.times.connect;
     let connect_ns = if connect.is_empty() { 0 } else { connect.max() };
@@ -60,8 +65,8 @@ fn longest_ns(measured: &Measurement) -> f64 {
     if gave_up { answer_ns.max(measured.workload.timeout.as_nanos() as f64) } else { answer_ns }
 }
 
-/// All times together. One that is longer than the run, such as the age of a request that was never answered, began
-/// before it.
+/// Returns the sum of all times. A time that is longer than the run, such as the age of a request
+/// that was never answered, began before the run and counts as its length.
 fn time_within(times: &Times, run_ns: f64) -> f64 {
     let time = |ns: u64| (times.median_equivalent(ns) as f64).min(run_ns);
     times.iter_recorded().map(|value| time(value.value_iterated_to()) * value.count_at_value() as f64).sum()
@@ -127,7 +132,7 @@ mod tests {
             &mut measured,
             vec![batch((CONNECTIONS - 8) * 1000, 1_000_000); SECONDS as usize],
         );
-        // Eight of the connections never had an answer, the warm-up included.
+        // Eight of the connections never had a response, the warm-up included.
         measured.times.latency.record_n(11_000_000_000, 8).unwrap();
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
     }

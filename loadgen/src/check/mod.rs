@@ -1,9 +1,10 @@
-//! Validity checks: whether a measurement says what it seems to say. One check, one file, and one line in [`ALL`].
+//! Validity checks, which find out if a measurement says what it seems to say. One check is one
+//! file, and one line in [`ALL`].
 //!
-//! A check fails where a number that is shown would mislead: the generator's own doing, or a
-//! quantity that does not exist (the latency of an overload grows with the length of the run), or
-//! that of another workload than the one that was asked for. A server that is slow, or serves
-//! connections unequally, is a result; that is at most a warning.
+//! A check fails if a number that is shown would mislead. Such a number shows the generator's own
+//! doing, or a quantity that does not exist (the latency of an overload grows with the length of
+//! the run), or the result of another workload than the one that was asked for. A server that is
+//! slow, or serves connections unequally, is a result; that is at most a warning.
 
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +33,7 @@ mod start_up;
 mod starvation;
 mod steady_state;
 
-/// All checks, in the order in which they are told: what went wrong first, the finer points last.
+/// All checks, in the order in which they are reported: serious faults first, finer points last.
 pub const ALL: [Check; 19] = [
     errors::CHECK,
     generator_limits::CHECK,
@@ -55,72 +56,73 @@ pub const ALL: [Check; 19] = [
     sample_size::CHECK,
 ];
 
-/// Those that look for a steady state: a queue that grows, a trend, a part of the run without answers.
+/// Checks that look for a steady state: a queue that grows, a trend, a part of the run without
+/// responses.
 const OF_STEADY_STATE: [Check; 3] = [offered_rate::CHECK, steady_state::CHECK, silence::CHECK];
 
 /// A validity test of one measurement.
 #[derive(Debug, Clone, Copy)]
 pub struct Check {
-    /// What it is called, in kebab case.
+    /// Name in kebab case.
     pub name: &'static str,
-    /// `None` where it does not apply.
+    /// Judges a measurement; `None` if the check does not apply to it.
     judge: fn(&Measurement) -> Option<Judgement>,
 }
 
-/// What a check says.
+/// Result of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
-    /// In one word.
+    /// Verdict in one word.
     pub verdict: Verdict,
-    /// A sentence with the numbers behind it, and what to do where something is wrong.
+    /// Sentence with the numbers behind the verdict, and with the next step if something is wrong.
     pub detail: String,
-    /// What that means for the numbers, where the check did not pass.
+    /// Meaning for the numbers, if the check did not pass.
     pub effect: Option<Effect>,
 }
 
-/// What a check that did not pass means for the numbers of its measurement.
+/// Meaning of a check that did not pass, for the numbers of its measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     /// The generator set the pace: the server can do at least this throughput.
     ThroughputIsABound,
-    /// Other programs took processors from one side: another run would say something else.
+    /// Other programs took processors from one side: another run would show other numbers.
     Disturbed,
-    /// Some connections had no answer: percentiles and costs are of the served connections only.
+    /// Some connections had no response: percentiles and costs are of the served connections only.
     ServedConnectionsOnly,
 }
 
-/// Whether a measurement can be believed.
+/// Degree to which a measurement can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// It can, in this respect.
+    /// It can be believed in this respect.
     Pass,
-    /// It can, with what the detail says kept in mind.
+    /// It can be believed if the detail is kept in mind.
     Warn,
-    /// It can't.
+    /// It can't be believed.
     Fail,
 }
 
-/// What one check said of a measurement, as it is written down.
+/// Result of one check of a measurement, as it is written down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckOutcome {
     /// Name of the check, such as `littles-law`.
     pub name: String,
-    /// In one word.
+    /// Verdict in one word.
     pub verdict: Verdict,
-    /// A sentence with the numbers behind it.
+    /// Sentence with the numbers behind the verdict.
     pub detail: String,
-    /// What that means for the numbers; absent where the check passed or the detail says it all.
+    /// Meaning for the numbers; absent if the check passed or the detail says everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
 }
 
 impl Check {
-    /// What it says of a measurement; `None` where it does not apply.
+    /// Judges a measurement; `None` if the check does not apply to it.
     pub fn outcome(&self, measured: &Measurement) -> Option<CheckOutcome> {
         let Judgement { verdict, detail, effect } = (self.judge)(measured)?;
         Some(CheckOutcome { name: self.name.to_owned(), verdict, detail, effect })
@@ -132,14 +134,14 @@ impl Judgement {
         Self { verdict, detail, effect: None }
     }
 
-    /// Adds what it means for the numbers, unless the check passed.
+    /// Adds the effect on the numbers, unless the check passed.
     fn with_effect(self, effect: Effect) -> Self {
         Self { effect: (self.verdict != Verdict::Pass).then_some(effect), ..self }
     }
 }
 
 impl Verdict {
-    /// By how large something is: above `fail` it fails, above `warn` it warns.
+    /// Judges a value by its size: above `fail` it fails, above `warn` it warns.
     fn above(value: f64, warn: f64, fail: f64) -> Self {
         match value {
             value if value > fail => Self::Fail,
@@ -149,31 +151,31 @@ impl Verdict {
     }
 }
 
-/// What all checks that apply say of a measurement.
+/// Returns the outcomes of all checks that apply to a measurement.
 pub fn outcomes(measured: &Measurement) -> Vec<CheckOutcome> {
     ALL.iter().filter_map(|check| check.outcome(measured)).collect()
 }
 
-/// Whether a measurement can be believed: no check failed.
+/// Returns true if a measurement can be believed: no check failed.
 pub fn is_valid(outcomes: &[CheckOutcome]) -> bool {
     outcomes.iter().all(|outcome| outcome.verdict != Verdict::Fail)
 }
 
-/// Whether there was a steady state, which percentiles of a run can be percentiles of: no check failed
-/// that looks for one.
+/// Returns true if the run had a steady state, without which its percentiles describe nothing: no
+/// check that looks for one failed.
 pub fn is_steady(outcomes: &[CheckOutcome]) -> bool {
     let is_one = |outcome: &&CheckOutcome| OF_STEADY_STATE.iter().any(|check| check.name == outcome.name);
     outcomes.iter().filter(is_one).all(|outcome| outcome.verdict != Verdict::Fail)
 }
 
-/// A share as a percentage with two significant digits at least.
+/// Formats a share as a percentage with at least two significant digits.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let digits = if percent == 0.0 || percent >= 10.0 { 0 } else { (1.0 - percent.log10().floor()) as usize };
     format!("{percent:.digits$} %")
 }
 
-/// Nanoseconds, for people.
+/// Formats nanoseconds for people.
 fn time(nanoseconds: u64) -> String {
     match nanoseconds as f64 {
         ns if ns < 1e6 => format!("{:.1} µs", ns / 1e3),

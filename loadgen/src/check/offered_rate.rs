@@ -1,14 +1,17 @@
-//! `offered-rate`: in an open loop, whether the rate that was offered was called for, sent and answered.
+//! `offered-rate`: checks, in an open loop, that the offered rate was called for, sent and
+//! answered.
 //!
-//! Past the knee the line grows as long as the run lasts, and the percentiles with it: they then describe the length of
-//! the run, and no property of the server. Throughput and errors are what such a run shows.
+//! Past the knee the queue grows as long as the run lasts, and the percentiles with it: they then
+//! describe the length of the run, and no property of the server. Throughput and errors are the
+//! results of such a run.
 //!
-//! Which of the two can't keep up follows from the generator's time: a worker that had hardly any to spare, was kept from
-//! its processor, or was given a rate that none can send, says nothing of the server.
+//! The generator's time decides which side can't keep up: a worker that had hardly any time to
+//! spare, was kept from its processor, or was given a rate that none can send, says nothing about
+//! the server.
 //!
-//! The generator waits up to a second for the last answers of an open loop. A server that needs
-//! that second to come through its line is too slow for the rate, although it answered everything:
-//! in a short run it would pass for one that keeps up.
+//! The generator waits up to a second for the last responses of an open loop. A server that needs
+//! that second to work off its queue is too slow for the rate, although it answered everything: in
+//! a short run it would seem to keep up.
 
 use super::{Check, Effect, Judgement, Verdict, generator_cpu_wait, percent};
 use crate::measurement::Measurement;
@@ -16,23 +19,25 @@ use crate::workload::Until;
 
 pub(super) const CHECK: Check = Check { name: "offered-rate", judge };
 
-/// Shares of the requests that may be left behind. One in a hundred without an answer makes p99 an age at the end of the
-/// run; one in twenty is a line that grows.
+/// Shares of the requests that may be left behind. If one in a hundred has no response, p99 is an
+/// age at the end of the run; one in twenty is a queue that grows.
 const WARN_MISSING: f64 = 0.01;
 const FAIL_MISSING: f64 = 0.05;
 
-/// Standard deviations by which the number of Poisson arrivals may differ from its expectation: once in 16,000 runs.
+/// Standard deviations by which the number of Poisson arrivals may differ from its expectation:
+/// once in 16,000 runs.
 const CHANCE: f64 = 4.0;
 
-/// Share of their time that workers are busy from which the generator is too slow for the rate, and
-/// the server may be as well: a line grows at the one that has no time left.
+/// Share of their time that workers are busy, from which on the generator is too slow for the rate.
+/// The server may be too slow as well: a queue grows at the side that has no time left.
 const BUSY: f64 = 0.85;
 
-/// Requests per second that no worker sends: the write and the read of one alone take a microsecond.
+/// Requests per second that no worker can send: the write and the read of one request alone take a
+/// microsecond.
 const MAX_RPS_PER_THREAD: f64 = 1e6;
 
-/// Median latency, in median service times, above which the line rules: below it, what was answered
-/// late was so for a stall at the end, which is no overload.
+/// Median latency, in median service times, above which the queue dominates. Below it, late
+/// responses come from a stall at the end, which is no overload.
 const LONG_LINE: f64 = 2.0;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -44,7 +49,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let (expected, unit) = match measured.workload.until {
         Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
-        // The last answers take their time, too: what one takes without the line is no shortfall.
+        // The last responses take their time, too: the time of one without the queue is no
+        // shortfall.
         Until::Requests(_) => (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached"),
     };
     let called_for = requests.intended as f64;
@@ -52,11 +58,12 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if (called_for - expected).abs() > allowed {
         let rate = called_for * offered_rps / expected.max(f64::MIN_POSITIVE);
         let detail = format!("{rate:.1} requests/s were {unit} of {offered_rps} offered");
-        // What the schedule did not call for was never sent and waits in no line: nothing else would show it.
+        // A request that the schedule did not call for was never sent and waits in no queue:
+        // nothing else would show it.
         return Some(Judgement::new(Verdict::Fail, detail));
     }
     if requests.intended == 0 {
-        // What the schedule never called for can't be left behind.
+        // A request that the schedule never called for can't be left behind.
         return None;
     }
     let late = answered_behind(measured, offered_rps) / called_for;
@@ -88,7 +95,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// Why it is the generator that can't keep up with the rate; `None` where it is the server.
+/// Returns the reason why the generator can't keep up with the rate; `None` if it is the server.
 fn limit_of_generator(measured: &Measurement, offered_rps: f64) -> Option<String> {
     let threads = measured.generator.threads as f64;
     let busy = 1.0 - measured.idle.as_secs_f64() / (measured.duration.as_secs_f64() * threads);
@@ -103,8 +110,8 @@ fn limit_of_generator(measured: &Measurement, offered_rps: f64) -> Option<String
     }
 }
 
-/// Requests that a line was still full of when the measured part was over, beside those that are
-/// always under way.
+/// Returns the number of requests that were still in a queue when the measured part was over,
+/// without those that are always in flight.
 fn answered_behind(measured: &Measurement, offered_rps: f64) -> f64 {
     let latency_s = measured.times.latency.value_at_quantile(0.5) as f64 / 1e9;
     if latency_s <= LONG_LINE * service_s(measured) {
@@ -113,7 +120,7 @@ fn answered_behind(measured: &Measurement, offered_rps: f64) -> f64 {
     (measured.requests.answered_after_end as f64 - offered_rps * service_s(measured)).max(0.0)
 }
 
-/// The median service time.
+/// Returns the median service time.
 fn service_s(measured: &Measurement) -> f64 {
     measured.times.service.value_at_quantile(0.5) as f64 / 1e9
 }
@@ -170,7 +177,8 @@ mod tests {
         assert!(said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections"));
         let busy = said(1, 2000.0);
         assert!(busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"), "{busy}");
-        // However much time it had: its queue was full, and it did not have to come to the rest.
+        // A generator with time to spare: its queue was full, and it did not have to come to the
+        // rest.
         assert!(said(9, 1e7).contains("no thread of it sends more than 1000000 requests/s"));
     }
 
@@ -189,7 +197,7 @@ mod tests {
     fn fails_when_the_line_was_answered_only_after_the_end() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.requests.answered_after_end = 3_000;
-        // With a median latency that is the service time, they were late for a stall at the end.
+        // If the median latency is the service time, late responses come from a stall at the end.
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
         measured.times.latency = fixture::times(&[(200_000_000, 10_000)]);
         let judgement = judge(&measured).unwrap();

@@ -2,34 +2,34 @@
 //! `generator-cpu-wait` and `server-cpu-wait`.
 //!
 //! A thread that is ready and does not run waits for a quota, for another program, or for its
-//! processor to wake up. The last is no loss to anybody, and `schedstat` counts it as waiting, too: on a
-//! virtual machine with nothing else to do, server and generator apart, that was 10 % of the time that
-//! the generator had work in closed loops, 11 to 26 % in open loops of 1,000 requests/s, and up to 43 % at
-//! 100. So a wait counts only as far as others used the processors meanwhile.
+//! processor to wake up. The last wait is no loss, but `schedstat` counts it, too: on a virtual
+//! machine with nothing else to do, server and generator apart, it was 10 % of the time that the
+//! generator had work in closed loops, 11 to 26 % in open loops of 1,000 requests/s, and up to 43 %
+//! at 100. So a wait counts only as far as others used the processors meanwhile.
 
 use super::{Verdict, percent};
 use crate::measurement::Measurement;
 
 /// Share lost to a quota above which a check warns and fails. A quota is a setting and no noise: a
-/// run that it does not bind loses nothing to it. Where it binds, it takes a whole processor for tens of
-/// milliseconds out of each 100, so that little of it is all of a p99.
+/// run that it does not bind loses nothing to it. If it binds, it takes a whole processor away for
+/// tens of milliseconds out of each 100, so that a small share of it is all of a p99.
 const WARN_QUOTA: f64 = 0.01;
 const FAIL_QUOTA: f64 = 0.05;
 
-/// Share lost to others above which a check warns and fails. The first is the spread of throughput
-/// between equal cells on an otherwise idle machine (a coefficient of variation of 9 to 10 %, see
-/// METHODOLOGY.md). The second is more than twice that, which does not pass for chance. A closed loop
-/// loses this share of its throughput at the most: a generator with time to spare makes up for
-/// some of it. At 23 %, one lost nothing yet, and at 29 % a third.
+/// Share lost to others above which a check warns and fails. The first value is the spread of
+/// throughput between equal cells on an otherwise idle machine (a coefficient of variation of 9 to
+/// 10 %, see METHODOLOGY.md). The second is more than twice that, which does not pass for chance. A
+/// closed loop loses at most this share of its throughput, because a generator with time to spare
+/// makes up for some of it: at 23 %, one lost nothing yet, and at 29 % a third.
 const WARN_OTHERS: f64 = 0.10;
 const FAIL_OTHERS: f64 = 0.25;
 
-/// Share of the measured part that has to be lost to others. A side that runs for 1 % of the time
-/// doubles its wait by one slice of another program; `send-lag` sees what that does to a latency.
+/// Share of the measured part that has to be lost to others. For a side that runs for 1 % of the
+/// time, one slice of another program doubles its wait; `send-lag` shows the effect on a latency.
 const LEAST_LOST: f64 = 0.05;
 
-/// Error of the time that others used on one processor, in seconds: `/proc/stat` tells two looks at
-/// a processor in ticks of 10 ms.
+/// Error of the time that others used on one processor, in seconds: `/proc/stat` is read twice, and
+/// counts in ticks of 10 ms.
 const RESOLUTION_S: f64 = 0.02;
 
 /// One side of a measurement on its processors; times in seconds.
@@ -37,7 +37,7 @@ const RESOLUTION_S: f64 = 0.02;
 pub(super) struct Side<'a> {
     /// Processors that it may use.
     pub cpus: &'a [usize],
-    /// The most of them that it can use at once.
+    /// Most processors that it can use at once.
     pub width: usize,
     /// Length of the measured part.
     pub duration_s: f64,
@@ -52,16 +52,16 @@ pub(super) struct Side<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
-    /// An unknown quota counts as 0.
+    /// True if the loss to a quota is known; an unknown one counts as 0.
     is_quota_known: bool,
-    /// `None` where it is not known.
+    /// Share lost to others; `None` if it is not known.
     pub others: Option<f64>,
-    /// The same loss to others, as a share of the measured part.
+    /// Loss to others as a share of the measured part.
     others_of_all: f64,
 }
 
 impl Side<'_> {
-    /// The time that it lost; `None` where neither a quota nor others are known.
+    /// Returns the time that it lost; `None` if neither a quota nor others are known.
     pub fn lost(&self) -> Option<Lost> {
         let (quota_s, others_s) = (self.lost_to_quota_s(), self.lost_to_others_s());
         let all_s = self.duration_s * self.width as f64;
@@ -76,34 +76,36 @@ impl Side<'_> {
         Some(Lost { quota: share(quota_s), is_quota_known, others: others_s.map(share), others_of_all })
     }
 
-    /// The time that the quota took, at most what is left of the measured part: the kernel adds up
-    /// all processors, those that other tasks of the group want among them.
+    /// Returns the time that the quota took, at most the rest of the measured part: the kernel adds
+    /// up all processors, among them those that other tasks of the group want.
     fn lost_to_quota_s(&self) -> Option<f64> {
         let left_s = self.duration_s * self.width as f64 - self.ran_s;
         Some(self.throttled_s?.min(left_s.max(0.0)))
     }
 
-    /// The part of the wait in which others used the processors; at most what they used.
+    /// Returns the part of the wait in which others used the processors; at most the time that they
+    /// used.
     fn lost_to_others_s(&self) -> Option<f64> {
         let (idle_s, used_s) = (self.idle_s?, self.others_used_s()?);
         // Linux 6.18 counts the time that a quota holds a thread back as a wait, too.
         let wait_s = (self.wait_s? - self.lost_to_quota_s().unwrap_or(0.0)).max(0.0);
         let contended_s = if self.cpus.len() <= 1 {
-            // A wait falls into their time or into that of an idle processor that wakes up.
+            // A wait falls into the time of others or into that of an idle processor that wakes up.
             if used_s > 0.0 { wait_s * used_s / (used_s + idle_s) } else { 0.0 }
         } else {
-            // Ready threads move to an idle processor, so that only the rest was others' doing.
+            // Ready threads move to an idle processor, so that only the rest of the wait was
+            // others' doing.
             wait_s - idle_s
         };
         Some(contended_s.clamp(0.0, used_s))
     }
 
-    /// Time that others used for certain.
+    /// Returns the time that others used for certain.
     fn others_used_s(&self) -> Option<f64> {
         Some((self.others_s? - RESOLUTION_S * self.cpus.len() as f64).max(0.0))
     }
 
-    /// The largest share that others can have taken, where nothing is known of the wait.
+    /// Returns the largest share that others can have taken, if nothing is known of the wait.
     pub fn most_lost_to_others(&self) -> Option<f64> {
         let used_s = self.others_used_s().filter(|_| self.wait_s.is_none())?;
         let is_much = used_s > LEAST_LOST * self.duration_s * self.width as f64;
@@ -128,12 +130,13 @@ impl Lost {
     }
 }
 
-/// A share that would fail if it were known to be lost.
+/// Returns true if this share would fail if it were known to be lost.
 pub(super) fn is_failing(share: f64) -> bool {
     share > FAIL_OTHERS
 }
 
-/// A sentence about a side that lost time: how much, and to each rival.
+/// Returns a sentence about a side that lost time: the share that it lost, in total and to each
+/// rival.
 pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> String {
     let parts = [(lost.quota, quota), (lost.others.unwrap_or(0.0), others)];
     let parts = parts.into_iter().filter(|(share, _)| *share >= WARN_QUOTA);
@@ -153,25 +156,25 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
     sentence
 }
 
-/// Processors as on the command line, after their noun: `processor 1`, `processors 0,2`.
+/// Formats processors as on the command line, after their noun: `processor 1`, `processors 0,2`.
 pub(super) fn processors(cpus: &[usize]) -> String {
     let list = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     format!("processor{} {list}", if cpus.len() == 1 { "" } else { "s" })
 }
 
-/// The most that a check says of a loss to the other side of the measurement, on the same
-/// processors. Where there is no other processor, it is only told: there is no remedy, and every
-/// measurement of such a machine is made like that.
+/// Returns the worst verdict for a loss to the other side of the measurement, on the same
+/// processors. If there is no other processor, the loss only warns: there is no remedy, and every
+/// measurement on such a machine is made like that.
 pub(super) fn worst_of_sharing(measured: &Measurement) -> Verdict {
     if measured.has_one_processor { Verdict::Warn } else { Verdict::Fail }
 }
 
-/// Advice to two sides on the same processors.
+/// Returns advice for two sides on the same processors.
 pub(super) fn apart<'a>(measured: &Measurement, advice: &'a str) -> &'a str {
     if measured.has_one_processor { "there is no other processor" } else { advice }
 }
 
-/// Processors that are in both lists.
+/// Returns the processors that are in both lists.
 pub(super) fn shared(some: &[usize], others: &[usize]) -> Vec<usize> {
     some.iter().copied().filter(|cpu| others.contains(cpu)).collect()
 }
@@ -212,7 +215,7 @@ mod tests {
         let unpinned =
             Side { cpus: &[0, 1], wait_s: Some(0.5), others_s: Some(1.5), idle_s: Some(0.0), ..ALONE };
         assert_eq!(lost(unpinned).verdict_of_others(), Verdict::Fail);
-        // They used the processor while it had nothing to do.
+        // Others used the processor while the side had nothing to do.
         let apart = lost(Side { others_s: Some(0.5), idle_s: Some(0.0), ..ALONE });
         assert_eq!(apart.verdict_of_others(), Verdict::Pass);
     }

@@ -1,4 +1,4 @@
-//! `queues`: whether the requests of an open loop waited in one queue or in several.
+//! `queues`: checks that the requests of an open loop did not wait in several queues.
 //!
 //! Each thread has connections of its own, and a queue of its own for them. Where requests wait,
 //! several queues are slower than one with the same connections: a request waits although a
@@ -9,7 +9,7 @@ use crate::measurement::Measurement;
 
 pub(super) const CHECK: Check = Check { name: "queues", judge };
 
-/// Share of requests that may wait in a queue before it shows in p99.
+/// Share of requests that may wait in a queue before the wait shows in p99.
 const MAX_WAITING: f64 = 0.01;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -37,7 +37,7 @@ mod tests {
     use crate::check::fixture;
     use crate::workload::Arrivals;
 
-    /// An open loop of 10,000 requests of which `free` found a connection free.
+    /// Judges an open loop of 10,000 requests, of which `free` found a connection free.
     fn with(threads: usize, free: u64) -> Option<Judgement> {
         let mut measured = fixture::open(Arrivals::Poisson);
         measured.generator.threads = threads;

@@ -1,8 +1,8 @@
-//! `sample-size`: whether there are enough samples for the percentiles that are shown, by the rule
-//! of [`percentile`](crate::percentile).
+//! `sample-size`: checks that there are enough samples for the percentiles that are shown, by the
+//! rule of [`percentile`](crate::percentile).
 //!
-//! That is the best case, of independent values; the intervals beside the percentiles allow for the
-//! rest.
+//! The rule is for the best case, independent values; the intervals beside the percentiles allow
+//! for dependent ones.
 
 use super::{Check, Judgement, Verdict};
 use crate::measurement::Measurement;
@@ -10,16 +10,18 @@ use crate::percentile::samples_for;
 
 pub(super) const CHECK: Check = Check { name: "sample-size", judge };
 
-/// The percentiles of the wire format, from the highest.
+/// Percentiles of the wire format, from the highest.
 const PERCENTILES: [(&str, f64); 6] =
     [("p99.99", 0.9999), ("p99.9", 0.999), ("p99", 0.99), ("p95", 0.95), ("p90", 0.9), ("p50", 0.5)];
 
-/// The highest percentile that the text for people shows. Only machines read p99.99, and they read this, too.
+/// Highest percentile that the text for people shows. Only programs read p99.99, and they read the
+/// outcome of this check, too.
 const HIGHEST_SHOWN: f64 = 0.999;
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
 fn judge(measured: &Measurement) -> Option<Judgement> {
-    // The distribution also holds the ages of requests without an answer, which are no samples of it.
+    // The distribution also holds the ages of requests without a response, which are no samples of
+    // it.
     let samples = measured.requests.completed;
     let supported = PERCENTILES.iter().find(|(_, quantile)| samples >= samples_for(*quantile));
     Some(match supported {

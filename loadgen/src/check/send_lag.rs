@@ -1,25 +1,25 @@
-//! `send-lag`: in an open loop, how much of the latency is the generator's own lateness.
+//! `send-lag`: checks, in an open loop, that little of the latency is the generator's own lateness.
 //!
-//! Latency runs from the intended send time, so it holds the lag. A lag that is a small part of it
-//! does no harm; nor does one of requests that the server then answered fast, which leaves the
-//! percentile where it was. So what counts is by how much a percentile of the latency is above that
-//! of the time from the actual send on, and no more of it than the lag can explain: the rest is the
-//! wait for a connection, which is the server's doing.
+//! Latency runs from the intended send time, so it contains the lag. A lag that is a small part of
+//! the latency does no harm. Nor does a lag of requests that the server then answered fast, which
+//! leaves the percentile where it was. The check therefore takes the amount by which a percentile
+//! of the latency is above that of the time from the actual send on, and no more of it than the lag
+//! can explain: the rest is the wait for a connection, which is the server's doing.
 
 use super::{Check, Judgement, Verdict, percent, time};
 use crate::measurement::{Measurement, Times};
 
 pub(super) const CHECK: Check = Check { name: "send-lag", judge };
 
-/// A percentile of which the lag is judged.
+/// A percentile and its limits for the lag.
 struct Claim {
     name: &'static str,
     quantile: f64,
-    /// The lag that this generator claims to keep; below it nothing is said.
+    /// Lag that this generator claims to keep; a smaller one is never a fault.
     lag_ns: u64,
-    /// Share of the latency that may be the generator's before it warns: as much as the number is
-    /// uncertain anyhow. A median may be off by what `steady-state` lets a level change unnoticed. The
-    /// p99 of equal runs on two shared processors lay between 3.8 and 6.2 ms.
+    /// Share of the latency that may be the generator's before the check warns: the uncertainty
+    /// that the number has anyhow. A median may be off by a change of level that `steady-state`
+    /// leaves unnoticed. The p99 of equal runs on two shared processors lay between 3.8 and 6.2 ms.
     warn_share: f64,
 }
 
@@ -28,7 +28,7 @@ const CLAIMS: [Claim; 2] = [
     Claim { name: "p99", quantile: 0.99, lag_ns: 50_000, warn_share: 0.4 },
 ];
 
-/// Above it, the number says more of the generator than of the server.
+/// Share above which the number says more about the generator than about the server.
 const FAIL_SHARE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -56,17 +56,18 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(worst, detail))
 }
 
-/// What a lag adds to a quantile of the latency at the most.
+/// Returns the most that a lag adds to a quantile of the latency.
 fn added_ns(measured: &Measurement, quantile: f64, lag_ns: u64) -> u64 {
     let at = |times: &Times| times.value_at_quantile(quantile);
     let service_ns = if measured.times.service.is_empty() { 0 } else { at(&measured.times.service) };
     lag_ns.min(at(&measured.times.latency).saturating_sub(service_ns))
 }
 
-/// A quantile of the generator's lateness. Its histogram holds only those that found a connection free: when the generator
-/// itself stands still, they are the first few of what was due meanwhile, and the others wait in line for what is not the
-/// server's fault. But who is due while it stands still for D is late by all values up to D alike, so in a run of T the
-/// q-quantile is D − (1 − q)·T at least.
+/// Returns a quantile of the generator's lateness. Its histogram holds only requests that found a
+/// connection free: when the generator itself stands still, these are the first few of the requests
+/// that were due meanwhile. The others wait in line, which is not the server's fault. But the
+/// requests that are due while the generator stands still for D are late by all values up to D
+/// alike, so in a run of T the q-quantile is at least D − (1 − q)·T.
 fn lag_ns(measured: &Measurement, quantile: f64) -> u64 {
     let lag = &measured.times.send_lag;
     let beyond_ns = (1.0 - quantile) * measured.duration.as_nanos() as f64;
@@ -79,7 +80,8 @@ mod tests {
     use crate::check::fixture::{self, times};
     use crate::workload::Arrivals;
 
-    /// Sent with this lag, most requests and every twentieth; the server takes 1 ms for each.
+    /// Judges an open loop that sends most requests with the first lag and every twentieth with the
+    /// second. The server takes 1 ms for each.
     fn with_lag(most_ns: u64, every_twentieth_ns: u64) -> Judgement {
         let mut measured = fixture::open(Arrivals::Constant);
         let lags = [(most_ns, 9_500), (every_twentieth_ns, 500)];
@@ -131,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_generator_that_stood_still_cannot_blame_the_line_on_the_server() {
-        // For half a second of ten, with 500 requests due and 16 connections to send them on.
+        // The generator stood still for half a second of ten, with 500 requests due and 16
+        // connections to send them on.
         let mut measured = fixture::open(Arrivals::Constant);
         measured.times.send_lag = times(&[(2_000, 9_500), (500_000_000, 16)]);
         measured.times.latency = times(&[(60_000, 9_500), (450_000_000, 500)]);

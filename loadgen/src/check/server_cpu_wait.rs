@@ -1,9 +1,9 @@
-//! `server-cpu-wait`: whether the server had its processors when it had work.
+//! `server-cpu-wait`: checks that the server had its processors when it had work.
 //!
 //! A server that others keep from running looks slow, and its model with it. Its threads also wait
-//! for each other, which is the model's own doing and does not count: see `processor_time.rs`, where the
-//! thresholds stand. A quota that holds back the server alone may be what a user wants to
-//! measure, so that it is only told; one that holds back the generator, too, fails.
+//! for each other, which is the model's own doing and does not count: see `processor_time.rs`,
+//! which has the thresholds. A quota that holds back the server alone may be what a user wants to
+//! measure, so it only warns; a quota that holds back the generator, too, fails.
 
 use super::processor_time::{Lost, Side, apart, is_failing, processors, sentence, shared, worst_of_sharing};
 use super::{Check, Effect, Judgement, Verdict, percent};
@@ -41,15 +41,15 @@ fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
     lost.verdict_of_quota().min(worst)
 }
 
-/// Evidence of a loss where others had much of its processors, and its tasks ended with what
-/// they waited.
+/// Returns the evidence of a loss if others used much of the server's processors, and its wait is
+/// not known because tasks that ended took theirs with them.
 fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     let share = side.most_lost_to_others().filter(|share| is_failing(*share))?;
     let share = percent(share);
     Some(format!("tasks that ended took that with them, and up to {share} of its time was taken {others}"))
 }
 
-/// The rivals on its processors, and the worst verdict of what they took.
+/// Returns the worst verdict for what others took, and the rivals on the server's processors.
 fn others(server: &ServerTime, measured: &Measurement) -> (Verdict, String) {
     let both = shared(&server.cpus, &measured.generator_cpus);
     if both.is_empty() {
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::check::fixture;
 
-    /// A server that ran for four of ten seconds, on a processor that others used for five.
+    /// Returns a server that ran for four of ten seconds, on a processor that others used for five.
     fn disturbed() -> ServerTime {
         ServerTime {
             cpus: vec![1],

@@ -1,14 +1,15 @@
-//! `silence`: whether the server answered from begin to end.
+//! `silence`: checks that the server answered from begin to end.
 //!
 //! A server that stops for a part of the run makes throughput and percentiles an average over a
 //! server that works and one that does not. In a closed loop little else shows it: the generator
-//! asks a server that stands still nothing, so no percentile but the highest notices.
+//! sends no further requests to a server that stands still, so no percentile but the highest
+//! notices.
 //!
-//! Looked at is the longest time without any answer while requests waited. It is a silence where
-//! it is a notable part of the run and long against what answers take otherwise, so that a slow
-//! handler, or connections that are served in step, are none. A server may also fall silent
-//! towards most of its connections and go on with the others: those are told by the ages of their
-//! requests at the end.
+//! The check looks at the longest time in which no response came although requests waited. This
+//! time is a silence if it is a notable part of the run and long compared with the usual time of a
+//! response, so that a slow handler, or connections that are served in step, do not count. A server
+//! may also fall silent towards most of its connections and go on with the others: the ages of the
+//! requests at the end show these connections.
 
 use std::time::Duration;
 
@@ -18,27 +19,28 @@ use crate::workload::{Lifetime, Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "silence", judge };
 
-/// Share of the measured part from which a silence is told: throughput is off by as much, which is
-/// a difference that readers compare servers by.
+/// Share of the measured part from which on a silence is reported: throughput is off by the same
+/// share, which is a difference by which readers compare servers.
 const MIN_SHARE: f64 = 0.1;
 
-/// Silences below these say nothing, or do not fail: a busy machine may take a processor away for
-/// as long. What it takes away from the generator, too, never fails: a machine that stands still
-/// for 300 ms now and then is no fault of the server.
+/// Shortest silences that warn and that fail: a busy machine may take a processor away for as long.
+/// Time that it takes away from the generator, too, never fails: a machine that stands still for
+/// 300 ms now and then is no fault of the server.
 const WARN_LENGTH: Duration = Duration::from_millis(100);
 const FAIL_LENGTH: Duration = Duration::from_millis(250);
 
-/// A silence in units of what an answer usually takes. Service times that are exponential have one
-/// in 10¹⁰ above ten times their 90th percentile, and one in 400 above ten times their 45th, the
-/// lowest that is taken. A silence takes such a time on every connection at once.
+/// Shortest silence in units of the usual time of a response. Of exponential service times, one in
+/// 10¹⁰ is above ten times their 90th percentile, and one in 400 above ten times their 45th, the
+/// lowest that is used. A silence takes such a time on every connection at once.
 const MIN_USUAL_TIMES: f64 = 10.0;
 
-/// Percentile of the service time that is usual, of those answers that did not wait through the
-/// silence. The median would take a server for silent of which every third answer is slow.
+/// Percentile of the service time that is taken as usual, of those responses that did not wait
+/// through the silence. With the median, a server would count as silent if every third response is
+/// slow.
 const USUAL: f64 = 0.9;
 
-/// Share of the connections that were served before that hang at the end: from half of them on,
-/// what is measured is another workload than the one that was asked for.
+/// Share of the connections that were served before and hang at the end: from half of them on, the
+/// measured workload is another one than the one that was asked for.
 const HANGING_SHARE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -77,20 +79,20 @@ fn judge_silence(measured: &Measurement) -> Judgement {
     Judgement::new(Verdict::Pass, detail)
 }
 
-/// What an answer takes, or what lies between two requests where requests have a rate, or
-/// connections that are made again and again, in seconds.
+/// Returns the usual time of a response, in seconds, or the time between two requests if that is
+/// longer, which comes from the rate of requests or of connections that are made again and again.
 fn usual_s(measured: &Measurement) -> f64 {
     let workload = &measured.workload;
-    // To persistent connections it only paces start-up.
+    // For persistent connections, the connect rate only paces start-up.
     let is_made_again = workload.lifetime != Lifetime::Persistent;
     let connect_rate = workload.connect_rate.filter(|_| is_made_again);
     let rates = [workload.pacing.rate(), connect_rate];
     rates.into_iter().flatten().map(|rate| 1.0 / rate).fold(usual_service_s(measured), f64::max)
 }
 
-/// Percentile of the service time without the slowest answers, as many as could wait through a
-/// silence: one on each connection. Half of the answers are kept at the least, for a run may have
-/// fewer answers than connections.
+/// Returns a percentile of the service time without the slowest responses, as many as could wait
+/// through a silence: one on each connection. At least half of the responses are kept, because a
+/// run may have fewer responses than connections.
 fn usual_service_s(measured: &Measurement) -> f64 {
     let service = &measured.times.service;
     let answers = service.len();
@@ -99,8 +101,9 @@ fn usual_service_s(measured: &Measurement) -> f64 {
     service.value_at_quantile(quantile) as f64 / 1e9
 }
 
-/// Connections of a closed loop that hang at the end although they were served before. What was
-/// never served is told by `starvation`, what an open loop leaves behind by `offered-rate`.
+/// Judges connections of a closed loop that hang at the end although they were served before.
+/// `starvation` reports connections that were never served, `offered-rate` the requests that an
+/// open loop leaves behind.
 fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until) else {
         return None;
@@ -121,9 +124,9 @@ fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// The age from which a request hangs, in nanoseconds: above all that were answered, so that a
-/// server that serves its connections one after another is none that hangs, and as long as a
-/// silence that fails.
+/// Returns the age from which on a request hangs, in nanoseconds. It is above all service times, so
+/// that a server that serves its connections one after another does not count as one that hangs,
+/// and at least as long as a silence that fails.
 fn hanging_from_ns(measured: &Measurement) -> u64 {
     let service = &measured.times.service;
     let least = measured.duration.mul_f64(MIN_SHARE).max(FAIL_LENGTH);
@@ -147,7 +150,7 @@ mod tests {
     use crate::measurement::Silence;
     use crate::workload::Arrivals;
 
-    /// In a run of 10 seconds, whose answers take about 1 ms.
+    /// Judges a run of 10 seconds, whose responses take about 1 ms, with a silence of this length.
     fn silent_for(mut measured: Measurement, ms: u64) -> Judgement {
         let length = Duration::from_millis(ms);
         measured.silence = Silence { begin: Duration::from_secs(2), length, awake: length };
@@ -205,14 +208,14 @@ mod tests {
     #[test]
     fn answers_that_take_as_long_are_no_silence() {
         let mut measured = fixture::closed();
-        // Every fifth one.
+        // Every fifth response takes 1.2 s.
         measured.times.service = times(&[(1_000_000, 8_000), (1_200_000_000, 2_000)]);
         assert_eq!(silent_for(measured, 1_200).verdict, Verdict::Pass);
     }
 
     #[test]
     fn answers_that_waited_through_a_silence_do_not_make_it_usual() {
-        // Connections, and answers on each before and after a silence of 3 s.
+        // Number of connections, and number of responses on each before and after a silence of 3 s.
         for (connections, others) in [(64, 4), (64, 1), (10_000, 4), (1, 1)] {
             for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
                 measured.connections.requested = connections;
@@ -251,7 +254,7 @@ mod tests {
         assert_eq!(silent_for(measured, 2_000).verdict, Verdict::Pass);
     }
 
-    /// With requests of these ages at the end.
+    /// Judges a run with requests of this age at its end.
     fn hanging(count: u64, age_ms: u64, served: u64) -> Judgement {
         let mut measured = fixture::closed();
         measured.times.unanswered = times(&[(age_ms * 1_000_000, count)]);

@@ -1,11 +1,12 @@
-//! `start-up`: whether the server had started what it starts for a connection before it was
-//! measured.
+//! `start-up`: checks that the server had started what it starts for a connection before the
+//! measured part.
 //!
 //! A model that makes a process or a thread for a connection is given time for that: every
-//! connection is asked once, and nothing else is, until all were answered or no further one was for
-//! a second. Then the warm-up begins. A connection that has its first answer only within the
-//! measured part brings its start with it: its latency is the length of the start-up, and the load
-//! grows while it is measured. One that never has an answer is told by `starvation`.
+//! connection sends one request, and no other request is sent, until all were answered or no
+//! further one was answered for a second. Then the warm-up begins. A connection that has its first
+//! response only within the measured part brings its start into the results: its latency is the
+//! length of the start-up, and the load grows while it is measured. `starvation` reports a
+//! connection that never has a response.
 
 use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Measurement, StartUp};
@@ -14,8 +15,8 @@ use crate::workload::Pacing;
 
 pub(super) const CHECK: Check = Check { name: "start-up", judge };
 
-/// Share of the connections that may start within the measured part, as of those that may be
-/// without an answer.
+/// Share of the connections that may start within the measured part: the same as the share that may
+/// be without a response.
 const MAX_LATE_SHARE: f64 = 0.01;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -35,8 +36,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     detail += &format!(
         ", and {served_later} of them were within the measured part, which holds their start: use a longer --warmup"
     );
-    // Where every answer takes longer than the first ones were waited for, there is nothing to
-    // start.
+    // If every response takes longer than the wait for the first ones, there is nothing to start.
     let is_slow = u128::from(measured.times.service.min()) > NEXT_FIRST_ANSWER.as_nanos();
     let fail = if is_slow { f64::INFINITY } else { MAX_LATE_SHARE };
     Some(Judgement::new(Verdict::above(served_later as f64 / asked as f64, 0.0, fail), detail))

@@ -1,27 +1,28 @@
-//! `starvation`: whether the connections that were asked for took part, and alike.
+//! `starvation`: checks that all requested connections took part, and took part alike.
 //!
-//! That some connections get more answers than others is a result; percentiles hide it, for they
-//! are of requests, and a connection that is served rarely sends few. A connection without a single
-//! answer is more than that: the numbers are those of a workload of fewer connections than the one
-//! that was asked for.
+//! It is a result if some connections get more responses than others. Percentiles hide it, because
+//! they are of requests, and a connection that is served rarely sends few. A connection without a
+//! single response is more than that: the numbers are those of a workload with fewer connections
+//! than the one that was asked for.
 
 use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "starvation", judge };
 
-/// Share of the connections that may be without an answer before the result is another workload's:
-/// 1 in 100 moves no number by more than what is told apart between servers.
+/// Share of the connections that may be without a response before the result is that of another
+/// workload: 1 in 100 moves no number by more than the differences that count between servers.
 const MAX_UNSERVED_SHARE: f64 = 0.01;
 
-/// Jain's index below which connections are called unequal; 0.9 is a coefficient of variation of a third.
+/// Jain's index below which connections are called unequal; 0.9 is a coefficient of variation of a
+/// third.
 const MIN_JAIN: f64 = 0.9;
 
 /// Ratio of the most to the least served connection above which they are called unequal.
 const MAX_RATIO: f64 = 10.0;
 
-/// Answers per connection from which unfairness is told from chance: Poisson counts of mean m have an index of m / (m + 1),
-/// 0.99 here, and differ by less than a factor of 3.
+/// Responses per connection from which on unfairness can be told from chance: Poisson counts of
+/// mean m have an index of m / (m + 1), 0.99 here, and differ by less than a factor of 3.
 const MIN_ANSWERS: u64 = 100;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -30,7 +31,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return None;
     }
     let unserved = unserved(measured);
-    // With connections that were never served, the shares of all are unequal anyway.
+    // If some connections were never served, the shares of all are unequal anyway.
     let unequal = unfairness(measured.fairness).filter(|_| unserved.is_none());
     let found = [unserved.clone(), unanswered_idle(measured), unequal];
     let (verdicts, details) = found.into_iter().flatten().unzip::<_, _, Vec<_>, Vec<_>>();
@@ -45,14 +46,15 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// What is wrong in one respect, and how much that matters.
+/// Fault in one respect: its weight and its description.
 type Finding = (Verdict, String);
 
-/// Connections that were asked for and never had an answer, whether they could be made or not.
+/// Reports connections that were asked for and never had a response, whether they could be made or
+/// not.
 fn unserved(measured: &Measurement) -> Option<Finding> {
     let connections = measured.connections;
     let asked = connections.requested;
-    // What was never asked for cannot starve.
+    // A connection that never had a request to send cannot starve.
     let unserved = asked.saturating_sub(connections.served + connections.never_asked);
     if unserved == 0 {
         return None;
@@ -64,7 +66,8 @@ fn unserved(measured: &Measurement) -> Option<Finding> {
     Some((verdict(unserved, asked), format!("{asked} asked, {unserved} never served{unmade}")))
 }
 
-/// Idle connections that do not stand there as a client's that has had an answer.
+/// Reports idle connections without a response, which are unlike those of a client that has had
+/// one.
 fn unanswered_idle(measured: &Measurement) -> Option<Finding> {
     let asked = measured.workload.idle as u64;
     let answered = measured.connections.idle_answered;
@@ -77,7 +80,7 @@ fn verdict(without: u64, asked: u64) -> Verdict {
     Verdict::above(without as f64 / asked as f64, 0.0, MAX_UNSERVED_SHARE)
 }
 
-/// Answers per connection that differ by more than chance.
+/// Reports responses per connection that differ by more than chance.
 fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<Finding> {
     let ratio = max as f64 / min.max(1) as f64;
     let detail = || {
@@ -101,7 +104,7 @@ mod tests {
         assert_eq!(judgement.effect, None);
     }
 
-    /// A closed loop over `asked` connections, `starved` of which never had an answer.
+    /// Returns a closed loop over `asked` connections, `starved` of which never had a response.
     fn starved(asked: u64, starved: u64) -> Measurement {
         let mut measured = fixture::closed();
         measured.connections.requested = asked;
@@ -146,7 +149,7 @@ mod tests {
         measured.connections.starved = 0;
         measured.connections.never_asked = 54;
         measured.fairness = Fairness { min: 0, median: 0, max: 1, jain: 0.16 };
-        // They are not even made.
+        // These connections are not even made.
         measured.connections.established = 10;
         let judgement = judge(&measured).unwrap();
         assert_eq!((judgement.verdict, judgement.effect), (Verdict::Pass, None));
@@ -185,7 +188,7 @@ mod tests {
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert_eq!(judgement.detail, "4 of 1000 idle connections were answered");
-        // The percentiles are of the others anyway.
+        // The percentiles are of the other connections anyway.
         assert_eq!(judgement.effect, None);
     }
 

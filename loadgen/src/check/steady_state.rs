@@ -1,16 +1,17 @@
-//! `steady-state`: whether what was measured stayed the same from begin to end.
+//! `steady-state`: checks that the measured quantity stayed the same from begin to end.
 //!
 //! A change within the run (a leak, a machine that grows hot, a neighbour that comes, a server that
-//! loses half of its workers) makes every number that is shown an average over something that
-//! passed. Looked at is the throughput of a closed loop and the median latency of an open one, per
-//! batch: each is what the loop leaves free. The mean latency was rejected: one stall rules it.
+//! loses half of its workers) makes every number that is shown an average over a state that has
+//! passed. The check looks at the throughput of a closed loop and the median latency of an open
+//! one, per batch: each is the quantity that the loop leaves free. The mean latency was rejected,
+//! because one stall dominates it.
 //!
 //! Two tests share the work: Mann and Kendall's for a trend and Pettitt's for a step. Both look at
-//! ranks, and batches that follow one another are alike, so they alone would alarm on every queue and
-//! on every machine whose speed wanders. A change is therefore told only if it is large as well, and
-//! stands out from the noise that is left about the trend or the step, its autocorrelation allowed
-//! for. How often honest runs alarm all the same, and what share of faults is found:
-//! `cargo bench --bench truth`, with its table in METHODOLOGY.md.
+//! ranks, and consecutive batches are alike, so these tests alone would raise an alarm on every
+//! queue and on every machine whose speed wanders. A change is therefore reported only if it is
+//! large as well, and stands out from the noise about the trend or the step, with the
+//! autocorrelation of the noise allowed for. `cargo bench --bench truth` measures the false-alarm
+//! rate of honest runs and the share of faults that is found; its table is in METHODOLOGY.md.
 
 use std::time::Duration;
 
@@ -20,41 +21,42 @@ use crate::workload::Pacing;
 
 pub(super) const CHECK: Check = Check { name: "steady-state", judge };
 
-/// Batches below which the normal approximation of Mann and Kendall's test is not to be used (Mann
+/// Fewest batches for which the normal approximation of Mann and Kendall's test may be used (Mann
 /// 1945). Pettitt's test finds nothing below 11.
 const MIN_BATCHES: usize = 8;
 
-/// Two-sided 1 % of the normal distribution, for a trend.
+/// Critical value for a trend: two-sided 1 % of the normal distribution.
 const SIGNIFICANT_Z: f64 = 2.576;
 
-/// Level of Pettitt's test: with 20 batches, the last 5 may be the step.
+/// Level of Pettitt's test: with 20 batches, it still finds a step before the last 5.
 const STEP_LEVEL: f64 = 0.05;
 
-/// Change within the run, relative to the larger side. Simulation has set them, with the next one:
-/// at most 1 % of stationary runs fail and 5 % warn, those of a machine whose level wanders by 20 %
-/// included, and a server that halves fails.
+/// Changes within the run, relative to the larger side, above which the check warns and fails.
+/// Simulation has set them, together with [`MIN_ERRORS`]: at most 1 % of stationary runs fail and
+/// 5 % warn, including those of a machine whose level wanders by 20 %, and a server whose
+/// throughput halves fails.
 const WARN_CHANGE: f64 = 0.25;
 const FAIL_CHANGE: f64 = 0.45;
 
-/// Standard errors that a change is away from none.
+/// Least size of a change that is reported, in standard errors.
 const MIN_ERRORS: f64 = 9.0;
 
-/// Requests that a quarter of the batches hold at least, where they are shorter than a second; the
-/// others may be without an answer. Of a closed loop, so few that the noise of counting them is known
-/// from the other batches. Of an open one, so many that most batches begin with another queue than
-/// the one before.
+/// Fewest requests that at least a quarter of the batches must hold, if batches are shorter than a
+/// second; the other batches may be without a response. For a closed loop, so few that the noise of
+/// counting them is known from the other batches. For an open loop, so many that most batches begin
+/// with another queue than the batch before.
 const SHORT_BATCH: Duration = Duration::from_secs(1);
 const MIN_REQUESTS_CLOSED: u64 = 20;
 const MIN_REQUESTS_OPEN: u64 = 100;
 
-/// What turns a median absolute deviation into a standard deviation, of normal values.
+/// Factor that turns a median absolute deviation into a standard deviation, for normal values.
 const MAD_TO_SIGMA: f64 = 1.4826;
 
-/// Standard deviations at which a value counts for the autocorrelation as if it were no further
-/// off: a single stall must not hide it.
+/// Standard deviations at which a value is clipped for the autocorrelation: a single stall must not
+/// hide it.
 const CLIPPED_AT: f64 = 3.0;
 
-/// Autocorrelation that is allowed for at the most: a longer memory is a trend to this run.
+/// Largest autocorrelation that is allowed for: a longer memory is a trend to this run.
 const MAX_AUTOCORRELATION: f64 = 0.95;
 
 /// A change that a test has found.
@@ -62,16 +64,17 @@ struct Change {
     /// Levels at the begin and at the end.
     from: f64,
     to: f64,
-    /// In standard errors of the noise about it.
+    /// Size in standard errors of the noise about it.
     errors: f64,
-    /// The first value of the later level; none of a trend.
+    /// Index of the first value of the later level; none for a trend.
     at: Option<usize>,
-    /// The test with its statistic.
+    /// Test that found the change, with its statistic.
     test: String,
 }
 
 impl Change {
-    /// The smaller level in terms of the larger one; nothing changes where both are 0.
+    /// Returns the smaller level in terms of the larger one; 1 if both are 0, because nothing
+    /// changes then.
     fn ratio(&self) -> f64 {
         let larger = self.from.max(self.to);
         if larger > 0.0 { self.from.min(self.to) / larger } else { 1.0 }
@@ -125,15 +128,15 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }))
 }
 
-/// Whether batches hold what can be compared.
+/// Returns true if the batches hold enough requests to be compared.
 fn hold_enough(batches: &[Batch], least: u64) -> bool {
     let mut requests = batches.iter().map(|batch| batch.completed).collect::<Vec<_>>();
     requests.sort_unstable();
     batches[0].length >= SHORT_BATCH || requests[requests.len() * 3 / 4] >= least
 }
 
-/// A value per batch, and when each began, without batches that have none; a last one that is shorter
-/// than half of the others tells too little.
+/// Returns the begins and the values of the batches that have a value. A last batch that is shorter
+/// than half of the others says too little and is left out.
 fn series(batches: &[Batch], value: fn(&Batch) -> Option<f64>) -> (Vec<Duration>, Vec<f64>) {
     let Some(first) = batches.first() else { return Default::default() };
     let begun = batches.iter().scan(Duration::ZERO, |end, batch| {
@@ -153,7 +156,7 @@ fn median_latency(batch: &Batch) -> Option<f64> {
     (!batch.latency.is_empty()).then(|| batch.latency.value_at_quantile(0.5) as f64)
 }
 
-/// A change that goes on through all of the run.
+/// Finds a change that goes on through the whole run.
 fn trend(series: &[f64]) -> Option<Change> {
     let z = mann_kendall_z(series);
     if z.abs() <= SIGNIFICANT_Z {
@@ -165,7 +168,8 @@ fn trend(series: &[f64]) -> Option<Change> {
     let flat = series.iter().enumerate().map(|(i, value)| value - line(i)).collect::<Vec<_>>();
     let middle = median(flat.clone());
     let noise = noise(&flat.iter().map(|value| value - middle).collect::<Vec<_>>());
-    // Of the slope of a line that is fitted to n values in unit steps, as of least squares.
+    // Standard error of the slope of a line that is fitted to n values in unit steps, as in least
+    // squares.
     let error = noise * (12.0 / (n * (n * n - 1.0))).sqrt();
     Some(Change {
         from: (middle + line(0)).max(0.0),
@@ -176,7 +180,7 @@ fn trend(series: &[f64]) -> Option<Change> {
     })
 }
 
-/// A change at one moment, from one level to another.
+/// Finds a change at one moment, from one level to another.
 fn step(series: &[f64]) -> Option<Change> {
     let (k, at) = pettitt(series);
     let p = pettitt_p(k, series.len() as f64);
@@ -192,9 +196,9 @@ fn step(series: &[f64]) -> Option<Change> {
     Some(Change { from, to, errors: (to - from).abs() / error, at: Some(at), test })
 }
 
-/// Standard deviation of what is left about a trend or a step, from the median absolute deviation,
-/// times what autocorrelation adds to the error of a mean: √((1 + r) / (1 − r)) of a process of the
-/// first order (Bayley and Hammersley 1946).
+/// Returns the standard deviation of the residuals of a trend or a step, from the median absolute
+/// deviation, times the factor by which autocorrelation increases the error of a mean. For a
+/// process of the first order, this is √((1 + r) / (1 − r)) (Bayley and Hammersley 1946).
 fn noise(residuals: &[f64]) -> f64 {
     let sigma = MAD_TO_SIGMA * median(residuals.iter().map(|value| value.abs()).collect());
     let limit = CLIPPED_AT * sigma;
@@ -203,8 +207,9 @@ fn noise(residuals: &[f64]) -> f64 {
     sigma * ((1.0 + r) / (1.0 - r)).sqrt()
 }
 
-/// Of each value with the next one, between 0 and [`MAX_AUTOCORRELATION`]. The estimate is too small
-/// by (1 + 4r)/n in few values, which is made good (Kendall 1954; Marriott and Pope 1954).
+/// Returns the autocorrelation of each value with the next one, between 0 and
+/// [`MAX_AUTOCORRELATION`]. With few values the estimate is too small by (1 + 4r)/n, which is
+/// corrected (Kendall 1954; Marriott and Pope 1954).
 fn autocorrelation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -216,9 +221,9 @@ fn autocorrelation(values: &[f64]) -> f64 {
     ((n * products / squares + 1.0) / (n - 4.0)).clamp(0.0, MAX_AUTOCORRELATION)
 }
 
-/// Pettitt's statistic K, and how many values lie before the step: the split for which the pairs in
-/// ascending order across it, less those in descending order, are the most (Pettitt 1979, "A
-/// non-parametric approach to the change-point problem").
+/// Returns Pettitt's statistic K, and the number of values before the step. The step is the split
+/// with the most pairs in ascending order across it, less those in descending order, or the reverse
+/// (Pettitt 1979, "A non-parametric approach to the change-point problem").
 fn pettitt(series: &[f64]) -> (i64, usize) {
     let across = |at: usize| {
         let (before, after) = series.split_at(at);
@@ -228,18 +233,19 @@ fn pettitt(series: &[f64]) -> (i64, usize) {
     (1..series.len()).map(across).max_by_key(|&(k, _)| k).unwrap_or_default()
 }
 
-/// Probability of as large a K without a step: 2 exp(−6K² / (n³ + n²)) (Pettitt 1979).
+/// Returns the probability of as large a K without a step: 2 exp(−6K² / (n³ + n²)) (Pettitt 1979).
 fn pettitt_p(k: i64, n: f64) -> f64 {
     2.0 * (-6.0 * (k as f64).powi(2) / (n.powi(3) + n.powi(2))).exp()
 }
 
-/// 1 where `b` is above `a`, −1 where it is below.
+/// Returns 1 if `b` is above `a`, −1 if it is below, and 0 if they are equal.
 fn order(a: f64, b: f64) -> i64 {
     i64::from(b > a) - i64::from(b < a)
 }
 
-/// Mann and Kendall's test for a trend: the standard normal deviate of S, the number of pairs in ascending order less
-/// those in descending order, corrected for continuity and for ties (Mann 1945; Kendall 1975, Rank Correlation Methods).
+/// Returns the statistic of Mann and Kendall's test for a trend: the standard normal deviate of S,
+/// the number of pairs in ascending order less those in descending order, corrected for continuity
+/// and for ties (Mann 1945; Kendall 1975, Rank Correlation Methods).
 fn mann_kendall_z(series: &[f64]) -> f64 {
     let pairs = series.iter().enumerate().flat_map(|(i, a)| series[i + 1..].iter().map(move |b| (a, b)));
     let s = pairs.map(|(a, b)| order(*a, *b)).sum::<i64>() as f64;
@@ -252,14 +258,15 @@ fn mann_kendall_z(series: &[f64]) -> f64 {
     if variance <= 0.0 { 0.0 } else { s.signum() * (s.abs() - 1.0).max(0.0) / variance.sqrt() }
 }
 
-/// The median of the slopes between all pairs, per step (Theil 1950; Sen 1968): a trend that single batches cannot bend.
+/// Returns the median of the slopes between all pairs, per step (Theil 1950; Sen 1968): a trend
+/// that single batches cannot bend.
 fn theil_sen_slope(series: &[f64]) -> f64 {
     let slopes = (0..series.len())
         .flat_map(|i| (i + 1..series.len()).map(move |j| (series[j] - series[i]) / (j - i) as f64));
     median(slopes.collect())
 }
 
-/// 0 of nothing.
+/// Returns the median; 0 if there are no values.
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     match values.len() {
@@ -275,7 +282,7 @@ mod tests {
     use crate::check::fixture::{self, CONNECTIONS, batch};
     use crate::workload::Arrivals;
 
-    /// A closed loop with those shares of its usual throughput, in batches of a second.
+    /// Judges a closed loop with these shares of its usual throughput, in batches of a second.
     fn closed(shares: &[f64]) -> Option<Judgement> {
         let mut measured = fixture::closed();
         let completed = |share: &f64| (share * CONNECTIONS as f64 * 1000.0) as u64;
@@ -321,8 +328,8 @@ mod tests {
         assert!(judgement.detail.starts_with("median latency began at 10.0 %"), "{}", judgement.detail);
     }
 
-    /// Twenty batches, the first of them at the whole level and those behind at a share of it, with
-    /// noise of a few percent.
+    /// Judges twenty batches with noise of a few percent: the first `before` of them at the whole
+    /// level, the others at `share` of it.
     fn stepping(before: usize, share: f64) -> Option<Judgement> {
         let noise = [0.0, -0.03, 0.02, 0.01, -0.02, 0.03, -0.01].into_iter().cycle();
         let level = |at: usize| if at < before { 1.0 } else { share };
@@ -366,7 +373,7 @@ mod tests {
         assert_eq!(closed(&wave).unwrap().verdict, Verdict::Pass);
     }
 
-    /// As [`closed`], in batches of 30 ms with this many requests each.
+    /// Judges a closed loop as [`closed`] does, in batches of 30 ms with this many requests each.
     fn short(shares: &[f64], requests: f64) -> Option<Judgement> {
         let mut measured = fixture::closed();
         let of = |share: &f64| Batch {
@@ -390,8 +397,9 @@ mod tests {
 
     #[test]
     fn mann_kendall_agrees_with_a_published_example() {
-        // Gilbert 1987, Statistical Methods for Environmental Pollution Monitoring, sections 16.4.1 and 16.4.2: four
-        // values in order have S = 6 of n(n−1)/2 = 6 pairs and var S = 4·3·13/18; ten without a tie, 10·9·25/18 = 125.
+        // Gilbert 1987, Statistical Methods for Environmental Pollution Monitoring, sections 16.4.1
+        // and 16.4.2: four values in order have S = 6 of n(n−1)/2 = 6 pairs and var S = 4·3·13/18;
+        // ten without a tie, 10·9·25/18 = 125.
         let four = mann_kendall_z(&[1.0, 2.0, 3.0, 4.0]);
         assert!((four - 5.0 / (4.0 * 3.0 * 13.0 / 18.0_f64).sqrt()).abs() < 1e-12, "{four}");
         let ten = mann_kendall_z(&line(10.0, 1.0));

@@ -1,4 +1,4 @@
-//! Making connections, making them again, and leaving them.
+//! Opens connections, opens them again after a failure, and leaves them to the server to close.
 
 use std::io;
 use std::net::TcpStream;
@@ -19,7 +19,8 @@ const EVERYTHING: epoll::EventFlags = epoll::EventFlags::IN
     .union(epoll::EventFlags::RDHUP)
     .union(epoll::EventFlags::ET);
 
-/// Connections of one worker that are being opened at the same time, so that a listen backlog is not flooded.
+/// Connections of one worker that are being opened at the same time, so that a listen backlog is
+/// not flooded.
 const MAX_CONNECTING: usize = 128;
 
 /// Waits between tries to connect: the first one, doubled each time, up to the last one.
@@ -37,8 +38,8 @@ impl Worker {
         });
     }
 
-    /// Opens queued connections. Their number at a time is limited only until all have started: later, a limit would
-    /// make requests wait for the generator.
+    /// Opens queued connections. Their number at a time is limited only until all have started:
+    /// later, a limit would make requests wait for the generator.
     pub(super) fn open_due(&mut self, now: u64) {
         while (self.is_ready || self.connecting < MAX_CONNECTING)
             && !self.to_open.is_empty()
@@ -50,13 +51,15 @@ impl Worker {
         }
     }
 
-    /// Says if a connection, idle or not, may be opened now under the connect rate, and counts it if so.
+    /// Returns true if a connection, idle or not, may be opened now under the connect rate, and
+    /// counts it then.
     pub(super) fn take_turn(&mut self, now: u64) -> bool {
         if self.next_open > now {
             return false;
         }
         if self.open_every > 0 {
-            // Connections that a late tick delayed are made up for; time in which none was asked for is not.
+            // Connections that a late tick delayed are made up for; time in which none was
+            // requested is not.
             self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
         }
         true
@@ -73,7 +76,7 @@ impl Worker {
             if std::mem::take(&mut job.lag_is_open) {
                 self.note_lag(job, began);
             }
-            // The first try alone: what a failed one takes is not the generator's doing.
+            // Only for the first try: the time of a failed try is not the generator's doing.
             if let Some(since) = job.lacks_connection_since.take() {
                 job.connect_wait = Some(began.saturating_sub(since));
             }
@@ -95,19 +98,21 @@ impl Worker {
             Err(error) => return self.connect_failed(key, error, now),
         }
         if self.slots[key].job.is_some() {
-            // On loopback the handshake is over by now and this goes through; elsewhere an event will follow.
+            // On loopback the handshake is over by now and this goes through; elsewhere an event
+            // will follow.
             self.send(key, self.plan.clock.now());
         }
     }
 
-    /// Has a socket reported again that was not read empty; edge-triggered, it would not be.
+    /// Makes epoll report a socket again that was not read empty. Edge-triggered epoll does not do
+    /// so by itself.
     pub(super) fn look_again(&self, key: usize) {
         if let Some(socket) = &self.slots[key].socket {
             let _ = epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(key as u64), EVERYTHING);
         }
     }
 
-    /// Begins to connect to the next address, without waiting for the end of it.
+    /// Begins to connect to the next address and does not wait for the result.
     pub(super) fn connect(&mut self) -> io::Result<TcpStream> {
         self.try_connect().inspect_err(|error| self.limits.note(error))
     }
@@ -152,7 +157,8 @@ impl Worker {
     pub(super) fn established(&mut self, key: usize, now: u64) {
         let slot = &mut self.slots[key];
         slot.connect_took = Some(now - slot.connect_began);
-        // No longer connecting, so that a request which it is given at once does not count it again.
+        // The state is no longer `Connecting`, so that a request which is sent at once does not
+        // count the connection again.
         slot.state = State::Free;
         slot.was_established = true;
         slot.failures = 0;
@@ -160,8 +166,8 @@ impl Worker {
         self.opened_total += 1;
     }
 
-    /// Leaves it to the server to close first, as the request asked: the end that closes first keeps
-    /// the port in `TIME_WAIT`, and the client has to save ports.
+    /// Leaves the connection to the server, which closes first, as the request asked: the end that
+    /// closes first keeps the port in `TIME_WAIT`, and the client has to save ports.
     pub(super) fn linger(&mut self, key: usize, now: u64) {
         let Some(socket) = self.slots[key].socket.take() else {
             return;

@@ -1,4 +1,4 @@
-//! One request and its answer: written, read, checked, timed, or given up.
+//! One request and its response: written, read, checked, timed, or given up.
 
 use std::io::{self, Read, Write};
 use std::time::Duration;
@@ -25,8 +25,8 @@ pub(super) enum Failure {
     Protocol(ProtocolError),
 }
 
-/// Says if a client would follow this status to another URL. A 300 offers a choice, and a 304 says that there is nothing
-/// new (RFC 9110, section 15.4).
+/// Returns true if a client would follow this status to another URL. A 300 offers a choice, and a
+/// 304 says that there is nothing new (RFC 9110, section 15.4).
 fn is_redirection(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
@@ -36,8 +36,8 @@ impl Worker {
         use epoll::EventFlags as Flags;
         let (data, flags) = (event.data.u64(), event.flags);
         if data & LINGERING != 0 {
-            // The timer's key is none of these: its events only wake. A server that sends instead of closing is not
-            // waited for either.
+            // `lingering` does not hold the timer's key: the timer's events only wake the worker. A
+            // server that sends data instead of closing is not waited for either.
             let _ = self.lingering.try_remove((data & !LINGERING) as usize);
             return;
         }
@@ -64,7 +64,8 @@ impl Worker {
                     self.receive(key, ending, buffer);
                 }
             }
-            // The server closed a connection without a request: it is made again, at once or when it is needed.
+            // The server closed a connection without a request. A new one is made, at once or when
+            // a request needs it.
             State::Free if ending => {
                 self.slots[key].socket = None;
                 self.next(key, self.plan.clock.now());
@@ -115,8 +116,8 @@ impl Worker {
         slot.job.is_some_and(|job| job.written < request.len())
     }
 
-    /// Reads until the answer is whole or the socket is empty. `ending` says that the server has closed its side, so that
-    /// a read will return the end of the stream.
+    /// Reads until the response is complete or the socket is empty. `ending` says that the server
+    /// has closed its side, so that a read will return the end of the stream.
     pub(super) fn receive(&mut self, key: usize, ending: bool, buffer: &mut [u8]) {
         let to_head = self.is_head;
         for _ in 0..READS_PER_EVENT {
@@ -160,7 +161,7 @@ impl Worker {
         self.cross_boundaries(now);
         let Some(job) = self.slots[key].job else { return };
         if now >= job.sent + nanos(self.plan.workload.timeout) {
-            // It came after the timeout, and before the next scan for timeouts.
+            // The response came after the timeout, and before the next scan for timeouts.
             return self.fail(key, &Failure::Timeout, now);
         }
         self.note_if_late(job, now);
@@ -205,7 +206,7 @@ impl Worker {
         self.next(key, now);
     }
 
-    /// Records the time since the previous answer, if it is long.
+    /// Records the time since the previous response, if it is long.
     fn note_answer(&mut self, now: u64) {
         if self.pauses.is_long(now) {
             self.end_pause(now);
@@ -213,8 +214,8 @@ impl Worker {
         self.pauses.note_answer(now);
     }
 
-    /// Records the time since the last answer, as far as a request waited in it. A closed loop always has one that
-    /// waits for an answer or a connection; an open loop may have none.
+    /// Records the time since the last response, as far as a request waited in it. A closed loop
+    /// always has a request that waits for a response or a connection; an open loop may have none.
     pub(super) fn end_pause(&mut self, end: u64) {
         let sent = self.slots.iter().filter_map(|slot| slot.job).map(|job| job.intended);
         let waiting_since = match self.schedule {
@@ -236,7 +237,8 @@ impl Worker {
             self.last_done = now;
             self.count_failure(key, job, failure);
             if matches!(failure, Failure::Timeout) {
-                // It took at least as long; without it, a server that is too slow would look fast.
+                // The request took at least that long; without its age, a server that is too slow
+                // would look fast.
                 self.recorder.record_age(job.age(now));
             }
         }
@@ -283,15 +285,17 @@ impl Worker {
         }
     }
 
-    /// Keeps the age at the end of the measured part of a request that ended later: it was in flight at that moment, and
-    /// the worker notices the end only when it looks at the clock again.
+    /// Keeps the age that a request had at the end of the measured part, if it ended later: it was
+    /// in flight at that moment, and the worker notices the end only when it looks at the clock
+    /// again.
     pub(super) fn note_if_late(&mut self, job: Job, now: u64) {
         if now >= self.window.1 && job.intended < self.window.1 && self.plan.counts_in_flight(false) {
             self.late_ages.push(job.age(self.window.1));
         }
     }
 
-    /// Gives up requests, connects and closes that take longer than the timeout, in one pass over all connections.
+    /// Gives up requests, connects and closes that take longer than the timeout, in one pass over
+    /// all connections.
     pub(super) fn expire(&mut self, now: u64) {
         let timeout = nanos(self.plan.workload.timeout);
         for key in 0..self.slots.len() {

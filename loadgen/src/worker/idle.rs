@@ -1,8 +1,9 @@
-//! Idle connections: each is opened, sends one request, reads its answer, and is then only held, like the connection of a
-//! client that pauses.
+//! Idle connections: each is opened, sends one request, reads its response, and is then only held,
+//! like the connection of a client that pauses.
 //!
-//! All of that happens before the measured part. Many are opened at the same time, on non-blocking sockets; answered ones
-//! leave the event queue, so that they cost the generator nothing while it measures.
+//! All of that happens before the measured part. Many are opened at the same time, on non-blocking
+//! sockets; answered ones leave the event queue, so that they cost the generator nothing while it
+//! measures.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -18,8 +19,8 @@ use crate::run::nanos;
 /// Connections that are opened at the same time, so that a listen backlog is not flooded.
 const WINDOW: usize = 128;
 
-/// Time without an answer after which the window doubles: a server with fewer workers than idle connections never answers
-/// most of them, and they should be open all the same.
+/// Time without a response after which the window doubles: a server with fewer workers than idle
+/// connections never answers most of them, and they should be open all the same.
 const STALL: Duration = Duration::from_millis(50);
 
 /// Idle connections of a worker that are being opened.
@@ -27,10 +28,10 @@ const STALL: Duration = Duration::from_millis(50);
 struct Opening {
     /// Connections that are still to be opened.
     left: usize,
-    /// Connections without an answer yet.
+    /// Connections without a response yet.
     asking: Slab<Asking>,
     window: usize,
-    /// Time of the last answer, or of the last doubling of the window.
+    /// Time of the last response, or of the last doubling of the window.
     last_news: u64,
 }
 
@@ -39,7 +40,8 @@ struct Opening {
 struct Asking {
     socket: TcpStream,
     began: u64,
-    /// Bytes of the request that were written; the connection is established as soon as there are any.
+    /// Bytes of the request that were written; the connection is established as soon as there are
+    /// any.
     written: usize,
     answer: Connection,
 }
@@ -48,15 +50,15 @@ struct Asking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     GoesOn,
-    /// Its answer is whole and the server keeps it open.
+    /// The response is complete and the server keeps the connection open.
     Answered,
     /// The connection can't be held: it broke off, or the server closes it.
     Lost,
 }
 
 impl Worker {
-    /// Opens `count` idle connections. It returns when each was answered or has reached the timeout of a request;
-    /// connections that are established by then are held.
+    /// Opens `count` idle connections. Returns when each was answered or has reached the timeout of
+    /// a request; connections that are established by then are held.
     pub(super) fn open_idle(&mut self, count: usize, buffer: &mut [u8], events: &mut Vec<epoll::Event>) {
         let last_news = self.plan.clock.now();
         let mut opening = Opening { left: count, asking: Slab::new(), window: WINDOW, last_news };
@@ -101,8 +103,8 @@ impl Worker {
         }
     }
 
-    /// Events of an idle connection. They are level-triggered, unlike those of measured connections: no idle connection
-    /// is worth a second read per event.
+    /// Returns the events to wait for on an idle connection. They are level-triggered, unlike those
+    /// of measured connections: no idle connection is worth a second read per event.
     fn interest(&self, asking: &Asking) -> epoll::EventFlags {
         let goes_on = asking.written < self.request.len();
         epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
@@ -151,7 +153,8 @@ impl Worker {
             Err(_) => return Step::Lost,
         };
         match asking.answer.receive(&buffer[..read], self.is_head, &mut self.known_head) {
-            // Also an answer that ends with its connection: a closed connection can't be held.
+            // This includes a response that ends with its connection: a closed connection can't be
+            // held.
             _ if read == 0 => Step::Lost,
             Ok(Progress::Partial) => Step::GoesOn,
             Ok(Progress::Whole { head, consumed }) if consumed == read && head.keep_alive => Step::Answered,
@@ -159,7 +162,7 @@ impl Worker {
         }
     }
 
-    /// Holds connections without an answer when the timeout of a request has passed.
+    /// Holds connections without a response when the timeout of a request has passed.
     fn stop_waiting(&mut self, opening: &mut Opening) {
         let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
         let late = opening.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);

@@ -1,4 +1,5 @@
-//! The send times of requests: right after the previous answer in a closed loop, by the schedule in an open one.
+//! The send times of requests: right after the previous response in a closed loop, by the schedule
+//! in an open one.
 
 use super::{Job, MAX_DISPATCHED, MAX_LINE, State, Worker};
 use crate::measurement::MAX_ARRIVALS;
@@ -6,8 +7,8 @@ use crate::recorder::Age;
 use crate::run::nanos;
 use crate::workload::Lifetime;
 
-/// Parts of equal length that the rest of a schedule is cut into; the requests of a part share one age. A tenth of a
-/// percent of the length is as exact as the histograms are.
+/// Parts of equal length that the rest of a schedule is cut into; the requests of a part share one
+/// age. A tenth of a percent of the length is as exact as the histograms are.
 const REST_STEPS: u64 = 1000;
 
 impl Worker {
@@ -38,14 +39,16 @@ impl Worker {
             slot.job = Some(job);
             return self.send(key, now);
         }
-        // A request that was due earlier, and finds this connection free, has waited for the generator since then.
+        // A request that was due earlier, and finds this connection free, has waited for the
+        // generator since then.
         let since = if job.lag_is_open { job.intended } else { now };
         slot.job = Some(Job { lacks_connection_since: Some(since), ..job });
         slot.state = State::Closed;
         self.to_open.push_back(key);
     }
 
-    /// In an open loop, a free slot takes the request that has waited longest, or waits for the schedule.
+    /// Gives a free slot of an open loop the request that has waited longest, or lets the slot wait
+    /// for the schedule.
     pub(super) fn next_of_line(&mut self, key: usize, now: u64) {
         if let Some(intended) = self.line.pop_front() {
             return self.begin(key, self.in_line(intended), now);
@@ -53,7 +56,8 @@ impl Worker {
         let slot = &mut self.slots[key];
         slot.job = None;
         if slot.socket.is_some() || self.plan.workload.lifetime != Lifetime::Persistent {
-            // A connection with a lifetime is made when a request needs it; the connect is part of that latency.
+            // A connection with a lifetime is made when a request needs it; the connect is part of
+            // that latency.
             slot.state = State::Free;
             self.free.push_back(key);
         } else {
@@ -62,19 +66,20 @@ impl Worker {
         }
     }
 
-    /// The job of a request that has waited in line.
+    /// Returns the job of a request that has waited in line.
     pub(super) fn in_line(&self, intended: u64) -> Job {
         Job { intended, has_ticket: intended >= self.window.0, ..Job::default() }
     }
 
-    /// The next time of the schedule, on the clock. The schedule begins with the warm-up.
+    /// Returns the next time of the schedule, on the run's clock. The schedule begins with the
+    /// warm-up.
     pub(super) fn due(&mut self) -> u64 {
         let begin = self.window.0.saturating_sub(nanos(self.plan.workload.warmup));
         self.schedule.as_mut().and_then(Iterator::next).map_or(u64::MAX, |at| begin + at)
     }
 
-    /// Sends the requests of an open loop that are due; a request that finds no connection free waits in line. Returns
-    /// the number of requests that were due.
+    /// Sends the requests of an open loop that are due; a request that finds no connection free
+    /// waits in line. Returns the number of requests that were due.
     pub(super) fn dispatch_due(&mut self) -> usize {
         let mut dispatched = 0;
         while self.next_due != u64::MAX && self.line.len() < MAX_LINE && dispatched < MAX_DISPATCHED {
@@ -98,7 +103,7 @@ impl Worker {
             if let Some(key) = self.pop_free() {
                 self.begin(key, job, now);
             } else {
-                // It waits for a connection and not for the generator, so that its arrival is now.
+                // The request waits for a connection and not for the generator, so it arrives now.
                 self.note_arrival(job, now);
                 self.line.push_back(intended);
             }
@@ -106,8 +111,9 @@ impl Worker {
         dispatched
     }
 
-    /// Queues requests that were due before the end but never sent, so that a stalled worker, or one whose line was full,
-    /// reports them. Returns the ages of further ones, which do not fit into the line.
+    /// Queues requests that were due before the end but never sent, so that a stalled worker, or
+    /// one whose line was full, reports them. Returns the ages of further ones, which do not fit
+    /// into the line.
     pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
         let had_free = self.slots.iter().any(|slot| slot.state == State::Free);
         while self.next_due < end && self.line.len() < MAX_LINE {
@@ -131,15 +137,16 @@ impl Worker {
         rest
     }
 
-    /// Counts the rest of the schedule up to `end` without drawing its times: there may be billions. They are taken to be
-    /// evenly spaced, which is close for that many random ones as well.
+    /// Counts the rest of the schedule up to `end` without drawing its times: there may be
+    /// billions. They are taken to be evenly spaced, which is nearly true for that many random ones
+    /// as well.
     fn count_rest(&mut self, end: u64, now: u64) -> Vec<Age> {
         let (Some(rate), true) = (self.plan.workload.pacing.rate(), self.next_due < end) else {
             return Vec::new();
         };
         let begin = self.next_due.max(self.window.0);
         let length = end - begin;
-        // Less a nanosecond: the next time was rounded down to a whole one.
+        // One nanosecond less: the next time was rounded down to a whole one.
         let due = (rate / self.plan.workers() as f64 * (length - 1) as f64 / 1e9).ceil() as u64;
         let count = self.plan.take_tickets(due);
         self.scheduled += count;
@@ -159,7 +166,8 @@ impl Worker {
         }
     }
 
-    /// Records the send lag, and the arrival, of a request of the measured part that found a connection free.
+    /// Records the send lag, and the arrival, of a request of the measured part that found a
+    /// connection free.
     pub(super) fn note_lag(&mut self, job: Job, now: u64) {
         if job.has_ticket {
             self.recorder.times.send_lag.saturating_record(now - job.intended);

@@ -1,7 +1,7 @@
 //! Timer that wakes a worker at an exact time.
 //!
-//! `epoll_wait` takes whole milliseconds only. `epoll_pwait2` takes nanoseconds, but kernels before 5.11 and some security
-//! profiles refuse it.
+//! `epoll_wait` takes whole milliseconds only. `epoll_pwait2` takes nanoseconds, but kernels before
+//! 5.11 and some security profiles refuse it.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,7 +16,8 @@ const TIMER: u64 = u64::MAX;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Timer in the event queue of a worker. Its events only wake the worker: they are edge-triggered and need no read.
+/// Timer in the event queue of a worker. Its events only wake the worker: they are edge-triggered
+/// and need no read.
 #[derive(Debug)]
 pub(super) struct Timer {
     fd: OwnedFd,
@@ -45,7 +46,8 @@ impl Timer {
             tv_nsec: (left % NANOS_PER_SECOND).cast_signed(),
         };
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
-        // The descriptor and the time are valid; if the call failed, the worker would wake at its next tick.
+        // The descriptor and the time are valid; if the call failed, the worker would wake at its
+        // next tick.
         let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once);
     }
 }
