@@ -1,26 +1,26 @@
-//! Errors between a record and its pages: each says what was tried, what was
-//! found, and what to do.
+//! Errors of writing, reading and rendering a run: each says what was tried, what was found, and
+//! what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a run could not be written, read or rendered.
+/// Reason why a run could not be written, read or rendered.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file system refused.
+    /// The file system refused an action.
     #[error("cannot {action} {path}: {cause}; {advice}", path = .path.display())]
     Io {
         /// The action that failed, such as `read`.
         action: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
         /// The cause.
         cause: io::Error,
         /// The next step.
         advice: &'static str,
     },
-    /// A file is not the JSON it should be.
+    /// A file does not contain the expected JSON.
     #[error(
         "cannot understand {path}, line {line}: {cause}; the file is damaged or was edited: \
          restore it, or measure again",
@@ -34,7 +34,7 @@ pub enum Error {
         /// The cause.
         cause: serde_json::Error,
     },
-    /// A file is of another version than this crate reads.
+    /// A file has a version that this crate does not read.
     #[error(
         "cannot read {path}, line {line}: it is of version {found}, and this c10k reads version {supported}; \
          render it with the c10k that wrote it",
@@ -45,7 +45,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
-        /// The version it declares.
+        /// The version that the file declares.
         found: u64,
         /// The version that this crate reads.
         supported: u32,
@@ -58,7 +58,7 @@ pub enum Error {
         /// The contradiction.
         problem: String,
     },
-    /// A run is being measured.
+    /// Another process is still writing the run.
     #[error("cannot go on with {path}: another process is writing it; wait for its end", path = .path.display())]
     InUse {
         /// The file.
@@ -72,7 +72,7 @@ pub enum Error {
         /// The cause.
         problem: String,
     },
-    /// The time a run began is not one.
+    /// The start time of a run is not a valid time.
     #[error("cannot name the run's folder after the time {text:?}: {cause}; give it as RFC 3339, in UTC")]
     Time {
         /// The time as given.
@@ -87,13 +87,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: a failure to read `path`.
+    /// Returns a function for `map_err` that reports a failure to read `path`.
     pub(crate) fn reading(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let advice = "give the folder of a run, such as reports/runs/<UTC time>-<suite>";
         Self::io("read", path, advice)
     }
 
-    /// For `map_err`: a failure to write `path`.
+    /// Returns a function for `map_err` that reports a failure to write `path`.
     pub(crate) fn writing(path: &Path) -> impl FnOnce(io::Error) -> Self {
         Self::io("write", path, "make sure that the folder is writable and its disk has free space")
     }

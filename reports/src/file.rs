@@ -1,17 +1,19 @@
-//! Pages, plots and `environment.json`: their contents are replaced as a whole, and their names are safe.
+//! Writes pages, plots and `environment.json`: each file is replaced as a whole, and its name is
+//! safe.
 
 use std::path::Path;
 
 use crate::error::Error;
 use crate::whole_file::WholeFile;
 
-/// Writes `contents` to `path`, so that no reader ever sees half of it and a crash leaves the old file.
+/// Writes `contents` to `path`. A reader never sees half of the file, and a crash leaves the old
+/// file.
 pub fn replace(path: &Path, contents: &str) -> Result<(), Error> {
     WholeFile::open(path)?.write(contents)
 }
 
-/// `name` with everything but ASCII letters, digits, `.`, `_` and `-` replaced, for use within a file
-/// name.
+/// Replaces all characters of `name` except ASCII letters, digits, `.`, `_` and `-`, so that the
+/// result can be part of a file name.
 pub fn slug(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
 }

@@ -1,4 +1,4 @@
-//! Numbers as a person reads them: three significant digits, thousands set apart, the unit that
+//! Formats numbers for a reader: three significant digits, thousands separators, the unit that
 //! fits.
 
 use jiff::Timestamp;
@@ -6,10 +6,10 @@ use jiff::Timestamp;
 /// Placeholder of a missing number.
 pub const MISSING: &str = "–";
 
-/// Between a number and its unit, so that no line breaks there.
+/// Space between a number and its unit, so that no line breaks there.
 const NO_BREAK_SPACE: char = '\u{a0}';
 
-/// A count, thousands set apart: `1,234,567`.
+/// Formats a count with thousands separators: `1,234,567`.
 pub fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::new();
@@ -22,7 +22,7 @@ pub fn count(value: u64) -> String {
     grouped
 }
 
-/// Three significant digits: `0.0123`, `1.23`, `12.3`, `123`, `12,300`.
+/// Formats a number with three significant digits: `0.0123`, `1.23`, `12.3`, `123`, `12,300`.
 pub fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".to_owned() } else { MISSING.to_owned() };
@@ -31,7 +31,7 @@ pub fn significant(value: f64) -> String {
     let magnitude = value.abs().log10().floor() as i32;
     let step = 10_f64.powi(magnitude - 2);
     let rounded = (value.abs() / step).round() * step;
-    // Rounding may have carried into the next digit: 9.996 is 10.0, not 10.00.
+    // Rounding may have added a digit before the point: 9.996 is 10.0, not 10.00.
     let decimals = 2 - rounded.log10().floor() as i32;
     if decimals > 0 {
         return format!("{sign}{rounded:.*}", decimals as usize);
@@ -39,9 +39,9 @@ pub fn significant(value: f64) -> String {
     format!("{sign}{}", count(rounded.round() as u64))
 }
 
-/// A time given in nanoseconds, in the unit that fits: `840 ns`, `1.23 µs`, `12.3 ms`, `1.20 s`.
+/// Formats a time in nanoseconds in the unit that fits: `840 ns`, `1.23 µs`, `12.3 ms`, `1.20 s`.
 pub fn time_ns(ns: f64) -> String {
-    // A unit begins where three digits would round up to it, so that 999.9 µs reads 1.00 ms, not
+    // The next unit begins where three digits would round up to it: 999.9 µs is 1.00 ms, not
     // 1,000 µs.
     let (divisor, unit) = match ns {
         ns if ns < 999.5 => (1.0, "ns"),
@@ -52,21 +52,21 @@ pub fn time_ns(ns: f64) -> String {
     format!("{}{NO_BREAK_SPACE}{unit}", significant(ns / divisor))
 }
 
-/// A time as a tick of an axis: as [`time_ns`], without digits that say nothing: `1 ms`, not `1.00
-/// ms`.
+/// Formats a time in nanoseconds as a tick of an axis: like [`time_ns`], but without trailing
+/// zeros, so `1 ms` and not `1.00 ms`.
 pub fn time_tick_ns(ns: f64) -> String {
     let text = time_ns(ns);
     let (number, unit) = text.split_once(NO_BREAK_SPACE).expect("a time has a unit");
     format!("{}{NO_BREAK_SPACE}{unit}", trim(number))
 }
 
-/// A number as a tick of an axis: as [`significant`], without digits that say nothing: `5`, not
-/// `5.00`.
+/// Formats a number as a tick of an axis: like [`significant`], but without trailing zeros, so `5`
+/// and not `5.00`.
 pub fn tick(value: f64) -> String {
     trim(&significant(value)).to_owned()
 }
 
-/// Bytes in binary units: `12.3 MiB`.
+/// Formats bytes in binary units: `12.3 MiB`.
 pub fn bytes(value: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let exponent = (0..units.len() - 1).find(|&power| value < 1024_f64.powf(power as f64 + 1.0));
@@ -74,23 +74,24 @@ pub fn bytes(value: f64) -> String {
     format!("{}{NO_BREAK_SPACE}{}", significant(value / 1024_f64.powf(exponent as f64)), units[exponent])
 }
 
-/// A number that a person chose: whole ones with thousands set apart, others as they are.
+/// Formats a number that a person chose: whole numbers with thousands separators, others as they
+/// are.
 pub fn number(value: f64) -> String {
     if value.fract() == 0.0 && value >= 0.0 { count(value as u64) } else { value.to_string() }
 }
 
-/// A share (0 to 1) as a percentage: `12.3 %`.
+/// Formats a share (0 to 1) as a percentage: `12.3 %`.
 pub fn percent(share: f64) -> String {
     format!("{}{NO_BREAK_SPACE}%", significant(share * 100.0))
 }
 
-/// An RFC 3339 time as `2026-03-01 12:00 UTC`; as it is where it is no such time.
+/// Formats an RFC 3339 time as `2026-03-01 12:00 UTC`; returns any other text as it is.
 pub fn date(rfc3339: &str) -> String {
     let parsed = rfc3339.parse::<Timestamp>();
     parsed.map_or_else(|_| rfc3339.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
-/// `1 round`, `3 rounds`.
+/// Formats a count with its noun: `1 round`, `3 rounds`.
 pub fn plural(value: u64, noun: &str) -> String {
     format!("{} {noun}{}", count(value), if value == 1 { "" } else { "s" })
 }
@@ -99,7 +100,7 @@ fn trim(number: &str) -> &str {
     if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
 }
 
-/// Processors that something is pinned to, such as `on CPUs 0, 1`.
+/// Formats the processors that a process is pinned to, such as `on CPUs 0, 1`.
 pub fn cpus(cpus: &[usize]) -> String {
     let list = cpus.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     match cpus.len() {

@@ -1,11 +1,11 @@
-//! From the record of a run to pages that a person reads: record, metrics, statistics, SVG, HTML.
+//! Turns the record of a run into pages for a reader: record, metrics, statistics, SVG, HTML.
 //!
-//! The runner writes a run with [`RunWriter`] as it measures. Everything else here only reads:
-//! [`load_run`] reads a run with its metrics, [`render_run`] writes the page of one run,
-//! [`render_index`] the page that lists all runs and shows the newest. Neither ever measures, and
-//! both write the same bytes for the same record.
+//! The runner writes a run with [`RunWriter`] while it measures. The rest of this crate only reads
+//! the record: [`load_run`] reads a run with its metrics, [`render_run`] writes the page of one
+//! run, and [`render_index`] writes the page that lists all runs and shows the newest. The two
+//! render functions never measure, and they write the same bytes for the same record.
 //!
-//! All that draws stands behind the feature `render`, so that the gate can do without it.
+//! The code that draws is behind the feature `render`, so that the gate can be built without it.
 
 #[cfg(feature = "render")]
 pub mod chart;
@@ -33,7 +33,7 @@ pub use record::RunWriter;
 pub use render::{render_index, render_run};
 pub use whole_file::WholeFile;
 
-// The fixture is shared with the tests in `tests/`, which know this crate by its name only.
+// The fixture is shared with the tests in `tests/`, which can refer to this crate only by its name.
 #[cfg(test)]
 extern crate self as c10k_reports;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Reads a run for use: its record, with the metrics that its lines lack.
+//! Reads a run for use: its record, completed with the metrics that its lines lack.
 
 use std::path::Path;
 
@@ -7,12 +7,12 @@ use crate::metric;
 use crate::record::Run;
 use crate::results::{Results, judge_claim};
 
-/// Reads the run in `run_dir`. A metric that a line lacks, because it did not exist when the line was
-/// written, is computed from the rest of the line; a value that was written stays.
+/// Reads the run in `run_dir`. A line lacks a metric that did not exist when the line was written;
+/// such a metric is computed from the rest of the line. A value that was written stays.
 ///
 /// # Errors
 ///
-/// Where the run cannot be read or is of an unknown version.
+/// Returns an error if the run cannot be read or is of an unknown version.
 pub fn load_run(run_dir: &Path) -> Result<Run, Error> {
     let mut run = Run::load(run_dir)?;
     for record in &mut run.records {
@@ -23,12 +23,12 @@ pub fn load_run(run_dir: &Path) -> Result<Run, Error> {
     Ok(run)
 }
 
-/// What the run in `run_dir` says of the claim that it tests, in lines for a terminal; none where it tests
-/// none.
+/// Judges the claim that the run in `run_dir` tests, and returns the finding as lines for a
+/// terminal; `None` if the run tests no claim.
 ///
 /// # Errors
 ///
-/// As [`load_run`].
+/// Returns an error in the same cases as [`load_run`].
 pub fn claim_of(run_dir: &Path) -> Result<Option<String>, Error> {
     let results = Results::without_histograms(load_run(run_dir)?);
     Ok(judge_claim(&results).map(|judged| judged.to_string()))

@@ -1,4 +1,4 @@
-//! Writes the pages: of one run, and of all.
+//! Writes the HTML pages: the page of one run, and the page that lists all runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,18 +13,20 @@ use crate::results::Results;
 
 const PAGE_FILE: &str = "index.html";
 
-/// Path of criterion's pages, from the folder of all reports.
+/// Path of criterion's pages, relative to the folder of all reports.
 const CRITERION_PAGE: &str = "criterion/report/index.html";
 
-/// Path of the page of the newest gate, from the folder of all reports.
+/// Path of the page of the newest gate, relative to the folder of all reports.
 const GATE_PAGE: &str = "gate/index.html";
 
-/// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html` into
-/// it, and returns the path of the latter. Measures nothing; a file is replaced whole or not at all.
+/// Renders the run in `run_dir` (`<reports>/runs/<name>`): writes its SVG files and `index.html`
+/// into that folder, and returns the path of `index.html`. Measures nothing. Each file is replaced
+/// as a whole or not at all.
 ///
 /// # Errors
 ///
-/// Where the run cannot be read, is of an unknown version, or its folder cannot be written.
+/// Returns an error if the run cannot be read or is of an unknown version, or if its folder cannot
+/// be written.
 pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
     let results = Results::with_histograms(load_run(run_dir)?);
     let figures = Figures::of(&results);
@@ -43,13 +45,13 @@ pub fn render_run(run_dir: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Renders `<reports_dir>/index.html`, which lists the runs in `<reports_dir>/runs`, newest first, and
-/// shows the newest that can be read in full; returns its path. A run that cannot be read is listed
-/// with its error.
+/// Renders `<reports_dir>/index.html` and returns its path. The page lists the runs in
+/// `<reports_dir>/runs`, newest first, and shows in full the newest run that can be read. A run
+/// that cannot be read is listed with its error.
 ///
 /// # Errors
 ///
-/// Where `reports_dir` cannot be read or written.
+/// Returns an error if `reports_dir` cannot be read or written.
 pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
     let names = run_names(&reports_dir.join(RUNS_DIR))?;
     let mut listed = Vec::new();
@@ -81,8 +83,8 @@ pub fn render_index(reports_dir: &Path) -> Result<PathBuf, Error> {
     Ok(path)
 }
 
-/// Names of the folders in `runs`, newest first: they begin with the time. None where there is no
-/// such folder.
+/// Lists the names of the folders in `runs`, newest first, since the names begin with the time. The
+/// list is empty if `runs` does not exist.
 fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     if !runs.exists() {
         return Ok(Vec::new());
@@ -96,14 +98,14 @@ fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-/// Whether [`render_index`] lists this run, so that its page may link to the list before that is
-/// written.
+/// Returns true if [`render_index`] lists this run. Its page may then link to the list, even before
+/// the list is written.
 fn is_among_runs(run_dir: &Path) -> bool {
     let absolute = run_dir.canonicalize().ok();
     absolute.is_some_and(|dir| dir.parent().is_some_and(|parent| parent.ends_with(RUNS_DIR)))
 }
 
-/// The link to criterion's page, behind `prefix`, where there is such a page.
+/// Returns the link to criterion's page, with `prefix` in front; `None` if there is no such page.
 fn criterion_link(reports_dir: &Path, prefix: &str) -> Option<String> {
     reports_dir.join(CRITERION_PAGE).is_file().then(|| format!("{prefix}{CRITERION_PAGE}"))
 }

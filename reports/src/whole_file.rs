@@ -1,7 +1,9 @@
-//! Output file that is written as a whole or not at all: each page, plot and result is written through it.
+//! Output file that is written as a whole or not at all. Each page, plot and result is written
+//! through it.
 //!
-//! A regular file is written to a temporary file in the same folder, which replaces it at the end: after a full disk, or an
-//! interrupt before anything was measured, the old file is still there. Pipes and devices are written to directly.
+//! A regular file is written to a temporary file in the same folder, which replaces the old file at
+//! the end. If the disk is full, or an interrupt comes before anything was measured, the old file
+//! is still there. Pipes and devices are written to directly.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
@@ -12,8 +14,8 @@ use tempfile::{Builder, TempPath};
 
 use crate::error::Error;
 
-/// Begin and end of the name of a temporary file. The target's name is not part of it: with an addition it could exceed
-/// the 255 bytes of a file name.
+/// Begin and end of the name of a temporary file. The target's name is not part of it: with an
+/// addition it could exceed the 255 bytes of a file name.
 const TEMPORARY: [&str; 2] = [".c10k-", ".tmp"];
 
 /// Folders of devices and of files that are already open, such as `/dev/stdout`.
@@ -24,7 +26,8 @@ const NOT_FILES: [&str; 2] = ["/dev", "/proc"];
 pub struct WholeFile {
     path: PathBuf,
     file: File,
-    /// Temporary file that replaces the target when it is complete; absent where writes are direct.
+    /// Temporary file that replaces the target when it is complete; `None` if the target is written
+    /// to directly.
     temporary: Option<TempPath>,
 }
 
@@ -32,7 +35,7 @@ impl WholeFile {
     /// Opens `path`, or the file that it links to.
     ///
     /// # Errors
-    /// When it can't be written.
+    /// Returns an error if the file can't be written.
     pub fn open(path: &Path) -> Result<Self, Error> {
         Self::try_open(path).map_err(Error::writing(path))
     }
@@ -55,13 +58,14 @@ impl WholeFile {
     }
 
     fn replacing(path: &Path, permissions: Permissions) -> io::Result<Self> {
-        // A file that is protected from writing is not replaced either.
+        // This fails for a file that is protected from writing, which must not be replaced either.
         File::options().write(true).open(path)?;
         let Ok(replacing) = Self::beside(path, &permissions) else {
-            // The file may be written, and its folder may not.
+            // The file is writable, but its folder is not.
             return Self::directly(path);
         };
-        // The umask was applied to the new file, and these permissions were chosen without it.
+        // The umask was applied to the new file, but the old file's permissions must stay as they
+        // are.
         replacing.file.set_permissions(permissions)?;
         Ok(replacing)
     }
@@ -73,29 +77,31 @@ impl WholeFile {
         let mut builder = Builder::new();
         builder.prefix(TEMPORARY[0]).suffix(TEMPORARY[1]).permissions(permissions.clone());
         let (file, temporary) = builder.tempfile_in(folder)?.into_parts();
-        // The same text for every spelling of the path, so that two files can be compared by it.
+        // This path is the same for every spelling of `path`, so that two files can be compared by
+        // it.
         Ok(Self { path: folder.canonicalize()?.join(name), file, temporary: Some(temporary) })
     }
 
-    /// Whether both are the same file, of which only one text would be left. A device takes both.
+    /// Returns true if both are the same file, so that only one of two texts would be left. A
+    /// device takes both texts, so the result is then false.
     pub fn is_same(&self, other: &Self) -> bool {
         let is_device = self.file.metadata().is_ok_and(|found| found.file_type().is_char_device());
         let place = |file: &Self| file.path.canonicalize().unwrap_or_else(|_| file.path.clone());
         !is_device && place(self) == place(other)
     }
 
-    /// The file, to be written in parts until [`keep`](Self::keep).
+    /// Returns the file, which can be written in parts until [`keep`](Self::keep).
     ///
     /// # Errors
-    /// When this process has no descriptor left.
+    /// Returns an error if this process has no file descriptor left.
     pub fn file(&self) -> Result<File, Error> {
         self.file.try_clone().map_err(Error::writing(&self.path))
     }
 
-    /// Writes all of it.
+    /// Writes `text` as the whole content of the file.
     ///
     /// # Errors
-    /// When it can't be written; the file is then as it was before.
+    /// Returns an error if the text can't be written; the file is then as it was before.
     pub fn write(mut self, text: &str) -> Result<(), Error> {
         self.file.write_all(text.as_bytes()).map_err(Error::writing(&self.path))?;
         self.keep()
@@ -104,7 +110,7 @@ impl WholeFile {
     /// Replaces the target with the written file.
     ///
     /// # Errors
-    /// When the folder does not allow that any more.
+    /// Returns an error if the folder does not allow that any more.
     pub fn keep(self) -> Result<(), Error> {
         let Some(temporary) = self.temporary else { return Ok(()) };
         temporary.persist(&self.path).map_err(|failed| Error::writing(&self.path)(failed.error))
@@ -150,7 +156,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o646);
         assert_eq!(names(folder.path()), ["file", "link"]);
-        // A link to what is not there yet makes it.
+        // A write through a link to a missing file creates that file.
         symlink("later", folder.path().join("ahead")).unwrap();
         WholeFile::open(&folder.path().join("ahead")).unwrap().write("made").unwrap();
         assert_eq!(fs::read_to_string(folder.path().join("later")).unwrap(), "made");

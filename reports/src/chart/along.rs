@@ -1,11 +1,12 @@
-//! The x axis of curves: the values of a question's axis, and apart from them what is no number.
+//! The x axis of curves: the values of a question's axis. Values that are not placed as numbers are
+//! set apart at the low end.
 
 use super::axis::Axis;
 use crate::record::Scale;
 use crate::results::{Layout, Station};
 
-/// The axis of `layout`: numbers by their value or its logarithm, and below them, apart, what is
-/// none.
+/// Creates the axis of `layout`: numbers at their value or its logarithm, and below them, set
+/// apart, the stations without a number.
 pub fn x_axis(layout: &Layout) -> Axis {
     let is_log = layout.scale == Scale::Log;
     let position = |value: f64| if is_log { value.log10() } else { value };
@@ -20,8 +21,8 @@ pub fn x_axis(layout: &Layout) -> Axis {
     Axis::of_marks(&format!("{}{scale}", layout.title), marks.collect(), broken_at)
 }
 
-/// Distance of a value apart from the first number and from its neighbour: as far as numbers
-/// lie from each other on average, but never so little that labels would touch.
+/// Returns the distance of a station that is set apart to the first number and to its neighbour:
+/// the average distance between numbers, but never so small that labels would touch.
 fn apart_step(numbers: &[f64]) -> f64 {
     const LEAST_SHARE: f64 = 0.15;
     match numbers {

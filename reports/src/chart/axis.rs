@@ -1,18 +1,19 @@
-//! Axes: what is shown from where to where, on which scale, and with which ticks.
+//! Axes of charts: their range, scale and ticks.
 
 use crate::format;
 
-/// From which ratio of largest to smallest value a logarithmic scale tells more than a linear one.
+/// Ratio of the largest to the smallest value from which a logarithmic scale shows more than a
+/// linear one.
 const LOG_FROM_RATIO: f64 = 20.0;
 
-/// An axis. Values are in the unit of the data; `low`, `high` and ticks too.
+/// An axis. Its values, `low`, `high` and ticks are in the unit of the data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Axis {
     /// Title, with its unit unless each tick has it.
     pub title: String,
-    /// Values at which a tick stands, with its text.
+    /// Value and text of each tick.
     pub ticks: Vec<(f64, String)>,
-    /// Place of a break in its scale, which sets apart the values below from those above.
+    /// Value at which the scale is broken, which sets apart the values below from those above.
     pub broken_at: Option<f64>,
     scale: Scale,
     low: f64,
@@ -28,7 +29,7 @@ enum Scale {
 }
 
 impl Axis {
-    /// A linear axis from zero to a bit beyond `high`.
+    /// Creates a linear axis from zero to `high`.
     pub fn from_zero(title: &str, high: f64, label: fn(f64) -> String) -> Self {
         let high = if high > 0.0 { high } else { 1.0 };
         let step = nice_at_least(high / 5.0);
@@ -37,13 +38,16 @@ impl Axis {
         Self { title: title.to_owned(), ticks, broken_at: None, scale: Scale::Linear, low: 0.0, high }
     }
 
-    /// A logarithmic axis that covers `low` to `high`, both above zero, and ends at round values.
+    /// Creates a logarithmic axis that covers `low` to `high`, both above zero, and ends at round
+    /// values.
     pub fn log(title: &str, low: f64, high: f64, label: fn(f64) -> String) -> Self {
-        // A little beyond, so that no point sits on the frame and a single value still has an axis.
+        // The axis extends a little beyond the values, so that no point sits on the frame and a
+        // single value still has an axis.
         let (low, high) = (nice_at_most(low / 1.02), nice_at_least(high * 1.02));
         let decades =
             (low.log10().floor() as i32..=high.log10().ceil() as i32).map(|power| 10_f64.powi(power));
-        // Over a few decades 2 and 5 get ticks too, or there would be too few to read a value off.
+        // If the axis spans only a few decades, 2 and 5 get ticks too, or there would be too few
+        // ticks to read a value from.
         let factors: &[f64] = if high / low <= 300.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let ticks = decades.flat_map(|decade| factors.iter().map(move |factor| decade * factor));
         let ticks = ticks.filter(|tick| (low * 0.999..=high * 1.001).contains(tick));
@@ -58,18 +62,18 @@ impl Axis {
         }
     }
 
-    /// An axis that covers `marks` (rising) and a margin beyond, with ticks there only, and broken
-    /// in two at `broken_at`.
+    /// Creates an axis that covers `marks` (in rising order) and a margin beyond them, with ticks
+    /// only at the marks, and with a break at `broken_at`.
     pub fn of_marks(title: &str, marks: Vec<(f64, String)>, broken_at: Option<f64>) -> Self {
         let first = marks.first().map_or(0.0, |(place, _)| *place);
         let last = marks.last().map_or(0.0, |(place, _)| *place);
-        // A twentieth of what they span, so that no point sits on the frame.
+        // The margin is a twentieth of the span of the marks, so that no point sits on the frame.
         let margin = if last > first { (last - first) * 0.05 } else { 1.0 };
         let (low, high) = (first - margin, last + margin);
         Self { title: title.to_owned(), ticks: marks, broken_at, scale: Scale::Linear, low, high }
     }
 
-    /// An axis from 0 to 1 that shows nothing, for rows that are labelled one by one.
+    /// Creates an axis from 0 to 1 without title and ticks, for rows that are labelled one by one.
     pub fn bare() -> Self {
         Self {
             title: String::new(),
@@ -81,8 +85,8 @@ impl Axis {
         }
     }
 
-    /// The axis that suits values from `low` to `high`: logarithmic where they are far apart, else
-    /// linear from zero.
+    /// Creates the axis that suits values from `low` to `high`: logarithmic if they are far apart,
+    /// otherwise linear from zero.
     pub fn covering(title: &str, low: f64, high: f64, label: fn(f64) -> String) -> Self {
         if low > 0.0 && high / low >= LOG_FROM_RATIO {
             return Self::log(title, low, high, label);
@@ -90,8 +94,8 @@ impl Axis {
         Self::from_zero(title, high * 1.05, label)
     }
 
-    /// An axis of percentiles up to the quantile `high` (below 1), as the plotter of `HdrHistogram`
-    /// draws it.
+    /// Creates an axis of percentiles up to the quantile `high` (below 1), as the plotter of
+    /// `HdrHistogram` draws it.
     pub fn percentiles(high: f64) -> Self {
         let fixed =
             [(0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %")].map(|(quantile, text)| (quantile, text.to_owned()));
@@ -104,27 +108,27 @@ impl Axis {
         Self { title, ticks: ticks.collect(), broken_at: None, scale: Scale::Nines, low: 0.0, high }
     }
 
-    /// Position of `value` on the axis, in units of [`Self::ends`].
+    /// Returns the position of `value` on the axis, in units of [`Self::ends`].
     pub fn position(&self, value: f64) -> f64 {
         match self.scale {
             Scale::Linear => value,
-            // What lies below the axis, as zero does, is drawn at its low end.
+            // A value below the axis, such as zero, is drawn at the low end.
             Scale::Log => value.max(self.low).log10(),
             Scale::Nines => -(1.0 - value).log10(),
         }
     }
 
-    /// Positions of both ends.
+    /// Returns the positions of both ends.
     pub fn ends(&self) -> (f64, f64) {
         (self.position(self.low), self.position(self.high))
     }
 
-    /// Smallest and largest value that it shows.
+    /// Returns the smallest and the largest value that the axis shows.
     pub fn range(&self) -> (f64, f64) {
         (self.low, self.high)
     }
 
-    /// `count` values from end to end, evenly spread over the axis as drawn.
+    /// Returns `count` + 1 values from end to end, evenly spread over the axis as drawn.
     pub fn evenly(&self, count: usize) -> impl Iterator<Item = f64> {
         let (from, to) = self.ends();
         let scale = self.scale;
@@ -139,29 +143,29 @@ impl Axis {
     }
 }
 
-/// A count, or a rate, as a tick.
+/// Formats a count or a rate as a tick.
 pub fn number(value: f64) -> String {
     format::tick(value)
 }
 
-/// A share (0 to 1) as a tick.
+/// Formats a share (0 to 1) as a tick.
 pub fn share(value: f64) -> String {
     format!("{} %", format::tick(value * 100.0))
 }
 
-/// Nanoseconds as a tick.
+/// Formats nanoseconds as a tick.
 pub fn time(ns: f64) -> String {
     if ns == 0.0 { "0".to_owned() } else { format::time_tick_ns(ns) }
 }
 
-/// The smallest of 1, 2 and 5 times a power of ten that is at least `value`.
+/// Returns the smallest of 1, 2 and 5 times a power of ten that is at least `value`.
 fn nice_at_least(value: f64) -> f64 {
     let decade = 10_f64.powf(value.log10().floor());
     let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|factor| factor * decade >= value * 0.999);
     factor.unwrap_or(10.0) * decade
 }
 
-/// The largest of 1, 2 and 5 times a power of ten that is at most `value`.
+/// Returns the largest of 1, 2 and 5 times a power of ten that is at most `value`.
 fn nice_at_most(value: f64) -> f64 {
     let decade = 10_f64.powf(value.log10().floor());
     let factor = [5.0, 2.0, 1.0].into_iter().find(|factor| factor * decade <= value * 1.001);

@@ -17,16 +17,16 @@ use crate::statistics::spread::Value;
 /// Height of the row of one subject, in px.
 const ROW_PX: f64 = 32.0;
 
-/// Height of its bar, in px.
+/// Height of the bar of one subject, in px.
 const BAR_PX: f64 = 18.0;
 
 /// Space right of the longest bar for the number at its end, in px.
 const NUMBER_PX: f64 = 106.0;
 
-/// Length of the point of a bar that is only a lower bound, in px.
+/// Length of the tip of a bar that shows only a lower bound, in px.
 const POINT_PX: f64 = 16.0;
 
-/// A chart of `quantity` per subject of `workload`; nothing where no subject has one.
+/// Draws a chart of `quantity` per subject of `workload`; `None` if no subject has a value.
 pub fn draw(results: &Results, workload: usize, quantity: &Quantity) -> Option<String> {
     let cells: Vec<&CellResult> = results.of_workload(workload).collect();
     let metric = quantity.metric;
@@ -53,7 +53,7 @@ pub fn draw(results: &Results, workload: usize, quantity: &Quantity) -> Option<S
     }))
 }
 
-/// The chart as a screen reader tells it: its title, its unit, and the numbers.
+/// Describes the chart for a screen reader: its title, its unit, and the numbers.
 fn label(results: &Results, cells: &[&CellResult], title: &str, quantity: &Quantity) -> String {
     let number = |cell: &&CellResult| {
         let value = cell.value(quantity.metric);
@@ -68,16 +68,16 @@ fn name(results: &Results, cell: &CellResult) -> String {
     format!("{}{}", results.subject_name(cell), cell.signs())
 }
 
-/// Muted where the numbers are in doubt.
+/// Returns the font for a cell, which is muted if the numbers are in doubt.
 fn font(cell: &CellResult) -> Font {
     if cell.doubts().is_empty() { TEXT } else { Font { color: MUTED, ..TEXT } }
 }
 
-/// The number at the end of a bar.
+/// Formats the number at the end of a bar.
 fn number(value: Value, quantity: &Quantity) -> String {
     let at_least = if value.at_least { "≥\u{a0}" } else { "" };
     let format = quantity.metric.format;
-    // A percentage or a time is nothing without its unit; other units stand below the axis.
+    // A percentage or a time means nothing without its unit; other units are shown below the axis.
     let text = match format {
         Format::Bytes => Format::Number.text(quantity.on_axis(value.spread.median)),
         _ => format.text(value.spread.median),
@@ -85,7 +85,7 @@ fn number(value: Value, quantity: &Quantity) -> String {
     format!("{at_least}{text}")
 }
 
-/// The bar of one subject, its whisker and its number; or in their place why there is none.
+/// Draws the bar of one subject with its whisker and its number, or the reason why there is none.
 fn draw_row(canvas: &mut Canvas, panel: &Panel, y: f64, cell: &CellResult, quantity: &Quantity) {
     let x = |value: f64| panel.at(quantity.on_axis(value), 0.0).0;
     let Some(value) = cell.value(quantity.metric) else {

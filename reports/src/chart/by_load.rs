@@ -1,5 +1,5 @@
-//! What is shared by charts of a quantity by load: of cells whose capacity was searched for, and that were then measured at
-//! shares of it.
+//! Code that the charts of a quantity by load share. They show cells whose capacity was searched
+//! for, and which were then measured at shares of that capacity.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +11,21 @@ use crate::record::SearchStep;
 use crate::results::{CellResult, Results};
 use crate::statistics::spread::Spread;
 
-/// A quantity of a step behind a search.
+/// Quantity of a step after a search.
 pub struct ByLoad {
-    /// Begins the title of the chart.
+    /// First part of the chart's title.
     pub title: &'static str,
-    /// Stands below the title.
+    /// Note below the title.
     pub note: &'static str,
-    /// Its value; nothing where the step has too few requests for it. The second number is the rate that was found.
+    /// Function that returns the value of a step; `None` if the step has too few requests for it.
+    /// The second argument is the rate that the search found.
     pub of: fn(&SearchStep, f64) -> Option<f64>,
-    /// The axis from the smallest to the largest value.
+    /// Function that creates the axis from the smallest to the largest value.
     pub axis: fn(f64, f64) -> Axis,
 }
 
-/// Draws it for the workload of an index; nothing where no cell of it was searched.
+/// Draws the quantity for the workload with this index; `None` if no cell of the workload was
+/// searched.
 pub fn draw(by_load: &ByLoad, results: &Results, workload: usize) -> Option<String> {
     let cells: Vec<&CellResult> = results.of_workload(workload).collect();
     let curves: Vec<(&CellResult, Vec<Point>)> = cells
@@ -67,9 +69,9 @@ struct Point {
     spread: Spread,
 }
 
-/// The points of a cell, each over its rounds, from the lowest load to the highest.
+/// Returns the points of a cell, each over its rounds, from the lowest load to the highest.
 fn points(cell: &CellResult, of: fn(&SearchStep, f64) -> Option<f64>) -> Vec<Point> {
-    // Shares are compared as what they are written as: hundredths.
+    // Shares are compared in hundredths, as they are written.
     let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for search in cell.records.iter().filter_map(|record| record.search.as_ref()) {
         for step in &search.steps {

@@ -1,8 +1,8 @@
-//! The sheet a chart is drawn on: `plotters`' SVG backend, in px with a fraction, and what that
-//! backend cannot say.
+//! Canvas that a chart is drawn on: `plotters`' SVG backend, with fractions of a px and with
+//! features that the backend lacks.
 //!
-//! The backend has whole coordinates only, and no dashes, titles or scaling. So charts are drawn
-//! ten times too large and brought back by the `viewBox`, and the text of the SVG is amended at the
+//! The backend has only whole coordinates, and no dashes, titles or scaling. So charts are drawn
+//! ten times too large and scaled back by the `viewBox`, and the text of the SVG is amended at the
 //! end: see [`finish`].
 
 use askama::Template;
@@ -24,28 +24,30 @@ pub type Place = (f64, f64);
 /// Coordinates of the backend per px.
 const SCALE: f64 = 10.0;
 
-/// Width of the line of a curve, in coordinates of the backend. A curve of dash `d` is drawn `d`
-/// wider, a tenth of a px each, which is how [`finish`] knows it.
+/// Width of the line of a curve, in coordinates of the backend. A curve with dash `d` is drawn `d`
+/// coordinates wider, a tenth of a px each, so that [`finish`] can recognize its dash.
 const CURVE_WIDTH: u32 = 20;
 
-/// Drawing into a string touches no file, which is all that the backend's errors are about.
+/// Reason why the backend's errors cannot occur: they are all about files, and drawing into a
+/// string touches no file.
 const CANNOT_FAIL: &str = "drawing into a string cannot fail";
 
-/// The sheet of a chart.
+/// Canvas of a chart.
 pub struct Canvas<'a> {
     backend: SVGBackend<'a>,
 }
 
-/// Look of a text and the part of it that lies at its place; vertically that is its middle.
+/// Look of a text, and its horizontal alignment at its place. Vertically, the middle of the text is
+/// at its place.
 #[derive(Clone, Copy)]
 pub struct Font {
     /// Size in px.
     pub size_px: f64,
     /// Colour.
     pub color: RGBColor,
-    /// Whether it is bold.
+    /// True if the text is bold.
     pub bold: bool,
-    /// The part of it that lies at its place.
+    /// Part of the text that is at its place: the left end, the centre or the right end.
     pub align: HPos,
 }
 
@@ -61,7 +63,8 @@ pub fn draw(size_px: (u32, u32), label: &str, paint: impl FnOnce(&mut Canvas)) -
     finish(&svg, size_px, label)
 }
 
-/// Width of `text` in px: an estimate, as the font is the reader's, and rather too large.
+/// Estimates the width of `text` in px. The reader's font is not known, so the estimate is rather
+/// too large.
 pub fn text_width_px(text: &str, size_px: f64) -> f64 {
     let width_em = |character: char| match character {
         'i' | 'j' | 'l' | '.' | ',' | ' ' | '\u{a0}' | '|' | '\'' | ':' => 0.34,
@@ -72,7 +75,7 @@ pub fn text_width_px(text: &str, size_px: f64) -> f64 {
     text.chars().map(width_em).sum::<f64>() * size_px
 }
 
-/// `text` in lines no wider than `width_px`, broken at spaces; a word that is wider stays whole.
+/// Breaks `text` at spaces into lines no wider than `width_px`; a word that is wider stays whole.
 pub fn wrap(text: &str, width_px: f64, size_px: f64) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -87,12 +90,12 @@ pub fn wrap(text: &str, width_px: f64, size_px: f64) -> Vec<String> {
 }
 
 impl Canvas<'_> {
-    /// A straight line, `width_px` wide.
+    /// Draws a straight line, `width_px` wide.
     pub fn line(&mut self, from: Place, to: Place, color: RGBColor, width_px: f64) {
         self.path(&[from, to], color.to_rgba(), (width_px * SCALE) as u32);
     }
 
-    /// The curve of a subject, of a certain `opacity` (0 to 1).
+    /// Draws the curve of a subject with an `opacity` from 0 to 1.
     pub fn curve(&mut self, places: &[Place], look: Look, opacity: f64) {
         self.path(places, look.color.mix(opacity), CURVE_WIDTH + look.dash as u32);
     }
@@ -102,20 +105,20 @@ impl Canvas<'_> {
         self.backend.draw_path(places.iter().map(|&place| units(place)), &style).expect(CANNOT_FAIL);
     }
 
-    /// A filled rectangle.
+    /// Draws a filled rectangle.
     pub fn rectangle(&mut self, top_left: Place, bottom_right: Place, color: RGBColor) {
         self.backend
             .draw_rect(units(top_left), units(bottom_right), &color.filled(), true)
             .expect(CANNOT_FAIL);
     }
 
-    /// A filled polygon of a certain `opacity` (0 to 1).
+    /// Draws a filled polygon with an `opacity` from 0 to 1.
     pub fn polygon(&mut self, places: &[Place], color: RGBColor, opacity: f64) {
         let style = color.mix(opacity).filled();
         self.backend.fill_polygon(places.iter().map(|&place| units(place)), &style).expect(CANNOT_FAIL);
     }
 
-    /// A point of a subject, `radius_px` from its middle to its edge.
+    /// Draws a point of a subject, `radius_px` from its middle to its edge.
     pub fn marker(&mut self, (x, y): Place, look: Look, radius_px: f64) {
         let r = radius_px;
         let corners: &[Place] = match look.marker {
@@ -139,15 +142,15 @@ impl Canvas<'_> {
         self.polygon(&places, look.color, 1.0);
     }
 
-    /// The same, hollow: a point whose numbers are in doubt.
+    /// Draws a hollow point of a subject, for numbers that are in doubt.
     pub fn hollow_marker(&mut self, place: Place, look: Look, radius_px: f64) {
-        // A cross has no inside, so a circle stands for it.
+        // A cross has no inside, so a circle replaces it.
         let marker = if look.marker == Marker::Cross { Marker::Circle } else { look.marker };
         self.marker(place, Look { marker, ..look }, radius_px);
         self.marker(place, Look { marker, color: WHITE, ..look }, radius_px * 0.6);
     }
 
-    /// An arrow up from `place`, `length_px` long: the true value may lie above.
+    /// Draws an arrow up from a place, `length_px` long: the true value may be higher.
     pub fn arrow_up(&mut self, (x, y): Place, color: RGBColor, length_px: f64) {
         const HEAD_PX: f64 = 4.0;
         let tip = y - length_px;
@@ -155,7 +158,7 @@ impl Canvas<'_> {
         self.polygon(&[(x, tip - HEAD_PX), (x + HEAD_PX, tip + 2.0), (x - HEAD_PX, tip + 2.0)], color, 1.0);
     }
 
-    /// A rectangle of which only the edge and a shade are drawn.
+    /// Draws a hollow rectangle: its edge, and a light shade inside.
     pub fn hollow_rectangle(&mut self, (left, top): Place, (right, bottom): Place, color: RGBColor) {
         let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
         self.polygon(&corners, color, 0.15);
@@ -164,8 +167,8 @@ impl Canvas<'_> {
         }
     }
 
-    /// A horizontal or vertical line with a stroke across either end, 1.5 px wide: how far rounds
-    /// lie apart.
+    /// Draws a whisker, which shows the spread of rounds: a horizontal or vertical line, 1.5 px
+    /// wide, with a stroke across each end.
     pub fn whisker(&mut self, from: Place, to: Place, color: RGBColor) {
         const HALF_STROKE_PX: f64 = 4.0;
         let vertical = (from.0 - to.0).abs() < (from.1 - to.1).abs();
@@ -176,7 +179,7 @@ impl Canvas<'_> {
         }
     }
 
-    /// A line of text.
+    /// Draws a line of text.
     pub fn text(&mut self, text: &str, place: Place, font: Font) {
         let style = if font.bold { FontStyle::Bold } else { FontStyle::Normal };
         // The backend divides every size by 1.24.
@@ -194,8 +197,8 @@ fn units((x, y): Place) -> (i32, i32) {
     ((x * SCALE).round() as i32, (y * SCALE).round() as i32)
 }
 
-/// The SVG with what the backend cannot say: a size that scales, a name for screen readers, one
-/// font for all text, and dashes; and without what it need not say.
+/// Adds to the SVG what the backend cannot write: a size that scales, a name for screen readers,
+/// one font for all text, and dashes. Removes attributes that are not needed.
 fn finish(svg: &str, (width_px, height_px): (u32, u32), label: &str) -> String {
     #[derive(Template)]
     #[template(path = "svg_root.html")]

@@ -1,5 +1,5 @@
-//! Chart: a metric along the axis of a question, a curve per subject, a panel per combination of
-//! the other axes. It is the picture of a question.
+//! Chart: a metric along the axis of a question, with a curve per subject and a panel per
+//! combination of the other axes. It is the chart that answers a question.
 
 use plotters::style::text_anchor::HPos;
 
@@ -16,10 +16,11 @@ use super::reading::{bounds_note, doubts_note, legend_labels};
 use crate::results::{self, CellResult, Layout, Results};
 use crate::statistics::spread::Value;
 
-/// On a phone the chart is wider than the page and scrolls within itself.
+/// Width of the chart, in px. On a phone the chart is wider than the page and scrolls within
+/// itself.
 const WIDTH_PX: f64 = 1040.0;
 
-/// Width of the heading: what a phone shows of the chart before it is scrolled.
+/// Width of the heading, in px: the part of the chart that a phone shows before it is scrolled.
 const HEADING_WIDTH_PX: f64 = 540.0;
 
 const MARKER_PX: f64 = 4.5;
@@ -27,16 +28,16 @@ const MARKER_PX: f64 = 4.5;
 /// Length of the arrow above a point that is only a lower bound, in px.
 const ARROW_PX: f64 = 14.0;
 
-/// Opacity of a piece of curve that leads to a point in doubt.
+/// Opacity of a piece of a curve that leads to or from a point in doubt.
 const FAINT: f64 = 0.35;
 
-/// A chart under way: what all its panels share.
+/// A chart while it is drawn: the data that all its panels share.
 struct Chart<'a> {
     results: &'a Results,
     layout: &'a Layout,
     quantity: &'a Quantity,
     x: Axis,
-    /// One axis for all panels, or panels side by side would mislead.
+    /// Y axis of all panels; with different axes, panels side by side would mislead.
     y: Axis,
 }
 
@@ -48,7 +49,7 @@ struct Point<'a> {
     value: Value,
 }
 
-/// The chart of `quantity` along `layout`; nothing where no cell has a value.
+/// Draws `quantity` along `layout`; `None` if no cell has a value.
 pub fn draw(results: &Results, layout: &Layout, quantity: &Quantity) -> Option<String> {
     let points = layout.panels.iter().flat_map(|panel| &panel.points);
     let cells: Vec<&CellResult> = points.flat_map(|(_, workload)| results.of_workload(*workload)).collect();
@@ -93,7 +94,7 @@ impl Chart<'_> {
             canvas.curve(&places, look, if run.in_doubt { FAINT } else { 1.0 });
         }
         for point in points {
-            // A whisker shorter than its point would only blur it.
+            // A whisker that is shorter than its point would only blur the point.
             let (low, high) = (at(point, point.value.spread.low), at(point, point.value.spread.high));
             if low.1 - high.1 > 2.0 * MARKER_PX {
                 canvas.whisker(low, high, look.color);
@@ -109,7 +110,7 @@ impl Chart<'_> {
         }
     }
 
-    /// The points of one subject in a panel, from the low end of the axis to the high one.
+    /// Returns the points of one subject in a panel, from the low end of the axis to the high end.
     fn points(&self, panel: &results::Panel, subject: usize) -> Vec<Point<'_>> {
         let points = panel.points.iter().filter_map(|(station, workload)| {
             let cell = self.results.of_workload(*workload).find(|cell| cell.subject == subject)?;
@@ -141,14 +142,14 @@ fn is_in_doubt(point: &Point) -> bool {
     !point.cell.doubts().is_empty()
 }
 
-/// A piece of curve.
+/// A piece of a curve.
 struct CurveRun<'a> {
     points: &'a [Point<'a>],
     in_doubt: bool,
 }
 
-/// Pieces of a curve that are drawn alike: those between sound points as long as possible, those to
-/// or from a point in doubt one by one.
+/// Divides a curve into pieces that are drawn alike. Pieces between points without a doubt are as
+/// long as possible; each step to or from a point in doubt is a piece of its own.
 fn runs<'a>(points: &'a [Point<'a>]) -> Vec<CurveRun<'a>> {
     let mut runs = Vec::new();
     let mut start = 0;

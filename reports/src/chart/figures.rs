@@ -1,4 +1,4 @@
-//! All charts of a run: which there are, and the names of their files.
+//! All charts of a run, and the names of their files.
 
 use super::kind::{Figure, WorkloadChart};
 use super::quantity::Quantity;
@@ -7,19 +7,20 @@ use crate::file::slug;
 use crate::metric::{Drawn, METRICS};
 use crate::results::{Layout, Results};
 
-/// Charts that show one workload beside the bars of metrics, in the order of the page.
+/// Charts that show one workload, in addition to the bars of metrics, in the order of the page.
 const PER_WORKLOAD: &[WorkloadChart] =
     &[latency_by_load::CHART, goodput_by_load::CHART, latency_percentiles::CHART, latency_histogram::CHART];
 
-/// Characters of a workload's name in the name of a file; a file system takes 255 bytes in all.
+/// Most characters of a workload's name in the name of a file; a file system takes 255 bytes in
+/// all.
 const NAME_CHARACTERS: usize = 80;
 
 /// All charts of a run.
 #[derive(Debug)]
 pub struct Figures {
-    /// Those of each question, in the order of the suite: one per metric with curves.
+    /// Charts of each question, in the order of the suite: one per metric with curves.
     pub questions: Vec<Vec<Figure>>,
-    /// Those of each workload, in the order of the suite.
+    /// Charts of each workload, in the order of the suite.
     pub workloads: Vec<Vec<Figure>>,
 }
 
@@ -34,7 +35,7 @@ impl Figures {
         }
     }
 
-    /// Every chart, in the order of the page.
+    /// Returns every chart, in the order of the page.
     pub fn all(&self) -> impl Iterator<Item = &Figure> {
         self.questions.iter().chain(&self.workloads).flatten()
     }
@@ -72,8 +73,8 @@ fn of_workload(results: &Results, workload: usize) -> Vec<Figure> {
     bars.chain(charts).collect()
 }
 
-/// Begins the names of a workload's files: with its place in the suite, so that no two share one
-/// whatever they are called.
+/// Returns the first part of the names of a workload's files. It contains the workload's place in
+/// the suite, so that no two workloads share a name.
 fn file_stem(name: &str, index: usize) -> String {
     let slug: String = slug(name).chars().take(NAME_CHARACTERS).collect();
     format!("workload-{}-{slug}", index + 1)

@@ -3,7 +3,7 @@
 use super::canvas::{Canvas, Font, text_width_px};
 use super::panel::{ABOVE_PX, BELOW_PX, Frame, TEXT, TEXT_PX, TITLE_LEFT_PX};
 
-/// Two panels fit side by side.
+/// Number of panels in a row: two fit side by side.
 const PANELS_PER_ROW: usize = 2;
 
 const PANEL_PX: f64 = 300.0;
@@ -38,7 +38,7 @@ impl Grid {
         Self { titles, columns, column_px, title_px, top_px }
     }
 
-    /// Lower edge of the last row, in px.
+    /// Returns the lower edge of the last row, in px.
     pub fn bottom_px(&self) -> f64 {
         self.top_px + self.row_px() * self.titles.len().div_ceil(self.columns) as f64
     }
@@ -62,7 +62,7 @@ impl Grid {
     }
 }
 
-/// The parts of a panel's title in lines that fit, broken between parts only.
+/// Arranges the parts of a panel's title in lines that fit, with breaks only between parts.
 fn title_lines(parts: &[String], width_px: f64) -> Vec<String> {
     let width_px = width_px - 2.0 * TITLE_LEFT_PX;
     let mut lines: Vec<String> = Vec::new();

@@ -1,4 +1,5 @@
-//! The heading of a chart: its title, and under it how to read it, in as many lines as that takes.
+//! The heading of a chart: its title, and below it a note that explains the chart, in as many lines
+//! as they need.
 
 use super::canvas::{Canvas, Font, wrap};
 use super::panel::{NOTE, TEXT, TEXT_PX, TITLE_LEFT_PX};
@@ -21,16 +22,16 @@ impl Heading {
     /// Lays out `title` and `note` in a chart of `width_px`.
     pub fn layout(title: &str, note: &str, width_px: f64) -> Self {
         let width_px = width_px - 2.0 * TITLE_LEFT_PX;
-        // Bold text is wider than the estimate, which is of ordinary text.
+        // Bold text is wider than the estimate, which is for ordinary text.
         Self { title: wrap(title, width_px, TITLE_PX * 1.06), notes: wrap(note, width_px, TEXT_PX) }
     }
 
-    /// Its height, in px.
+    /// Returns the height of the heading, in px.
     pub fn height_px(&self) -> f64 {
         ABOVE_PX + LINE_PX * (self.title.len() + self.notes.len()) as f64 + BELOW_PX
     }
 
-    /// Draws it at the top of the chart.
+    /// Draws the heading at the top of the chart.
     pub fn draw(&self, canvas: &mut Canvas) {
         let title = Font { size_px: TITLE_PX, bold: true, ..TEXT };
         let lines = self.title.iter().map(|line| (line, title));

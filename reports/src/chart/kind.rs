@@ -13,10 +13,11 @@ pub struct Figure {
 
 /// A kind of chart that shows one workload.
 pub struct WorkloadChart {
-    /// Ends the name of its files.
+    /// Last part of the names of its files.
     pub name: &'static str,
     /// Explanation for the reader.
     pub caption: &'static str,
-    /// Draws it for the workload of an index, or nothing where the results hold nothing for it.
+    /// Function that draws the chart for the workload with an index; `None` if the results hold
+    /// nothing for it.
     pub draw: fn(&crate::results::Results, usize) -> Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Chart: the 99th percentile of the latency by load, up to and beyond what a server holds.
+//! Chart: the 99th percentile of the latency by load, up to and beyond the capacity of a server.
 
 use super::axis::{self, Axis};
 use super::by_load::{self, ByLoad};

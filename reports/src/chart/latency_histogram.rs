@@ -1,5 +1,6 @@
-//! Chart: how response times are distributed, a row per subject over one logarithmic axis of time. Rows
-//! instead of curves over each other: several peaks stay visible, and any number of subjects fits.
+//! Chart: distribution of response times, with a row per subject over one logarithmic axis of time.
+//! In rows, unlike in curves drawn over each other, several peaks stay visible, and any number of
+//! subjects fits.
 
 use plotters::style::text_anchor::HPos;
 
@@ -21,8 +22,8 @@ pub const CHART: WorkloadChart = WorkloadChart {
     draw,
 };
 
-/// Height of all rows together, in px, as high as the chart of percentiles beside it; rows are no
-/// lower and no higher than [`ROW_LIMITS_PX`], whatever that comes to.
+/// Height of all rows together, in px, as high as the chart of percentiles beside it. The height of
+/// a row stays within [`ROW_LIMITS_PX`], even if the sum then differs.
 const ROWS_PX: f64 = 304.0;
 
 const ROW_LIMITS_PX: (f64, f64) = (44.0, 90.0);
@@ -30,7 +31,7 @@ const ROW_LIMITS_PX: (f64, f64) = (44.0, 90.0);
 /// Space right of the rows for the share of the fullest bucket, in px.
 const SHARE_PX: f64 = 62.0;
 
-/// Buckets from end to end of the axis, whatever it covers.
+/// Number of buckets from end to end of the axis, for any range of the axis.
 const BUCKETS: usize = 110;
 
 fn draw(results: &Results, workload: usize) -> Option<String> {
@@ -90,7 +91,8 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row
     canvas.text(&format!("{} %", format::significant(highest * 100.0)), (row.right + 7.0, middle), NOTE);
 }
 
-/// The share of samples (0 to 1) between each pair of neighbouring edges, in nanoseconds.
+/// Returns the share of samples (0 to 1) between each pair of neighbouring `edges`, which are in
+/// nanoseconds.
 fn shares(times: &c10k_loadgen::measurement::Times, edges: &[f64]) -> Vec<f64> {
     let mut counts = vec![0; edges.len() - 1];
     for bucket in times.iter_recorded() {

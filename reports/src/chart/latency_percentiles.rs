@@ -1,5 +1,6 @@
-//! Chart: response time by percentile, the subjects of one workload together, on an axis that gives each
-//! further nine as much room as the one before (as the plotter of `HdrHistogram` by Gil Tene does).
+//! Chart: response time by percentile, the subjects of one workload together, on an axis that gives
+//! each further nine as much space as the one before (as the plotter of `HdrHistogram` by Gil Tene
+//! does).
 
 use c10k_loadgen::measurement::Times;
 use c10k_loadgen::percentile::last_known;
@@ -62,13 +63,13 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     }))
 }
 
-/// The latencies of one cell, as far as the samples go.
+/// The response times of one cell, as far as the samples go.
 struct Curve<'a> {
     cell: &'a CellResult,
     times: &'a Times,
-    /// The last quantile with enough samples beyond it, and known in spite of failures.
+    /// Last quantile that has enough samples beyond it and is known in spite of failures.
     last_quantile: f64,
-    /// Smallest latency and that at the last quantile, in nanoseconds.
+    /// Smallest response time, and response time at the last quantile, in nanoseconds.
     range_ns: (f64, f64),
 }
 
@@ -76,29 +77,29 @@ impl<'a> Curve<'a> {
     fn of(cell: &'a CellResult) -> Option<Self> {
         let times = cell.response()?;
         let last_quantile = last_known(times.len(), cell.response_known_to());
-        // With too few samples even for a median there is no curve to speak of.
+        // With too few samples even for a median, there is no useful curve.
         (last_quantile >= 0.5).then(|| {
             let range_ns = (times.min() as f64, times.value_at_quantile(last_quantile) as f64);
             Self { cell, times, last_quantile, range_ns }
         })
     }
 
-    /// Lowest and highest of the rounds at `quantile` (0 to 1), in nanoseconds; nothing where rounds
-    /// have no such percentile, or there is only one.
+    /// Returns the ends of the spread of the rounds at `quantile` (0 to 1), in nanoseconds; `None`
+    /// if the rounds have no such percentile, or if there is only one round.
     fn rounds_at(&self, quantile: f64) -> Option<(f64, f64)> {
         let (_, key) = OF_ROUNDS.iter().find(|(known, _)| (known - quantile).abs() < 1e-9)?;
         let spread = self.cell.value(by_key(key)?)?.spread;
         (spread.rounds > 1).then_some((spread.low * 1e3, spread.high * 1e3))
     }
 
-    /// What the curve and the whiskers cover, in nanoseconds.
+    /// Returns the range that the curve and the whiskers cover, in nanoseconds.
     fn with_rounds_ns(&self) -> (f64, f64) {
         let shown = OF_ROUNDS.iter().filter(|(quantile, _)| *quantile <= self.last_quantile);
         let whiskers = shown.filter_map(|(quantile, _)| self.rounds_at(*quantile));
         whiskers.fold(self.range_ns, |range, whisker| (range.0.min(whisker.0), range.1.max(whisker.1)))
     }
 
-    /// Response time in nanoseconds at `quantile` (0 to 1).
+    /// Returns the response time in nanoseconds at `quantile` (0 to 1).
     fn at(&self, quantile: f64) -> f64 {
         self.times.value_at_quantile(quantile) as f64
     }

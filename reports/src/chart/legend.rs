@@ -1,5 +1,5 @@
-//! The legend of a chart with curves: above the panel, in rows, so that it never covers data
-//! however many subjects there are.
+//! The legend of a chart with curves. It is above the panel, in rows, so that it never covers data,
+//! for any number of subjects.
 
 use super::canvas::{Canvas, text_width_px};
 use super::palette::look;
@@ -39,12 +39,12 @@ impl Legend {
         Self { entries, height_px: top_px + ROW_PX }
     }
 
-    /// Its height, in px.
+    /// Returns the height of the legend, in px.
     pub fn height_px(&self) -> f64 {
         self.height_px
     }
 
-    /// Draws it below `top_px`.
+    /// Draws the legend below `top_px`.
     pub fn draw(&self, canvas: &mut Canvas, top_px: f64) {
         for entry in &self.entries {
             let look = look(entry.subject);

@@ -1,17 +1,17 @@
-//! Looks of the subjects: colour, dash and marker by its place in the suite, the same in every
-//! chart of a run.
+//! Looks of the subjects: colour, dash and marker by the subject's place in the suite, the same in
+//! every chart of a run.
 //!
-//! Colours are those of Okabe and Ito ("Color Universal Design", 2008), told apart by all kinds of
-//! colour vision; yellow is left out, too faint on white. Colours, dashes and markers cycle with
-//! lengths that share no factor, so that 7 × 5 × 6 = 210 subjects differ, and neighbours differ in
-//! all three and so in grey print too.
+//! Colours are those of Okabe and Ito ("Color Universal Design", 2008), which all kinds of colour
+//! vision can distinguish; yellow is left out, since it is too faint on white. Colours, dashes and
+//! markers cycle with lengths that share no factor, so 7 × 5 × 6 = 210 subjects look different.
+//! Neighbours differ in all three, so they also differ in grey print.
 
 use plotters::style::RGBColor;
 
 /// Text and axes.
 pub const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 
-/// Text of less weight.
+/// Less important text.
 pub const MUTED: RGBColor = RGBColor(0x59, 0x59, 0x59);
 
 /// Lines of the grid.
@@ -64,7 +64,7 @@ pub enum Marker {
     Cross,
 }
 
-/// The look of the subject at `index` in the suite.
+/// Returns the look of the subject at `index` in the suite.
 pub fn look(index: usize) -> Look {
     Look {
         color: COLORS[index % COLORS.len()],

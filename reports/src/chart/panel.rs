@@ -25,7 +25,7 @@ pub const ABOVE_PX: f64 = 30.0;
 /// Ordinary text.
 pub const TEXT: Font = Font { size_px: TEXT_PX, color: INK, bold: false, align: HPos::Left };
 
-/// Text of less weight.
+/// Less important text.
 pub const NOTE: Font = Font { size_px: TEXT_PX, color: MUTED, bold: false, align: HPos::Left };
 
 /// A rectangle in px.
@@ -48,11 +48,11 @@ pub struct Panel {
     coordinates: Cartesian2d<RangedCoordf64, RangedCoordf64>,
 }
 
-/// `plotters` maps to whole numbers, so it is asked for hundredths of a px.
+/// Coordinates of `plotters` per px. It maps to whole numbers, so hundredths of a px are used.
 const HUNDREDTHS: f64 = 100.0;
 
 impl Panel {
-    /// A panel with `x` and `y` in `frame`, drawn with its grid, ticks and titles.
+    /// Draws a panel with the axes `x` and `y` in `frame`, with its grid, ticks and titles.
     pub fn draw(canvas: &mut Canvas, frame: Frame, x: Axis, y: Axis) -> Self {
         let whole = |px: f64| (px * HUNDREDTHS).round() as i32;
         let across = whole(frame.left)..whole(frame.right);
@@ -67,7 +67,7 @@ impl Panel {
         panel
     }
 
-    /// Position of a value of each axis.
+    /// Returns the place of a point, given its value on each axis.
     pub fn at(&self, x: f64, y: f64) -> Place {
         let (x, y) = self.coordinates.translate(&(self.x.position(x), self.y.position(y)));
         (f64::from(x) / HUNDREDTHS, f64::from(y) / HUNDREDTHS)
@@ -80,8 +80,7 @@ impl Panel {
         for (value, text) in &self.x.ticks {
             let (x, _) = self.at(*value, y);
             canvas.line((x, frame.top), (x, frame.bottom), GRID, 1.0);
-            // Of labels that would run into each other the later ones are left out; their lines
-            // stay.
+            // A label that would overlap the one before it is left out; its line stays.
             let half_px = text_width_px(text, TEXT_PX) / 2.0;
             if x - half_px >= free_from {
                 canvas.text(text, (x, frame.bottom + 13.0), font);
@@ -92,7 +91,7 @@ impl Panel {
         canvas.text(&self.x.title, (middle, frame.bottom + 34.0), font);
     }
 
-    /// Two strokes across the x axis where its scale is interrupted.
+    /// Draws two strokes across the x axis at the break of its scale.
     fn draw_break(&self, canvas: &mut Canvas, frame: Frame) {
         let Some(value) = self.x.broken_at else { return };
         let (x, _) = self.at(value, self.y.range().0);
@@ -113,7 +112,7 @@ impl Panel {
         if self.y.title.is_empty() {
             return;
         }
-        // Above the frame and not turned on its side, so that it reads at once.
+        // The title is above the frame and not rotated, so that it is easy to read.
         canvas.text(&self.y.title, (TITLE_LEFT_PX.max(frame.left - 60.0), frame.top - 18.0), NOTE);
     }
 }

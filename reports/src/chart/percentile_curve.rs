@@ -1,14 +1,15 @@
-//! Points of a curve of times by percentile: as many as can be told apart, up to where the samples
-//! end.
+//! Points of a curve of times by percentile: as many as can be distinguished, up to the end of the
+//! samples.
 
 use std::iter;
 
 use c10k_loadgen::measurement::Times;
 
-/// Points of a curve each time the share of slower requests halves: one about every 2 px.
+/// Number of points each time the share of slower requests halves: about one every 2 px.
 const POINTS_PER_HALVING: u32 = 16;
 
-/// Quantile (0 to 1) and time in nanoseconds, from the fastest request to that at the quantile `last`.
+/// Returns points of quantile (0 to 1) and time in nanoseconds, from the fastest request to the
+/// request at the quantile `last`.
 pub fn points(times: &Times, last: f64) -> impl Iterator<Item = (f64, f64)> {
     let end = (last, times.value_at_quantile(last) as f64);
     let between = times.iter_quantiles(POINTS_PER_HALVING);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::metric::Metric;
 use crate::results::{CellResult, DOUBTS, Results};
 
-/// Explains the signs and hollow shapes of `cells`, to go on after other notes; empty where there
-/// are none. A cell without any result has neither sign nor shape.
+/// Explains the signs and hollow shapes of `cells`, as text that follows other notes; empty if
+/// there are none. A cell without any result has neither sign nor shape.
 pub fn doubts_note(cells: &[&CellResult]) -> String {
     let drawn = || cells.iter().filter(|cell| cell.rounds() > 0);
     let present = DOUBTS.into_iter().filter(|doubt| drawn().any(|cell| cell.doubts().contains(doubt)));
@@ -19,14 +19,14 @@ pub fn doubts_note(cells: &[&CellResult]) -> String {
     }
 }
 
-/// Explains `sign` where one of `cells` has only a lower bound of `metric`.
+/// Explains `sign`; empty unless one of `cells` has only a lower bound of `metric`.
 pub fn bounds_note(cells: &[&CellResult], metric: &Metric, sign: &str) -> String {
     let is_bound = |cell: &&CellResult| cell.value(metric).is_some_and(|value| value.at_least);
     let reason = metric.bound.filter(|_| cells.iter().any(is_bound)).map(|bound| bound.reason);
     reason.map_or_else(String::new, |reason| format!(", {sign}: at least this much, {reason}"))
 }
 
-/// Index and label of each subject among `cells`, in the order of the suite.
+/// Returns index and label of each subject among `cells`, in the order of the suite.
 pub fn legend_labels(results: &Results, cells: &[&CellResult]) -> impl Iterator<Item = (usize, String)> {
     let mut subjects: BTreeMap<usize, Vec<&CellResult>> = BTreeMap::new();
     for cell in cells {

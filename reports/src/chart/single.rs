@@ -1,4 +1,5 @@
-//! A chart of one panel with a curve for each cell of a workload: heading, legend and frame, and points that show doubts.
+//! A chart of one panel with a curve for each cell of a workload: its heading, legend and frame,
+//! and points that show doubts.
 
 use super::axis::Axis;
 use super::canvas::{self, Canvas, Place};
@@ -14,20 +15,20 @@ const PANEL_PX: f64 = 270.0;
 /// Opacity of the curve of a cell in doubt.
 const FAINT: f64 = 0.35;
 
-/// What stands around the curves.
+/// Parts of the chart around the curves.
 pub struct Single<'a> {
     /// Title of the chart.
     pub title: &'a str,
-    /// Stands below the title.
+    /// Note below the title.
     pub note: &'a str,
-    /// The axes.
+    /// The x axis.
     pub x: Axis,
-    /// As above.
+    /// The y axis.
     pub y: Axis,
 }
 
 impl Single<'_> {
-    /// The chart as SVG, with what `curves` draws into its panel.
+    /// Draws the chart as SVG; `curves` draws into its panel.
     pub fn draw(
         self,
         results: &Results,
@@ -48,12 +49,12 @@ impl Single<'_> {
     }
 }
 
-/// The curve of a cell.
+/// Draws the curve of a cell.
 pub fn curve(canvas: &mut Canvas, places: &[Place], look: Look, in_doubt: bool) {
     canvas.curve(places, look, if in_doubt { FAINT } else { 1.0 });
 }
 
-/// A point of it.
+/// Draws a point of a cell's curve.
 pub fn point(canvas: &mut Canvas, place: Place, look: Look, in_doubt: bool) {
     if in_doubt {
         canvas.hollow_marker(place, look, 4.0);

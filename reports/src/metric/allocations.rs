@@ -1,9 +1,10 @@
-//! Metric: how often the server asks its allocator for memory, per request.
+//! Metric: calls of the server's allocator that ask for memory, per request.
 
 use super::definition::{Metric, PLAIN};
 use super::quantities::reading;
 
-/// The metric. Its pass counts over requests of its own.
+/// The metric. A separate pass counts the calls over its own requests, so the reading is per
+/// request already.
 pub const ALLOCATIONS: Metric = Metric {
     key: "server_allocations_per_request",
     title: "Allocations",

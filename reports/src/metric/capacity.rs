@@ -1,13 +1,14 @@
-//! Metrics of cells that are measured by a search: the highest rate that holds an objective, and the latency close below it.
+//! Metrics of cells that are measured by a search: the highest rate that holds to an objective, and
+//! the latency just below that rate.
 
 use super::definition::{Bound, Drawn, Format, Metric, PLAIN};
 use crate::record::Record;
 use crate::statistics::lead::Better;
 
-/// The share of the capacity at which [`P50_AT_90_PERCENT`] is measured.
+/// Share of the capacity at which [`P50_AT_90_PERCENT`] is measured.
 const CLOSE_BELOW: f64 = 0.9;
 
-/// The rate.
+/// Highest rate at which the server holds to the objective.
 pub const CAPACITY: Metric = Metric {
     key: "capacity_rps",
     title: "Capacity",
@@ -27,7 +28,7 @@ pub const CAPACITY: Metric = Metric {
     ..PLAIN
 };
 
-/// The median at nine tenths of it.
+/// Median of the latency at nine tenths of the capacity.
 pub const P50_AT_90_PERCENT: Metric = Metric {
     key: "latency_p50_at_90_percent_us",
     title: "Latency p50 at 90 % of the capacity",
@@ -38,7 +39,7 @@ pub const P50_AT_90_PERCENT: Metric = Metric {
     ..PLAIN
 };
 
-/// The median of the step at that share of what was found, in microseconds.
+/// Returns the median latency of the step at `share` of the capacity, in microseconds.
 fn p50_at(record: &Record, share: f64) -> Option<f64> {
     let steps = &record.search.as_ref()?.steps;
     let is_meant = |of: f64| (of - share).abs() < 1e-9;

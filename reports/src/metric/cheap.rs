@@ -1,5 +1,5 @@
-//! Metrics: latency of the cheap requests of a mix (`/mixed`), which wait for nothing but other
-//! requests: whom a model lets stand in their way shows in their tail.
+//! Metrics: latency of the cheap requests of a mix (`/mixed`). A cheap request waits only for other
+//! requests, so its tail shows which requests a model lets delay it.
 
 use c10k_loadgen::summary::Percentiles;
 

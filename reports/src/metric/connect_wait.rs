@@ -1,5 +1,5 @@
-//! Metrics: percentiles of the wait before the connect, the load generator's own queue on short
-//! connections.
+//! Metrics: percentiles of the wait before the connect, which is the load generator's own queue on
+//! short connections.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::summary::Percentiles;
@@ -40,7 +40,7 @@ pub const P99: Metric = Metric {
     ..PERCENTILE
 };
 
-/// The distribution.
+/// Returns the distribution of the connect wait.
 fn times(summary: &Summary) -> &Percentiles {
     &summary.connect_wait_us
 }

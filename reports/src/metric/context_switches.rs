@@ -3,10 +3,10 @@
 use super::definition::{Metric, PLAIN};
 use super::quantities::{per_request, reading};
 
-/// Fields that the three share.
+/// Fields that the three metrics share.
 const SWITCHES: Metric = Metric { unit: "per request", ..PLAIN };
 
-/// Both kinds together.
+/// Voluntary and involuntary context switches together.
 pub const ALL: Metric = Metric {
     key: "context_switches_per_request",
     title: "Context switches",
@@ -15,7 +15,7 @@ pub const ALL: Metric = Metric {
     ..SWITCHES
 };
 
-/// A thread had to wait.
+/// Voluntary context switches: a thread had to wait.
 pub const BY_WAITING: Metric = Metric {
     key: "context_switches_voluntary_per_request",
     title: "Voluntary context switches",
@@ -24,7 +24,7 @@ pub const BY_WAITING: Metric = Metric {
     ..SWITCHES
 };
 
-/// The kernel gave the processor to another thread.
+/// Involuntary context switches: the kernel gave the processor to another thread.
 pub const BY_PREEMPTION: Metric = Metric {
     key: "context_switches_involuntary_per_request",
     title: "Involuntary context switches",
@@ -33,8 +33,8 @@ pub const BY_PREEMPTION: Metric = Metric {
     ..SWITCHES
 };
 
-/// Reading: voluntary context switches.
+/// Key of the reading of voluntary context switches.
 const VOLUNTARY: &str = "context_switches_voluntary";
 
-/// Reading: involuntary context switches.
+/// Key of the reading of involuntary context switches.
 const INVOLUNTARY: &str = "context_switches_involuntary";

@@ -1,56 +1,57 @@
-//! A metric as data: everything that a table, a chart or the gate has to know of a number.
+//! A metric as data: everything that a table, a chart or the gate needs to know about a number.
 
 use crate::format;
 use crate::record::Record;
 use crate::statistics::lead::Better;
 
-/// A number of a measurement, with what is needed to compute, show and compare it.
+/// A number that a measurement gives, with everything that is needed to compute, show and compare
+/// it.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
-    /// Its key in [`Record::metrics`], which ends in its unit.
+    /// Key in [`Record::metrics`], which ends in the unit.
     pub key: &'static str,
     /// Title, such as `Throughput`.
     pub title: &'static str,
-    /// Unit of its value, such as `requests/s`.
+    /// Unit of the value, such as `requests/s`.
     pub unit: &'static str,
     /// Definition, in a sentence for the reader of a page.
     pub meaning: &'static str,
-    /// The better direction; nothing where neither is better.
+    /// Better direction; `None` if neither direction is better.
     pub better: Option<Better>,
-    /// Notation of its value.
+    /// Notation of the value.
     pub format: Format,
-    /// Its value, where the record holds what it is computed from.
+    /// Function that computes the value; `None` if the record lacks an input.
     pub of: fn(&Record) -> Option<f64>,
-    /// Whether it has a column in the summary.
+    /// True if the metric has a column in the summary.
     pub headline: bool,
-    /// Charts that show it.
+    /// Charts that show the metric.
     pub drawn: Drawn,
-    /// Whether tables mark its best value, where one direction is better.
+    /// True if tables mark the best value, provided that one direction is better.
     pub marked: bool,
-    /// Whether it has no value over rounds where one of them has none. The rounds with enough
-    /// requests for a percentile are the fast ones, and their median would flatter.
+    /// True if there is no value over all rounds as soon as one round has none. The rounds with
+    /// enough requests for a percentile are the fast ones, so their median would be too good.
     pub of_every_round: bool,
-    /// What makes its value a lower bound; nothing where it is always exact.
+    /// Condition that makes the value a lower bound; `None` if the value is always exact.
     pub bound: Option<Bound>,
 }
 
-/// What makes a value a lower bound.
+/// Condition that makes a value a lower bound.
 #[derive(Debug, Clone, Copy)]
 pub struct Bound {
-    /// Whether the value of a record is one.
+    /// Function that returns true if the value of a record is a lower bound.
     pub applies: fn(&Record) -> bool,
-    /// Whether the generator causes it, and not requests without an answer.
+    /// True if the generator is the cause, false if requests without an answer are.
     pub by_generator: bool,
-    /// The reason, to go on after "at least this much" and a colon.
+    /// Reason, as a phrase that follows "at least this much" and a colon.
     pub reason: &'static str,
 }
 
 /// Notation of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A number with three digits; its unit stands elsewhere.
+    /// A number with three significant digits; its unit is shown elsewhere.
     Number,
-    /// A count, without digits that say nothing; its unit stands elsewhere.
+    /// A count without trailing zeros; its unit is shown elsewhere.
     Count,
     /// Microseconds, in the unit of time that fits.
     Time,
@@ -63,7 +64,7 @@ pub enum Format {
 /// Charts that show a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drawn {
-    /// None: tables only.
+    /// No chart: only tables show the metric.
     Nowhere,
     /// Curves for each question.
     Curves,
@@ -71,7 +72,7 @@ pub enum Drawn {
     CurvesAndBars,
 }
 
-/// The fields that most metrics share. A metric is written as what differs from them.
+/// Fields that most metrics share. The definition of a metric lists only the fields that differ.
 pub(super) const PLAIN: Metric = Metric {
     key: "",
     title: "",
@@ -88,7 +89,7 @@ pub(super) const PLAIN: Metric = Metric {
 };
 
 impl Metric {
-    /// The unit where [`Format::text`] does not write it; empty where it does.
+    /// Returns the unit if [`Format::text`] does not write it; otherwise an empty string.
     pub fn unit_beside(&self) -> &'static str {
         match self.format {
             Format::Number | Format::Count => self.unit,
@@ -98,14 +99,14 @@ impl Metric {
 }
 
 impl Bound {
-    /// What a reader has to know of such a value.
+    /// Explains to a reader that a value is a lower bound, with the reason.
     pub fn sentence(self) -> String {
         format!("At least this much: {}.", self.reason)
     }
 }
 
 impl Format {
-    /// `value` as a reader sees it.
+    /// Formats `value` for a reader.
     pub fn text(self, value: f64) -> String {
         match self {
             Self::Number => format::significant(value),

@@ -37,7 +37,7 @@ pub const P99: Metric = Metric {
     ..PERCENTILE
 };
 
-/// The distribution.
+/// Returns the distribution of the time to the first byte.
 fn times(summary: &Summary) -> &Percentiles {
     &summary.first_byte_us
 }

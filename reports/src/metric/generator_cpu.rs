@@ -1,9 +1,10 @@
-//! Metric: CPU time of the load generator per request, the instrument's own share of the work.
+//! Metric: CPU time of the load generator per request, which is the instrument's own share of the
+//! work.
 
 use super::definition::{Metric, PLAIN};
 use super::quantities::{per_request, summary};
 
-/// The metric. It says nothing of the server, so neither way is better.
+/// The metric. It says nothing about the server, so neither direction is better.
 pub const GENERATOR_CPU: Metric = Metric {
     key: "generator_cpu_us_per_request",
     title: "Generator CPU",

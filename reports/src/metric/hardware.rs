@@ -1,10 +1,11 @@
-//! Metrics: instructions and processor cycles of the server per request, where the machine counts
-//! them. They hardly depend on what else the machine does.
+//! Metrics: instructions and processor cycles of the server per request, if the machine counts
+//! them. They hardly depend on other work of the machine.
 
 use super::definition::{Metric, PLAIN};
 use super::quantities::reading;
 
-/// Instructions, in user mode and in the kernel. Their pass counts over requests of its own.
+/// Instructions, in user mode and in the kernel. A separate pass counts them over its own requests,
+/// so the reading is per request already.
 pub const INSTRUCTIONS: Metric = Metric {
     key: "server_instructions_per_request",
     title: "Instructions",

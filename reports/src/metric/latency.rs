@@ -1,5 +1,6 @@
-//! Metrics: percentiles of latency, which a client that keeps its schedule sees. On short
-//! connections a part of it is the generator's own queue, so that the response is what is compared.
+//! Metrics: percentiles of latency, as seen by a client that keeps its schedule. On short
+//! connections a part of the latency is the generator's own queue, so pages compare the response
+//! instead.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::summary::Percentiles;
@@ -95,7 +96,7 @@ pub const MAX: Metric = Metric {
     ..PERCENTILE
 };
 
-/// The distribution.
+/// Returns the distribution of latency.
 fn times(summary: &Summary) -> &Percentiles {
     &summary.latency_us
 }

@@ -1,13 +1,13 @@
-//! Metrics: how busy the machine was with something else, which is noise to the measurement.
+//! Metrics: CPU time that the machine spent on other work, which is noise for the measurement.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{reading, share_of_duration};
 
-/// Fields that the three share. Values are seconds of CPU time per second, so two busy processors are
-/// 200 %.
+/// Fields that the three metrics share. Values are seconds of CPU time per second, so two busy
+/// processors are 200 %.
 const NOISE: Metric = Metric { unit: "of one CPU", format: Format::Share, ..PLAIN };
 
-/// The hypervisor ran another machine.
+/// CPU time in which the hypervisor ran another machine.
 pub const STEAL: Metric = Metric {
     key: "machine_steal_share",
     title: "Stolen CPU",
@@ -16,7 +16,7 @@ pub const STEAL: Metric = Metric {
     ..NOISE
 };
 
-/// Other processes ran.
+/// CPU time in which other processes ran.
 pub const OTHER: Metric = Metric {
     key: "machine_other_share",
     title: "Other CPU",
@@ -26,7 +26,7 @@ pub const OTHER: Metric = Metric {
     ..NOISE
 };
 
-/// The kernel handled interrupts, in which packets of loopback are received.
+/// CPU time in which the kernel handled interrupts; packets on loopback are received in interrupts.
 pub const INTERRUPTS: Metric = Metric {
     key: "machine_interrupts_share",
     title: "Interrupt CPU",

@@ -3,10 +3,10 @@
 use super::definition::{Drawn, Format, Metric, PLAIN};
 use super::quantities::{reading, summary};
 
-/// Fields that all of them share.
+/// Fields that all memory metrics share.
 const MEMORY: Metric = Metric { unit: "bytes", format: Format::Bytes, ..PLAIN };
 
-/// At the end of the measured part.
+/// Memory at the end of the measured part.
 pub const PSS: Metric = Metric {
     key: "memory_pss_bytes",
     title: "Memory",
@@ -18,7 +18,7 @@ pub const PSS: Metric = Metric {
     ..MEMORY
 };
 
-/// Without files.
+/// Memory without that of files.
 pub const ANONYMOUS: Metric = Metric {
     key: "memory_anonymous_bytes",
     title: "Memory without files",
@@ -29,7 +29,7 @@ pub const ANONYMOUS: Metric = Metric {
     ..MEMORY
 };
 
-/// At its highest.
+/// Highest memory.
 pub const PEAK: Metric = Metric {
     key: "memory_peak_rss_bytes",
     title: "Peak memory",
@@ -38,7 +38,7 @@ pub const PEAK: Metric = Metric {
     ..MEMORY
 };
 
-/// Growth per connection.
+/// Growth of the memory per connection.
 pub const PER_CONNECTION: Metric = Metric {
     key: "memory_per_connection_bytes",
     title: "Memory per connection",

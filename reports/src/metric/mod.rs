@@ -1,5 +1,5 @@
-//! Metrics: every number that tables, charts and the gate take from a record, one file each or per
-//! family, and a line in [`METRICS`].
+//! Metrics: every number that tables, charts and the gate take from a record. Each metric or family
+//! of metrics has its own file, and each metric has a line in [`METRICS`].
 
 mod allocations;
 mod capacity;

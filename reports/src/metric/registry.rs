@@ -10,7 +10,7 @@ use super::{
 };
 use crate::record::Record;
 
-/// All metrics: first what a client sees, then what it costs, then what else was going on.
+/// All metrics: first those that a client sees, then the costs, then other activity of the machine.
 pub const METRICS: &[Metric] = &[
     throughput::THROUGHPUT,
     capacity::CAPACITY,
@@ -79,7 +79,7 @@ pub const METRICS: &[Metric] = &[
     tcp::CLIENT_TIME_WAIT,
 ];
 
-/// The value of every metric that `record` holds what is needed for, by key.
+/// Computes every metric for which `record` holds the inputs, and returns the values by key.
 pub fn compute(record: &Record) -> BTreeMap<String, f64> {
     let values = METRICS.iter().filter_map(|metric| {
         let value = (metric.of)(record).filter(|value| value.is_finite())?;
@@ -88,7 +88,7 @@ pub fn compute(record: &Record) -> BTreeMap<String, f64> {
     values.collect()
 }
 
-/// The metric with `key`, where there is one.
+/// Returns the metric with `key`, if there is one.
 pub fn by_key(key: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.key == key)
 }
@@ -104,7 +104,8 @@ mod tests {
     use crate::fixture;
     use crate::record::Outcome;
 
-    /// A record of 1,000 completed requests in a second, with every reading that a metric uses.
+    /// Builds a record of 1,000 completed requests in a second, with every reading that a metric
+    /// uses.
     fn record() -> Record {
         let mut record = fixture::measured("epoll", "short-1", 1);
         let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };

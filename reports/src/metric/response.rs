@@ -1,5 +1,5 @@
-//! Metrics: percentiles of the response, the part of latency that the server and the way to it are
-//! responsible for. Pages compare these.
+//! Metrics: percentiles of the response, which is the part of latency that the server and the path
+//! to it are responsible for. Pages compare these percentiles.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::summary::Percentiles;
@@ -97,8 +97,8 @@ pub const MAX: Metric = Metric {
     ..PERCENTILE
 };
 
-/// The distribution. Records of before the wait was told apart have none; the latency stands in, with
-/// that wait.
+/// Returns the distribution of the response. Records written before the connect wait was measured
+/// separately have none; for them it returns the latency, which includes that wait.
 fn times(summary: &Summary) -> &Percentiles {
     match summary.response_us.count {
         0 => &summary.latency_us,

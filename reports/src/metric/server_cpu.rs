@@ -1,14 +1,14 @@
-//! Metrics: CPU time of the server per request, the measure that survives a noisy machine best,
-//! since waiting costs nothing.
+//! Metrics: CPU time of the server per request. A noisy machine disturbs this measure least, since
+//! waiting costs no CPU time.
 
 use super::definition::{Drawn, Metric, PLAIN};
 use super::quantities::{per_request, reading, summary};
 use crate::record::Record;
 
-/// Fields that the three share.
+/// Fields that the three CPU times share.
 const CPU_TIME: Metric = Metric { unit: "µs per request", ..PLAIN };
 
-/// User mode and kernel together.
+/// CPU time in user mode and in the kernel together.
 pub const TOTAL: Metric = Metric {
     key: "server_cpu_us_per_request",
     title: "Server CPU",
@@ -19,7 +19,7 @@ pub const TOTAL: Metric = Metric {
     ..CPU_TIME
 };
 
-/// User mode alone.
+/// CPU time in user mode alone.
 pub const IN_USER_MODE: Metric = Metric {
     key: "server_cpu_user_us_per_request",
     title: "Server CPU in user mode",
@@ -28,7 +28,7 @@ pub const IN_USER_MODE: Metric = Metric {
     ..CPU_TIME
 };
 
-/// Kernel alone.
+/// CPU time in the kernel alone.
 pub const IN_KERNEL: Metric = Metric {
     key: "server_cpu_system_us_per_request",
     title: "Server CPU in the kernel",
@@ -37,7 +37,7 @@ pub const IN_KERNEL: Metric = Metric {
     ..CPU_TIME
 };
 
-/// Processors that it keeps busy at a rate that is the same for all.
+/// Processors that the server keeps busy at an offered rate that is the same for all subjects.
 pub const PROCESSORS: Metric = Metric {
     key: "server_processors",
     title: "Processors in use",
@@ -54,21 +54,23 @@ pub const PROCESSORS: Metric = Metric {
     ..PLAIN
 };
 
-/// Reading: CPU time in user mode, in seconds.
+/// Key of the reading of CPU time in user mode, in seconds.
 const USER: &str = "server_cpu_user_s";
 
-/// Reading: CPU time in the kernel, in seconds.
+/// Key of the reading of CPU time in the kernel, in seconds.
 const SYSTEM: &str = "server_cpu_system_s";
 
-/// Reading: time from the begin of the measured part to the first look at the server, in seconds;
-/// absent in runs of before it was read. The server worked in it, and its CPU time was not counted.
+/// Key of the reading of the time from the begin of the measured part to the first look at the
+/// server, in seconds. The server worked in that time, but its CPU time was not counted. Runs
+/// written before this reading existed do not have it.
 const LATE: &str = "server_cpu_late_s";
 
 fn us_per_request(record: &Record, seconds: f64) -> Option<f64> {
     per_request(record, seconds * 1e6 / watched_share(record)?)
 }
 
-/// Share of the measured part in which CPU time was counted; nothing where it was not half of it.
+/// Returns the share of the measured part in which CPU time was counted; `None` if it is half or
+/// less.
 fn watched_share(record: &Record) -> Option<f64> {
     let late_s = reading(record, LATE).unwrap_or(0.0);
     let share = 1.0 - late_s / summary(record)?.duration_s;

@@ -1,9 +1,11 @@
-//! Metrics: how the server came to its processors, and for how long a quota held each side back.
+//! Metrics: time in which the server waited for its processors, time in which others used them, and
+//! time for which a CPU quota held each side back.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{reading, share_of_duration, summary};
 
-/// Ready and without a processor, for a rival or for another thread of the server.
+/// Time in which threads of the server were ready but had no processor, because another process or
+/// another thread of the server had it.
 pub const WAIT: Metric = Metric {
     key: "server_cpu_wait_share",
     title: "Server wait for CPU",
@@ -19,7 +21,7 @@ pub const WAIT: Metric = Metric {
     ..PLAIN
 };
 
-/// Other processes ran on the server's processors.
+/// Time in which other processes ran on the server's processors.
 pub const NEIGHBOURS: Metric = Metric {
     key: "server_neighbours_share",
     title: "Others on the server's CPUs",
@@ -30,7 +32,7 @@ pub const NEIGHBOURS: Metric = Metric {
     ..PLAIN
 };
 
-/// A quota held the server's cgroups back.
+/// Time for which a quota held the server's cgroups back.
 pub const THROTTLED: Metric = Metric {
     key: "server_throttled_s",
     title: "Server held by a CPU quota",
@@ -40,7 +42,7 @@ pub const THROTTLED: Metric = Metric {
     ..PLAIN
 };
 
-/// A quota held the generator's cgroups back.
+/// Time for which a quota held the generator's cgroups back.
 pub const GENERATOR_THROTTLED: Metric = Metric {
     key: "generator_throttled_s",
     title: "Generator held by a CPU quota",

@@ -1,4 +1,4 @@
-//! Metrics: percentiles of service time, which leaves out what a request waited for a free
+//! Metrics: percentiles of service time, which leaves out the time that a request waited for a free
 //! connection.
 
 use super::definition::{Format, Metric, PLAIN};

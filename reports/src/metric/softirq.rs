@@ -1,10 +1,10 @@
-//! Metrics: what it costs the kernel to receive the packets of a request, on the processors of the
-//! server.
+//! Metrics: CPU time that the kernel spends to receive the packets of a request, on the processors
+//! of the server.
 
 use super::definition::{Metric, PLAIN};
 use super::quantities::{per_request, reading};
 
-/// In soft interrupts, whoever was interrupted.
+/// Time in soft interrupts, whichever task was interrupted.
 pub const SOFTIRQ: Metric = Metric {
     key: "server_softirq_us_per_request",
     title: "Soft interrupts",
@@ -15,7 +15,7 @@ pub const SOFTIRQ: Metric = Metric {
     ..PLAIN
 };
 
-/// In a kernel thread, which is on nobody's bill.
+/// CPU time of kernel threads, which is not charged to any other task.
 pub const KSOFTIRQD: Metric = Metric {
     key: "server_ksoftirqd_us_per_request",
     title: "CPU of ksoftirqd",

@@ -3,8 +3,8 @@
 use super::definition::{Metric, PLAIN};
 use super::quantities::{reading, summary};
 
-/// The metric. Its probe counts calls over requests of its own, as counting slows the server down,
-/// so the reading is per request already.
+/// The metric. A separate pass counts the calls over its own requests, because counting slows the
+/// server down; so the reading is per request already.
 pub const SYSTEM_CALLS: Metric = Metric {
     key: "system_calls_per_request",
     title: "System calls",

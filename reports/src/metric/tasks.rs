@@ -3,7 +3,7 @@
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::reading;
 
-/// The metric. Neither many nor few are better: they are what a model is.
+/// The metric. Neither direction is better: the number of tasks is a property of the model.
 pub const TASKS: Metric = Metric {
     key: "tasks",
     title: "Tasks",

@@ -1,5 +1,5 @@
-//! Metrics: counters of the kernel's TCP. Other traffic of the machine is in most of them, so that they tell why a
-//! measurement looks as it does, and not which server is better.
+//! Metrics: counters of the kernel's TCP. Most of them include other traffic of the machine, so
+//! they explain a measurement but do not say which server is better.
 
 use c10k_loadgen::measurement::TimeWait;
 
@@ -7,10 +7,10 @@ use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{reading, summary};
 use crate::record::Record;
 
-/// Fields that they share.
+/// Fields that all these counters share.
 const COUNTER: Metric = Metric { better: None, format: Format::Count, ..PLAIN };
 
-/// A full accept queue.
+/// Connections that found the accept queue full.
 pub const LISTEN_OVERFLOWS: Metric = Metric {
     key: "tcp_listen_overflows",
     title: "Listen overflows",
@@ -20,7 +20,7 @@ pub const LISTEN_OVERFLOWS: Metric = Metric {
     ..COUNTER
 };
 
-/// Any reason to turn a connection away.
+/// Connections that a listening socket turned away, for any reason.
 pub const LISTEN_DROPS: Metric = Metric {
     key: "tcp_listen_drops",
     title: "Listen drops",
@@ -50,7 +50,7 @@ pub const TIME_WAIT: Metric = Metric {
     ..COUNTER
 };
 
-/// Closed connections to the server, where that closed first.
+/// Closed connections that the kernel still keeps, if the server closed them first.
 pub const SERVER_TIME_WAIT: Metric = Metric {
     key: "server_time_wait",
     title: "TIME_WAIT at the server",
@@ -60,7 +60,7 @@ pub const SERVER_TIME_WAIT: Metric = Metric {
     ..COUNTER
 };
 
-/// The same, where the client closed first.
+/// Closed connections that the kernel still keeps, if the client closed them first.
 pub const CLIENT_TIME_WAIT: Metric = Metric {
     key: "client_time_wait",
     title: "TIME_WAIT at the client",

@@ -24,7 +24,8 @@ pub const THROUGHPUT: Metric = Metric {
     ..PLAIN
 };
 
-/// Of all slices of a block together. Only gates have slices: [`Metric::of`] has no value.
+/// Throughput of all slices of a block together. Only gates have slices, so [`Metric::of`] returns
+/// no value.
 pub const OF_ALL_SLICES: Metric = Metric {
     key: "throughput_of_all_slices_rps",
     title: "Throughput, pauses included",

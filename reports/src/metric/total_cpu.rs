@@ -1,5 +1,5 @@
-//! Metric: CPU time of server and generator together per request. Which of the two pays for a
-//! packet or a wake-up is the kernel's choice; the sum does not depend on it.
+//! Metric: CPU time of server and generator together per request. The kernel chooses which of the
+//! two is charged for a packet or a wake-up; the sum does not depend on that choice.
 
 use super::definition::{Metric, PLAIN};
 use super::{generator_cpu, server_cpu};

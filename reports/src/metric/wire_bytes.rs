@@ -1,13 +1,14 @@
-//! Metrics: bytes that crossed the client's sockets per request. They tell whether all subjects
-//! sent the same answer.
+//! Metrics: bytes that crossed the client's sockets per request. They show if all subjects sent the
+//! same answer.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{per_request, summary};
 
-/// Fields that the two share. Neither many nor few are better: both follow from the workload.
+/// Fields that the two metrics share. Neither direction is better, since both values follow from
+/// the workload.
 const BYTES: Metric = Metric { unit: "bytes per request", better: None, format: Format::Bytes, ..PLAIN };
 
-/// From the server.
+/// Bytes from the server to the client.
 pub const READ: Metric = Metric {
     key: "bytes_read_per_request",
     title: "Bytes from the server",
@@ -16,7 +17,7 @@ pub const READ: Metric = Metric {
     ..BYTES
 };
 
-/// To the server.
+/// Bytes from the client to the server.
 pub const WRITTEN: Metric = Metric {
     key: "bytes_written_per_request",
     title: "Bytes to the server",

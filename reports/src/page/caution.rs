@@ -1,4 +1,4 @@
-//! Section: what not to read out of the numbers below.
+//! Section: warnings about conclusions that the numbers below do not support.
 
 use askama::Template;
 use c10k_loadgen::percentile::SAMPLES_BEYOND;
@@ -9,7 +9,7 @@ use super::context::Page;
 #[template(path = "caution.html")]
 struct Caution {
     interval: String,
-    /// What tells subjects apart.
+    /// Method that distinguishes subjects, in sentences; `None` if nothing was measured.
     comparison: Option<String>,
     samples_beyond: u64,
 }

@@ -1,4 +1,4 @@
-//! Section: what the validity checks say, each complaint in words with its cell and its rounds.
+//! Section: results of the validity checks, each complaint in words with its cell and its rounds.
 
 use askama::Template;
 use c10k_loadgen::check::Verdict;
@@ -40,7 +40,7 @@ pub fn render(page: &Page) -> askama::Result<String> {
 
 fn check<'a>(results: &'a Results, tally: &'a Tally) -> Check<'a> {
     let mut complaints: Vec<&results::Complaint> = tally.complaints.iter().collect();
-    // Failures first; within a verdict the order of the suite stays.
+    // Failures come first; within a verdict, the order of the suite stays.
     complaints.sort_by_key(|complaint| std::cmp::Reverse(complaint.verdict));
     Check {
         tally,
@@ -49,7 +49,7 @@ fn check<'a>(results: &'a Results, tally: &'a Tally) -> Check<'a> {
     }
 }
 
-/// Such as `failed in 2 cells, warned in 1 cell`.
+/// Counts the complaints by verdict, in words such as `failed in 2 cells, warned in 1 cell`.
 fn cells(complaints: &[&results::Complaint]) -> String {
     let count = |verdict, word: &str| {
         let cells = complaints.iter().filter(|complaint| complaint.verdict == verdict).count() as u64;

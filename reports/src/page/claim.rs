@@ -1,4 +1,4 @@
-//! Section: the claim that a run tests, and what it says of it.
+//! Section: the claim that a run tests, and the run's finding about it.
 
 use askama::Template;
 

@@ -3,14 +3,14 @@
 use crate::chart::{Figure, Figures};
 use crate::results::Results;
 
-/// Location of a page: the links from it that lead somewhere.
+/// Location of a page, given by its links. A link is `None` if there is nothing to link to.
 #[derive(Debug)]
 pub struct Place {
-    /// The run's folder, where its page and its SVG files are.
+    /// Link to the run's folder, which holds its page and its SVG files.
     pub run: Option<String>,
-    /// Criterion's page.
+    /// Link to criterion's page.
     pub criterion: Option<String>,
-    /// The list of all runs.
+    /// Link to the list of all runs.
     pub index: Option<String>,
 }
 
@@ -19,7 +19,7 @@ pub struct Place {
 pub struct Page<'a> {
     /// Findings of the run.
     pub results: &'a Results,
-    /// Its charts.
+    /// Charts of the run.
     pub figures: &'a Figures,
     /// Location of the page.
     pub place: &'a Place,
@@ -29,12 +29,12 @@ pub struct Page<'a> {
 pub struct Chart<'a> {
     /// The chart.
     pub figure: &'a Figure,
-    /// Its file, where that is written.
+    /// Link to the chart's SVG file; `None` if the file is not written.
     pub file: Option<String>,
 }
 
 impl Page<'_> {
-    /// `figures` as the templates show them.
+    /// Converts `figures` to the form that the templates show.
     pub fn charts<'f>(&self, figures: &'f [Figure]) -> Vec<Chart<'f>> {
         let file = |figure: &Figure| Some(format!("{}{}", self.place.run.as_deref()?, figure.file_name));
         figures.iter().map(|figure| Chart { figure, file: file(figure) }).collect()

@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::format;
 use crate::results::Results;
 
-/// Renders one section; an empty text where it has nothing to say.
+/// Function that renders one section; it returns an empty string if there is nothing to show.
 type Section = fn(&Page) -> askama::Result<String>;
 
 /// The sections of a run.
@@ -38,23 +38,23 @@ struct Document<'a> {
     sections: &'a [String],
 }
 
-/// The page of one run.
+/// Renders the page of one run.
 pub fn run_page(results: &Results, figures: &Figures, place: &Place) -> Result<String, Error> {
     let environment = &results.environment;
     let title = format!("c10k: {}, {}", environment.suite, format::date(&environment.started_utc));
     document(&title, &run_sections(&Page { results, figures, place })?)
 }
 
-/// A page with `sections`, which are HTML, in the look of all pages.
+/// Renders a page that holds `sections`, which are HTML, in the style that all pages share.
 ///
 /// # Errors
 ///
-/// Where its template can't be filled in.
+/// Returns an error if the template can't be filled in.
 pub fn document(title: &str, sections: &[String]) -> Result<String, Error> {
     Ok(Document { title, sections }.render()?)
 }
 
-/// The sections of one run.
+/// Renders the sections of one run.
 pub fn run_sections(page: &Page) -> askama::Result<Vec<String>> {
     SECTIONS.iter().map(|section| section(page)).collect()
 }

@@ -13,9 +13,9 @@ use crate::results::{Results, State};
 /// A run in the list.
 pub struct Listed {
     name: String,
-    /// Its page, where that is written.
+    /// Link to the run's page; `None` if the page is not written.
     link: Option<String>,
-    /// Its findings in short, or the reason why it cannot be read.
+    /// Short findings of the run, or the reason why the run cannot be read.
     found: Result<Found, String>,
 }
 
@@ -37,7 +37,7 @@ struct Runs<'a> {
 }
 
 impl Listed {
-    /// The run in the folder `name`, as it was read.
+    /// Creates the entry of the run in the folder `name`; `run` is the result of reading it.
     pub fn of(name: String, link: Option<String>, run: Result<Run, Error>) -> Self {
         let found =
             run.map(|run| Found::of(&Results::without_histograms(run))).map_err(|error| error.to_string());
@@ -60,15 +60,15 @@ impl Found {
     }
 }
 
-/// The revision, short enough for a phone and long enough to be unique in any repository of this
-/// size, with what was said behind it.
+/// Shortens a revision to 12 characters of its hash: short enough for a phone, and long enough to
+/// be unique in any repository of this size. The text after the hash, such as `-dirty`, stays.
 fn short_revision(revision: &str) -> String {
     let (hash, rest) = revision.split_at(revision.find('-').unwrap_or(revision.len()));
     hash.chars().take(12).chain(rest.chars()).collect()
 }
 
-/// The page that lists `runs`, newest first, leads to the page of the newest `gate`, and shows the
-/// `newest` run in full.
+/// Renders the page that lists `runs`, newest first, links to the page of the newest `gate`, and
+/// shows the `newest` run in full.
 pub fn index_page(
     runs: &[Listed],
     gate: Option<&str>,

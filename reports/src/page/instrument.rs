@@ -1,5 +1,5 @@
-//! Section: the error of the instrument: the generator's, where `c10k calibrate` has found it, and
-//! what CPU time is an account of.
+//! Section: the error of the instrument: the generator's own error, if `c10k calibrate` has
+//! measured it, and the account that the servers' CPU time comes from.
 
 use std::collections::BTreeSet;
 
@@ -14,12 +14,13 @@ use crate::results::Results;
 #[template(path = "instrument.html")]
 struct Instrument {
     generator: Option<Generator>,
-    /// What CPU time of servers is, and what is wrong with it; empty where none was read.
+    /// Account that the servers' CPU time comes from, and its error, in sentences; empty if no CPU
+    /// time was read.
     cpu_time: String,
     clocks: Option<Clocks>,
 }
 
-/// The generator against servers whose truth is known.
+/// Error of the generator, measured against servers whose true times are known.
 struct Generator {
     measured: String,
     rate: String,
@@ -41,9 +42,9 @@ struct Row {
     error: String,
 }
 
-/// The clocks of processes against the account of a cgroup.
+/// CPU time by the clocks of processes, compared with the account of a cgroup.
 struct Clocks {
-    /// Why it is not known, instead of rows.
+    /// Reason why there are no rows; `None` if the two accounts were compared.
     missing: Option<String>,
     rows: Vec<ClocksRow>,
 }
@@ -113,13 +114,13 @@ fn clocks(accounts: &CpuAccounts) -> Clocks {
     Clocks { missing: accounts.missing.clone(), rows: accounts.models.iter().map(row).collect() }
 }
 
-/// The text of a number's size behind its sign.
+/// Formats `value` as its sign, followed by the `text` of its absolute value.
 fn signed(value: f64, text: impl Fn(f64) -> String) -> String {
     let sign = if value < 0.0 { "−" } else { "+" };
     sign.to_owned() + &text(value.abs())
 }
 
-/// Sentences about what the CPU time on this page is an account of.
+/// Describes, in sentences, the account that the CPU time on this page comes from.
 fn cpu_time(results: &Results, accounts: Option<&CpuAccounts>) -> String {
     let records = results.cells.iter().flat_map(|cell| &cell.records);
     let used: BTreeSet<CpuAccount> = records.filter_map(|record| record.cpu_account).collect();
@@ -144,7 +145,7 @@ fn cpu_time(results: &Results, accounts: Option<&CpuAccounts>) -> String {
     }
 }
 
-/// What is wrong with the clocks, and why there was nothing better.
+/// Describes the error of the process clocks, and the reason why no cgroup could be used.
 fn bias(results: &Results, accounts: Option<&CpuAccounts>) -> String {
     let compared = accounts.into_iter().flat_map(|accounts| &accounts.models);
     let worst = compared.min_by(|one, other| one.error().total_cmp(&other.error()));

@@ -1,4 +1,4 @@
-//! Section: the machine, without which no number here means anything.
+//! Section: the machine that the run was measured on; the numbers have no meaning without it.
 
 use askama::Template;
 
@@ -12,7 +12,7 @@ struct MachineSection<'a> {
     machine: &'a Machine,
     memory: String,
     pinning: String,
-    /// Processors by core, and whose each core is; nothing where cores are not known.
+    /// Processors by core, and the side that uses each core; `None` if the cores are not known.
     cores: Option<String>,
     quota: Option<String>,
 }
@@ -26,7 +26,7 @@ pub fn render(page: &Page) -> askama::Result<String> {
         format::cpus(&environment.generator_cpus)
     );
     let memory = match machine.memory_bytes {
-        // Written by runs of before the kernel was asked where `/proc/meminfo` can't be read.
+        // Older runs wrote 0 if `/proc/meminfo` could not be read; newer runs then ask the kernel.
         0 => "unknown".to_owned(),
         bytes => format::bytes(bytes as f64),
     };
@@ -40,7 +40,8 @@ pub fn render(page: &Page) -> askama::Result<String> {
     section.render()
 }
 
-/// Such as `0 and 4 server; 1 and 5 load generator`. A core of both is told with what it does.
+/// Lists the cores with the side that uses each, such as `0 + 2: server; 1 + 3: load generator`.
+/// For a core that both sides use, it also says what the sharing does.
 fn whose(cores: &[Vec<usize>], environment: &Environment) -> String {
     let is_pinned = !environment.server_cpus.is_empty();
     let core = |core: &Vec<usize>| {

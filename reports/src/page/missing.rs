@@ -1,4 +1,4 @@
-//! Section: what could not be read, and why, so that a dash in a table is explained.
+//! Section: readings that are missing, and the reasons, so that a dash in a table is explained.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ struct Missing<'a> {
     readings: Vec<Reading<'a>>,
 }
 
-/// Readings that one probe lacks for one reason.
+/// Missing readings of one probe, for one reason.
 struct Reading<'a> {
     probe: &'a str,
     reason: &'a str,
-    /// In how many measurements, and of which subjects where it is not all.
+    /// Number of measurements that lack the readings, and their subjects.
     extent: String,
 }
 
@@ -42,7 +42,8 @@ fn readings(results: &Results) -> Vec<Reading<'_>> {
     found.into_iter().map(reading).collect()
 }
 
-/// Such as `3 measurements of fork and epoll`; `subjects` has an entry per measurement.
+/// Describes the measurements, such as `3 measurements of fork, epoll` or `12 measurements of all
+/// subjects`. `subjects` has one entry per measurement.
 fn extent(results: &Results, mut subjects: Vec<usize>) -> String {
     let measurements = format::plural(subjects.len() as u64, "measurement");
     subjects.sort_unstable();

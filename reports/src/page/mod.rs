@@ -1,9 +1,9 @@
-//! Pages: one file per section, each a function from what a page shows to HTML; `document.rs` lists
-//! them in the order of the page.
+//! Pages: each section has a file with a function that turns the input of a page into HTML;
+//! `document.rs` lists the sections in the order of the page.
 //!
-//! A page is one file: styles and charts are within it, it loads nothing, and it holds nothing that
-//! runs. Templates are filled in by `askama`, which escapes whatever a suite, a command or an error
-//! may contain.
+//! A page is one file that contains its styles and charts. It loads no other file and contains no
+//! script. `askama` fills in the templates, and escapes every text from a suite, a command or an
+//! error.
 
 mod caution;
 mod checks;

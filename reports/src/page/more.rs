@@ -1,4 +1,4 @@
-//! Section: where to read on.
+//! Section: links to criterion's pages and to the files of the record.
 
 use askama::Template;
 

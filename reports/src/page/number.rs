@@ -1,4 +1,4 @@
-//! A number in a table: its text, and what a reader has to know of it.
+//! A number in a table: its text, and the remarks that a reader needs with it.
 
 use crate::format;
 use crate::metric::{Bound, Metric};
@@ -9,13 +9,13 @@ use crate::results::{doubts, measured, value};
 pub struct Number {
     /// The median, or a dash.
     pub text: String,
-    /// Lowest to highest round; empty for one round.
+    /// Spread of the rounds, from its lower to its upper end; empty for one round.
     pub spread: String,
-    /// Whether it is the best or cannot be told from the best.
+    /// True if the number is the best, or cannot be distinguished from the best.
     pub leads: bool,
-    /// Why it cannot be compared; nothing where it can.
+    /// Mark of a number that cannot be compared; `None` if it can be compared.
     pub doubt: Option<DoubtMark>,
-    /// Why the true value may lie above; empty where it does not.
+    /// Reason why the true value may be higher; empty if the number is exact.
     pub bound: String,
 }
 
@@ -23,12 +23,12 @@ pub struct Number {
 pub struct DoubtMark {
     /// The signs, such as `†`.
     pub signs: String,
-    /// Their meaning, in a sentence.
+    /// Meaning of the signs, in a sentence.
     pub meaning: String,
 }
 
 impl Number {
-    /// The value of `metric` over `records`, which are rounds of one cell.
+    /// Formats the value of `metric` over `records`, which are the rounds of one cell.
     pub fn of(records: &[Record], metric: &Metric, leads: bool) -> Self {
         let Some(value) = value(records, metric) else { return Self::missing() };
         let text = |value: f64| metric.format.text(value);
@@ -52,7 +52,7 @@ impl Number {
         Self { text, spread: String::new(), leads: false, doubt: None, bound: String::new() }
     }
 
-    /// The text that appears while a pointer rests on it; empty where there is none.
+    /// Returns the tooltip of the number; empty if there is nothing to remark.
     pub fn remark(&self) -> String {
         let doubt = self.doubt.as_ref().map_or("", |doubt| &doubt.meaning);
         [doubt, &self.bound].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
@@ -60,8 +60,8 @@ impl Number {
 }
 
 impl DoubtMark {
-    /// The mark of the rounds in `records`; nothing where they are beyond doubt, or none has a
-    /// number.
+    /// Returns the mark for the rounds in `records`; `None` if they have no doubts, or if none of
+    /// them has a number.
     pub fn of(records: &[Record]) -> Option<Self> {
         let doubts = doubts(records);
         let meanings: Vec<&str> = doubts.iter().map(|doubt| doubt.meaning()).collect();
@@ -73,7 +73,7 @@ impl DoubtMark {
     }
 }
 
-/// `low–high`, the unit once where both have the same.
+/// Formats `low–high`, with the unit only once if both have the same unit.
 fn range(low: &str, high: &str) -> String {
     let unit = |text: &str| text.split_once('\u{a0}').map(|(_, unit)| unit.to_owned());
     match (low.split_once('\u{a0}'), unit(high)) {

@@ -1,4 +1,4 @@
-//! Section: what the suite asks, each question with its curves.
+//! Section: the questions of the suite, each with its curves.
 
 use askama::Template;
 
@@ -14,7 +14,7 @@ struct Questions<'a> {
 struct Question<'a> {
     title: &'a str,
     charts: Vec<Chart<'a>>,
-    /// Place in the suite and name of its workloads, for links where there are no curves.
+    /// Index in the suite and name of each workload, for the links that replace missing curves.
     workloads: Vec<(usize, &'a str)>,
 }
 

@@ -17,9 +17,9 @@ struct Summary<'a> {
     metrics: Vec<&'static Metric>,
     questions: Vec<Group<'a>>,
     interval: String,
-    /// The doubts that any cell is in.
+    /// Doubts that at least one cell has.
     doubts: Vec<Doubt>,
-    /// Why numbers are only lower bounds.
+    /// Reasons why some numbers are only lower bounds.
     bounds: BTreeSet<&'static str>,
 }
 
@@ -40,16 +40,16 @@ struct Workload<'a> {
 struct Row<'a> {
     subject: &'a str,
     doubt: Option<DoubtMark>,
-    /// Size of its pool, which belongs to the result.
+    /// Size of the subject's pool, which belongs to the result.
     workers: Option<String>,
-    /// Remarks below its name.
+    /// Remarks below the subject's name.
     remarks: Vec<String>,
-    /// Its numbers, or in their place why there are none.
+    /// Numbers of the cell, or the reason why there are none.
     numbers: Result<Vec<Number>, String>,
     failed_requests: u64,
     failed: String,
     rounds: String,
-    /// Whether rounds are missing or failed.
+    /// True if rounds are missing or failed.
     incomplete: bool,
 }
 
@@ -69,7 +69,7 @@ pub fn render(page: &Page) -> askama::Result<String> {
     summary.render()
 }
 
-/// Why a number of `metric` is a lower bound, where one is.
+/// Returns the reason why some numbers of `metric` are lower bounds; `None` if all are exact.
 fn bound(results: &Results, metric: &Metric) -> Option<&'static str> {
     let values = results.cells.iter().filter_map(|cell| cell.value(metric));
     metric.bound.filter(|_| values.clone().any(|value| value.at_least)).map(|bound| bound.reason)
@@ -108,7 +108,7 @@ fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) 
     rows.collect()
 }
 
-/// Remarks below the name of a cell.
+/// Collects the remarks below the name of a cell.
 fn remarks(cell: &CellResult) -> Vec<String> {
     let unserved = cell.unserved().map(|unserved| {
         format!(

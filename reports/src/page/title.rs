@@ -1,4 +1,5 @@
-//! Section: what this is, and what a reader must know before anything else: whether it is whole.
+//! Section: the suite, its purpose and its date, and the first thing that a reader must know: if
+//! the run is incomplete or has problems.
 
 use askama::Template;
 

@@ -1,4 +1,4 @@
-//! Section: what was run, so that anyone can run it again.
+//! Section: the command, the revision and the servers of the run, so that anyone can run it again.
 
 use askama::Template;
 
@@ -29,7 +29,7 @@ pub fn render(page: &Page) -> askama::Result<String> {
     section.render()
 }
 
-/// Names of all traits that any subject declares, in the order of their first appearance.
+/// Collects the names of all traits that subjects declare, in the order of their first appearance.
 fn trait_names(subjects: &[Subject]) -> Vec<&str> {
     let mut names = Vec::new();
     for (name, _) in subjects.iter().flat_map(|subject| &subject.traits) {
@@ -40,7 +40,8 @@ fn trait_names(subjects: &[Subject]) -> Vec<&str> {
     names
 }
 
-/// The subject's value of each of `names`; a server that c10k does not know declares none.
+/// Returns the subject's value of each trait in `names`, or a dash. A server that c10k does not
+/// know declares no traits.
 fn trait_values<'a>(subject: &'a Subject, names: &[&str]) -> Vec<&'a str> {
     let value = |wanted: &&str| subject.traits.iter().find(|(name, _)| name == *wanted);
     names.iter().map(|name| value(name).map_or(crate::format::MISSING, |(_, value)| value.as_str())).collect()

@@ -1,5 +1,5 @@
-//! Section: one part per workload, with its charts, its problems, all its metrics, where the time
-//! goes, and every measurement.
+//! Section: one part per workload, with its charts, its problems, all its metrics, the stages of a
+//! request, and every measurement.
 
 use std::slice;
 
@@ -22,10 +22,10 @@ struct Workload<'a> {
     /// Subjects whose throughput is only a lower bound.
     bounds: String,
     charts: Vec<Chart<'a>>,
-    /// Metrics that any cell has a value of, and the values.
+    /// Metrics that at least one cell has a value of; the values are in `rows`.
     metrics: Vec<&'static Metric>,
     rows: Vec<Row<'a>>,
-    /// Titles of the stages of a request, and their percentiles.
+    /// Titles of the stages of a request; the percentiles of the stages are in `stage_rows`.
     stages: Vec<&'static str>,
     stage_rows: Vec<Row<'a>>,
     /// Metrics of the table of measurements.
@@ -49,9 +49,9 @@ struct Row<'a> {
 struct Measurement<'a> {
     subject: &'a str,
     round: u32,
-    /// Workers of its pool, or a dash.
+    /// Number of workers in the pool, or a dash.
     workers: String,
-    /// Its numbers, or its error.
+    /// Numbers of the round, or its error.
     numbers: Result<Numbers, &'a str>,
 }
 
@@ -64,8 +64,8 @@ struct Numbers {
     counts: [String; 3],
 }
 
-/// Stages of a request in the order of time, then what they add up to: title and keys of the median
-/// and of the 99th percentile.
+/// Stages of a request in the order of time, followed by the times that they add up to. Each entry
+/// has a title, and the keys of the median and of the 99th percentile.
 const STAGES: [(&str, [&str; 2]); 5] = [
     ("Connect wait", ["connect_wait_p50_us", "connect_wait_p99_us"]),
     ("Connect", ["connect_p50_us", "connect_p99_us"]),
@@ -102,7 +102,7 @@ fn render_one(page: &Page, index: usize, workload: &WorkloadEntry) -> askama::Re
     section.render()
 }
 
-/// Everything that speaks against the numbers of a cell, in words.
+/// Lists the reasons to doubt the numbers of a cell, in words.
 fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> {
     let mut texts: Vec<String> = Vec::new();
     texts.extend(cell.failures().map(|(record, error)| format!("failed in round {}: {error}", record.round)));
@@ -133,7 +133,7 @@ fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> 
     texts.into_iter().map(|text| Problem { subject, text }).collect()
 }
 
-/// Requests that never ended, in all rounds together.
+/// Describes the requests of all rounds that were never answered; `None` if there are none.
 fn never_answered(cell: &CellResult) -> Option<String> {
     let never = cell.sum(|summary| summary.requests.never_answered);
     let sentence = || format!("{} never answered; percentiles that rest on them are bounds", count_of(never));
@@ -144,8 +144,8 @@ fn count_of(requests: u64) -> String {
     format::plural(requests, "request")
 }
 
-/// Connections that were still starting up when the measured part began, in the round with most of
-/// them.
+/// Describes the connections that were still starting up when the measured part began, in the round
+/// with the most of them; `None` if there are none.
 fn start_up(cell: &CellResult) -> Option<String> {
     let start_ups = cell.measured().filter_map(|(_, summary)| summary.start_up);
     let worst = start_ups.max_by_key(|start_up| start_up.unserved).filter(|worst| worst.unserved > 0)?;
@@ -156,7 +156,7 @@ fn start_up(cell: &CellResult) -> Option<String> {
     ))
 }
 
-/// Names of the subjects whose throughput is only a lower bound.
+/// Lists the names of the subjects whose throughput is only a lower bound.
 fn bounds(results: &Results, cells: &[&CellResult]) -> String {
     let bounded = cells.iter().filter(|cell| cell.has_effect(Effect::ThroughputIsABound));
     bounded.map(|cell| results.subject_name(cell)).collect::<Vec<_>>().join(", ")
@@ -175,12 +175,12 @@ fn rows<'a>(results: &'a Results, cells: &[&CellResult], metrics: &[&Metric]) ->
     cells.iter().enumerate().map(row).collect()
 }
 
-/// The metrics of all stages.
+/// Returns the metrics of all stages.
 fn stages() -> Vec<&'static Metric> {
     STAGES.iter().flat_map(|(_, keys)| keys).filter_map(|key| by_key(key)).collect()
 }
 
-/// Every measurement of a cell by round, whatever came of it.
+/// Lists every measurement of a cell by round, failed ones included.
 fn measurements<'a>(results: &'a Results, cell: &'a CellResult, metrics: &[&Metric]) -> Vec<Measurement<'a>> {
     let subject = results.subject_name(cell);
     let measurement = |record: &Record, numbers| Measurement {

@@ -1,4 +1,4 @@
-//! Claims: a statement that somebody has published, and what would have to be found for it to hold.
+//! Claims: a published statement, and the findings that are needed for it to hold.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,32 +10,32 @@ use super::parameters::Parameters;
 pub struct Claim {
     /// The statement, in a sentence.
     pub says: String,
-    /// Who says so, and where.
+    /// Author of the statement, and the place where it was published.
     pub source: String,
-    /// What has to be found, all of it.
+    /// Predicates that must all hold.
     pub predicate: Vec<Predicate>,
 }
 
-/// A number of a cell, or its ratio to that of another cell, and its bounds.
+/// A number of a cell, or its ratio to the same number of another cell, and its bounds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Predicate {
     /// Key of the metric.
     pub metric: String,
-    /// The cell.
+    /// Cell that the number belongs to.
     pub of: Selector,
-    /// The cell that it is divided by, round by round.
+    /// Cell whose number divides that of `of`, round by round; `None` for the number itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<Selector>,
-    /// It lies above that.
+    /// Bound that the number or ratio must be above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above: Option<f64>,
-    /// It lies below that.
+    /// Bound that the number or ratio must be below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub below: Option<f64>,
 }
 
-/// Says which cell is meant: its subject, and as many of its parameters as are needed.
+/// Selection of a cell: its subject, and as many of its parameters as are needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Selector {
     /// Name of the subject.
@@ -46,7 +46,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Whether it means a cell of that subject with those parameters.
+    /// Returns true if the selector means a cell of `subject` with `parameters`.
     pub fn means(&self, subject: &str, parameters: &Parameters) -> bool {
         let has = |(key, value): (&String, _)| parameters.get(key) == Some(value);
         self.subject == subject && self.parameters.iter().all(has)

@@ -8,21 +8,21 @@ use super::parameters::{Axis, Parameters};
 /// `environment.json`: the plan, the machine and the method. Written before the first measurement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
-    /// [`super::VERSION`].
+    /// Version of the format: [`super::VERSION`].
     pub version: u32,
     /// Name of the suite.
     pub suite: String,
     /// Purpose of the suite, in a sentence.
     pub purpose: String,
-    /// When the run began (RFC 3339, UTC).
+    /// Time at which the run began (RFC 3339, UTC).
     pub started_utc: String,
-    /// The command line that began it.
+    /// Command line that started the run.
     pub command: String,
     /// Version of c10k.
     pub c10k_version: String,
-    /// Revision that the `c10k` binary was built from, which is also the binary of every built-in
-    /// subject; `-dirty` stands behind it where the source was changed, and `unknown` where it was
-    /// built outside a checkout.
+    /// Revision that the `c10k` binary was built from; every built-in subject is the same binary.
+    /// It ends in `-dirty` if the source was changed, and is `unknown` if the binary was built
+    /// outside a checkout.
     pub revision: String,
     /// Seed of the order of measurements.
     pub seed: u64,
@@ -30,20 +30,20 @@ pub struct Environment {
     pub rounds: u32,
     /// The machine.
     pub machine: Machine,
-    /// Processors that the subjects were pinned to; empty where nothing was pinned.
+    /// Processors that the subjects were pinned to; empty if they were not pinned.
     pub server_cpus: Vec<usize>,
-    /// Processors that the generator was pinned to; empty where nothing was pinned.
+    /// Processors that the generator was pinned to; empty if it was not pinned.
     pub generator_cpus: Vec<usize>,
-    /// Processors by physical core; absent where the kernel does not tell, and in runs of before it was
-    /// asked.
+    /// Processors by physical core; `None` if the kernel does not tell, and in runs written before
+    /// the kernel was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<Vec<Vec<usize>>>,
-    /// The smallest CPU quota of the cgroups that the run was in, in processors; absent where there was
-    /// none.
+    /// The smallest CPU quota of the cgroups that the run was in, in processors; `None` if there
+    /// was no quota.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota_cpus: Option<f64>,
-    /// Why servers had no cgroup of their own; nothing where they had one, and in runs of before
-    /// there were any. Each record says what its CPU time is an account of.
+    /// Reason why servers had no cgroup of their own; `None` if they had one, and in runs written
+    /// before such cgroups existed. Each record names the account that its CPU time comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_cgroup: Option<String>,
     /// The axes that the parameters of cells refer to, in the order in which they are shown.
@@ -62,33 +62,33 @@ pub struct Environment {
     pub questions: Vec<Question>,
     /// The cells that were planned.
     pub cells: Vec<Cell>,
-    /// The claim that the suite tests, where it does.
+    /// The claim that the suite tests, if it tests one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
-    /// What was asked for, so that the run can go on where it was interrupted; absent in runs of before
-    /// that could be.
+    /// Request that started the run, so that an interrupted run can be resumed; `None` in runs
+    /// written before that was possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
-    /// Disturbed measurements that may be made again.
+    /// Number of disturbed measurements that may be repeated.
     #[serde(default)]
     pub repeats: usize,
-    /// The error of the instrument, as `c10k calibrate` last found it on this machine.
+    /// Error of the instrument, as `c10k calibrate` last measured it on this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
 }
 
-/// What a run was asked for beside what its environment says already.
+/// The parts of a run's request that its environment does not contain otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     /// The text of the suite's file.
     pub suite: String,
-    /// Whether it was to be quick.
+    /// True if a quick run was requested.
     #[serde(default)]
     pub quick: bool,
-    /// The filters of its cells.
+    /// Filters that select cells.
     #[serde(default)]
     pub filters: Vec<String>,
-    /// The subjects that were chosen instead of those of the suite.
+    /// Subjects that replace the subjects of the suite.
     #[serde(default)]
     pub subjects: Vec<String>,
     /// Further servers, as `NAME=COMMAND`.
@@ -96,35 +96,37 @@ pub struct Source {
     pub servers: Vec<String>,
 }
 
-/// Findings of `c10k calibrate`: the generator's own error, against servers whose truth is known.
+/// Findings of `c10k calibrate`: the generator's own error, measured against servers whose true
+/// times are known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// [`super::VERSION`].
+    /// Version of the format: [`super::VERSION`].
     pub version: u32,
-    /// When it was found (RFC 3339, UTC).
+    /// Time of the calibration (RFC 3339, UTC).
     pub measured_utc: String,
-    /// Requests per second that one worker sends to a server that does nothing but answer, in a
-    /// closed loop.
+    /// Requests per second that one worker sends, in a closed loop, to a server that does nothing
+    /// but answer.
     pub highest_rps_per_worker: f64,
-    /// CPU time of the generator per request there, in microseconds.
+    /// CPU time of the generator per request in that closed loop, in microseconds.
     pub cpu_us_per_request: f64,
-    /// Lateness of its sends in an open loop of 10,000 requests per second, in microseconds: median
-    /// and 99th percentile.
+    /// Lateness of the generator's sends in an open loop of 10,000 requests per second, in
+    /// microseconds: median and 99th percentile.
     pub send_lag_us: (f64, f64),
     /// Percentiles of answers that were held back for known, random times.
     pub delays: Vec<Comparison>,
     /// Percentiles of the latency of a server that stopped for a known time.
     pub stall: Vec<Comparison>,
-    /// The server's CPU time by two accounts; nothing in calibrations of before it was compared.
+    /// CPU time of servers by two accounts; `None` in calibrations written before the accounts were
+    /// compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_accounts: Option<CpuAccounts>,
 }
 
-/// The CPU time of some models as the clocks of their processes tell it, against the account of a
-/// cgroup, which misses nothing.
+/// CPU time of some models by the clocks of their processes, compared with the account of a cgroup,
+/// which misses nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CpuAccounts {
-    /// Why it could not be compared, in a line.
+    /// Reason why the accounts could not be compared, in one line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<String>,
     /// The models that were compared.
@@ -138,25 +140,26 @@ pub struct CpuComparison {
     pub model: String,
     /// Requests per connection: `short` or `persistent`.
     pub lifetime: String,
-    /// The server's, by the account of a cgroup.
+    /// CPU time of the server by the account of a cgroup.
     pub cgroup_us: f64,
-    /// The server's, by the clocks of its processes.
+    /// CPU time of the server by the clocks of its processes.
     pub clocks_us: f64,
-    /// The generator's.
+    /// CPU time of the generator.
     pub generator_us: f64,
 }
 
 impl CpuComparison {
-    /// The error of the clocks, as a share: −0.08 where they tell 8 % less than there was.
+    /// Returns the error of the clocks as a share: −0.08 if they show 8 % less than the cgroup's
+    /// account.
     pub fn error(&self) -> f64 {
         self.clocks_us / self.cgroup_us - 1.0
     }
 }
 
-/// A percentile as it was and as it was measured.
+/// True value and measured value of a percentile.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Comparison {
-    /// Between 0 and 100; 100 is the maximum.
+    /// Percentile, between 0 and 100; 100 is the maximum.
     pub percentile: f64,
     /// The true value, in microseconds.
     pub true_us: f64,
@@ -175,7 +178,7 @@ pub struct Machine {
     pub memory_bytes: u64,
     /// Kernel name, release and architecture.
     pub kernel: String,
-    /// Limits that bear on the result, by name, such as `open files (soft)`, in display order.
+    /// Limits that affect the result, by name, such as `open files (soft)`, in display order.
     pub limits: Vec<(String, String)>,
 }
 
@@ -184,8 +187,8 @@ pub struct Machine {
 pub struct Subject {
     /// Name as in the suite.
     pub name: String,
-    /// The command that served, one line. Parts that differ from cell to cell stand in braces, such
-    /// as `{workers}`.
+    /// Command that started the server, in one line. Parts that differ from cell to cell are in
+    /// braces, such as `{workers}`.
     pub command: String,
     /// Name and version of a server that is not built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,13 +202,13 @@ pub struct Subject {
 pub struct WorkloadEntry {
     /// Name as in the suite, such as `persistent-64`.
     pub name: String,
-    /// Description of its requests, in a sentence a reader understands.
+    /// Description of its requests, in a sentence for a reader.
     pub description: String,
-    /// Its parameters. Records of before there were axes have none; the reader fills in what it
-    /// knows.
+    /// Parameters of the workload. Records written before axes existed have none; the reader fills
+    /// in those that it knows.
     #[serde(default)]
     pub parameters: Parameters,
-    /// Connections at once.
+    /// Number of connections at once.
     pub connections: usize,
     /// Requests per connection: `short`, `persistent` or a number.
     pub lifetime: String,
@@ -216,8 +219,8 @@ pub struct WorkloadEntry {
 pub struct Question {
     /// The question, such as `What do idle connections cost?`.
     pub title: String,
-    /// Key of the axis that charts draw along; without it, they choose the numeric axis with most
-    /// values.
+    /// Key of the axis that charts draw along; if `None`, they choose the numeric axis with the
+    /// most values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub along: Option<String>,
     /// Names of its workloads, in the order of the suite.

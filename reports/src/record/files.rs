@@ -3,7 +3,7 @@
 /// The version of both files that this crate writes and reads.
 pub const VERSION: u32 = 1;
 
-/// Folder of all runs, from the folder of all reports.
+/// Folder of all runs, relative to the folder of all reports.
 pub const RUNS_DIR: &str = "runs";
 
 /// Name of the file that holds the [`Environment`](super::Environment).

@@ -10,14 +10,14 @@ use super::environment::Cell;
 use super::parameters::Parameters;
 use super::search::Search;
 
-/// The option of `c10k serve` that tells the size of a pool.
+/// Option of `c10k serve` that sets the size of a pool.
 const WORKERS: &str = "--workers";
 
-/// One line of `record.jsonl`: one measurement of one cell in one round. It is understood without
-/// any other line.
+/// One line of `record.jsonl`: one measurement of one cell in one round. A line can be understood
+/// without any other line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`super::VERSION`].
+    /// Version of the format: [`super::VERSION`].
     pub version: u32,
     /// The cell that was measured.
     pub cell: Cell,
@@ -26,14 +26,14 @@ pub struct Record {
     pub parameters: Parameters,
     /// The round, counted from 1.
     pub round: u32,
-    /// When it began (RFC 3339, UTC).
+    /// Time at which the measurement began (RFC 3339, UTC).
     pub started_utc: String,
-    /// The command that served in this measurement, one line.
+    /// Command that started the server for this measurement, in one line.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub command: String,
-    /// Its result.
+    /// Result of the measurement.
     pub outcome: Outcome,
-    /// Resources that the subject used, in lines of before there were readings; new lines have
+    /// Resources that the subject used, in lines written before readings existed; newer lines have
     /// [`Record::readings`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerUsage>,
@@ -41,11 +41,11 @@ pub struct Record {
     /// unit.
     #[serde(default)]
     pub readings: BTreeMap<String, f64>,
-    /// The account that CPU time of the server is of; nothing where none was read, and in lines of
-    /// before there was a choice, which are of process clocks.
+    /// Account that the server's CPU time comes from; `None` if no CPU time was read, and in lines
+    /// written before there was a choice, whose account is that of process clocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_account: Option<CpuAccount>,
-    /// Why a probe read nothing: name of the probe → reason.
+    /// Reasons why probes read nothing: name of the probe → reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub missing: BTreeMap<String, String>,
     /// Metrics, which follow from the outcome and the readings: key → value.
@@ -54,27 +54,28 @@ pub struct Record {
     /// Outcomes of the validity checks.
     #[serde(default)]
     pub checks: Vec<CheckOutcome>,
-    /// Whether the numbers can be believed: it ran to its end and no check failed.
+    /// True if the numbers can be believed: the measurement ran to its end and no check failed.
     #[serde(default = "unless_told")]
     pub valid: bool,
-    /// Why something else than the server decided it; nothing where that is not known to be so, and
-    /// in lines of before it was looked for.
+    /// Reason why something other than the server determined the result; `None` if no such
+    /// disturbance is known, and in lines written before disturbances were looked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbed: Option<String>,
-    /// Whether the cell was measured again in the same round, for that: a later line stands for it.
+    /// True if the measurement was disturbed and the cell is measured again in the same round; a
+    /// later line then replaces this one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub superseded: bool,
-    /// The search that it is the result of, where the cell has an objective.
+    /// Search that led to the result, if the cell has an objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub search: Option<Search>,
     /// File name of the histograms in the run's folder (`HdrHistogram` V2 interval log, values in
-    /// nanoseconds, the distributions told apart by the tags that `loadgen/FORMAT.md` lists).
+    /// nanoseconds; each distribution has one of the tags that `loadgen/FORMAT.md` lists).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub histograms: Option<String>,
 }
 
 impl Record {
-    /// A measurement of `cell` that has no result yet.
+    /// Creates the record of a measurement of `cell` that has no result yet.
     pub fn begun(cell: Cell, round: u32, started_utc: String) -> Self {
         Self {
             version: super::VERSION,
@@ -98,7 +99,7 @@ impl Record {
         }
     }
 
-    /// Workers of a pool, where the command says how many.
+    /// Returns the number of workers of a pool, if the command sets it.
     pub fn workers(&self) -> Option<u64> {
         let mut parts = self.command.split_whitespace();
         let part = parts.find(|part| part.starts_with(WORKERS))?;
@@ -108,43 +109,44 @@ impl Record {
         }
     }
 
-    /// Whether a check says that its numbers have this effect.
+    /// Returns true if a check reports `effect` for this measurement.
     pub fn has_effect(&self, effect: Effect) -> bool {
         self.checks.iter().any(|check| check.effect == Some(effect))
     }
 }
 
-/// Nothing was known against a measurement of before there were checks.
+/// Returns the default of [`Record::valid`]: nothing was known against a measurement that was
+/// written before checks existed.
 fn unless_told() -> bool {
     true
 }
 
-/// Result of one measurement. A failed one is a line with its error, never a gap.
+/// Result of one measurement. A failed measurement has a line with its error; it is never left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It ran to its end. Requests may have failed; the summary counts them.
+    /// The measurement ran to its end. Requests may have failed; the summary counts them.
     Measured(Box<Summary>),
-    /// It did not: the error, in a line.
+    /// The measurement did not run to its end: the error, in one line.
     Failed(String),
 }
 
 /// An account of the CPU time that a server used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum CpuAccount {
-    /// That of a cgroup (first version) of the server's own.
+    /// Account of the server's own cgroup (first version).
     #[serde(rename = "cgroup v1")]
     CgroupV1,
-    /// That of a cgroup (second version) of the server's own.
+    /// Account of the server's own cgroup (second version).
     #[serde(rename = "cgroup v2")]
     CgroupV2,
-    /// The sum of the clocks of its processes, which loses time where threads end.
+    /// Sum of the clocks of the server's processes, which loses time when threads end.
     #[serde(rename = "process clocks")]
     ProcessClocks,
 }
 
 impl CpuAccount {
-    /// Its name, as in a record.
+    /// Returns the name of the account, as in a record.
     pub fn name(self) -> &'static str {
         match self {
             Self::CgroupV1 => "cgroup v1",
@@ -155,7 +157,7 @@ impl CpuAccount {
 }
 
 /// Resources that the subject's processes, children included, used in the measured part, in lines
-/// of before there were readings.
+/// written before readings existed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ServerUsage {
     /// CPU time in user mode, in seconds.

@@ -1,8 +1,8 @@
 //! The record of a run: the wire format of `environment.json` and of the lines of `record.jsonl`,
 //! its writer and its reader.
 //!
-//! The runner writes them as it goes, the pages are rendered from them alone, so `c10k report` can
-//! render any run again.
+//! The runner writes both files while it measures. The pages are rendered from these files alone,
+//! so `c10k report` can render any run again.
 
 mod claim;
 mod environment;

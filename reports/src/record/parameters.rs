@@ -1,18 +1,18 @@
-//! Axes and parameters: what varies between cells, as data that charts and tables are made of.
+//! Axes and parameters: the properties that vary between cells, as data for charts and tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Something that varies between cells: its key in [`Parameters`], and how it is shown.
+/// Property that varies between cells: its key in [`Parameters`], and the way it is shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Axis {
     /// The key, such as `connections`.
     pub key: String,
     /// Title in a chart, such as `connections at once`.
     pub title: String,
-    /// Unit of its values, such as `requests/s`; empty where they have none.
+    /// Unit of its values, such as `requests/s`; empty if they have none.
     #[serde(default)]
     pub unit: String,
     /// Scale of its values.
@@ -23,9 +23,9 @@ pub struct Axis {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// Numbers, evenly.
+    /// Numbers, evenly spaced.
     Linear,
-    /// Numbers, by their logarithm; zero has a place of its own at the low end.
+    /// Numbers, spaced by their logarithm; zero has a place of its own at the low end.
     Log,
     /// Names without an order.
     Category,
@@ -40,14 +40,14 @@ pub type Parameters = BTreeMap<String, Parameter>;
 pub enum Parameter {
     /// A count.
     Count(u64),
-    /// Another number.
+    /// Any other number.
     Number(f64),
     /// A name.
     Text(String),
 }
 
 impl Parameter {
-    /// The value as a number; nothing for a name.
+    /// Returns the value as a number; `None` for a name.
     pub fn number(&self) -> Option<f64> {
         match self {
             Self::Count(count) => Some(*count as f64),

@@ -1,12 +1,13 @@
-//! Checks of a plan: names are unique and known, so that everything later can look them up without a
-//! doubt.
+//! Checks a plan: names must be unique and known, so that all later code can look them up without
+//! ambiguity.
 
 use std::collections::HashSet;
 use std::hash::Hash;
 
 use super::environment::Environment;
 
-/// The first contradiction in `environment`, in words that follow the name of its file.
+/// Returns the first contradiction in `environment`, in words that follow the name of its file;
+/// `None` if there is no contradiction.
 pub fn contradiction(environment: &Environment) -> Option<String> {
     let subjects = || environment.subjects.iter().map(|subject| subject.name.as_str());
     let workloads = || environment.workloads.iter().map(|workload| workload.name.as_str());
@@ -22,7 +23,7 @@ pub fn contradiction(environment: &Environment) -> Option<String> {
         .or_else(|| stray_question(environment, &workloads().collect()))
 }
 
-/// The first of `items` that comes a second time.
+/// Returns the first of `items` that occurs a second time.
 fn twice<T: Eq + Hash + Copy>(mut items: impl Iterator<Item = T>) -> Option<T> {
     let mut seen = HashSet::new();
     items.find(|item| !seen.insert(*item))

@@ -1,9 +1,9 @@
 //! Reads the folder of a run: `environment.json` and `record.jsonl`, as [`crate::RunWriter`] left
 //! them.
 //!
-//! A run that was interrupted is still a run. A last line that was cut by a crash is left out with
-//! a note; anything else that is wrong with the files is an error, since a report on
-//! half-understood numbers is worse than none.
+//! An interrupted run is still read. A last line that was cut off by a crash is left out with a
+//! note. Any other fault in the files is an error, since a report on half-understood numbers is
+//! worse than no report.
 
 use std::collections::HashSet;
 use std::fs;
@@ -32,7 +32,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Reads the run in `dir`, but not its histograms: a list of runs needs none.
+    /// Reads the run in `dir`, but not its histograms: a list of runs does not need them.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let mut environment = load_environment(&dir.join(ENVIRONMENT_FILE))?;
         upgrade::environment(&mut environment);
@@ -45,8 +45,8 @@ impl Run {
     fn load_records(&mut self) -> Result<(), Error> {
         let path = self.dir.join(RECORD_FILE);
         let bytes = match fs::read(&path) {
-            // Interrupted between the making of the two files: nothing was measured, which is a
-            // result to show.
+            // The run was interrupted between the creation of the two files: nothing was measured,
+            // which is a result to show.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
             read => read.map_err(Error::reading(&path))?,
         };
@@ -64,8 +64,8 @@ impl Run {
         Ok(())
     }
 
-    /// Keeps `record`, in today's shape, if its summary, which has a version of its own, is of the
-    /// version this crate reads.
+    /// Keeps `record`, upgraded to today's shape. Its summary has a version of its own; returns an
+    /// error if this crate does not read that version.
     fn keep(&mut self, path: &Path, line: usize, mut record: Record) -> Result<(), Error> {
         if let Outcome::Measured(summary) = &record.outcome {
             let supported = c10k_loadgen::summary::VERSION;
@@ -92,15 +92,15 @@ fn load_environment(path: &Path) -> Result<Environment, Error> {
     parse(path, 1, &bytes)
 }
 
-/// Reads one JSON document that declares its version. The version is read first and alone: a
-/// document of another version may be of another shape altogether.
+/// Reads one JSON document that declares its version. The version is read first, on its own: a
+/// document of another version may have an entirely different shape.
 fn parse<T: DeserializeOwned>(path: &Path, line: usize, json: &[u8]) -> Result<T, Error> {
     #[derive(Deserialize)]
     struct Versioned {
         version: u64,
     }
-    // Within its document serde_json counts lines too; in a pretty-printed file that is the line to
-    // name.
+    // serde_json counts the lines within its document; in a pretty-printed file, that is the line
+    // to name.
     let malformed = |cause: serde_json::Error| Error::Malformed {
         path: path.to_path_buf(),
         line: line - 1 + cause.line().max(1),
@@ -118,7 +118,7 @@ fn check_version(path: &Path, line: usize, found: u64, supported: u32) -> Result
     Err(Error::Version { path: path.to_path_buf(), line, found, supported })
 }
 
-/// A note per record of a cell that was never planned.
+/// Returns a note for each record of a cell that was never planned.
 fn unplanned(records: &[Record], planned: &HashSet<&Cell>) -> Vec<String> {
     let stray = records.iter().filter(|record| !planned.contains(&record.cell));
     stray
@@ -137,7 +137,7 @@ mod tests {
     use crate::fixture;
     use crate::record::RunWriter;
 
-    /// A run whose record holds `lines`.
+    /// Reads a run whose record holds `lines`.
     fn load(lines: &str) -> Result<Run, Error> {
         let reports = tempfile::tempdir().unwrap();
         let writer = RunWriter::create(reports.path(), &fixture::environment()).unwrap();

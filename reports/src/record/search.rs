@@ -1,16 +1,17 @@
-//! A search in a record: the highest rate that holds an objective, with every step that led there.
+//! Result of a search, as a record holds it: the highest rate that holds to an objective, with
+//! every step that led to it.
 
 use serde::{Deserialize, Serialize};
 
-/// What a search has found, and how.
+/// Result of a search, and the steps that led to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Search {
     /// The objective, such as `p99 < 5ms and errors < 0.1%`.
     pub objective: String,
-    /// The highest rate that held to it, in requests per second.
+    /// Highest rate that held to the objective, in requests per second.
     pub holds_rps: f64,
-    /// The lowest rate above that which did not; absent where the generator could not send more, so
-    /// that the other one is a lower bound.
+    /// Lowest rate above `holds_rps` that did not hold, in requests per second; `None` if the
+    /// generator could not send more, so that `holds_rps` is a lower bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks_rps: Option<f64>,
     /// Every measurement, in the order in which they were made.
@@ -20,45 +21,47 @@ pub struct Search {
 /// One measurement at one rate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SearchStep {
-    /// Why that rate was measured.
+    /// Reason why the rate was measured.
     pub why: SearchReason,
     /// Requests per second that were offered.
     pub offered_rps: f64,
-    /// The same as a share of the rate that was found, of steps behind the search.
+    /// Offered rate as a share of the rate that was found; only for steps after the search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share: Option<f64>,
     /// Requests per second that were answered well.
     pub goodput_rps: f64,
     /// Requests that were due and not answered well, as a share (0 to 1).
     pub error_share: f64,
-    /// Latency in microseconds; absent where the step has too few requests for it.
+    /// Median of the latency, in microseconds; `None` if the step has too few requests for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p50_us: Option<f64>,
-    /// As above.
+    /// 99th percentile of the latency, in microseconds; `None` if the step has too few requests for
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p99_us: Option<f64>,
-    /// As above.
+    /// 99.9th percentile of the latency, in microseconds; `None` if the step has too few requests
+    /// for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p999_us: Option<f64>,
-    /// Why it does not hold to the objective; absent where it does.
+    /// Reason why the step does not hold to the objective; `None` if it holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<String>,
-    /// Whether other programs took processors meanwhile, so that it was measured again.
+    /// True if other programs took processors during the step, so that it was measured again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disturbed: bool,
-    /// Whether the generator was at its limit, so that it says nothing of the server.
+    /// True if the generator was at its limit, so that the step says nothing about the server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_generator: bool,
 }
 
-/// Why a rate was measured.
+/// Reason why a rate was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SearchReason {
-    /// To find one that does not hold.
+    /// To find a rate that does not hold.
     Ramp,
-    /// To come nearer to the highest that holds.
+    /// To come closer to the highest rate that holds.
     Bisection,
-    /// To tell the latency below and above it.
+    /// To measure the latency at shares of the highest rate that holds, below and above it.
     Share,
 }

@@ -1,5 +1,5 @@
-//! Brings runs of before there were axes, readings and effects of checks to today's shape as they
-//! are read, so that nothing behind the reader knows of the old one.
+//! Converts runs that were written before axes, readings and effects of checks existed to today's
+//! shape while they are read, so that only the reader knows the old shape.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};
@@ -8,7 +8,7 @@ use super::environment::{Environment, Question, WorkloadEntry};
 use super::line::{Outcome, Record, ServerUsage};
 use super::parameters::{Axis, Parameter, Parameters, Scale};
 
-/// Fills in the axes that every suite had before they were declared, and the questions.
+/// Fills in the questions, and the axes that every suite had before axes were declared.
 pub fn environment(environment: &mut Environment) {
     let declared = |workload: &WorkloadEntry| !workload.parameters.is_empty();
     if environment.axes.is_empty() && !environment.workloads.iter().any(declared) {
@@ -62,7 +62,7 @@ fn parameters(workload: &WorkloadEntry) -> Parameters {
     ])
 }
 
-/// Adds a question that holds the workloads which no other one names.
+/// Adds a question that holds the workloads that no other question names.
 fn ask_about_the_rest(environment: &mut Environment) {
     let asked =
         |name: &String| environment.questions.iter().any(|question| question.workloads.contains(name));
@@ -84,8 +84,7 @@ fn readings(server: ServerUsage) -> [(&'static str, f64); 4] {
     ]
 }
 
-/// The checks that lie within `summary`, with the effects that they had before effects were
-/// written.
+/// Returns the checks in `summary`, with the effects that they had before effects were written.
 fn checks(summary: &Summary) -> Vec<CheckOutcome> {
     let mut checks = summary.checks.clone();
     for check in checks.iter_mut().filter(|check| check.verdict != Verdict::Pass && check.effect.is_none()) {
@@ -95,8 +94,8 @@ fn checks(summary: &Summary) -> Vec<CheckOutcome> {
     checks
 }
 
-/// What a check of this name, which did not pass, meant for the numbers. Only lines of before there
-/// were effects are read by name.
+/// Returns the effect that a check called `name`, which did not pass, had on the numbers. Checks
+/// are identified by name only in lines written before effects existed.
 fn effect_of_old(name: &str, summary: &Summary) -> Option<Effect> {
     match name {
         "generator-cpu" if summary.r#loop == "closed" => Some(Effect::ThroughputIsABound),
@@ -105,7 +104,8 @@ fn effect_of_old(name: &str, summary: &Summary) -> Option<Effect> {
     }
 }
 
-/// A check of served connections, for lines of before there were checks.
+/// Returns a check of served connections, for lines written before checks existed; `None` if all
+/// connections were served.
 fn unserved(summary: &Summary) -> Option<CheckOutcome> {
     let connections = summary.connections;
     (connections.served < connections.requested).then(|| CheckOutcome {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::fixture;
 
-    /// An environment as it was before there were axes.
+    /// Builds an environment as it was before axes existed.
     fn old_environment() -> Environment {
         let mut environment = fixture::environment();
         environment.axes.clear();

@@ -13,23 +13,24 @@ use super::line::Record;
 use crate::error::Error;
 use crate::file;
 
-/// Writes one run, append-only: whatever interrupts it, the measurements made so far can be
+/// Writer of one run, append-only: after any interruption, the measurements made so far can be
 /// rendered.
 #[derive(Debug)]
 pub struct RunWriter {
     dir: PathBuf,
     record: File,
-    /// Length of the whole lines in `record`, in bytes.
+    /// Length of the complete lines in `record`, in bytes.
     record_bytes: u64,
 }
 
 impl RunWriter {
-    /// Makes the folder `<reports_dir>/runs/<YYYYMMDDTHHMMSSZ>-<suite>` (`-2`, `-3` … behind it where
-    /// that is taken) and writes `environment.json` into it.
+    /// Creates the folder `<reports_dir>/runs/<YYYYMMDDTHHMMSSZ>-<suite>` (with `-2`, `-3` … at the
+    /// end if that name is taken) and writes `environment.json` into it.
     ///
     /// # Errors
     ///
-    /// Where `environment.started_utc` is no time, or the folder cannot be made or written.
+    /// Returns an error if `environment.started_utc` is not a time, or if the folder cannot be
+    /// created or written.
     pub fn create(reports_dir: &Path, environment: &Environment) -> Result<Self, Error> {
         let dir = make_run_dir(&reports_dir.join(RUNS_DIR), &dir_name(environment)?)?;
         match begin(&dir, environment) {
@@ -42,11 +43,12 @@ impl RunWriter {
         }
     }
 
-    /// Goes on with the run in `dir`. A last line that a crash has cut is taken off.
+    /// Resumes the run in `dir`. A last line that was cut off by a crash is removed.
     ///
     /// # Errors
     ///
-    /// Where its record cannot be read or written, or another process writes it.
+    /// Returns an error if the record cannot be read or written, or if another process is writing
+    /// it.
     pub fn resume(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(RECORD_FILE);
         let record = File::options().create(true).append(true).open(&path).map_err(Error::writing(&path))?;
@@ -57,23 +59,25 @@ impl RunWriter {
         Ok(Self { dir: dir.to_path_buf(), record, record_bytes: whole })
     }
 
-    /// The run's folder, where the histogram logs that records name belong.
+    /// Returns the run's folder. The histogram logs that records name belong there.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// Appends one measurement. When this returns, it is in the file, not in a buffer.
+    /// Appends one measurement. When this function returns, the measurement is in the file, not in
+    /// a buffer.
     ///
     /// # Errors
     ///
-    /// Where the line could not be written whole, as on a full disk; the record then still ends with a
-    /// whole line.
+    /// Returns an error if the line could not be written completely, as on a full disk; the record
+    /// then still ends with a complete line.
     pub fn append(&mut self, record: &Record) -> Result<(), Error> {
         let mut line = serde_json::to_vec(record).expect("a record is plain data");
         line.push(b'\n');
-        // In one call, so that a crash can only ever cut the last line.
+        // The line is written in one call, so that a crash can only cut off the last line.
         if let Err(error) = self.record.write_all(&line) {
-            // A part of the line may be on the disk; left there, the next line would run into it.
+            // A part of the line may be on the disk. It is removed, or the next line would be
+            // joined to it.
             let _ = self.record.set_len(self.record_bytes);
             return Err(Error::writing(&self.dir.join(RECORD_FILE))(error));
         }
@@ -92,11 +96,12 @@ fn begin(dir: &Path, environment: &Environment) -> Result<File, Error> {
     Ok(record)
 }
 
-/// Keeps others from going on with a run that is being measured, for as long as the file is open.
+/// Prevents other processes from resuming a run that is being measured, for as long as the file is
+/// open.
 fn lock(record: &File, path: &Path) -> Result<(), Error> {
     match record.try_lock() {
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.to_path_buf() }),
-        // A file system without locks has to do without.
+        // On a file system without locks, the run is not protected.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
@@ -107,8 +112,8 @@ fn dir_name(environment: &Environment) -> Result<String, Error> {
     Ok(format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), file::slug(&environment.suite)))
 }
 
-/// Makes a folder that was not there before: `create_dir` decides, so two runs that begin in one
-/// second never share one.
+/// Creates a folder that did not exist before. `create_dir` decides if a name is free, so two runs
+/// that begin in the same second never share a folder.
 fn make_run_dir(runs: &Path, name: &str) -> Result<PathBuf, Error> {
     fs::create_dir_all(runs).map_err(Error::writing(runs))?;
     let mut dir = runs.join(name);

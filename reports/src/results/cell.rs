@@ -1,4 +1,4 @@
-//! One cell of a run: the records of its rounds, and what follows from them together.
+//! One cell of a run: the records of its rounds, and the findings that follow from all of them.
 
 use std::collections::HashSet;
 
@@ -25,7 +25,7 @@ pub struct CellResult {
     pub workload: usize,
     /// The measurements that were made, by round.
     pub records: Vec<Record>,
-    /// Disturbed ones that were made again, which are left out.
+    /// Number of disturbed measurements that were repeated; `records` leaves them out.
     pub repeated: usize,
     /// Distributions by tag, over all rounds, in nanoseconds.
     pub times: Tagged,
@@ -34,7 +34,7 @@ pub struct CellResult {
 /// State of a cell, for counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Every measurement made ran to its end, no request failed, and no check did.
+    /// Every measurement that was made ran to its end, and no request and no check failed.
     Good,
     /// A check failed, or connections were not served.
     NotValid,
@@ -44,17 +44,18 @@ pub enum State {
     NotMeasured,
 }
 
-/// Connections in the round that served fewest of them.
+/// Connections in the round that left the most of them unserved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unserved {
     /// Connections that the workload called for at once.
     pub asked: u64,
-    /// Of those, how many never had an answer.
+    /// Number of those connections that never had an answer.
     pub never_served: u64,
 }
 
 impl CellResult {
-    /// Leaves out measurements that were made again. One that was to be, and was not for an interrupt, stays.
+    /// Removes measurements that were repeated. A measurement stays if an interrupt prevented its
+    /// repetition.
     pub(super) fn leave_out_superseded(&mut self) {
         let standing: HashSet<u32> =
             self.records.iter().filter(|record| !record.superseded).map(|record| record.round).collect();
@@ -63,22 +64,22 @@ impl CellResult {
         self.repeated = before - self.records.len();
     }
 
-    /// The rounds that ran to their end, with what the generator saw.
+    /// Returns the rounds that ran to their end, each with the generator's summary.
     pub fn measured(&self) -> impl Iterator<Item = (&Record, &Summary)> {
         rounds::measured(&self.records)
     }
 
-    /// The rounds that did not, each with its error in a line.
+    /// Returns the rounds that did not run to their end, each with its error in one line.
     pub fn failures(&self) -> impl Iterator<Item = (&Record, &str)> {
         rounds::failures(&self.records)
     }
 
-    /// Number of rounds that ran to their end.
+    /// Returns the number of rounds that ran to their end.
     pub fn rounds(&self) -> usize {
         self.measured().count()
     }
 
-    /// Its state.
+    /// Returns the state of the cell.
     pub fn state(&self) -> State {
         let doubts = self.doubts();
         if self.records.is_empty() {
@@ -92,13 +93,14 @@ impl CellResult {
         }
     }
 
-    /// Why its numbers cannot be compared with those of other cells; empty where they can.
+    /// Returns the reasons why the cell's numbers cannot be compared with those of other cells;
+    /// empty if they can be compared.
     pub fn doubts(&self) -> Vec<Doubt> {
         rounds::doubts(&self.records)
     }
 
-    /// The signs of its doubts behind a space that does not break; empty where there are none, or
-    /// no number that they could stand by.
+    /// Returns the signs of the cell's doubts after a no-break space; empty if there are no doubts,
+    /// or no number to put them next to.
     pub fn signs(&self) -> String {
         if self.rounds() == 0 {
             return String::new();
@@ -107,12 +109,13 @@ impl CellResult {
         if signs.is_empty() { signs } else { format!("\u{a0}{signs}") }
     }
 
-    /// Whether a check of any round says that the numbers have to be read with `effect` in mind.
+    /// Returns true if a check of any round says that `effect` must be considered when the numbers
+    /// are read.
     pub fn has_effect(&self, effect: Effect) -> bool {
         rounds::has_effect(&self.records, effect)
     }
 
-    /// Why there is no number, where no round ran to its end.
+    /// Returns the reason why there is no number; `None` if a round ran to its end.
     pub fn why_nothing(&self) -> Option<&'static str> {
         match (self.records.is_empty(), self.rounds()) {
             (true, _) => Some("not measured (run interrupted)"),
@@ -121,47 +124,51 @@ impl CellResult {
         }
     }
 
-    /// The value of `metric` over the rounds that have one.
+    /// Returns the value of `metric` over the rounds that have one.
     pub fn value(&self, metric: &Metric) -> Option<Value> {
         rounds::value(&self.records, metric)
     }
 
-    /// The rounds of `metric`, where there are any and they can be compared with other cells.
+    /// Returns the rounds of `metric`; `None` if there are none, or if they cannot be compared with
+    /// other cells.
     pub fn comparable(&self, metric: &Metric) -> Option<Contender> {
         let contender = rounds::contender(&self.records, metric);
         (!contender.rounds.is_empty() && self.doubts().is_empty()).then_some(contender)
     }
 
-    /// The distribution with `tag` over all rounds, where it has a sample.
+    /// Returns the distribution with `tag` over all rounds, if it has a sample.
     fn times(&self, tag: &str) -> Option<&Times> {
         self.times.get(tag).filter(|times| !times.is_empty())
     }
 
-    /// The response times over all rounds, which the server is responsible for. A run of before the
-    /// wait for a connect was told apart has the latencies only.
+    /// Returns the response times over all rounds, which are the part of latency that the server is
+    /// responsible for. A run written before the connect wait was measured separately has only
+    /// latencies, which are returned instead.
     pub fn response(&self) -> Option<&Times> {
         self.times("response").or_else(|| self.times("latency"))
     }
 
-    /// The highest quantile (0 to 1) of [`response`](Self::response) that the failures of the worst round leave known;
-    /// none where nothing failed.
+    /// Returns the highest quantile (0 to 1) of [`response`](Self::response) that is known in spite
+    /// of the failures of the worst round; `None` if nothing failed.
     pub fn response_known_to(&self) -> Option<f64> {
         let known = self.measured().filter_map(|(_, summary)| summary.response_us.known_to);
         known.reduce(f64::min)
     }
 
-    /// Workers of the subject's pool, such as `64 workers`; nothing where its command says none.
+    /// Returns the number of workers of the subject's pool, such as `64 workers`; `None` if its
+    /// command does not set it.
     pub fn workers(&self) -> Option<String> {
         let workers = self.records.iter().find_map(Record::workers)?;
         Some(format::plural(workers, "worker"))
     }
 
-    /// `value` summed over the rounds that ran to their end.
+    /// Returns the sum of `value` over the rounds that ran to their end.
     pub fn sum(&self, value: impl Fn(&Summary) -> u64) -> u64 {
         self.measured().map(|(_, summary)| value(summary)).sum()
     }
 
-    /// The round with most connections unserved, where a check says that some were not.
+    /// Returns the connections of the round with the most unserved ones; `None` if no check says
+    /// that some were not served.
     pub fn unserved(&self) -> Option<Unserved> {
         if !self.has_effect(Effect::ServedConnectionsOnly) {
             return None;
@@ -173,7 +180,7 @@ impl CellResult {
         rounds.max_by_key(|unserved| unserved.never_served).filter(|worst| worst.never_served > 0)
     }
 
-    /// Failures by kind, such as `12 timeout, 3 reset`, and an example of each kind.
+    /// Describes the failures by kind, such as `12 timeout, 3 reset`, with an example of each kind.
     pub fn errors_by_kind(&self) -> String {
         let mut errors = Errors::default();
         let mut examples = ErrorExamples::default();

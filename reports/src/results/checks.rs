@@ -43,28 +43,28 @@ pub struct Complaint {
 }
 
 impl Complaint {
-    /// Whether the numbers must not be believed.
+    /// Returns true if the numbers must not be believed.
     pub fn is_failure(&self) -> bool {
         self.verdict == Verdict::Fail
     }
 
-    /// In which share of the rounds, such as `in 2 of 3 rounds`.
+    /// Describes the number of rounds that did not pass, such as `in 2 of 3 rounds`.
     pub fn rounds_in_words(&self) -> String {
         format!("in {} of {}", self.rounds, format::plural(self.of_rounds as u64, "round"))
     }
 }
 
-/// A tally per check that was made, in the order in which the records name them.
+/// Returns a tally per check that was made, in the order in which the records name the checks.
 pub fn tallies(results: &Results) -> Vec<Tally> {
     names(results.cells.iter()).into_iter().map(|name| tally(results, name)).collect()
 }
 
-/// Complaints about `cell`, at most one per check.
+/// Returns the complaints about `cell`, at most one per check.
 pub fn complaints(cell: &CellResult) -> Vec<Complaint> {
     names(iter::once(cell)).into_iter().filter_map(|name| complaint(cell, name)).collect()
 }
 
-/// Names of the checks that were made of `cells`.
+/// Returns the names of the checks that were made on `cells`.
 fn names<'a>(cells: impl Iterator<Item = &'a CellResult>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for check in cells.flat_map(CellResult::measured).flat_map(|(record, _)| &record.checks) {

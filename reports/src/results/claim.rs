@@ -1,8 +1,8 @@
-//! Whether a run confirms the claim that it tests.
+//! Judges the claim that a run tests.
 //!
-//! A predicate holds where the whole interval of its number over the rounds lies within its bounds,
-//! and fails where all of it lies beyond one of them; between, the rounds are too few to say. A claim
-//! is confirmed where all of its predicates hold, and refuted where one fails.
+//! A predicate holds if the whole interval of its number over the rounds lies within its bounds,
+//! and fails if the whole interval lies beyond one bound; otherwise there are too few rounds to
+//! decide. A claim is confirmed if all its predicates hold, and refuted if one fails.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,30 +16,31 @@ use crate::metric::by_key;
 use crate::record::{Claim, Predicate, Selector};
 use crate::statistics::interval::Interval;
 
-/// What a run says of a claim.
+/// Finding of a run about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finding {
     /// All predicates hold.
     Confirmed,
-    /// One fails.
+    /// At least one predicate fails.
     Refuted,
-    /// Neither is certain.
+    /// Neither of the two is certain.
     Undecided,
 }
 
-/// A claim with what was found.
+/// A claim with the findings about it.
 #[derive(Debug)]
 pub struct Judged<'a> {
     /// The claim.
     pub claim: &'a Claim,
-    /// The finding.
+    /// Finding about the claim.
     pub finding: Finding,
-    /// Each predicate with its number, in words.
+    /// Finding about each predicate, and the predicate with its number in words.
     pub predicates: Vec<(Finding, String)>,
 }
 
 impl Finding {
-    /// In words: what holds on this machine need not on another.
+    /// Returns the finding in words, which say "here": a finding on this machine need not hold on
+    /// another.
     pub fn words(self) -> &'static str {
         match self {
             Self::Confirmed => "confirmed here",
@@ -62,7 +63,7 @@ impl fmt::Display for Judged<'_> {
     }
 }
 
-/// What the run says of its claim; none where it tests none.
+/// Judges the claim that the run tests; `None` if it tests no claim.
 pub fn judge(results: &Results) -> Option<Judged<'_>> {
     let claim = results.environment.claim.as_ref()?;
     let predicates: Vec<(Finding, String)> =
@@ -92,7 +93,7 @@ fn judge_predicate(results: &Results, predicate: &Predicate) -> (Finding, String
     }
 }
 
-/// The number of a predicate over the rounds, or why there is none.
+/// Returns the interval of a predicate's number over the rounds, or the reason why there is none.
 fn interval(results: &Results, predicate: &Predicate) -> Result<Interval, String> {
     let of = values(results, &predicate.of, &predicate.metric)?;
     let few = || "there are too few rounds".to_owned();
@@ -107,7 +108,8 @@ fn interval(results: &Results, predicate: &Predicate) -> Result<Interval, String
         .ok_or_else(|| "there are too few rounds, or a number is zero".to_owned())
 }
 
-/// The only value of a run of several rounds: what a pass counted in the first one, which the others would count again.
+/// Returns the interval of a number that a run of several rounds has only once: a pass counted it
+/// in the first round, and would count the same in the other rounds.
 fn counted(values: &[f64], results: &Results) -> Option<Interval> {
     match values {
         [value] if results.environment.rounds > 1 && value.is_finite() => {
@@ -117,7 +119,7 @@ fn counted(values: &[f64], results: &Results) -> Option<Interval> {
     }
 }
 
-/// Round → value of a metric of the cell that is meant.
+/// Returns round → value of a metric, for the cell that `selector` means.
 fn values(results: &Results, selector: &Selector, metric: &str) -> Result<BTreeMap<u32, f64>, String> {
     let metric = by_key(metric).ok_or_else(|| format!("there is no metric {metric}"))?;
     let cell = cell(results, selector).ok_or_else(|| format!("{} was not measured", selector.subject))?;
@@ -136,14 +138,14 @@ fn values(results: &Results, selector: &Selector, metric: &str) -> Result<BTreeM
 fn cell<'a>(results: &'a Results, selector: &Selector) -> Option<&'a CellResult> {
     let workloads = &results.environment.workloads;
     results.cells.iter().find(|cell| {
-        // What a subject sets for itself is in the parameters of its records alone.
+        // Parameters that a subject sets for itself are only in its records.
         let parameters =
             cell.records.first().map_or(&workloads[cell.workload].parameters, |record| &record.parameters);
         selector.means(results.subject_name(cell), parameters)
     })
 }
 
-/// Whether all of the interval lies within the bounds, or beyond one.
+/// Decides if the whole interval lies within the bounds, or beyond one of them.
 fn within(predicate: &Predicate, Interval { low, high, .. }: Interval) -> Finding {
     let holds =
         predicate.above.is_none_or(|above| low > above) && predicate.below.is_none_or(|below| high < below);
@@ -156,7 +158,8 @@ fn within(predicate: &Predicate, Interval { low, high, .. }: Interval) -> Findin
     }
 }
 
-/// Such as `Server CPU time per request of epoll (idle 8000) over epoll (idle 0), below 1.6`.
+/// Describes a predicate, such as `Server CPU of epoll (idle: 8000) over that of epoll (idle: 0),
+/// below 1.6`.
 fn describe(results: &Results, predicate: &Predicate) -> String {
     let title = by_key(&predicate.metric).map_or(predicate.metric.as_str(), |metric| metric.title);
     let mut text = format!("{title} of {}", cell_in_words(results, &predicate.of));
@@ -189,7 +192,8 @@ mod tests {
     use crate::fixture;
     use crate::record::{Parameter, Record, Run};
 
-    /// Three rounds of two subjects; one takes the ratio of a round times the CPU time of the other.
+    /// Builds three rounds of two subjects. In each round, `fork` takes the CPU time of `epoll`
+    /// times the ratio of the round.
     fn results(ratios: [f64; 3], predicate: Predicate) -> Results {
         let mut environment = fixture::environment();
         let claim =

@@ -4,24 +4,24 @@
 /// A reason why the numbers of a cell cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Doubt {
-    /// A round has no result; the others may be the lucky ones.
+    /// A round has no result; the remaining rounds may be the lucky ones.
     LostRound,
-    /// A request failed: errors are fast and cheap.
+    /// A request failed; errors are fast and cheap.
     FailedRequests,
     /// A check failed.
     FailedCheck,
-    /// Something else than the server decided a round.
+    /// Something other than the server determined the result of a round.
     Disturbed,
-    /// Connections had no answer: a connection that is not served costs nothing.
+    /// Connections had no answer; a connection that is not served costs nothing.
     Unserved,
 }
 
-/// All doubts, in the order in which their signs stand.
+/// All doubts, in the order in which their signs are shown.
 pub const DOUBTS: [Doubt; 5] =
     [Doubt::LostRound, Doubt::FailedRequests, Doubt::FailedCheck, Doubt::Disturbed, Doubt::Unserved];
 
 impl Doubt {
-    /// Stands behind the name of the cell.
+    /// Returns the sign that is shown after the name of the cell.
     pub fn sign(self) -> &'static str {
         match self {
             Self::LostRound => "¶",
@@ -32,7 +32,7 @@ impl Doubt {
         }
     }
 
-    /// Its meaning, to go on after the sign and a colon.
+    /// Returns the meaning of the doubt, as a phrase that follows the sign and a colon.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::LostRound => "a round has no result",

@@ -1,6 +1,6 @@
 //! Gathers the records of a run by cell.
 //!
-//! Every planned cell has an entry, also one that failed or was never reached, so that no page can
+//! Every planned cell has an entry, even if it failed or was never reached, so that no page can
 //! leave it out.
 
 use std::collections::HashMap;
@@ -24,13 +24,13 @@ pub struct Results {
 }
 
 impl Results {
-    /// Brings together the records of `run`, without histograms.
+    /// Gathers the records of `run`, without histograms.
     pub fn without_histograms(run: Run) -> Self {
         Self::gather(run, |_, _, _| {})
     }
 
-    /// Brings together the records of `run` with the histograms that they name. A log that cannot
-    /// be read becomes a note: the rest of its measurement still counts.
+    /// Gathers the records of `run` with the histograms that they name. A log that cannot be read
+    /// becomes a note: the rest of its measurement still counts.
     pub fn with_histograms(run: Run) -> Self {
         let dir = run.dir.clone();
         Self::gather(run, |name, times, notes| {
@@ -46,7 +46,7 @@ impl Results {
         let index: HashMap<record::Cell, usize> =
             cells.iter().enumerate().map(|(index, cell)| (names(cell, &environment), index)).collect();
         for record in records {
-            // An unplanned cell has a note from the reading of the record already.
+            // The reader of the record has already added a note about an unplanned cell.
             let Some(cell) = index.get(&record.cell).map(|&index| &mut cells[index]) else {
                 continue;
             };
@@ -62,39 +62,39 @@ impl Results {
         Self { environment, cells, notes }
     }
 
-    /// The cells of one workload.
+    /// Returns the cells of one workload.
     pub fn of_workload(&self, workload: usize) -> impl Iterator<Item = &CellResult> + Clone {
         self.cells.iter().filter(move |cell| cell.workload == workload)
     }
 
-    /// Name of the subject of `cell`.
+    /// Returns the name of the subject of `cell`.
     pub fn subject_name(&self, cell: &CellResult) -> &str {
         &self.environment.subjects[cell.subject].name
     }
 
-    /// Measurements that were made, whatever came of them.
+    /// Returns the number of measurements that were made, failed ones included.
     pub fn measurements(&self) -> usize {
         self.cells.iter().map(|cell| cell.records.len()).sum()
     }
 
-    /// Disturbed measurements that were made again.
+    /// Returns the number of disturbed measurements that were repeated.
     pub fn repeated(&self) -> usize {
         self.cells.iter().map(|cell| cell.repeated).sum()
     }
 
-    /// Measurements that were planned.
+    /// Returns the number of measurements that were planned.
     pub fn planned_measurements(&self) -> usize {
         self.cells.len() * self.environment.rounds as usize
     }
 
-    /// What the intervals around medians are, by the rounds that were made, not those that were
-    /// planned.
+    /// Describes the intervals around medians, by the number of rounds that were made and not the
+    /// number that was planned.
     pub fn interval(&self) -> String {
         let rounds = || self.cells.iter().map(CellResult::rounds).filter(|rounds| *rounds > 0);
         describe_interval(rounds().min().unwrap_or(0), self.most_rounds())
     }
 
-    /// What tells subjects apart; nothing where nothing was measured.
+    /// Describes the method that distinguishes subjects; `None` if nothing was measured.
     pub fn comparison(&self) -> Option<String> {
         let rounds = self.most_rounds();
         (rounds > 0).then(|| apart::describe(rounds))
@@ -104,12 +104,12 @@ impl Results {
         self.cells.iter().map(CellResult::rounds).max().unwrap_or(0)
     }
 
-    /// Whether any cell has a value of `metric`.
+    /// Returns true if any cell has a value of `metric`.
     pub fn has(&self, metric: &Metric) -> bool {
         self.cells.iter().any(|cell| cell.value(metric).is_some())
     }
 
-    /// Number of cells in `state`.
+    /// Returns the number of cells in `state`.
     pub fn count(&self, state: State) -> usize {
         self.cells.iter().filter(|cell| cell.state() == state).count()
     }
@@ -122,8 +122,8 @@ fn names(cell: &CellResult, environment: &Environment) -> record::Cell {
     }
 }
 
-/// The planned cells, by workload and then by subject. The plan was checked to name known ones
-/// only.
+/// Returns the planned cells, by workload and then by subject. The plan was checked, so it names
+/// only known workloads and subjects.
 fn planned_cells(environment: &Environment) -> Vec<CellResult> {
     let subject_of = |name: &str| environment.subjects.iter().position(|subject| subject.name == name);
     let workload_of = |name: &str| environment.workloads.iter().position(|workload| workload.name == name);
@@ -174,7 +174,7 @@ mod tests {
         summary
     }
 
-    /// Three rounds of `subject` around `rps`, each changed by `change`.
+    /// Builds three rounds of `subject` around `rps`, each changed by `change`.
     fn rounds(subject: &str, rps: f64, change: fn(&mut Record)) -> Vec<Record> {
         let round = |round: u32| {
             let mut record = fixture::measured(subject, "short-1", round);
@@ -195,7 +195,7 @@ mod tests {
         }];
     }
 
-    /// Names of the subjects that lead in throughput under `short-1`.
+    /// Returns the names of the subjects that lead in throughput under `short-1`.
     fn leaders(records: [Vec<Record>; 3]) -> Vec<String> {
         let results = results(records.into_iter().flatten().collect());
         let cells: Vec<&CellResult> = results.of_workload(0).collect();
@@ -306,7 +306,7 @@ mod tests {
             assert_eq!(leaders([fork, epoll, rounds("busy-poll", 9e3, doubt)]), ["epoll"]);
             let [fork, epoll] = good();
             assert_eq!(leaders([fork, epoll, rounds("busy-poll", 1.0, doubt)]), ["epoll"]);
-            // The one sound cell that is left has nothing to be compared with.
+            // The only cell without a doubt has no other cell to be compared with.
             assert!(
                 leaders([rounds("epoll", 2e3, |_| {}), rounds("fork", 1e3, doubt), Vec::new()]).is_empty()
             );

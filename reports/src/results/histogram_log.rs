@@ -1,5 +1,4 @@
-//! Reads `HdrHistogram` V2 interval logs: the distributions of one measurement, told apart by their
-//! tags.
+//! Reads `HdrHistogram` V2 interval logs: the distributions of one measurement, each with its tag.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,9 +22,9 @@ pub type Tagged = BTreeMap<String, Times>;
 pub struct Logged {
     /// Name of the distribution.
     pub tag: String,
-    /// When the interval began, from the begin of the log.
+    /// Begin of the interval, measured from the begin of the log.
     pub begin: Duration,
-    /// Its times, in nanoseconds.
+    /// Times in the interval, in nanoseconds.
     pub times: Times,
 }
 
@@ -33,7 +32,7 @@ pub struct Logged {
 ///
 /// # Errors
 ///
-/// [`Error::Histograms`] where the file is missing or damaged.
+/// Returns [`Error::Histograms`] if the file is missing or damaged.
 pub fn read_log(path: &Path) -> Result<Vec<Logged>, Error> {
     let damaged = |problem: String| Error::Histograms { path: path.to_path_buf(), problem };
     let bytes = fs::read(path).map_err(|error| damaged(error.to_string()))?;
@@ -51,7 +50,8 @@ pub fn read_log(path: &Path) -> Result<Vec<Logged>, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::Histograms`] where the file is missing or damaged; `merged` is then left as it was.
+/// Returns [`Error::Histograms`] if the file is missing or damaged; `merged` is then left as it
+/// was.
 pub fn merge_file(path: &Path, merged: &mut Tagged) -> Result<(), Error> {
     for Logged { tag, times, .. } in read_log(path)? {
         merge::add(merged.entry(tag).or_insert_with(merge::empty), &times);

@@ -1,5 +1,5 @@
-//! The workloads of a question along one axis, in panels: what a chart with curves draws, made of
-//! the declared axes and parameters alone.
+//! The workloads of a question along one axis, in panels, as a chart with curves draws them. They
+//! are laid out by the declared axes and parameters alone.
 
 use crate::format;
 use crate::record::{Axis, Environment, Parameter, Question, Scale, WorkloadEntry};
@@ -11,7 +11,7 @@ pub struct Layout {
     pub title: String,
     /// Scale of its numbers.
     pub scale: Scale,
-    /// Its values, from the low end to the high one.
+    /// Values of the axis, from the low end to the high end.
     pub stations: Vec<Station>,
     /// One panel per combination of the other axes that vary, in the order of the suite.
     pub panels: Vec<Panel>,
@@ -20,9 +20,9 @@ pub struct Layout {
 /// A value of the axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Station {
-    /// Its place.
+    /// Place of the value on the axis.
     pub place: Place,
-    /// The value as a reader sees it.
+    /// Text of the value for a reader.
     pub label: String,
 }
 
@@ -32,20 +32,23 @@ pub enum Place {
     /// Apart from the numbers, at the low end: a name, no value at all, or zero on a logarithmic
     /// axis.
     Apart,
-    /// At this number.
+    /// At this number on the axis.
     At(f64),
 }
 
-/// Workloads that differ in their value of the axis only.
+/// Workloads that differ only in their value of the axis.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Panel {
-    /// The values that tell it from other panels, in parts; empty where there is only one panel.
+    /// Values that distinguish the panel from other panels, in parts; empty if there is only one
+    /// panel.
     pub title: Vec<String>,
-    /// Index of a station and index of the workload there, from the low end to the high one.
+    /// Index of a station and index of the workload there, from the low end of the axis to the high
+    /// end.
     pub points: Vec<(usize, usize)>,
 }
 
-/// A value as it is compared: the same number is the same value, however it was written.
+/// A value in the form in which values are compared: equal numbers are the same value, in whichever
+/// form they were written.
 #[derive(Debug, Clone, PartialEq)]
 enum Value<'a> {
     /// The parameter is not set.
@@ -57,7 +60,7 @@ enum Value<'a> {
 }
 
 impl Station {
-    /// The number that it lies at, unless it lies apart.
+    /// Returns the number that the station lies at; `None` if it lies apart from the numbers.
     pub fn number(&self) -> Option<f64> {
         match self.place {
             Place::Apart => None,
@@ -67,7 +70,7 @@ impl Station {
 }
 
 impl Layout {
-    /// The layout of `question`; nothing where its workloads lie along no axis, so that only bars
+    /// Lays out the workloads of `question`; `None` if they lie along no axis, so that only bars
     /// can show them.
     pub fn of(environment: &Environment, question: &Question) -> Option<Self> {
         let workloads = workloads_of(environment, question);
@@ -85,15 +88,15 @@ impl Layout {
     }
 }
 
-/// Index and entry of the workloads of `question`, in its order.
+/// Returns index and entry of the workloads of `question`, in the order of the question.
 fn workloads_of<'a>(environment: &'a Environment, question: &Question) -> Vec<(usize, &'a WorkloadEntry)> {
     let known = || environment.workloads.iter().enumerate();
     let find = |name: &String| known().find(|(_, workload)| workload.name == *name);
     question.workloads.iter().filter_map(find).collect()
 }
 
-/// The axis that `question` asks for, or the numeric one with most numbers; nothing where it has
-/// fewer than two values.
+/// Chooses the axis that `question` asks for, if it has at least two values; otherwise the numeric
+/// axis with the most numbers, if it has at least two.
 fn choose_axis<'a>(
     environment: &'a Environment,
     question: &Question,
@@ -107,7 +110,7 @@ fn choose_axis<'a>(
         distinct(axis, workloads).iter().filter(|value| matches!(value, Value::Number(_))).count()
     };
     let numeric = environment.axes.iter().filter(|axis| axis.scale != Scale::Category);
-    // From the last to the first, as the last of several maxima is taken.
+    // The axes are reversed, since `max_by_key` returns the last of several maxima.
     let most = numeric.rev().max_by_key(|axis| numbers(axis))?;
     (numbers(most) > 1).then_some(most)
 }
@@ -121,7 +124,7 @@ fn value_of<'a>(axis: &Axis, workload: &'a WorkloadEntry) -> Value<'a> {
     }
 }
 
-/// The different values of `axis`, in the order of the suite.
+/// Returns the different values of `axis`, in the order of the suite.
 fn distinct<'a>(axis: &Axis, workloads: &[(usize, &'a WorkloadEntry)]) -> Vec<Value<'a>> {
     let mut values = Vec::new();
     for value in workloads.iter().map(|(_, workload)| value_of(axis, workload)) {
@@ -132,7 +135,8 @@ fn distinct<'a>(axis: &Axis, workloads: &[(usize, &'a WorkloadEntry)]) -> Vec<Va
     values
 }
 
-/// The different values of `axis` as they lie on it: what is no number first, then rising numbers.
+/// Returns the different values of `axis` in the order of the axis: first the values that are not
+/// numbers, then the numbers in rising order.
 fn stations<'a>(axis: &Axis, workloads: &[(usize, &'a WorkloadEntry)]) -> Vec<Value<'a>> {
     let rank = |value: &Value| match value {
         Value::None => (0, 0.0),
@@ -161,8 +165,8 @@ fn label(value: &Value) -> String {
     }
 }
 
-/// A panel per combination of the values of `others`. Workloads that differ in nothing that is
-/// declared are no curve, so each of them goes to a panel of its own, which names it.
+/// Creates a panel per combination of the values of `others`. Workloads with the same declared
+/// values cannot form a curve, so each of them goes to a separate panel, whose title names it.
 fn panels(
     workloads: &[(usize, &WorkloadEntry)],
     axis: &Axis,
@@ -187,14 +191,15 @@ fn panels(
     panels
 }
 
-/// One part of a title, such as `path: /bytes/1024`.
+/// Formats one part of a title, such as `path: /bytes/1024`.
 fn part(axis: &Axis, workload: &WorkloadEntry) -> String {
     let value = value_of(axis, workload);
     let unit = if axis.unit.is_empty() || value == Value::None { "" } else { &format!(" {}", axis.unit) };
     format!("{}: {}{unit}", axis.title, label(&value))
 }
 
-/// Adds the names of the workloads to the titles of panels that would else have the same.
+/// Adds the names of the workloads to the titles of panels that would otherwise have the same
+/// title.
 fn name_twins(panels: &mut [Panel], workloads: &[(usize, &WorkloadEntry)]) {
     let titles: Vec<Vec<String>> = panels.iter().map(|panel| panel.title.clone()).collect();
     for panel in panels {
@@ -213,7 +218,7 @@ mod tests {
     use crate::fixture;
     use crate::record::Parameters;
 
-    /// An environment with these axes and workloads, all of one question.
+    /// Builds an environment with these axes and workloads, all of one question.
     fn environment(declared: &[(&str, Scale)], workloads: &[&[(&str, Parameter)]]) -> Environment {
         let mut environment = fixture::environment();
         let axis = |(key, scale): &(&str, Scale)| Axis {

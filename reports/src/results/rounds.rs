@@ -11,7 +11,7 @@ use crate::record::{Outcome, Record};
 use crate::statistics::lead::Contender;
 use crate::statistics::spread::{Spread, Value};
 
-/// The rounds that ran to their end, with what the generator saw.
+/// Returns the rounds that ran to their end, each with the generator's summary.
 pub fn measured(records: &[Record]) -> impl Iterator<Item = (&Record, &Summary)> {
     records.iter().filter_map(|record| match &record.outcome {
         Outcome::Measured(summary) => Some((record, &**summary)),
@@ -19,7 +19,7 @@ pub fn measured(records: &[Record]) -> impl Iterator<Item = (&Record, &Summary)>
     })
 }
 
-/// The rounds that did not, each with its error in a line.
+/// Returns the rounds that did not run to their end, each with its error in one line.
 pub fn failures(records: &[Record]) -> impl Iterator<Item = (&Record, &str)> {
     records.iter().filter_map(|record| match &record.outcome {
         Outcome::Failed(error) => Some((record, error.as_str())),
@@ -27,15 +27,15 @@ pub fn failures(records: &[Record]) -> impl Iterator<Item = (&Record, &str)> {
     })
 }
 
-/// The value of `metric` over the rounds that have one.
+/// Returns the value of `metric` over the rounds that have one.
 pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
     let Contender { rounds, at_least } = contender(records, metric);
     let spread = Spread::of(&rounds.into_values().collect::<Vec<_>>())?;
     Some(Value { spread, at_least })
 }
 
-/// The value of `metric` in each round that has one; in none where it has to be of every round, and
-/// is not.
+/// Returns the value of `metric` in each round that has one; in no round if the metric needs a
+/// value in every round and one round has none.
 pub fn contender(records: &[Record], metric: &Metric) -> Contender {
     let of = |record: &Record| Some((record.round, *record.metrics.get(metric.key)?));
     let mut rounds: BTreeMap<u32, f64> = measured(records).filter_map(|(record, _)| of(record)).collect();
@@ -44,14 +44,15 @@ pub fn contender(records: &[Record], metric: &Metric) -> Contender {
     }
     Contender {
         rounds,
-        // The median of rounds of which one is a bound may lie above, too.
+        // If one round is a lower bound, the true median may be higher, too.
         at_least: metric
             .bound
             .is_some_and(|bound| measured(records).any(|(record, _)| (bound.applies)(record))),
     }
 }
 
-/// Why the numbers cannot be compared with those of other cells; empty where they can.
+/// Returns the reasons why the numbers cannot be compared with those of other cells; empty if they
+/// can be compared.
 pub fn doubts(records: &[Record]) -> Vec<Doubt> {
     DOUBTS.into_iter().filter(|doubt| has(records, *doubt)).collect()
 }
@@ -66,7 +67,8 @@ fn has(records: &[Record], doubt: Doubt) -> bool {
     }
 }
 
-/// Whether a check of any round says that the numbers have to be read with `effect` in mind.
+/// Returns true if a check of any round says that `effect` must be considered when the numbers are
+/// read.
 pub fn has_effect(records: &[Record], effect: Effect) -> bool {
     measured(records).any(|(record, _)| record.checks.iter().any(|check| check.effect == Some(effect)))
 }

@@ -1,44 +1,46 @@
-//! Tells subjects apart by their rounds: the level, the fewest rounds, and the test.
+//! Distinguishes subjects by their rounds: the level, the fewest rounds, and the test.
 //!
 //! Values are logarithms in a two-way layout: rounds are blocks, since the cells of one round are
 //! neighbours in time, and subjects are treatments (Fisher, "The Design of Experiments", 1935,
-//! chapter IV). A subject is told from the best where their mean difference exceeds its standard
-//! error by Student's t at a level that is divided by the number of all pairs (Dunn, "Multiple
-//! Comparisons among Means", 1961), since any of them may be the best. The subjects that are told
-//! from the best leave, and the test is made again among the others (as the model confidence set
-//! of Hansen, Lunde and Nason, 2011, is found).
+//! chapter IV). A subject is distinguished from the best if their mean difference exceeds its
+//! standard error times Student's t. The level of t is divided by the number of all pairs (Dunn,
+//! "Multiple Comparisons among Means", 1961), since any subject may be the best. The subjects that
+//! are distinguished from the best are removed, and the test is repeated among the remaining ones
+//! (as the model confidence set of Hansen, Lunde and Nason, 2011, is found).
 //!
-//! The variance of a difference is the largest of three estimates: that of all subjects together,
-//! without which three rounds tell nothing; that of the noisier of the two, since a subject may be
-//! noisier than the others; and that of the difference itself.
+//! The variance of a difference is the largest of three estimates: the variance of all subjects
+//! together, without which three rounds distinguish nothing; the variance of the noisier of the two
+//! subjects, since a subject may be noisier than the others; and the variance of the difference
+//! itself.
 //!
-//! The rate of false marks and the power are measured by `cargo bench --bench truth`; the tables
-//! stand in METHODOLOGY.md. Rejected, by simulations of the same kind:
-//! - the pooled variance alone separates two noisy equals among nine quiet subjects in one column
-//!   of five;
-//! - a permutation of subjects within rounds is exact for equals, but cannot tell two subjects apart
-//!   before the sixth round, nor one from three equals before the fourth;
+//! `cargo bench --bench truth` measures the rate of false marks and the power; the tables are in
+//! METHODOLOGY.md. Simulations of the same kind rejected these alternatives:
+//! - the pooled variance alone separates two noisy but equal subjects among nine quiet ones in one
+//!   column of five;
+//! - a permutation of subjects within rounds is exact for equal subjects, but cannot distinguish
+//!   two subjects before the sixth round, nor one subject from three equal ones before the fourth;
 //! - a paired t-test of each pair with Holm's correction needs a difference of 27 standard
-//!   deviations to tell eleven subjects apart in three rounds.
+//!   deviations to distinguish eleven subjects in three rounds.
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-/// The most columns of equal subjects, as a share, that may have a mark.
+/// Largest share of columns of equal subjects that may have a mark.
 pub const MARKED_AT_MOST: f64 = 0.05;
 
-/// Level of the test. It is below [`MARKED_AT_MOST`], because a machine that drifts by ten times its
-/// noise within a round of three subjects takes the share to 5.8 % at a level of 5 %.
+/// Level of the test. It is below [`MARKED_AT_MOST`], because a machine that drifts by ten times
+/// its noise within a round of three subjects raises the share to 5.8 % at a level of 5 %.
 const LEVEL: f64 = 0.04;
 
-/// Fewest rounds that tell subjects apart. With two, the noise of a single subject cannot be told
-/// from that of all: two noisy equals among quiet subjects were separated in 8 % of columns.
+/// Fewest rounds that distinguish subjects. With two rounds, the noise of a single subject cannot
+/// be distinguished from the noise of all: two noisy but equal subjects among quiet ones were
+/// separated in 8 % of columns.
 pub const FEWEST_ROUNDS: usize = 3;
 
-/// Logarithms of subjects in rounds, and the noise that is left once the means of both are taken
-/// off.
+/// Logarithms of the values by subject and round, and the noise that is left after the means of
+/// subjects and rounds are subtracted.
 #[derive(Debug)]
 pub struct Layout<'a> {
-    /// The rounds of each subject.
+    /// Logarithms of each subject, by round.
     logs: Vec<&'a [f64]>,
     /// Mean of each subject.
     means: Vec<f64>,
@@ -49,11 +51,11 @@ pub struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// Lays out `logs`, the same rounds of each subject.
+    /// Lays out `logs`, which holds the same rounds of each subject.
     ///
     /// # Panics
     ///
-    /// Below two subjects or two rounds.
+    /// Panics if there are fewer than two subjects or two rounds.
     pub fn of(logs: Vec<&'a [f64]>) -> Self {
         let (subjects, rounds) = (logs.len() as f64, logs[0].len() as f64);
         let means: Vec<f64> = logs.iter().map(|subject| mean(subject.iter().copied())).collect();
@@ -65,27 +67,27 @@ impl<'a> Layout<'a> {
                 subject.iter().zip(&of_rounds).map(|(value, round)| value - own - round + overall);
             residuals.map(|residual| residual * residual).sum()
         };
-        // A residual lacks a share of its subject's noise: that which is in the mean of the round.
+        // A residual lacks the share of its subject's noise that is in the mean of the round.
         let degrees_each = (rounds - 1.0) * (1.0 - 1.0 / subjects);
         let variances = logs.iter().zip(&means).map(|of| squares(of) / degrees_each).collect();
         let critical = critical(subjects, (subjects - 1.0) * (rounds - 1.0), LEVEL);
         Self { logs, means, variances, critical }
     }
 
-    /// Whether `high` lies above `low` by more than noise explains.
+    /// Returns true if `high` lies above `low` by more than noise explains.
     pub fn is_above(&self, high: usize, low: usize) -> bool {
         let rounds = self.logs[high].len() as f64;
         let standard_error = (self.variance_of_difference(high, low) / rounds).sqrt();
         self.means[high] - self.means[low] > self.critical * standard_error
     }
 
-    /// The subject with the highest mean.
+    /// Returns the subject with the highest mean.
     pub fn highest(&self) -> usize {
         let subjects = 0..self.means.len();
         subjects.max_by(|a, b| self.means[*a].total_cmp(&self.means[*b])).expect("a layout has subjects")
     }
 
-    /// Variance of the noise, as far as it is that of all subjects alike.
+    /// Returns the variance of the noise if it is assumed to be the same for all subjects.
     fn pooled_variance(&self) -> f64 {
         mean(self.variances.iter().copied())
     }
@@ -97,9 +99,9 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// Indices of the subjects that are the highest or cannot be told from it, of `logs` in the same
-/// rounds of each; all where no two can be told apart, and where there are fewer than
-/// [`FEWEST_ROUNDS`].
+/// Returns the indices of the highest subject and of all subjects that cannot be distinguished from
+/// it. `logs` holds the same rounds of each subject. Returns all indices if no two subjects can be
+/// distinguished, or if there are fewer rounds than [`FEWEST_ROUNDS`].
 pub fn highest(logs: &[Vec<f64>]) -> Vec<usize> {
     let mut left: Vec<usize> = (0..logs.len()).collect();
     while left.len() > 1 && logs[0].len() >= FEWEST_ROUNDS {
@@ -115,7 +117,8 @@ pub fn highest(logs: &[Vec<f64>]) -> Vec<usize> {
     left
 }
 
-/// Describes what tells subjects apart in `rounds`, in sentences for the reader of a page.
+/// Describes the method that distinguishes subjects in `rounds`, in sentences for the reader of a
+/// page.
 pub fn describe(rounds: usize) -> String {
     if rounds < FEWEST_ROUNDS {
         let made = match rounds {
@@ -135,7 +138,7 @@ pub fn describe(rounds: usize) -> String {
     )
 }
 
-/// Student's t for all pairs of `subjects` together, in both directions.
+/// Returns Student's t for all pairs of `subjects` together, in both directions.
 fn critical(subjects: f64, degrees: f64, level: f64) -> f64 {
     let pairs = subjects * (subjects - 1.0) / 2.0;
     let students_t = StudentsT::new(0.0, 1.0, degrees).expect("two subjects in two rounds have a degree");
@@ -171,7 +174,7 @@ mod tests {
         [94.0, 79.0, 85.0, 84.0, 88.0],
     ];
 
-    /// Logarithms of four rounds around `level`, off by `noise` in turns.
+    /// Returns logarithms of four rounds that lie `noise` above and below `level` in turn.
     fn around(level: f64, noise: f64) -> Vec<f64> {
         [1.0, -1.0, 1.0, -1.0].map(|sign| level + sign * noise).to_vec()
     }
@@ -180,13 +183,13 @@ mod tests {
     fn the_residual_mean_square_is_the_published_one() {
         let layout = Layout::of(PENICILLIN.iter().map(<[f64; 5]>::as_slice).collect());
         assert_eq!(layout.means, [84.0, 85.0, 89.0, 86.0]);
-        // A residual sum of squares of 226 with 12 degrees of freedom.
+        // The published residual sum of squares is 226, with 12 degrees of freedom.
         assert!((layout.pooled_variance() - 226.0 / 12.0).abs() < 1e-9);
         assert_eq!(highest(&PENICILLIN.map(|treatment| treatment.to_vec())), [0, 1, 2, 3]);
     }
 
-    /// Dunn 1961, table 1 (α = 0.05): 10 comparisons with 20 degrees of freedom 3.16, 3 with 10
-    /// 2.87, 6 with 12 3.15.
+    /// Dunn 1961, table 1 (α = 0.05): 3.16 for 10 comparisons with 20 degrees of freedom, 2.87 for
+    /// 3 comparisons with 10, and 3.15 for 6 comparisons with 12.
     #[test]
     fn the_critical_values_are_the_published_ones() {
         for (subjects, degrees, published) in [(5.0, 20.0, 3.16), (3.0, 10.0, 2.87), (4.0, 12.0, 3.15)] {
@@ -224,7 +227,8 @@ mod tests {
         assert!(describe(3).contains("within each of 3 rounds") && describe(3).contains("at most 5 %"));
     }
 
-    /// Ranges that do not overlap told eleven equals apart in 53 % of columns of three rounds.
+    /// A comparison by ranges that do not overlap distinguished eleven equal subjects in 53 % of
+    /// columns of three rounds.
     #[test]
     fn columns_of_eleven_equals_are_seldom_told_apart() {
         let mut random = ChaCha8Rng::seed_from_u64(10);

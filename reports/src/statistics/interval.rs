@@ -1,4 +1,4 @@
-//! The mean of a few rounds and what it lies between, 95 times in 100: Student's t (Student, "The
+//! The mean of a few rounds and its 95 % confidence interval, by Student's t (Student, "The
 //! Probable Error of a Mean", 1908).
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
@@ -18,7 +18,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Of the arithmetic mean of `values`; none of fewer than two.
+    /// Computes the interval of the arithmetic mean of `values`; `None` for fewer than two values.
     pub fn of(values: &[f64]) -> Option<Self> {
         let count = values.len() as f64;
         if values.len() < 2 {
@@ -32,7 +32,8 @@ impl Interval {
         Some(Self { mean, low: mean - half, high: mean + half })
     }
 
-    /// Of the geometric mean of `ratios`; none of fewer than two, and where one is not above zero.
+    /// Computes the interval of the geometric mean of `ratios`; `None` for fewer than two ratios,
+    /// or if one ratio is not above zero.
     pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
         let logs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
         let Self { mean, low, high } = Self::of(&logs).filter(|_| logs.iter().all(|log| log.is_finite()))?;
@@ -44,8 +45,8 @@ impl Interval {
 mod tests {
     use super::*;
 
-    /// Additional hours of sleep of ten patients (Student 1908, from Cushny and Peebles): a mean of
-    /// 1.58 with a standard deviation of 1.23, and t of 9 degrees of freedom is 2.262.
+    /// Additional hours of sleep of ten patients (Student 1908, from Cushny and Peebles): the mean
+    /// is 1.58, the standard deviation is 1.23, and t with 9 degrees of freedom is 2.262.
     #[test]
     fn the_interval_of_students_own_example() {
         let hours = [1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4];

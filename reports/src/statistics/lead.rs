@@ -1,7 +1,7 @@
-//! Finds the best values, as far as the rounds can tell them apart.
+//! Finds the best values, as far as the rounds can distinguish them.
 //!
-//! The test, its level and the fewest rounds stand in [`apart`]. It compares ratios, so that a
-//! column with a value that is not above zero has no best one.
+//! The test, its level and the fewest rounds are in [`apart`]. The test compares ratios, so a
+//! column with a value that is not above zero has no best value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,9 +10,9 @@ use super::apart::{self, FEWEST_ROUNDS, Layout};
 /// The better direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Better {
-    /// More is better, as of throughput.
+    /// More is better, as for throughput.
     Higher,
-    /// Less is better, as of CPU time.
+    /// Less is better, as for CPU time.
     Lower,
 }
 
@@ -21,23 +21,23 @@ pub enum Better {
 pub struct Contender {
     /// Round → value.
     pub rounds: BTreeMap<u32, f64>,
-    /// Whether the true value may lie above, so that this is a lower bound of it.
+    /// True if the true value may be higher, so that this value is a lower bound.
     pub at_least: bool,
 }
 
-/// For each contender whether it is the best or cannot be told from the best; nothing stands for a
-/// subject that takes no part.
+/// Returns true for each contender that is the best or cannot be distinguished from the best.
+/// `None` stands for a subject that takes no part.
 ///
-/// No value leads where the rounds that all contenders have are too few, where there is nothing to
-/// compare, or where no value can be told from the best. Exact values are compared among
-/// themselves. A lower bound leads only where more is better and it lies above every exact value,
-/// which then do not lead; a bound that cannot be told from the exact values changes nothing for
-/// them.
+/// No value leads if the contenders have too few rounds in common, if there is nothing to compare,
+/// or if no value can be distinguished from the best. Exact values are compared with each other. A
+/// lower bound leads only if more is better and the bound lies above every exact value; the exact
+/// values then do not lead. A bound that cannot be distinguished from the exact values changes
+/// nothing for them.
 pub fn leaders(contenders: &[Option<Contender>], better: Better) -> Vec<bool> {
     let mut leads = vec![false; contenders.len()];
     let exact = logs(contenders, better, |contender| !contender.at_least);
     let best = apart::highest(&exact.logs);
-    // Where all exact values stay, none of them stands out from the others.
+    // If all exact values stay, none of them stands out.
     if best.len() < exact.logs.len() {
         for place in best {
             leads[exact.subjects[place]] = true;
@@ -49,8 +49,8 @@ pub fn leaders(contenders: &[Option<Contender>], better: Better) -> Vec<bool> {
     leads
 }
 
-/// Lets bounds lead that lie above every exact value, and takes the lead from the exact values
-/// below a bound.
+/// Gives the lead to bounds that lie above every exact value, and takes it from the exact values
+/// that lie below a bound.
 fn raise_bounds(contenders: &[Option<Contender>], leads: &mut [bool]) {
     let all = logs(contenders, Better::Higher, |_| true);
     let is_bound =
@@ -69,17 +69,17 @@ fn raise_bounds(contenders: &[Option<Contender>], leads: &mut [bool]) {
     }
 }
 
-/// Logarithms of the rounds that some contenders have in common, higher for better.
+/// Logarithms of the values in the rounds that the contenders have in common; higher is better.
 #[derive(Debug, Default)]
 struct Logs {
     /// Indices of the contenders.
     subjects: Vec<usize>,
-    /// The rounds of each.
+    /// Logarithms of each contender, by round.
     logs: Vec<Vec<f64>>,
 }
 
-/// The logarithms of the contenders that `takes_part` says; of none where a value has no logarithm
-/// or the rounds are too few.
+/// Returns the logarithms of the contenders that `takes_part` selects; of no contender if a value
+/// has no logarithm or there are too few rounds.
 fn logs(contenders: &[Option<Contender>], better: Better, takes_part: impl Fn(&Contender) -> bool) -> Logs {
     let present = contenders.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
     let present: Vec<_> = present.filter(|(_, contender)| takes_part(contender)).collect();
@@ -93,7 +93,7 @@ fn logs(contenders: &[Option<Contender>], better: Better, takes_part: impl Fn(&C
     Logs { subjects: present.into_iter().map(|(index, _)| index).collect(), logs }
 }
 
-/// Rounds in which every one of `contenders` has a value.
+/// Returns the rounds in which every one of `contenders` has a value.
 fn common_rounds<'a>(contenders: impl Iterator<Item = &'a Contender>) -> BTreeSet<u32> {
     let rounds = contenders.map(|contender| contender.rounds.keys().copied().collect::<BTreeSet<u32>>());
     rounds.reduce(|common, rounds| &common & &rounds).unwrap_or_default()
@@ -103,7 +103,7 @@ fn common_rounds<'a>(contenders: impl Iterator<Item = &'a Contender>) -> BTreeSe
 mod tests {
     use super::*;
 
-    /// Four rounds around the middle of `low` and `high`.
+    /// Builds a contender with four rounds around the middle of `low` and `high`.
     fn exact(low: f64, high: f64) -> Contender {
         let step = (high - low) / 3.0;
         let rounds = (1..=4).zip([low, high - step, low + step, high]).collect();
@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_bound_beats_only_the_exact_values_below_it() {
-        // The first and the second cannot be told apart, and the bound lies above the first alone.
+        // The first and the second value cannot be distinguished, and the bound lies above the
+        // first only.
         let noisy = [9.0, 14.0, 10.0, 15.0];
         let noisy = Contender { rounds: (1..=4).zip(noisy).collect(), at_least: false };
         let values = [exact(10.0, 10.1), noisy, exact(1.0, 1.01), bound(14.5, 14.6)];

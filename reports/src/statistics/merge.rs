@@ -1,12 +1,12 @@
-//! Merging distributions of several rounds into one.
+//! Merges the distributions of several rounds into one.
 //!
-//! Counts are added bucket by bucket, so percentiles of the whole are those of all samples
-//! together. Averaging the percentiles of rounds would be wrong: a percentile of a union is no mean
-//! of percentiles (Tene, "How NOT to Measure Latency", 2015).
+//! Counts are added bucket by bucket, so percentiles of the sum are those of all samples together.
+//! An average of the percentiles of rounds would be wrong: a percentile of a union is not a mean of
+//! percentiles (Tene, "How NOT to Measure Latency", 2015).
 
 use c10k_loadgen::measurement::Times;
 
-/// A distribution without samples, at three significant digits, for any value.
+/// Creates a distribution without samples, with three significant digits, for any value.
 pub fn empty() -> Times {
     Times::new(3).expect("three significant digits are a valid precision")
 }
@@ -20,8 +20,8 @@ pub fn add(sum: &mut Times, times: &Times) {
 mod tests {
     use super::*;
 
-    /// Of 99 fast samples and 101 slow ones the median is slow; the mean of the two medians is
-    /// neither.
+    /// The median of 99 fast samples and 101 slow ones is slow; the mean of the two medians is
+    /// neither fast nor slow.
     #[test]
     fn percentiles_of_the_whole_are_those_of_all_samples() {
         let mut fast = empty();

@@ -1,4 +1,4 @@
-//! Statistics as small pure functions, one kind a file, each with its source and a test against a
+//! Statistics as small pure functions, one kind per file, each with its source and a test against a
 //! known value.
 
 pub mod apart;

@@ -1,13 +1,14 @@
-//! The median over rounds, and how far rounds lie apart.
+//! The median over rounds, and the spread of the rounds.
 //!
 //! From six rounds on, the interval is a 95 % confidence interval of the median by order
 //! statistics, which assumes nothing about the distribution: the j-th smallest and j-th largest
-//! value enclose the median with probability 1 − 2·P(B < j), B binomial with n trials of ½ (Gibbons
-//! and Chakraborti, "Nonparametric Statistical Inference", 2003, section 5.2). Below six rounds
-//! even the extremes enclose it with less than 95 %, so they are given as what they are.
+//! value enclose the median with probability 1 − 2·P(B < j), where B is binomial with n trials of
+//! probability ½ (Gibbons and Chakraborti, "Nonparametric Statistical Inference", 2003, section
+//! 5.2). With fewer than six rounds, even the extremes enclose the median with a probability below
+//! 95 %, so the interval is given as the extremes.
 
-/// Smallest number of rounds whose extremes enclose the median with at least 95 %: 1 − 2·½⁶ = 96.9
-/// %.
+/// Smallest number of rounds whose extremes enclose the median with a probability of at least 95 %:
+/// 1 − 2·½⁶ = 96.9 %.
 const ROUNDS_FOR_INTERVAL: usize = 6;
 
 /// A value over rounds.
@@ -19,21 +20,21 @@ pub struct Spread {
     pub low: f64,
     /// Upper end of the interval.
     pub high: f64,
-    /// Rounds that it rests on.
+    /// Number of rounds that have a value.
     pub rounds: usize,
 }
 
-/// A value over rounds, as far as it is known.
+/// A value over rounds, which may be only a lower bound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Value {
-    /// The rounds.
+    /// Spread of the rounds.
     pub spread: Spread,
-    /// Whether the true value may lie above, so that this is a lower bound of it.
+    /// True if the true value may be higher, so that this value is a lower bound.
     pub at_least: bool,
 }
 
 impl Spread {
-    /// The spread of one value per round; nothing for no rounds.
+    /// Computes the spread of `values`, one per round; `None` if there are no rounds.
     pub fn of(values: &[f64]) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -61,12 +62,12 @@ pub fn describe_interval(fewest: usize, most: usize) -> String {
     }
 }
 
-/// Rank from either end, counted from 1, of the values that enclose the median with at least 95 %;
-/// 1 where none do.
+/// Returns the rank, counted from 1 from either end, of the values that enclose the median with a
+/// probability of at least 95 %; 1 if no values do.
 fn interval_rank(rounds: usize) -> usize {
     let mut rank = 1;
     let mut ways = 1.0;
-    // P(B < 1), from which each further term of the binomial is added.
+    // P(B < 1), to which each further term of the binomial is added.
     let mut below = 0.5_f64.powf(rounds as f64);
     while rank < rounds {
         ways *= (rounds - rank + 1) as f64 / rank as f64;

@@ -1,4 +1,4 @@
-//! A real run of before there were axes, readings and effects renders as one of today does.
+//! A real run from the time before axes, readings and effects is rendered as a run of today is.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a reader's browser gets to see of a run that was written with `RunWriter` and rendered.
+//! Pages of runs that were written with `RunWriter` and rendered, as a reader's browser shows them.
 
 #[path = "../fixture/mod.rs"]
 mod fixture;

@@ -7,7 +7,7 @@ use c10k_reports::record::{Environment, Record};
 use c10k_reports::{RunWriter, render_run};
 use tempfile::TempDir;
 
-/// A run of `records` in a folder of reports of its own, and its page.
+/// Renders a run of `records`. Returns the folder of reports, the folder of the run, and the page.
 pub fn render(environment: &Environment, records: &[Record]) -> (TempDir, PathBuf, String) {
     let reports = tempfile::tempdir().unwrap();
     let mut run = RunWriter::create(reports.path(), environment).unwrap();
@@ -19,14 +19,14 @@ pub fn render(environment: &Environment, records: &[Record]) -> (TempDir, PathBu
     (reports, dir, page)
 }
 
-/// The part of `page` from `from` up to the next `to`.
+/// Returns the part of `page` from `from` up to the next `to`.
 pub fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let start = page.find(from).unwrap_or_else(|| panic!("{from:?} is missing"));
     let length = page[start..].find(to).unwrap_or_else(|| panic!("{to:?} is missing after {from:?}"));
     &page[start..start + length]
 }
 
-/// The SVG files in `dir`.
+/// Returns the SVG files in `dir`.
 pub fn charts_in(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "svg")).collect()

@@ -1,4 +1,4 @@
-//! A suite of any axes is rendered from what it declares, without code of its own.
+//! A suite of any axes is rendered from its own declarations, without special code for it.
 
 use std::fs;
 
@@ -18,8 +18,8 @@ const AXES: [(&str, &str, &str, Scale); 6] = [
     ("think", "think time", "ms", Scale::Linear),
 ];
 
-/// Two paths × three rates × two numbers of idle connections, and one workload without a rate.
-/// Names are of the kind that no file system takes.
+/// Returns an environment of two paths × three rates × two numbers of idle connections, and one
+/// workload without a rate. Names are of a kind that no file system accepts.
 fn environment() -> Environment {
     let mut workloads = Vec::new();
     for path in ["/", "/bytes/1024"] {

@@ -1,5 +1,5 @@
-//! A whole run through the front door: written with `RunWriter`, rendered, and read back as a
-//! reader's browser would.
+//! A whole run through the public interface: written with `RunWriter`, rendered, and read back as a
+//! reader's browser would read it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,11 +20,11 @@ use tempfile::TempDir;
 use crate::fixture;
 use crate::page::{assert_within, charts_in, part};
 
-/// Why the one cell that failed did.
+/// Error of the one cell that failed.
 const FAILURE: &str = "no listening line from `c10k serve fork` <within> 5 s & no \"answer\"";
 
-/// How a subject fares in the run that never was, at one connection, by this model: throughput
-/// grows with connections up to a ceiling, CPU per request with the number of connections where the
+/// Behaviour of a subject in the simulated run, at one connection. Throughput grows with
+/// connections up to a ceiling; CPU per request grows with the number of connections where the
 /// model scans them all.
 struct Model {
     name: &'static str,
@@ -101,7 +101,8 @@ fn write_run(reports: &Path, samples: u64) -> PathBuf {
     dir
 }
 
-/// One measurement as [`Model`] has it, its histograms written into `dir` in two intervals.
+/// Returns one measurement as [`Model`] describes it, and writes its histograms into `dir` in two
+/// intervals.
 fn measure(
     dir: &Path,
     (subject, workload, round): (&str, &WorkloadEntry, u32),
@@ -159,7 +160,7 @@ fn measure(
     }
 }
 
-/// Lognormal times with a second, slower mode for one in fifty, as a busy machine has it.
+/// Returns lognormal times with a second, slower mode for one in fifty, as on a busy machine.
 fn sample(median_ns: f64, sigma: f64, count: u64, random: &mut ChaCha8Rng) -> Vec<u64> {
     let usual = LogNormal::new(median_ns.ln(), sigma).unwrap();
     let slow = LogNormal::new((median_ns + 2.5e6).ln(), 0.4).unwrap();
@@ -171,7 +172,7 @@ fn sample(median_ns: f64, sigma: f64, count: u64, random: &mut ChaCha8Rng) -> Ve
 /// Samples per measurement: enough for a 99th percentile over three rounds, and quick to write.
 const SAMPLES: u64 = 1_000;
 
-/// A rendered run in a folder of reports of its own, and its page.
+/// Renders a run. Returns the folder of reports, the folder of the run, and the page.
 fn rendered() -> (TempDir, PathBuf, String) {
     let reports = tempfile::tempdir().unwrap();
     let dir = write_run(reports.path(), SAMPLES);
@@ -179,10 +180,10 @@ fn rendered() -> (TempDir, PathBuf, String) {
     (reports, dir, page)
 }
 
-/// The same for all tests that only read.
+/// A rendered run for all tests that only read it.
 static RENDERED: LazyLock<(TempDir, PathBuf, String)> = LazyLock::new(rendered);
 
-/// The page of [`RENDERED`].
+/// Returns the page of [`RENDERED`].
 fn page() -> &'static str {
     &RENDERED.2
 }

@@ -1,4 +1,4 @@
-//! What speaks against a number reaches its reader, in tables, in charts and in words.
+//! Doubts about a number are shown to its reader, in tables, in charts and in words.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use c10k_reports::record::{Environment, Outcome, Record};
 use crate::fixture;
 use crate::page::{part, render};
 
-/// Three subjects under two workloads of which one matters.
+/// Returns an environment of three subjects under two workloads, one of which matters.
 fn environment() -> Environment {
     let mut environment = fixture::environment();
     environment.subjects.retain(|subject| subject.name != "busy-poll");
@@ -19,7 +19,7 @@ fn environment() -> Environment {
     environment
 }
 
-/// Three rounds of `subject` under `short-64` around `rps`, each changed by `change`.
+/// Returns three rounds of `subject` under `short-64` around `rps`, each changed by `change`.
 fn rounds(subject: &str, rps: f64, change: impl Fn(&mut Record)) -> Vec<Record> {
     let round = |round: u32| {
         let mut record = fixture::measured(subject, "short-64", round);
@@ -39,19 +39,19 @@ fn check(name: &str, verdict: Verdict, detail: &str, effect: Option<Effect>) -> 
     vec![CheckOutcome { name: name.to_owned(), verdict, detail: detail.to_owned(), effect }]
 }
 
-/// Makes a record of a generator that had no time to spare.
+/// Turns a record into that of a generator that had no time to spare.
 fn at_the_limit(record: &mut Record) {
     let effect = Some(Effect::ThroughputIsABound);
     record.checks = check("busy", Verdict::Warn, "100 % of 1 thread", effect);
 }
 
-/// Makes a record of a measurement that must not be believed.
+/// Turns a record into that of a measurement that must not be believed.
 fn not_valid(record: &mut Record) {
     record.checks = check("offered", Verdict::Fail, "sent 900 of 1000 requests per second", None);
     record.valid = false;
 }
 
-/// The row of `subject` under `short-64` in the summary.
+/// Returns the row of `subject` under `short-64` in the summary.
 fn row<'a>(page: &'a str, subject: &str) -> &'a str {
     let table = part(page, "<table class=\"summary\">", "</table>");
     let group = part(table, ">short-64</a>", "</tbody>");
@@ -105,7 +105,8 @@ fn a_throughput_that_the_generator_bounds_is_shown_as_a_bound_and_not_bold() {
     let (_reports, dir, page) = render(&environment(), &records.concat());
     assert!(row(&page, "epoll").contains(">≥\u{a0}21,000<"), "{}", row(&page, "epoll"));
     assert!(row(&page, "epoll").contains("At least this much"));
-    // It cannot be told from the best exact one, so it neither is marked nor takes the mark away.
+    // It can't be told from the best exact value, so it is not marked, and the best exact value
+    // stays marked.
     assert!(!row(&page, "epoll").contains("<b>"));
     assert!(row(&page, "thread-pool").contains("<b>21,000</b>"));
     assert!(page.contains("The load generator was at its limit with epoll"));
@@ -158,7 +159,7 @@ fn rounds_that_are_too_few_are_said_to_be_and_mark_nothing() {
     assert!(part(&page, "id=\"caution\"", "</section>").contains("a paired t-test of the ratios"));
 }
 
-/// Makes a record of slow requests of which the slowest never ended.
+/// Turns a record into that of slow requests, the slowest of which never ended.
 fn stalled(record: &mut Record) {
     let mut times = c10k_loadgen::measurement::Times::new(3).unwrap();
     times.record_n(2_400_000_000, 2_000).unwrap();
