@@ -1,21 +1,22 @@
 //! Blocks: the raw data of a gate.
 //!
-//! A block is the unit of inference: both servers are started afresh for it, since a restart alone
-//! moves a server by about 1 %. Within it the servers are measured in short slices, alternating, in
-//! pairs whose first arm is random, so that a drift of the machine hits both alike.
+//! A block is the unit of inference: all servers are started afresh for it, because a restart alone
+//! changes the results of a server by about 1 %. Within a block the servers are measured
+//! alternately in short slices. Slices come in pairs, and the first arm of a pair is random, so
+//! that a drift of the machine affects both servers alike.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One start of all servers, and what was measured of them.
+/// One start of all servers, with the measurements that were made of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Block {
-    /// Version of this shape.
+    /// Version of the block format.
     pub version: u32,
-    /// Its number, from 1.
+    /// Number of the block, from 1.
     pub number: u32,
-    /// When it began, in UTC.
+    /// Start time of the block, in UTC.
     pub started_utc: String,
     /// Order in which the servers were started.
     pub started: Vec<Arm>,
@@ -27,16 +28,17 @@ pub struct Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Arm {
-    /// What is compared with.
+    /// The server that the candidate is compared with.
     Base,
-    /// What is judged.
+    /// The server that is judged.
     Candidate,
-    /// A copy of the base, judged as the candidate is: an alarm about it is one without a cause.
+    /// A copy of the base that is judged like the candidate. An alarm about the copy is a false
+    /// alarm.
     Null,
 }
 
 impl Arm {
-    /// What files and pages call it.
+    /// Returns the name of the arm in files and on pages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Base => "base",
@@ -58,15 +60,15 @@ pub struct CellOfBlock {
 /// A short measurement of one server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Slice {
-    /// Number of its pair within the cell, from 1. Every arm has one slice in each.
+    /// Number of the slice's pair within the cell, from 1. Every arm has one slice in each pair.
     pub pair: u32,
     /// The server.
     pub arm: Arm,
-    /// Key → value, as in a record.
+    /// Metric key → value, as in a record.
     pub metrics: BTreeMap<String, f64>,
     /// Requests that failed, as a share of those that were sent.
     pub failed_share: f64,
-    /// Checks that failed and are about the server, by name.
+    /// Names of the failed checks that are about the server.
     pub failed_checks: Vec<String>,
 }
 
@@ -74,7 +76,7 @@ pub struct Slice {
 pub const VERSION: u32 = 1;
 
 impl CellOfBlock {
-    /// Base and `arm` of each pair.
+    /// Returns the base slice and the `arm` slice of each pair.
     pub(crate) fn pairs(&self, arm: Arm) -> impl Iterator<Item = (&Slice, &Slice)> {
         let of = |pair: u32, arm: Arm| {
             self.slices.iter().find(move |slice| slice.pair == pair && slice.arm == arm)

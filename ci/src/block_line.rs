@@ -1,5 +1,5 @@
-//! A block as a line of `blocks.jsonl`: each metric is a column with a value for each pair, since a gate
-//! has thousands of slices, and rows would repeat the names of all metrics.
+//! A block as a line of `blocks.jsonl`. Each metric is a column with one value per pair: a gate has
+//! thousands of slices, and a row per slice would repeat the names of all metrics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Arm, Block, CellOfBlock, Slice};
 
-/// Writes a block as a line, its end included.
+/// Writes a block as a line, including the line break.
 pub fn write(block: Block) -> String {
     serde_json::to_string(&Line::from(block)).expect("a block is plain data") + "\n"
 }
@@ -15,12 +15,12 @@ pub fn write(block: Block) -> String {
 /// Reads a line.
 ///
 /// # Errors
-/// When it is no block.
+/// When the line is not a block.
 pub fn read(line: &str) -> serde_json::Result<Block> {
     Ok(serde_json::from_str::<Line>(line)?.into())
 }
 
-/// A block, with its cells by columns.
+/// A block whose cells are stored by column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Line {
     version: u32,
@@ -30,25 +30,25 @@ struct Line {
     cells: Vec<Columns>,
 }
 
-/// A cell of a block, by columns.
+/// A cell of a block, stored by column.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Columns {
     workload: String,
-    /// Arms of the slices in the order in which they were measured. The first slice of an arm is of the
-    /// first pair, and so on.
+    /// Arms of the slices in the order of measurement. The first slice of an arm belongs to the
+    /// first pair, the second one to the second pair, and so on.
     order: Vec<Arm>,
     arms: BTreeMap<Arm, ColumnsOfArm>,
 }
 
-/// What was measured of one server, by pairs.
+/// Measurements of one server, by pair.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct ColumnsOfArm {
-    /// Key → a value for each pair; null where there is none.
+    /// Metric key → one value per pair; null if the pair has no value.
     metrics: BTreeMap<String, Vec<Option<f64>>>,
-    /// Share of requests that failed; absent where none did.
+    /// Share of failed requests in each pair; absent if no request failed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     failed_share: Vec<f64>,
-    /// Check → whether it failed; absent where none did.
+    /// Check → one flag per pair, true if the check failed; absent if no check failed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     failed_checks: BTreeMap<String, Vec<bool>>,
 }
@@ -93,7 +93,7 @@ impl ColumnsOfArm {
         }
     }
 
-    /// The slice of the pair at this index.
+    /// Returns the slice of the pair at `index`.
     fn slice(&self, arm: Arm, index: usize) -> Slice {
         let value = |(key, column): (&String, &Vec<Option<f64>>)| {
             Some((key.clone(), column.get(index).copied().flatten()?))

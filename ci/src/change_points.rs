@@ -1,59 +1,62 @@
 //! Change points of a history: the first value of each new level, found by E-divisive means
-//! (Matteson and James, "A Nonparametric Approach for Multiple Change Point Analysis of Multivariate
-//! Data", 2014), as `MongoDB` and Apache Otava find theirs (Daly et al., "The Use of Change Point
-//! Detection to Identify Software Performance Regressions in a Continuous Integration System",
-//! 2020).
+//! (Matteson and James, "A Nonparametric Approach for Multiple Change Point Analysis of
+//! Multivariate Data", 2014). `MongoDB` and Apache Otava use the same method (Daly et al., "The Use
+//! of Change Point Detection to Identify Software Performance Regressions in a Continuous
+//! Integration System", 2020).
 //!
-//! The history is cut where both sides differ most, and the cut is kept where chance alone makes
-//! so large a difference too rarely. Then the parts are cut in the same way.
+//! The history is cut where both sides differ most. The cut is kept if chance alone rarely makes so
+//! large a difference. Then the parts are cut in the same way.
 //!
-//! A part is first cut in two, as the program of `MongoDB` does. Where that finds nothing, it is cut in
-//! three, as Matteson and James do: the left side is compared with a stretch behind it that may
-//! end before the part does. Only the latter finds a regression that was repaired after a while,
-//! because both ends of such a part are alike; only the former finds a step three values old.
+//! A part is first cut in two, as the program of `MongoDB` does. If that finds nothing, the part is
+//! cut in three, as Matteson and James do: the left side is compared with the stretch after it,
+//! which may end before the part does. Only a cut in three finds a regression that was repaired
+//! after a while, because both ends of such a part are alike. Only a cut in two finds a step that
+//! is three values old.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Probability of a cut in a part without a change, for either way of cutting; 1 % for both. A
-/// history is looked at after every new value, so that it is lower than the 5 % of a single test: of
-/// 400 simulated series of noise, 0.8 % had a step when looked at once, and 5 % had one at some time
-/// when looked at after each of 49 values.
+/// Probability of a cut in a part without a change, for each of the two ways of cutting; 1 % for
+/// both. It is lower than the 5 % of a single test, because a history is tested after every new
+/// value: of 400 simulated series of noise, 0.8 % had a step when tested once, and 5 % had a step
+/// at some time when tested after each of 49 values.
 const LEVEL: f64 = 0.005;
 
-/// Random orders that a cut is compared with, so that [`LEVEL`] is five of them.
+/// Number of random orders that a cut is compared with, so that [`LEVEL`] is five of them.
 const ORDERS: usize = 999;
 
-/// Fewest values of a level. One value is noise, and two of them have one distance only.
+/// Fewest values of a level. One value is noise, and two values have only one distance.
 pub const FEWEST: usize = 3;
 
-/// Fewest values of a history with a step in it: the smallest number of which less than [`LEVEL`]
-/// of all orders, 2 of 924, have the halves of two distinct levels together.
+/// Fewest values of a history in which a step can be found. It is the smallest number of values for
+/// which, with two distinct levels of equal length, less than [`LEVEL`] of all orders (2 of 924)
+/// keep each level together.
 pub const FEWEST_WITH_STEP: usize = 12;
 
-/// Sums of the same distances in another order differ by rounding.
+/// Tolerance for rounding: sums of the same distances differ a little if they are added in another
+/// order.
 const ROUNDING: f64 = 1e-9;
 
-/// A cut, and how much both sides differ.
+/// A cut, with the difference between its sides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Cut {
     at: usize,
     difference: f64,
 }
 
-/// Where the right side of a cut ends.
+/// End of the right side of a cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RightSide {
-    /// At the end of the part: it is cut in two.
+    /// The end of the part, so that the part is cut in two.
     WholeRest,
-    /// Anywhere, so that a level may be left behind it: the part is cut in three.
+    /// Any place, so that another level may follow the right side: the part is cut in three.
     AnyStretch,
 }
 
 impl RightSide {
-    /// Ends of the right side of a cut at `at` in a part of `length` values. What is left behind it is
-    /// nothing, or enough values for a level.
+    /// Returns the possible ends of the right side of a cut at `at` in a part of `length` values.
+    /// Either no values follow the right side, or enough for a level.
     fn ends(self, at: usize, length: usize) -> impl Iterator<Item = usize> {
         let first = match self {
             Self::WholeRest => length,
@@ -63,7 +66,8 @@ impl RightSide {
     }
 }
 
-/// Indices at which a new level begins, in ascending order. The same seed gives the same result.
+/// Returns the indices at which a new level begins, in ascending order. The same seed gives the
+/// same result.
 pub fn find(values: &[f64], seed: u64) -> Vec<usize> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut points = Vec::new();
@@ -78,15 +82,15 @@ pub fn find(values: &[f64], seed: u64) -> Vec<usize> {
     }
 }
 
-/// The levels between the points.
+/// Returns the values between the points, a part for each level.
 fn parts(values: &[f64], points: &[usize]) -> Vec<Vec<f64>> {
     let begins = std::iter::once(0).chain(points.iter().copied());
     let ends = points.iter().copied().chain(std::iter::once(values.len()));
     begins.zip(ends).map(|(begin, end)| values[begin..end].to_vec()).collect()
 }
 
-/// Index of the largest cut, where the values in random order within their parts have one as large
-/// with a probability of [`LEVEL`] at most.
+/// Returns the index of the largest cut if it is significant: values in random order within their
+/// parts have an equally large cut with a probability of at most [`LEVEL`].
 fn significant_cut(parts: &[Vec<f64>], right: RightSide, random: &mut ChaCha8Rng) -> Option<usize> {
     let (part, cut) = largest_cut(parts, right)?;
     let as_large = (0..ORDERS).filter(|_| {
@@ -97,20 +101,20 @@ fn significant_cut(parts: &[Vec<f64>], right: RightSide, random: &mut ChaCha8Rng
         let other = largest_cut(&shuffled, right);
         other.is_some_and(|(_, other)| other.difference >= cut.difference * (1.0 - ROUNDING))
     });
-    // The order of the values themselves is one of the orders. Counting ends where the result is
-    // certain, which is soon in a history without a step.
+    // The order of the values themselves counts as one of the orders. Counting ends as soon as the
+    // result is certain, which is early in a history without a step.
     let too_many = (LEVEL * (ORDERS + 1) as f64) as usize;
     let is_rare = as_large.take(too_many).count() < too_many;
     is_rare.then(|| parts[..part].iter().map(Vec::len).sum::<usize>() + cut.at)
 }
 
-/// The largest cut of all parts, with the index of its part.
+/// Returns the largest cut of all parts, with the index of its part.
 fn largest_cut(parts: &[Vec<f64>], right: RightSide) -> Option<(usize, Cut)> {
     let cuts = parts.iter().enumerate().filter_map(|(part, values)| Some((part, best_cut(values, right)?)));
     cuts.max_by(|a, b| a.1.difference.total_cmp(&b.1.difference))
 }
 
-/// The cut of the largest difference; none of too few values.
+/// Returns the cut with the largest difference; `None` with too few values.
 fn best_cut(values: &[f64], right: RightSide) -> Option<Cut> {
     let last = values.len().checked_sub(FEWEST)?;
     let distances = Distances::of(values);
@@ -119,8 +123,8 @@ fn best_cut(values: &[f64], right: RightSide) -> Option<Cut> {
     cuts.max_by(|a, b| a.difference.total_cmp(&b.difference))
 }
 
-/// Sums of the distances between the first values and the first values, for any two numbers of
-/// them, so that every cut is judged in constant time.
+/// Sums of the distances between the first `rows` values and the first `columns` values, for all
+/// `rows` and `columns`, so that the difference of every cut is computed in constant time.
 struct Distances {
     sums: Vec<f64>,
     width: usize,
@@ -144,9 +148,10 @@ impl Distances {
         self.sums[rows * self.width + columns]
     }
 
-    /// The energy statistic of the values before `at` and those from there to `end`, scaled by their
-    /// numbers: twice the mean distance between both, less the mean distances within each, a value
-    /// and itself included (Székely and Rizzo, "Energy Statistics", 2013).
+    /// Returns the energy statistic of the values before `at` and the values from `at` to `end`,
+    /// scaled by their numbers: twice the mean distance between both sides, minus the mean distance
+    /// within each side, which includes the distance of a value to itself (Székely and Rizzo,
+    /// "Energy Statistics", 2013).
     fn difference(&self, at: usize, end: usize) -> f64 {
         let (n, m) = (at as f64, (end - at) as f64);
         let left = self.sum(at, at);
@@ -166,7 +171,7 @@ mod tests {
     use super::reference::REFERENCES;
     use super::*;
 
-    /// Noise from −1 to 1 about the level of each place.
+    /// Returns noise from −1 to 1 around the level of each place.
     fn noisy(count: usize, level: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut random = ChaCha8Rng::seed_from_u64(4);
         (0..count).map(|place| level(place) + random.random_range(-1.0..1.0)).collect()
@@ -180,7 +185,8 @@ mod tests {
             assert!((statistic - reference.statistic).abs() < 1e-8, "{}: {statistic}", reference.name);
             let found = find(reference.values, 1);
             if reference.name == "three steps" {
-                // Cut in two, both ends of what is left look alike; cut in three, they do not.
+                // A cut in two misses the other steps, because both ends of the remaining part are
+                // alike. A cut in three finds them.
                 assert_eq!(found, [10, 20, 30]);
             } else {
                 assert_eq!(found, reference.points, "{}", reference.name);
@@ -223,7 +229,7 @@ mod tests {
             let noise: Vec<f64> = (0..30).map(|_| random.random_range(-1.0..1.0)).collect();
             !find(&noise, 1).is_empty()
         });
-        // More than 8 of 300 have a probability of 0.4 % at a rate of 1 %.
+        // At a rate of 1 %, more than 8 of 300 have a probability of 0.4 %.
         let with_step = with_step.count();
         assert!(with_step <= 8, "{with_step}");
     }

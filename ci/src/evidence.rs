@@ -1,19 +1,20 @@
-//! Evidence: gates that were really run of servers whose truth is known, and gates that are drawn
-//! from their blocks to count how often a verdict is wrong.
+//! Evidence: gates that were run on servers whose true difference is known, and gates that are
+//! drawn from their blocks to count how often a verdict is wrong.
 //!
 //! ```text
 //! ci/evidence/<set>/<case>/<number>/plan.json, blocks.jsonl or blocks.jsonl.gz
 //! ```
 //!
-//! A set is of one machine and one plan, such as `2-cpu-vm`. A case is what its candidate is, such
-//! as `identical` or `cpu-5`: [`PROMISES`] says what a gate promises of it. Each numbered folder is
-//! that of a whole gate, as `c10k gate --output` leaves it; its other files are not read.
+//! A set belongs to one machine and one plan, such as `2-cpu-vm`. A case is named after its
+//! candidate, such as `identical` or `cpu-5`; [`PROMISES`] lists what a gate promises about each
+//! case. Each numbered folder is the folder of a whole gate, as `c10k gate --output` writes it.
+//! Other files in it are not read.
 //!
-//! A drawn gate has as many blocks as one of its case's gates, each a whole block of a real gate,
-//! drawn with replacement (Efron, "Bootstrap Methods", 1979). Blocks stay whole, since the metrics
-//! and cells of one belong together. Their signs stay, too: turning them around at random would
-//! make identical servers exactly alike, and so hide whatever sets the first server apart from the
-//! second one.
+//! A drawn gate has as many blocks as a gate of its case. Each of them is a whole block of a real
+//! gate, drawn with replacement (Efron, "Bootstrap Methods", 1979). Blocks stay whole, because the
+//! metrics and cells of a block belong together. The signs of blocks stay, too: inverting them at
+//! random would make identical servers exactly alike, and would hide any effect that makes the
+//! first server differ from the second one.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,18 +31,18 @@ use crate::verdict::{Judgement, Verdict, judge};
 /// Metrics that a gate of identical servers must clear.
 const CLEARED: [&str; 2] = ["server_cpu_us_per_request", "throughput_rps"];
 
-/// Gates of servers whose truth is known.
+/// Gates of servers whose true difference is known.
 #[derive(Debug)]
 pub struct Case {
-    /// Name of its set.
+    /// Name of the set.
     pub set: String,
-    /// Its name.
+    /// Name of the case.
     pub name: String,
     /// Whole gates that were run.
     pub gates: Vec<Gate>,
 }
 
-/// Why evidence can't be used.
+/// Reason why evidence can't be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum EvidenceError {
@@ -55,17 +56,18 @@ pub enum EvidenceError {
 
 /// Promise about a case.
 ///
-/// Gates that were run are plainly counted: an interval of so few is wide enough for a gate that
-/// misses a quarter. Of ten or of twenty, 95 % are at least ten and nineteen.
+/// Gates that were run are counted without an interval: with so few gates, the interval would be so
+/// wide that a gate passes although it misses a quarter of the changes. At least 95 % means 10 of
+/// 10 gates, or 19 of 20.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Promise {
-    /// Drawn gates regress in this share of cases at most, and no gate that was run does.
+    /// At most this share of drawn gates regresses, and no gate that was run regresses.
     RegressAtMost(f64),
-    /// Gates regress in this share of cases at least.
+    /// At least this share of gates regresses.
     RegressAtLeast(f64),
 }
 
-/// Begin of the name of a case → what a gate promises of it. The first that fits holds.
+/// Beginning of the name of a case → promise of a gate. The first entry that matches applies.
 pub const PROMISES: &[(&str, Promise)] = &[
     ("identical", Promise::RegressAtMost(0.01)),
     ("cpu-5", Promise::RegressAtLeast(0.95)),
@@ -77,27 +79,28 @@ pub const PROMISES: &[(&str, Promise)] = &[
     ("counts-1", Promise::RegressAtLeast(1.0)),
 ];
 
-/// Share of gates of identical servers that clear CPU time and throughput; those of counts have
-/// neither.
+/// Smallest allowed share of gates of identical servers that clear CPU time and throughput. Gates
+/// of counts have neither metric.
 pub const CLEARED_AT_LEAST: f64 = 0.9;
 
-/// Verdicts of many gates.
+/// Numbers of gates by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All of them.
+    /// All gates.
     pub gates: u64,
-    /// Those that regressed.
+    /// Gates that regressed.
     pub regressed: u64,
-    /// Those that say *not regressed* about CPU time and throughput of every workload.
+    /// Gates that say *not regressed* about CPU time and throughput of every workload.
     pub cleared: u64,
-    /// Those that are undecided.
+    /// Gates that are undecided.
     pub undecided: u64,
 }
 
-/// Reads all cases in `folder`, by set and name. None of a folder that does not exist.
+/// Reads all cases in `folder`, sorted by set and name. Returns no case if the folder does not
+/// exist.
 ///
 /// # Errors
-/// When a gate can't be read, or those of a case do not belong together.
+/// When a gate can't be read, or the gates of a case do not belong together.
 pub fn read(folder: &Path) -> Result<Vec<Case>, EvidenceError> {
     let mut cases = Vec::new();
     for set in folders(folder)? {
@@ -112,7 +115,7 @@ pub fn read(folder: &Path) -> Result<Vec<Case>, EvidenceError> {
     Ok(cases)
 }
 
-/// Folders in `folder`, by name.
+/// Returns the folders in `folder`, sorted by name.
 fn folders(folder: &Path) -> Result<Vec<PathBuf>, EvidenceError> {
     let unreadable = |cause| EvidenceError::Unreadable { path: folder.to_owned(), cause };
     if !folder.exists() {
@@ -131,10 +134,10 @@ fn name(path: &Path) -> String {
 }
 
 impl Case {
-    /// Gates that belong together.
+    /// Creates a case from gates that belong together.
     ///
     /// # Errors
-    /// When they are of different workloads or margins.
+    /// When the gates have different workloads or margins.
     pub fn of(set: String, name: String, gates: Vec<Gate>) -> Result<Self, EvidenceError> {
         let plan = |gate: &Gate| {
             let workloads: Vec<String> =
@@ -147,12 +150,12 @@ impl Case {
         Ok(Self { set, name, gates })
     }
 
-    /// Blocks of all gates.
+    /// Returns the blocks of all gates.
     pub fn blocks(&self) -> Vec<&Block> {
         self.gates.iter().flat_map(|gate| &gate.blocks).collect()
     }
 
-    /// The verdict of one gate whose blocks are drawn from those of all gates.
+    /// Judges one gate whose blocks are drawn from the blocks of all gates.
     pub fn drawn(&self, seed: u64) -> Judgement {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let all = self.blocks();
@@ -162,12 +165,12 @@ impl Case {
         judge(&drawn, &self.gates[0].plan.margins, seed)
     }
 
-    /// Verdicts of the gates that were really run.
+    /// Counts the verdicts of the gates that were run.
     pub fn really_run(&self) -> Counts {
         self.gates.iter().map(|gate| Counts::of(&gate.judgement)).fold(Counts::default(), Counts::with)
     }
 
-    /// What a gate promises of it, with the begin of its name.
+    /// Returns the promise about the case, with the matching beginning of its name.
     pub fn promise(&self) -> Option<(&'static str, Promise)> {
         let fits = |(begin, _): &(&str, Promise)| {
             let rest = self.name.strip_prefix(begin);
@@ -176,8 +179,8 @@ impl Case {
         PROMISES.iter().copied().find(fits)
     }
 
-    /// Promises that are not kept, in words: by `drawn` gates, whose shares may be off by
-    /// `allowance` because they are few, and by the gates that were run.
+    /// Describes the promises that are broken by the `drawn` gates or by the gates that were run.
+    /// Shares of drawn gates may be off by `allowance`, because few gates are drawn.
     pub fn broken(&self, drawn: &Counts, allowance: impl Fn(f64) -> f64) -> Vec<String> {
         let Some((_, promise)) = self.promise() else { return Vec::new() };
         let run = self.really_run();
@@ -193,7 +196,7 @@ impl Case {
         broken
     }
 
-    /// Whether its gates must clear CPU time and throughput.
+    /// Returns true if the gates of the case must clear CPU time and throughput.
     fn must_clear(&self) -> bool {
         let is_identical = matches!(self.promise(), Some((_, Promise::RegressAtMost(_))));
         is_identical && !self.gates[0].plan.counts
@@ -201,7 +204,7 @@ impl Case {
 }
 
 impl Promise {
-    /// What it says of gates that were run.
+    /// Returns the promise for gates that were run.
     fn of_run(self) -> Self {
         match self {
             Self::RegressAtMost(_) => Self::RegressAtMost(0.0),
@@ -209,7 +212,8 @@ impl Promise {
         }
     }
 
-    /// The begin of a sentence that says by how much it is not kept.
+    /// Returns the beginning of a sentence that says by how much the promise is broken; `None` if
+    /// it is kept.
     fn broken(self, counts: &Counts, allowance: impl Fn(f64) -> f64) -> Option<String> {
         let share = counts.share(counts.regressed);
         let (is_broken, promised) = match self {
@@ -224,7 +228,8 @@ impl Promise {
     }
 }
 
-/// The begin of a sentence that says how few gates clear what identical servers must.
+/// Returns the beginning of a sentence that says how few gates clear CPU time and throughput;
+/// `None` if enough of them do.
 fn broken_clearing(counts: &Counts, allowance: impl Fn(f64) -> f64) -> Option<String> {
     let share = counts.share(counts.cleared);
     let least = CLEARED_AT_LEAST * 100.0;
@@ -234,7 +239,7 @@ fn broken_clearing(counts: &Counts, allowance: impl Fn(f64) -> f64) -> Option<St
 }
 
 impl Counts {
-    /// Those of one gate.
+    /// Counts the verdict of one gate.
     pub fn of(judgement: &Judgement) -> Self {
         let mut cleared = judgement.judged.iter().filter(|one| CLEARED.contains(&one.series.quantity.key()));
         let is_any = cleared.clone().next().is_some();
@@ -246,7 +251,7 @@ impl Counts {
         }
     }
 
-    /// Both together.
+    /// Adds the counts of `other`.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self {
@@ -257,14 +262,14 @@ impl Counts {
         }
     }
 
-    /// `count` as a share of all gates.
+    /// Returns `count` as a share of all gates.
     pub fn share(&self, count: u64) -> f64 {
         count as f64 / self.gates.max(1) as f64
     }
 }
 
-/// Interval of a probability at 95 %, of `hits` in `tries` (Clopper and Pearson, "The Use of
-/// Confidence or Fiducial Limits Illustrated in the Case of the Binomial", 1934).
+/// Returns the 95 % interval of a probability, given `hits` in `tries` (Clopper and Pearson, "The
+/// Use of Confidence or Fiducial Limits Illustrated in the Case of the Binomial", 1934).
 pub fn clopper_pearson(hits: u64, tries: u64) -> (f64, f64) {
     let quantile = |above: f64, below: f64, probability: f64| {
         Beta::new(above, below).map_or(f64::NAN, |beta| beta.inverse_cdf(probability))
@@ -283,7 +288,7 @@ mod tests {
     use crate::plan::Plan;
     use crate::simulated::{self, P99};
 
-    /// Five gates of 14 blocks.
+    /// Returns a case of five gates of 14 blocks.
     fn case(name: &str, change: impl Fn(&mut Slice)) -> Case {
         let gate = |seed| Gate::judged(simulated::plan(14), simulated::blocks(14, seed, &change));
         Case::of("simulated".to_owned(), name.to_owned(), (0..5).map(gate).collect()).unwrap()
@@ -320,7 +325,8 @@ mod tests {
         }
     }
 
-    /// A case whose gates come out as `counts` says, as far as the gates that were run go.
+    /// Returns the broken promises of a case of `of` gates, the first `slow` of which have a slower
+    /// candidate. The drawn gates keep every promise.
     fn run(name: &str, slow: usize, of: usize) -> Vec<String> {
         let gate = |number: usize| {
             let factor = if number < slow { 1.1 } else { 1.0 };
@@ -356,7 +362,7 @@ mod tests {
         assert_eq!(case.broken(&drawn(&case), |_| 0.0), <[String; 0]>::default());
     }
 
-    /// Margins without CPU time and throughput.
+    /// Returns margins without CPU time and throughput.
     fn counted() -> Margins {
         simulated::margins().only(|key| !CLEARED.contains(&key))
     }
@@ -403,7 +409,8 @@ mod tests {
         assert!(error.contains("7 of 8 blocks"), "{error}");
     }
 
-    /// As tabulated: 0 of 20 up to 16.84 %, 19 of 20 from 75.13 to 99.87 %, 10 of 10 from 69.15 %.
+    /// Published values: 0 of 20 up to 16.84 %, 19 of 20 from 75.13 to 99.87 %, 10 of 10 from
+    /// 69.15 %.
     #[test]
     fn intervals_of_shares_agree_with_the_published_table() {
         for (hits, tries, low, high) in

@@ -1,5 +1,5 @@
-//! A whole gate: its plan, its blocks, and what they say. The folder of a gate holds the first two, so
-//! that it can be judged and drawn again.
+//! A whole gate: its plan, its blocks and its judgement. The folder of a gate holds the plan and
+//! the blocks, so that the gate can be judged and drawn again.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,16 +15,16 @@ use crate::verdict::{Judgement, judge};
 /// File of the plan in a gate's folder.
 pub const PLAN_FILE: &str = "plan.json";
 
-/// File of the blocks in a gate's folder, a line each.
+/// File of the blocks in a gate's folder, with one block per line.
 pub const BLOCKS_FILE: &str = "blocks.jsonl";
 
-/// The same file, compressed, as a gate's folder may be kept.
+/// Compressed form of [`BLOCKS_FILE`], which the folder of a kept gate may have instead.
 const COMPRESSED_BLOCKS_FILE: &str = "blocks.jsonl.gz";
 
 /// A gate that was measured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gate {
-    /// What was decided before the first block.
+    /// Plan, fixed before the first block.
     pub plan: Plan,
     /// The raw measurements.
     pub blocks: Vec<Block>,
@@ -32,7 +32,7 @@ pub struct Gate {
     pub judgement: Judgement,
 }
 
-/// Why a gate can't be read.
+/// Reason why a gate can't be read.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum GateError {
@@ -79,10 +79,10 @@ fn read_plan(path: &Path) -> Result<Plan, GateError> {
     Ok(plan)
 }
 
-/// Reads blocks, whichever gates they are of.
+/// Reads the blocks of a file, which may belong to different gates.
 ///
 /// # Errors
-/// When the file can't be read, or a line is no block of a known version.
+/// When the file can't be read, or a line is not a block of a known version.
 pub fn read_blocks(path: &Path) -> Result<Vec<Block>, GateError> {
     let text = text(path)?;
     let lines = text.lines().enumerate().map(|(place, line)| {

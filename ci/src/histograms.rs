@@ -1,8 +1,8 @@
-//! Histograms of a gate: beside its blocks, a log for each workload and server in the format that every
-//! reader of `HdrHistogram` logs knows, with one interval per block.
+//! Histograms of a gate: a log for each workload and server, kept beside the blocks. Each log has
+//! one interval per block, in the format that every reader of `HdrHistogram` logs knows.
 //!
-//! The blocks have a few percentiles only. Where in the distribution a candidate became slower is
-//! read off these.
+//! The blocks hold only a few percentiles. The histograms show where in the distribution a
+//! candidate became slower.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -18,25 +18,26 @@ use c10k_reports::slug;
 use crate::block::Arm;
 use crate::plan::Plan;
 
-/// Distribution that is read: the one whose percentiles have margins.
+/// Tag of the distribution that is read: the one whose percentiles have margins.
 const TAG: &str = "latency";
 
-/// Latencies by number of the block, in nanoseconds.
+/// Latencies by block number, in nanoseconds.
 pub type ByBlock = BTreeMap<u32, Times>;
 
-/// Logs of a gate that is measured.
+/// Writer of the logs of a gate while it is measured.
 pub struct Writer {
     folder: PathBuf,
     logs: BTreeMap<PathBuf, HdrLog>,
 }
 
 impl Writer {
-    /// Logs in `folder`, which replace those of an earlier gate.
+    /// Creates a writer of logs in `folder`, which replace the logs of an earlier gate.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), logs: BTreeMap::new() }
     }
 
-    /// Appends what the slices of `arm` saw in a block, which are `length` long in all.
+    /// Appends the measurements of all slices of `arm` in a block. The slices have a total length
+    /// of `length`.
     ///
     /// # Errors
     /// When the file can't be written.
@@ -54,7 +55,8 @@ impl Writer {
                 place.insert(log)
             }
         };
-        // The time of a log runs while its server is measured, so that it tells the block.
+        // The clock of a log runs only while its server is measured, so that the time of an
+        // interval gives the block number.
         let before = block.saturating_sub(1);
         log.append(&Interval { number: before.into(), begin: length * before, length, seen: Box::new(seen) })
     }
@@ -72,7 +74,7 @@ pub fn read(folder: &Path, plan: &Plan, workload: &str, arm: Arm) -> Result<ByBl
     Ok(latencies.map(|line| (block(line.begin), line.times)).collect())
 }
 
-/// Name of a log in the folder of a gate.
+/// Returns the name of a log in the folder of a gate.
 fn file_name(workload: &str, arm: Arm) -> String {
     format!("{}-{}.hlog", slug(workload), arm.name())
 }

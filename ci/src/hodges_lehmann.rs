@@ -1,8 +1,8 @@
-//! The Hodges–Lehmann estimate: the middle of values that are symmetric about it, with outliers
-//! among them and none deleted.
+//! The Hodges–Lehmann estimate of the middle of symmetric values. Outliers move it little, so that
+//! none has to be deleted.
 
-/// Averages of all pairs of values, each with itself included (Walsh, "Some Significance Tests for
-/// the Median", 1949), in no order.
+/// Returns the averages of all pairs of values, including each value with itself (Walsh, "Some
+/// Significance Tests for the Median", 1949), in no particular order.
 pub(crate) fn walsh_averages(values: &[f64]) -> Vec<f64> {
     let mut averages = Vec::with_capacity(values.len() * (values.len() + 1) / 2);
     for (place, a) in values.iter().enumerate() {
@@ -11,8 +11,8 @@ pub(crate) fn walsh_averages(values: &[f64]) -> Vec<f64> {
     averages
 }
 
-/// Median of the Walsh averages (Hodges and Lehmann, "Estimates of Location Based on Rank Tests",
-/// 1963); none of no values.
+/// Returns the median of the Walsh averages (Hodges and Lehmann, "Estimates of Location Based on
+/// Rank Tests", 1963); `None` if there are no values.
 pub fn estimate(values: &[f64]) -> Option<f64> {
     let mut averages = walsh_averages(values);
     averages.sort_unstable_by(f64::total_cmp);

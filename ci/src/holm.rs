@@ -1,9 +1,9 @@
 //! Probabilities of many tests, adjusted for their number.
 
-/// Adjusted probabilities, such that any false alarm among all tests is as improbable as the
-/// smallest of them says (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979).
-/// It holds whatever the tests have in common, and never asks for more than Bonferroni's correction
-/// does.
+/// Adjusts the probabilities so that the smallest of them is the probability of any false alarm
+/// among all tests (Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979). The
+/// adjustment is valid for any dependence between the tests, and never stricter than Bonferroni's
+/// correction.
 pub(crate) fn adjust(probabilities: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..probabilities.len()).collect();
     order.sort_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b]));

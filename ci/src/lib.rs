@@ -1,6 +1,6 @@
 //! The regression gate of c10k: did this change make a server slower, at a known false-alarm rate?
 //!
-//! It judges blocks of measurements and measures nothing itself. What draws stands behind the feature
+//! It judges blocks of measurements and measures nothing itself. Pages and charts need the feature
 //! `render`.
 
 pub mod block;

@@ -1,5 +1,5 @@
-//! Margins: how much worse each metric may become, and why just so much. They are data
-//! (`ci/margins.toml`), which a user's own file takes the place of.
+//! Margins: how much worse each metric may become, with the reason for each size. They are data
+//! (`ci/margins.toml`), and a user's own file can replace them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,23 +15,24 @@ const BUILT_IN: &str = include_str!("../margins.toml");
 #[serde(transparent)]
 pub struct Margins(BTreeMap<String, Margin>);
 
-/// How much worse a metric may become.
+/// Largest tolerated worsening of a metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Margin {
-    /// As a share of the base: 0.02 for 2 %.
+    /// Margin as a share of the base: 0.02 for 2 %.
     pub margin: f64,
-    /// Whether a gate is undecided for as long as this metric is.
+    /// True if the gate stays undecided while this metric is undecided.
     #[serde(default)]
     pub decides: bool,
-    /// A value below this counts as this, so that some in place of none is a ratio as well.
+    /// Lower bound of the values: smaller values count as this bound, so that a change from zero
+    /// has a ratio, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<f64>,
     /// The reason for this size, for the reader of a report.
     pub reason: String,
 }
 
-/// Why margins can't be used.
+/// Reason why margins can't be used.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum MarginError {
@@ -52,15 +53,16 @@ pub enum MarginError {
 }
 
 impl Margins {
-    /// Those of this project.
+    /// Returns the margins of this project.
     pub fn built_in() -> Self {
         Self::parse(BUILT_IN).expect("the margins of this project are valid")
     }
 
-    /// Those of a user's file, or those of this project where there is none.
+    /// Reads the margins of a user's file, or returns the margins of this project if there is no
+    /// file.
     ///
     /// # Errors
-    /// When the file can't be read, or no verdict could follow from what it says.
+    /// When the file can't be read, or no verdict can follow from its content.
     pub fn read(file: Option<&Path>) -> Result<Self, MarginError> {
         let Some(path) = file else { return Ok(Self::built_in()) };
         let text = fs::read_to_string(path)
@@ -76,19 +78,20 @@ impl Margins {
         if margins.decide() { Ok(margins) } else { Err(MarginError::NothingDecides) }
     }
 
-    /// Whether any of them decides. A gate without one is undecided whatever it measures.
+    /// Returns true if at least one metric decides. Without a deciding metric, a gate is always
+    /// undecided.
     pub fn decide(&self) -> bool {
         self.iter().any(|(_, margin)| margin.decides)
     }
 
-    /// Only those of metrics whose key `is_meant`.
+    /// Keeps only the metrics whose key `is_meant` accepts.
     #[must_use]
     pub fn only(mut self, is_meant: impl Fn(&str) -> bool) -> Self {
         self.0.retain(|key, _| is_meant(key));
         self
     }
 
-    /// All of them, by key.
+    /// Returns all margins, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Margin)> {
         self.0.iter().map(|(key, margin)| (key.as_str(), margin))
     }
@@ -107,7 +110,7 @@ fn check(key: &str, &Margin { margin, .. }: &Margin) -> Result<(), MarginError> 
     }
 }
 
-/// The parser explains over several lines; an error here has one.
+/// Converts an error of the parser, whose message has several lines, into an error on one line.
 fn malformed(text: &str, error: &toml::de::Error) -> MarginError {
     let before = error.span().map_or("", |span| &text[..span.start]);
     let line = before.matches('\n').count() + 1;
@@ -115,8 +118,8 @@ fn malformed(text: &str, error: &toml::de::Error) -> MarginError {
 }
 
 impl Margin {
-    /// The margin on the scale of logarithms of ratios, where worse is positive: 2 % is a ratio of
-    /// 1.02, or of 0.98 where more is better.
+    /// Returns the margin on the scale of logarithms of ratios, where worse is positive: 2 % is a
+    /// ratio of 1.02, or of 0.98 if more is better.
     pub fn log(&self, more_is_better: bool) -> f64 {
         if more_is_better { -(-self.margin).ln_1p() } else { self.margin.ln_1p() }
     }

@@ -1,15 +1,15 @@
-//! From slices to one number per block: the effect of a block is the Hodges–Lehmann estimate of
-//! what its pairs say.
+//! Reduces the slices of a block to one number: the Hodges–Lehmann estimate of the effects of its
+//! pairs or, for failures, the mean difference.
 
 use crate::block::{Arm, CellOfBlock, Slice};
 use crate::hodges_lehmann;
 
-/// Share of a block's pairs that must have a value. A percentile that only the faster slices have
-/// enough requests for would flatter.
+/// Share of a block's pairs that must have a value. Otherwise a percentile could come only from the
+/// fast slices, which have enough requests, and would look too good.
 const PAIRS_NEEDED: f64 = 0.75;
 
-/// Logarithm of the ratio of `arm` to the base, of the metric with `key`, whose values are at least
-/// `floor`; none where too few pairs have one.
+/// Returns the logarithm of the ratio of `arm` to the base, for the metric with `key`. Values below
+/// `floor` count as `floor`. `None` if too few pairs have a value.
 pub fn log_ratio(cell: &CellOfBlock, arm: Arm, key: &str, floor: Option<f64>) -> Option<f64> {
     let value = |slice: &Slice| {
         let value = slice.metrics.get(key)?.max(floor.unwrap_or(0.0));
@@ -18,8 +18,8 @@ pub fn log_ratio(cell: &CellOfBlock, arm: Arm, key: &str, floor: Option<f64>) ->
     estimate(cell, arm, |base, other| Some((value(other)? / value(base)?).ln()))
 }
 
-/// Difference of the means of `arm` and the base, of any number that every slice has. A middle would
-/// not see what fails in a few slices only.
+/// Returns the difference of the means of `arm` and the base, for any number that every slice has.
+/// An estimate of the middle would not show failures that occur in only a few slices.
 pub fn difference(cell: &CellOfBlock, arm: Arm, of: impl Fn(&Slice) -> f64) -> Option<f64> {
     let differences: Vec<f64> = cell.pairs(arm).map(|(base, other)| of(other) - of(base)).collect();
     if differences.is_empty() {

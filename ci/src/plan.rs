@@ -1,7 +1,7 @@
 //! Plan of a gate: what is compared, with which workloads, and how many blocks are measured.
 //!
-//! It is written to `plan.json` before the first block, so that nothing in it can depend on what was
-//! measured, and a gate can be judged and drawn again from its folder alone.
+//! The plan is written to `plan.json` before the first block, so that nothing in it can depend on
+//! what was measured, and a gate can be judged and drawn again from its folder alone.
 
 use c10k_reports::record::Machine;
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,14 @@ use crate::series::Unjudged;
 /// Version of [`Plan`].
 pub const VERSION: u32 = 1;
 
-/// What a gate compares, and how.
+/// Plan of a gate: its servers, its workloads and its measurements.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// [`VERSION`].
+    /// Version of the plan format, [`VERSION`].
     pub version: u32,
-    /// When the gate began (RFC 3339, UTC).
+    /// Start time of the gate (RFC 3339, UTC).
     pub started_utc: String,
-    /// The command line that began it.
+    /// Command line that started the gate.
     pub command: String,
     /// Version of c10k, which drives the load.
     pub c10k_version: String,
@@ -31,30 +31,32 @@ pub struct Plan {
     pub server_cpus: Vec<usize>,
     /// Processors that the generator was pinned to; empty where nothing was pinned.
     pub generator_cpus: Vec<usize>,
-    /// The server that is compared with.
+    /// The server that the candidate is compared with.
     pub base: Server,
     /// The server that is judged.
     pub candidate: Server,
-    /// Whether a copy of the base is measured as a third server.
+    /// True if a copy of the base is measured as a third server.
     pub null: bool,
     /// Name of the suite, or its file.
     pub suite: String,
-    /// Its workloads.
+    /// Workloads that are measured.
     pub workloads: Vec<Workload>,
-    /// Blocks that are measured.
+    /// Number of blocks.
     pub blocks: u32,
-    /// Pairs of slices of a workload within a block.
+    /// Number of slice pairs of a workload within a block.
     pub pairs: u32,
     /// Length of a slice, in seconds.
     pub slice_s: f64,
-    /// Time that measuring may take, in seconds; absent for counts, which take as long as they need.
+    /// Time that measuring may take, in seconds; absent for counts, which take as long as they
+    /// need.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget_s: Option<f64>,
     /// Seed of all random orders.
     pub seed: u64,
-    /// Margins that it is judged with.
+    /// Margins that the candidate is judged with.
     pub margins: Margins,
-    /// Whether it compares counts, each of a fresh server, in place of times.
+    /// True if the gate compares counts instead of times. Each count is taken from a freshly
+    /// started server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub counts: bool,
     /// Counts that this machine can't take.
@@ -68,22 +70,22 @@ pub struct Server {
     /// The revision as the user named it; absent where a command was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The commit, with `+changes` behind it where uncommitted changes were built; absent where a
+    /// The commit, followed by `+changes` if it was built with uncommitted changes; absent where a
     /// command was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    /// The command that serves.
+    /// Command that starts the server.
     pub command: String,
 }
 
 /// A workload of the gate.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Workload {
-    /// Its name.
+    /// Name of the workload.
     pub name: String,
-    /// Its requests, in a sentence.
+    /// Description of the requests, in a sentence.
     pub description: String,
-    /// Requests per second that both servers are offered in an open loop; absent in a closed loop.
+    /// Requests per second that each server is offered in an open loop; absent in a closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_rps: Option<f64>,
 }

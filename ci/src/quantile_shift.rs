@@ -1,6 +1,6 @@
-//! Quantile shift: by how much each percentile of the latencies moved from the base to another server
-//! (Doksum, "Empirical Probability Plots and Statistical Inference for Nonlinear Models in the
-//! Two-Sample Case", 1974, calls it the shift function). It shows where in the distribution a
+//! Quantile shift: by how much each percentile of the latencies moved from the base to another
+//! server (Doksum, "Empirical Probability Plots and Statistical Inference for Nonlinear Models in
+//! the Two-Sample Case", 1974, calls it the shift function). It shows where in the distribution a
 //! candidate became slower, and judges nothing.
 
 use c10k_loadgen::measurement::Times;
@@ -18,13 +18,13 @@ pub struct Shift {
     pub quantile: f64,
     /// Logarithm of the ratio to the base: the Hodges–Lehmann estimate over blocks.
     pub log_ratio: f64,
-    /// Its interval at [`CONFIDENCE`]; none of too few blocks.
+    /// Interval of the shift at [`CONFIDENCE`]; `None` with too few blocks.
     pub interval: Option<(f64, f64)>,
 }
 
-/// Shifts of `quantiles` (0 to 1), up to the first that a block has too few requests for: the blocks
-/// that have enough are the fast ones. `known_to` is the quantile up to which requests that failed
-/// can't lie.
+/// Returns the shifts of `quantiles` (0 to 1), and ends before the first quantile for which a block
+/// has too few requests: from there on, only the fast blocks have enough. No failed request can lie
+/// below the quantile `known_to`.
 pub fn of(
     base: &ByBlock,
     other: &ByBlock,
@@ -52,7 +52,7 @@ fn shift(blocks: &[(&Times, &Times)], known_to: Option<f64>, quantile: f64) -> O
 mod tests {
     use super::*;
 
-    /// Blocks of a thousand latencies from 1 µs on, of which those above the 90th percentile take
+    /// Returns blocks of a thousand latencies from 1 µs on. Latencies above the 90th percentile are
     /// `tail` times as long.
     fn blocks(tail: f64) -> ByBlock {
         let times = |block: u32| {

@@ -1,32 +1,32 @@
-//! Reasons for which a gate is undecided: every output tells the same ones, in its own words.
+//! Reasons why a gate is undecided. Every output gives the same reasons, in its own words.
 
 use crate::power::fewest_blocks;
 use crate::series::Unjudged;
 use crate::verdict::{FALSE_ALARMS, Judged, Judgement};
 
-/// A reason, with what it is about.
+/// A reason why a gate is undecided, with the metrics that it applies to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reason<'a> {
-    /// The candidate fails more often than its base, in too few blocks to regress.
+    /// The candidate fails more often than its base, but in too few blocks for a regression.
     Failures(Vec<&'a Judged>),
-    /// There were fewer blocks than it takes to see any change of these metrics.
+    /// There are too few blocks to detect any change of these metrics.
     TooFewBlocks {
-        /// Series that were judged.
+        /// Number of judged series.
         metrics: usize,
-        /// Blocks that would do.
+        /// Number of blocks that would be enough.
         needed: u32,
     },
-    /// The copy of the base alarms, too.
+    /// The copy of the base raises an alarm about these metrics, too.
     CopyAlarms(Vec<&'a Judged>),
-    /// The noise hides it.
+    /// Noise hides the result of these metrics.
     Noise(Vec<&'a Judged>),
     /// Metrics that some blocks lack.
     Lacking(Vec<&'a Unjudged>),
-    /// Nothing that decides was measured.
+    /// No deciding metric was measured.
     NothingDecides,
 }
 
-/// All reasons for which the gate is undecided, what failed first.
+/// Returns all reasons why the gate is undecided, failures first.
 pub fn all(judgement: &Judgement) -> Vec<Reason<'_>> {
     let open = judgement.judged.iter().filter(|one| one.series.decides && one.is_open());
     let (failures, metrics): (Vec<&Judged>, Vec<&Judged>) =
@@ -46,7 +46,7 @@ pub fn all(judgement: &Judgement) -> Vec<Reason<'_>> {
     reasons
 }
 
-/// Why these metrics are open.
+/// Returns the reasons why the metrics in `open` are undecided.
 fn of_metrics<'a>(judgement: &'a Judgement, open: Vec<&'a Judged>) -> Vec<Reason<'a>> {
     let sees = judgement.judged.iter().any(|one| one.smallest_detectable.is_some());
     if !sees && !open.is_empty() {
@@ -70,7 +70,7 @@ mod tests {
     use crate::simulated::{self, CPU};
     use crate::verdict::{Verdict, judge};
 
-    /// What each reason is about, as `workload: key`.
+    /// Returns the kind of each reason, with its metrics as `workload: key`.
     fn reasons(blocks: &[Block]) -> Vec<(&'static str, Vec<String>)> {
         let judgement = judge(blocks, &simulated::margins(), 1);
         assert_eq!(judgement.verdict, Verdict::Undecided);

@@ -1,4 +1,4 @@
-//! Series: one metric of one cell over all blocks, turned so that larger is worse.
+//! Series: one metric of one cell over all blocks, with its sign chosen so that larger is worse.
 
 use c10k_reports::metric;
 use c10k_reports::statistics::lead::Better;
@@ -8,8 +8,8 @@ use crate::block::{Arm, Block, CellOfBlock, Slice};
 use crate::margin::{Margin, Margins};
 use crate::pairing;
 
-/// Blocks with failures of one server from which on they are no accident where the others have
-/// none. One happens to identical servers, too.
+/// Fewest blocks in which a server must fail for its failures to decide, if no other server fails.
+/// A failure in one block also happens to identical servers.
 const FAILING_BLOCKS: usize = 2;
 
 /// A metric of a cell over the blocks of a gate.
@@ -17,24 +17,24 @@ const FAILING_BLOCKS: usize = 2;
 pub struct Series {
     /// Name of the workload.
     pub workload: String,
-    /// Its quantity.
+    /// Quantity that is compared.
     pub quantity: Quantity,
-    /// How much worse it may become, on the scale of `values`.
+    /// Largest tolerated worsening, on the scale of `values`.
     pub margin: f64,
-    /// Whether a gate is undecided for as long as this series is.
+    /// True if the gate stays undecided while this series is undecided.
     pub decides: bool,
     /// Effect in each block; positive is worse.
     pub values: Vec<f64>,
 }
 
-/// What a series tells, and on which scale.
+/// Quantity of a series, with its scale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Quantity {
     /// A metric by its key, as the logarithm of a ratio.
     Metric {
-        /// Its key.
+        /// Key of the metric.
         key: String,
-        /// Whether more is better, so that its sign is turned.
+        /// True if more is better; the sign of the values is then inverted.
         more_is_better: bool,
     },
     /// The share of requests that failed, as a difference.
@@ -52,12 +52,13 @@ pub struct Unjudged {
     pub key: String,
     /// The reason, in a line.
     pub reason: String,
-    /// Whether a gate is undecided for lack of it: it decides, and was measured in some blocks.
+    /// True if the missing metric makes the gate undecided: the metric decides, and some blocks
+    /// have values of it.
     #[serde(default)]
     pub decides: bool,
 }
 
-/// All series of `arm`, those of failures first, and what could not become one.
+/// Returns all series of `arm`, failures first, and the metrics that can't be judged.
 pub fn of(blocks: &[Block], arm: Arm, margins: &Margins) -> (Vec<Series>, Vec<Unjudged>) {
     let (mut failed, mut series, mut unjudged) = (Vec::new(), Vec::new(), Vec::new());
     for workload in workloads(blocks) {
@@ -74,7 +75,7 @@ pub fn of(blocks: &[Block], arm: Arm, margins: &Margins) -> (Vec<Series>, Vec<Un
     (failed, unjudged)
 }
 
-/// Names of the workloads, in alphabetical order: blocks have them in random order.
+/// Returns the names of the workloads in alphabetical order. Their order in the blocks is random.
 fn workloads(blocks: &[Block]) -> Vec<String> {
     let cells = blocks.iter().flat_map(|block| &block.cells);
     let mut names: Vec<String> = cells.map(|cell| cell.workload.clone()).collect();
@@ -87,8 +88,9 @@ fn cell<'a>(block: &'a Block, workload: &str) -> Option<&'a CellOfBlock> {
     block.cells.iter().find(|cell| cell.workload == workload)
 }
 
-/// The series of a metric that every block has. Judging the blocks that happen to have it would
-/// flatter: a percentile is missing where a server is slow, since fewer requests lie beyond it.
+/// Builds the series of a metric that every block has. Judging only the blocks with a value would
+/// favour slow servers: a percentile is missing where a server is slow, because too few requests
+/// lie beyond it.
 fn of_metric(
     workload: &str,
     cells: &[Option<&CellOfBlock>],
@@ -119,7 +121,7 @@ fn of_metric(
     })
 }
 
-/// Series of what failed, where anything did.
+/// Builds the series of failed requests and of failed checks, if there are any.
 fn failures(workload: &str, cells: &[Option<&CellOfBlock>], arm: Arm) -> Vec<Series> {
     let slices = || cells.iter().flatten().flat_map(|cell| &cell.slices);
     let slices = || slices().filter(|slice| slice.arm == Arm::Base || slice.arm == arm);
@@ -137,12 +139,13 @@ fn failures(workload: &str, cells: &[Option<&CellOfBlock>], arm: Arm) -> Vec<Ser
     series
 }
 
-/// A block without the workload says nothing of its failures, which is what a difference of zero
-/// says.
+/// Builds one series of failures. A block without the workload has a difference of zero, because it
+/// gives no evidence about failures.
 ///
-/// It decides where only `arm` fails, in several blocks: with so few, no probability is small
-/// enough to regress, and a server that fails after one start in five would pass. Identical servers
-/// fail in either arm, and their copy counts as one of them.
+/// The series decides if only `arm` fails, in at least [`FAILING_BLOCKS`] blocks. With so few
+/// failing blocks, no probability is small enough for a regression, so a server that fails after
+/// one start in five would pass. Identical servers fail in any arm, so the series does not decide
+/// if the base or its copy fails, too.
 fn failure(
     workload: &str,
     quantity: Quantity,
@@ -162,12 +165,12 @@ fn failure(
 }
 
 impl Quantity {
-    /// Whether it tells what failed, which is a difference of shares.
+    /// Returns true if the quantity is a share of failures, which is compared as a difference.
     pub fn is_failure(&self) -> bool {
         !matches!(self, Self::Metric { .. })
     }
 
-    /// What outputs call it.
+    /// Returns the name of the quantity in outputs.
     pub fn key(&self) -> &str {
         match self {
             Self::Metric { key, .. } => key,
@@ -227,7 +230,7 @@ mod tests {
         assert!(unjudged.iter().all(|one| !one.decides));
     }
 
-    /// Signs belong to blocks: a shorter series would be turned around by those of other blocks.
+    /// Signs belong to blocks: a shorter series would get the signs of other blocks.
     #[test]
     fn a_workload_that_a_block_lacks_has_no_metrics_and_keeps_its_failures_in_place() {
         let mut blocks = simulated::blocks(8, 1, |_| {});

@@ -1,12 +1,13 @@
 //! Tests of many metrics at once, with a known probability of any false alarm among all of them.
 //!
-//! Without an effect, a block could as well have come out the other way round: base and candidate
-//! are started in random order and their slices have a random first arm. Turning the signs of
-//! whole blocks around, of all metrics and cells together, gives the distribution of the largest
-//! statistic that chance alone makes, correlations included. A metric is told from chance by its
-//! place in that distribution (Westfall and Young, "Resampling-Based Multiple Testing", 1993,
-//! algorithm 4.1: step-down maxT). A correction that takes metrics as unrelated, such as
-//! Bonferroni's, would lose power, since CPU time, throughput and latency of a cell go together.
+//! Without an effect, a block could equally well have had the opposite result: base and candidate
+//! are started in random order, and the first arm of their slices is random. Inverting the signs of
+//! whole blocks, for all metrics and cells together, gives the distribution of the largest
+//! statistic that chance alone makes, including correlations. The place of a metric in that
+//! distribution tells it from chance (Westfall and Young, "Resampling-Based Multiple Testing",
+//! 1993, algorithm 4.1: step-down maxT). A correction that treats metrics as unrelated, such as
+//! Bonferroni's, would lose power, because CPU time, throughput and latency of a cell change
+//! together.
 
 use std::array;
 
@@ -15,20 +16,21 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::signed_rank::SignedRanks;
 
-/// Blocks up to which all combinations of signs are tried.
+/// Largest number of blocks for which all combinations of signs are tried.
 const EXACT_BLOCKS: usize = 13;
 
-/// Combinations of signs that are drawn where there are more. The standard error of a probability
-/// of 1 % is then a twentieth of it at most.
+/// Number of combinations of signs that are drawn if there are more blocks. The standard error of a
+/// probability of 1 % is then at most a twentieth of it.
 const DRAWN: usize = 40_000;
 
-/// Blocks whose signs are the bits of one byte.
+/// Number of blocks whose signs are stored in one byte.
 const BLOCKS_OF_A_BYTE: usize = 8;
 
-/// Sums of the same ranks in another order differ by rounding.
+/// Tolerance for rounding: sums of the same ranks differ a little if they are added in another
+/// order.
 const ROUNDING: f64 = 1e-9;
 
-/// Direction of an effect that is looked for.
+/// Direction of the effect that a test looks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sided {
     /// Larger than the center only.
@@ -46,28 +48,28 @@ impl Sided {
     }
 }
 
-/// Combinations of signs of blocks, a bit for each block that is turned around; the first one turns
-/// nothing around.
+/// Combinations of signs of blocks. Each block has a bit, and a set bit inverts its sign. The first
+/// combination inverts no sign.
 #[derive(Debug)]
 pub struct SignFlips {
     bytes: Vec<u8>,
     bytes_of_each: usize,
 }
 
-/// What came of a test of many series.
+/// Result of a test of many series.
 #[derive(Debug)]
 pub struct Tested {
-    /// Probability, of each series, that chance alone makes any statistic as large as the series'
-    /// among those that are not told from chance before it.
+    /// Adjusted probability of each series: the probability that chance alone makes a statistic as
+    /// large as that of the series, among all series that are not told from chance before it.
     pub adjusted_p: Vec<f64>,
-    /// The largest statistic of all series in each combination.
+    /// Largest statistic of all series in each combination.
     largest: Vec<f64>,
 }
 
 impl SignFlips {
-    /// All combinations for a few blocks, and a seeded draw of them for many. The draw has the
-    /// combination that was observed, without which a probability could be zero (Phipson and
-    /// Smyth, "Permutation P-values Should Never Be Zero", 2010).
+    /// Creates all combinations for a few blocks, and a seeded random draw of them for many. The
+    /// draw includes the observed combination, because a probability could be zero without it
+    /// (Phipson and Smyth, "Permutation P-values Should Never Be Zero", 2010).
     pub fn of(blocks: usize, seed: u64) -> Self {
         let bytes_of_each = blocks.div_ceil(BLOCKS_OF_A_BYTE).max(1);
         let bytes = if blocks <= EXACT_BLOCKS {
@@ -102,8 +104,8 @@ impl SignFlips {
     }
 }
 
-/// Shares of combinations, where no series is told from chance before one with a larger statistic
-/// is.
+/// Returns the adjusted probabilities: shares of combinations, raised so that no series is told
+/// from chance before a series with a larger statistic.
 fn adjusted(order: &[usize], as_large: &[usize], combinations: usize) -> Vec<f64> {
     let mut adjusted = vec![1.0; as_large.len()];
     let mut largest = 0.0_f64;
@@ -115,10 +117,10 @@ fn adjusted(order: &[usize], as_large: &[usize], combinations: usize) -> Vec<f64
 }
 
 impl Tested {
-    /// The value that the largest statistic of all series exceeds with a probability of `level` at
-    /// most, by chance alone; infinite where no statistic is so improbable. A series whose
-    /// statistic is above it has an adjusted probability of `level` at most, whatever the others
-    /// have.
+    /// Returns the value that the largest statistic of all series exceeds by chance alone with a
+    /// probability of at most `level`. It is infinite if no statistic is so improbable. A series
+    /// with a statistic above this value has an adjusted probability of at most `level`, whatever
+    /// the statistics of the other series.
     pub fn critical(mut self, level: f64) -> f64 {
         let exceeding = (level * self.largest.len() as f64) as usize;
         if exceeding == 0 {
@@ -130,8 +132,8 @@ impl Tested {
     }
 }
 
-/// Sums of the signed ranks of a series for all signs of every eight blocks. Adding rank by rank in
-/// 40,000 combinations would take most of the time of a verdict.
+/// Sums of the signed ranks of a series, for all signs of each group of eight blocks. Adding single
+/// ranks in 40,000 combinations would take most of the time of a verdict.
 struct Sums<'a> {
     ranks: &'a SignedRanks,
     tables: Vec<[f64; 1 << BLOCKS_OF_A_BYTE]>,
@@ -187,7 +189,7 @@ mod tests {
         assert!(with_other > alone);
     }
 
-    /// The definition, combination by combination, against the tables and the running maximum.
+    /// Compares the tables and the running maximum with the definition, combination by combination.
     #[test]
     fn step_down_probabilities_are_those_of_the_definition() {
         let values = [
@@ -257,7 +259,8 @@ mod tests {
             assert_eq!(series[0].statistic() > tested.critical(0.05), is_told, "{values:?}");
             let together = flips.test(&series, Sided::Larger);
             let is_told = together.adjusted_p[0] <= 0.05;
-            // Step-down can tell more than the critical value of all, and never less.
+            // The step-down test can tell more series from chance than the critical value of all,
+            // but never fewer.
             assert!(series[0].statistic() <= together.critical(0.05) || is_told, "{values:?}");
         }
     }
@@ -271,7 +274,7 @@ mod tests {
 
     #[test]
     fn blocks_beyond_the_first_byte_count() {
-        // 40 blocks, all worse: no drawn combination but the observed one comes near.
+        // 40 blocks, all worse: no drawn combination except the observed one comes near.
         let values: Vec<f64> = (1..=40).map(f64::from).collect();
         let p = adjusted_p(&SignFlips::of(40, 3), &[ranks(&values)], Sided::Larger);
         assert!((p[0] - 1.0 / DRAWN as f64).abs() < 1e-12, "{p:?}");

@@ -3,11 +3,11 @@
 
 use crate::hodges_lehmann::walsh_averages;
 
-/// Values as the test sees them: the rank of each by its distance from zero, with its sign.
+/// Signed ranks of values: the rank of each value by its distance from zero, with its sign.
 ///
 /// Equal distances share their mean rank. A value of zero takes a rank and has no sign (Pratt,
 /// "Remarks on Zeros and Ties in the Wilcoxon Signed Rank Procedures", 1959), so that a metric that
-/// never changes is not told from no effect.
+/// never changes shows no effect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SignedRanks {
     signed: Vec<f64>,
@@ -34,25 +34,27 @@ impl SignedRanks {
         Self { signed, deviation }
     }
 
-    /// Sum of the signed ranks in units of its standard deviation; 0 where every value is zero.
+    /// Returns the sum of the signed ranks in units of its standard deviation; 0 if every value is
+    /// zero.
     pub fn statistic(&self) -> f64 {
         self.standardised(self.signed.iter().sum())
     }
 
-    /// The signed rank of each value.
+    /// Returns the signed rank of each value.
     pub(crate) fn signed(&self) -> &[f64] {
         &self.signed
     }
 
-    /// The statistic of another sum of the same ranks.
+    /// Returns the statistic for another sum of the same ranks.
     pub(crate) fn standardised(&self, sum: f64) -> f64 {
         if self.deviation == 0.0 { 0.0 } else { sum / self.deviation }
     }
 }
 
-/// Interval of the middle of `values` that has it with a probability of `confidence` at least: all
-/// centers that the two-sided test does not reject (Hollander and Wolfe, "Nonparametric Statistical
-/// Methods", 1999, section 3.3). None where there are too few values for so high a confidence.
+/// Returns the interval that contains the middle of `values` with a probability of at least
+/// `confidence`: all centers that the two-sided test does not reject (Hollander and Wolfe,
+/// "Nonparametric Statistical Methods", 1999, section 3.3). `None` if there are too few values for
+/// so high a confidence.
 pub fn interval(values: &[f64], confidence: f64) -> Option<(f64, f64)> {
     let mut averages = walsh_averages(values);
     averages.sort_unstable_by(f64::total_cmp);
@@ -60,8 +62,8 @@ pub fn interval(values: &[f64], confidence: f64) -> Option<(f64, f64)> {
     Some((averages[outside], averages[averages.len() - 1 - outside]))
 }
 
-/// The largest rank sum for which a sum no larger has a probability of `tail` at most, without an
-/// effect.
+/// Returns the largest rank sum that is improbable without an effect: the probability of a sum no
+/// larger than this is at most `tail`. `None` if no sum is so improbable.
 fn largest_improbable(values: usize, tail: f64) -> Option<usize> {
     let mut probability = 0.0;
     let cumulative = rank_sum_probabilities(values).into_iter().map(|single| {
@@ -71,8 +73,8 @@ fn largest_improbable(values: usize, tail: f64) -> Option<usize> {
     cumulative.take_while(|&probability| probability <= tail).count().checked_sub(1)
 }
 
-/// Probability of each sum of positive ranks from 0 on, where signs are random: every rank is in
-/// the sum or is not.
+/// Returns the probability of each sum of positive ranks, from 0 on, if signs are random, so that
+/// every rank is either in the sum or not.
 fn rank_sum_probabilities(values: usize) -> Vec<f64> {
     let mut probabilities = vec![0.0; values * (values + 1) / 2 + 1];
     probabilities[0] = 1.0;
@@ -89,8 +91,8 @@ fn rank_sum_probabilities(values: usize) -> Vec<f64> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Differences of the Hamilton depression scale of nine patients after and before a tranquilizer
-    /// (Hollander and Wolfe, 1999, table 3.1).
+    /// Differences of the Hamilton depression scale of nine patients after and before a
+    /// tranquilizer (Hollander and Wolfe, 1999, table 3.1).
     pub(crate) const HAMILTON: [f64; 9] =
         [-0.952, 0.147, -1.022, -0.430, -0.620, -0.590, -0.490, 0.080, -0.010];
 
@@ -99,10 +101,10 @@ pub(crate) mod tests {
         let ranks = SignedRanks::about(0.0, &HAMILTON);
         let positive: f64 = ranks.signed.iter().filter(|rank| **rank > 0.0).sum();
         assert!((positive - 5.0).abs() < 1e-9);
-        // P(T+ ≥ 40) = P(T+ ≤ 5) = 0.0195 for nine pairs: their table A.4.
+        // P(T+ ≥ 40) = P(T+ ≤ 5) = 0.0195 for nine pairs (Hollander and Wolfe, table A.4).
         let probability: f64 = rank_sum_probabilities(9)[..=5].iter().sum();
         assert!((probability - 0.019_531_25).abs() < 1e-12);
-        // Their example 3.4: a confidence of 96 %.
+        // A confidence of 96 % (Hollander and Wolfe, example 3.4).
         let (low, high) = interval(&HAMILTON, 0.96).unwrap();
         assert!((low + 0.786).abs() < 1e-9 && (high + 0.010).abs() < 1e-9, "{low} to {high}");
     }
@@ -124,7 +126,7 @@ pub(crate) mod tests {
     #[test]
     fn the_statistic_is_the_sum_in_units_of_its_deviation() {
         let ranks = SignedRanks::about(0.0, &[1.0, 2.0, 3.0]);
-        // Six ranks in all, and the square root of 1 + 4 + 9.
+        // The ranks add up to 6, and the deviation is the square root of 1 + 4 + 9.
         assert!((ranks.statistic() - 6.0 / 14_f64.sqrt()).abs() < 1e-12);
     }
 }

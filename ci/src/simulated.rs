@@ -1,4 +1,4 @@
-//! Blocks of a gate that never was, for tests: two workloads with the noise of a shared machine.
+//! Simulated blocks of a gate, for tests: two workloads with the noise of a shared machine.
 
 use std::fs;
 use std::path::Path;
@@ -22,13 +22,14 @@ pub(crate) const P99: &str = "latency_p99_us";
 /// Pairs of slices of a workload within a block.
 const PAIRS: u32 = 6;
 
-/// Standard deviation of what a restart does to a server, of logarithms.
+/// Standard deviation of the effect of a restart on a server, in logarithms.
 const OF_A_RESTART: f64 = 0.01;
 
-/// Standard deviation of a slice; that of its 99th percentile is ten times as large.
+/// Standard deviation of a slice, in logarithms. The deviation of its 99th percentile is ten times
+/// as large.
 const OF_A_SLICE: f64 = 0.015;
 
-/// Those of the project, of what is simulated.
+/// Returns the margins of the project for the simulated metrics.
 pub(crate) fn margins() -> Margins {
     let table = |(key, margin, decides): (&str, f64, bool)| {
         format!("[{key}]\nmargin = {margin}\ndecides = {decides}\nreason = \"a test\"\n")
@@ -37,7 +38,7 @@ pub(crate) fn margins() -> Margins {
     Margins::parse(&tables.map(table).concat()).expect("they are valid")
 }
 
-/// Blocks of identical servers; then `change` is made to each slice of the candidate.
+/// Returns blocks of identical servers, with `change` applied to each slice of the candidate.
 pub(crate) fn blocks(count: u32, seed: u64, change: impl Fn(&mut Slice)) -> Vec<Block> {
     gate(count, seed, &[Arm::Base, Arm::Candidate], |arm, slice| {
         if arm == Arm::Candidate {
@@ -46,7 +47,8 @@ pub(crate) fn blocks(count: u32, seed: u64, change: impl Fn(&mut Slice)) -> Vec<
     })
 }
 
-/// The same with a copy of the base as a third arm.
+/// Returns blocks of identical servers with a copy of the base as a third arm, with `change`
+/// applied to each slice.
 pub(crate) fn blocks_with_null(count: u32, seed: u64, change: impl Fn(Arm, &mut Slice)) -> Vec<Block> {
     gate(count, seed, &[Arm::Base, Arm::Candidate, Arm::Null], change)
 }
@@ -75,7 +77,7 @@ fn gate(count: u32, seed: u64, arms: &[Arm], change: impl Fn(Arm, &mut Slice)) -
     (1..=count).map(block).collect()
 }
 
-/// Throughput and the median follow the CPU time, as in a closed loop.
+/// Creates a slice. Throughput and the median follow the CPU time, as in a closed loop.
 fn slice(pair: u32, arm: Arm, cost: f64, tail: f64) -> Slice {
     let metrics = [
         (CPU, 50.0 * cost.exp()),
@@ -99,7 +101,7 @@ pub(crate) fn slow_down(slice: &mut Slice, factor: f64) {
     scale(slice, THROUGHPUT, 1.0 / factor);
 }
 
-/// Slices of the candidate under `workload`.
+/// Returns the slices of the candidate under `workload`.
 pub(crate) fn candidate_slices<'a>(
     block: &'a mut Block,
     workload: &'a str,
@@ -108,7 +110,7 @@ pub(crate) fn candidate_slices<'a>(
     cells.flat_map(|cell| &mut cell.slices).filter(|slice| slice.arm == Arm::Candidate)
 }
 
-/// A plan of `blocks` blocks.
+/// Returns a plan of `blocks` blocks.
 pub(crate) fn plan(blocks: u32) -> Plan {
     let server = |name: &str| Server { name: Some(name.to_owned()), revision: None, command: String::new() };
     let workload =

@@ -1,9 +1,10 @@
-//! Student's t: the difference of two means of a few rounds, and what can be said of it.
+//! Student's t: the difference of two means of a few rounds, with its interval and its
+//! probabilities.
 
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
-/// Smallest standard error of a logarithm. Counts can be the same in every round; the digits that a
-/// record keeps are no finer.
+/// Smallest standard error of a logarithm, needed because counts can be the same in every round.
+/// The digits that a record keeps are no finer.
 const FINEST: f64 = 1e-9;
 
 /// A difference of means with its standard error.
@@ -16,48 +17,50 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    /// Mean of `differences` of rounds (Student, "The Probable Error of a Mean", 1908); none of
-    /// fewer than two.
+    /// Computes the mean of the `differences` of rounds (Student, "The Probable Error of a Mean",
+    /// 1908); `None` with fewer than two rounds.
     pub fn paired(differences: &[f64]) -> Option<Self> {
         let (mean, variance) = moments(differences)?;
         let standard_error = variance.sqrt().max(FINEST);
         Some(Self { mean, standard_error, degrees: differences.len() as f64 - 1.0 })
     }
 
-    /// Mean of `b` less that of `a`, each with a variance of its own (Welch, "The Generalization of
-    /// 'Student's' Problem when Several Different Population Variances are Involved", 1947); none
-    /// where either has fewer than two.
+    /// Computes the mean of `b` minus the mean of `a`, each with its own variance (Welch, "The
+    /// Generalization of 'Student's' Problem when Several Different Population Variances are
+    /// Involved", 1947); `None` if either has fewer than two values.
     pub fn between(a: &[f64], b: &[f64]) -> Option<Self> {
         let (mean_a, variance_a) = moments(a)?;
         let (mean_b, variance_b) = moments(b)?;
         let variance = variance_a + variance_b;
         let least = FINEST * FINEST;
-        // Satterthwaite's degrees of freedom; as few as there can be where nothing varies.
+        // Satterthwaite's degrees of freedom; the fewest possible if nothing varies.
         let parts = variance_a.powi(2) / (a.len() as f64 - 1.0) + variance_b.powi(2) / (b.len() as f64 - 1.0);
         let fewest = a.len().min(b.len()) as f64 - 1.0;
         let degrees = if variance > least { variance.powi(2) / parts } else { fewest };
         Some(Self { mean: mean_b - mean_a, standard_error: variance.max(least).sqrt(), degrees })
     }
 
-    /// Interval that has the true difference with a probability of `confidence`.
+    /// Returns the interval that contains the true difference with a probability of `confidence`.
     pub fn interval(&self, confidence: f64) -> (f64, f64) {
         let half = self.quantile(f64::midpoint(1.0, confidence)) * self.standard_error;
         (self.mean - half, self.mean + half)
     }
 
-    /// Probability of so large a difference by chance if the true one were `center`.
+    /// Returns the probability of so large a difference by chance if the true difference were
+    /// `center`.
     pub fn p_above(&self, center: f64) -> f64 {
         self.distribution().sf((self.mean - center) / self.standard_error)
     }
 
-    /// Probability of so large a difference in either direction by chance if there were none.
+    /// Returns the probability of so large a difference in either direction by chance if there were
+    /// no true difference.
     pub fn p_differs(&self) -> f64 {
         2.0 * self.distribution().sf(self.mean.abs() / self.standard_error)
     }
 
-    /// Smallest true difference that is told from `margin` at `level` with a probability of `seen`,
-    /// by the normal approximation of the noncentral t (Johnson and Welch, "Applications of the
-    /// Non-Central t-Distribution", 1940).
+    /// Returns the smallest true difference that is told from `margin` at `level` with a
+    /// probability of `seen`, by the normal approximation of the noncentral t (Johnson and Welch,
+    /// "Applications of the Non-Central t-Distribution", 1940).
     pub fn smallest_detectable(&self, margin: f64, level: f64, seen: f64) -> f64 {
         let critical = self.quantile(1.0 - level);
         let normal = Normal::standard().inverse_cdf(seen);
@@ -75,7 +78,7 @@ impl Difference {
     }
 }
 
-/// The mean, and its variance.
+/// Returns the mean, and the variance of the mean; `None` with fewer than two values.
 fn moments(values: &[f64]) -> Option<(f64, f64)> {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -134,8 +137,8 @@ mod tests {
         assert_eq!(Difference::between(&[1.0, 2.0], &[1.0]), None);
     }
 
-    /// 4.7250 standard errors of 0.38896, by integrating the noncentral t with 9 degrees of
-    /// freedom: it is above 2.8214 in 95 of 100 cases.
+    /// The expected value is 4.7250 standard errors of 0.38896. It was found by integrating the
+    /// noncentral t with 9 degrees of freedom, which is above 2.8214 in 95 of 100 cases.
     #[test]
     fn the_smallest_detectable_difference_is_that_of_the_noncentral_t() {
         let differences: Vec<f64> = SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();

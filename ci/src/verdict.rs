@@ -1,4 +1,5 @@
-//! Verdicts: what the blocks of a gate say of each metric, and of the candidate as a whole.
+//! Verdicts: conclusions from the blocks of a gate about each metric, and about the candidate as a
+//! whole.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -16,33 +17,34 @@ use crate::signed_rank::{SignedRanks, interval};
 /// Probability of any false alarm among all metrics of all cells of a gate.
 pub const FALSE_ALARMS: f64 = 0.01;
 
-/// Probability that the interval of one metric has its true value. It is not adjusted for the
-/// number of metrics, as the verdicts are: one in twenty intervals misses.
+/// Probability that the interval of one metric contains its true value. Unlike the verdicts, it is
+/// not adjusted for the number of metrics: one in twenty intervals misses the true value.
 pub const CONFIDENCE: f64 = 0.95;
 
-/// A gate is undecided up to this probability that chance alone makes the candidate fail more, of one
-/// series by itself. Failures of identical builds are few, and come in either arm.
+/// Level at which failures of the candidate leave a gate undecided: the probability that chance
+/// alone makes the candidate fail more, for one series by itself. Failures of identical builds are
+/// few, and occur in either arm.
 const SUSPECT: f64 = 0.05;
 
-/// Margins above which the upper end of an interval does not rule a regression out.
+/// Limit in margins: a regression is ruled out only if the upper end of the interval is below it.
 pub const RULED_OUT: f64 = 2.0;
 
-/// What is said of a metric, or of a candidate.
+/// Verdict on a metric, or on a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Verdict {
-    /// Worse by more than its margin, or more failures.
+    /// Worse by more than the margin, or more failures.
     #[serde(rename = "regressed")]
     Regressed,
-    /// Worse, and not shown to be so by more than its margin.
+    /// Worse, but not shown to be worse by more than the margin.
     #[serde(rename = "changed")]
     Changed,
     /// Better.
     #[serde(rename = "improved")]
     Improved,
-    /// Not worse by twice its margin.
+    /// Not worse by twice the margin.
     #[serde(rename = "not regressed")]
     NotRegressed,
-    /// The noise hides it.
+    /// Noise hides the result.
     #[serde(rename = "undecided")]
     Undecided,
 }
@@ -60,7 +62,8 @@ impl fmt::Display for Verdict {
 }
 
 impl Verdict {
-    /// Exit status of a command that ends in it: 1 a regression, 3 undecided, 0 neither.
+    /// Returns the exit status of a command with this verdict: 1 for a regression, 3 for undecided,
+    /// 0 otherwise.
     pub fn exit_code(self) -> ExitCode {
         match self {
             Self::Regressed => ExitCode::FAILURE,
@@ -70,42 +73,43 @@ impl Verdict {
     }
 }
 
-/// What the blocks say of one series.
+/// Judgement of one series.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
     /// The series.
     pub series: Series,
-    /// Its effect on the scale of the series; positive is worse.
+    /// Effect on the scale of the series; positive is worse.
     pub estimate: f64,
-    /// Interval of the effect at [`CONFIDENCE`]; none of too few blocks, and of failures.
+    /// Interval of the effect at [`CONFIDENCE`]; `None` with too few blocks, and for failures.
     pub interval: Option<(f64, f64)>,
-    /// Probability of such an effect by chance if it were its margin at most, adjusted for all
-    /// series.
+    /// Probability of such an effect by chance if the true effect were at most the margin, adjusted
+    /// for all series.
     pub p_beyond_margin: f64,
-    /// Probability of such an effect in either direction by chance if there were none, adjusted.
+    /// Probability of such an effect in either direction by chance if there were no true effect,
+    /// adjusted for all series.
     pub p_no_effect: f64,
-    /// Smallest effect that this gate would have seen in 95 of 100 cases; none where it could see
-    /// none, and of failures.
+    /// Smallest effect that this gate would have detected in 95 of 100 cases; `None` if it could
+    /// detect no effect, and for failures.
     pub smallest_detectable: Option<f64>,
     /// The verdict.
     pub verdict: Verdict,
 }
 
-/// What the blocks of a gate say.
+/// Judgement of a whole gate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
-    /// Of the candidate as a whole.
+    /// Verdict on the candidate as a whole.
     pub verdict: Verdict,
-    /// Of each series, those of failures first.
+    /// Judgement of each series, failures first.
     pub judged: Vec<Judged>,
     /// Metrics without a verdict.
     pub unjudged: Vec<Unjudged>,
-    /// Of each series of the copy of the base; empty where there is none.
+    /// Judgement of each series of the copy of the base; empty if there is no copy.
     pub null: Vec<Judged>,
 }
 
-/// Judges the candidate by all blocks. Where the gate has a null arm, what that one alarms about is
-/// undecided.
+/// Judges the candidate by all blocks. If the gate has a null arm, a series about which both the
+/// candidate and the null arm raise an alarm is undecided.
 pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     let (series, unjudged) = series::of(blocks, Arm::Candidate, margins);
     let flips = SignFlips::of(blocks.len(), seed);
@@ -114,7 +118,8 @@ pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     let null = judge_all(null, &flips, seed);
     for one in judged.iter_mut().filter(|one| one.is_alarm()) {
         if same_series(&null, one).is_some_and(Judged::is_alarm) {
-            // It would have made the gate regress: taking it back does not clear the candidate.
+            // The alarm would have made the gate regress. Withdrawing it does not clear the
+            // candidate.
             one.series.decides |= one.verdict == Verdict::Regressed;
             one.verdict = Verdict::Undecided;
         }
@@ -122,7 +127,7 @@ pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     Judgement::of(judged, unjudged, null)
 }
 
-/// What is judged of the same workload and quantity as `one`.
+/// Finds the judgement of the same workload and quantity as `one`.
 fn same_series<'a>(judged: &'a [Judged], one: &Judged) -> Option<&'a Judged> {
     let is_same = |other: &&Judged| {
         other.series.workload == one.series.workload && other.series.quantity == one.series.quantity
@@ -150,7 +155,7 @@ fn judge_all(series: Vec<Series>, flips: &SignFlips, seed: u64) -> Vec<Judged> {
 }
 
 impl Judged {
-    /// A series without probabilities and without a verdict yet.
+    /// Creates the judgement of a series, without probabilities and verdict yet.
     pub(crate) fn new(series: Series, estimate: f64) -> Self {
         let (p_beyond_margin, p_no_effect) = (1.0, 1.0);
         let verdict = Verdict::Undecided;
@@ -158,8 +163,9 @@ impl Judged {
         Self { series, estimate, interval, p_beyond_margin, p_no_effect, smallest_detectable, verdict }
     }
 
-    /// The effect of a series and what can be seen of it. Most blocks have no failures, so that
-    /// only their mean tells of those that have.
+    /// Estimates the effect of a series, its interval and the smallest detectable effect. Failures
+    /// are estimated by their mean: most blocks have no failures, so that only the mean shows those
+    /// of the other blocks.
     fn by_blocks(series: Series, critical: f64, seed: u64) -> Self {
         if series.quantity.is_failure() {
             let mean = series.values.iter().sum::<f64>() / series.values.len() as f64;
@@ -173,7 +179,7 @@ impl Judged {
         }
     }
 
-    /// Finds the verdict that follows from the effect, its interval and the probabilities.
+    /// Sets the verdict that follows from the effect, its interval and the probabilities.
     pub(crate) fn decide(&mut self) {
         let differs = self.p_no_effect <= FALSE_ALARMS;
         self.verdict = if self.p_beyond_margin <= FALSE_ALARMS {
@@ -191,8 +197,8 @@ impl Judged {
         };
     }
 
-    /// Whether more failed than chance explains, if only this series were looked at. A gate that
-    /// looks at many asks for more evidence before it says so.
+    /// Returns true if there are more failures than chance explains, with only this series
+    /// considered. A gate that considers many series needs more evidence for a regression.
     fn is_suspect(&self, flips: &SignFlips) -> bool {
         if !self.series.quantity.is_failure() || self.verdict != Verdict::Undecided {
             return false;
@@ -201,7 +207,7 @@ impl Judged {
         alone.adjusted_p[0] <= SUSPECT
     }
 
-    /// Whether it leaves open if the candidate is worse by more than its margin.
+    /// Returns true if it is open whether the candidate is worse by more than the margin.
     pub fn is_open(&self) -> bool {
         match self.verdict {
             Verdict::Undecided => true,
@@ -210,25 +216,27 @@ impl Judged {
         }
     }
 
-    /// Blocks in which more failed than of the base, such as `in 1 of 20 blocks`; none of metrics.
+    /// Returns the number of blocks in which the server fails more often than the base, such as
+    /// `in 1 of 20 blocks`; `None` for metrics.
     pub fn failing_blocks(&self) -> Option<String> {
         let values = &self.series.values;
         let failing = values.iter().filter(|value| **value > 0.0).count();
         self.series.quantity.is_failure().then(|| format!("in {failing} of {} blocks", values.len()))
     }
 
-    /// Whether an effect of twice the margin is outside the interval.
+    /// Returns true if an effect of twice the margin is above the interval.
     fn is_ruled_out(&self) -> bool {
         self.interval.is_some_and(|(_, high)| high < RULED_OUT * self.series.margin)
     }
 
-    /// Whether it is called worse.
+    /// Returns true if the series is called worse.
     pub fn is_alarm(&self) -> bool {
         matches!(self.verdict, Verdict::Regressed | Verdict::Changed)
     }
 
-    /// An effect for the worse as a share of the base: how much is more, or less where more is
-    /// better, so that no loss is above 100 %. A difference of failures is a share already.
+    /// Converts an effect for the worse into a share of the base: the relative increase, or the
+    /// relative decrease if more is better, so that no loss is above 100 %. A difference of
+    /// failures is already a share.
     pub fn share(&self, effect: f64) -> f64 {
         match self.series.quantity {
             Quantity::Metric { more_is_better: true, .. } => -(-effect).exp_m1(),
@@ -237,7 +245,8 @@ impl Judged {
         }
     }
 
-    /// The effect as the ratio of candidate to base, with its interval; none for differences.
+    /// Returns the effect as the ratio of candidate to base, with its interval; `None` for
+    /// differences.
     pub fn ratio(&self) -> Option<Ratio> {
         let Quantity::Metric { more_is_better, .. } = self.series.quantity else { return None };
         let sign = if more_is_better { -1.0 } else { 1.0 };
@@ -253,12 +262,13 @@ impl Judged {
 pub struct Ratio {
     /// The estimate.
     pub ratio: f64,
-    /// Its interval; none of too few blocks.
+    /// Interval of the ratio; `None` with too few blocks.
     pub interval: Option<(f64, f64)>,
 }
 
 impl Judgement {
-    /// A regression anywhere is one of the candidate; it is cleared only where all that decides is.
+    /// Creates the judgement of a gate. Any regressed series makes the candidate regressed. The
+    /// candidate is cleared only if everything that decides is cleared.
     pub(crate) fn of(judged: Vec<Judged>, unjudged: Vec<Unjudged>, null: Vec<Judged>) -> Self {
         let verdict = if judged.iter().any(|one| one.verdict == Verdict::Regressed) {
             Verdict::Regressed
@@ -273,8 +283,8 @@ impl Judgement {
         Self { verdict, judged, unjudged, null }
     }
 
-    /// Names of the workloads: those in which failures regressed, then the others, each in
-    /// alphabetical order.
+    /// Returns the names of the workloads: first those whose failures regressed, then the others,
+    /// each group in alphabetical order.
     pub fn workloads(&self) -> Vec<&str> {
         let judged = self.judged.iter().map(|one| one.series.workload.as_str());
         let mut names: Vec<&str> =
@@ -289,12 +299,12 @@ impl Judgement {
         names
     }
 
-    /// What is judged of the copy of the base where the candidate has `one`.
+    /// Returns the judgement of the copy of the base that corresponds to `one` of the candidate.
     pub fn null_of(&self, one: &Judged) -> Option<&Judged> {
         same_series(&self.null, one)
     }
 
-    /// Gives the reasons of metrics that were left out before the first block.
+    /// Adds the metrics that were left out before the first block, with the reasons given for them.
     pub(crate) fn explain(&mut self, left_out: &[Unjudged]) {
         let is_explained = |one: &Unjudged| {
             left_out.iter().any(|other| other.workload == one.workload && other.key == one.key)
@@ -303,12 +313,12 @@ impl Judgement {
         self.unjudged.extend_from_slice(left_out);
     }
 
-    /// What has this verdict.
+    /// Returns all series with this verdict.
     pub fn with(&self, verdict: Verdict) -> Vec<&Judged> {
         self.judged.iter().filter(|one| one.verdict == verdict).collect()
     }
 
-    /// What is judged of one workload.
+    /// Returns the judgements of one workload.
     pub fn judged_of<'a>(&'a self, workload: &'a str) -> impl Iterator<Item = &'a Judged> {
         self.judged.iter().filter(move |one| one.series.workload == workload)
     }
@@ -441,8 +451,8 @@ mod tests {
         assert_eq!(judgement.judged[0].verdict, Verdict::Improved);
     }
 
-    /// A failure in one block happens to identical builds, too; in a quarter of the blocks of one
-    /// arm it hardly does, and among many metrics it is no proof either.
+    /// A failure in one block also occurs with identical builds. Failures in a quarter of the
+    /// blocks of one arm hardly do, but among many metrics they are no proof either.
     #[test]
     fn failures_in_some_blocks_are_told_and_leave_the_gate_open_where_chance_hardly_explains_them() {
         let fails_in = |count: usize| {
@@ -455,7 +465,8 @@ mod tests {
         let rare = fails_in(1);
         assert_eq!(of(&rare, "open", "failed_requests").verdict, Verdict::Undecided);
         assert_eq!(rare.verdict, Verdict::NotRegressed);
-        // By themselves, two blocks are no improbable chance: 2 of 2 signs are a quarter.
+        // By themselves, two failing blocks are not improbable: both of 2 signs are positive in a
+        // quarter of all cases.
         let twice = fails_in(2);
         assert_eq!(of(&twice, "open", "failed_requests").verdict, Verdict::Undecided);
         assert_eq!(twice.verdict, Verdict::Undecided);
@@ -512,7 +523,8 @@ mod tests {
         assert_eq!(judged(&[]).verdict, Verdict::Undecided);
     }
 
-    /// Verdicts of 300 gates of 13 blocks, of which all combinations of signs are tried.
+    /// Returns the judgements of 300 gates of 13 blocks, for which all combinations of signs are
+    /// tried.
     fn gates(factor: f64) -> Vec<Judgement> {
         let gate = |seed| simulated::blocks(13, seed, |slice| simulated::slow_down(slice, factor));
         (0..300).map(|seed| judge(&gate(seed), &simulated::margins(), seed)).collect()
@@ -522,7 +534,7 @@ mod tests {
         gates.iter().filter(|gate| gate.judged.iter().any(&is)).count()
     }
 
-    /// At 1 %, 300 gates have more than 9 alarms in 2 of 1,000 cases.
+    /// At a rate of 1 %, 300 gates have more than 9 alarms in 2 of 1,000 cases.
     #[test]
     fn gates_of_identical_servers_alarm_as_rarely_as_they_say() {
         let gates = gates(1.0);
@@ -543,7 +555,8 @@ mod tests {
         let gates = gates(1.05);
         let found = count(&gates, |one| one.verdict == Verdict::Regressed);
         assert!(found >= 285, "{found} of 300");
-        // Half of the gates say less than the median; a change of that size is found in 95 of 100.
+        // Half of the gates report less than the median. A change of the size of the median is
+        // found in 95 of 100 gates.
         let mut seen: Vec<f64> =
             gates.iter().filter_map(|gate| of(gate, "closed", CPU).smallest_detectable).collect();
         seen.sort_unstable_by(f64::total_cmp);

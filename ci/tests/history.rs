@@ -1,4 +1,4 @@
-//! A history of gates: what is one series, where its steps are, and what is said of all else.
+//! A history of gates: its series, their steps, and the notes on everything else.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ fn machine(id: &str) -> Fingerprint {
     Fingerprint { id: id.to_owned(), cpu, cpus: 2, memory_gib: 8, kernel }
 }
 
-/// A line for each cost of CPU time; throughput is its inverse.
+/// Returns a line for each cost of CPU time; throughput is its inverse.
 fn entries(costs: &[f64]) -> Vec<Entry> {
     let mut random = ChaCha8Rng::seed_from_u64(6);
     let entry = |(gate, cost): (usize, &f64)| {
@@ -46,7 +46,7 @@ fn entries(costs: &[f64]) -> Vec<Entry> {
     costs.iter().enumerate().map(entry).collect()
 }
 
-/// Costs that are 1 but for the gates in the range.
+/// Returns costs that are 1 except for the gates in `changed`.
 fn costs(gates: usize, cost: f64, changed: std::ops::Range<usize>) -> Vec<f64> {
     (0..gates).map(|gate| if changed.contains(&gate) { cost } else { 1.0 }).collect()
 }
@@ -202,7 +202,7 @@ fn the_page_names_every_step_draws_every_series_and_loads_nothing() {
     assert_eq!(history::page(&history, "ci/history/gate.jsonl").unwrap(), page);
 }
 
-/// A file of a history in a folder of its own.
+/// A history file in a folder of its own.
 struct File {
     _folder: TempDir,
     path: PathBuf,

@@ -1,5 +1,5 @@
-//! What other programs read of a gate: the formats follow their schemas, say ratios in the right direction,
-//! and no name of a workload breaks one.
+//! Outputs of a gate for other programs: the formats follow their schemas, state ratios in the
+//! right direction, and are broken by no name of a workload.
 
 #[path = "support/simulated.rs"]
 mod simulated;
@@ -31,7 +31,7 @@ fn simulate(workloads: &[&str], cost: f64) -> Gate {
     Gate::read(folder.path()).expect("what was written can be read")
 }
 
-/// The text of the file with this name.
+/// Returns the text of the file with this name.
 fn written(gate: &Gate, file: &str) -> String {
     let format = output::ALL.iter().find(|format| format.file == file).expect("it is a format");
     (format.write)(gate).unwrap_or_else(|error| panic!("{file}: {error}"))
@@ -59,7 +59,7 @@ fn assert_valid(schema: &jsonschema::Validator, value: &Value) {
     assert_eq!(mistakes, <[String; 0]>::default(), "{value:#}");
 }
 
-/// What Jenkins' schema finds wrong.
+/// Returns the mistakes that Jenkins' schema finds.
 fn junit_mistakes(xml: &str) -> Vec<String> {
     let schema = uppsala::parse(include_str!("schemas/junit-10.xsd")).expect("it is XML");
     let validator = XsdValidator::from_schema(&schema).expect("it is a schema");
@@ -86,7 +86,7 @@ fn the_lists_follow_what_github_action_benchmark_reads() {
             let list = json(gate, file);
             assert_valid(&github_schema(), &list);
             let names: Vec<&Value> = list.as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
-            // It compares with the entry of the same name before.
+            // The action compares an entry with the earlier entry of the same name.
             assert!((1..names.len()).all(|place| !names[..place].contains(&names[place])), "{names:?}");
         }
     }
@@ -153,14 +153,14 @@ fn lists_have_ratios_in_the_direction_that_their_name_says() {
 
 #[test]
 fn the_range_of_a_list_is_read_as_a_number() {
-    // `extractRangeInfo` of github-action-benchmark takes what is behind the sign as one.
+    // `extractRangeInfo` of github-action-benchmark reads the text after the sign as a number.
     for entry in json(&simulate(&["closed"], 1.0), "custom-smaller-is-better.json").as_array().unwrap() {
         let range = entry["range"].as_str().unwrap().strip_prefix("± ").unwrap();
         assert!(range.parse::<f64>().is_ok_and(|range| range > 0.0), "{range}");
     }
 }
 
-/// Cells of a row of a table, as GitHub tells them apart.
+/// Returns the number of cells in a row of a table, as GitHub separates them.
 fn cells(row: &str) -> usize {
     row.replace("\\\\", "").replace("\\|", "").matches('|').count() - 1
 }
@@ -206,7 +206,7 @@ fn a_summary_of_very_many_workloads_fits_into_a_comment_and_keeps_the_regression
     assert!(markdown.contains("### zz\n"), "the regression was cut off");
     let last = markdown.lines().next_back().unwrap();
     assert!(last.contains("gate.json"), "{last}");
-    // A sentence that names all of them has an end, too.
+    // The sentence has a limit, too, where it names all regressions.
     for judged in &mut gate.judgement.judged {
         judged.verdict = Verdict::Regressed;
     }

@@ -1,4 +1,4 @@
-//! What the gate builds on: a record that was read without anything that draws.
+//! The gate builds on records, which can be read without anything that draws.
 
 use std::path::Path;
 

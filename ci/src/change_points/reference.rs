@@ -1,19 +1,21 @@
-//! What the program of `MongoDB` finds in seeded series: `signal-processing-algorithms` 2.1.6 of the
-//! Python Package Index (Apache-2.0), `e_divisive(values, pvalue=0.005, permutations=999)` with
-//! `numpy.random.seed(7)`, and `_calculate_t_stats` of the whole series at one cut.
+//! Change points that the program of `MongoDB` finds in seeded series:
+//! `signal-processing-algorithms` 2.1.6 of the Python Package Index (Apache-2.0),
+//! `e_divisive(values, pvalue=0.005, permutations=999)` with `numpy.random.seed(7)`, and
+//! `_calculate_t_stats` of the whole series at one cut.
 
-/// A series and what is found in it.
+/// A series, with the change points that are found in it.
 pub(super) struct Reference {
     pub name: &'static str,
     pub values: &'static [f64],
-    /// A cut of the whole series, and its statistic.
+    /// A cut of the whole series; `statistic` is the statistic of this cut.
     pub cut: usize,
     pub statistic: f64,
     pub points: &'static [usize],
 }
 
-/// Normal noise of 1 % about steps of 5 %, 3 %, none and 1.2 %; of 0.8 % about steps up and down,
-/// of which it finds the largest only; and a step five values old.
+/// Series with normal noise of 1 % around steps of 5 % and 3 %, around no step, and around a step
+/// of 1.2 %; one with noise of 0.8 % around steps up and down, of which the program finds only the
+/// largest; and one with a step that is five values old.
 #[expect(clippy::approx_constant, reason = "a ratio of 1.0472 is no third of π")]
 pub(super) const REFERENCES: &[Reference] = &[
     Reference {

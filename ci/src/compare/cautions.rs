@@ -1,4 +1,5 @@
-//! What differs between two runs beside their numbers, and so may be the reason for them.
+//! Cautions: differences between two runs other than their numbers, which may be the reason for
+//! these numbers.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +9,10 @@ use c10k_reports::results::CellResult;
 use super::cells::Pair;
 use super::side::Side;
 
-/// Cells that are named where only one side has them; more of them are counted.
+/// Number of cells that are named if only one side has them. Further cells are counted.
 const NAMED: usize = 8;
 
-/// All of it, in sentences.
+/// Returns all cautions, in sentences.
 pub(super) fn of(a: &Side, b: &Side, pairs: &[Pair]) -> Vec<String> {
     let mut cautions = Vec::new();
     if a.folder != b.folder {
@@ -27,7 +28,7 @@ pub(super) fn of(a: &Side, b: &Side, pairs: &[Pair]) -> Vec<String> {
     cautions
 }
 
-/// The gate of the revisions that both runs are of, as a command.
+/// Returns the command for a gate of the revisions of both runs.
 pub(super) fn gate(a: &Side, b: &Side) -> String {
     let [base, candidate] = [a, b].map(|side| side.results.environment.revision.as_str());
     let is_commit = |revision: &str| !revision.is_empty() && revision.chars().all(|c| c.is_ascii_hexdigit());
@@ -38,7 +39,7 @@ pub(super) fn gate(a: &Side, b: &Side) -> String {
     }
 }
 
-/// What speaks against a run as a whole.
+/// Returns the cautions about a run as a whole.
 fn side(name: &str, side: &Side) -> Vec<String> {
     let (made, planned) = (side.results.measurements(), side.results.planned_measurements());
     let cut =
@@ -76,8 +77,8 @@ fn machine(machine: &Machine) -> String {
     format!("{cpu}, {cpus} processors, {:.1} GB, {kernel}", *memory_bytes as f64 / 1e9)
 }
 
-/// Subjects of one name that are not the same server, and workloads of one name that are described
-/// otherwise.
+/// Returns cautions about subjects of the same name that are not the same server, and about
+/// workloads of the same name with different descriptions.
 fn subjects_differ([a, b]: [&Environment; 2], pairs: &[Pair]) -> Vec<String> {
     let of_a = a.subjects.iter().filter(|subject| pairs.iter().any(|pair| pair.subjects[0] == subject.name));
     let subjects = of_a.filter_map(|subject| {
@@ -98,7 +99,8 @@ fn subjects_differ([a, b]: [&Environment; 2], pairs: &[Pair]) -> Vec<String> {
     subjects.chain(workloads).collect()
 }
 
-/// Accounts of CPU time that differ: the clocks of processes lose time where threads end.
+/// Returns a caution if the accounts of CPU time differ: the clocks of processes lose time when
+/// threads end.
 fn accounts_differ(a: &Side, b: &Side, pairs: &[Pair]) -> Option<String> {
     let accounts = |which: usize| -> String {
         let cells = pairs.iter().map(|pair| pair.cells(a, b)[which]);
@@ -110,7 +112,7 @@ fn accounts_differ(a: &Side, b: &Side, pairs: &[Pair]) -> Option<String> {
     (a != b).then(|| format!("The accounts of CPU time differ: A {a}; B {b}."))
 }
 
-/// Cells that the other side lacks.
+/// Names the cells that the other side lacks.
 fn alone(name: &str, side: &Side, is_paired: impl Fn(&CellResult) -> bool) -> Option<String> {
     let is_meant =
         |cell: &&CellResult| side.subject.as_deref().is_none_or(|only| side.subject_of(cell) == only);
@@ -124,7 +126,7 @@ fn alone(name: &str, side: &Side, is_paired: impl Fn(&CellResult) -> bool) -> Op
 }
 
 impl Pair {
-    /// Whether `cell` of `side` is the one of this pair.
+    /// Returns true if `cell` of `side` is the cell of this pair.
     fn is_of(&self, which: usize, side: &Side, cell: &CellResult) -> bool {
         self.subjects[which] == side.subject_of(cell) && self.workload == side.workload_of(cell)
     }

@@ -1,5 +1,5 @@
-//! Cells that are compared with each other: those of the same subject and workload, or of the same
-//! workload and one subject of each side.
+//! Cells that are compared with each other: cells of the same subject and workload, or cells of the
+//! same workload and of one chosen subject on each side.
 
 use c10k_reports::results::{CellResult, Complaint, Doubt, Unserved, complaints};
 
@@ -8,19 +8,19 @@ use super::side::{CompareError, Side};
 /// Two cells of one workload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pair {
-    /// What it is called where the subjects are not told otherwise.
+    /// Name of the pair, which includes the subject unless the user chose one for each side.
     pub label: String,
     /// The workload.
     pub workload: String,
-    /// Subject of either side.
+    /// Subject of each side.
     pub subjects: [String; 2],
-    /// Rounds of either side that ran to their end.
+    /// Number of rounds of each side that ran to their end.
     pub rounds: [usize; 2],
-    /// Indices among the cells of either side.
+    /// Index among the cells of each side.
     places: [usize; 2],
 }
 
-/// All pairs, in the order of A's suite.
+/// Returns all pairs, in the order of A's suite.
 pub(super) fn pairs(a: &Side, b: &Side) -> Result<Vec<Pair>, CompareError> {
     check_subjects(a, b)?;
     let of_a = a.results.cells.iter().enumerate();
@@ -70,12 +70,13 @@ fn pair(a: &Side, b: &Side, place: usize, cell: &CellResult) -> Option<Pair> {
 }
 
 impl Pair {
-    /// Both cells.
+    /// Returns both cells of the pair.
     pub(super) fn cells<'a>(&self, a: &'a Side, b: &'a Side) -> [&'a CellResult; 2] {
         [&a.results.cells[self.places[0]], &b.results.cells[self.places[1]]]
     }
 
-    /// Why their numbers can't be compared, in a line; nothing where they can.
+    /// Returns the reason why the numbers of both cells can't be compared, in a line; `None` if
+    /// they can.
     pub(super) fn why_not(&self, a: &Side, b: &Side) -> Option<String> {
         let cells = self.cells(a, b);
         let reasons = ["A", "B"].into_iter().zip(cells).filter_map(|(name, cell)| {
@@ -88,7 +89,7 @@ impl Pair {
     }
 }
 
-/// Why the numbers of a cell can't be compared with others; empty where they can.
+/// Returns the reason why the numbers of a cell can't be compared with others; empty if they can.
 fn doubts(cell: &CellResult) -> String {
     if cell.records.is_empty() {
         return "not measured".to_owned();
@@ -100,7 +101,7 @@ fn doubts(cell: &CellResult) -> String {
     doubts.collect::<Vec<_>>().join(", ")
 }
 
-/// An example of what a doubt is about.
+/// Returns an example of the cause of a doubt.
 fn detail(cell: &CellResult, doubt: Doubt) -> Option<String> {
     match doubt {
         Doubt::LostRound => cell.failures().next().map(|(_, error)| error.to_owned()),
@@ -117,7 +118,7 @@ fn detail(cell: &CellResult, doubt: Doubt) -> Option<String> {
     }
 }
 
-/// Parameters that differ, or are set on one side only.
+/// Lists the parameters that differ, or are set on one side only.
 fn different_parameters(a: &Side, b: &Side, [cell, other]: [&CellResult; 2]) -> Option<String> {
     let of_a = &a.results.environment.workloads[cell.workload].parameters;
     let of_b = &b.results.environment.workloads[other.workload].parameters;

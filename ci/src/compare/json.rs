@@ -1,4 +1,4 @@
-//! The comparison as one JSON object: that of a gate, with `"kind": "compare"`, and rounds in the
+//! The comparison as one JSON object: the format of a gate, with `"kind": "compare"`, and rounds in
 //! place of blocks.
 
 use serde::Serialize;
@@ -14,7 +14,7 @@ struct Whole<'a> {
     verdict: Verdict,
     a: &'a str,
     b: &'a str,
-    /// Whether rounds were compared as pairs.
+    /// True if rounds were compared as pairs.
     paired: bool,
     cells: Vec<ComparedCell<'a>>,
     cautions: &'a [String],

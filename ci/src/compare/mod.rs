@@ -1,14 +1,14 @@
 //! Two runs, or two subjects of one run, cell by cell: ratios with intervals over rounds, and
 //! verdicts in the words of the gate.
 //!
-//! It is weaker evidence than a gate. A gate measures both sides by turns in many blocks; here a
-//! few rounds of two runs are compared, which lie hours or days apart, so that a machine that has
-//! become slower looks like a server that has. Subjects of one run are measured in the same rounds,
+//! A comparison is weaker evidence than a gate. A gate measures both sides alternately in many
+//! blocks. A comparison has a few rounds of two runs, which lie hours or days apart, so that a
+//! slower machine looks like a slower server. Subjects of one run are measured in the same rounds,
 //! which are compared as pairs.
 //!
-//! Rounds are too few for a test without assumptions, so that Student's t is taken on logarithms of
-//! ratios, with Holm's correction for the number of metrics and cells. The rate of false alarms is
-//! that of a gate where rounds vary as normal noise does.
+//! There are too few rounds for a test without assumptions. So Student's t is applied to logarithms
+//! of ratios, with Holm's correction for the number of metrics and cells. The false-alarm rate
+//! equals that of a gate if the noise of the rounds is normal.
 
 mod cautions;
 mod cells;
@@ -30,24 +30,24 @@ use crate::verdict::{CONFIDENCE, FALSE_ALARMS, Judged, Judgement};
 pub use cells::Pair;
 pub use side::{CompareError, Side};
 
-/// Largest effect that is told as the smallest detectable one, as a logarithm: a comparison that
-/// sees nothing below a tenfold change sees nothing.
+/// Largest effect that is reported as the smallest detectable one, as a logarithm. A comparison
+/// that can't detect a tenfold change is reported as detecting nothing.
 const LARGEST_TOLD: f64 = std::f64::consts::LN_10;
 
-/// What the comparison of B with A says.
+/// Result of the comparison of B with A.
 #[derive(Debug)]
 pub struct Comparison {
-    /// What the user calls them.
+    /// Names that the user gave to A and B.
     pub names: [String; 2],
-    /// Whether both are of the same run, so that rounds are compared as pairs.
+    /// True if A and B are of the same run, so that rounds are compared as pairs.
     pub paired: bool,
-    /// Cells that both have, in the order of the suite.
+    /// Cells that both sides have, in the order of the suite.
     pub pairs: Vec<Pair>,
-    /// Verdicts; a workload of it is the label of a pair.
+    /// Verdicts. The workload of a series is the label of its pair.
     pub judgement: Judgement,
-    /// What differs beside the numbers, in sentences.
+    /// Differences other than the numbers, in sentences.
     pub cautions: Vec<String>,
-    /// The gate that would be better evidence, as a command; none of subjects of one run.
+    /// Command for the gate that would be better evidence; `None` for subjects of one run.
     pub gate: Option<String>,
 }
 
@@ -86,10 +86,10 @@ pub fn compare(a: &Side, b: &Side, margins: &Margins) -> Result<Comparison, Comp
     })
 }
 
-/// A metric of a pair of cells, and its difference where there are rounds enough for one.
+/// A metric of a pair of cells, with its difference if there are enough rounds for one.
 type Found = (Judged, Option<Difference>);
 
-/// The difference of one metric; nothing where neither cell has it.
+/// Compares one metric; `None` if neither cell has it.
 fn one_metric(
     label: &str,
     cells: [&CellResult; 2],
@@ -131,14 +131,14 @@ fn one_metric(
     Ok(Some((Judged::new(series, estimate), difference)))
 }
 
-/// The values of a side, each as `floor` where it is below, as in a gate.
+/// Raises the values of a side that are below `floor` to `floor`, as in a gate.
 fn at_least(mut side: Contender, floor: Option<f64>) -> Contender {
     side.rounds.values_mut().for_each(|value| *value = value.max(floor.unwrap_or(0.0)));
     side
 }
 
-/// Effects of the rounds, or of all rounds together where they are no pairs, and their difference
-/// where there are two rounds.
+/// Returns the effect of each round, or a single effect of all rounds if they are not pairs. The
+/// difference needs two rounds.
 fn difference(
     a: &Contender,
     b: &Contender,
@@ -158,7 +158,7 @@ fn difference(
     Some((vec![mean(&b) - mean(&a)], Difference::between(&a, &b)))
 }
 
-/// Verdicts of all metrics together.
+/// Judges all metrics together.
 fn judge_all(found: Vec<Found>) -> Vec<Judged> {
     let tests: Vec<(f64, Difference)> = found
         .iter()
@@ -192,7 +192,8 @@ mod tests {
     use super::*;
     use crate::verdict::Verdict;
 
-    /// Verdicts of 20 metrics in `rounds`, the first of which is worse by `effect`.
+    /// Returns the verdicts on 20 metrics over `rounds` rounds, the first of which is worse by
+    /// `effect`.
     fn verdicts(rounds: usize, effect: f64, random: &mut ChaCha8Rng) -> Vec<Judged> {
         let noise = Normal::new(0.0, 0.01).unwrap();
         let found = (0..20).map(|place| {
@@ -207,7 +208,7 @@ mod tests {
         judge_all(found.collect())
     }
 
-    /// At 1 %, 500 comparisons have more than 13 alarms in 1 of 1,000 cases.
+    /// At a rate of 1 %, 500 comparisons have more than 13 alarms in 1 of 1,000 cases.
     #[test]
     fn equals_are_told_apart_as_rarely_as_it_says() {
         let mut random = ChaCha8Rng::seed_from_u64(1);

@@ -1,4 +1,4 @@
-//! One side of a comparison, and why there may be nothing to compare.
+//! One side of a comparison, and the reasons why there may be nothing to compare.
 
 use std::path::PathBuf;
 
@@ -7,17 +7,17 @@ use c10k_reports::results::{CellResult, Results};
 /// One side of a comparison.
 #[derive(Debug)]
 pub struct Side {
-    /// What the user calls it.
+    /// Name that the user gave.
     pub name: String,
-    /// Its folder, without links, so that a run is known to be the same.
+    /// Folder of the run, with links resolved, so that two sides of the same run are recognised.
     pub folder: PathBuf,
     /// The run.
     pub results: Results,
-    /// The only subject that is compared; all of them where there is none.
+    /// The only subject that is compared; all subjects if there is none.
     pub subject: Option<String>,
 }
 
-/// Why there is nothing to compare.
+/// Reason why there is nothing to compare.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum CompareError {
@@ -32,17 +32,17 @@ pub enum CompareError {
 }
 
 impl Side {
-    /// Names of its subjects.
+    /// Returns the names of the subjects of the run.
     pub(super) fn subjects(&self) -> impl Iterator<Item = &str> {
         self.results.environment.subjects.iter().map(|subject| subject.name.as_str())
     }
 
-    /// Subject of one of its cells.
+    /// Returns the subject of a cell of the run.
     pub(super) fn subject_of(&self, cell: &CellResult) -> &str {
         self.results.subject_name(cell)
     }
 
-    /// Workload of one of its cells.
+    /// Returns the workload of a cell of the run.
     pub(super) fn workload_of(&self, cell: &CellResult) -> &str {
         &self.results.environment.workloads[cell.workload].name
     }

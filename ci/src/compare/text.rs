@@ -28,7 +28,8 @@ pub fn write(comparison: &Comparison) -> String {
     format!("{text}{LEGEND}\n{}\n", sentence(comparison))
 }
 
-/// The verdict, its reason, and what it is worth.
+/// Returns a sentence with the verdict, its reason, and its false-alarm rate or what it leaves
+/// open.
 fn sentence(comparison: &Comparison) -> String {
     let judgement = &comparison.judgement;
     match judgement.verdict {
@@ -43,7 +44,7 @@ fn sentence(comparison: &Comparison) -> String {
     }
 }
 
-/// The reason why it is undecided, and the next step.
+/// Returns the reason why the comparison is undecided, and the next step.
 fn open(comparison: &Comparison) -> String {
     let judgement = &comparison.judgement;
     if !judgement.judged.is_empty() && judgement.judged.iter().all(|one| one.interval.is_none()) {

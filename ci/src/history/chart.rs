@@ -13,29 +13,29 @@ use super::series::{Group, Series, Step};
 
 const PANEL_PX: f64 = 220.0;
 
-/// Rows above the panel for the revisions of steps, which take turns, so that neighbours do not run
-/// into each other.
+/// Number of rows above the panel for the revisions of steps. Steps use the rows in turn, so that
+/// neighbouring labels do not overlap.
 const ROWS: usize = 2;
 
-/// Height of such a row, in px.
+/// Height of a row of revisions, in px.
 const ROW_PX: f64 = 16.0;
 
-/// Most revisions that are named on the axis.
+/// Largest number of revisions that are named on the axis.
 const NAMED: usize = 6;
 
-/// Letters of a revision on the axis.
+/// Number of letters of a revision that are shown.
 const LETTERS: usize = 7;
 
-/// Ticks of the ratio, about.
+/// Approximate number of ticks of the ratio axis.
 const TICKS: f64 = 5.0;
 
-/// Dashes of the line of a step, and the space between them, in px.
+/// Length of the dashes in the line of a step, and of the space between them, in px.
 const DASH_PX: f64 = 6.0;
 
-/// Distance of the revision from the line, in px.
+/// Distance between the line of a step and its revision, in px.
 const GAP_PX: f64 = 4.0;
 
-/// The chart of a series, as SVG.
+/// Draws the chart of a series, as SVG.
 pub(super) fn draw(group: &Group, series: &Series) -> String {
     let title = title(series);
     let heading = Heading::layout(&title, &note(series), WIDTH_PX);
@@ -67,19 +67,19 @@ fn note(series: &Series) -> String {
     }
 }
 
-/// The chart in words.
+/// Describes the chart in words.
 fn label(series: &Series, title: &str) -> String {
     let levels: Vec<String> = series.levels.iter().map(|level| format!("{:.3}", level.middle)).collect();
     format!("{title}, ratio to the anchor over {} gates; levels: {}", series.points.len(), levels.join(", "))
 }
 
-/// Gates by their revision, of which a few are named.
+/// Creates the axis of gates, a few of which are named by their revision.
 fn revisions_axis(group: &Group, series: &Series) -> Axis {
     let every = group.gates.div_ceil(NAMED);
     let named = series.points.iter().filter(|point| point.gate % every == 0);
     let mut marks: Vec<(f64, String)> =
         named.map(|point| (point.gate as f64, point.revision.chars().take(LETTERS).collect())).collect();
-    // The axis covers its marks, and all gates have a place on it.
+    // The axis covers only its marks, so the first and the last gate need a mark each.
     let known: BTreeSet<usize> = marks.iter().map(|(place, _)| *place as usize).collect();
     for end in [0, group.gates - 1] {
         if !known.contains(&end) {
@@ -90,7 +90,7 @@ fn revisions_axis(group: &Group, series: &Series) -> Axis {
     Axis::of_marks("first letters of the revision", marks, None)
 }
 
-/// Ratios with round ticks that cover every interval, and 1.
+/// Creates the axis of ratios, with round ticks that cover every interval, and 1.
 fn ratio_axis(series: &Series) -> Axis {
     let ends = series.points.iter().map(|point| point.ratio);
     let ends = ends.flat_map(|ratio| [Some(ratio.ratio), ratio.low, ratio.high]).flatten();
@@ -102,14 +102,14 @@ fn ratio_axis(series: &Series) -> Axis {
     Axis::of_marks("revision / anchor", marks.collect(), None)
 }
 
-/// The smallest of 1, 2 and 5 times a power of ten that is at least `least`.
+/// Returns the smallest of 1, 2 and 5 times a power of ten that is at least `least`.
 fn round_step(least: f64) -> f64 {
     let decade = 10_f64.powf(least.log10().floor());
     let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * decade >= least * 0.999);
     factor.unwrap_or(10.0) * decade
 }
 
-/// The line before the first value of a new level, from its revision at the top of `frame`.
+/// Draws the line before the first value of a new level, with its revision at the top of `frame`.
 fn draw_step(canvas: &mut Canvas, panel: &Panel, frame: Frame, (series, step): (&Series, &Step)) {
     let point = series.point(step.at);
     let before = series.point(step.at - 1);

@@ -1,5 +1,5 @@
-//! A line of the history: the ratios of one gate of a revision against the anchor, as they are written
-//! to `ci/history/*.jsonl`.
+//! A line of the history: the ratios of one gate of a revision against the anchor, as they are
+//! written to `ci/history/*.jsonl`.
 
 use std::collections::BTreeMap;
 
@@ -13,25 +13,25 @@ use crate::verdict;
 /// Version of [`Entry`].
 pub const VERSION: u32 = 1;
 
-/// What the plan of a gate puts behind a commit that was built with uncommitted changes.
+/// Character that follows a commit in the plan of a gate, if the build had uncommitted changes.
 const CHANGED: char = '+';
 
 /// One gate of a revision against the anchor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// [`VERSION`].
+    /// Version of the format, [`VERSION`].
     pub version: u32,
-    /// When the gate began (RFC 3339, UTC).
+    /// Start time of the gate (RFC 3339, UTC).
     pub time: String,
-    /// The revision that all are compared with.
+    /// The revision that all revisions are compared with.
     pub anchor: String,
     /// The revision that was measured.
     pub revision: String,
     /// Name of the suite.
     pub suite: String,
-    /// The machine that both were measured on.
+    /// The machine that both revisions were measured on.
     pub machine: Fingerprint,
-    /// Blocks that the ratios rest on.
+    /// Number of blocks behind the ratios.
     pub blocks: usize,
     /// Workload → key of a metric → ratio.
     pub workloads: BTreeMap<String, BTreeMap<String, Ratio>>,
@@ -42,31 +42,32 @@ pub struct Entry {
 pub struct Ratio {
     /// The estimate.
     pub ratio: f64,
-    /// Lower end of its interval; absent of a gate of too few blocks.
+    /// Lower end of the interval; absent if the gate has too few blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub low: Option<f64>,
-    /// Upper end of its interval.
+    /// Upper end of the interval; absent if the gate has too few blocks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high: Option<f64>,
 }
 
-/// What tells one machine from another.
+/// Properties that tell one machine from another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    /// Hash of the rest, by which values are held together.
+    /// Hash of the other fields, by which values are grouped.
     pub id: String,
     /// Model name of the CPU.
     pub cpu: String,
     /// Logical processors that the gate could use.
     pub cpus: usize,
-    /// Memory, in GiB. In bytes, two equal machines differ by what the kernel reserves at boot.
+    /// Memory, in GiB. In bytes, two equal machines differ by the memory that the kernel reserves
+    /// at boot.
     pub memory_gib: u64,
-    /// Kernel name, version and architecture. A patch release is not part of it: rented machines get
-    /// one every few weeks, and both revisions of a ratio have the same.
+    /// Kernel name, version and architecture, without the patch release: rented machines get a new
+    /// one every few weeks, and both revisions of a ratio have the same one.
     pub kernel: String,
 }
 
-/// Revisions of a gate that compared commands, which has none.
+/// Names of the revisions of a gate that compared commands, which have no revisions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The anchor.
@@ -75,7 +76,7 @@ pub struct Names {
     pub revision: String,
 }
 
-/// Why a gate has no place in a history.
+/// Reason why a gate can't be added to a history.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum NotForHistory {
@@ -94,7 +95,7 @@ pub enum NotForHistory {
 }
 
 impl Entry {
-    /// The line of a gate, whose revisions have these names where it compared commands.
+    /// Creates the line of a gate. If the gate compared commands, `names` are its revisions.
     pub fn of(gate: &Gate, names: Option<Names>) -> Result<Self, NotForHistory> {
         let names = revisions(&gate.plan.base, &gate.plan.candidate, names)?;
         let workloads = ratios(gate);
@@ -117,12 +118,12 @@ impl Entry {
         })
     }
 
-    /// Whether both are of the same gate, whatever names its servers were given.
+    /// Returns true if both lines are of the same gate, whatever the names of its servers.
     pub fn is_same_gate(&self, other: &Self) -> bool {
         self.time == other.time && self.machine.id == other.machine.id
     }
 
-    /// The first number in it that is no ratio, with its place.
+    /// Describes the first number that can't be a ratio, with its place; `None` if all numbers can.
     pub(super) fn impossible(&self) -> Option<String> {
         let metrics = self
             .workloads
@@ -176,7 +177,7 @@ impl From<verdict::Ratio> for Ratio {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a machine.
+    /// Returns the fingerprint of a machine.
     pub fn of(machine: &Machine) -> Self {
         let Machine { cpu, cpus, memory_bytes, kernel, .. } = machine;
         let memory_gib = (*memory_bytes as f64 / 2_f64.powi(30)).round() as u64;
@@ -187,7 +188,7 @@ impl Fingerprint {
     }
 }
 
-/// `Linux 6.8 x86_64` of `Linux 6.8.0-1021-azure x86_64`.
+/// Shortens `Linux 6.8.0-1021-azure x86_64` to `Linux 6.8 x86_64`.
 fn without_patch_release(kernel: &str) -> String {
     let mut words: Vec<&str> = kernel.split(' ').collect();
     if let Some(release) = words.get_mut(1) {

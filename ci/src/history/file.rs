@@ -1,5 +1,5 @@
-//! The file of a history: JSON Lines in the order of revisions, which is the order in which they were
-//! added unless a person moves lines.
+//! The file of a history: JSON Lines in the order of revisions, which is the order in which they
+//! were added unless a person moves lines.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -9,7 +9,7 @@ use c10k_reports::WholeFile;
 
 use super::entry::{Entry, VERSION};
 
-/// Why a history can't be read or added to.
+/// Reason why a history can't be read or added to.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each says it in its message")]
 pub enum HistoryError {
@@ -35,7 +35,7 @@ pub enum HistoryError {
     Unserializable(serde_json::Error),
 }
 
-/// What every version says of itself.
+/// Field that the lines of every version have.
 #[derive(serde::Deserialize)]
 struct AnyVersion {
     version: u32,
@@ -44,7 +44,7 @@ struct AnyVersion {
 /// Reads a history.
 ///
 /// # Errors
-/// When it can't be read, has no line, or one that is none of a known version.
+/// When the file can't be read, has no line, or has one that is not a line of a known version.
 pub fn read(path: &Path) -> Result<Vec<Entry>, HistoryError> {
     let entries = entries(path, &text(path)?)?;
     if entries.is_empty() {
@@ -53,11 +53,11 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, HistoryError> {
     Ok(entries)
 }
 
-/// Adds a line at the end of a history, which is made where there is none; the file is as it was
-/// where that fails. Returns the number of the line.
+/// Adds a line at the end of a history, and creates the file if there is none. If that fails, the
+/// file stays as it was. Returns the number of the line.
 ///
 /// # Errors
-/// When this gate is in it already, another line is malformed, or the file can't be written.
+/// When the history already has this gate, another line is malformed, or the file can't be written.
 pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
     let _lock = lock(path)?;
     let mut text = match text(path) {
@@ -77,14 +77,15 @@ pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
     Ok(lines.len() + 1)
 }
 
-/// Makes the folder of a history, and keeps others from adding at the same time: the file is replaced,
-/// so that the line of one of them would be lost.
+/// Creates the folder of a history, and locks it against other processes that add a line at the
+/// same time. Without the lock, one of the lines would be lost, because the file is replaced as a
+/// whole.
 fn lock(path: &Path) -> Result<File, HistoryError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unusable = |cause| HistoryError::Folder { path: path.to_owned(), cause };
     fs::create_dir_all(folder).map_err(unusable)?;
     let lock = File::open(folder).map_err(unusable)?;
-    // A file system without locks is no reason to keep nothing.
+    // On a file system without locks, the line is added all the same.
     let _ = lock.lock();
     Ok(lock)
 }
@@ -103,10 +104,10 @@ fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, HistoryError> {
 
 fn entry(path: &Path, number: usize, line: &str) -> Result<Entry, HistoryError> {
     let path = || path.to_owned();
-    // The parser sees one line only, so that its number is none of the file.
+    // The parser sees only one line, so its line number is not that of the file.
     let said = |cause: serde_json::Error| cause.to_string().replace(" at line 1 column ", " at column ");
     let malformed = |cause| HistoryError::Malformed { path: path(), line: number, cause: said(cause) };
-    // The version comes first, because another one may have another shape.
+    // The version is read first, because another version may have other fields.
     let AnyVersion { version } = serde_json::from_str(line).map_err(malformed)?;
     if version != VERSION {
         return Err(HistoryError::Version { path: path(), line: number, found: version });

@@ -16,7 +16,7 @@ struct OfGroup<'a> {
     machine: &'a Fingerprint,
     anchor: &'a str,
     suite: &'a str,
-    /// What is not as in the group before.
+    /// Parts of the key that differ from the group before.
     changed: &'a [&'static str],
     gates: usize,
     series: Vec<OfSeries<'a>>,
@@ -28,7 +28,7 @@ struct OfSeries<'a> {
     metric: &'a str,
     values: usize,
     missing: usize,
-    /// Revision to anchor, by level.
+    /// Ratio of revision to anchor, by level.
     levels: Vec<f64>,
     steps: Vec<OfStep<'a>>,
     far_out: Vec<OfFarOut<'a>>,
@@ -38,7 +38,7 @@ struct OfSeries<'a> {
 struct OfStep<'a> {
     first_revision: &'a str,
     time: &'a str,
-    /// New level to the one before.
+    /// Ratio of the new level to the level before it.
     ratio: f64,
     low: Option<f64>,
     high: Option<f64>,
@@ -48,7 +48,7 @@ struct OfStep<'a> {
 #[derive(Serialize)]
 struct OfFarOut<'a> {
     revision: &'a str,
-    /// Value to level.
+    /// Ratio of the value to the middle of its level.
     ratio: f64,
     newest: bool,
 }
@@ -56,7 +56,7 @@ struct OfFarOut<'a> {
 /// Writes a history.
 ///
 /// # Errors
-/// When a number of it is none.
+/// When a number has no JSON form.
 pub fn write(history: &History) -> serde_json::Result<String> {
     let whole = Whole { version: 1, groups: history.groups.iter().map(group).collect() };
     Ok(serde_json::to_string_pretty(&whole)? + "\n")

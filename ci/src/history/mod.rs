@@ -1,8 +1,8 @@
 //! History: how the revisions of a server compare with one fixed revision, its anchor, over months.
 //!
-//! Every line of the file is a gate of a revision against the anchor, both measured in the same run. It
-//! holds ratios and never a time, because a time of another day is one of another machine, or of
-//! the same machine in another mood.
+//! Every line of the file is a gate of a revision against the anchor, both measured in the same
+//! run. A line holds ratios and never a time, because a time of another day comes from another
+//! machine, or from the same machine in another state.
 
 #[cfg(feature = "render")]
 mod chart;

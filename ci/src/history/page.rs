@@ -1,5 +1,5 @@
-//! A history as a page: the steps first, then every series as a line with its intervals and steps. It is
-//! one file in the look of all pages, and the same history gives the same bytes.
+//! A history as a page: first the steps, then each series as a line with its intervals and steps.
+//! The page is one file in the style of all pages, and the same history gives the same bytes.
 
 use askama::Template;
 use c10k_reports::{Error, document, format, metric};
@@ -39,7 +39,7 @@ struct Row<'a> {
     is_worse: bool,
 }
 
-/// The page of a history that was read from `file`.
+/// Renders the page of a history that was read from `file`.
 ///
 /// # Errors
 /// When its template can't be filled in.
@@ -60,7 +60,7 @@ fn lead(history: &History) -> String {
 }
 
 fn of_group(group: &Group) -> OfGroup<'_> {
-    // What changed is looked for first.
+    // A reader looks for changes first, so series with a step come first.
     let mut series: Vec<&Series> = group.series.iter().collect();
     series.sort_by_key(|series| series.steps.is_empty());
     OfGroup {

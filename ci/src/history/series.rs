@@ -1,6 +1,6 @@
-//! The lines of a history as series, and their steps: a series is a metric of a workload on one machine
-//! against one anchor. Values of another machine, anchor or suite are never in the same series,
-//! because the step between them would be one of no revision.
+//! Series of a history, and their steps. A series is a metric of a workload on one machine against
+//! one anchor. Values of different machines, anchors or suites are never in the same series,
+//! because no revision would be the cause of the step between them.
 
 use c10k_reports::metric;
 use c10k_reports::statistics::lead::Better;
@@ -11,18 +11,18 @@ use crate::hodges_lehmann;
 use crate::shift::{self, Shift};
 use crate::verdict::CONFIDENCE;
 
-/// Seed of the random orders that steps are compared with. It is fixed, so that a history has the
-/// same steps whenever it is looked at.
+/// Seed of the random orders that steps are compared with. It is fixed, so that a history always
+/// has the same steps.
 const SEED: u64 = 1;
 
 /// A history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct History {
-    /// What belongs together, in the order in which it begins in the file.
+    /// Groups of series, in the order in which they begin in the file.
     pub groups: Vec<Group>,
 }
 
-/// What values must have in common to be of one series.
+/// Properties that all values of a series have in common.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     /// The machine.
@@ -36,15 +36,16 @@ pub struct Key {
 /// All series of one machine, anchor and suite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Group {
-    /// What they have in common.
+    /// Machine, anchor and suite of the group.
     pub key: Key,
-    /// What of it is not as in the group before: `machine`, `anchor`, `suite`. Empty of the first group.
+    /// Parts of the key that differ from the group before: `machine`, `anchor`, `suite`. Empty for
+    /// the first group.
     pub changed: Vec<&'static str>,
-    /// Its gates.
+    /// Number of gates.
     pub gates: usize,
-    /// Time of its first and its last gate.
+    /// Times of the first and of the last gate.
     pub times: (String, String),
-    /// Its series, by workload and metric.
+    /// Series of the group, by workload and metric.
     pub series: Vec<Series>,
 }
 
@@ -55,15 +56,15 @@ pub struct Series {
     pub workload: String,
     /// Key of the metric.
     pub metric: String,
-    /// Its values, in the order of the file.
+    /// Values, in the order of the file.
     pub points: Vec<Point>,
-    /// Gates of the group that have no value.
+    /// Number of gates of the group that have no value.
     pub missing: usize,
-    /// What its steps lie between.
+    /// Levels between the steps.
     pub levels: Vec<Level>,
-    /// The begins of all levels but the first.
+    /// Steps, one at the beginning of each level but the first.
     pub steps: Vec<Step>,
-    /// Values far outside of their level, for fewer gates than a step takes.
+    /// Values far outside their level, for fewer gates than a step takes.
     pub far_out: Vec<FarOut>,
 }
 
@@ -72,52 +73,53 @@ pub struct Series {
 pub struct Point {
     /// The revision.
     pub revision: String,
-    /// When it was measured.
+    /// Start time of the gate.
     pub time: String,
-    /// Its place among the gates of the group, from 0.
+    /// Index of the gate in the group, from 0.
     pub gate: usize,
-    /// Revision to anchor.
+    /// Ratio of the revision to the anchor.
     pub ratio: Ratio,
 }
 
 /// Values between two steps.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Level {
-    /// Its first point.
+    /// Index of the first point.
     pub begin: usize,
-    /// The point behind its last.
+    /// Index after the last point.
     pub end: usize,
-    /// Its Hodges–Lehmann estimate: revision to anchor.
+    /// Hodges–Lehmann estimate of the ratio of revision to anchor.
     pub middle: f64,
 }
 
 /// A change that lasts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// The first point of the new level.
+    /// Index of the first point of the new level.
     pub at: usize,
-    /// New level to the one before.
+    /// Ratio of the new level to the level before it.
     pub ratio: f64,
-    /// Interval of the ratio, the place of the step taken as known; none of too few values.
+    /// Interval of the ratio, with the place of the step taken as known; `None` with too few
+    /// values.
     pub interval: Option<(f64, f64)>,
-    /// Whether it is one for the worse; none of a metric without a better direction, and of a step
-    /// of the noise alone.
+    /// True if the step is for the worse; `None` for a metric without a better direction, and for a
+    /// step in the noise alone.
     pub is_worse: Option<bool>,
 }
 
-/// A value far outside of its level.
+/// A value far outside its level.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FarOut {
-    /// Its point.
+    /// Index of the point.
     pub at: usize,
-    /// The value to the middle of its level.
+    /// Ratio of the value to the middle of its level.
     pub ratio: f64,
-    /// Whether all later points are far out too, so that it may become a step.
+    /// True if all later points are far out, too, so that the value may become a step.
     pub is_newest: bool,
 }
 
 impl History {
-    /// The history that the lines of a file are.
+    /// Creates the history from the lines of a file.
     pub fn of(entries: &[Entry]) -> Self {
         let mut keys: Vec<Key> = Vec::new();
         for key in entries.iter().map(Key::of) {
@@ -174,7 +176,7 @@ impl Group {
         }
     }
 
-    /// All steps, each with its series, in the order of gates.
+    /// Returns all steps, each with its series, in the order of gates.
     pub fn steps(&self) -> Vec<(&Series, &Step)> {
         let steps = self.series.iter().flat_map(|series| series.steps.iter().map(move |step| (series, step)));
         let mut steps: Vec<_> = steps.collect();
@@ -190,7 +192,7 @@ impl Series {
             Some(Point { revision: entry.revision.clone(), time: entry.time.clone(), gate, ratio })
         });
         let points: Vec<Point> = points.collect();
-        // Logarithms, as the gate has them: twice as much and half as much are equally far.
+        // Logarithms, as in a gate: twice as much and half as much are equally far.
         let logs: Vec<f64> = points.iter().map(|point| point.ratio.ratio.ln()).collect();
         let begins = change_points::find(&logs, SEED);
         let levels = levels(&logs, &begins);
@@ -205,7 +207,7 @@ impl Series {
         }
     }
 
-    /// The point of a step or of a value that is far out.
+    /// Returns the point at index `at`, such as the place of a step or of a value that is far out.
     pub fn point(&self, at: usize) -> &Point {
         &self.points[at]
     }
@@ -239,14 +241,14 @@ fn steps(logs: &[f64], levels: &[Level], metric: &str) -> Vec<Step> {
     levels.windows(2).filter_map(step).collect()
 }
 
-/// Whether the values went up or down. A step may be one of the noise alone, since it is found by any
-/// difference of both levels.
+/// Returns true if the values went up or down. A step may be a change of the noise alone, because
+/// any difference between both levels counts as a step.
 fn has_direction(shift: &Shift) -> bool {
     shift.interval.is_none_or(|(low, high)| low > 0.0 || high < 0.0)
 }
 
-/// Values far outside of a level. As many as a level takes, one after the other, are none: the test
-/// has held them for noise.
+/// Finds values far outside a level. A run of as many values as a level needs is left out, because
+/// the test has already taken it for noise.
 fn far_out(logs: &[f64], level: &Level) -> Vec<FarOut> {
     let places = shift::far_out(&logs[level.begin..level.end]);
     let runs = places.chunk_by(|before, after| after - before == 1).filter(|run| run.len() < FEWEST);

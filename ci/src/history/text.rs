@@ -1,11 +1,11 @@
-//! A history as a table for a terminal: the steps, newest last, and in a line each what is no step.
+//! A history as a table for a terminal: the steps, newest last, then a line for each remark.
 
 use c10k_reports::format;
 
 use super::series::{FarOut, Group, History, Series, Step};
 use crate::change_points::{FEWEST, FEWEST_WITH_STEP};
 
-/// Letters of a commit that are shown.
+/// Number of letters of a commit that are shown.
 const SHORT: usize = 12;
 
 /// Writes a history.
@@ -28,13 +28,13 @@ fn group(group: &Group) -> String {
     text
 }
 
-/// What the series of a group have in common.
+/// Returns the heading of a group, which says what its series have in common.
 fn heading(group: &Group) -> String {
     let changed = changed(group).map_or(String::new(), |changed| changed + "\n");
     format!("{changed}machine {}\n{}\n", machine(group), gates(group))
 }
 
-/// What is not as in the group before; none of the first group.
+/// Describes what differs from the group before; `None` for the first group.
 pub(super) fn changed(group: &Group) -> Option<String> {
     let changed = group.changed.join(" and another ");
     (!changed.is_empty()).then(|| {
@@ -42,14 +42,14 @@ pub(super) fn changed(group: &Group) -> Option<String> {
     })
 }
 
-/// The machine of a group, in a line.
+/// Describes the machine of a group, in a line.
 pub(super) fn machine(group: &Group) -> String {
     let machine = &group.key.machine;
     let cpus = format::plural(machine.cpus as u64, "processor");
     format!("{}: {}, {cpus}, {} GiB, {}", machine.id, machine.cpu, machine.memory_gib, machine.kernel)
 }
 
-/// The gates of a group, in a line.
+/// Describes the gates of a group, in a line.
 pub(super) fn gates(group: &Group) -> String {
     let (first, last) = &group.times;
     format!(
@@ -73,7 +73,7 @@ fn step_line(series: &Series, step: &Step) -> String {
     )
 }
 
-/// The size of a step: `1.041 (1.032–1.050) worse`.
+/// Returns the size of a step, such as `1.041 (1.032–1.050) worse`.
 pub(super) fn size(step: &Step) -> String {
     let ends = step.interval.map_or(String::new(), |(low, high)| format!(" ({low:.3}–{high:.3})"));
     let direction = match step.is_worse {
@@ -85,7 +85,7 @@ pub(super) fn size(step: &Step) -> String {
     format!("{:.3}{ends}{direction}", step.ratio)
 }
 
-/// What is said of the series without a step.
+/// Describes the series without a step.
 pub(super) fn without_step(group: &Group) -> String {
     if group.gates < FEWEST_WITH_STEP {
         let gates = format::plural(group.gates as u64, "gate");
@@ -98,7 +98,7 @@ pub(super) fn without_step(group: &Group) -> String {
     }
 }
 
-/// What is to be known of a series beside its steps, a line each.
+/// Returns the remarks about a series other than its steps, a line each.
 pub(super) fn notes(series: &Series, gates: usize) -> Vec<String> {
     let mut notes: Vec<String> = Vec::new();
     if series.missing > 0 {
@@ -120,12 +120,12 @@ fn far_out(series: &Series, one: &FarOut) -> String {
     format!("{}: {revision} is {:.1} % {side} its level; {end}", name(series), share.abs())
 }
 
-/// Name of a series.
+/// Returns the name of a series.
 pub(super) fn name(series: &Series) -> String {
     format!("{}: {}", series.workload, series.metric)
 }
 
-/// A commit, short enough for a table; other names of revisions as they are.
+/// Shortens a commit for a table. Other names of revisions stay as they are.
 pub(super) fn short(revision: &str) -> &str {
     let is_commit = revision.len() >= 40 && revision.bytes().all(|byte| byte.is_ascii_hexdigit());
     if is_commit { &revision[..SHORT] } else { revision }

@@ -20,7 +20,7 @@ struct Metric {
     upper_value: Option<f64>,
 }
 
-/// All metrics that have a ratio.
+/// Writes all metrics that have a ratio.
 fn write(gate: &Gate) -> serde_json::Result<String> {
     let mut benchmarks: BTreeMap<&str, BTreeMap<&str, Metric>> = BTreeMap::new();
     for judged in &gate.judgement.judged {

@@ -1,6 +1,6 @@
-//! The result for github-action-benchmark: `customBiggerIsBetter` and `customSmallerIsBetter`, lists
-//! of named numbers (its README, "Tools" and "customBiggerIsBetter"). The numbers are ratios of
-//! candidate to base, since an absolute time of another day is of another machine.
+//! The result for github-action-benchmark: `customBiggerIsBetter` and `customSmallerIsBetter`,
+//! lists of named numbers (its README, "Tools" and "customBiggerIsBetter"). The numbers are ratios
+//! of candidate to base, because an absolute time of another day comes from another machine.
 
 use serde::Serialize;
 
@@ -9,11 +9,11 @@ use crate::gate::Gate;
 use crate::series::Quantity;
 use crate::verdict::Judged;
 
-/// Metrics of which more is better.
+/// Metrics for which more is better.
 pub(super) const BIGGER_IS_BETTER: Format =
     Format { file: "custom-bigger-is-better.json", write: |gate| Ok(write(gate, true)?) };
 
-/// Metrics of which less is better.
+/// Metrics for which less is better.
 pub(super) const SMALLER_IS_BETTER: Format =
     Format { file: "custom-smaller-is-better.json", write: |gate| Ok(write(gate, false)?) };
 
@@ -23,7 +23,7 @@ struct Entry {
     name: String,
     unit: &'static str,
     value: f64,
-    /// Half of the interval.
+    /// Half of the width of the interval.
     #[serde(skip_serializing_if = "Option::is_none")]
     range: Option<String>,
     extra: String,

@@ -29,7 +29,7 @@ pub(crate) struct Cell<'a> {
 #[derive(Serialize)]
 struct Metric<'a> {
     key: &'a str,
-    /// Candidate over base; for a share that failed, the difference.
+    /// Ratio of candidate to base; absent for a share of failures, which has a `difference`.
     #[serde(skip_serializing_if = "Option::is_none")]
     ratio: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -37,7 +37,7 @@ struct Metric<'a> {
     low: Option<f64>,
     high: Option<f64>,
     verdict: Verdict,
-    /// As a share of the base.
+    /// Smallest detectable change, as a share of the base.
     smallest_detectable: Option<f64>,
     margin: f64,
     p_beyond_margin: f64,
@@ -57,7 +57,7 @@ fn write(gate: &Gate) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(&whole)? + "\n")
 }
 
-/// What is said of one workload.
+/// Builds the cell of one workload.
 pub(crate) fn cell<'a>(judgement: &'a Judgement, workload: &'a str) -> Cell<'a> {
     let unjudged = judgement.unjudged.iter().filter(|one| one.workload == workload);
     Cell {

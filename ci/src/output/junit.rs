@@ -1,6 +1,6 @@
 //! The result as `JUnit` XML: a suite for each workload, a case for each metric. A regression is a
-//! failure, and what is undecided or was not judged is skipped. It follows the schema of Jenkins'
-//! xUnit plugin (`junit-10.xsd`), which refuses a file that does not.
+//! failure; a metric that is undecided or was not judged is skipped. The file follows the schema of
+//! Jenkins' xUnit plugin (`junit-10.xsd`), which refuses files that do not follow it.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
@@ -11,7 +11,7 @@ use crate::verdict::{Judged, Verdict};
 /// The result as `JUnit` XML.
 pub(super) const FORMAT: Format = Format { file: "junit.xml", write: |gate| Ok(write(gate)?) };
 
-/// Attribute that the library gives every suite, and that the schema does not know.
+/// Attribute that the library adds to every suite, but that the schema does not know.
 const DISABLED: &str = " disabled=\"0\"";
 
 fn write(gate: &Gate) -> Result<String, quick_junit::SerializeError> {
@@ -19,7 +19,7 @@ fn write(gate: &Gate) -> Result<String, quick_junit::SerializeError> {
     for workload in gate.judgement.workloads() {
         report.add_test_suite(suite(gate, workload));
     }
-    // A quotation mark within a name is escaped, so that nothing else reads like the attribute.
+    // Quotation marks within names are escaped, so that no other text matches the attribute.
     Ok(report.to_string()?.replace(DISABLED, ""))
 }
 
@@ -33,13 +33,13 @@ fn suite(gate: &Gate, workload: &str) -> TestSuite {
         status.set_message(&one.reason);
         suite.add_test_case(case(workload, &one.key, status));
     }
-    // The library counts what was skipped under a name that only an older schema has.
+    // The library counts skipped cases under a name that only an older schema has.
     let skipped = std::mem::take(&mut suite.disabled);
     suite.extra.insert("skipped".into(), skipped.to_string().into());
     suite
 }
 
-/// A case of a class that is named as its workload, by which reports group them.
+/// Creates a case. Its class is named after the workload, because reports group cases by class.
 fn case(workload: &str, key: &str, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(key, status);
     case.set_classname(workload);

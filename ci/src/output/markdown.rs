@@ -1,14 +1,14 @@
 //! The result as Markdown for a pull request or a step summary, the verdict first. It stays below
-//! 60 KB, the least that a platform takes.
+//! 60 KB, which every platform accepts.
 
 use super::{Format, text};
 use crate::gate::Gate;
 use crate::verdict::{Judged, Verdict};
 
-/// Most bytes that are written. GitHub takes 65,536 characters in a comment.
+/// Largest number of bytes that are written. GitHub accepts 65,536 characters in a comment.
 const MAX_BYTES: usize = 60_000;
 
-/// Most bytes of its first sentence, so that the tables have the rest.
+/// Largest number of bytes of the first sentence, so that the rest is left for the tables.
 const MAX_SENTENCE_BYTES: usize = 2_000;
 
 /// The result as Markdown.
@@ -20,7 +20,7 @@ const CUT: &str = "\n… cut here, to stay below what a comment may have; `gate.
 fn write(gate: &Gate) -> String {
     let mut markdown = format!("**{}**\n\n{}\n", escape(&shortened(text::sentence(gate))), text::LEGEND);
     let mut workloads = gate.judgement.workloads();
-    // Of a table that is cut, the regressions are left.
+    // Regressions come first, so that they remain if the text is cut.
     let regressed = |judged: &Judged| judged.verdict == Verdict::Regressed;
     workloads.sort_by_key(|workload| !gate.judgement.judged_of(workload).any(regressed));
     markdown.extend(workloads.into_iter().map(|workload| section(gate, workload)));
@@ -56,7 +56,7 @@ fn row(judged: &Judged) -> String {
     )
 }
 
-/// The sentence, which names every metric of its verdict, without the end of a long list.
+/// Cuts off the end of the sentence if it names too many metrics.
 fn shortened(mut sentence: String) -> String {
     if sentence.len() > MAX_SENTENCE_BYTES {
         sentence.truncate(sentence.floor_char_boundary(MAX_SENTENCE_BYTES));
@@ -65,7 +65,7 @@ fn shortened(mut sentence: String) -> String {
     sentence
 }
 
-/// Text that is shown as it is, in a line of its own and in a cell of a table.
+/// Escapes text, so that it is shown as it is in a line of its own and in a cell of a table.
 fn escape(text: &str) -> String {
     let escaped = text.chars().map(|character| match character {
         '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '#' => format!("\\{character}"),
@@ -78,7 +78,7 @@ fn escape(text: &str) -> String {
     escaped.collect()
 }
 
-/// Cuts at the end of a line, and says so.
+/// Cuts text that is too long at the end of a line, and adds a note about it.
 fn cut(mut markdown: String) -> String {
     if markdown.len() > MAX_BYTES {
         let end = markdown.floor_char_boundary(MAX_BYTES - CUT.len());

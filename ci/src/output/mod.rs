@@ -14,13 +14,13 @@ use crate::gate::Gate;
 /// A file that a gate writes.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
-    /// Its name in the folder of the gate.
+    /// Name of the file in the folder of the gate.
     pub file: &'static str,
-    /// Its text.
+    /// Function that returns the text of the file.
     pub write: fn(&Gate) -> Result<String, Box<dyn Error + Send + Sync>>,
 }
 
-/// All of them.
+/// All formats of a gate's result.
 pub const ALL: &[Format] = &[
     json::FORMAT,
     markdown::FORMAT,

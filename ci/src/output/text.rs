@@ -5,10 +5,10 @@ use crate::reason::{self, Reason};
 use crate::series::Quantity;
 use crate::verdict::{FALSE_ALARMS, Judged, Judgement, Verdict};
 
-/// Metrics that a sentence names.
+/// Number of metrics that a sentence names.
 const NAMED: usize = 8;
 
-/// What an interval is, and a verdict.
+/// Explanation of intervals and verdicts.
 pub(crate) const LEGEND: &str =
     "Intervals (95 %) are of each metric by itself; verdicts are corrected for all of them together.";
 
@@ -20,7 +20,7 @@ pub fn write(gate: &Gate) -> String {
     format!("{tables}{LEGEND}\n{}\n", sentence(gate))
 }
 
-/// What is said of one workload, below its title.
+/// Returns the table of one workload, below its title.
 pub(crate) fn table(judgement: &Judgement, workload: &str, title: &str) -> String {
     let mut text = format!("{title}\n");
     text.extend(judgement.judged_of(workload).map(line));
@@ -41,7 +41,7 @@ fn line(judged: &Judged) -> String {
     format!("  {key:<42} {:<24} {verdict:<14} {seen}\n", effect(judged))
 }
 
-/// The ratio with its interval, or the difference.
+/// Returns the ratio with its interval, or the difference.
 pub(super) fn effect(judged: &Judged) -> String {
     let Some(ratio) = judged.ratio() else {
         return format!("{:+.2} % of requests or slices", judged.estimate * 100.0);
@@ -50,7 +50,8 @@ pub(super) fn effect(judged: &Judged) -> String {
     format!("{:.3}{ends}", ratio.ratio)
 }
 
-/// The verdict, its reason, and what it is worth.
+/// Returns a sentence with the verdict, its reason, and its false-alarm rate or what it leaves
+/// open.
 pub fn sentence(gate: &Gate) -> String {
     let judgement = &gate.judgement;
     let alarms = FALSE_ALARMS * 100.0;
@@ -65,7 +66,7 @@ pub fn sentence(gate: &Gate) -> String {
     }
 }
 
-/// What is worse and what is open where nothing regressed.
+/// Names the metrics that are worse and those that are undecided, for a gate without a regression.
 pub(crate) fn beside(judgement: &Judgement) -> String {
     let told = [
         ("Worse, but not shown to exceed the margin", Verdict::Changed),
@@ -76,26 +77,27 @@ pub(crate) fn beside(judgement: &Judgement) -> String {
     told.map(|(what, names)| [" ", what, ": ", names, "."].concat()).collect()
 }
 
-/// Metrics with their workloads, failures first.
+/// Names metrics with their workloads, failures first.
 pub(crate) fn names(of: &[&Judged]) -> String {
     counted(of.iter().map(|one| name(one)))
 }
 
-/// The first of all names; the others are counted.
+/// Lists the first names, and counts the others.
 fn counted(all: impl ExactSizeIterator<Item = String>) -> String {
     let more = all.len().saturating_sub(NAMED);
     let named = all.take(NAMED).collect::<Vec<_>>().join(", ");
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
-/// A failure that is open depends on how many blocks have it.
+/// Names a metric with its workload. An undecided failure also has its number of blocks, on which
+/// it depends.
 fn name(judged: &Judged) -> String {
     let name = format!("{} of {}", judged.series.quantity.key(), judged.series.workload);
     let blocks = judged.failing_blocks().filter(|_| judged.verdict == Verdict::Undecided);
     blocks.map_or_else(|| name.clone(), |blocks| format!("{name} {blocks}"))
 }
 
-/// The reasons why a gate is undecided, and the next steps.
+/// Returns the reasons why a gate is undecided, and the next steps.
 fn open(gate: &Gate) -> String {
     because(
         &gate.judgement,
@@ -118,8 +120,8 @@ fn open(gate: &Gate) -> String {
     )
 }
 
-/// The reasons why something is undecided. What to do about few measurements and about noise
-/// depends on what was measured.
+/// Returns the reasons why a judgement is undecided. The advice about too few measurements
+/// (`too_few`) and about noise (`noise`) depends on what was measured.
 pub(crate) fn because(
     judgement: &Judgement,
     too_few: impl Fn(usize, u32) -> String,

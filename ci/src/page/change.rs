@@ -1,5 +1,5 @@
-//! Change of a metric from the base to another server as a reader sees it: the logarithm of the ratio,
-//! positive where the number grew, be that better or worse.
+//! Change of a metric from the base to another server, as a reader sees it: the logarithm of the
+//! ratio, positive if the number grew, whether that is better or worse.
 
 use crate::series::Quantity;
 use crate::verdict::Judged;
@@ -9,7 +9,7 @@ use crate::verdict::Judged;
 pub struct Change {
     /// The estimate.
     pub estimate: f64,
-    /// Its interval; none of too few blocks.
+    /// Interval of the change; `None` with too few blocks.
     pub interval: Option<(f64, f64)>,
     /// The margin, in the direction that is worse.
     pub margin: f64,
@@ -18,7 +18,7 @@ pub struct Change {
 }
 
 impl Change {
-    /// Change of what was judged; none of differences.
+    /// Returns the change of a judged metric; `None` for differences.
     pub fn of(judged: &Judged) -> Option<Self> {
         let Quantity::Metric { more_is_better, .. } = judged.series.quantity else { return None };
         let sign = if more_is_better { -1.0 } else { 1.0 };
@@ -31,13 +31,13 @@ impl Change {
         })
     }
 
-    /// Lowest and highest value that a chart of it needs.
+    /// Returns the lowest and the highest value that a chart of the change needs.
     pub fn range(&self) -> (f64, f64) {
         let (low, high) = self.interval.unwrap_or((self.estimate, self.estimate));
         (low.min(self.estimate), high.max(self.estimate))
     }
 
-    /// The estimate and its interval, such as `+5.10 % (+4.20 % to +6.01 %)`.
+    /// Returns the estimate and its interval, such as `+5.10 % (+4.20 % to +6.01 %)`.
     pub fn text(&self) -> String {
         let interval = self.interval.map_or_else(
             || "too few blocks for an interval".to_owned(),
@@ -47,7 +47,7 @@ impl Change {
     }
 }
 
-/// The logarithm of a ratio as a percentage with its sign: `+5.10 %`.
+/// Formats the logarithm of a ratio as a percentage with its sign, such as `+5.10 %`.
 pub fn percent(log_ratio: f64) -> String {
     let percent = log_ratio.exp_m1() * 100.0;
     let decimals = match percent.abs() {
@@ -65,7 +65,7 @@ pub fn percent(log_ratio: f64) -> String {
     format!("{sign}{number}\u{a0}%")
 }
 
-/// A share as a percentage without digits that say nothing: `2 %`, `0.5 %`.
+/// Formats a share as a percentage without needless digits, such as `2 %` or `0.5 %`.
 pub fn share(share: f64) -> String {
     format!("{}\u{a0}%", c10k_reports::format::tick(share * 100.0))
 }

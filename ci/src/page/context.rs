@@ -1,4 +1,4 @@
-//! Input of the sections: the gate, and what lies beside it in its folder.
+//! Input of the sections: the gate, and the files beside it in its folder.
 
 use std::path::{Path, PathBuf};
 
@@ -11,13 +11,14 @@ use crate::gate::Gate;
 use crate::series::Quantity;
 use crate::verdict::Judged;
 
-/// The list of runs and gates, from the folder where gates are written.
+/// Path of the list of runs and gates, relative to the folder of a gate.
 const INDEX: &str = "../index.html";
 
 /// Name of the folder of the newest gate, in the folder of all reports.
 const GATE_DIR: &str = "gate";
 
-/// The folder of all reports, whose list links to the gate in `folder`; none where that lies elsewhere.
+/// Returns the folder of all reports, whose list links to the gate in `folder`; `None` if the gate
+/// lies elsewhere.
 pub fn reports_dir(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let reports = folder.parent().filter(|reports| reports.join(RUNS_DIR).is_dir())?;
@@ -30,12 +31,12 @@ pub struct Page<'a> {
     pub gate: &'a Gate,
     /// Latencies of each workload in the order of the plan, or the reason why there are none.
     pub latencies: Vec<Result<Latencies, String>>,
-    /// The list of all runs, where there is one.
+    /// Path of the list of all runs, if there is one.
     pub index: Option<&'static str>,
 }
 
 impl<'a> Page<'a> {
-    /// The gate in `folder`.
+    /// Creates the input for the gate in `folder`.
     pub fn of(gate: &'a Gate, folder: &Path) -> Self {
         let names = gate.plan.workloads.iter().map(|workload| &workload.name);
         Self {
@@ -45,7 +46,7 @@ impl<'a> Page<'a> {
         }
     }
 
-    /// Metrics of a workload that were judged: those that decide first.
+    /// Returns the judged metrics of a workload, deciding metrics first.
     pub fn metrics(&self, workload: &'a str) -> Vec<&'a Judged> {
         let is_metric = |one: &&Judged| matches!(one.series.quantity, Quantity::Metric { .. });
         let mut metrics: Vec<&Judged> = self.gate.judgement.judged_of(workload).filter(is_metric).collect();
@@ -53,7 +54,7 @@ impl<'a> Page<'a> {
         metrics
     }
 
-    /// A workload in each block.
+    /// Returns the cell of a workload in each block, with the number of the block.
     pub fn cells(&self, workload: &str) -> impl Iterator<Item = (u32, &'a CellOfBlock)> {
         self.gate.blocks.iter().filter_map(move |block| {
             let cell = block.cells.iter().find(|cell| cell.workload == workload)?;

@@ -14,7 +14,7 @@ pub const PAGE_FILE: &str = "index.html";
 /// Renders one section.
 type Section = fn(&Page) -> askama::Result<String>;
 
-/// The sections of a gate: what a reviewer acts on comes first.
+/// Sections of a gate. The sections that a reviewer acts on come first.
 const SECTIONS: &[Section] = &[
     verdict::render,
     failures::render,
@@ -27,7 +27,7 @@ const SECTIONS: &[Section] = &[
 /// Writes the page of `gate` into its folder, and returns its path.
 ///
 /// # Errors
-/// When the page can't be written. Histograms that can't be read are told on the page.
+/// When the page can't be written. Histograms that can't be read are reported on the page.
 pub fn write(gate: &Gate, folder: &Path) -> Result<PathBuf, Error> {
     let page = Page::of(gate, folder);
     let sections: askama::Result<Vec<String>> = SECTIONS.iter().map(|section| section(&page)).collect();

@@ -1,4 +1,4 @@
-//! Section: what failed, before any number of time: a server that drops requests is fast.
+//! Section: failures. They come before all times, because a server that drops requests is fast.
 
 use askama::Template;
 use c10k_reports::format;
@@ -20,7 +20,7 @@ struct Failures {
 struct Row {
     what: String,
     workload: String,
-    /// Share of each server that failed.
+    /// Share of failures of each server.
     shares: Vec<String>,
     difference: String,
     regressed: bool,
@@ -47,7 +47,7 @@ fn row(page: &Page, judged: &Judged) -> Option<Row> {
     })
 }
 
-/// What can fail; nothing of a metric.
+/// Returns the unit that can fail; `None` for a metric.
 fn unit(quantity: &Quantity) -> Option<&'static str> {
     match quantity {
         Quantity::Metric { .. } => None,
@@ -56,7 +56,7 @@ fn unit(quantity: &Quantity) -> Option<&'static str> {
     }
 }
 
-/// Share of a slice that failed.
+/// Returns the share of failures in a slice.
 fn failed(quantity: &Quantity, slice: &Slice) -> f64 {
     match quantity {
         Quantity::Metric { .. } => 0.0,
@@ -65,7 +65,7 @@ fn failed(quantity: &Quantity, slice: &Slice) -> f64 {
     }
 }
 
-/// What failed more often, or less.
+/// Returns the difference in the share of failures, with its sign.
 pub fn difference(judged: &Judged) -> String {
     let sign = if judged.estimate < 0.0 { "" } else { "+" };
     let unit = unit(&judged.series.quantity).unwrap_or_default();

@@ -1,9 +1,9 @@
-//! The page of a gate: one file per section, each a function from what the page shows to HTML;
-//! `document.rs` lists them in the order of the page.
+//! The page of a gate, with one file per section. A section is a function from the content of the
+//! page to HTML. `document.rs` lists the sections in the order of the page.
 //!
-//! The page is one file in the look of the pages of runs: styles and charts are within it, it loads
-//! nothing, and nothing in it runs. It is written again from the folder of a gate, and the same gate
-//! gives the same bytes.
+//! The page is one file in the style of the pages of runs: it contains its styles and charts, loads
+//! nothing, and runs no scripts. It can be written again from the folder of a gate, and the same
+//! gate gives the same bytes.
 
 mod change;
 mod chart;

@@ -8,7 +8,8 @@ use super::latencies::arms;
 use super::words::metric_title;
 use crate::block::{Arm, CellOfBlock, Slice};
 
-/// Most numbers of a table. A browser is slow with more, and `blocks.jsonl` has them all.
+/// Largest number of values in a table. A browser is slow with more, and `blocks.jsonl` has all of
+/// them.
 const MOST_NUMBERS: usize = 6_000;
 
 /// Slices of a workload side by side.
@@ -17,7 +18,7 @@ pub struct Raw {
     pub metrics: Vec<String>,
     /// Names of the servers.
     pub arms: Vec<&'static str>,
-    /// A row for each pair; none where there are too many.
+    /// A row for each pair; empty if there would be too many values.
     pub rows: Vec<Row>,
 }
 
@@ -25,7 +26,7 @@ pub struct Raw {
 pub struct Row {
     /// Number of the block.
     pub block: u32,
-    /// Number of the pair in it.
+    /// Number of the pair in the block.
     pub pair: u32,
     /// The server that was measured first.
     pub first: &'static str,
@@ -34,7 +35,7 @@ pub struct Row {
 }
 
 impl Raw {
-    /// The pairs of `workload`.
+    /// Returns the pairs of `workload`.
     pub fn of(page: &Page, workload: &str) -> Self {
         let keys: Vec<&str> =
             page.metrics(workload).iter().map(|judged| judged.series.quantity.key()).collect();

@@ -1,5 +1,5 @@
-//! Section: what this gate would have seen, and how often it cries wolf. A verdict without both is
-//! worth nothing: a gate that sees nothing finds no regression.
+//! Section: the smallest change that this gate would have detected, and its false-alarm rate. A
+//! verdict without both is worth nothing: a gate that detects nothing finds no regression.
 
 use askama::Template;
 
@@ -22,7 +22,7 @@ struct Row<'a> {
     title: String,
     decides: bool,
     margin: String,
-    /// Smallest change that is seen under each workload.
+    /// Smallest detectable change under each workload.
     cells: Vec<String>,
     reason: &'a str,
 }
@@ -52,7 +52,7 @@ fn smallest(page: &Page, workload: &str, key: &str) -> String {
 }
 
 impl Judged {
-    /// The smallest change that this gate would have called a regression.
+    /// Returns the smallest change that this gate would have called a regression.
     pub(super) fn seen(&self) -> String {
         self.smallest_detectable.map_or_else(|| "none".to_owned(), |effect| share(self.share(effect)))
     }

@@ -10,7 +10,7 @@ use super::words::{self, capital, list, of, sign, title};
 use crate::reason::{self, Reason};
 use crate::verdict::{FALSE_ALARMS, Judged, RULED_OUT, Verdict};
 
-/// Reasons that are told one by one.
+/// Largest number of reasons that are listed one by one.
 const MOST_REASONS: usize = 8;
 
 #[derive(Template)]
@@ -21,7 +21,7 @@ struct VerdictSection<'a> {
     word: String,
     date: String,
     sentence: String,
-    /// What the verdict rests on, each with its numbers.
+    /// Series that the verdict rests on, each with its numbers.
     reasons: Vec<String>,
     note: String,
     index: Option<&'a str>,
@@ -42,8 +42,8 @@ pub fn render(page: &Page) -> askama::Result<String> {
     section.render()
 }
 
-/// What the verdict rests on: what regressed, or what decides and is open. What failed comes first,
-/// then what decides.
+/// Returns the series that the verdict rests on: those that regressed, or those that decide and are
+/// open. Failures come first, then deciding metrics.
 fn deciding<'a>(page: &Page<'a>) -> Vec<&'a Judged> {
     let verdict = page.gate.judgement.verdict;
     let is_reason = |one: &&Judged| match verdict {
@@ -75,7 +75,7 @@ fn sentence(page: &Page) -> String {
     }
 }
 
-/// A reason why the gate is undecided, and the next step.
+/// Describes a reason why the gate is undecided, and the next step.
 fn because(page: &Page, reason: &Reason<'_>) -> String {
     match reason {
         Reason::Failures(of) => {
@@ -108,7 +108,7 @@ fn because(page: &Page, reason: &Reason<'_>) -> String {
     }
 }
 
-/// What they are called, in the order in which they are told.
+/// Lists the titles of the series, each title once, in their order.
 fn named(judged: &[&Judged]) -> String {
     list(&each_once(judged.iter().map(|one| title(&one.series.quantity))))
 }
@@ -123,7 +123,7 @@ fn each_once(names: impl Iterator<Item = String>) -> Vec<String> {
     once
 }
 
-/// The reasons, of which all but the first few are counted.
+/// Lists the first reasons, counts the others, and adds the metrics that were not judged.
 fn reasons(page: &Page) -> Vec<String> {
     let deciding = deciding(page);
     let more = deciding.len().saturating_sub(MOST_REASONS);
@@ -132,7 +132,7 @@ fn reasons(page: &Page) -> Vec<String> {
     told.chain(more).chain(missing(page)).collect()
 }
 
-/// What leaves a gate undecided because some blocks lack it.
+/// Lists the metrics that leave the gate undecided because they were not judged.
 fn missing<'a>(page: &'a Page) -> impl Iterator<Item = String> + 'a {
     let is_undecided = page.gate.judgement.verdict == Verdict::Undecided;
     let missing = page.gate.judgement.unjudged.iter().filter(move |one| is_undecided && one.decides);
@@ -141,7 +141,7 @@ fn missing<'a>(page: &'a Page) -> impl Iterator<Item = String> + 'a {
     })
 }
 
-/// One metric with its numbers.
+/// Describes one series with its numbers.
 fn reason(page: &Page, judged: &Judged) -> String {
     let margin = share(judged.share(judged.series.margin));
     match Change::of(judged) {
@@ -157,7 +157,7 @@ fn reason(page: &Page, judged: &Judged) -> String {
     }
 }
 
-/// How much the verdict is worth, and what it leaves open.
+/// Describes how much the verdict is worth, and what it leaves open.
 fn note(page: &Page) -> String {
     let alarms = share(FALSE_ALARMS);
     let blocks = page.gate.blocks.len();
@@ -171,7 +171,7 @@ fn note(page: &Page) -> String {
     }
 }
 
-/// What is worse and what is open where nothing regressed.
+/// Names the series that are worse and those that are undecided, for a gate without a regression.
 fn beside(page: &Page) -> String {
     let told = [
         ("Worse, but not shown to exceed its margin", Verdict::Changed),
@@ -183,13 +183,13 @@ fn beside(page: &Page) -> String {
     told.map(|(what, judged)| [" ", what, ": ", &names(judged), "."].concat()).collect()
 }
 
-/// A metric and its workload, or a failure with the blocks that have it.
+/// Names a metric with its workload, or a failure with the blocks that have it.
 fn with_blocks(judged: &Judged) -> String {
     let blocks = judged.failing_blocks().map(|blocks| format!(" {blocks}"));
     of(judged) + &blocks.unwrap_or_default()
 }
 
-/// Class of the style of a verdict.
+/// Returns the style class of a verdict.
 fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Regressed => "regressed",

@@ -5,10 +5,10 @@ use c10k_reports::metric;
 use crate::series::Quantity;
 use crate::verdict::{Judged, Verdict};
 
-/// Names in a sentence before the rest is counted.
+/// Number of names in a sentence before the rest is counted.
 const NAMED: usize = 3;
 
-/// What a reader calls a quantity.
+/// Returns the title of a quantity.
 pub fn title(quantity: &Quantity) -> String {
     match quantity {
         Quantity::Metric { key, .. } => metric_title(key),
@@ -17,22 +17,23 @@ pub fn title(quantity: &Quantity) -> String {
     }
 }
 
-/// What a reader calls the metric with `key`.
+/// Returns the title of the metric with `key`.
 pub fn metric_title(key: &str) -> String {
     metric::by_key(key).map_or_else(|| key.to_owned(), |metric| metric.title.to_owned())
 }
 
-/// A metric and its workload.
+/// Names a metric with its workload.
 pub fn of(judged: &Judged) -> String {
     format!("{} under {}", title(&judged.series.quantity), judged.series.workload)
 }
 
-/// Place of the metric with `key` among all, in which percentiles rise.
+/// Returns the place of the metric with `key` among all metrics, which have percentiles in
+/// ascending order.
 pub fn place(key: &str) -> usize {
     metric::METRICS.iter().position(|metric| metric.key == key).unwrap_or(usize::MAX)
 }
 
-/// The sign of a verdict, the shape that it has in charts.
+/// Returns the sign of a verdict, which has the same shape in charts.
 pub fn sign(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Regressed => "■",
@@ -43,7 +44,7 @@ pub fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A list in a sentence, of which all but the first few are counted.
+/// Joins names for a sentence. All but the first few are counted.
 pub fn list(names: &[String]) -> String {
     match names.len() {
         0 => String::new(),
@@ -53,7 +54,7 @@ pub fn list(names: &[String]) -> String {
     }
 }
 
-/// `text` with a capital at its begin.
+/// Returns `text` with a capital first letter.
 pub fn capital(text: &str) -> String {
     let mut characters = text.chars();
     let first = characters.next().map(|first| first.to_uppercase().to_string());

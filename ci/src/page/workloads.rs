@@ -25,7 +25,7 @@ struct WorkloadSection<'a> {
     unjudged: Vec<(String, &'a Unjudged)>,
     blocks: Vec<Drawn>,
     latencies: Vec<Drawn>,
-    /// Why there are no charts of latencies.
+    /// Reason why there are no charts of latencies.
     no_latencies: Option<&'a str>,
     raw: Raw,
     blocks_file: &'static str,
@@ -84,7 +84,8 @@ fn section(page: &Page, index: usize, workload: &Workload) -> askama::Result<Str
     section.render()
 }
 
-/// Whether anybody would miss the curves of latencies: a gate of counts has none.
+/// Returns true if latencies are judged. Otherwise, as in a gate of counts, their charts are not
+/// missed.
 fn judges_latencies(page: &Page) -> bool {
     page.gate.plan.margins.iter().any(|(key, _)| key.starts_with("latency_"))
 }

@@ -1,4 +1,4 @@
-//! What a reader's browser gets to see of a gate.
+//! The page of a gate, as a reader's browser shows it.
 
 mod simulation;
 
@@ -12,7 +12,8 @@ use c10k_ci::verdict::Verdict;
 
 use simulation::{METRICS, NOT_MEASURED, Simulation, WORKLOADS};
 
-/// Charts of a workload: all metrics, two that decide by block, latencies, and their shift.
+/// Number of charts of a workload: all metrics, two that decide by block, latencies, and their
+/// shift.
 const CHARTS_OF_WORKLOAD: usize = 5;
 
 fn render(simulation: &Simulation) -> String {
@@ -24,7 +25,7 @@ fn page_of(gate: &Gate, folder: &Path) -> String {
     fs::read_to_string(page::write(gate, folder).unwrap()).unwrap()
 }
 
-/// The part of `page` from `from` up to the next `to`.
+/// Returns the part of `page` from `from` up to the next `to`.
 fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let start = page.find(from).unwrap_or_else(|| panic!("{from:?} is missing"));
     let length = page[start..].find(to).unwrap_or_else(|| panic!("{to:?} is missing after {from:?}"));
@@ -165,7 +166,7 @@ fn what_failed_is_told_before_the_metrics() {
     assert!(section(&render(&Simulation::NEUTRAL), "failures").contains("No request failed"));
 }
 
-/// The header of a gate whose blocks were changed.
+/// Returns the header of a gate whose blocks were changed.
 fn header_of(simulation: &Simulation, change: impl Fn(&mut [Block])) -> String {
     let (folder, gate) = simulation.gate();
     let mut blocks = gate.blocks;

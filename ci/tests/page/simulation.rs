@@ -1,5 +1,5 @@
-//! Gates that never were: blocks and histograms drawn from a seed, with the changes that a test asks
-//! for, written as a gate writes them.
+//! Simulated gates: blocks and histograms drawn from a seed, with the changes that a test asks for,
+//! written as a gate writes them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,7 +18,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;
 
-/// Metrics that every slice has, and what the base has of each.
+/// Metrics that every slice has, and the value of each for the base.
 pub const METRICS: [(&str, f64); 6] = [
     ("latency_p50_us", 410.0),
     ("latency_p999_us", 2_900.0),
@@ -40,18 +40,18 @@ pub struct Simulation {
     pub pairs: u32,
     /// Ratio of candidate to base.
     pub ratio: fn(&str) -> f64,
-    /// Standard deviation of a block's change, as a share; a slice has thrice as much.
+    /// Standard deviation of a block's change, as a share; a slice has three times as much.
     pub noise: f64,
-    /// Whether there is a copy of the base.
+    /// True if there is a copy of the base.
     pub null: bool,
     /// Share of the candidate's requests that fail under the last workload.
     pub failed_share: f64,
-    /// Latencies of a slice's block in the histograms.
+    /// Number of latencies of a block in the histograms, for each workload and arm.
     pub samples: u32,
 }
 
 impl Simulation {
-    /// Nothing changed.
+    /// A gate in which nothing changed.
     pub const NEUTRAL: Self = Self {
         blocks: 12,
         pairs: 6,
@@ -62,7 +62,7 @@ impl Simulation {
         samples: 2_000,
     };
 
-    /// CPU per request, and what follows from it, is 6 % worse, and the tail 30 %.
+    /// A gate in which CPU per request, and what follows from it, is 6 % worse, and the tail 30 %.
     pub const REGRESSED: Self = Self {
         ratio: |key| match key {
             "throughput_rps" => 0.94,
@@ -73,10 +73,10 @@ impl Simulation {
         ..Self::NEUTRAL
     };
 
-    /// The noise hides everything.
+    /// A gate in which the noise hides everything.
     pub const UNDECIDED: Self = Self { noise: 0.04, ..Self::NEUTRAL };
 
-    /// The gate in a folder of its own.
+    /// Returns the gate in a folder of its own.
     pub fn gate(&self) -> (TempDir, Gate) {
         let folder = tempfile::tempdir().unwrap();
         self.write(folder.path());
@@ -137,7 +137,7 @@ impl Simulation {
         CellOfBlock { workload: workload.to_owned(), slices }
     }
 
-    /// Latencies of a block, whose tail is longer by the ratio of p99.
+    /// Returns the latencies of a block, whose tail is longer by the ratio of p99.
     fn seen(&self, arm: Arm, random: &mut ChaCha8Rng) -> Recorder {
         let ratio = |key| if arm == Arm::Candidate { (self.ratio)(key) } else { 1.0 };
         let mut seen = Recorder::default();
@@ -194,7 +194,8 @@ impl Simulation {
     }
 }
 
-/// About normal, with a standard deviation of 1: the sum of twelve uniform numbers.
+/// Returns a number that is about normal, with a standard deviation of 1: the sum of twelve uniform
+/// numbers.
 fn normal(random: &mut ChaCha8Rng) -> f64 {
     (0..12).map(|_| random.random_range(-0.5..0.5)).sum()
 }

@@ -1,4 +1,4 @@
-//! The folder of a gate that never was: blocks with the noise of restarts and slices, from a seed.
+//! The folder of a simulated gate: blocks with noise, from a seed.
 
 use std::fs;
 use std::path::Path;
@@ -17,18 +17,18 @@ const PAIRS: u32 = 3;
 pub struct Simulated<'a> {
     /// Names of the workloads.
     pub workloads: &'a [&'a str],
-    /// CPU time of the candidate, in that of the base; throughput is its inverse.
+    /// CPU time of the candidate, as a multiple of that of the base; throughput is its inverse.
     pub cost: f64,
-    /// Revisions of base and candidate; none where commands are compared.
+    /// Revisions of base and candidate; `None` where commands are compared.
     pub revisions: Option<(&'a str, &'a str)>,
-    /// When it began.
+    /// Time when the gate began.
     pub time: &'a str,
-    /// Seed of its noise.
+    /// Seed of the noise.
     pub seed: u64,
 }
 
 impl Simulated<'_> {
-    /// Writes its plan and its blocks into a folder, which is made.
+    /// Writes the plan and the blocks of the gate into a folder, which is made.
     pub fn write(&self, folder: &Path) {
         let write = |file: &str, text: String| {
             fs::write(folder.join(file), text).expect("a file of a new folder can be written");
@@ -81,7 +81,7 @@ impl Simulated<'_> {
         (1..=BLOCKS).map(block).collect()
     }
 
-    /// Columns of a server whose requests cost so much.
+    /// Returns the columns of a server whose requests cost `cost` times as much.
     fn arm(cost: f64, random: &mut ChaCha8Rng) -> Value {
         let mut column = |middle: f64, share: f64| -> Vec<f64> {
             (0..PAIRS).map(|_| middle * (1.0 + random.random_range(-share..share))).collect()

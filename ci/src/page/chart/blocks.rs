@@ -1,5 +1,5 @@
-//! Chart: the change of a metric in each block, and below it how far the base's own slices lie apart
-//! in the same block: the noise of the machine while both were measured.
+//! Chart: the change of a metric in each block, and below it the spread of the base's own slices in
+//! the same block, which is the noise of the machine while both servers were measured.
 
 use c10k_reports::chart::axis::{self, Axis};
 use c10k_reports::chart::canvas::{self, Canvas};
@@ -17,14 +17,14 @@ use crate::block::{Arm, CellOfBlock};
 use crate::series::Series;
 use crate::verdict::Judged;
 
-/// Height of the panel of changes and of that of the noise, in px.
+/// Heights of the panel of changes and of the panel of noise, in px.
 const CHANGES_PX: f64 = 190.0;
 const NOISE_PX: f64 = 60.0;
 
-/// Ticks of the axis of blocks, at most.
+/// Largest number of ticks on the axis of blocks.
 const TICKS: usize = 12;
 
-/// Half of the width of a bar, as a share of the distance of blocks.
+/// Half of the width of a bar, as a share of the distance between blocks.
 const HALF_BAR: f64 = 0.35;
 
 const CAPTION: &str = "Each block starts both servers afresh and is one independent comparison.";
@@ -36,13 +36,14 @@ const CAPTION_OF_NOISE: &str = " Bars: the standard deviation of the base’s ow
 struct Blocks<'a> {
     judged: &'a Judged,
     change: Change,
-    /// That of the copy of the base.
+    /// Change of the copy of the base.
     null: Option<Change>,
-    /// Spread of the base's slices in each block, as a share; none where blocks have a single one.
+    /// Spread of the base's slices in each block, as a share; `None` if a block has a single slice
+    /// of the base.
     noise: Option<Vec<f64>>,
 }
 
-/// The chart of one metric; none of differences.
+/// Draws the chart of one metric; `None` for differences.
 pub fn draw(page: &Page, judged: &Judged) -> Option<Drawn> {
     let key = judged.series.quantity.key();
     let cells = page.cells(&judged.series.workload);
@@ -80,7 +81,7 @@ impl Blocks<'_> {
         Heading::layout(&format!("{} by block: {workload}", title(quantity)), &note, WIDTH_PX)
     }
 
-    /// The chart as a screen reader tells it.
+    /// Describes the chart for screen readers.
     fn label(&self) -> String {
         let Series { quantity, workload, .. } = &self.judged.series;
         let blocks: Vec<String> = self.change.blocks.iter().map(|block| percent(*block)).collect();
@@ -117,7 +118,7 @@ impl Blocks<'_> {
         }
     }
 
-    /// The axis that covers all blocks and the margin.
+    /// Creates the axis that covers all blocks and the margin.
     fn change_axis(&self) -> ChangeAxis {
         let changes = [&self.change].into_iter().chain(&self.null);
         let blocks = changes.flat_map(|change| &change.blocks).copied();
@@ -141,19 +142,19 @@ fn frame(top: f64, height: f64) -> Frame {
     Frame { left: 72.0, top, right: WIDTH_PX - 20.0, bottom: top + height }
 }
 
-/// Numbers of the blocks, as many as fit without ticks that touch. Without a title it has no texts
-/// either, as the axis below it has them.
+/// Creates the axis of block numbers, with as many ticks as fit without touching. Without a title,
+/// it has no labels either, because the axis below has them.
 fn x_axis(title: &str, blocks: usize) -> Axis {
     let step = blocks.div_ceil(TICKS).max(1);
     let (first, last) = ends(blocks);
     let text = |block: usize| if title.is_empty() { String::new() } else { block.to_string() };
     let ticks = (1..=blocks).step_by(step).map(|block| (block as f64, text(block)));
-    // The ends have a place and no text, so that the axis covers half a block beyond each.
+    // The ends have a mark without a label, so that the axis covers half a block beyond each end.
     let marks = [(first, String::new())].into_iter().chain(ticks).chain([(last, String::new())]);
     Axis::of_marks(title, marks.collect(), None)
 }
 
-/// Ends of the axis of blocks.
+/// Returns the ends of the axis of blocks.
 fn ends(blocks: usize) -> (f64, f64) {
     (0.5, blocks as f64 + 0.5)
 }
@@ -162,8 +163,8 @@ fn numbered(values: &[f64]) -> impl Iterator<Item = (f64, f64)> {
     (1..).map(f64::from).zip(values.iter().copied())
 }
 
-/// Standard deviation of the logarithms of the base's values in a block, which is their spread as a
-/// share; none of fewer than two.
+/// Returns the standard deviation of the logarithms of the base's values in a block, which is their
+/// spread as a share; `None` with fewer than two values.
 fn spread_of_base(cell: &CellOfBlock, key: &str) -> Option<f64> {
     let slices = cell.slices.iter().filter(|slice| slice.arm == Arm::Base);
     let values = slices.filter_map(|slice| slice.metrics.get(key)).filter(|value| **value > 0.0);

@@ -1,5 +1,6 @@
-//! Axis of changes against the base: logarithms of ratios, of which those about zero are told apart
-//! and large ones still fit. A change of CPU time by 1 % and one of p99.9 by 50 % stand on one axis.
+//! Axis of changes against the base, for logarithms of ratios. It separates changes near zero and
+//! still has space for large ones: a change of CPU time by 1 % and a change of p99.9 by 50 % fit on
+//! one axis.
 
 use c10k_reports::chart::axis::Axis;
 use c10k_reports::format;
@@ -7,14 +8,14 @@ use c10k_reports::format;
 /// Logarithm up to which the axis is about linear: a change by 1 %.
 const LINEAR: f64 = 0.01;
 
-/// Changes in percent that have a tick, as far as an axis reaches.
+/// Changes in percent that have a tick, upwards and downwards, as far as an axis reaches.
 const UP: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 1e4, 1e5];
 const DOWN: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 80.0, 90.0, 99.0];
 
-/// Least distance of two labels, as a share of the axis. With less they would touch.
+/// Smallest distance between two labels, as a share of the axis. Closer labels would touch.
 const APART: f64 = 0.085;
 
-/// Ticks that an axis has in any case on either side of zero: up to 2 %.
+/// Smallest number of ticks on each side of zero: up to 2 %.
 const LEAST: usize = 2;
 
 /// Axis of changes.
@@ -25,7 +26,7 @@ pub struct ChangeAxis {
 }
 
 impl ChangeAxis {
-    /// An axis that covers `low` to `high`, logarithms of ratios.
+    /// Creates an axis that covers `low` to `high`, which are logarithms of ratios.
     pub fn covering(title: &str, low: f64, high: f64) -> Self {
         let (mut up, mut down) = (marks(&UP, 1.0, high), marks(&DOWN, -1.0, low));
         let ends = (down.last().map_or(0.0, |mark| mark.0), up.last().map_or(0.0, |mark| mark.0));
@@ -38,12 +39,13 @@ impl ChangeAxis {
         Self { axis: Axis::of_marks(title, marks, None), ends }
     }
 
-    /// The axis to draw.
+    /// Returns the axis to draw.
     pub fn axis(&self) -> Axis {
         self.axis.clone()
     }
 
-    /// Place of a logarithm of a ratio on it; what lies beyond it is at its end.
+    /// Returns the place of a logarithm of a ratio on the axis. A value beyond the axis is placed
+    /// at its end.
     pub fn position(&self, log_ratio: f64) -> f64 {
         position(log_ratio.clamp(self.ends.0, self.ends.1))
     }
@@ -53,7 +55,8 @@ fn position(log_ratio: f64) -> f64 {
     (log_ratio / LINEAR).asinh()
 }
 
-/// Logarithm and text of the ticks on one side of zero, up to the first that is beyond `end`.
+/// Returns the logarithm and the label of the ticks on one side of zero, up to the first tick
+/// beyond `end`.
 fn marks(percents: &[f64], sign: f64, end: f64) -> Vec<(f64, String)> {
     let log = |percent: f64| (sign * percent / 100.0).ln_1p();
     let within = percents.iter().filter(|percent| log(**percent).abs() < sign * end).count();
@@ -63,7 +66,7 @@ fn marks(percents: &[f64], sign: f64, end: f64) -> Vec<(f64, String)> {
     shown.map(|&percent| (log(percent), text(percent))).collect()
 }
 
-/// Leaves out labels that are too near to one that is nearer to zero; their lines stay.
+/// Removes labels that are too near to a label closer to zero. The lines of their ticks stay.
 fn thin(marks: &mut [(f64, String)], apart: f64) {
     let mut last = 0.0;
     for (log_ratio, text) in marks {

@@ -34,7 +34,7 @@ struct Row<'a> {
     null: Option<Change>,
 }
 
-/// The forest plot of `metrics`; none of no metrics.
+/// Draws the forest plot of `metrics`; `None` without metrics.
 pub fn draw(page: &Page, metrics: &[&Judged], workload: &str) -> Option<Drawn> {
     let rows: Vec<Row> = metrics.iter().filter_map(|judged| Row::of(page, judged)).collect();
     let ranges = rows.iter().map(Row::range);
@@ -69,7 +69,7 @@ fn caption() -> String {
     )
 }
 
-/// The chart as a screen reader tells it.
+/// Describes the chart for screen readers.
 fn label(rows: &[Row], workload: &str) -> String {
     let told: Vec<String> = rows
         .iter()
@@ -88,7 +88,7 @@ impl<'a> Row<'a> {
         Some(Self { judged, change: Change::of(judged)?, null })
     }
 
-    /// Lowest and highest value that is drawn, zero and the margins included.
+    /// Returns the lowest and the highest value that is drawn, including zero and the margins.
     fn range(&self) -> (f64, f64) {
         let margins = RULED_OUT * self.change.margin;
         let ranges = [&self.change].into_iter().chain(&self.null).map(Change::range);
@@ -101,7 +101,7 @@ impl<'a> Row<'a> {
         TEXT_ROW_PX + strips * STRIP_PX + BETWEEN_PX
     }
 
-    /// Draws the row below `top`, where `x` is the place of a logarithm of a ratio.
+    /// Draws the row below `top`. `x` returns the place of a logarithm of a ratio.
     fn draw(&self, canvas: &mut Canvas, x: &impl Fn(f64) -> f64, top: f64) {
         self.draw_text(canvas, top);
         let (top, bottom) = (top + TEXT_ROW_PX, top + self.height_px() - BETWEEN_PX);
@@ -123,7 +123,7 @@ impl<'a> Row<'a> {
     }
 
     fn draw_text(&self, canvas: &mut Canvas, top: f64) {
-        // Covers the grid, which would strike the text out.
+        // Covers the grid, whose lines would run through the text.
         canvas.rectangle((LEFT_PX - 1.0, top), (RIGHT_PX + 1.0, top + TEXT_ROW_PX), PAPER);
         let y = top + TEXT_ROW_PX / 2.0;
         canvas.text(&title(&self.judged.series.quantity), (LEFT_PX, y), Font { bold: true, ..TEXT });
@@ -132,7 +132,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The interval of the copy of the base, which shows how far apart two identical servers are.
+/// Draws the interval of the copy of the base, which shows how far apart two identical servers are.
 fn draw_copy(canvas: &mut Canvas, x: &impl Fn(f64) -> f64, y: f64, null: &Change) {
     if let Some((low, high)) = null.interval {
         canvas.line((x(low), y), (x(high), y), COPY, 1.0);

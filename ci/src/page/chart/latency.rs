@@ -1,5 +1,5 @@
-//! Chart: latency by percentile of each server, all blocks together, as the plotter of `HdrHistogram`
-//! by Gil Tene draws it.
+//! Chart: latency by percentile of each server, all blocks together, as the plotter of
+//! `HdrHistogram` by Gil Tene draws it.
 
 use c10k_reports::chart::axis::{self, Axis};
 use c10k_reports::chart::canvas::Canvas;
@@ -17,7 +17,7 @@ const CAPTION: &str = "How long the slowest requests take, from the intended sen
                        what is judged are percentiles of slices. A curve ends where fewer than 10 \
                        requests lie beyond it.";
 
-/// The curves of a workload; none where too few requests have a latency.
+/// Draws the curves of a workload; `None` if too few requests have a latency.
 pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
     let curves: Vec<&OfArm> = latencies.arms.iter().filter(|arm| arm.last_quantile() >= 0.5).collect();
     let x = Axis::percentiles(curves.iter().map(|arm| arm.last_quantile()).reduce(f64::max)?);
@@ -35,7 +35,7 @@ pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
     Some(Drawn { svg, caption: CAPTION.to_owned() })
 }
 
-/// The curve of a server, with points at the `marked` quantiles.
+/// Draws the curve of a server, with points at the `marked` quantiles.
 fn draw_curve(canvas: &mut Canvas, panel: &Panel, arm: &OfArm, marked: &[f64]) {
     let last = arm.last_quantile();
     let points = percentile_curve::points(&arm.merged, last);
@@ -47,7 +47,7 @@ fn draw_curve(canvas: &mut Canvas, panel: &Panel, arm: &OfArm, marked: &[f64]) {
     }
 }
 
-/// The chart as a screen reader tells it.
+/// Describes the chart for screen readers.
 fn label(curves: &[&OfArm], workload: &str) -> String {
     let told: Vec<String> = curves
         .iter()

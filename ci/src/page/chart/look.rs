@@ -1,5 +1,5 @@
-//! Looks of verdicts and servers: colour, dash and shape, so that no meaning is in a colour alone.
-//! Colours are those of Okabe and Ito ("Color Universal Design", 2008).
+//! Looks of verdicts and servers: colour, dash and shape, so that no meaning depends on colour
+//! alone. The colours are those of Okabe and Ito ("Color Universal Design", 2008).
 
 use c10k_reports::chart::canvas::{Canvas, Place, RGBColor};
 use c10k_reports::chart::palette::{self, Look, Marker};
@@ -7,22 +7,22 @@ use c10k_reports::chart::palette::{self, Look, Marker};
 use crate::block::Arm;
 use crate::verdict::Verdict;
 
-/// The sheet.
+/// Colour of the background.
 pub const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 
-/// Changes within the margin.
+/// Colour of changes within the margin.
 pub const MARGIN: RGBColor = RGBColor(0x80, 0x80, 0x80);
 
-/// The copy of the base.
+/// Colour of the copy of the base.
 pub const COPY: RGBColor = palette::MUTED;
 
-/// The point of the copy of the base.
+/// Look of the points of the copy of the base.
 pub const COPY_POINT: Look = Look { color: COPY, dash: 0, marker: Marker::Triangle };
 
 /// Half of the size of a point, in px.
 pub const MARKER_PX: f64 = 5.0;
 
-/// Place of a server among the looks of subjects.
+/// Returns the place of a server among the looks of subjects.
 pub fn place(arm: Arm) -> usize {
     match arm {
         Arm::Base => 0,
@@ -31,12 +31,12 @@ pub fn place(arm: Arm) -> usize {
     }
 }
 
-/// The look of a server's curves.
+/// Returns the look of a server's curves.
 pub fn of_arm(arm: Arm) -> Look {
     palette::look(place(arm))
 }
 
-/// What charts call a server.
+/// Returns the name of a server in charts.
 pub fn name(arm: Arm) -> &'static str {
     match arm {
         Arm::Base => "base",
@@ -45,7 +45,8 @@ pub fn name(arm: Arm) -> &'static str {
     }
 }
 
-/// The look of a verdict, of the shape that [`words::sign`](super::super::words::sign) prints.
+/// Returns the look of a verdict, with the shape that [`words::sign`](super::super::words::sign)
+/// prints.
 pub fn of(verdict: Verdict) -> Look {
     let (color, marker) = match verdict {
         Verdict::Regressed => (RGBColor(0xd5, 0x5e, 0x00), Marker::Square),

@@ -1,4 +1,4 @@
-//! Chart: by how much each percentile of the latency moved from the base to the candidate.
+//! Chart: shift of each percentile of the latency from the base to the candidate.
 
 use c10k_reports::chart::axis::Axis;
 use c10k_reports::chart::canvas::{Canvas, Place};
@@ -13,7 +13,7 @@ use super::{Drawn, TOLD};
 use crate::block::Arm;
 use crate::quantile_shift::{self, Shift};
 
-/// Points of a curve.
+/// Number of points of a curve, without those at ticks.
 const POINTS: usize = 60;
 
 /// Opacity of an interval.
@@ -30,7 +30,7 @@ const CAPTION: &str = "Candidate against base at each percentile: above 0 it is 
                        It ends where a block has fewer than 10 requests beyond. Intervals are of \
                        one percentile alone.";
 
-/// The chart of a workload; none where the blocks have too few requests for a median.
+/// Draws the chart of a workload; `None` if the blocks have too few requests for a median.
 pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
     let (base, others) = latencies.arms.split_first()?;
     let widest = Axis::percentiles(base.last_quantile().max(0.5));
@@ -53,14 +53,14 @@ pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
     Some(Drawn { svg, caption: CAPTION.to_owned() })
 }
 
-/// The axis that covers all curves with their intervals.
+/// Creates the axis that covers all curves with their intervals.
 fn change_axis(curves: &[Curve]) -> ChangeAxis {
     let values = || curves.iter().flat_map(|curve| &curve.shifts).flat_map(Shift::ends);
     let (low, high) = (values().fold(0.0, f64::min), values().fold(0.0, f64::max));
     ChangeAxis::covering("latency against the base’s", low, high)
 }
 
-/// The chart as a screen reader tells it.
+/// Describes the chart for screen readers.
 fn label(curves: &[Curve], workload: &str) -> String {
     let told: Vec<String> = curves
         .iter()
@@ -74,7 +74,7 @@ fn label(curves: &[Curve], workload: &str) -> String {
 }
 
 impl Shift {
-    /// What a chart has to cover.
+    /// Returns the lowest and the highest value that a chart has to cover.
     fn ends(&self) -> [f64; 2] {
         self.interval.map_or([self.log_ratio; 2], |(low, high)| [low, high])
     }
@@ -83,18 +83,19 @@ impl Shift {
 impl<'a> Curve<'a> {
     fn of(base: &OfArm, arm: &'a OfArm, x: &Axis) -> Self {
         let known_to = [base.known_to, arm.known_to].into_iter().flatten().reduce(f64::min);
-        // Those of the ticks, too, since they are told.
+        // The quantiles of the ticks are included, because the text alternative states them.
         let mut quantiles: Vec<f64> =
             x.evenly(POINTS).chain(x.ticks.iter().map(|(quantile, _)| *quantile)).collect();
         quantiles.sort_unstable_by(f64::total_cmp);
         quantiles.dedup();
-        // The fastest request of a block is an extreme, which says nothing of the others.
+        // Quantile 0 is left out: the fastest request of a block is an extreme, which says nothing
+        // about the other requests.
         quantiles.retain(|quantile| *quantile > 0.0);
         let shifts = quantile_shift::of(&base.by_block, &arm.by_block, known_to, quantiles.into_iter());
         Self { arm, shifts }
     }
 
-    /// The shift at `quantile`, such as `p99 +3.20 %`.
+    /// Returns the shift at `quantile`, such as `p99 +3.20 %`.
     fn text(&self, quantile: f64, name: &str) -> Option<String> {
         let shift = self.shifts.iter().find(|shift| (shift.quantile - quantile).abs() < 1e-9)?;
         Some(format!("{name} {}", percent(shift.log_ratio)))
