@@ -1,14 +1,14 @@
-//! A cgroup of one server's own: the kernel's account of the CPU time of all its threads and
-//! processes, those that have ended included.
+//! A cgroup for one server: the kernel's account of the CPU time of all its threads and processes,
+//! including those that have ended.
 //!
-//! Clocks of processes lose what a thread used between its last turn of the scheduler and its
-//! end, and divide the time of a process that lives for less than a tick wrongly into user mode
-//! and kernel. The account of a cgroup has neither error. It only counts: a group with limits or
-//! with a share of the processor of its own would change what is measured.
+//! The clock of a process loses the time that a thread used between its last turn of the scheduler
+//! and its end. It also divides the time of a process that lives for less than a tick wrongly into
+//! user mode and kernel. The account of a cgroup has neither error. The cgroup only counts: a group
+//! with limits, or with a share of the processor of its own, would change the measurement.
 //!
-//! This is own code over `std::fs` and `procfs`. The crate `cgroups-rs` takes either version for
-//! the whole machine, so that it finds no v2 group beside v1 controllers; it switches controllers
-//! on, and takes a process by its number once that runs, when it may have forked already.
+//! This is own code over `std::fs` and `procfs`. The crate `cgroups-rs` assumes one version for the
+//! whole machine, so it finds no v2 group beside v1 controllers. It also switches controllers on,
+//! and adds a process by its ID only once the process runs, when it may have forked already.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -22,26 +22,27 @@ use c10k_reports::record::CpuAccount;
 use procfs::ProcessCGroup;
 use procfs::process::{MountInfo, Process};
 
-/// How long processes that were killed may take to end, so that their group can be removed.
+/// Longest wait for killed processes to end, so that their group can be removed.
 const REMOVE_TIME: Duration = Duration::from_secs(1);
 
-/// How often it is tried to remove a group.
+/// Time between two attempts to remove a group.
 const POLL_TIME: Duration = Duration::from_millis(1);
 
-/// Begin of the name of a group, in front of the harness's process id.
+/// First part of a group's name. The process ID of the harness follows.
 const NAME: &str = "c10k-";
 
-/// The file of a group that lists its processes, and takes new ones.
+/// File of a group that lists its processes. Writing a process ID to it adds that process.
 const PROCESSES: &str = "cgroup.procs";
 
-/// Groups that this process has made, so that each has a name of its own.
+/// Number of groups that this process has tried to make, so that each has a name of its own.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// A cgroup that was made for one server. Dropping it removes it, once its processes have ended.
+/// A cgroup that was made for one server. Dropping it removes the cgroup, once its processes have
+/// ended.
 #[derive(Debug)]
 pub struct OwnGroup(Group);
 
-/// A cgroup, to be read.
+/// A cgroup whose account can be read.
 #[derive(Debug, Clone)]
 pub struct Group {
     folder: PathBuf,
@@ -58,21 +59,22 @@ pub(crate) enum Version {
 /// CPU time of a group since it was made.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CpuTime {
-    /// All of it, as the scheduler counts it, in seconds. What a thread uses that runs at this
-    /// moment is added when it leaves its processor, and at every tick.
+    /// Total time as the scheduler counts it, in seconds. The time of a running thread is added
+    /// when the thread leaves its processor, and at every tick.
     pub total_s: f64,
-    /// The part in user mode, as ticks count it, in any unit: only its ratio to `system` is right.
+    /// Part in user mode as ticks count it, in any unit: only its ratio to `system` is right.
     pub user: f64,
-    /// The part in the kernel, in the same unit.
+    /// Part in the kernel, in the unit of `user`.
     pub system: f64,
 }
 
 impl OwnGroup {
-    /// Makes a group below the one that this process is in, and removes groups that a harness has
-    /// left behind which is gone.
+    /// Makes a group below the one that this process is in. Also removes groups that were left
+    /// behind by harnesses that no longer run.
     ///
     /// # Errors
-    /// When the system has no such groups, or does not let this user make one.
+    /// When the system has no cgroups that account CPU time alone, or does not let this user make
+    /// one.
     pub fn create() -> Result<Self> {
         Self::create_below(&parents()?)
     }
@@ -101,12 +103,12 @@ impl OwnGroup {
         }
     }
 
-    /// The opened file by which a process joins the group: it writes `0` there.
+    /// Opens the file by which a process joins the group: the process writes `0` to it.
     pub fn entrance(&self) -> io::Result<File> {
         File::options().write(true).open(self.0.folder.join(PROCESSES))
     }
 
-    /// The group, to be read.
+    /// Returns the group, whose account can be read.
     pub fn group(&self) -> &Group {
         &self.0
     }
@@ -116,8 +118,8 @@ impl Drop for OwnGroup {
     fn drop(&mut self) {
         let deadline = Instant::now() + REMOVE_TIME;
         let is_busy = |error: io::Error| error.kind() == ErrorKind::ResourceBusy;
-        // A process that was killed counts until it has ended. One that stays for longer has left
-        // its process group; the next harness removes the group then.
+        // A killed process keeps the group busy until it has ended. A process that stays for longer
+        // has left its process group; the next harness removes the cgroup then.
         while fs::remove_dir(&self.0.folder).is_err_and(is_busy) && Instant::now() < deadline {
             thread::sleep(POLL_TIME);
         }
@@ -125,7 +127,7 @@ impl Drop for OwnGroup {
 }
 
 impl Group {
-    /// Reads how much CPU time its processes have used.
+    /// Reads the CPU time that the processes of the group have used.
     pub fn cpu_time(&self) -> Result<CpuTime> {
         match self.version {
             Version::V1 => Ok(CpuTime {
@@ -144,7 +146,7 @@ impl Group {
         }
     }
 
-    /// What its account is called in a record.
+    /// Returns the kind of account that a record names for this group.
     pub fn account(&self) -> CpuAccount {
         match self.version {
             Version::V1 => CpuAccount::CgroupV1,
@@ -152,13 +154,13 @@ impl Group {
         }
     }
 
-    /// Whether the process `pid` is in it.
+    /// True if the process `pid` is in the group.
     pub fn holds(&self, pid: u32) -> bool {
         let pid = pid.to_string();
         self.read(PROCESSES).is_ok_and(|processes| processes.lines().any(|line| line == pid))
     }
 
-    /// A value in nanoseconds that is alone in its file, in seconds.
+    /// Reads a file that holds only a value in nanoseconds, and returns it in seconds.
     fn nanoseconds(&self, name: &str) -> Result<f64> {
         let text = self.read(name)?;
         let value: u64 = text.trim().parse().with_context(|| format!("{name} says `{}`", text.trim()))?;
@@ -170,7 +172,8 @@ impl Group {
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 
-    /// Removes groups below this one whose harness is gone. One that still has processes stays.
+    /// Removes groups below this one whose harness no longer runs. A group that still has processes
+    /// stays.
     fn remove_leftovers(&self) {
         for entry in fs::read_dir(&self.folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
@@ -183,20 +186,20 @@ impl Group {
     }
 }
 
-/// A line of `cpu.stat`, such as `usage_usec 1500000`, in seconds.
+/// Reads a line of `cpu.stat`, such as `usage_usec 1500000`, in seconds.
 fn microseconds(stat: &str, wanted: &str) -> Result<f64> {
     let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
     let value = lines.find(|(name, _)| *name == wanted).and_then(|(_, value)| value.parse::<u64>().ok());
     Ok(value.with_context(|| format!("this kernel does not tell {wanted}"))? as f64 / 1e6)
 }
 
-/// Why no server of this harness can have a cgroup; nothing where it can.
+/// Returns the reason why no server of this harness can have a cgroup, or `None` if one can.
 pub fn why_none() -> Option<String> {
     OwnGroup::create().err().map(|error| format!("{error:#}"))
 }
 
-/// The groups of this process, in the order in which a group below them is wanted. The first
-/// version tells better how time divides into user mode and kernel.
+/// Returns the groups of this process below which a group can be made, in the order of preference.
+/// Version 1 comes first, because it divides time into user mode and kernel more accurately.
 fn parents() -> Result<Vec<Group>> {
     let (memberships, mounts) = memberships(None)?;
     let first = memberships.iter().filter(|membership| is_account(membership));
@@ -205,11 +208,12 @@ fn parents() -> Result<Vec<Group>> {
     Ok(first.chain(second.filter_map(|membership| Version::V2.group(membership, &mounts))).collect())
 }
 
-/// The groups that schedule the process `pid`, or the caller, with all groups above them as far as they can
-/// be seen from here: each may have a quota. The files of one are in its folder.
+/// Returns the groups that schedule the process `pid`, or the caller if `None`, with all groups
+/// above them that are visible from here: each may have a quota. A group is given by the folder of
+/// its files.
 ///
 /// # Errors
-/// When the groups of the process can't be read, or its own group can't be seen from here.
+/// When the groups of the process can't be read, or its own group is not visible from here.
 pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Version)>> {
     let (memberships, mounts) = memberships(pid)?;
     let Some((version, membership)) = scheduling(&memberships) else { return Ok(Vec::new()) };
@@ -221,8 +225,9 @@ pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Versio
     Ok(below.ancestors().map(|path| (mount_point.join(path), version)).collect())
 }
 
-/// The membership that schedules: in the hierarchy of the controller `cpu` where the first version has
-/// one, which the second version then has not.
+/// Returns the membership that schedules. This is the one in the hierarchy of the controller `cpu`,
+/// if version 1 has that controller (version 2 then does not have it), and the one of version 2
+/// otherwise.
 fn scheduling(memberships: &[ProcessCGroup]) -> Option<(Version, &ProcessCGroup)> {
     let is_cpu = |membership: &&ProcessCGroup| membership.controllers.iter().any(|name| name == "cpu");
     let first = memberships.iter().find(is_cpu).map(|membership| (Version::V1, membership));
@@ -230,7 +235,8 @@ fn scheduling(memberships: &[ProcessCGroup]) -> Option<(Version, &ProcessCGroup)
     first.or_else(|| Some((Version::V2, second?)))
 }
 
-/// The groups of the process `pid`, or of the caller, and the mounts that the caller sees.
+/// Reads the groups of the process `pid`, or of the caller if `None`, and the mounts that the
+/// caller sees.
 fn memberships(pid: Option<i32>) -> Result<(Vec<ProcessCGroup>, Vec<MountInfo>)> {
     let cgroups = || pid.map_or_else(Process::myself, Process::new)?.cgroups();
     let mounts = || Process::myself()?.mountinfo();
@@ -238,23 +244,23 @@ fn memberships(pid: Option<i32>) -> Result<(Vec<ProcessCGroup>, Vec<MountInfo>)>
     Ok((memberships, mounts().context("cannot read the mounts")?.into_iter().collect()))
 }
 
-/// A hierarchy of the first version that accounts CPU time and does nothing else. Many systems have
-/// it share a hierarchy with the controller `cpu`: there, a group would be scheduled as one.
+/// True for a hierarchy of version 1 that accounts CPU time and does nothing else. On many systems
+/// it is shared with the controller `cpu`: there, a group would be scheduled as one.
 fn is_account(membership: &ProcessCGroup) -> bool {
     membership.controllers == ["cpuacct"]
 }
 
 impl Version {
-    /// The folder of a group that this process is in; nothing where it is not mounted here.
+    /// Returns the group that this process is in, or `None` if its hierarchy is not mounted here.
     fn group(self, membership: &ProcessCGroup, mounts: &[MountInfo]) -> Option<Group> {
         let (mount_point, below) = self.place(membership, mounts, "cpuacct")?;
         // Collected, because joining an empty path leaves a slash at the end.
         Some(Group { folder: mount_point.components().chain(below.components()).collect(), version: self })
     }
 
-    /// Where the hierarchy of a controller is mounted, and the path of a group below that. `None` where
-    /// it is not mounted here, or the group is outside of the part that is: from within a cgroup
-    /// namespace, the path of such a group begins with `/..`.
+    /// Returns the mount point of a controller's hierarchy, and the path of a group below that
+    /// point. `None` if the hierarchy is not mounted here, or if the group is outside of the
+    /// mounted part: from within a cgroup namespace, the path of such a group begins with `/..`.
     fn place<'a>(
         self,
         membership: &'a ProcessCGroup,
@@ -278,14 +284,15 @@ mod tests {
 
     use super::*;
 
-    /// A group of each version that can be had here; says of the others why they are left out.
+    /// Makes a group of each version that this system allows, and prints why the others are left
+    /// out.
     fn groups() -> Vec<OwnGroup> {
         let made = parents().unwrap().into_iter().map(|parent| OwnGroup::create_below(&[parent]));
         made.filter_map(|made| made.inspect_err(|error| eprintln!("left out: {error:#}")).ok()).collect()
     }
 
-    /// Runs a script in a group. Gives the CPU time in user mode and in the kernel that its shell
-    /// tells at the end, that of ended children included.
+    /// Runs a script in a group. Returns the CPU time in user mode and in the kernel that its shell
+    /// reports at the end, including that of ended children.
     fn run(script: &str, group: &OwnGroup) -> (f64, f64) {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("read line; {script}; times")]);
@@ -300,7 +307,7 @@ mod tests {
         (times[0] + times[2], times[1] + times[3])
     }
 
-    /// Such as `1m2.500000s`.
+    /// Parses a time such as `1m2.500000s`.
     fn seconds(time: &str) -> f64 {
         let (minutes, seconds) = time.trim_end_matches('s').split_once('m').unwrap();
         minutes.parse::<f64>().unwrap() * 60.0 + seconds.parse::<f64>().unwrap()
@@ -313,8 +320,8 @@ mod tests {
             let (user_s, system_s) = run(&format!("for n in 1 2 3 4 5 6 7 8; do ({busy}); done"), &group);
             let told = group.group().cpu_time().unwrap().total_s;
             let truth = user_s + system_s;
-            // The shell leaves out what is less than 10 ms in each of its four numbers; its start
-            // is in them, and not in the account.
+            // The shell cuts each of its four numbers to 10 ms. The shell's own start is in these
+            // numbers, but not in the account.
             let possible = truth * 0.9..truth * 1.1 + 0.04;
             assert!(possible.contains(&told), "{:?}: {told} of {truth} s", group.group().version);
         }
@@ -322,7 +329,8 @@ mod tests {
 
     #[test]
     fn processes_that_are_shorter_than_a_tick_are_divided_right() {
-        // Forks and ends: the kernel's work, which the processes' own account has as user mode.
+        // To fork and to end is work of the kernel, but the clocks of these processes count it as
+        // user mode.
         let children = "i=0; while [ $i -lt 1500 ]; do (:); i=$((i+1)); done";
         for group in groups() {
             run(children, &group);
@@ -348,7 +356,7 @@ mod tests {
     fn what_a_harness_left_behind_that_is_gone_is_removed_by_the_next() {
         for group in groups() {
             let parent = group.0.folder.parent().unwrap();
-            // No process has this number: it is above the highest that Linux gives.
+            // No process has this ID: it is above the highest that Linux assigns.
             let left = parent.join(format!("{NAME}{}-0", u32::MAX >> 1));
             fs::create_dir(&left).unwrap();
             let parent = Group { folder: parent.to_owned(), version: group.0.version };
@@ -388,7 +396,7 @@ mod tests {
         };
         assert_eq!(folder(Version::V1, "/a/b").unwrap(), "/sys/fs/cgroup/cpuacct/a/b");
         assert_eq!(folder(Version::V1, "/").unwrap(), "/sys/fs/cgroup/cpuacct");
-        // A container that has the hierarchy mounted from its own group on.
+        // In a container, the mounted hierarchy begins at the container's own group.
         assert_eq!(folder(Version::V2, "/box/a").unwrap(), "/sys/fs/cgroup/unified/a");
         assert_eq!(folder(Version::V2, "/elsewhere"), None);
         // Outside of the cgroup namespace.

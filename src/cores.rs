@@ -1,31 +1,31 @@
-//! Physical cores: which processors are hardware threads of one, and the split of them between server and
-//! generator.
+//! Physical cores: the processors that are hardware threads of one core, and the split of cores
+//! between server and generator.
 //!
-//! Two hardware threads of a core slow each other, each by a share that depends on what the other
-//! does. So a core belongs to one side. The usual numbering has siblings half the list apart,
-//! where halves of the list would share every core.
+//! Two hardware threads of a core slow each other down, each by a share that depends on what the
+//! other does. So a core belongs to one side. In the usual numbering, siblings are half the list
+//! apart, and the two halves of the list would share every core.
 
 use std::fs;
 
 use crate::cpus::CpuList;
 
-/// Processors by core: those of a core together, in the order of its first one.
+/// Processors grouped by core. Cores are in the order of their first processor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cores(Vec<Vec<usize>>);
 
 impl Cores {
-    /// The cores of these processors, by what the kernel says of their siblings. Nothing where it
-    /// does not say, as in some virtual machines and containers.
+    /// Groups these processors by the siblings that the kernel reports for each. `None` if it does
+    /// not report them, as in some virtual machines and containers.
     pub fn of(cpus: &CpuList) -> Option<Self> {
         cpus.numbers().iter().all(|&cpu| siblings(cpu).is_some()).then(|| Self::group(cpus, siblings))
     }
 
-    /// Every processor as a core of its own.
+    /// Treats every processor as a core of its own.
     fn unknown(cpus: &CpuList) -> Self {
         Self::group(cpus, |_| None)
     }
 
-    /// Groups processors by the siblings that each has; those that are not in the list are left out.
+    /// Groups processors by the siblings of each. Siblings that are not in the list are left out.
     fn group(cpus: &CpuList, siblings: impl Fn(usize) -> Option<CpuList>) -> Self {
         let mut cores: Vec<Vec<usize>> = Vec::new();
         for &cpu in cpus.numbers() {
@@ -41,13 +41,14 @@ impl Cores {
         Self(cores)
     }
 
-    /// The processors of each core.
+    /// Returns the processors of each core.
     pub fn lists(&self) -> &[Vec<usize>] {
         &self.0
     }
 
-    /// Whole cores for the server, up to half of the processors, and the rest for the generator. Where
-    /// there is only one core, its processors are split. `None` where there is one processor.
+    /// Returns whole cores for the server, up to half of the processors, and the rest for the
+    /// generator. If there is only one core, its processors are split. `None` if there is one
+    /// processor.
     fn split(&self) -> Option<(CpuList, CpuList)> {
         let half = self.0.iter().map(Vec::len).sum::<usize>() / 2;
         let is_one = self.0.len() == 1;
@@ -63,7 +64,7 @@ impl Cores {
         Some((CpuList::new(server)?, CpuList::new(generator)?))
     }
 
-    /// Cores of which both sides have processors.
+    /// Returns the cores of which both sides have processors.
     pub fn shared(&self, server: &CpuList, generator: &CpuList) -> Vec<&[usize]> {
         let has = |core: &[usize], side: &CpuList| core.iter().any(|cpu| side.numbers().contains(cpu));
         let cores = self.0.iter().map(Vec::as_slice);
@@ -71,16 +72,16 @@ impl Cores {
     }
 }
 
-/// Splits processors between a server and a generator, by whole cores where there are two; `None`
-/// where there is one processor.
+/// Splits processors between a server and a generator, by whole cores if there are two or more.
+/// `None` if there is one processor.
 pub fn split(cpus: &CpuList) -> Option<(CpuList, CpuList)> {
     Cores::of(cpus).unwrap_or_else(|| Cores::unknown(cpus)).split()
 }
 
-/// The hardware threads of a processor's core, itself included.
+/// Reads the hardware threads of a processor's core, including the processor itself.
 fn siblings(cpu: usize) -> Option<CpuList> {
     let folder = format!("/sys/devices/system/cpu/cpu{cpu}/topology");
-    // The second is its name from Linux 5.3 on; kernels keep the first one.
+    // The file is called `core_cpus_list` from Linux 5.3 on; kernels keep the old name as well.
     let read = |name: &str| fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().parse().ok();
     read("thread_siblings_list").or_else(|| read("core_cpus_list"))
 }
@@ -143,7 +144,8 @@ mod tests {
     fn a_part_of_the_machine_that_cuts_through_cores_is_split_by_what_is_left_of_them() {
         // One thread each of cores 0-1 and 2-3.
         assert_eq!(split("1,2", adjacent), sides("1", "2", 0));
-        // A whole core and one thread: the whole one is more than half.
+        // One whole core and one thread of another: the whole core is more than half of the
+        // processors.
         assert_eq!(split("0,1,3", adjacent), sides("3", "0,1", 0));
         assert_eq!(split("1,2,3,5,7", apart(4)), sides("1,5", "2,3,7", 0));
         assert_eq!(split("0,4", apart(4)), sides("0", "4", 1));

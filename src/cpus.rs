@@ -1,4 +1,4 @@
-//! Processors: lists of them as on the command line, and pinning to them.
+//! Lists of processors as on the command line, and pinning to them.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The processors of this process before it was first pinned.
+/// Processors that this process was allowed to use before it was first pinned.
 static BEFORE_PINNING: OnceLock<CpuList> = OnceLock::new();
 
 /// Processors by number, as in `0,2-3`; never empty.
@@ -18,43 +18,44 @@ static BEFORE_PINNING: OnceLock<CpuList> = OnceLock::new();
 pub struct CpuList(Vec<usize>);
 
 impl CpuList {
-    /// The processors that this process may use.
+    /// Returns the processors that this process may use.
     pub fn available() -> Result<Self> {
         Self::of(None)
     }
 
-    /// The processors that this process might use before it was pinned: those that server and
-    /// generator can be spread over.
+    /// Returns the processors that this process was allowed to use before it was pinned. Server and
+    /// generator can be spread over these.
     pub fn before_pinning() -> Result<Self> {
         BEFORE_PINNING.get().cloned().map_or_else(Self::available, Ok)
     }
 
-    /// The processors that the process `pid` may use, or the caller.
+    /// Returns the processors that the process `pid`, or the caller if `None`, may use.
     pub(crate) fn of(pid: Option<i32>) -> Result<Self> {
         let set = sched_getaffinity(pid.and_then(Pid::from_raw));
         let set = set.context("cannot read which processors a process may use")?;
         Ok(Self((0..CpuSet::MAX_CPU).filter(|&cpu| set.is_set(cpu)).collect()))
     }
 
-    /// These processors; `None` where there are none.
+    /// Makes a list of these processors; `None` if there are none.
     pub(crate) fn new(mut numbers: Vec<usize>) -> Option<Self> {
         numbers.sort_unstable();
         numbers.dedup();
         (!numbers.is_empty()).then_some(Self(numbers))
     }
 
-    /// Their numbers, in ascending order.
+    /// Returns the numbers of the processors, in ascending order.
     pub fn numbers(&self) -> &[usize] {
         &self.0
     }
 
-    /// The first `count` of them, or all where there are fewer.
+    /// Returns the first `count` processors, or all if there are fewer.
     #[must_use]
     pub fn first(&self, count: NonZeroUsize) -> Self {
         Self(self.0.iter().copied().take(count.get()).collect())
     }
 
-    /// Keeps the calling thread, and every thread and process that it starts from now on, on these processors.
+    /// Pins the calling thread, and every thread and process that it starts from now on, to these
+    /// processors.
     pub fn pin(&self) -> Result<()> {
         let available = Self::available()?;
         BEFORE_PINNING.get_or_init(|| available.clone());
@@ -62,7 +63,7 @@ impl CpuList {
             .with_context(|| format!("cannot pin to processors {self}; this process may use {available}"))
     }
 
-    /// The same as the kernel wants it.
+    /// Converts the list to the form that the kernel takes.
     pub(crate) fn set(&self) -> CpuSet {
         let mut set = CpuSet::new();
         for &cpu in &self.0 {
@@ -72,11 +73,11 @@ impl CpuList {
     }
 }
 
-/// Keeps the calling thread on these processors. It only makes system calls, so that a process may do it between fork and
-/// exec.
+/// Pins the calling thread to these processors. It only makes system calls, so that a process may
+/// call it between fork and exec.
 pub(crate) fn pin_to(cpus: &CpuSet) -> rustix::io::Result<()> {
     sched_setaffinity(None, cpus)?;
-    // The kernel leaves out those that there are not, without a word.
+    // The kernel silently leaves out processors that do not exist.
     if sched_getaffinity(None)? == *cpus { Ok(()) } else { Err(Errno::INVAL) }
 }
 
@@ -119,7 +120,7 @@ mod tests {
     #[test]
     fn the_processors_before_pinning_are_remembered() {
         let before = CpuList::available().unwrap();
-        // A thread of its own, since the others' tests run on this one.
+        // Pinned in a thread of its own, because other tests run on this one.
         let pinned = std::thread::spawn(|| {
             CpuList::available().unwrap().first(NonZeroUsize::MIN).pin().unwrap();
             (CpuList::available().unwrap().numbers().len(), CpuList::before_pinning().unwrap())

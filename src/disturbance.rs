@@ -1,27 +1,30 @@
-//! Whether something else than the server decided a measurement: other programs on its processors or on the generator's,
-//! the host that took them away, a machine that was slower than before.
+//! Disturbances: things other than the server that decided the result of a measurement. These are
+//! other programs on the processors of the server or of the generator, a host that took the
+//! processors away, and a machine that was slower than before.
 
 use c10k_loadgen::check::Effect;
 use c10k_reports::record::{Outcome, Record};
 
 use crate::machine_speed;
 
-/// Reading of the time that the host took from this machine.
+/// Key of the reading of the time that the host took from this machine.
 const STEAL: &str = "machine_steal_s";
 
-/// Reading of how much slower the machine was when a measurement began.
+/// Key of the reading of the factor by which the machine was slower when a measurement began.
 pub const SLOWDOWN: &str = "machine_slowdown_ratio";
 
-/// Share of the processors' time that the host may take. Throughput of equal cells differs by as much.
+/// Largest share of the processors' time that the host may take. The throughput of equal cells
+/// differs by as much.
 const MOST_STEAL: f64 = 0.1;
 
-/// Measurements that may be made again, as a share of all.
+/// Measurements that may be repeated, as a share of all measurements.
 const REPEATS: f64 = 0.2;
 
-/// Measurements that may be made again in any case.
+/// Measurements that may be repeated in any case.
 const FEWEST_REPEATS: usize = 3;
 
-/// Why a measurement says little of its server, in words; `None` where nothing speaks against it.
+/// Returns the reason why a measurement says little about its server, in words; `None` if there is
+/// no such reason.
 pub fn of(record: &Record, processors: usize) -> Option<String> {
     let Outcome::Measured(summary) = &record.outcome else { return None };
     let by_others = record.checks.iter().find(|check| check.effect == Some(Effect::Disturbed));
@@ -39,7 +42,7 @@ pub fn of(record: &Record, processors: usize) -> Option<String> {
     }
 }
 
-/// How many measurements of a run may be made again.
+/// Returns the number of measurements of a run that may be repeated.
 pub fn repeats(measurements: usize) -> usize {
     ((measurements as f64 * REPEATS).ceil() as usize).max(FEWEST_REPEATS)
 }

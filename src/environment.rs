@@ -1,4 +1,4 @@
-//! The environment of a run: what was to be measured, on which machine, with which binary.
+//! The environment of a run: what is measured, on which machine, and with which binary.
 
 use std::collections::HashSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::quota::Quota;
 use crate::suite::axis::Axis;
 use crate::suite::{SuiteSubject, SuiteWorkload};
 
-/// Describes this machine; what can't be read is told as unknown.
+/// Describes this machine. A property that can't be read is reported as unknown.
 pub fn machine(cpus: usize) -> Machine {
     let kernel = uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
@@ -31,16 +31,17 @@ pub fn machine(cpus: usize) -> Machine {
     }
 }
 
-/// What `/proc/meminfo` says, which a container may show another one of; where it can't be read, the kernel is asked.
+/// Reads the memory of the machine from `/proc/meminfo`, of which a container may have its own
+/// version. If that file can't be read, the kernel is asked.
 fn memory_bytes() -> u64 {
     let asked = || sysinfo().totalram * u64::from(sysinfo().mem_unit);
     Meminfo::current().map_or_else(|_| asked(), |memory| memory.mem_total)
 }
 
-/// The revision that this binary was built from; `unknown` where it was built outside a checkout.
+/// Revision that this binary was built from; `unknown` if it was built outside a checkout.
 pub const REVISION: &str = env!("C10K_REVISION");
 
-/// What is to be measured, where, and how: what a run writes before its first measurement.
+/// Describes what a run measures, where, and how. A run writes this before its first measurement.
 pub fn of(plan: &Plan<'_>) -> Environment {
     let suite = plan.suite;
     let numbers = |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
@@ -73,28 +74,29 @@ pub fn of(plan: &Plan<'_>) -> Environment {
     }
 }
 
-/// The command line of this process.
+/// Returns the command line of this process.
 pub fn command_line() -> String {
     let words: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    // A shell takes it as it was; no argument of a process has a byte that can't be quoted.
+    // The words are quoted, so that a shell reads the same command line. No argument of a process
+    // has a byte that can't be quoted.
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
 }
 
-/// The subjects of planned cells.
+/// Describes the subjects of planned cells.
 fn subjects(plan: &Plan<'_>) -> Vec<record::Subject> {
     let is_planned = |index: &usize| plan.cells.iter().any(|cell| cell.subject == *index);
     let planned = (0..plan.suite.subjects.len()).filter(is_planned);
     planned.map(|index| describe_subject(plan, &plan.suite.subjects[index])).collect()
 }
 
-/// The workloads of planned cells.
+/// Describes the workloads of planned cells.
 fn workloads(plan: &Plan<'_>) -> Vec<record::WorkloadEntry> {
     let is_planned = |index: &usize| plan.cells.iter().any(|cell| cell.workload == *index);
     let planned = (0..plan.suite.workloads.len()).filter(is_planned);
     planned.map(|index| describe_workload(&plan.suite.workloads[index])).collect()
 }
 
-/// The questions that planned cells answer.
+/// Returns the questions that planned cells answer.
 fn questions(plan: &Plan<'_>) -> Vec<record::Question> {
     let planned: HashSet<&str> =
         plan.cells.iter().map(|cell| plan.suite.workloads[cell.workload].name.as_str()).collect();
@@ -127,13 +129,14 @@ fn describe_workload(workload: &SuiteWorkload) -> record::WorkloadEntry {
     }
 }
 
-/// What `c10k calibrate` left in the folder of the reports; none where it never ran, or left what can't be read.
+/// Reads the result of `c10k calibrate` from the folder of the reports. `None` if it never ran, or
+/// if its result can't be read or has another version.
 pub fn calibration(reports_dir: &Path) -> Option<Calibration> {
     let text = fs::read_to_string(reports_dir.join("calibration.json")).ok()?;
     serde_json::from_str(&text).ok().filter(|calibration: &Calibration| calibration.version == VERSION)
 }
 
-/// Limits that bear on results, in the order in which they are shown.
+/// Reads the limits that affect results, in the order in which they are shown.
 fn limits() -> Vec<(String, String)> {
     let open_files = getrlimit(Resource::Nofile);
     let limit = |value: Option<u64>| value.map_or_else(|| "unlimited".into(), |value| value.to_string());
@@ -156,7 +159,7 @@ fn limits() -> Vec<(String, String)> {
     limits
 }
 
-/// Model name of the first processor; kernels of some architectures do not tell it.
+/// Returns the model name of the first processor; kernels of some architectures do not report it.
 fn cpu_model() -> Option<String> {
     CpuInfo::current().ok()?.model_name(0).map(str::to_owned)
 }

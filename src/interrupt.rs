@@ -1,4 +1,4 @@
-//! Ctrl-C, or a terminal that is closed, while something is measured: results up to then are kept.
+//! Ctrl-C, or a closed terminal, during a measurement: results up to then are kept.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,12 +7,13 @@ use anyhow::{Context, Result};
 use procfs::process::Process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-/// Flag that SIGINT, SIGTERM or SIGHUP sets. After one of them, SIGINT and SIGTERM end the process at once.
+/// Flag that SIGINT, SIGTERM or SIGHUP sets. After the first of these signals, SIGINT and SIGTERM
+/// end the process at once.
 #[derive(Debug, Clone)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Starts to listen for them.
+    /// Starts to listen for the signals.
     pub fn catch() -> Result<Self> {
         let happened = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
@@ -20,25 +21,27 @@ impl Interrupt {
                 .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&happened)))
                 .context("cannot handle signals")?;
         }
-        // A closed terminal sends it twice, from the shell and from the kernel: a second one ends nothing.
+        // A closed terminal sends SIGHUP twice, from the shell and from the kernel, so a second
+        // SIGHUP must not end the process.
         if !is_ignored(SIGHUP) {
             signal_hook::flag::register(SIGHUP, Arc::clone(&happened)).context("cannot handle signals")?;
         }
         Ok(Self(happened))
     }
 
-    /// The flag that they set.
+    /// Returns the flag that the signals set.
     pub fn flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.0)
     }
 
-    /// Whether one came.
+    /// True if one of the signals has arrived.
     pub fn happened(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Whether this process was started with `signal` ignored, as `nohup` does; false where that can't be read.
+/// True if this process was started with `signal` ignored, as `nohup` does; false if that can't be
+/// read.
 fn is_ignored(signal: i32) -> bool {
     let status = Process::myself().and_then(|process| process.status());
     status.is_ok_and(|status| status.sigign & (1 << (signal - 1)) != 0)

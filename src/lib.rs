@@ -1,6 +1,8 @@
-//! What the command `c10k` is made of, as a library so that benches and tests measure with the same pieces.
+//! The parts of the command `c10k`, as a library so that benches and tests measure with the same
+//! code.
 //!
-//! What measures asks Linux for epoll and `/proc`; elsewhere there are the servers alone.
+//! The parts that measure need epoll and `/proc` of Linux; on other systems there are only the
+//! servers.
 
 #[cfg(target_os = "linux")]
 mod cgroup;

@@ -1,4 +1,4 @@
-//! Limits of this process, and of what it can be asked for.
+//! Limits of this process, and of the values that a user may ask it for.
 
 use std::fmt::Display;
 use std::num::NonZeroUsize;
@@ -12,13 +12,15 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::time;
 
-/// Descriptors that a server or a generator needs beside its connections: standard streams, the listener, event queues.
+/// Descriptors that a server or a generator needs in addition to its connections: standard streams,
+/// the listener, event queues.
 const OWN_DESCRIPTORS: u64 = 64;
 
-/// Requests, or connections, per second at the most: more than any machine sends; a guard against typing errors.
+/// Highest number of requests or connections per second. It is more than any machine sends, and
+/// guards against typing errors.
 pub const HIGHEST_RATE: f64 = 1e8;
 
-/// Parser of a whole number within `bounds`, which its error names.
+/// Returns a parser of a whole number within `bounds`. Its error names the bounds.
 pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
     bounds: RangeInclusive<T>,
 ) -> impl Fn(&str) -> Result<T> + Clone {
@@ -28,7 +30,7 @@ pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
     }
 }
 
-/// Refuses `count` things that take longer than any run may, at `per_second` of them.
+/// Refuses `count` things that, at `per_second` of them, take longer than any run may.
 pub fn check_time(count: u64, what: &str, per_second: f64) -> Result<()> {
     let longest = time::LONGEST;
     ensure!(
@@ -48,24 +50,27 @@ pub fn check_rate(rate: f64) -> Result<f64> {
     Ok(rate)
 }
 
-/// Refuses a text that can't be the method of a request, which is a token (RFC 9110, section 5.6.2).
+/// Refuses a text that can't be the method of a request, which is a token (RFC 9110, section
+/// 5.6.2).
 pub fn check_method(text: &str) -> Result<()> {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     ensure!(!text.is_empty() && text.bytes().all(is_token), "a method is a word, such as GET");
     Ok(())
 }
 
-/// Refuses to measure where threads are forbidden: the generator is a thread, and so is the reader of a server's output.
+/// Refuses to measure if threads are forbidden: the generator is a thread, and so is the reader of
+/// a server's output.
 pub fn check_threads() -> Result<()> {
     c10k_servers::why_no_threads()
         .map_or(Ok(()), |reason| Err(anyhow!("nothing can be measured here: {reason}")))
 }
 
-/// Raises the soft limit of open files to the hard one; connections are files, and the soft limit is often 1024.
+/// Raises the soft limit of open files to the hard limit. Connections are files, and the soft limit
+/// is often 1024.
 pub fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum {
-        // A limit that can't be raised is named by the checks that it fails.
+        // A limit that can't be raised is reported by the checks that fail because of it.
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     }
 }
@@ -80,13 +85,13 @@ pub fn check_connections(connections: usize) -> Result<()> {
     Ok(())
 }
 
-/// Connections that one process may have open.
+/// Returns the number of connections that one process may have open.
 pub fn max_connections() -> usize {
     let open_files = getrlimit(Resource::Nofile).current.unwrap_or(1 << 20);
     usize::try_from(open_files.saturating_sub(OWN_DESCRIPTORS)).unwrap_or(usize::MAX)
 }
 
-/// Connections that a server of `model` may have open with `workers` workers.
+/// Returns the number of connections that a server of `model` may have open with `workers` workers.
 ///
 /// # Errors
 /// When the server's own descriptors take the whole limit.
@@ -98,7 +103,7 @@ pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Resul
     )
 }
 
-/// The reason why `c10k serve MODEL` would not start, if there is one.
+/// Returns the reason why `c10k serve MODEL` would not start, if there is one.
 pub fn why_not_here(entry: &Entry) -> Option<String> {
     let max_connections = match max_connections_of(entry, None) {
         Ok(max_connections) => max_connections,

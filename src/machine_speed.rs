@@ -1,8 +1,11 @@
-//! How fast the machine is just now: a fixed amount of work on a processor of each side, before every measurement.
+//! Speed of the machine at the moment: a fixed amount of work is timed on a processor of each side,
+//! before every measurement.
 //!
-//! A virtual machine has neighbours of which no clock of its own tells, and a processor that grew warm is slower. Neither is
-//! seen in the time that others took from the server. So the same work is timed each time; where it takes longer than it
-//! has, the measurement waits a moment, and is told how much slower the machine was when it began all the same.
+//! A virtual machine has neighbours that none of its clocks shows, and a processor that grew warm
+//! is slower. Neither is seen in the time that others took from the server. So the same work is
+//! timed before each measurement. If it takes longer than before, the measurement waits a moment.
+//! The measurement then begins in any case, and its record holds the factor by which the machine
+//! was slower.
 
 use std::hint::black_box;
 use std::thread;
@@ -11,23 +14,24 @@ use std::time::{Duration, Instant};
 use crate::cpus::CpuList;
 use crate::plan::Placement;
 
-/// By how much slower than it has been a machine is not itself. Ordinary noise of this work is 5 to 10 %.
+/// Ratio to the best time above which the machine counts as slow. Ordinary noise of this work is 5
+/// to 10 %.
 const SLOW: f64 = 1.3;
 
-/// Turns of the work: about a millisecond.
+/// Turns of the work, which take about a millisecond.
 const TURNS: u64 = 1_000_000;
 
-/// How often the work is done for one look, of which the middle counts.
+/// Number of times that the work is done for one look. The median counts.
 const REPEATS: usize = 5;
 
-/// How long a measurement waits for the machine at the most, and between two looks.
+/// Longest time that a measurement waits for the machine, and the pause between two looks.
 const PATIENCE: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What the work took so far.
+/// Shortest time of the work so far, on each side.
 #[derive(Debug)]
 pub struct MachineSpeed {
-    /// One processor of each side, and the shortest time there.
+    /// One processor of each side, and the shortest time of the work there.
     places: Vec<(CpuList, Duration)>,
 }
 
@@ -38,7 +42,8 @@ impl MachineSpeed {
         Self { places: sides.map(|cpus| (cpus.first(one), Duration::MAX)).collect() }
     }
 
-    /// Waits until the machine is about as fast as it has been, if that is soon; says by how much it is slower.
+    /// Waits until the machine is about as fast as before, if that happens soon. Returns the factor
+    /// by which it is slower.
     pub fn settle(&mut self) -> f64 {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -50,7 +55,7 @@ impl MachineSpeed {
         }
     }
 
-    /// The slowest side, as a ratio to its best.
+    /// Times the work once, and returns the time of the slowest side as a ratio to its best.
     fn look(&mut self) -> f64 {
         let looks = self.places.iter_mut().filter_map(|(cpus, shortest)| {
             let time = time_on(cpus)?;
@@ -61,12 +66,12 @@ impl MachineSpeed {
     }
 }
 
-/// Whether a measurement that began so much slower says little of its server.
+/// True if a measurement that began with this slowdown says little about its server.
 pub fn is_slow(slowdown: f64) -> bool {
     slowdown > SLOW
 }
 
-/// The time of the work on these processors; `None` where no thread can be had there.
+/// Times the work on these processors; `None` if no thread can be started there.
 fn time_on(cpus: &CpuList) -> Option<Duration> {
     thread::scope(|scope| {
         let work = || cpus.pin().ok().map(|()| middle_time());

@@ -1,5 +1,5 @@
-//! One run of the generator against a server that runs already, watched by the probes: what the
-//! runner and the benches measure with.
+//! One run of the generator against a server that is already running, watched by the probes. The
+//! runner and the benches measure with it.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -15,12 +15,13 @@ use crate::probe::{Readings, Server, Watch};
 use crate::processor_time::Look;
 use crate::quota::{Quota, Throttling};
 
-/// Runs the generator, gives every interval of the measured part to `keep`, and has the probes look
-/// at the server, where its process is known, when the measured part begins and ends. Setting `stop` ends it early.
+/// Runs the generator, and gives every interval of the measured part to `keep`. If the process of
+/// the server is known, the probes look at it when the measured part begins and ends. Setting
+/// `stop` ends the run early.
 ///
 /// # Errors
-/// When the generator can't run, or `keep` fails. Requests that fail are counted in the
-/// measurement, and a probe that fails is a reading that is missing.
+/// When the generator can't run, or `keep` fails. Failed requests are counted in the measurement,
+/// and a failed probe is a missing reading.
 pub fn measure(
     target: Target,
     load: Workload,
@@ -28,11 +29,11 @@ pub fn measure(
     stop: Arc<AtomicBool>,
     mut keep: impl FnMut(&Interval) -> Result<()>,
 ) -> Result<(Measurement, Readings)> {
-    // Looked up before anything is measured: these do not change in a run.
+    // Read before the measurement, because these values do not change in a run.
     let own = Own::of_this_process();
     let server_cpus = server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
     if let Some(server) = &server {
-        // The first time makes threads, which is not for the measured part.
+        // The first call starts threads, which must not happen in the measured part.
         server.charge();
     }
     let mut run = c10k_loadgen::start(target, load, stop).context("cannot start the generator")?;
@@ -72,9 +73,9 @@ struct Own {
     quota: Option<Quota>,
 }
 
-/// A first look at the generator's time on its processors.
+/// The first look at the generator's time on its processors, when the measured part begins.
 struct Begun {
-    /// The processors, and the CPU time of this process.
+    /// The look at the processors, and the CPU time of this process.
     look: Option<(Look, Duration)>,
     throttling: Option<Throttling>,
 }
@@ -93,7 +94,7 @@ impl Own {
         Begun { look: self.look(), throttling: self.quota.clone().and_then(|quota| quota.begin().ok()) }
     }
 
-    /// The part of [`Generator`] that the machine tells.
+    /// Returns the fields of [`Generator`] that are read from the machine.
     fn end(&self, begun: Begun) -> Generator {
         let spent = self.look().zip(begun.look).map(|((end, used), (begin, used_before))| {
             let own_s = used.saturating_sub(used_before).as_secs_f64();

@@ -1,9 +1,10 @@
-//! The known name that a mistyped one comes nearest to, for error messages.
+//! Finds the known name that is nearest to a mistyped one, for error messages.
 
-/// Similarity (Jaro and Winkler, 0 to 1) from which a name is worth suggesting; clap uses 0.7 as well.
+/// Similarity (Jaro and Winkler, 0 to 1) from which a name is worth suggesting; clap uses 0.7 as
+/// well.
 const SIMILAR: f64 = 0.7;
 
-/// `; did you mean …?`, or a list of all names where none is near.
+/// Returns `; did you mean …?`, or a list of all names if none is near.
 pub fn nearest<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     let similarity = |name: &&str| strsim::jaro_winkler(wrong, name);

@@ -1,4 +1,5 @@
-//! The line about a measurement in which nothing completed: what happened instead, and what to try next.
+//! The line about a measurement in which no request completed: what happened instead, and what to
+//! try next.
 
 use std::time::Duration;
 
@@ -7,13 +8,13 @@ use c10k_loadgen::check::{self, CheckOutcome, Verdict};
 
 use crate::probe::Readings;
 
-/// Checks that find what keeps answers back without an error.
+/// Checks that can explain why responses are missing although there was no error.
 const REASONS: [&str; 3] = ["kernel-drops", "generator-cpu-wait", "server-cpu-wait"];
 
-/// Share of the measured part that others may use of one processor before it is told.
+/// Share of one processor's time in the measured part that others may use before this is reported.
 const BUSY_WITH_OTHERS: f64 = 0.25;
 
-/// One line, without its end.
+/// Returns one line, without a line break at its end.
 pub fn line(measured: &Measurement, interrupted: bool) -> String {
     if interrupted {
         return "interrupted before any request completed".into();
@@ -40,19 +41,19 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
     format!("no request completed of {sent} sent; errors: {}{why}; {}", measured.errors, next_step(measured))
 }
 
-/// The most frequent kind of error.
+/// Returns the most frequent kind of error.
 fn most_frequent(measured: &Measurement) -> Option<&'static str> {
     let kinds = measured.errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
     kinds.max_by_key(|(_, count)| *count).map(|(kind, _)| kind)
 }
 
-/// An example of this kind of error, to go on with; empty where there is none.
+/// Returns an example of this kind of error, to be appended to a line; empty if there is none.
 fn example(measured: &Measurement, kind: &str) -> String {
     let example = measured.error_examples.by_kind().find(|(known, _)| *known == kind);
     example.map_or_else(String::new, |(_, example)| format!("; {kind}: {example}"))
 }
 
-/// Advice for the most frequent kind of error.
+/// Returns advice for the most frequent kind of error.
 fn next_step(measured: &Measurement) -> String {
     match most_frequent(measured) {
         None => without_errors(measured.duration, &check::outcomes(measured)),
@@ -69,7 +70,8 @@ fn next_step(measured: &Measurement) -> String {
     }
 }
 
-/// Known reasons for missing answers without an error: the details of those checks that did not pass.
+/// Explains why responses are missing although there was no error: returns the details of the
+/// checks in [`REASONS`] that did not pass.
 fn without_errors(length: Duration, checks: &[CheckOutcome]) -> String {
     let found =
         |check: &&CheckOutcome| REASONS.contains(&check.name.as_str()) && check.verdict != Verdict::Pass;
@@ -82,8 +84,8 @@ fn without_errors(length: Duration, checks: &[CheckOutcome]) -> String {
     }
 }
 
-/// Time of the machine that other programs used in the measured part, to go on after [`line`]; empty
-/// where that is little, or not known.
+/// Returns the time of the machine that other programs and the hypervisor used in the measured
+/// part, to be appended to [`line`]; empty if it is short or not known.
 pub fn others(readings: &Readings, length: Duration) -> String {
     let value = |key: &str| readings.values.get(key).copied().unwrap_or(0.0);
     let read = |key: &str| Duration::from_secs_f64(value(key).max(0.0));

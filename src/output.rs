@@ -1,10 +1,11 @@
-//! What the command says: results on standard output, the rest on standard error. Neither ever makes it panic.
+//! Output of the command: results on standard output, everything else on standard error. A failed
+//! write never makes it panic.
 
 use std::io::{self, Write};
 
 use anyhow::{Result, bail};
 
-/// Prints a result. A reader that has gone away, such as `head`, is no error.
+/// Prints a result. A reader that has closed the pipe, such as `head`, is no error.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -15,7 +16,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Says something on the side; if nobody can hear it, the work goes on.
+/// Writes a message to standard error. If that fails, the work goes on.
 pub fn note(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

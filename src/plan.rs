@@ -1,4 +1,5 @@
-//! What a run will measure, in which order, and where everything runs: all that is decided before the first measurement.
+//! The plan of a run, made before the first measurement: the cells, their order, and the processors
+//! of server and generator.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::limits;
 use crate::subject::Program;
 use crate::suite::{Cell, Suite};
 
-/// What is to be measured, how, and where it is written.
+/// The cells to be measured, how they are measured, and where results are written.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub suite: &'a Suite,
@@ -24,43 +25,45 @@ pub struct Plan<'a> {
     /// Subjects or cells that can't be measured here: name and reason.
     pub skipped: Vec<(String, String)>,
     pub seed: u64,
-    /// What it was made from, so that a run can go on.
+    /// Source of the plan, so that an interrupted run can be resumed.
     pub source: Source,
-    /// The processors that may be used, as they were before anything was pinned.
+    /// Processors that may be used, as they were before anything was pinned.
     pub cpus: &'a CpuList,
     pub placement: Placement,
-    /// The program that serves.
+    /// The `c10k` program, which serves the models.
     pub c10k: &'a Program,
     pub reports_dir: &'a Path,
 }
 
-/// Where a plan is carried out, whatever the suite.
+/// Processors, program and folder that a plan is carried out with, whatever the suite.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
-    /// The processors that may be used.
+    /// Processors that may be used.
     pub cpus: &'a CpuList,
-    /// The program that serves.
+    /// The `c10k` program, which serves the models.
     pub c10k: &'a Program,
     pub reports_dir: &'a Path,
 }
 
-/// Where the server runs and where the generator does; on a machine with one processor both run where they like.
+/// Processors of the server and of the generator. On a machine with one processor, neither of them
+/// is pinned.
 #[derive(Debug)]
 pub struct Placement {
     pub server: Option<CpuList>,
     pub generator: Option<CpuList>,
-    /// The cores of their processors, where the kernel tells them.
+    /// Cores of these processors, if the kernel reports them.
     pub cores: Option<Cores>,
 }
 
 impl Placement {
-    /// Splits the processors between both, by cores.
+    /// Splits the processors between server and generator, by cores.
     pub fn of(cpus: &CpuList) -> Self {
         let (server, generator) = cores::split(cpus).unzip();
         Self { server, generator, cores: Cores::of(cpus) }
     }
 
-    /// A line about a processor or a core that both have to share; `None` where they share none.
+    /// Returns a line about a processor or a core that server and generator have to share; `None`
+    /// if they share none.
     pub fn sharing(&self) -> Option<String> {
         let Some((server, generator)) = self.server.as_ref().zip(self.generator.as_ref()) else {
             return Some(
@@ -77,10 +80,11 @@ impl Placement {
         })
     }
 
-    /// The processors of a server that is to have this many; without a wish, all that are the server's.
+    /// Returns the processors of a server that is to have `wanted` of them, or all processors of
+    /// the server if `None`.
     ///
     /// # Errors
-    /// When the server has fewer.
+    /// When the server has fewer processors.
     pub fn server_with(&self, wanted: Option<NonZeroUsize>, cpus: &CpuList) -> Result<Option<CpuList>> {
         let Some(wanted) = wanted else { return Ok(self.server.clone()) };
         let available = self.server.as_ref().unwrap_or(cpus);
@@ -93,14 +97,15 @@ impl Placement {
         Ok(Some(available.first(wanted)))
     }
 
-    /// Event loops of the generator where a suite does not say how many: one for each of its processors.
+    /// Returns the number of event loops of the generator if a suite does not set it: one for each
+    /// of its processors.
     pub fn generator_threads(&self) -> usize {
         self.generator.as_ref().map_or(1, |cpus| cpus.numbers().len())
     }
 }
 
 impl<'a> Plan<'a> {
-    /// Leaves out of the cells what can't be measured here.
+    /// Makes a plan of the cells that can be measured here, and keeps the reasons for the others.
     pub fn new(suite: &'a Suite, cells: &[Cell], seed: u64, place: &Place<'a>) -> Self {
         let mut plan = Self {
             suite,
@@ -123,7 +128,8 @@ impl<'a> Plan<'a> {
         plan
     }
 
-    /// What can't be measured here, the subject or the cell, and the reason.
+    /// Returns the subject or the cell that can't be measured here, and the reason; `None` if the
+    /// cell can be measured.
     fn why_not(&self, cell: Cell) -> Option<(String, String)> {
         let subject = &self.suite.subjects[cell.subject].subject;
         if let Some(reason) = subject.unavailable(self.c10k.path()) {
@@ -146,7 +152,8 @@ impl<'a> Plan<'a> {
         Some((self.suite.label(cell), reason.to_string()))
     }
 
-    /// Every cell in every round; each round in an order of its own, which follows from the seed.
+    /// Returns every cell in every round. Each round has its own order, which follows from the
+    /// seed.
     pub fn order(&self) -> Vec<(u32, Cell)> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed);
         let mut order = Vec::new();
@@ -158,17 +165,17 @@ impl<'a> Plan<'a> {
         order
     }
 
-    /// How many measurements it has.
+    /// Returns the number of measurements of the plan.
     pub fn measurements(&self) -> usize {
         self.cells.len() * self.suite.pace.rounds as usize
     }
 
-    /// About how long all of it takes.
+    /// Estimates the time of all measurements.
     pub fn estimate(&self) -> Duration {
         self.suite.estimate(&self.cells)
     }
 
-    /// The same of those measurements of it.
+    /// Estimates the time of the measurements in `order`.
     pub fn estimate_of(&self, order: &[(u32, Cell)]) -> Duration {
         let share = order.len() as f64 / self.measurements().max(1) as f64;
         self.estimate().mul_f64(share)

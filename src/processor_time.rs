@@ -1,13 +1,14 @@
-//! Time of some processors that their tasks used, and that they were idle, between two looks at
+//! Time that some processors spent on tasks, and time that they were idle, between two looks at
 //! `/proc/stat`.
 //!
-//! A kernel samples the time of tasks at its ticks, and 300 ms hold few of them. The time that a
-//! processor was idle is exact on kernels that stop the tick then, so that what was used is told as
-//! what is left of the clock's time.
+//! A kernel samples the time of tasks at its ticks, and 300 ms hold few of them. The idle time of a
+//! processor is exact on kernels that stop the tick while it is idle. So the time that tasks used
+//! is computed as the rest of the elapsed time.
 //!
 //! The time of interrupts, in which packets of loopback are received, is a part of the interrupted
-//! task's time on some kernels, and not on those with `CONFIG_IRQ_TIME_ACCOUNTING`. To take off a task's own time
-//! one has to know: a fifth of a busy server's time is in interrupts.
+//! task's time on some kernels, and not on those with `CONFIG_IRQ_TIME_ACCOUNTING`. A task's own
+//! time can be subtracted only if it is known which case applies: a fifth of a busy server's time
+//! is in interrupts.
 
 use std::fs;
 use std::sync::LazyLock;
@@ -18,15 +19,15 @@ use procfs::{ConfigSetting, ticks_per_second};
 
 use crate::cpus::CpuList;
 
-/// Places in a processor's line of `/proc/stat`, its name being 0 (`proc_stat(5)`).
+/// Fields of a processor's line in `/proc/stat`, where field 0 is its name (`proc_stat(5)`).
 const IDLE: [usize; 2] = [4, 5];
 const INTERRUPTS: [usize; 2] = [6, 7];
 const STEAL: [usize; 1] = [8];
 
-/// The kernel's option to keep interrupts apart from the time of tasks.
+/// The kernel's option to account interrupts apart from the time of tasks.
 const APART: &str = "CONFIG_IRQ_TIME_ACCOUNTING";
 
-/// One look at some processors.
+/// Time counters of some processors, as read at one look.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
     at: Instant,
@@ -36,7 +37,7 @@ pub struct Look {
     steal_s: f64,
 }
 
-/// Time between two looks, in seconds, all processors together.
+/// Time between two looks, in seconds, summed over all processors.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spent {
     pub by_tasks_s: f64,
@@ -47,7 +48,7 @@ impl Look {
     /// Looks at the processors.
     ///
     /// # Errors
-    /// When `/proc/stat` does not tell of one of them.
+    /// When `/proc/stat` can't be read, or has no line for one of the processors.
     pub fn at(cpus: &CpuList) -> Result<Self> {
         let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
         Self::parse(&stat, cpus, Instant::now())
@@ -74,14 +75,14 @@ impl Look {
         Ok(look)
     }
 
-    /// Division of the time since an earlier look.
+    /// Returns how the time since an earlier look was spent.
     pub fn since(self, begin: Self) -> Spent {
         self.spent_since(begin, interrupts_are_apart())
     }
 
     fn spent_since(self, begin: Self, interrupts_are_apart: bool) -> Spent {
         let all_s = self.at.duration_since(begin.at).as_secs_f64() * self.processors as f64;
-        // An offline processor, or one whose idle time is corrected, may go back.
+        // The idle time may go back if a processor is offline, or if the kernel corrects the time.
         let idle_s = (self.idle_s - begin.idle_s).clamp(0.0, all_s);
         let steal_s = (self.steal_s - begin.steal_s).max(0.0);
         let interrupts_s = (self.interrupts_s - begin.interrupts_s).max(0.0);
@@ -90,8 +91,8 @@ impl Look {
     }
 }
 
-/// True where the time of interrupts is no part of the time of tasks. Where the kernel's configuration can't
-/// be read, it is assumed to be: the time of others is then too short, and not too long.
+/// True if the time of interrupts is not a part of the time of tasks. If the kernel's configuration
+/// can't be read, this is assumed: the time of others is then too short, rather than too long.
 fn interrupts_are_apart() -> bool {
     static APART_HERE: LazyLock<bool> = LazyLock::new(|| {
         procfs::kernel_config().map_or(true, |config| matches!(config.get(APART), Some(ConfigSetting::Yes)))

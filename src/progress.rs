@@ -1,4 +1,4 @@
-//! How far a run has come: a bar with the time left on a terminal, plain lines elsewhere.
+//! Progress of a run: a bar with the remaining time on a terminal, plain lines elsewhere.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::note;
 
-/// Tells it on standard error.
+/// Progress display on standard error.
 #[derive(Debug)]
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -16,7 +16,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins with `total` steps, which together take about `estimate`.
+    /// Starts with `total` steps, which together take about `estimate`.
     pub fn new(total: usize, estimate: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64);
@@ -28,7 +28,8 @@ impl Progress {
         Self { bar, done: 0, total }
     }
 
-    /// One step was done. What speaks against it stays to be read on a terminal, where other messages replace each other.
+    /// Counts one step as done. On a terminal, messages replace each other. A message that `stays`
+    /// also remains visible, which is for results with a problem.
     pub fn advance(&mut self, message: &str, stays: bool) {
         self.done += 1;
         if let Some(bar) = &self.bar {
@@ -43,7 +44,7 @@ impl Progress {
         }
     }
 
-    /// Says something of a step that is done again.
+    /// Prints a message about a step that is done again.
     pub fn note(&self, message: &str) {
         match &self.bar {
             Some(bar) => bar.println(message),
@@ -51,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// The last step was done, or there will be no more.
+    /// Removes the bar, after the last step or when there will be no more.
     pub fn finish(self) {
         if let Some(bar) = self.bar {
             bar.finish_and_clear();
@@ -59,7 +60,7 @@ impl Progress {
     }
 }
 
-/// To whole seconds.
+/// Rounds to whole seconds.
 fn round(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs_f64().round() as u64)
 }

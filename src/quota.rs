@@ -1,9 +1,10 @@
-//! The CPU quota of the cgroups that a process is in, and the time for which it held their tasks back.
+//! CPU quotas of the cgroups that a process is in, and the time for which the quotas held back the
+//! tasks of these groups.
 //!
-//! A container's limit of processors is such a quota. When a group has used it up, its tasks stop until the
-//! next period of 100 ms begins. A group's own file tells of its own quota only, so that all
-//! groups above it are read as well. Some kernels count that time in `schedstat` as a wait for a processor and
-//! some do not; the groups' account is right on all of them.
+//! A container's limit of processors is such a quota. When a group has used up its quota, its tasks
+//! stop until the next period of 100 ms begins. The file of a group reports only its own quota, so
+//! all groups above it are read as well. Some kernels count the stopped time in `schedstat` as a
+//! wait for a processor and some do not; the account of the groups is right on all of them.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -13,7 +14,7 @@ use anyhow::{Context, Result};
 
 use crate::cgroup::{self, Version};
 
-/// The groups with a quota that a process is in; none where there is no quota.
+/// Groups with a quota that a process is in; empty if there is no quota.
 #[derive(Debug, Clone)]
 pub struct Quota(Vec<Limited>);
 
@@ -22,11 +23,11 @@ pub struct Quota(Vec<Limited>);
 struct Limited {
     folder: PathBuf,
     version: Version,
-    /// Its quota, in processors.
+    /// Quota of the group, in processors.
     cpus: f64,
 }
 
-/// The quotas of a process, and the time for which they had held back when it began to look.
+/// Quotas of a process, and the time for which they had held back tasks when the observation began.
 #[derive(Debug, Clone)]
 pub struct Throttling {
     quota: Quota,
@@ -34,7 +35,7 @@ pub struct Throttling {
 }
 
 impl Quota {
-    /// The quotas of the process `pid`, or of the caller.
+    /// Reads the quotas of the process `pid`, or of the caller if `None`.
     ///
     /// # Errors
     /// When the groups of the process, or their quotas, can't be read.
@@ -47,37 +48,39 @@ impl Quota {
         Ok(Self(limited.collect::<Result<_>>()?))
     }
 
-    /// The smallest of them, in processors.
+    /// Returns the smallest quota, in processors.
     pub fn cpus(&self) -> Option<f64> {
         self.0.iter().map(|group| group.cpus).min_by(f64::total_cmp)
     }
 
-    /// Time for which they have held back so far, over all processors, in seconds.
+    /// Reads the time for which the quotas have held back tasks so far, over all processors, in
+    /// seconds.
     fn throttled_s(&self) -> Result<f64> {
         self.0.iter().map(throttled_s).sum()
     }
 
-    /// Begins to look at how long they hold back.
+    /// Begins to observe the time for which the quotas hold back tasks.
     ///
     /// # Errors
-    /// When a group with a quota does not tell.
+    /// When a group with a quota does not report this time.
     pub fn begin(self) -> Result<Throttling> {
         Ok(Throttling { begin_s: self.throttled_s()?, quota: self })
     }
 }
 
 impl Throttling {
-    /// Time for which they have held back since, over all processors, in seconds.
+    /// Returns the time for which the quotas have held back tasks since [`Quota::begin`], over all
+    /// processors, in seconds.
     ///
     /// # Errors
-    /// When a group with a quota does not tell any more.
+    /// When a group with a quota no longer reports this time.
     pub fn elapsed_s(&self) -> Result<f64> {
         Ok((self.quota.throttled_s()? - self.begin_s).max(0.0))
     }
 }
 
-/// The quota of a group, in processors; `None` where it has none. The group at the root has no such
-/// file.
+/// Reads the quota of a group, in processors; `None` if it has none. The root group has no file for
+/// it.
 fn cpus(folder: &Path, version: Version) -> Result<Option<f64>> {
     let read = |name: &str| match fs::read_to_string(folder.join(name)) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
@@ -89,7 +92,8 @@ fn cpus(folder: &Path, version: Version) -> Result<Option<f64>> {
     })
 }
 
-/// Quota over period, both in microseconds. No quota is −1 in the first version, and `max` in the second.
+/// Divides a quota by its period, both in microseconds. Without a quota, the kernel writes −1 in
+/// version 1 and `max` in version 2, and the result is `None`.
 fn ratio(quota: &str, period: &str) -> Option<f64> {
     let quota = quota.trim().parse::<u64>().ok()? as f64;
     let period = period.trim().parse::<u64>().ok().filter(|&period| period > 0)? as f64;
@@ -151,7 +155,7 @@ mod tests {
         let throttling = quota.begin().unwrap();
         fs::write(&stat, "throttled_usec 1250000\n").unwrap();
         assert!((throttling.elapsed_s().unwrap() - 0.5).abs() < 1e-9);
-        // A group that does not tell has not held back for a time of zero.
+        // A group that does not report the time is an error, not a time of zero.
         fs::write(&stat, "usage_usec 5\n").unwrap();
         assert!(throttling.elapsed_s().unwrap_err().to_string().ends_with("does not tell of throttling"));
         fs::remove_file(&stat).unwrap();
@@ -161,7 +165,7 @@ mod tests {
     #[test]
     fn a_quota_that_cannot_be_read_is_not_none() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder is there and can't be read as a file, not even by root.
+        // A folder of that name can't be read as a file, not even by root.
         fs::create_dir(folder.path().join("cpu.max")).unwrap();
         let error = cpus(folder.path(), Version::V2).unwrap_err();
         assert!(error.to_string().starts_with("cannot read cpu.max of"), "{error:#}");

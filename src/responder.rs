@@ -1,7 +1,9 @@
-//! A server whose truth is known: it answers when its script says, to the microsecond, and remembers when that was.
+//! A server whose truth is known: it responds when its script says, to the microsecond, and records
+//! when it did.
 //!
-//! It is what the generator is calibrated against. One thread that never sleeps, so that the kernel's wake-ups are not
-//! mistaken for the generator's error; it speaks just enough HTTP for requests without a body.
+//! The generator is calibrated against this server. It is one thread that never sleeps, so that
+//! wake-ups by the kernel are not mistaken for errors of the generator. It speaks just enough HTTP
+//! for requests without a body.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -26,27 +28,30 @@ use crate::cpus::CpuList;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Key of the listener; connections have their index.
+/// Event key of the listener; the key of a connection is its index.
 const LISTENER: u64 = u64::MAX;
 
-/// Events taken per look.
+/// Most events that are taken in one turn.
 const EVENTS: usize = 256;
 
-/// Requests are small; one that does not fit into a read would be a mistake of ours.
+/// Size of the read buffer. Requests are small; one that does not fit into a read would be a
+/// mistake in this program.
 const READ_BYTES: usize = 4096;
 
-/// When the answers come.
+/// Times at which the responses are sent.
 #[derive(Debug, Clone, Copy)]
 pub enum Script {
-    /// At once.
+    /// Each response is sent at once.
     Null,
-    /// After random times, log-normally distributed around this median, with this standard deviation of the logarithm.
+    /// Each response is sent after a random time. The times are log-normally distributed around
+    /// this median, with this standard deviation of the logarithm.
     Delays { median: Duration, sigma: f64, seed: u64 },
-    /// At once, but in one stretch of time after the first request, nothing is answered until its end.
+    /// Each response is sent at once, except in one stretch of time after the first request, in
+    /// which nothing is answered until the stretch ends.
     Stall { after: Duration, length: Duration },
 }
 
-/// A responder that runs. Dropping it ends it.
+/// A running responder. Dropping it stops it.
 #[derive(Debug)]
 pub struct Responder {
     address: SocketAddr,
@@ -55,9 +60,9 @@ pub struct Responder {
 }
 
 impl Responder {
-    /// Starts one on a free port, on those processors.
+    /// Starts a responder on a free port, on the given processors.
     pub fn start(script: Script, cpus: Option<CpuList>) -> Result<Self> {
-        // As many as may wait: a calibration opens thousands of connections at once.
+        // The backlog is large, because a calibration opens thousands of connections at once.
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), None)?;
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
         socket.listen(4096)?;
@@ -78,12 +83,13 @@ impl Responder {
         Ok(Self { address, stop, thread: Some(thread) })
     }
 
-    /// What to ask it for.
+    /// Returns the URL to request.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Ends it and tells how long it held each answer back, in nanoseconds, in the order of the answers.
+    /// Stops the responder. Returns the time that it held back each response, in nanoseconds, in
+    /// the order of the responses.
     pub fn finish(mut self) -> Result<Vec<u64>> {
         self.stop.store(true, Ordering::Relaxed);
         let thread = self.thread.take().context("the responder was ended before")?;
@@ -104,7 +110,8 @@ struct State {
     listener: TcpListener,
     epoll: OwnedFd,
     connections: Vec<TcpStream>,
-    /// Answers that are due later: when, when they were asked for, and on which connection. First come, first served.
+    /// Responses that are due later: due time, time of the request, and index of the connection. If
+    /// two are due at the same time, the earlier request is answered first.
     due: BinaryHeap<Reverse<(Instant, Instant, usize)>>,
     delays: Delays,
     held: Vec<u64>,
@@ -154,7 +161,7 @@ impl State {
         })
     }
 
-    /// Looks once at everything, without waiting.
+    /// Handles every event that is ready, without waiting.
     fn turn(&mut self, events: &mut Vec<epoll::Event>) -> Result<()> {
         match epoll::wait(&self.epoll, spare_capacity(events), Some(&Timespec::default())) {
             Ok(_) | Err(Errno::INTR) => {}
@@ -187,7 +194,7 @@ impl State {
     fn receive(&mut self, index: usize) {
         let mut buffer = [0; READ_BYTES];
         let read = self.connections[index].read(&mut buffer);
-        // Anything else is the end of the connection.
+        // Anything else means that the connection has ended.
         if read.is_ok_and(|read| buffer[..read].ends_with(b"\r\n\r\n")) {
             let now = Instant::now();
             self.due.push(Reverse((self.delays.due(now), now, index)));
@@ -200,7 +207,8 @@ impl State {
                 break;
             }
             self.due.pop();
-            // A client that has gone needs no answer; nor does the record of what was held back for one.
+            // A client that is gone needs no response, and the time of a response that was not sent
+            // is not recorded.
             if self.connections[index].write(ANSWER).is_ok() {
                 self.held.push(u64::try_from(asked.elapsed().as_nanos())?);
             }

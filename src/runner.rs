@@ -1,7 +1,8 @@
-//! Measures the cells of a suite: in rounds, each in an order of its own, every subject a fresh process.
+//! Measures the cells of a suite in rounds. Each round has an order of its own, and every subject
+//! is a fresh process.
 //!
-//! A round measures every cell once, so that a machine that grows slower in the middle does so for all of them alike; the
-//! order is shuffled, so that no cell always follows the same one.
+//! A round measures every cell once, so that a machine that becomes slower during a run does so for
+//! all cells alike. The order is shuffled, so that no cell always follows the same one.
 
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -34,7 +35,7 @@ use crate::subject::{RunningSubject, Settings, Subject};
 use crate::suite::Cell;
 use crate::suite::load::Load;
 
-/// What became of an experiment.
+/// Outcome of a run.
 #[derive(Debug)]
 pub struct Finished {
     /// The folder of the run.
@@ -43,32 +44,32 @@ pub struct Finished {
     pub failed: usize,
     /// Measurements in which requests failed.
     pub with_failed_requests: usize,
-    /// Measurements that ran to their end, and of which a check failed.
+    /// Measurements that ran to their end but failed a check.
     pub not_valid: usize,
-    /// Whether the user ended it.
+    /// True if the user ended the run.
     pub interrupted: bool,
-    /// Why it ended early, where a measurement could not be kept.
+    /// Error that ended the run early, if a measurement could not be kept.
     pub lost: Option<c10k_reports::Error>,
 }
 
-/// Measures everything, or what there is time for until `interrupt`.
+/// Measures all cells, or as many as there is time for until `interrupt`.
 ///
 /// # Errors
-/// When the run can't be begun: its folder can't be written, or the generator can't be pinned.
+/// When the run can't be started: its folder can't be written, or the generator can't be pinned.
 pub fn run(plan: &Plan<'_>, interrupt: &Interrupt) -> Result<Finished> {
     let writer = RunWriter::create(plan.reports_dir, &environment::of(plan))?;
     go_on(plan, writer, &[], interrupt)
 }
 
-/// Goes on with a run of the same plan that was interrupted.
+/// Resumes an interrupted run of the same plan.
 ///
 /// # Errors
-/// As [`run`].
+/// When the run can't be resumed: its folder can't be written, or the generator can't be pinned.
 pub fn resume(plan: &Plan<'_>, run: &Run, interrupt: &Interrupt) -> Result<Finished> {
     go_on(plan, RunWriter::resume(&run.dir)?, &run.records, interrupt)
 }
 
-/// Measures what is not among `records`.
+/// Measures the cells that are not among `records`.
 fn go_on(
     plan: &Plan<'_>,
     mut writer: RunWriter,
@@ -143,11 +144,11 @@ struct Measuring<'a> {
     interrupt: &'a Interrupt,
     round: u32,
     cell: Cell,
-    /// By how much the machine was slower than before.
+    /// Factor by which the machine was slower than before.
     slowdown: f64,
 }
 
-/// What a measurement that ran to its end gave.
+/// Result of a measurement that ran to its end.
 struct Measured {
     summary: Box<Summary>,
     readings: Readings,
@@ -156,7 +157,7 @@ struct Measured {
 }
 
 impl Measuring<'_> {
-    /// Measures, and puts down what came of it. A failure is a record with its error.
+    /// Measures, and returns the record of the outcome. A failure is a record with its error.
     fn record(&self) -> Record {
         let suite = self.plan.suite;
         let mut record = Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
@@ -178,7 +179,7 @@ impl Measuring<'_> {
         let log = self.dir.join(&histograms);
         let measured = self.measure_timed(&log);
         if measured.is_err() || self.interrupt.happened() {
-            // No record will name it.
+            // No record will name this file.
             let _ = fs::remove_file(&log);
         }
         let (summary, mut readings, search) = measured?;
@@ -188,7 +189,7 @@ impl Measuring<'_> {
         Ok(Measured { summary: Box::new(summary), readings, histograms, search })
     }
 
-    /// Another measurement takes the place of this one, and its histograms that of its.
+    /// Deletes the histograms of this measurement, because another measurement replaces it.
     fn discard_histograms(&self, record: &mut Record) {
         if let Some(name) = record.histograms.take() {
             let _ = fs::remove_file(self.dir.join(name));
@@ -228,7 +229,7 @@ impl Measuring<'_> {
         Ok((summary, readings, search))
     }
 
-    /// One run of the generator; without a log, its histograms are not kept.
+    /// Runs the generator once. Without a log, its histograms are not kept.
     fn measure_once(
         &self,
         target: &Target,
@@ -252,7 +253,8 @@ impl Measuring<'_> {
         Ok((Summary::from(&measured), readings))
     }
 
-    /// Runs the measurements beside the timed one. What they can't find is missing, with its reason.
+    /// Runs the passes, which are measurements beside the timed one. Values that a pass can't find
+    /// are missing, with the reason.
     fn run_passes(&self, readings: &mut Readings) -> Result<()> {
         let server_cpus = self.server_cpus()?;
         let launch = |prefix: &[OsString], connections: Option<usize>| {
@@ -283,7 +285,7 @@ impl Measuring<'_> {
         &self.plan.suite.workloads[self.cell.workload].load
     }
 
-    /// What this server is asked for where the workload says its path.
+    /// Returns the path to request from this server for the path of the workload.
     fn path(&self) -> &str {
         self.subject().path(&self.load().path)
     }
@@ -300,7 +302,7 @@ impl Measuring<'_> {
             ..load.workload.clone()
         };
         if let Pacing::Open { seed, .. } = &mut workload.pacing {
-            // Other arrivals in each round, and the same ones for all subjects of a round.
+            // Arrivals differ between rounds, and are the same for all subjects of a round.
             *seed = self.plan.seed.wrapping_add(self.round.into());
         }
         workload
@@ -322,12 +324,13 @@ impl Measuring<'_> {
     }
 
     fn command(&self) -> String {
-        // Where there are too few processors, the measurement says so.
+        // If there are too few processors, the measurement reports it.
         let server_cpus = self.server_cpus().ok().flatten();
         self.subject().command_line(&self.settings(server_cpus.as_ref(), &[]))
     }
 
-    /// Name of the file of the histograms; the place of the cell in the suite keeps those of like names apart.
+    /// Returns the name of the file of the histograms. The position of the workload in the suite
+    /// keeps cells of like names apart.
     fn histograms(&self) -> String {
         let label: String = slug(&self.plan.suite.label(self.cell)).chars().take(80).collect();
         format!("{:02}-{:03}-{label}.hlog", self.round, self.cell.workload + 1)
@@ -346,7 +349,7 @@ fn keep(record: &mut Record, measured: Measured) {
     record.metrics = metric::compute(record);
 }
 
-/// A line for the progress: the numbers, and first what speaks against them.
+/// Returns a line for the progress: the numbers of a measurement, and its problems.
 fn describe(record: &Record) -> String {
     let outcome = match &record.outcome {
         Outcome::Failed(error) => format!("failed: {error}"),
@@ -371,14 +374,14 @@ fn describe(record: &Record) -> String {
     format!("{}/{} (round {}): {outcome}{disturbed}", record.cell.subject, record.cell.workload, record.round)
 }
 
-/// What a search has found.
+/// Describes the result of a search.
 fn capacity(record: &Record) -> String {
     let Some(search) = &record.search else { return String::new() };
     let bound = at_least(search.breaks_rps.is_none());
     format!("{bound}{:.0} requests/s hold to {}", search.holds_rps, search.objective)
 }
 
-/// A dash where samples or failures do not support it.
+/// Formats p99, or a dash if the samples or the failures do not support it.
 fn p99(times: &Percentiles) -> String {
     if times.supports(0.99) {
         format!("{}{:.0} µs", at_least(times.is_bound(0.99)), times.p99)
@@ -387,13 +390,13 @@ fn p99(times: &Percentiles) -> String {
     }
 }
 
-/// Stands before a number that is a lower bound: a throughput that the generator bounds, or a
-/// percentile that rests on requests without an answer.
+/// Returns the sign in front of a number that is a lower bound: a throughput that the generator
+/// limits, or a percentile that rests on requests without a response. Empty for other numbers.
 fn at_least(is_bound: bool) -> &'static str {
     if is_bound { "≥ " } else { "" }
 }
 
-/// The checks that failed, in words.
+/// Describes the checks that failed.
 fn verdicts(record: &Record) -> String {
     let failed = record.checks.iter().filter(|check| check.verdict == Verdict::Fail);
     failed.fold(String::new(), |text, check| text + "; NOT VALID, " + &check.name + ": " + &check.detail)

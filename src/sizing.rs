@@ -1,14 +1,16 @@
-//! How many processors, or machines, a server needs for a rate: what a run has measured, scaled up by the Universal
-//! Scalability Law.
+//! Number of processors, or of machines, that a server needs for a rate: the results of a run,
+//! scaled up by the Universal Scalability Law.
 //!
 //! ```text
 //! X(N) = λN / (1 + σ(N − 1) + κN(N − 1))
 //! ```
 //!
-//! N are processors, X is the capacity, λ that of one processor, σ the share of the work that only one of them can do at a
-//! time, κ what they cost each other (Gunther, "Guerrilla Capacity Planning", 2007, chapter 4). The fit is by least squares
-//! (MPFIT, Markwardt 2009, in the crate `rmpfit`). Intervals are bootstrapped over the rounds of the run (Efron 1979). Machines
-//! share nothing, so that their number is the rate divided by the capacity of one.
+//! N is the number of processors, X the capacity, λ the capacity of one processor, σ the share of
+//! the work that only one processor can do at a time, and κ the cost of processors to each other
+//! (Gunther, "Guerrilla Capacity Planning", 2007, chapter 4). The fit is by least squares (MPFIT,
+//! Markwardt 2009, in the crate `rmpfit`). Intervals are bootstrapped over the rounds of the run
+//! (Efron 1979). Machines share nothing, so their number is the rate divided by the capacity of
+//! one.
 
 use std::collections::BTreeMap;
 
@@ -17,28 +19,30 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rmpfit::{MPFitter, MPPar, MPResult};
 
-/// How far beyond the most processors that were measured an answer may go.
+/// Factor by which an answer may exceed the largest number of processors that was measured.
 const FARTHEST: u32 = 4;
 
-/// Numbers of processors that a curve needs, which has three parameters, and measurements.
+/// Fewest different numbers of processors, and fewest measurements, that a curve needs. It has
+/// three parameters.
 const FEWEST_POINTS: usize = 3;
 const FEWEST_MEASUREMENTS: usize = 6;
 
-/// Bootstrapped fits.
+/// Number of bootstrapped fits.
 const RESAMPLES: usize = 1000;
 
-/// Share of them that lie below the low end, and above the high end, of an interval.
+/// Share of the bootstrapped fits that lie below the low end, and above the high end, of an
+/// interval.
 const TAIL: f64 = 0.025;
 
-/// Capacities of a server, in requests per second: those of all rounds by its number of processors.
+/// Capacities of a server, in requests per second: number of processors → capacities of all rounds.
 pub type Capacities = BTreeMap<u32, Vec<f64>>;
 
-/// A number with the interval that holds it, 95 times in 100.
+/// A number of processors or machines, with its 95 % confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Need {
     pub low: u32,
     pub likely: u32,
-    /// Nothing where the measurements do not tell that any number is enough.
+    /// `None` if the measurements do not show that any number is enough.
     pub high: Option<u32>,
 }
 
@@ -46,9 +50,9 @@ pub struct Need {
 #[derive(Debug, Clone)]
 pub struct Scaling {
     model: Model,
-    /// The same of resampled rounds.
+    /// Curves through the capacities of resampled rounds.
     resampled: Vec<Model>,
-    /// Most processors that were measured.
+    /// Largest number of processors that was measured.
     measured: u32,
 }
 
@@ -56,7 +60,8 @@ impl Scaling {
     /// Fits the curve.
     ///
     /// # Errors
-    /// In words, where there are too few numbers of processors or rounds.
+    /// When there are too few numbers of processors or rounds, or no curve fits. The error is in
+    /// words.
     pub fn fit(capacities: &Capacities, seed: u64) -> Result<Self, String> {
         let count: usize = capacities.values().map(Vec::len).sum();
         if capacities.len() < FEWEST_POINTS || count < FEWEST_MEASUREMENTS {
@@ -79,17 +84,19 @@ impl Scaling {
         Ok(Self { resampled: resampled.collect(), model, measured })
     }
 
-    /// The capacity of `processors` processors.
+    /// Returns the capacity of `processors` processors.
     pub fn capacity(&self, processors: u32) -> f64 {
         self.model.capacity(f64::from(processors))
     }
 
-    /// The share of the work that is done one after the other, and what processors cost each other.
+    /// Returns the share of the work that is done one after the other, and the cost of processors
+    /// to each other.
     pub fn coefficients(&self) -> (f64, f64) {
         (self.model.sigma, self.model.kappa)
     }
 
-    /// How far the capacities lie from the curve, as shares: processors → mean of its rounds over the curve, less one.
+    /// Returns the distance of the capacities from the curve, as shares: number of processors →
+    /// mean of its rounds divided by the curve, minus one.
     pub fn residuals(&self, capacities: &Capacities) -> BTreeMap<u32, f64> {
         let residual = |(&processors, rounds): (&u32, &Vec<f64>)| {
             let mean = rounds.iter().sum::<f64>() / rounds.len() as f64;
@@ -98,10 +105,11 @@ impl Scaling {
         capacities.iter().map(residual).collect()
     }
 
-    /// The processors that a rate needs.
+    /// Returns the number of processors that a rate needs.
     ///
     /// # Errors
-    /// In words, where they are more than four times those that were measured, or no number of them is enough.
+    /// When this is more than four times the number that was measured, or no number is enough. The
+    /// error is in words.
     pub fn processors_for(&self, rate: f64) -> Result<Need, String> {
         let farthest = self.measured * FARTHEST;
         let fewest =
@@ -122,7 +130,8 @@ impl Scaling {
     }
 }
 
-/// The machines that a rate needs, of which each has been measured to take so much in each round.
+/// Returns the number of machines that a rate needs. `capacities` holds the capacity of one machine
+/// in each round.
 pub fn machines_for(rate: f64, capacities: &[f64]) -> Option<Need> {
     let interval = c10k_reports::statistics::interval::Interval::of_ratios(capacities)?;
     let count = |capacity: f64| (rate / capacity).ceil().max(1.0) as u32;
@@ -138,18 +147,20 @@ struct Model {
 }
 
 impl Model {
-    /// The curve nearest to the capacities; `None` where the fit fails. A coefficient that would come out below zero is zero.
+    /// Fits the curve to the capacities; `None` if the fit fails. A coefficient that would be below
+    /// zero is set to zero.
     fn nearest(capacities: &Capacities) -> Option<Self> {
         let all = capacities
             .iter()
             .flat_map(|(&processors, rounds)| rounds.iter().map(move |rps| (f64::from(processors), *rps)));
         let mut points = Points(all.collect());
         let each = points.0.iter().map(|(processors, rps)| rps / processors).fold(0.0, f64::max);
-        // In units of the best processor, so that all parameters are of a size.
+        // Capacities are in units of the best processor, so that all parameters are of similar
+        // size.
         points.0.iter_mut().for_each(|(_, rps)| *rps /= each);
         let mut fixed = [false; 3];
         loop {
-            // What is fixed stays at zero.
+            // A fixed parameter stays at zero.
             let mut parameters = [1.0, if fixed[1] { 0.0 } else { 0.1 }, if fixed[2] { 0.0 } else { 0.01 }];
             let bounds = fixed.map(|fixed| MPPar { fixed, ..MPPar::default() });
             points.mpfit(&mut parameters, Some(&bounds), &rmpfit::MPConfig::default()).ok()?;
@@ -202,8 +213,8 @@ mod tests {
         processors.iter().map(rounds).collect()
     }
 
-    /// Throughput of a Cisco UCS server by its threads (Schwartz, "Practical Scalability Analysis with the Universal
-    /// Scalability Law", 2015), with the coefficients that are published for it.
+    /// Throughput of a Cisco UCS server by its threads (Schwartz, "Practical Scalability Analysis
+    /// with the Universal Scalability Law", 2015), with the coefficients that are published for it.
     #[test]
     fn the_curve_is_the_published_one() {
         let published = [

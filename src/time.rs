@@ -1,4 +1,4 @@
-//! Times as on the command line and in suites, within bounds that no sum of them exceeds.
+//! Times on the command line and in suites, within bounds that keep sums of them from overflowing.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use humantime::format_duration;
 /// The longest time that can be asked for.
 pub const LONGEST: Duration = Duration::from_hours(24);
 
-/// The shortest measured part: a request takes a part of it, on however fast a machine.
+/// Shortest measured part. A request takes a part of it, however fast the machine is.
 pub const SHORTEST_MEASURED: Duration = Duration::from_millis(1);
 
 /// Reads `300ms`, `2s`, `1min 30s`.
@@ -26,7 +26,7 @@ pub fn parse_measured(text: &str) -> Result<Duration> {
     parse_from(SHORTEST_MEASURED, text)
 }
 
-/// Reads a time of `shortest` at least.
+/// Reads a time of at least `shortest`.
 pub fn parse_from(shortest: Duration, text: &str) -> Result<Duration> {
     let time = humantime::parse_duration(text);
     let fits = time.as_ref().is_ok_and(|time| (shortest..=LONGEST).contains(time));

@@ -1,27 +1,28 @@
-//! TOML files that people write: read strictly, and what is wrong with one is told in one line with
-//! its number.
+//! TOML files that people write. They are read strictly, and an error is one line that names the
+//! line of the file.
 
 use anyhow::Result;
 use serde::de::DeserializeOwned;
 
 use crate::nearest::nearest;
 
-/// Reads `text`.
+/// Parses `text`.
 ///
 /// # Errors
-/// With the number of the line and what is wrong there.
+/// When `text` is not valid. The error names the line and what is wrong there.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
     toml::from_str(text).map_err(|error| one_line(text, &error))
 }
 
-/// The parser explains over several lines; an error here has one.
+/// Shortens an error of the parser, which has several lines, to one line.
 fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
     let line = error.span().map_or(1, |span| line_of(text, span.start));
     anyhow::anyhow!("line {line}: {}", with_nearest(&error.message().replace('\n', " ")))
 }
 
-/// What the parser says, with the nearest in place of all that it had expected: `unknown field`, or `unknown variant`,
-/// "`x`, expected one of `a`, `b`".
+/// Returns the message of the parser, with the nearest name in place of the list of all expected
+/// names. Messages with a list are `unknown field` or `unknown variant`, followed by "`x`, expected
+/// one of `a`, `b`".
 fn with_nearest(message: &str) -> String {
     let Some((unknown, expected)) = message.split_once(", expected one of ") else {
         return message.to_owned();
@@ -35,7 +36,7 @@ fn with_nearest(message: &str) -> String {
     }
 }
 
-/// The number of the line, from 1, in which a byte lies.
+/// Returns the number of the line, from 1, that contains a byte.
 pub fn line_of(text: &str, byte: usize) -> usize {
     text[..byte].matches('\n').count() + 1
 }

@@ -26,15 +26,16 @@ pub struct Args {
     /// Built-in suites (see benches/suites) or TOML files
     #[arg(default_value = "default", value_name = "SUITE")]
     suites: Vec<String>,
-    /// Measure only cells whose SUBJECT/WORKLOAD matches, or whose axis has that value, such as connections=64; may be
-    /// repeated, and all have to match
+    /// Measure only cells whose SUBJECT/WORKLOAD matches, or whose axis has that value, such as
+    /// connections=64; may be repeated, and a cell has to match all of them
     #[arg(long = "filter", value_name = "REGEX|AXIS=VALUE")]
     filters: Vec<Filter>,
-    /// Measure these subjects instead: names of models, of servers of the catalogue, and of subjects of the suite, or
-    /// `all`; separated by commas
+    /// Measure these subjects instead: names of models, of servers of the catalogue, and of
+    /// subjects of the suite, or `all`; separated by commas
     #[arg(long, value_name = "NAMES|all", value_delimiter = ',')]
     subjects: Vec<String>,
-    /// A further subject of the suites: a command that serves, with {port} where its port belongs; may be repeated
+    /// A further subject of the suites: a command that serves, with {port} where its port belongs;
+    /// may be repeated
     #[arg(long = "server", value_name = "NAME=COMMAND")]
     servers: Vec<String>,
     /// Measurements of each cell; without it, as the suite says
@@ -52,7 +53,7 @@ pub struct Args {
     /// Print the JSON Schema of suites, for editors, and measure nothing
     #[arg(long, exclusive = true)]
     schema: bool,
-    /// Go on with a run that was interrupted, in its folder, with its seed and its order
+    /// Go on with an interrupted run, in its folder, with its seed and its order
     #[arg(
         long,
         value_name = "DIR",
@@ -65,10 +66,11 @@ pub struct Args {
     /// Folder of the reports
     #[arg(long, default_value = "reports", value_name = "DIR")]
     output: PathBuf,
-    /// Exit with status 1 if a request fails, or a check of a measurement; a measurement that fails always does that
+    /// Exit with status 1 if a request or a check of a measurement fails; a failed measurement
+    /// always has this status
     #[arg(long)]
     strict: bool,
-    /// A filter that no cell matches is no error: it may be meant for another bench
+    /// Accept a filter that no cell matches: it may be meant for another bench
     #[arg(long, hide = true)]
     may_be_empty: bool,
 }
@@ -115,7 +117,7 @@ impl Args {
         self.conclude(runs, &self.output)
     }
 
-    /// Goes on with a run that was interrupted, in whichever way.
+    /// Goes on with an interrupted run, whatever interrupted it.
     fn resume(&self, dir: &Path) -> Result<ExitCode> {
         let run = Run::load(dir)?;
         let Environment { source, revision, rounds, seed, cells, .. } = &run.environment;
@@ -133,7 +135,7 @@ impl Args {
         let filters = source.filters.iter().map(|filter| filter.parse()).collect::<Result<Vec<Filter>>>()?;
         limits::check_threads()?;
         let (c10k, cpus) = (Program::this()?, CpuList::available()?);
-        // The folder of the run lies in that of all runs, which lies in that of the reports.
+        // The parent of the run's folder holds all runs, and lies in the folder of the reports.
         let dir = dir.canonicalize()?;
         let reports_dir = dir.ancestors().nth(2).unwrap_or(&dir);
         let place = Place { cpus: &cpus, c10k: &c10k, reports_dir };
@@ -148,7 +150,7 @@ impl Args {
         self.conclude([runner::resume(&plan, &run, &interrupt)], reports_dir)
     }
 
-    /// Reports each run as it ends, and says how all of them ended.
+    /// Reports each run as it ends, and returns the exit status for all of them.
     fn conclude(
         &self,
         runs: impl IntoIterator<Item = Result<Finished>>,
@@ -161,7 +163,8 @@ impl Args {
             failed += finished.failed;
             against += finished.with_failed_requests + finished.not_valid;
             let reported = report(&finished, reports_dir);
-            // A full disk has no room for a page either.
+            // A disk that is too full for a record has no space for a page either, so this error
+            // comes first.
             if let Some(error) = finished.lost {
                 return Err(error.into());
             }
@@ -195,7 +198,7 @@ impl Args {
     }
 }
 
-/// Changes a suite as the command line says.
+/// Applies the options of the command line to a suite.
 fn complete(suite: &mut Suite, rounds: Option<u32>, subjects: &[String], servers: &[String]) -> Result<()> {
     suite.pace.rounds = rounds.unwrap_or(suite.pace.rounds);
     if !subjects.is_empty() {
@@ -214,7 +217,7 @@ fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
     selected.iter().flat_map(|(suite, cells)| cells.iter().map(|cell| suite.label(*cell) + "\n")).collect()
 }
 
-/// One object; where several suites are named, an array of them.
+/// Renders one object, or an array of objects if several suites are named.
 fn list_json(selected: &[(&Suite, Vec<Cell>)]) -> Result<String> {
     let suite = |(suite, cells): &(&Suite, Vec<Cell>)| {
         let cell = |cell: &Cell| {
@@ -257,7 +260,8 @@ fn report(finished: &Finished, reports_dir: &Path) -> Result<()> {
     print(&format!("{text}open {}\n", file_url(&index)))
 }
 
-/// The address of a page for a browser, percent-encoded; the path itself where it is not absolute.
+/// Returns the address of a page for a browser, percent-encoded; the path itself if it is not
+/// absolute.
 fn file_url(page: &Path) -> String {
     Url::from_file_path(page).map_or_else(|()| page.display().to_string(), String::from)
 }

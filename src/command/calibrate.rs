@@ -1,4 +1,5 @@
-//! `c10k calibrate`: the generator's own error, against servers whose truth is known.
+//! `c10k calibrate`: measures the generator's own error, against servers whose true times are
+//! known.
 
 mod cpu;
 
@@ -24,14 +25,14 @@ use crate::quota::Quota;
 use crate::responder::{Responder, Script};
 use crate::time;
 
-/// Find the generator's own error, against servers whose truth is known
+/// Find the generator's own error, against servers whose true times are known
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Length of each of the four measurements; the stall takes a fifth of it, and so does each of the
-    /// four short runs about the server's CPU time
+    /// Length of each of the four measurements; the stall takes a fifth of it, and so does each of
+    /// the four short runs about the server's CPU time
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = |text: &str| time::parse_from(SHORTEST, text))]
     duration: Duration,
-    /// Where the result is kept; `c10k bench` shows it in its reports
+    /// File of the result; `c10k bench` shows it in its reports
     #[arg(long, default_value = "reports/calibration.json", value_name = "FILE.json")]
     output: PathBuf,
     /// Print one JSON object instead of text
@@ -39,28 +40,30 @@ pub struct Args {
     json: bool,
 }
 
-/// The shortest of those measurements: its stall, a fifth of it, has some requests.
+/// Shortest length of a measurement: its stall, a fifth of it, has some requests.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// Percentiles that are compared; a fifth of the requests of the stall are late, so its median says little.
+/// Percentiles that are compared. A fifth of the requests of the stall are late, so its median says
+/// little.
 const DELAY_PERCENTILES: &[f64] = &[1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9];
 const STALL_PERCENTILES: &[f64] = &[50.0, 90.0, 95.0, 99.0, 99.9, 100.0];
 
-/// Requests per second where the times of answers matter.
+/// Requests per second of the measurements in which the times of responses matter.
 const ANSWERS_RATE: f64 = 1000.0;
 
-/// Requests per second where the times of sends do.
+/// Requests per second of the measurement in which the times of sends matter.
 const SENDS_RATE: f64 = 10_000.0;
 
-/// Known delays: from some 100 µs to some 100 ms, as log-normal as services are.
+/// Known delays of the responder: log-normal, as those of services are, from some 100 µs to some
+/// 100 ms.
 const DELAY_MEDIAN: Duration = Duration::from_millis(3);
 const DELAY_SIGMA: f64 = 1.0;
 
-/// The share of the time that the server stops for.
+/// Share of the time for which the server stops.
 const STALL_SHARE: f64 = 0.2;
 
-/// The share of the time that each run takes in which accounts of CPU time are compared. Both are of
-/// the same run, so that noise does not bear on their ratio.
+/// Length of each run that compares accounts of CPU time, as a share of the length of a
+/// measurement. Both accounts are of the same run, so that noise does not affect their ratio.
 const CPU_SHARE: f64 = 0.2;
 
 impl Args {
@@ -69,7 +72,8 @@ impl Args {
         limits::check_threads()?;
         let interrupt = Interrupt::catch()?;
         let output = self.open_output()?;
-        // The responder on some cores, the generator on the others, where there are two processors.
+        // With two or more processors, the responder runs on some cores and the generator on the
+        // others.
         let placement = Placement::of(&CpuList::available()?);
         if let Some(line) = placement.sharing() {
             note(&format!("c10k: {line}\n"));
@@ -95,7 +99,8 @@ impl Args {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Opened before a minute is measured that nothing would be left of.
+    /// Opens the output before anything is measured, so that a path that can't be written does not
+    /// cost a minute of measurements.
     fn open_output(&self) -> Result<WholeFile> {
         if let Some(folder) = self.output.parent() {
             fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -104,7 +109,7 @@ impl Args {
     }
 }
 
-/// The bench that the instrument lies on.
+/// Settings that all measurements of a calibration share.
 struct Bench<'a> {
     duration: Duration,
     responder_cpus: Option<CpuList>,
@@ -138,14 +143,16 @@ impl Bench<'_> {
         })
     }
 
-    /// What could not be compared takes nothing from the rest, and says why.
+    /// Compares the accounts of CPU time. If that fails, the result has the reason, and the rest of
+    /// the calibration is kept.
     fn compare_cpu_accounts(&self) -> CpuAccounts {
         let duration = self.duration.mul_f64(CPU_SHARE);
         cpu::compare(duration, self.responder_cpus.as_ref(), self.interrupt)
             .unwrap_or_else(|error| CpuAccounts { missing: Some(format!("{error:#}")), models: Vec::new() })
     }
 
-    /// Drives a responder for a while; gives how long it held each answer back, too.
+    /// Drives a responder for a while. Returns the measurement, and the time for which the
+    /// responder held each response back, in nanoseconds.
     fn measure(&self, script: Script, pacing: Pacing, connections: usize) -> Result<(Measurement, Vec<u64>)> {
         let responder = Responder::start(script, self.responder_cpus.clone())?;
         let workload = Workload {
@@ -166,8 +173,9 @@ fn open(rate: f64) -> Pacing {
     Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::from_micros(100) }
 }
 
-/// What a server that stops for so long does to requests that come evenly: those that come while it stops wait for its
-/// end, the longest the first; the others wait no longer than usual, which is taken from the measurement.
+/// Returns the expected latencies, in nanoseconds, if a server stops for `length` and requests come
+/// evenly. Requests that come during the stop wait for its end, the first one the longest. The
+/// others wait no longer than usual; that time is taken from the measurement.
 fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
     let period_ns = 1e9 / ANSWERS_RATE;
     let late = (length.as_nanos() as f64 / period_ns) as u64;
@@ -177,11 +185,11 @@ fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
     waits.chain((0..on_time).map(|_| usual)).collect()
 }
 
-/// Puts percentiles side by side; `truth` is every single value, in nanoseconds.
+/// Compares percentiles; `truth` has every single value, in nanoseconds.
 fn compare(mut truth: Vec<u64>, measured: &Times, percentiles: &[f64]) -> Vec<Comparison> {
     truth.sort_unstable();
     let at = |percentile: f64| {
-        // As HdrHistogram counts: the smallest value that at least this many values do not exceed.
+        // Counts as HdrHistogram does: the smallest value with at least `rank` values up to it.
         let rank = (percentile / 100.0 * truth.len() as f64).ceil().max(1.0) as usize;
         truth.get(rank - 1).map_or(0.0, |&ns| ns as f64 / 1e3)
     };

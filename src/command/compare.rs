@@ -14,9 +14,9 @@ use crate::output::print;
 /// Compare two runs, or two subjects, cell by cell; weaker evidence than `c10k gate`
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The run to compare with: its folder, or `RUN_DIR:SUBJECT` for one subject of it
+    /// Run to compare with: its folder, or `RUN_DIR:SUBJECT` for one subject of it
     a: String,
-    /// The run that is judged, in the same way
+    /// Run to judge: its folder, or `RUN_DIR:SUBJECT` for one subject of it
     b: String,
     /// File of margins; without it, those of ci/margins.toml
     #[arg(long, value_name = "FILE")]
@@ -35,7 +35,7 @@ impl Args {
     }
 }
 
-/// Reads one side. A folder whose name has a colon is a folder.
+/// Reads one side. If the whole name is an existing path, its colon separates no subject.
 fn side(name: &str) -> Result<Side> {
     let (folder, subject) = match name.rsplit_once(':') {
         Some((folder, subject)) if !Path::new(name).exists() => (folder, Some(subject.to_owned())),

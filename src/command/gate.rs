@@ -1,4 +1,4 @@
-//! `c10k gate`: whether a candidate is slower than its base.
+//! `c10k gate`: tells if a candidate is slower than its base.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,24 +27,26 @@ use crate::subject::Subject;
 use crate::suite::Suite;
 use crate::time;
 
-/// Exit status of an interrupted gate, of a shell's convention.
+/// Exit status of an interrupted gate, by the convention of shells.
 const INTERRUPTED: u8 = 130;
 
-/// Tell whether a candidate is slower than its base, at a known rate of false alarms
+/// Tell if a candidate is slower than its base, at a known rate of false alarms
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["base", "base_command"]))]
 pub struct Args {
-    /// Revision to compare with; both are built in worktrees in the folder for temporary files, which `TMPDIR` moves
+    /// Revision to compare with; both revisions are built in worktrees in the folder for temporary
+    /// files, which `TMPDIR` sets
     #[arg(long, value_name = "REV")]
     base: Option<String>,
     /// Revision to judge, or `worktree` for the working tree with its uncommitted changes
     #[arg(long, value_name = "REV", default_value = WORKTREE, conflicts_with = "base_command")]
     candidate: String,
-    /// Command that builds a revision, run in its worktree with `CARGO_TARGET_DIR` set to `target` there
+    /// Command that builds a revision, run in its worktree with `CARGO_TARGET_DIR` set to `target`
+    /// there
     #[arg(long, value_name = "COMMAND", default_value = BUILD, conflicts_with = "base_command")]
     build: String,
-    /// Command that serves, run in the worktree of a revision, with {port} where its port belongs; without it, the
-    /// suite's model is served by the target/release/c10k that was built
+    /// Command that serves, run in the worktree of a revision, with {port} where its port belongs;
+    /// without it, the suite's model is served by the target/release/c10k that was built
     #[arg(long, value_name = "COMMAND", conflicts_with = "base_command")]
     serve: Option<String>,
     /// A server to compare with, with {port} where its port belongs
@@ -63,7 +65,7 @@ pub struct Args {
     /// File of margins; without it, those of ci/margins.toml
     #[arg(long, value_name = "FILE")]
     margins: Option<PathBuf>,
-    /// Measure a copy of the base, too: what that one alarms about is undecided
+    /// Measure a copy of the base, too: a metric that raises an alarm for the copy is undecided
     #[arg(long)]
     null: bool,
     /// Compare counts per request instead of times: system calls, user instructions, allocations
@@ -99,8 +101,8 @@ impl Args {
         Ok(gate.judgement.verdict.exit_code())
     }
 
-    /// Says where the page is, and has the list of all reports link to it. The verdict does not
-    /// depend on that list.
+    /// Prints the path of the page, and adds the gate to the list of all reports. The verdict does
+    /// not depend on that list, so that an error there is only printed.
     fn tell_page(&self) {
         let index = page::reports_dir(&self.output).map(|dir| c10k_reports::render_index(&dir));
         if let Some(Err(error)) = index {
@@ -109,7 +111,7 @@ impl Args {
         note(&format!("page: {}\n", self.output.join(page::PAGE_FILE).display()));
     }
 
-    /// Measures with everything that the arguments ask for. What was built is removed at the end.
+    /// Measures as the arguments ask. The builds are removed at the end.
     fn measure(&self, folder: &Folder, interrupt: &Interrupt) -> Result<Gate> {
         let suite = suite::read(&self.suite)?;
         let margins = self.margins()?;
@@ -126,7 +128,8 @@ impl Args {
         conduct(&measuring, lane, &cpus, folder, interrupt)
     }
 
-    /// Margins of what is measured. Without one that decides the budget would be spent for nothing.
+    /// Reads the margins of the metrics that are measured. One of them must decide, or the budget
+    /// would be spent for nothing.
     fn margins(&self) -> Result<Margins> {
         let margins = Margins::read(self.margins.as_deref())?;
         let margins = margins.only(|key| counts::is_counted(key) == self.counts);
@@ -143,7 +146,7 @@ impl Args {
         Ok(margins)
     }
 
-    /// Both sides, and the builds that must stay for as long as they are served.
+    /// Returns both sides, and their builds, which must be kept for as long as they are served.
     fn sides(&self, suite: &Suite, folder: &Folder, interrupt: &Interrupt) -> Result<(Sides, Vec<Build>)> {
         let Some(base) = &self.base else { return Ok((self.sides_from_commands()?, Vec::new())) };
         let subject = match &self.serve {

@@ -1,4 +1,4 @@
-//! `c10k history`: the steps in a history of gates, and the lines that it is made of.
+//! `c10k history`: finds the steps in a history of gates, and adds gates to it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use c10k_reports::WholeFile;
 
 use crate::output::{note, print};
 
-/// Where a history lies where nothing else is said.
+/// Default path of the history.
 const FILE: &str = "ci/history/gate.jsonl";
 
-/// File of the page in its folder.
+/// Name of the page's file.
 const PAGE_FILE: &str = "index.html";
 
 /// Find the revisions since which a server is slower or faster, in a history of gates
@@ -45,13 +45,13 @@ struct Add {
     /// Folder of the gate, such as reports/gate
     #[arg(value_name = "GATE_DIR")]
     gate: PathBuf,
-    /// The history; it is made where there is none
+    /// The history; created if it does not exist
     #[arg(long, value_name = "FILE", default_value = FILE)]
     file: PathBuf,
-    /// Name of the anchor, where the gate compared commands
+    /// Name of the anchor, if the gate compared commands
     #[arg(long, value_name = "NAME", requires = "revision")]
     anchor: Option<String>,
-    /// Name of the revision, where the gate compared commands
+    /// Name of the revision, if the gate compared commands
     #[arg(long, value_name = "NAME", requires = "anchor")]
     revision: Option<String>,
 }

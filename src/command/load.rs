@@ -1,4 +1,4 @@
-//! `c10k load URL`: drives one server and tells what that was like.
+//! `c10k load URL`: drives one server and reports what was measured.
 
 mod live;
 mod server;
@@ -27,18 +27,19 @@ use crate::output::{note, print};
 use crate::probe::{self, Readings};
 use crate::time;
 
-/// Above it the kernel gives no process a number (`PID_MAX_LIMIT`).
+/// Upper limit of the kernel's process ids (`PID_MAX_LIMIT`).
 const MAX_PID: u32 = 1 << 22;
 
-/// What a shell says of a program that Ctrl-C ended.
+/// Exit status that a shell reports for a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
 /// Drive a server and measure it
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each on its own")]
 pub struct Args {
-    /// What to ask for, `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; letters beyond ASCII are percent-encoded, and dot
-    /// segments removed, as curl does. Addresses of HOST that don't answer are left out
+    /// URL to request, `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; letters beyond ASCII are
+    /// percent-encoded, and dot segments removed, as curl does. Addresses of HOST that don't answer
+    /// are left out
     url: String,
     /// Connections at once
     #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
@@ -52,29 +53,31 @@ pub struct Args {
     /// Traffic before the measured part
     #[arg(long, default_value = "1s", value_name = "TIME", value_parser = time::parse)]
     warmup: Duration,
-    /// Open loop: send this many requests per second, whether answers come or not; without it, a closed loop
+    /// Open loop: send this many requests per second, whether responses come or not; without it, a
+    /// closed loop
     #[arg(long, value_name = "RPS", value_parser = parse_rate)]
     rate: Option<f64>,
-    /// How an open loop's requests are spread over time
+    /// Distribution of an open loop's requests over time
     #[arg(long, value_enum, default_value = "constant", requires = "rate")]
     arrivals: ArrivalsArg,
-    /// An open loop sleeps until so long before a send, then spins; 0s never spins
+    /// Time before each send of an open loop in which a worker spins instead of sleeping; 0s never
+    /// spins
     #[arg(long, default_value = "100us", value_name = "TIME", value_parser = time::parse, requires = "rate")]
     spin: Duration,
     /// Seed of random arrivals
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = limits::whole(0..=u64::MAX))]
     seed: u64,
-    /// Further connections that send one request before the run and are only held then
+    /// Further connections that send one request before the run and are then only held open
     #[arg(long, default_value_t = 0, value_name = "N", value_parser = limits::whole(0..=usize::MAX))]
     idle: usize,
-    /// Further connections of clients that send their requests and read their answers that slowly (100 bytes per second,
-    /// unless said); they are counted apart
+    /// Further connections of clients that send requests and read responses slowly (at 100 bytes
+    /// per second, unless given); they are counted separately
     #[arg(long, default_value = "0", value_name = "N[:BYTES_PER_S]", value_parser = parse_slow)]
     slow: (usize, f64),
     /// Connections opened per second at the most, idle ones included
     #[arg(long, value_name = "N", value_parser = parse_rate)]
     connect_rate: Option<f64>,
-    /// Worker threads, each with connections and, in an open loop, a queue of its own: where
+    /// Worker threads, each with its own connections and, in an open loop, its own queue: if
     /// requests wait for a connection, more threads make latency longer
     #[arg(long, default_value = "1", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     threads: NonZeroUsize,
@@ -84,11 +87,11 @@ pub struct Args {
     /// Requests per connection: short (one), persistent, or a number
     #[arg(long, default_value = "persistent", value_name = "N")]
     lifetime: Lifetime,
-    /// Which end closes a connection behind its last request: server, which is asked to, or client. The one that closes
-    /// first keeps the connection in TIME_WAIT
+    /// End that closes a connection after its last request: server, which is asked to, or client.
+    /// The end that closes first keeps the connection in TIME_WAIT
     #[arg(long, default_value = "server", value_name = "END")]
     close: End,
-    /// A request without an answer for this long has failed
+    /// Time after which a request without a response has failed
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = time::parse_positive)]
     timeout: Duration,
     /// Method of the requests
@@ -103,7 +106,8 @@ pub struct Args {
     /// Follow redirections once, before the run, and measure where they end
     #[arg(long)]
     follow: bool,
-    /// Process of the server, on this machine: tells its CPU time, memory, and context switches, too
+    /// Process of the server, on this machine: reports its CPU time, memory, and context switches,
+    /// too
     #[arg(long, value_name = "PID", value_parser = limits::whole(1..=MAX_PID))]
     server_pid: Option<u32>,
     /// Print one JSON object instead of text
@@ -188,7 +192,8 @@ impl Args {
         })
     }
 
-    /// Opens `--output` and `--hdr` before the run, so that a path that can't be written costs no run.
+    /// Opens `--output` and `--hdr` before the run, so that a path that can't be written costs no
+    /// run.
     fn open_files(&self) -> Result<(Option<WholeFile>, Option<WholeFile>)> {
         let output = self.output.as_deref().map(WholeFile::open).transpose()?;
         let log = self.hdr.as_deref().map(WholeFile::open).transpose()?;
@@ -198,7 +203,7 @@ impl Args {
         Ok((output, log))
     }
 
-    /// Finds the addresses that answer, and where redirections end.
+    /// Finds the addresses that answer, and the end of redirections.
     fn reach(&self, target: Target, workload: &Workload) -> Result<Target> {
         let mut target = c10k_loadgen::reach(target, &workload.request, workload.timeout)?;
         if self.follow {
@@ -224,7 +229,7 @@ impl Args {
             json["server"] = serde_json::to_value(server)?;
         }
         let json = format!("{json:#}\n");
-        // What can't be written to a file is not lost for that.
+        // The result is printed even if it can't be written to the file.
         let written = output.map_or(Ok(()), |output| output.write(&json));
         if self.json {
             print(&json)?;
@@ -252,7 +257,7 @@ impl Args {
         Ok(())
     }
 
-    /// Options become a workload before anything is sent.
+    /// Turns the options into a workload, before anything is sent.
     fn workload(&self) -> Result<Workload> {
         let body = match self.body.as_deref() {
             None => Vec::new(),
@@ -315,7 +320,7 @@ impl Args {
 }
 
 fn parse_rate(text: &str) -> Result<f64> {
-    // What is no number is no rate either.
+    // A text that is no number becomes 0, which is refused.
     limits::check_rate(text.parse().unwrap_or_default())
 }
 

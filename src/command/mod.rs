@@ -50,7 +50,8 @@ enum Command {
     Size(size::Args),
 }
 
-/// Runs the command line of this process. `Ok` is done or a verdict against; an error is of usage or environment.
+/// Runs the command line of this process. `Ok` means that the command did its work, even if its
+/// verdict is negative; an error is one of usage or environment.
 pub fn run() -> Result<ExitCode> {
     match parse(std::env::args_os())? {
         Some(Command::Models(args)) => args.run(),
@@ -75,19 +76,20 @@ pub fn run() -> Result<ExitCode> {
     }
 }
 
-/// All subcommands and options, for what goes through them.
+/// Returns all subcommands and options, for callers that go through them.
 pub fn options() -> clap::Command {
     Command::command()
 }
 
-/// Reads a command line; `None` when what was asked for was help, which is printed.
+/// Parses a command line; returns `None` if it asked for help or the version, which is then
+/// printed.
 pub fn parse<T: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Option<T>> {
     let error = match T::try_parse_from(args) {
         Ok(parsed) => return Ok(Some(parsed)),
         Err(error) => error,
     };
     if !error.use_stderr() {
-        // As with any result, a reader that has gone away is no error.
+        // As with any result, a reader that has closed the pipe is no error.
         error.print().or_else(|error| if error.kind() == BrokenPipe { Ok(()) } else { Err(error) })?;
         return Ok(None);
     }

@@ -1,4 +1,4 @@
-//! `c10k models`: the roster.
+//! `c10k models`: lists the concurrency models of the roster.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -26,7 +26,7 @@ impl Args {
     }
 }
 
-/// A line per model, in columns as wide as what is in them.
+/// Renders a line per model, in columns as wide as their longest cell.
 fn text_roster() -> String {
     let mut rows =
         vec![["model", "waits", "runs", "accepts", "at once", "handlers", "what it is"].map(String::from)];

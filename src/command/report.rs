@@ -12,8 +12,8 @@ use crate::output::{note, print};
 /// Render reports again from the records of runs
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of runs, such as reports/runs/20260101T000000Z-default, or of gates, such as reports/gate; one that can't
-    /// be rendered is named, and the others are rendered all the same
+    /// Folders of runs, such as reports/runs/20260101T000000Z-default, or of gates, such as
+    /// reports/gate; a folder that can't be rendered is named, and the others are still rendered
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
 }
@@ -22,7 +22,7 @@ impl Args {
     pub fn run(&self) -> ExitCode {
         let mut status = ExitCode::SUCCESS;
         let mut tell = |rendered: Result<()>| {
-            // What can't be rendered takes nothing from the rest.
+            // A folder that can't be rendered does not stop the others.
             if let Err(error) = rendered {
                 note(&format!("c10k: {error:#}\n"));
                 status = ExitCode::from(2);
@@ -39,7 +39,7 @@ impl Args {
     }
 }
 
-/// Renders a run or a gate, and says where its page is.
+/// Renders a run or a gate, and prints the path of its page.
 fn render(run: &Path) -> Result<()> {
     let page = if run.join(PLAN_FILE).is_file() {
         c10k_ci::page::write(&Gate::read(run)?, run)?
@@ -49,7 +49,8 @@ fn render(run: &Path) -> Result<()> {
     print(&format!("{}\n", page.display()))
 }
 
-/// The folder whose index lists this run or gate, if it lies where they are written.
+/// Returns the folder whose index lists this run or gate; `None` if it does not lie where runs and
+/// gates are written.
 fn reports_dir(run: &Path) -> Option<PathBuf> {
     c10k_ci::page::reports_dir(run).or_else(|| {
         let run = run.canonicalize().ok()?;

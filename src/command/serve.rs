@@ -1,4 +1,4 @@
-//! `c10k serve MODEL`: one server, until it is told to stop.
+//! `c10k serve MODEL`: runs one server until it is told to stop.
 
 use std::hint::black_box;
 use std::io::{self, ErrorKind};
@@ -27,14 +27,14 @@ pub struct Args {
     /// A model of `c10k models`
     #[arg(value_parser = parse_model)]
     model: &'static Entry,
-    /// Address to listen on; port 0 takes a free one. Of a name with several addresses it is the first that this machine
-    /// has
+    /// Address to listen on; port 0 takes a free one. If a name has several addresses, the first
+    /// one that this machine has is used
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT", value_parser = parse_address)]
     addr: Address,
     /// Folder to serve, read once at start; without it, one page of 1 KiB
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Size of the model's pool, or number of its event loops, where it has such
+    /// Size of the model's pool, or number of its event loops, if it has either
     #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     workers: Option<NonZeroUsize>,
     /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
@@ -44,16 +44,19 @@ pub struct Args {
     #[cfg(target_os = "linux")]
     #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
-    /// Connections served at once, further ones wait in the backlog; by default what the limit of open files allows
+    /// Connections served at once; further ones wait in the backlog. By default, as many as the
+    /// limit of open files allows
     #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     max_connections: Option<NonZeroUsize>,
-    /// How long a client may take for the head of a request, from its first byte on
+    /// Time that a client may take to send the head of a request, from its first byte on
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = time::parse_positive)]
     head_timeout: Duration,
-    /// How long a client may do nothing: not send a further request or body, not take an answer
+    /// Time that a client may do nothing: neither send a further request or body, nor read a
+    /// response
     #[arg(long, default_value = "60s", value_name = "TIME", value_parser = time::parse_positive)]
     idle_timeout: Duration,
-    /// Memory to hold and to write to before serving, in MiB: what the page tables of a fork grow with
+    /// Memory to allocate and write to before serving, in MiB: the page tables of a fork grow with
+    /// it
     #[arg(long, default_value_t = 0, value_name = "MIB", value_parser = limits::whole(0..=65_536_usize))]
     ballast: usize,
     /// Serve /panic, a handler that panics, to see what that costs
@@ -64,7 +67,8 @@ pub struct Args {
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
         limits::raise_open_files();
-        // The harness starts this program by the number of an open file, which `ps` and `pgrep` would call it by.
+        // The harness starts this program by the number of an open file, and `ps` and `pgrep` would
+        // show that number as the name of the process.
         #[cfg(target_os = "linux")]
         let _ = rustix::thread::set_name(c"c10k");
         #[cfg(target_os = "linux")]
@@ -126,7 +130,8 @@ impl Args {
         Ok(if self.panic_endpoint { site.with_panic() } else { site })
     }
 
-    /// More connections than open files would fail one by one under load; better once, here.
+    /// Returns the limit of connections. More connections than open files would fail one by one
+    /// under load, so that a limit that is too high is refused here.
     fn max_connections(&self) -> Result<NonZeroUsize> {
         let possible = limits::max_connections_of(self.model, self.workers)?;
         match self.max_connections {
@@ -140,7 +145,7 @@ impl Args {
     }
 }
 
-/// Where to listen: a name and its addresses, in the order of the resolver.
+/// Address to listen on: a name and its addresses, in the order of the resolver.
 #[derive(Debug, Clone)]
 struct Address {
     name: String,
@@ -162,8 +167,8 @@ fn parse_address(text: &str) -> Result<Address> {
     Ok(Address { name: name.into(), all })
 }
 
-/// Binds to the first address that this machine has. One that is taken is an error all the same: clients of the name would
-/// go to the other server there.
+/// Binds to the first address that this machine has. An address that is already in use is an error
+/// and is not skipped: clients of the name would reach the other server there.
 fn first_here<T>(
     addresses: &[SocketAddr],
     mut bind: impl FnMut(SocketAddr) -> io::Result<T>,
@@ -180,7 +185,7 @@ fn first_here<T>(
     Err(bind_error(address, &error))
 }
 
-/// Whether a bind failed because this machine has no such address, or no network of its kind.
+/// True if a bind failed because this machine has no such address, or no network of its kind.
 fn is_not_here(error: &io::Error) -> bool {
     error.kind() == ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
@@ -202,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    /// Reserved for documentation, so it is nobody's.
+    /// Address reserved for documentation, so that no machine has it.
     const ELSEWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 0);
     const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 

@@ -1,4 +1,5 @@
-//! `c10k size`: how many processors or machines a server needs for a rate, by what runs have measured.
+//! `c10k size`: tells how many processors or machines a server needs for a rate, from measured
+//! runs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,26 +16,27 @@ use crate::sizing::{Capacities, Need, Scaling, machines_for};
 /// Say how many processors, or machines, a server needs for a rate
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folders of runs: of `c10k bench capacity`, whose objective counts, and of `c10k bench scaling`
+    /// Folders of runs: of `c10k bench capacity` with the objective of --slo, and of
+    /// `c10k bench scaling`
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
-    /// Requests per second that it has to take
+    /// Requests per second that the server has to handle
     #[arg(long, value_name = "RPS", value_parser = parse_rate)]
     rate: f64,
-    /// The objective that it has to hold to, as of the run: `p99 < 5ms and errors < 0.1%`
+    /// Objective that the server has to meet, as in the run: `p99 < 5ms and errors < 0.1%`
     #[arg(long, value_name = "SLO")]
     slo: Objective,
-    /// The only subject to tell of; without it, all that were measured
+    /// Only subject to report; without it, all subjects that were measured
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
 }
 
-/// What is known of a subject.
+/// Measured capacities and throughputs of a subject.
 #[derive(Debug, Default)]
 struct Known {
-    /// The highest rates that held to the objective, and on how many processors.
+    /// Highest rates that met the objective, by number of processors.
     capacities: Capacities,
-    /// Throughput by processors, of a closed loop.
+    /// Throughputs of a closed loop, by number of processors.
     throughputs: Capacities,
 }
 
@@ -84,7 +86,7 @@ impl Known {
         }
     }
 
-    /// What it needs, in a few lines.
+    /// Renders the number of machines and processors that the subject needs, in a few lines.
     fn tell(&self, subject: &str, rate: f64, slo: &Objective) -> String {
         let Some((&processors, rounds)) = self.capacities.last_key_value() else { return String::new() };
         let mut text = format!("{subject}: {rate} requests/s within {slo}\n");
@@ -96,8 +98,8 @@ impl Known {
         text + &self.processors(processors, rounds, rate)
     }
 
-    /// The processors of one machine, where its scaling was measured: by capacities, or by throughputs that are scaled to the
-    /// capacity.
+    /// Renders the number of processors of one machine, if its scaling was measured: from
+    /// capacities, or from throughputs that are scaled to the capacity.
     fn processors(&self, processors: u32, rounds: &[f64], rate: f64) -> String {
         let (curve, rate) = if self.capacities.len() > 1 {
             (&self.capacities, rate)

@@ -32,13 +32,13 @@ impl<'a> BuildCommand<'a> {
         Ok(Self { line, words })
     }
 
-    /// The command as it was given.
+    /// Returns the command as it was given.
     pub fn line(&self) -> &str {
         self.line
     }
 
-    /// Runs it in `folder`. All that it prints goes to standard error: standard output is for the
-    /// result of the gate.
+    /// Runs the command in `folder`. All that it prints goes to standard error: standard output is
+    /// for the result of the gate.
     ///
     /// # Errors
     /// When it fails or is interrupted.
@@ -55,8 +55,9 @@ impl<'a> BuildCommand<'a> {
     }
 }
 
-/// The variable by which cargo builds into the folder of a checkout, and its value: a target folder
-/// that the user has set for all projects would have both sides in the same files.
+/// Returns the variable by which cargo builds into the folder of a checkout, and its value. Without
+/// it, a target folder that the user has set for all projects would put both sides into the same
+/// files.
 pub fn target_folder(checkout: &Path) -> (&'static str, PathBuf) {
     ("CARGO_TARGET_DIR", checkout.join("target"))
 }

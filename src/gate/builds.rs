@@ -1,6 +1,6 @@
 //! Both revisions of a gate, built by the same command in folders of the same length, since the
-//! length of a path moves what lies behind it in memory (Mytkowicz et al., "Producing Wrong Data
-//! Without Doing Anything Obviously Wrong!", 2009).
+//! length of a path shifts everything that lies behind it in memory (Mytkowicz et al., "Producing
+//! Wrong Data Without Doing Anything Obviously Wrong!", 2009).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,21 +18,21 @@ use crate::interrupt::Interrupt;
 use crate::output::note;
 use crate::subject::{Launch, Program, Subject};
 
-/// How a revision is built where nothing else is said.
+/// Default command that builds a revision.
 pub const BUILD: &str = "cargo build --release --locked";
 
-/// The program that this builds.
+/// Program that the default command builds.
 const C10K: &str = "target/release/c10k";
 
-/// Folders of both checkouts, of the same length.
+/// Folders of both checkouts, with names of the same length.
 const FOLDERS: [(Arm, &str); 2] = [(Arm::Base, "base"), (Arm::Candidate, "cand")];
 
-/// How revisions become servers.
+/// A builder of servers from revisions.
 #[derive(Debug)]
 pub struct Builder<'a> {
     /// Command that builds.
     pub command: BuildCommand<'a>,
-    /// The server, which runs where a revision was built; a model is served by the c10k that was
+    /// The server, which runs in the folder of its build; a model is served by the c10k that was
     /// built.
     pub subject: Subject,
     /// Folder of the checkouts.
@@ -47,14 +47,14 @@ pub struct Build {
 }
 
 impl Builder<'_> {
-    /// Builds both, the base first. The names of the revisions are those of base and candidate.
+    /// Builds both revisions, the base first. `names` are the names of base and candidate.
     ///
     /// # Errors
     /// When a revision is missing, a build fails, or the user interrupts it.
     pub fn build(&self, names: [&str; 2], interrupt: &Interrupt) -> Result<[Build; 2]> {
         let repository = Repository::here(interrupt)?;
-        // A mistake in either name is told before the first build. The working tree is read here,
-        // too: it may change while the base is built.
+        // Both revisions are found before the first build, so that a mistake in either name is told
+        // at once. The working tree is read here, too: it may change while the base is built.
         let [base, candidate] = names;
         let revisions = [repository.find(base)?, repository.find(candidate)?];
         let one = |place: usize| {
@@ -96,7 +96,7 @@ impl Builder<'_> {
     }
 }
 
-/// The server in the folder of its build. A command that runs cargo finds what was built there.
+/// Returns the server in the folder of its build. A command that runs cargo finds the build there.
 fn in_folder(subject: &Subject, folder: &Path) -> Subject {
     let mut subject = subject.clone().in_folder(folder);
     if let Launch::Command(launch) = &mut subject.launch {

@@ -1,5 +1,5 @@
-//! A cell of a block as it was measured: its slices with their distributions, which become the slices
-//! that a block keeps.
+//! A cell of a block as it was measured: its slices with their distributions, which become the
+//! slices that a block keeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use c10k_reports::metric::OF_ALL_SLICES;
 use super::slice::Measured;
 use super::tail::{self, Latencies, Percentile};
 
-/// Name of the check that a server fails which uses its processor while the other one is measured.
+/// Name of the check that a server fails if it uses its processor while another server is measured.
 const IDLE_CPU: &str = "idle-cpu";
 
-/// What was measured of one workload in a block.
+/// Measurements of one workload in a block.
 #[derive(Debug)]
 pub struct MeasuredCell {
     pub workload: String,
@@ -32,7 +32,7 @@ impl MeasuredCell {
         self.slices.push((pair, arm, slice));
     }
 
-    /// What the slices of each server saw together.
+    /// Returns the distributions of each server, merged over all of its slices.
     pub fn seen(&self) -> BTreeMap<Arm, Recorder> {
         let mut seen: BTreeMap<Arm, Recorder> = BTreeMap::new();
         for (_, arm, slice) in &self.slices {
@@ -41,7 +41,8 @@ impl MeasuredCell {
         seen
     }
 
-    /// The cell as a block keeps it. The percentiles `grouped` are read of several slices together.
+    /// Returns the cell in the form that a block keeps. The percentiles `grouped` are computed from
+    /// several slices together.
     pub fn into_cell<'a>(
         self,
         grouped: impl Iterator<Item = &'a Percentile>,
@@ -68,8 +69,8 @@ impl MeasuredCell {
     }
 }
 
-/// Mean throughput of all slices of each server. Slices are equally long, and one that completed nothing
-/// counts as nothing.
+/// Returns the mean throughput of all slices of each server. Slices are equally long, and a slice
+/// that completed nothing counts as 0.
 fn throughputs(slices: &[(u32, Arm, Measured)]) -> BTreeMap<Arm, f64> {
     let mut all: BTreeMap<Arm, Vec<f64>> = BTreeMap::new();
     for (_, arm, slice) in slices {
@@ -78,8 +79,8 @@ fn throughputs(slices: &[(u32, Arm, Measured)]) -> BTreeMap<Arm, f64> {
     all.into_iter().map(|(arm, of)| (arm, of.iter().sum::<f64>() / of.len() as f64)).collect()
 }
 
-/// The value to six digits, which is far below the noise of everything that is measured, and saves half
-/// of the file.
+/// Rounds a value to six digits. The error is far below the noise of everything that is measured,
+/// and the file becomes half as large.
 fn rounded(value: f64) -> f64 {
     format!("{value:.5e}").parse().expect("a formatted number is a number")
 }

@@ -13,8 +13,8 @@ use super::revision::{Repository, Revision, WORKTREE};
 /// A checkout of a revision.
 #[derive(Debug)]
 pub struct Checkout {
-    /// The worktree, and below it those of submodules. Submodules are worktrees of the user's own
-    /// ones, so that nothing is fetched.
+    /// The worktree, and below it the worktrees of submodules. These belong to the user's own
+    /// submodules, so that nothing is fetched.
     worktrees: Vec<PathBuf>,
 }
 
@@ -27,7 +27,7 @@ impl Checkout {
     }
 
     fn add(&mut self, repository: &Repository, revision: &Revision, folder: &Path) -> Result<()> {
-        // Before it is made: half of it has to be removed, too.
+        // Noted before it is made: a worktree that is half made has to be removed, too.
         self.worktrees.push(folder.to_owned());
         repository.add_worktree(revision, folder)?;
         for (path, commit) in repository.submodules(revision)? {
@@ -40,7 +40,7 @@ impl Checkout {
         Ok(())
     }
 
-    /// Its folder.
+    /// Returns the folder of the checkout.
     pub fn folder(&self) -> &Path {
         &self.worktrees[0]
     }
@@ -54,7 +54,7 @@ impl Drop for Checkout {
     }
 }
 
-/// Removes a worktree, however complete it is, from the disk and from git's list.
+/// Removes a worktree, complete or not, from the disk and from git's list.
 pub fn discard(folder: &Path) -> io::Result<()> {
     let repository = git::path(git(folder).args(["rev-parse", "--git-common-dir"]));
     let repository = repository.ok().and_then(|path| folder.join(path).canonicalize().ok());
@@ -65,7 +65,7 @@ pub fn discard(folder: &Path) -> io::Result<()> {
     if let Some(repository) = repository {
         let mut remove = git(Path::new("/"));
         remove.arg("--git-dir").arg(repository).args(["worktree", "remove", "--force", "--force"]);
-        // Git does not know a worktree that was hardly begun.
+        // This may fail: git does not know a worktree that was hardly begun.
         let _ = git::output(remove.arg(folder));
     }
     Ok(())

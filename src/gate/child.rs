@@ -1,6 +1,6 @@
-//! Commands that may take long, such as a build: an interrupt ends them at once, with all that they
-//! have started. A gate that is killed takes the command itself with it, and what that has started
-//! goes on.
+//! Commands that may take long, such as a build. An interrupt ends the command at once, with all
+//! processes that it has started. If the gate is killed, the command ends with it, but processes
+//! that the command has started go on.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
@@ -12,12 +12,12 @@ use rustix::process::{Pid, Signal, kill_process_group, set_parent_process_death_
 
 use crate::interrupt::Interrupt;
 
-/// How often the end of a command is looked for.
+/// Interval at which the end of a command is polled.
 const POLL_TIME: Duration = Duration::from_millis(10);
 
 /// Runs a command to its end, or to an interrupt.
 pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
-    // Its own group, so that the end of the group is the end of all its children.
+    // Its own process group: killing the group ends all children of the command.
     command.process_group(0);
     let die_with_gate = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
     // SAFETY: between fork and exec it makes one system call; it neither allocates nor takes a
@@ -30,7 +30,8 @@ pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
     wait(child, interrupt)
 }
 
-/// What a command leaves running in its group is ended, too: it would disturb the measurement.
+/// Waits for the end of a command, or for an interrupt. Then it ends the processes that the command
+/// left running in its group: they would disturb the measurement.
 fn wait(mut child: Child, interrupt: &Interrupt) -> Result<ExitStatus> {
     let mut ended = child.try_wait();
     while matches!(ended, Ok(None)) && !interrupt.happened() {

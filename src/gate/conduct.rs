@@ -1,5 +1,5 @@
-//! A whole gate from the rehearsal to the verdict: what is decided is written down before the first
-//! block, and each block as soon as it is complete.
+//! A whole gate, from the rehearsal to the verdict. The plan is written before the first block, and
+//! each block as soon as it is complete.
 
 use anyhow::Result;
 use c10k_ci::gate::Gate;
@@ -11,10 +11,10 @@ use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::progress::Progress;
 
-/// Measures, and judges.
+/// Measures all blocks of a gate, and judges them.
 ///
 /// # Errors
-/// When anything is missing for a verdict, also where the user interrupts it.
+/// When anything is missing for a verdict, also if the user interrupts the gate.
 pub fn conduct(
     measuring: &Measuring<'_>,
     lane: Lane,

@@ -1,10 +1,11 @@
-//! The deterministic lane of a gate: what a request costs in counts instead of time.
+//! The deterministic lane of a gate: the cost of a request in counts instead of time.
 //!
-//! Counts hardly vary, so that a block is a pair of runs of each pass and a few blocks see changes
-//! far below the noise of time. Each count is taken of a fresh server, over one connection: how
-//! many requests share a call that waits depends on time, and one at a time never share any. A
-//! server and its client take turns then, so that both have one processor, and servers are counted
-//! side by side on as many as there are.
+//! Counts hardly vary, so a block is one pair of runs of each pass, and a few blocks find changes
+//! far below the noise of time. Each count is of a fresh server, over one connection: with several
+//! connections, the number of requests that share a waiting call would depend on time, while
+//! requests that are sent one at a time never share one. A server and its client then take turns,
+//! so that both have one processor, and servers are counted side by side on as many processors as
+//! there are.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -29,32 +30,33 @@ use crate::output::note;
 use crate::pass::{self, Bench, Pass};
 use crate::subject::Settings;
 
-/// What is counted: the name of the pass, and the key of the metric, which is that of its reading.
+/// Counts that are compared: the name of the pass, and the key of the metric, which is also that of
+/// its reading.
 const COUNTED: &[(&str, &str)] = &[
     ("system_calls", "system_calls_per_request"),
     ("user_instructions", "server_user_instructions_per_request"),
     ("allocations", "server_allocations_per_request"),
 ];
 
-/// Whether the metric with `key` is judged by counts; all others are judged by time.
+/// True if the metric with `key` is judged by counts; all others are judged by time.
 pub fn is_counted(key: &str) -> bool {
     COUNTED.iter().any(|(_, counted)| *counted == key)
 }
 
-/// What this machine can count.
+/// Counts that can be taken on this machine.
 #[derive(Debug, Clone)]
 pub struct Counting {
-    /// Every processor by itself.
+    /// All processors, each in a list of its own.
     cpus: Vec<CpuList>,
     /// Passes of each workload, with the keys of their metrics.
     passes: Vec<Vec<(&'static Pass, &'static str)>>,
-    /// What it can't count, with the reasons.
+    /// Counts that can't be taken, with the reasons.
     pub uncounted: Vec<Unjudged>,
     /// Time that a block takes.
     pub block_time: Duration,
 }
 
-/// Asks both servers for every workload, and counts each once with every pass.
+/// Checks that both servers answer every workload, and runs every pass once for each workload.
 ///
 /// # Errors
 /// When a server does not start or fails a workload, or nothing can be counted.
@@ -73,8 +75,8 @@ pub(super) fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Co
 }
 
 impl Counting {
-    /// Tries every pass. What the base can't be counted by is left out. What fails for the candidate
-    /// alone is a reason of the candidate, and without it the gate is undecided.
+    /// Tries every pass. A count that fails for the base is left out. A count that fails for the
+    /// candidate alone is noted with its reason; without that count, the gate is undecided.
     fn of(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Self> {
         let cpus = CpuList::before_pinning()?;
         let cpus = cpus.numbers().iter().filter_map(|cpu| CpuList::new(vec![*cpu])).collect();
@@ -108,7 +110,8 @@ impl Counting {
         Ok(counting)
     }
 
-    /// One pass of both sides at the same time, each on a processor of its own where there are two.
+    /// Runs one pass for both sides at the same time, each on a processor of its own if there are
+    /// two.
     fn try_pass(
         &self,
         gate: &Measuring<'_>,
@@ -126,12 +129,13 @@ impl Counting {
         })
     }
 
-    /// Blocks with which a count that is worse in all of them stands out beside the others.
+    /// Returns the fewest blocks with which a count that is worse in all of them can be told from
+    /// chance, whatever the other counts do.
     pub(super) fn blocks(&self) -> u32 {
         fewest_blocks(self.passes.iter().map(Vec::len).sum(), FALSE_ALARMS)
     }
 
-    /// Says it once for each reason.
+    /// Leaves a count out, and prints each reason once.
     fn leave_out(&mut self, workload: &str, key: &str, reason: &str, decides: bool) {
         if !self.uncounted.iter().any(|other| other.key == key && other.reason == reason) {
             note(&format!("not counted: {key}: {reason}\n"));
@@ -140,12 +144,12 @@ impl Counting {
         self.uncounted.push(Unjudged { workload, key, reason, decides });
     }
 
-    /// Whether the candidate has failed this count before the first block.
+    /// True if the candidate has failed this count before the first block.
     fn is_left_out(&self, workload: &str, key: &str) -> bool {
         self.uncounted.iter().any(|one| one.workload == workload && one.key == key)
     }
 
-    /// One block: every pass of every workload with all servers, in random order.
+    /// Measures one block: every pass of every workload with all servers, in random order.
     pub(super) fn block(&self, gate: &Measuring<'_>, number: u32, interrupt: &Interrupt) -> Result<Block> {
         let mut random = ChaCha8Rng::seed_from_u64(gate.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
@@ -162,8 +166,8 @@ impl Counting {
         Ok(Block { version: VERSION, number, started_utc, started, cells })
     }
 
-    /// All counts of one workload, of all servers at the same time. The random order of `sides`
-    /// says which one has which processor.
+    /// Takes all counts of one workload, for all servers at the same time. The random order of
+    /// `sides` decides which server has which processor.
     fn slices(
         &self,
         gate: &Measuring<'_>,
@@ -185,8 +189,9 @@ impl Counting {
         })
     }
 
-    /// All counts of one server, on one processor. A pass that fails leaves its count out, so that
-    /// the metric is not judged and the gate is undecided: the others may still show a regression.
+    /// Takes all counts of one server, on one processor. If a pass fails, its count is left out, so
+    /// that the metric is not judged and the gate is undecided; the other counts may still show a
+    /// regression.
     fn slice(
         &self,
         gate: &Measuring<'_>,
@@ -209,12 +214,12 @@ impl Counting {
                 Err(error) => note(&format!("not counted: {key} of {}: {error:#}\n", arm_name(side.arm))),
             }
         }
-        // A request that fails ends its pass.
+        // A request that fails ends its pass, so that no slice has failed requests.
         Ok(Slice { pair: 1, arm: side.arm, metrics, failed_share: 0.0, failed_checks: Vec::new() })
     }
 }
 
-/// The readings of one pass with a server of `side`.
+/// Runs one pass with a server of `side`, and returns its readings.
 fn count(
     gate: &Measuring<'_>,
     side: &Side,

@@ -1,5 +1,5 @@
-//! Folder of a gate's files: one gate at a time has it, and it holds no verdict but that of its own
-//! blocks. Git ignores it, as it ignores the target folder of cargo.
+//! Folder of a gate's files. Only one gate at a time uses it, and a verdict in it is always that of
+//! the blocks in it. Git ignores it, as it ignores the target folder of cargo.
 
 use std::env;
 use std::fs::{self, File, TryLockError};
@@ -17,43 +17,45 @@ use c10k_reports::WholeFile;
 
 use super::checkout;
 
-/// Link to the folder of the checkouts, by which the next gate finds those of a killed one.
+/// Link to the folder of the checkouts, by which the next gate finds the checkouts of a killed one.
 const BUILDS_LINK: &str = "builds";
 
-/// Begin of the name of that folder. No folder of a user has it, for what lies there is removed.
+/// Prefix of the name of the folder of the checkouts. No folder of a user has such a name, since
+/// all that lies in it is removed.
 const BUILDS: &str = "c10k-gate-";
 
-/// File by which git ignores the results: a gate of the working tree must not find those of the
-/// last one in it. It also tells that a folder is one of gates.
+/// File that makes git ignore the results: a gate of the working tree must not find the results of
+/// the last gate in it. The file also tells that a folder is one of gates.
 const IGNORE_FILE: (&str, &str) = (".gitignore", "# Results of `c10k gate`.\n*\n");
 
-/// The folder, locked for as long as this lives.
+/// The folder, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// The kernel ends the lock with the process, however that ends.
+    /// Lock of the folder, which the kernel releases when the process ends, however that ends.
     _lock: File,
 }
 
-/// The file of blocks, a line each.
+/// The file of blocks, with a line for each block.
 #[derive(Debug)]
 pub struct BlocksFile {
     path: PathBuf,
     file: File,
-    /// Bytes of whole lines.
+    /// Length of the whole lines, in bytes.
     length: u64,
 }
 
 impl Folder {
-    /// Makes the folder where there is none, locks it, and removes what an older gate left in it.
+    /// Creates the folder if it does not exist, locks it, and removes the files of an older gate.
     ///
     /// # Errors
-    /// When that can't be done, another gate has it, or it has files that are not of a gate.
+    /// When one of these fails, another gate uses the folder, or it has files that are not of a
+    /// gate.
     pub fn open(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
         let path = path.canonicalize().with_context(|| format!("cannot use {}", path.display()))?;
         let lock = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        // A file system without locks is no reason to measure nothing.
+        // A file system without locks is accepted: a gate can still be measured there.
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
             bail!("another gate writes to {}; wait for its end, or give another --output", path.display());
         }
@@ -69,8 +71,8 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Checks that it is empty or of a gate: the names of results, such as `index.html`, are also
-    /// those of a user's files.
+    /// Checks that the folder is empty or of a gate: files of a user may have the names of results,
+    /// such as `index.html`.
     fn ensure_of_gates(&self) -> Result<()> {
         let path = self.path.display();
         let mut files = fs::read_dir(&self.path).with_context(|| format!("cannot read {path}"))?;
@@ -85,8 +87,9 @@ impl Folder {
         Ok(())
     }
 
-    /// Makes a folder for the checkouts of both sides. It is outside of the working tree: cargo and
-    /// other tools read settings of all folders above, and those there may not be committed.
+    /// Creates a folder for the checkouts of both sides. It is outside of the working tree: cargo
+    /// and other tools read settings from all parent folders, and settings in the working tree may
+    /// not be committed.
     pub fn builds(&self) -> Result<PathBuf> {
         let temporary = env::temp_dir();
         let folder = temporary.canonicalize().and_then(|folder| {
@@ -121,25 +124,25 @@ impl Folder {
         }
     }
 
-    /// Writes what was decided before the first block.
+    /// Writes the plan: the decisions that were made before the first block.
     pub fn write_plan(&self, plan: &Plan) -> Result<()> {
         let text = serde_json::to_string_pretty(plan)? + "\n";
         Ok(WholeFile::open(&self.path.join(PLAN_FILE))?.write(&text)?)
     }
 
-    /// Begins the file of blocks.
+    /// Creates the file of blocks.
     pub fn blocks_file(&self) -> Result<BlocksFile> {
         let path = self.path.join(BLOCKS_FILE);
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(BlocksFile { path, file, length: 0 })
     }
 
-    /// Logs of latencies, which are made with the first block.
+    /// Returns the logs of latencies, whose files are created with the first block.
     pub fn histograms(&self) -> histograms::Writer {
         histograms::Writer::new(&self.path)
     }
 
-    /// Writes the result in every format and as a page, or in none.
+    /// Writes the result in every format and as a page; if one of them fails, removes all of them.
     pub fn write_results(&self, gate: &Gate) -> Result<()> {
         let formats = output::ALL.iter().try_for_each(|format| {
             let text = (format.write)(gate).map_err(|error| anyhow!("{}: {error}", format.file))?;
@@ -177,7 +180,7 @@ impl BlocksFile {
     /// Adds a block.
     ///
     /// # Errors
-    /// When the line can't be written; nothing of it is in the file then.
+    /// When the line can't be written; the file then has no part of it.
     pub fn append(&mut self, block: &Block) -> Result<()> {
         let line = block_line::write(block.clone());
         let written = self.file.write_all(line.as_bytes());

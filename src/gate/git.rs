@@ -1,5 +1,5 @@
-//! Git as a gate runs it: in the repository of a folder, whatever the environment says, and without
-//! anything of the user's that would run beside it.
+//! Git commands of a gate: they run in the repository of a folder, whatever the environment says,
+//! and without hooks or file monitors of the user.
 
 use std::ffi::OsString;
 use std::io::{Read, Seek};
@@ -28,7 +28,7 @@ const OF_A_REPOSITORY: &[&str] = &[
 /// would go on in the background, and every index in a single file, so that a copy is complete.
 const SETTINGS: &[&str] = &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
 
-/// A command of git in `folder`, still without its name.
+/// Returns a git command in `folder`, still without its subcommand.
 pub fn git(folder: &Path) -> Command {
     let mut command = Command::new("git");
     // Without optional locks: the user's index is not refreshed.
@@ -40,15 +40,14 @@ pub fn git(folder: &Path) -> Command {
     command
 }
 
-/// Has a command find the repository of its own folder, also where the gate is run by a hook of
-/// git.
+/// Makes a command find the repository of its own folder, even if a git hook runs the gate.
 pub fn forget_repository(command: &mut Command) {
     for name in OF_A_REPOSITORY {
         command.env_remove(name);
     }
 }
 
-/// Runs it, and gives all that it prints.
+/// Runs a command, and returns all that it prints.
 pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     let output = command.output().context("cannot run git, is it installed?")?;
     if !output.status.success() {
@@ -70,19 +69,19 @@ pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<()> {
     Ok(())
 }
 
-/// Runs it, and gives the path that it prints.
+/// Runs a command, and returns the path that it prints.
 pub fn path(command: &mut Command) -> Result<PathBuf> {
     let mut bytes = output(command)?;
     bytes.truncate(bytes.strip_suffix(b"\n").unwrap_or(&bytes).len());
     Ok(OsString::from_vec(bytes).into())
 }
 
-/// Runs it, and gives the line that it prints.
+/// Runs a command, and returns the line that it prints.
 pub fn line(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output(command)?).trim_end().to_owned())
 }
 
-/// Why git failed, with the command that it advises.
+/// Returns the reason why git failed, with the command that git advises.
 fn reason(said: &str) -> String {
     let is_reason = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
     let reason = said.lines().find(is_reason).or_else(|| said.lines().next_back());

@@ -1,7 +1,8 @@
-//! CPU time of servers that are not asked anything, while another one is measured.
+//! CPU time of servers that get no requests, while another server is measured.
 //!
-//! All servers of a block have the same processors. One that spins while it waits slows the others, and
-//! not itself, so that a candidate would seem to be faster than the base that it slows.
+//! All servers of a block share the same processors. A server that spins while it waits slows the
+//! others but not itself: a candidate that spins would seem to be faster than the base that it
+//! slows.
 
 use std::time::Instant;
 
@@ -9,27 +10,27 @@ use c10k_ci::block::Arm;
 
 use super::sides::Running;
 
-/// Share of a processor from which a server is busy. One that waits uses none, timers and garbage
-/// collectors some hundredths.
+/// Share of a processor above which a server is busy. A server that waits uses none; timers and
+/// garbage collectors use some hundredths.
 const BUSY: f64 = 0.05;
 
-/// A first look at all servers but one.
+/// First reading of all servers but one.
 #[derive(Debug)]
 pub struct Idle {
     begun: Instant,
-    /// CPU time so far, in seconds; a server of which it can't be read is left out.
+    /// CPU time so far, in seconds; a server whose CPU time can't be read is left out.
     used_s: Vec<(Arm, f64)>,
 }
 
 impl Idle {
-    /// Looks at all servers but that of `measured`.
+    /// Reads the CPU time of all servers but that of `measured`.
     pub fn begin(running: &Running, measured: Arm) -> Self {
         let others = running.iter().filter(|(arm, _)| *arm != measured);
         let used_s = others.filter_map(|(arm, server)| Some((*arm, server.server().cpu_s().ok()?)));
         Self { used_s: used_s.collect(), begun: Instant::now() }
     }
 
-    /// Those that were busy since.
+    /// Returns the servers that were busy since the first reading.
     pub fn busy(self, running: &Running) -> Vec<Arm> {
         let most_s = BUSY * self.begun.elapsed().as_secs_f64();
         let is_busy = |(arm, before_s): &(Arm, f64)| {

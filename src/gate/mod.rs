@@ -43,7 +43,7 @@ pub use rehearsal::{Lane, Rehearsal};
 use sides::Running;
 pub use sides::{Side, Sides};
 
-/// What is compared, and with what load.
+/// The servers that a gate compares, and the load that it sends them.
 #[derive(Debug)]
 pub struct Measuring<'a> {
     pub suite: &'a Suite,
@@ -54,11 +54,11 @@ pub struct Measuring<'a> {
     pub seed: u64,
 }
 
-/// Measures all blocks, and gives each to `keep` as soon as it is complete.
+/// Measures all blocks, and passes each to `keep` as soon as it is complete.
 ///
 /// # Errors
-/// When a server does not start, dies, or `keep` fails, or the user interrupts it: a gate that lacks a
-/// block has no verdict.
+/// When a server does not start, dies, or `keep` fails, or the user interrupts the gate: a gate
+/// that lacks a block has no verdict.
 pub fn run(
     gate: &Measuring<'_>,
     rehearsal: &Rehearsal,
@@ -78,7 +78,8 @@ pub fn run(
 }
 
 impl Measuring<'_> {
-    /// Decisions of the rehearsal and the arguments, which the blocks are judged by.
+    /// Returns the plan: the decisions of the rehearsal and the arguments, by which the blocks are
+    /// judged.
     pub fn plan(&self, rehearsal: &Rehearsal, lane: Lane, cpus: &CpuList) -> Plan {
         let numbers =
             |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
@@ -117,7 +118,7 @@ impl Measuring<'_> {
         workloads.map(describe).collect()
     }
 
-    /// One block: fresh servers, and every cell in random order.
+    /// Measures one block: fresh servers, and every cell in random order.
     fn block(
         &self,
         number: u32,
@@ -137,12 +138,13 @@ impl Measuring<'_> {
         };
         let cells: Result<_> = workloads.into_iter().map(cell).collect();
         let started = running.order();
-        // A server that has ended says more than the slices that it failed.
+        // The error of a server that has ended says more than that of its failed slices, so it
+        // comes first.
         running.stop()?;
         Ok(Block { version: VERSION, number, started_utc, started, cells: cells? })
     }
 
-    /// Slices of one workload, of all servers in turn.
+    /// Measures the slices of one workload, of all servers in turn.
     fn cell(
         &self,
         workload: usize,
@@ -156,7 +158,7 @@ impl Measuring<'_> {
         }
         let mut cell = MeasuredCell::new(&self.suite.workloads[workload].name);
         for pair in 1..=self.suite.pace.rounds {
-            // Other arrivals in each pair, and the same ones for its servers.
+            // Arrivals differ from pair to pair, and are the same for the servers of a pair.
             let seed = random.random();
             for (arm, server) in running.shuffled(random) {
                 let idle = Idle::begin(running, arm);
@@ -185,7 +187,7 @@ impl Measuring<'_> {
     }
 }
 
-/// What a message calls the server of `arm`.
+/// Returns the name of the server of `arm` in messages.
 fn arm_name(arm: Arm) -> &'static str {
     match arm {
         Arm::Base => "the base",

@@ -1,5 +1,5 @@
-//! The rehearsal of a gate: whether both servers answer, the rates of open loops, and how many
-//! blocks fit into the budget.
+//! The rehearsal of a gate. It checks that both servers answer, and finds the rates of open loops
+//! and the number of blocks that fit into the budget.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -23,26 +23,26 @@ use crate::subject::client::status_of;
 /// Length of the measurement of a capacity.
 const CAPACITY_TIME: Duration = Duration::from_secs(1);
 
-/// Answers that a slice must have room for, one after the other. With fewer, most of a slice is its begin
-/// and its end.
+/// Number of responses, one after the other, that must fit into a slice. With fewer, most of a
+/// slice is its start and its end.
 const SLICE_OF_ANSWERS: u32 = 3;
 
-/// Share of the budget that is planned with. The machine may be slower later, and the report is
-/// written at the end.
+/// Share of the budget that the plan uses. The rest is needed if the machine becomes slower, and
+/// for the report at the end.
 const PLANNED: f64 = 0.92;
 
-/// What was found out before the first block.
+/// Findings of a rehearsal, before the first block.
 #[derive(Debug, Clone)]
 pub struct Rehearsal {
     /// Blocks that the budget allows.
     pub blocks: u32,
     /// Time that a block takes, as far as the rehearsal tells.
     pub block_time: Duration,
-    /// Rate of each workload; none of a closed loop.
+    /// Rate of each workload; `None` for a closed loop.
     rates: Vec<Option<f64>>,
-    /// Percentiles of each workload that a slice has too few requests for.
+    /// Percentiles of each workload for which a slice has too few requests.
     grouped: Vec<BTreeSet<&'static str>>,
-    /// What is counted; none where time is measured.
+    /// Counts that are compared; `None` if time is measured.
     pub(super) counting: Option<Counting>,
 }
 
@@ -51,23 +51,24 @@ impl Rehearsal {
         self.rates[workload]
     }
 
-    /// Percentiles of a workload that are read of several slices together.
+    /// Returns the percentiles of a workload that are computed from several slices together.
     pub(super) fn grouped(&self, workload: usize) -> impl Iterator<Item = &'static Percentile> {
         PERCENTILES.iter().filter(move |percentile| self.grouped[workload].contains(percentile.key))
     }
 }
 
-/// What a gate compares.
+/// Quantity that a gate compares.
 #[derive(Debug, Clone, Copy)]
 pub enum Lane {
-    /// Time, for about so long.
+    /// Time; measuring takes about this long.
     Time(Duration),
-    /// Counts, with as many blocks as these need.
+    /// Counts, with as many blocks as they need.
     Counts,
 }
 
 impl Lane {
-    /// Time that measuring may take; none for counts, which take as long as they need.
+    /// Returns the time that measuring may take; `None` for counts, which take as long as they
+    /// need.
     pub fn budget(self) -> Option<Duration> {
         match self {
             Self::Time(budget) => Some(budget),
@@ -76,7 +77,8 @@ impl Lane {
     }
 }
 
-/// Starts both servers once, asks each for every workload, and counts the blocks.
+/// Starts both servers once, measures every workload on each of them, and computes the number of
+/// blocks.
 ///
 /// # Errors
 /// When a server does not start or fails a workload, or the budget is too short.
@@ -109,7 +111,8 @@ fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) 
     let rehearsed = (0..gate.suite.workloads.len())
         .try_for_each(|workload| gate.rehearse_workload(workload, &mut rehearsal, &running, interrupt));
     let stopping = Instant::now();
-    // A server that has ended says more than the requests that it failed.
+    // The error of a server that has ended says more than that of its failed requests, so it comes
+    // first.
     running.stop()?;
     rehearsed?;
     rehearsal.block_time += stopping.elapsed();
@@ -120,7 +123,7 @@ fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) 
 }
 
 impl Measuring<'_> {
-    /// Asks every server for a workload, and adds the time that it takes in a block.
+    /// Measures a workload on every server, and adds the time that the workload takes in a block.
     fn rehearse_workload(
         &self,
         workload: usize,
@@ -161,7 +164,8 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    /// Rate of an open loop, as a share of the capacity of the base; none of a closed loop.
+    /// Returns the rate of an open loop, as a share of the capacity of the base; `None` for a
+    /// closed loop.
     fn rate_of(&self, workload: usize, running: &Running, interrupt: &Interrupt) -> Result<Option<f64>> {
         let Some(share) = self.suite.workloads[workload].load.capacity_share else { return Ok(None) };
         let (_, base) = running.iter().find(|(arm, _)| *arm == Arm::Base).context("there is no base")?;
@@ -171,8 +175,8 @@ impl Measuring<'_> {
         Ok(Some(share * capacity))
     }
 
-    /// Time that the warm-up and all slices of a workload take of one server. Percentiles that its slice
-    /// lacks are noted.
+    /// Returns the time that the warm-up and all slices of a workload take on one server. Notes the
+    /// percentiles that its slice lacks.
     fn rehearse_slices(
         &self,
         workload: usize,
@@ -185,7 +189,8 @@ impl Measuring<'_> {
         let warmup = start.elapsed();
         let start = Instant::now();
         let slice = self.slice(workload, rehearsal, server, self.seed, interrupt)?;
-        // A busy machine may hold one of them back.
+        // A busy machine may delay one of the two measurements, so it is enough that the other one
+        // passes.
         let duration = self.suite.pace.duration;
         ensure!(
             [&warmed, &slice].iter().any(|measured| measured.has_answers_below(duration / SLICE_OF_ANSWERS)),
@@ -198,7 +203,7 @@ impl Measuring<'_> {
     }
 }
 
-/// Blocks that fit into the rest of the budget.
+/// Returns the number of blocks that fit into the rest of the budget.
 fn blocks_within(budget: Duration, spent: Duration, block_time: Duration, fewest: u32) -> Result<u32> {
     let left = (budget.as_secs_f64() * PLANNED - spent.as_secs_f64()).max(0.0);
     let blocks = (left / block_time.as_secs_f64()) as u32;

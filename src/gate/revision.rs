@@ -1,5 +1,5 @@
-//! Revisions of a git repository: what a name stands for, and the files of the working tree as they
-//! are now, kept as objects of git that no reference leads to.
+//! Revisions of a git repository. A name is resolved to its commit; the files of the working tree,
+//! as they are now, are stored as git objects to which no reference leads.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -13,48 +13,48 @@ use anyhow::{Context, Result, bail};
 use super::git::{self, git};
 use crate::interrupt::Interrupt;
 
-/// Name of the working tree where a revision is expected.
+/// Name that stands for the working tree in place of a revision.
 pub const WORKTREE: &str = "worktree";
 
-/// Begin of the entry of a submodule in a tree.
+/// Prefix of a submodule's entry in a tree.
 const SUBMODULE: &[u8] = b"160000 commit ";
 
 /// A git repository with a working tree.
 #[derive(Debug)]
 pub struct Repository {
-    /// The top of its working tree.
+    /// Top folder of the working tree.
     folder: PathBuf,
-    /// Ends the commands that may take long.
+    /// Interrupt that ends commands that may take long.
     interrupt: Interrupt,
 }
 
-/// What can be checked out.
+/// A revision that can be checked out.
 #[derive(Debug, Clone)]
 pub struct Revision {
     commit: String,
-    /// Tree of the files in the working tree, where something is not committed.
+    /// Tree of the files in the working tree, if something is not committed.
     tree: Option<String>,
 }
 
 impl Repository {
-    /// The repository around the current folder.
+    /// Finds the repository around the current folder.
     ///
     /// # Errors
-    /// When there is none, or no git.
+    /// When there is no repository, or no git.
     pub fn here(interrupt: &Interrupt) -> Result<Self> {
         let top = git::path(git(Path::new(".")).args(["rev-parse", "--show-toplevel"]));
         let top = top.context("--base needs a working tree of git here, and --base-command does not")?;
         Ok(Self { folder: top, interrupt: interrupt.clone() })
     }
 
-    /// The submodule at `path`, if it is initialized.
+    /// Returns the submodule at `path`, if it is initialized.
     pub fn submodule(&self, path: &Path) -> Option<Self> {
         let folder = self.folder.join(path);
         let interrupt = self.interrupt.clone();
         folder.join(".git").exists().then_some(Self { folder, interrupt })
     }
 
-    /// What `name` stands for.
+    /// Finds the revision that `name` stands for.
     pub fn find(&self, name: &str) -> Result<Revision> {
         if name == WORKTREE {
             return self.working_tree();
@@ -70,7 +70,8 @@ impl Repository {
         git::line(self.git().args(["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]))
     }
 
-    /// Where a revision could not be found, and what to do.
+    /// Returns the end of the message about a missing revision: where it is missing, and what to
+    /// do.
     fn next_step(&self, name: &str) -> String {
         let is_shallow = git::line(self.git().args(["rev-parse", "--is-shallow-repository"]));
         if is_shallow.is_ok_and(|answer| answer == "true") {
@@ -92,8 +93,8 @@ impl Repository {
         Ok(Revision { commit, tree })
     }
 
-    /// All files that are not ignored, as a tree. It is made with a copy of the index: the index
-    /// itself stays as it is.
+    /// Stores all files that are not ignored as a tree, and returns its id. The tree is made with a
+    /// copy of the index, so that the index itself stays as it is.
     fn files_of_working_tree(&self) -> Result<String> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let index = folder.path().join("index");
@@ -110,7 +111,7 @@ impl Repository {
     /// Checks `revision` out into a worktree in `folder`.
     pub fn add_worktree(&self, revision: &Revision, folder: &Path) -> Result<()> {
         let mut add = self.git();
-        // Twice forced: a gate that was killed may have left this folder in git's list, locked.
+        // `--force` twice: a gate that was killed may have left this folder in git's list, locked.
         add.args(["worktree", "add", "--force", "--force", "--detach", "--quiet"]);
         add.arg(folder).arg(&revision.commit);
         git::run(&mut add, &self.interrupt).context("cannot make a worktree")?;
@@ -122,7 +123,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Path and commit of each submodule of `revision`.
+    /// Returns path and commit of each submodule of `revision`.
     pub fn submodules(&self, revision: &Revision) -> Result<Vec<(PathBuf, String)>> {
         let tree = revision.tree.as_ref().unwrap_or(&revision.commit);
         let entries = git::output(self.git().args(["ls-tree", "-r", "-z", "--full-tree", tree]))?;
@@ -141,13 +142,13 @@ impl Repository {
 }
 
 impl Revision {
-    /// Whether it is the working tree with something that is not committed.
+    /// True if this is the working tree with uncommitted changes.
     pub fn has_changes(&self) -> bool {
         self.tree.is_some()
     }
 }
 
-/// The commit, with `+changes` where something is not committed.
+/// Writes the commit, with `+changes` if something is not committed.
 impl fmt::Display for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.commit)?;

@@ -17,9 +17,9 @@ use crate::subject::{Program, RunningSubject, Settings, Subject};
 pub struct Side {
     pub arm: Arm,
     pub subject: Subject,
-    /// The program that serves where the subject is a model.
+    /// Program that serves if the subject is a model.
     pub c10k: Arc<Program>,
-    /// What the plan says of it.
+    /// Description of the server in the plan.
     pub described: Server,
 }
 
@@ -27,12 +27,12 @@ pub struct Side {
 #[derive(Debug, Clone)]
 pub struct Sides(Vec<Side>);
 
-/// Their processes, in the order of their start.
+/// Processes of all servers, in the order of their start.
 #[derive(Debug)]
 pub struct Running(Vec<(Arm, RunningSubject)>);
 
 impl Side {
-    /// A server that a command starts, wherever it comes from.
+    /// Creates a side whose server is started by a command, wherever the server comes from.
     ///
     /// # Errors
     /// When the command line can't be a server.
@@ -44,29 +44,29 @@ impl Side {
 }
 
 impl Sides {
-    /// Base and candidate, and a copy of the base where `null` asks for one.
+    /// Creates base and candidate, and a copy of the base if `null` asks for one.
     pub fn new(base: Side, candidate: Side, null: bool) -> Self {
         let copy = null.then(|| Side { arm: Arm::Null, ..base.clone() });
         Self([base, candidate].into_iter().chain(copy).collect())
     }
 
-    /// All of them; the base is the first one.
+    /// Returns all sides; the base is the first one.
     pub(super) fn all(&self) -> &[Side] {
         &self.0
     }
 
-    /// What the plan says of that side.
+    /// Returns the description of a side in the plan.
     pub(super) fn described(&self, arm: Arm) -> Server {
         let side = self.0.iter().find(|side| side.arm == arm);
         side.map(|side| side.described.clone()).expect("both sides are always there")
     }
 
-    /// Whether there is a copy of the base.
+    /// True if there is a copy of the base.
     pub(super) fn has_null(&self) -> bool {
         self.0.iter().any(|side| side.arm == Arm::Null)
     }
 
-    /// Starts all of them, one after the other in random order.
+    /// Starts all servers, one after the other in random order.
     pub(super) fn start(
         &self,
         gate: &Measuring<'_>,
@@ -95,22 +95,22 @@ impl Running {
         self.0.iter()
     }
 
-    /// All of them in random order.
+    /// Returns all servers in random order.
     pub fn shuffled(&self, random: &mut impl Rng) -> Vec<(Arm, &RunningSubject)> {
         let mut all: Vec<_> = self.0.iter().map(|(arm, server)| (*arm, server)).collect();
         all.shuffle(random);
         all
     }
 
-    /// The order of their start.
+    /// Returns the sides in the order of their start.
     pub fn order(&self) -> Vec<Arm> {
         self.0.iter().map(|(arm, _)| *arm).collect()
     }
 
-    /// Stops all of them.
+    /// Stops all servers.
     ///
     /// # Errors
-    /// When one has ended by itself, or does not stop.
+    /// When a server has ended by itself, or does not stop.
     pub fn stop(self) -> Result<()> {
         for (arm, server) in self.0 {
             server.stop().with_context(|| arm_name(arm))?;

@@ -18,18 +18,18 @@ use crate::interrupt::Interrupt;
 use crate::measure::measure;
 use crate::subject::RunningSubject;
 
-/// Traffic at the begin of a slice that is not measured: connections are opened in it, and queues
-/// fill. Longer than a round trip of all of them.
+/// Unmeasured traffic at the start of a slice, in which connections are opened and queues fill. It
+/// is longer than a round trip of all connections.
 const WARMUP: Duration = Duration::from_millis(15);
 
-/// Checks that are about the server rather than the machine or the generator. What a candidate
-/// fails and its base does not is a regression of its own.
+/// Checks that are about the server rather than the machine or the generator. A check that the
+/// candidate fails and its base does not is a regression by itself.
 const OF_THE_SERVER: &[&str] = &["answers", "connections-reused", "errors", "silence", "starvation"];
 
-/// How long before a send of an open loop a worker begins to spin, as `c10k load` has it.
+/// Time before a send of an open loop at which a worker begins to spin, as in `c10k load`.
 const SPIN: Duration = Duration::from_micros(100);
 
-/// What a slice measured.
+/// Measurement of a slice.
 #[derive(Debug)]
 pub struct Measured {
     record: Record,
@@ -39,38 +39,38 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Requests per second that completed.
+    /// Returns the completed requests per second.
     pub fn throughput(&self) -> f64 {
         self.record.metrics.get("throughput_rps").copied().unwrap_or(0.0)
     }
 
-    /// Time that the middle of its answers took, from the intended send to the last byte.
+    /// Returns the median latency, from the intended send to the last byte.
     pub fn median(&self) -> Duration {
         Duration::from_nanos(self.times.latency.value_at_quantile(0.5))
     }
 
-    /// Whether the middle of its answers took less than `time`.
+    /// True if requests completed, and their median latency is below `time`.
     pub fn has_answers_below(&self, time: Duration) -> bool {
         self.throughput() > 0.0 && self.median() < time
     }
 
-    /// Its distributions of times.
+    /// Returns the distributions of times.
     pub fn times(&self) -> &Distributions {
         &self.times
     }
 
-    /// What it has of percentiles.
+    /// Returns the latencies from which percentiles are computed.
     pub fn latencies(&self) -> Latencies {
         let Distributions { latency, unanswered, .. } = &self.times;
         Latencies { latency: latency.clone(), unanswered: unanswered.clone(), failed: self.failed }
     }
 
-    /// Whether it has a value of the metric with `key`.
+    /// True if the slice has a value of the metric with `key`.
     pub fn has(&self, key: &str) -> bool {
         self.record.metrics.contains_key(key)
     }
 
-    /// The slice as a block keeps it.
+    /// Returns the slice in the form that a block keeps.
     pub fn of(self, pair: u32, arm: Arm, margins: &Margins) -> Slice {
         let Self { record, .. } = self;
         let is_kept = |key: &str| margins.iter().any(|(known, _)| known == key) && !is_bound(&record, key);
@@ -86,36 +86,39 @@ impl Measured {
     }
 }
 
-/// Whether the value of the metric is a lower bound for lack of answers: the ratio of two bounds tells
-/// nothing.
+/// True if the value of the metric is a lower bound because responses are missing: the ratio of two
+/// bounds tells nothing.
 ///
-/// A bound that the generator causes is kept. In slices this short it often is at its limit, for both
-/// servers alike: a slower one then loses less throughput, and its CPU time shows all of it.
+/// A bound that the generator causes is kept. In slices this short the generator is often at its
+/// limit, for both servers alike: a slower server then loses less throughput, and its CPU time
+/// shows all of the loss.
 fn is_bound(record: &Record, key: &str) -> bool {
     let bound = metric::by_key(key).and_then(|metric| metric.bound.as_ref());
     bound.is_some_and(|bound| !bound.by_generator && (bound.applies)(record))
 }
 
-/// Whether a check says that the server failed. A redirection or an empty body in place of the page is
-/// only warned about, since it may be meant; a candidate that begins with it does less than its base.
+/// True if a check says that the server failed. A redirection or an empty body in place of the page
+/// is only a warning of the check `answers`, since it may be intended. Here it is a failure: a
+/// candidate that starts to send it does less than its base.
 fn is_failure(check: &str, verdict: Verdict) -> bool {
     let fails = if check == "answers" { verdict != Verdict::Pass } else { verdict == Verdict::Fail };
     fails && OF_THE_SERVER.contains(&check)
 }
 
-/// Requests that failed, and connections that could not be made, as a share of what was tried. An open
-/// loop waits for its last answers, so that those that never come have failed, too; in a closed loop
-/// they can't be told from those that a busy machine held back at the end of so short a slice.
+/// Returns the failed requests, and the connections that could not be made, as a share of all that
+/// were tried. An open loop waits for its last responses, so requests that never get one have
+/// failed, too. In a closed loop, these can't be told from requests that a busy machine held back
+/// at the end of so short a slice.
 fn failed_share(summary: &Summary) -> f64 {
     let never = if summary.offered_rps.is_some() { summary.requests.never_answered } else { 0 };
     let failed = summary.requests.failed + summary.errors.connect + never;
     let tried = summary.requests.completed + failed;
-    // Where nothing was even tried to its end, connections starve, which is a failure of its own.
+    // If nothing was tried to its end, connections starve, which is a failed check of its own.
     if tried == 0 { 0.0 } else { failed as f64 / tried as f64 }
 }
 
 impl Measuring<'_> {
-    /// One slice of a workload.
+    /// Measures one slice of a workload.
     pub(super) fn slice(
         &self,
         workload: usize,
@@ -128,7 +131,7 @@ impl Measuring<'_> {
         self.measure(workload, rate.map(|rate| (rate, seed)), self.suite.pace.duration, server, interrupt)
     }
 
-    /// Traffic for a fresh server that is not kept.
+    /// Sends traffic to a fresh server; the measurement is not kept.
     pub(super) fn warm_up(
         &self,
         workload: usize,
@@ -148,8 +151,8 @@ impl Measuring<'_> {
         Ok(warmed)
     }
 
-    /// Measures a workload for `duration`, in an open loop where there is a rate, with a seed of its
-    /// arrivals.
+    /// Measures a workload for `duration`. If a rate is given, with a seed of its arrivals, the
+    /// loop is open.
     pub(super) fn measure(
         &self,
         workload: usize,

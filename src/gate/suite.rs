@@ -1,5 +1,5 @@
 //! Suite of a gate: one server with several workloads. A gate starts each server once per block for
-//! all of them, so that no workload can have wishes about its server.
+//! all workloads, so that no workload can have settings of its own for the server.
 
 use anyhow::{Context, Result, ensure};
 

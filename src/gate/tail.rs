@@ -1,11 +1,12 @@
-//! Percentiles that slices have too few requests for: read of several slices of one server together.
+//! Percentiles for which slices have too few requests: they are computed from several slices of one
+//! server together.
 //!
-//! A slice of 50 ms has some thousand requests, so that few or none lie beyond the 99.9th percentile.
-//! Which percentiles of a workload are read so is decided once, by the rehearsal: it would otherwise
-//! depend on how fast a server happens to be in a block.
+//! A slice of 50 ms has some thousand requests, so that few or none lie beyond the 99.9th
+//! percentile. The rehearsal decides once which percentiles of a workload are computed in this way:
+//! otherwise that would depend on how fast a server happens to be in a block.
 //!
-//! Rejected: all slices of a block as one distribution. One disturbance then decides it, and blocks of
-//! identical servers vary three times as much as with the middle of several percentiles.
+//! Rejected: all slices of a block as one distribution. One disturbance then decides it, and blocks
+//! of identical servers vary three times as much as with the middle value of several percentiles.
 
 use c10k_ci::block::{Arm, Slice};
 use c10k_loadgen::bound::LowerBounds;
@@ -13,19 +14,19 @@ use c10k_loadgen::measurement::Times;
 use c10k_loadgen::percentile::known_to;
 use c10k_loadgen::summary::Percentiles;
 
-/// Slices of one server whose requests are taken together.
+/// Number of slices of one server whose requests are taken together.
 const SLICES: usize = 5;
 
 /// A percentile that slices may lack.
 #[derive(Debug)]
 pub struct Percentile {
-    /// Key of its metric.
+    /// Key of the metric.
     pub key: &'static str,
     quantile: f64,
     of: fn(&Percentiles) -> f64,
 }
 
-/// All of them.
+/// All percentiles that slices may lack.
 pub const PERCENTILES: &[Percentile] = &[
     Percentile { key: "latency_p99_us", quantile: 0.99, of: |times| times.p99 },
     Percentile { key: "latency_p999_us", quantile: 0.999, of: |times| times.p99_9 },
@@ -35,13 +36,13 @@ pub const PERCENTILES: &[Percentile] = &[
 #[derive(Debug, Clone)]
 pub struct Latencies {
     pub latency: Times,
-    /// Those of them that are the ages of requests without an answer.
+    /// Ages of requests without a response, which `latency` includes.
     pub unanswered: Times,
-    /// Requests that failed, so that their latency is not known.
+    /// Number of requests that failed, so that their latency is not known.
     pub failed: u64,
 }
 
-/// Replaces a percentile of all slices by that of their group. Their `latencies` stand in the order of
+/// Replaces a percentile of all slices by that of their group. The `latencies` are in the order of
 /// the slices.
 pub fn replace(percentile: &Percentile, slices: &mut [Slice], latencies: &[Latencies]) {
     for arm in [Arm::Base, Arm::Candidate, Arm::Null] {
@@ -57,14 +58,14 @@ pub fn replace(percentile: &Percentile, slices: &mut [Slice], latencies: &[Laten
 }
 
 impl Percentile {
-    /// Its value; none where there are too few requests, or it is a lower bound only.
+    /// Returns the value; `None` if there are too few requests, or if it is only a lower bound.
     fn value(&self, times: &Percentiles) -> Option<f64> {
         let is_known = times.supports(self.quantile) && !times.is_bound(self.quantile);
         is_known.then(|| (self.of)(times))
     }
 }
 
-/// The percentiles of a group of slices.
+/// Returns the percentiles of a group of slices.
 fn together<'a>(mut group: impl Iterator<Item = &'a Latencies>) -> Option<Percentiles> {
     let mut all = group.next()?.clone();
     for other in group {
@@ -101,7 +102,7 @@ mod tests {
         Times::new(3).unwrap()
     }
 
-    /// Three thousand latencies of 1 ms, and `slow` of 9 ms.
+    /// Returns three thousand latencies of 1 ms, and `slow` of 9 ms.
     fn latencies(slow: u64) -> Latencies {
         let mut latency = times();
         latency.record_n(1_000_000, 3_000).unwrap();
@@ -109,7 +110,7 @@ mod tests {
         Latencies { latency, unanswered: times(), failed: 0 }
     }
 
-    /// The 99.9th percentiles of base and candidate by pairs, in milliseconds.
+    /// Returns the 99.9th percentiles of base and candidate by pairs, in milliseconds.
     fn percentiles(of: impl Fn(&Slice) -> Latencies) -> Vec<[Option<f64>; 2]> {
         let mut slices: Vec<Slice> =
             (1..=10).flat_map(|pair| [slice(pair, Arm::Base), slice(pair, Arm::Candidate)]).collect();

@@ -1,5 +1,5 @@
-//! `allocations`: how often the server asks its allocator for memory, per request, counted by
-//! valgrind, which puts an allocator of its own in the place of the server's.
+//! `allocations`: number of times that the server asks its allocator for memory, per request. They
+//! are counted by valgrind, which replaces the server's allocator with its own.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,11 +11,11 @@ use super::{Bench, Pass};
 
 pub(super) const PASS: Pass = Pass { name: "allocations", estimate: Duration::from_secs(4), run: measure };
 
-/// Reading of the allocations.
+/// Key of the reading of the allocations.
 const KEY: &str = "server_allocations_per_request";
 
-/// Without what memcheck is for, since only its count of allocations is read: it neither looks for
-/// leaks nor follows what is undefined.
+/// The tool memcheck without its checks, because only its count of allocations is read: it neither
+/// looks for leaks nor tracks undefined values.
 const MEMCHECK: Counter =
     Counter { args: &["--tool=memcheck", "--leak-check=no", "--undef-value-errors=no"], read };
 

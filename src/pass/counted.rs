@@ -1,7 +1,8 @@
-//! What passes that count have in common: counts of N requests are subtracted from those of twice as many.
+//! Common part of the passes that count: the counts of N requests are subtracted from those of
+//! twice as many.
 //!
-//! What a server does once, at its start, at its end or for a persistent connection, is the same in both, so that the
-//! difference is what the further requests cost.
+//! Work that a server does once, at its start, at its end or for a persistent connection, is the
+//! same in both runs. So the difference is the cost of the further requests.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,18 +18,19 @@ use crate::subject::RunningSubject;
 /// Requests of the shorter run, over several persistent connections.
 const REQUESTS: u64 = 20_000;
 
-/// Requests of the shorter run where each is dear: over one connection the server wakes up for each of them, and a short
-/// connection may cost a process.
+/// Requests of the shorter run if each request is costly: over one connection the server wakes up
+/// for each of them, and a short connection may cost a process.
 const REQUESTS_COSTLY: u64 = 1_000;
 
-/// How long one run may take. strace takes some 30 µs for a call, and a request has a few of them;
+/// Longest time of one run. strace takes some 30 µs for a call, and a request has a few of them;
 /// valgrind takes some 10 ms for a process, and a request may start one.
 const RUN_TIME: Duration = Duration::from_mins(1);
 
 /// Counts by name.
 pub type Counts = BTreeMap<String, u64>;
 
-/// Counts per further request, by name. `count` runs the server with that many requests.
+/// Returns counts per further request, by name. `count` runs the server with the number of requests
+/// that it is given.
 pub fn per_request(
     bench: &Bench<'_>,
     count: impl Fn(&Bench<'_>, u64) -> Result<Counts>,
@@ -48,7 +50,8 @@ fn difference(few: &Counts, many: &Counts, requests: u64) -> BTreeMap<String, f6
     many.iter().map(further).collect()
 }
 
-/// Sends exactly that many requests, as fast as answers come, over the connections of the workload without its idle and slow ones.
+/// Sends exactly this number of requests, as fast as responses come, over the connections of the
+/// workload without its idle and slow ones.
 pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Result<()> {
     let begin = Instant::now();
     let in_time = |_: &_| {
@@ -64,8 +67,8 @@ pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Resu
     Ok(())
 }
 
-/// A closed loop of that many requests, which all count. Counting makes an answer slow, so that it
-/// may take as long as the whole run.
+/// Returns a closed loop of this number of requests, which all count. Counting makes a response
+/// slow, so a response may take as long as the whole run.
 fn saturating(workload: &Workload, requests: u64) -> Workload {
     Workload {
         pacing: Pacing::Closed,

@@ -1,5 +1,6 @@
-//! `hardware_counters`: instructions and processor cycles of the server per request, in user mode and in the kernel, counted
-//! by `perf stat` in a pass of its own, because counters make every context switch dearer.
+//! `hardware_counters`: instructions and processor cycles of the server per request, in user mode
+//! and in the kernel. They are counted by `perf stat` in a pass of its own, because counters make
+//! every context switch more expensive.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

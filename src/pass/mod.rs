@@ -1,8 +1,8 @@
-//! Passes: measurements beside the timed one, each with a server of its own, because they slow the server or need another
-//! one. One pass, one file, and one line in [`ALL`].
+//! Passes: measurements beside the timed one. Each has a server of its own, because it slows the
+//! server or needs another one. One pass, one file, and one line in [`ALL`].
 //!
-//! A table of workloads says which passes its cells have; each runs once for a cell, in the first round. What it finds is
-//! added to the readings of that round's record.
+//! A table of workloads says which passes its cells have. Each pass runs once for a cell, in the
+//! first round, and its results are added to the readings of that round's record.
 
 mod allocations;
 mod counted;
@@ -36,40 +36,42 @@ pub const ALL: &[Pass] = &[
 /// A measurement beside the timed one.
 #[derive(Debug)]
 pub struct Pass {
-    /// Its name in suites, and in the reasons of missing readings.
+    /// Name in suites, and in the reasons of missing readings.
     pub name: &'static str,
-    /// About how long it takes, for the time that is estimated.
+    /// Approximate length, for the estimated time of a run.
     pub estimate: Duration,
-    /// Measures, and gives readings.
+    /// Measures, and returns readings.
     ///
     /// # Errors
-    /// When it can't; that is a missing reading with its reason, and no failure of the cell.
+    /// When the pass can't measure. This is a missing reading with its reason, and no failure of
+    /// the cell.
     pub run: fn(&Bench<'_>) -> Result<BTreeMap<String, f64>>,
 }
 
-/// Starts a server behind a beginning of its command line, for a number of connections or for those of its cell.
+/// Function that starts a server. It takes a prefix of the server's command line, and a number of
+/// connections, which is that of the cell if `None`.
 pub type Launch<'a> = dyn Fn(&[OsString], Option<usize>) -> Result<RunningSubject> + 'a;
 
-/// What a pass measures with.
+/// Server and workload that a pass measures with.
 pub struct Bench<'a> {
     /// Starts the server.
     pub launch: &'a Launch<'a>,
-    /// What the server is asked for.
+    /// Path of the requests.
     pub path: &'a str,
-    /// What the generator sends in a timed measurement of the cell.
+    /// Requests that the generator sends in a timed measurement of the cell.
     pub workload: &'a Workload,
     /// Ends the pass early.
     pub interrupt: &'a Interrupt,
 }
 
 impl Bench<'_> {
-    /// What a server that listens there is asked.
+    /// Returns the target for a server that listens at `address`.
     fn target(&self, address: SocketAddr) -> Result<Target> {
         Ok(Target::resolve(&format!("http://{address}{}", self.path))?)
     }
 }
 
-/// The pass of that name.
+/// Returns the pass with this name.
 pub fn find(name: &str) -> Option<&'static Pass> {
     ALL.iter().find(|pass| pass.name == name)
 }

@@ -1,8 +1,8 @@
-//! `one_connection`: memory of the server with a single connection that was answered once, from which the memory of many is
-//! told.
+//! `one_connection`: memory of the server with a single connection that has received one response.
+//! The memory of many connections is compared with it.
 //!
-//! A pool is started with one worker here, and with one for each connection in the timed measurement, so that its workers
-//! count as what they are: the price of a connection.
+//! A pool is started with one worker here, and with one for each connection in the timed
+//! measurement. So its workers count as what they are: the price of a connection.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -17,16 +17,16 @@ use crate::subject::client::Client;
 pub(super) const PASS: Pass =
     Pass { name: "one_connection", estimate: Duration::from_millis(400), run: measure };
 
-/// Reading of the memory without that of files, in bytes.
+/// Key of the reading of the memory without that of files, in bytes.
 const KEY: &str = "memory_anonymous_one_connection_bytes";
 
-/// How long the answer may take.
+/// Longest time for the response to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two looks at the memory. What the answer set in motion has come to rest when they agree.
+/// Time between two looks at the memory. The memory is at rest when two looks agree.
 const LOOK_TIME: Duration = Duration::from_millis(50);
 
-/// How long it may take to come to rest; then it is as it is.
+/// Longest time for the memory to come to rest. After it, the last look counts.
 const REST_TIME: Duration = Duration::from_secs(1);
 
 fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
@@ -40,14 +40,14 @@ fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
     Ok(BTreeMap::from([(KEY.to_owned(), bytes)]))
 }
 
-/// The memory of the server once it no longer changes.
+/// Returns the memory of the server once it no longer changes.
 fn at_rest(pid: u32) -> Result<f64> {
     let deadline = Instant::now() + REST_TIME;
     let mut last = probe::anonymous_memory_now(pid)?;
     loop {
         thread::sleep(LOOK_TIME);
         let now = probe::anonymous_memory_now(pid)?;
-        // Compared as what they are: sums of whole bytes.
+        // Compared bit by bit, because both are sums of whole bytes.
         if now.to_bits() == last.to_bits() || Instant::now() > deadline {
             return Ok(now);
         }

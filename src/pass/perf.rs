@@ -1,7 +1,7 @@
-//! What passes with hardware counters have in common: `perf stat` counts events of a server.
+//! Common part of the passes with hardware counters: `perf stat` counts events of a server.
 //!
-//! `perf` is attached to all processes of the server once that listens, and follows what these
-//! start.
+//! `perf` is attached to all processes of the server once the server listens, and follows the
+//! processes and threads that they start.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,21 +18,22 @@ use super::Bench;
 use super::counted::{self, Counts};
 use crate::probe;
 
-/// How long perf may take to open its counters, and to write down what it counted.
+/// Longest time for perf to open its counters, and to write its counts.
 const PERF_TIME: Duration = Duration::from_secs(5);
 
-/// Between two looks whether it has.
+/// Time between two checks of perf's progress.
 const POLL_TIME: Duration = Duration::from_millis(5);
 
-/// Events per request, by the event's name without a suffix such as `:u`.
+/// Returns events per request, by the event's name without a suffix such as `:u`.
 pub fn per_request(bench: &Bench<'_>, events: &[&str]) -> Result<BTreeMap<String, f64>> {
     counted::per_request(bench, |bench, requests| count(bench, events, requests))
 }
 
-/// Counts `events` of a program that is there on every machine.
+/// Counts `events` of `true`, a program that every machine has, to find out if this machine can
+/// count them.
 ///
 /// # Errors
-/// When this machine can't count them, with the reason.
+/// When this machine can't count them. The error holds the reason.
 pub fn ensure_counters(events: &[&str]) -> Result<()> {
     let mut command = Command::new("perf");
     let said = match command.args(["stat", "-x", ",", "-e", &events.join(","), "true"]).output() {
@@ -45,7 +46,7 @@ pub fn ensure_counters(events: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// All counts of a server while it answers that many requests.
+/// Counts the events of a server while it answers this number of requests.
 fn count(bench: &Bench<'_>, events: &[&str], requests: u64) -> Result<Counts> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("perf");
@@ -57,7 +58,7 @@ fn count(bench: &Bench<'_>, events: &[&str], requests: u64) -> Result<Counts> {
     parse(&fs::read_to_string(&output).context("perf wrote nothing down")?)
 }
 
-/// A perf that counts. Dropping it kills it.
+/// A running perf that counts. Dropping it kills the process.
 struct Perf(Child);
 
 impl Perf {
@@ -71,7 +72,7 @@ impl Perf {
         Ok(perf)
     }
 
-    /// Waits until it has a counter open.
+    /// Waits until perf has opened a counter.
     fn await_counters(&self) -> Result<()> {
         let deadline = Instant::now() + PERF_TIME;
         let is_counter = |entry: fs::DirEntry| {
@@ -85,7 +86,7 @@ impl Perf {
         Ok(())
     }
 
-    /// Has it write down what it counted.
+    /// Makes perf write its counts, and waits until it has ended.
     fn finish(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.0), Signal::INT).context("cannot stop perf")?;
         let deadline = Instant::now() + PERF_TIME;
@@ -105,8 +106,9 @@ impl Drop for Perf {
     }
 }
 
-/// Reads lines of `value,unit,event,…`, the format of `perf stat -x ,`. A processor with cores of two
-/// kinds has a line for each, whose counts belong together; a server may never have run on one kind.
+/// Parses lines of `value,unit,event,…`, the format of `perf stat -x ,`. A processor with two kinds
+/// of cores has a line for each kind, and the counts of both are added. A server may never have run
+/// on one kind.
 fn parse(text: &str) -> Result<Counts> {
     let mut counts = Counts::new();
     let mut uncounted = Vec::new();
@@ -125,7 +127,8 @@ fn parse(text: &str) -> Result<Counts> {
     }
 }
 
-/// The name of an event without its kind of core and a suffix, such as in `cpu_core/cycles:u/`.
+/// Returns the name of an event without its kind of core and suffix, such as `cycles` for
+/// `cpu_core/cycles:u/`.
 fn name(event: &str) -> &str {
     let event = event.split_once('/').map_or(event, |(_, event)| event);
     event.split([':', '/']).next().unwrap_or_default()

@@ -1,9 +1,10 @@
 //! `system_calls`: system calls per request, counted by strace in a pass of its own.
 //!
-//! The server runs under strace from its first instruction to its last. What it does once cancels
-//! out, see [`counted`]. The count is exact where calls belong to requests. How many requests a call
-//! that waits brings depends on time, and strace stretches it: over many connections a batch is
-//! always ready, as with a saturated server, and over one connection never more than one request.
+//! The server runs under strace from its first instruction to its last. The work that it does once
+//! cancels out, see [`counted`]. The count is exact for calls that belong to requests. The number
+//! of requests that one waiting call returns depends on time, and strace stretches time: over many
+//! connections a batch is always ready, as with a saturated server, and over one connection never
+//! more than one request.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -21,32 +22,33 @@ use super::{Bench, Pass};
 pub(super) const PASS: Pass =
     Pass { name: "system_calls", estimate: Duration::from_secs(6), run: per_request };
 
-/// Reading of all calls; that of one is this, a dot and the call's name.
+/// Key of the reading of all calls. The key for one call is this key, a dot and the call's name.
 const KEY: &str = "system_calls_per_request";
 
-/// How long strace may take to write down what it counted, once the server has ended.
+/// Longest time for strace to write its counts, once the server has ended.
 const STRACE_TIME: Duration = Duration::from_secs(5);
 
-/// Between two looks whether it has.
+/// Time between two looks for the counts.
 const POLL_TIME: Duration = Duration::from_millis(5);
 
-/// Fewer calls per request than this do not count: they belong to something that happens now and
-/// then, such as threads that meet while they start, and differ from run to run.
+/// Number of calls per request below which a call does not count. Rarer calls belong to something
+/// that happens now and then, such as threads that meet while they start, and differ from run to
+/// run.
 const NOW_AND_THEN: f64 = 0.005;
 
-/// Calls per request, as readings: `system_calls_per_request` for all and
+/// Returns calls per request, as readings: `system_calls_per_request` for all and
 /// `system_calls_per_request.NAME` for each. The server is saturated in a closed loop over the
 /// connections of the workload, without its idle ones.
 ///
 /// # Errors
-/// When strace is not installed or may not trace, when the server fails, or takes too long.
+/// When strace is not installed or may not trace, or when the server fails or takes too long.
 fn per_request(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
     ensure_strace_works()?;
     Ok(readings(&counted::per_request(bench, count)?))
 }
 
-/// Traces a process that does nothing, so that a machine where strace is missing or may not trace
-/// is told from a server that fails.
+/// Traces a process that does nothing, to distinguish a machine on which strace is missing or may
+/// not trace from a server that fails.
 fn ensure_strace_works() -> Result<()> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
@@ -55,10 +57,10 @@ fn ensure_strace_works() -> Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             bail!("strace is not installed; install it, such as by `apt-get install strace`")
         }
-        // It ends with all who can write there, strace included.
+        // The output ends once all processes that can write to it have ended, including strace.
         said => said.context("cannot run strace")?.stderr,
     };
-    // The status is that of `true`, whether it was traced or not.
+    // The exit status is that of `true`, even if strace could not trace it.
     let counted = std::fs::read_to_string(output).ok().as_deref().and_then(parse_summary);
     ensure!(counted.is_some(), "strace cannot trace here: {}", last_line(&said));
     Ok(())
@@ -69,7 +71,7 @@ fn last_line(said: &[u8]) -> String {
     said.trim().lines().next_back().unwrap_or("it does not say why").to_owned()
 }
 
-/// All calls of a server from its start to its end, with that many requests in between.
+/// Counts all calls of a server from its start to its end, with this number of requests in between.
 fn count(bench: &Bench<'_>, requests: u64) -> Result<Counts> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
@@ -79,13 +81,14 @@ fn count(bench: &Bench<'_>, requests: u64) -> Result<Counts> {
     read_summary(&output)
 }
 
-/// `-DD` puts strace aside, in a process group of its own: the process that is started is the
-/// server and ends like it, and strace ends when it has nobody left to trace.
+/// Returns the command line of strace, to which that of the server is appended. `-DD` moves strace
+/// into a process group of its own: the started process is the server and ends like it, and strace
+/// ends when it has no process left to trace.
 fn prefix(output: &Path) -> [OsString; 6] {
     ["strace".into(), "-DD".into(), "-f".into(), "-c".into(), "-o".into(), output.into()]
 }
 
-/// Waits for the summary: strace writes it when the last process is gone.
+/// Waits for the summary, which strace writes when the last process has ended.
 fn read_summary(path: &Path) -> Result<Counts> {
     let deadline = Instant::now() + STRACE_TIME;
     loop {
@@ -116,7 +119,7 @@ fn parse_summary(text: &str) -> Option<Counts> {
     None
 }
 
-/// The readings: each call, and all together.
+/// Returns the readings: one for each call, and one for all together.
 fn readings(calls: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let regular = calls.iter().filter(|(_, calls)| **calls >= NOW_AND_THEN);
     let mut readings: BTreeMap<_, _> =

@@ -1,9 +1,9 @@
-//! `user_instructions`: instructions of the server per request in user mode, the part of the work
-//! that is the server's own code and that of its libraries.
+//! `user_instructions`: instructions of the server per request in user mode. This is the part of
+//! the work that is done by the server's own code and by its libraries.
 //!
-//! A processor's counter is exact where the machine has one; a virtual machine often has none.
-//! There, valgrind counts the instructions that it translates (its tool cachegrind, without its
-//! caches).
+//! A processor's counter is exact, if the machine has one; a virtual machine often has none.
+//! Without a counter, valgrind counts the instructions that it translates (its tool cachegrind,
+//! without its caches).
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -17,18 +17,18 @@ use super::{Bench, Pass, perf};
 pub(super) const PASS: Pass =
     Pass { name: "user_instructions", estimate: Duration::from_secs(4), run: measure };
 
-/// Reading of the instructions.
+/// Key of the reading of the instructions.
 const KEY: &str = "server_user_instructions_per_request";
 
 /// The event as perf names it; `:u` is user mode.
 const EVENTS: &[&str] = &["instructions:u"];
 
-/// Why this machine has no counter, if so. It is found out once: base and candidate must be counted
-/// by the same means, and what makes one attempt fail may pass.
+/// Reason why this machine has no counter, if it has none. It is determined once, because base and
+/// candidate must be counted by the same means, and the reason of a failed attempt may pass.
 static COUNTER: LazyLock<Result<(), String>> =
     LazyLock::new(|| perf::ensure_counters(EVENTS).map_err(|error| format!("{error:#}")));
 
-/// Without a file of its result, which says where the instructions are.
+/// The tool cachegrind without its result file, which says where the instructions are.
 const CACHEGRIND: Counter =
     Counter { args: &["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"], read };
 
@@ -46,7 +46,7 @@ fn by_perf(bench: &Bench<'_>) -> Result<f64> {
     counts.get("instructions").copied().context("perf counted no instructions")
 }
 
-/// Reads `I refs: 1,234`, which versions of cachegrind put more or fewer spaces into.
+/// Reads `I refs: 1,234`. The number of spaces in it depends on the version of cachegrind.
 fn read(line: &str) -> Option<u64> {
     let mut words = line.split_whitespace();
     let is_meant = words.next() == Some("I") && words.next() == Some("refs:");

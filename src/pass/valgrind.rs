@@ -1,8 +1,8 @@
-//! What passes under valgrind have in common: a server that valgrind runs, and the reports of all
-//! of its processes.
+//! Common part of the passes under valgrind: a server that valgrind runs, and the reports of all of
+//! its processes.
 //!
 //! valgrind translates every instruction and runs one thread at a time. A server takes some fifty
-//! times as long under it and needs the same instructions, as long as it does not wait by spinning.
+//! times as long under it and needs the same instructions, unless it waits by spinning.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,38 +18,40 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use super::Bench;
 use super::counted::{self, Counts};
 
-/// How long the server's processes may take to write their reports, once the first of them ended.
+/// Longest time for the server's processes to write their reports, once the first of them has
+/// ended.
 const REPORT_TIME: Duration = Duration::from_secs(5);
 
-/// Between two looks whether they have.
+/// Time between two looks for the reports.
 const POLL_TIME: Duration = Duration::from_millis(5);
 
-/// Names of the two counts: what the tool counted, and the processes that reported it.
+/// Names of the two counts: the count of the tool, and the number of processes that reported it.
 const COUNTED: &str = "counted";
 const PROCESSES: &str = "processes";
 
 /// A tool of valgrind that counts.
 pub struct Counter {
-    /// Arguments that choose it, and make it as fast as it can be.
+    /// Arguments that choose the tool, and make it as fast as possible.
     pub args: &'static [&'static str],
-    /// The count in a line of its report, where it is in that line.
+    /// Reads the count from a line of the tool's report; `None` if the line has no count.
     pub read: fn(&str) -> Option<u64>,
 }
 
-/// What `counter` counts per request, of all processes and threads of the server together.
+/// Returns the count of `counter` per request, over all processes and threads of the server.
 ///
 /// # Errors
-/// When valgrind is not installed or can't run here, when the server fails under it, or when its
-/// processes can't be added up.
+/// When valgrind is not installed or can't run here, when the server fails under it, or when the
+/// counts of its processes can't be added up.
 pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
     let counts = counted::per_request(bench, |bench, requests| count(bench, counter, requests));
-    // Looked into only when something went wrong: it takes as long as a start of the server.
+    // The reason is looked for only after an error, because this takes as long as a start of the
+    // server.
     let counts = counts.map_err(|error| why_not(counter).unwrap_or(error))?;
     added_up(&counts)
 }
 
-/// The count of all processes, where it can be told: a process that another one makes goes on with
-/// the count of that one.
+/// Returns the count of all processes, if it can be known: a forked process goes on with the count
+/// of its parent.
 fn added_up(counts: &BTreeMap<String, f64>) -> Result<f64> {
     ensure!(
         counts[PROCESSES].abs() < f64::EPSILON,
@@ -64,7 +66,8 @@ pub fn number(text: &str) -> Option<u64> {
     text.replace(',', "").parse().ok()
 }
 
-/// What a server needs from its start to its end, with that many requests in between.
+/// Runs a server from its start to its end, with this number of requests in between, and returns
+/// the count of its processes.
 fn count(bench: &Bench<'_>, counter: &Counter, requests: u64) -> Result<Counts> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let running = (bench.launch)(&prefix(counter, dir.path()), None)?;
@@ -76,8 +79,9 @@ fn count(bench: &Bench<'_>, counter: &Counter, requests: u64) -> Result<Counts> 
     Ok(BTreeMap::from([(COUNTED.to_owned(), total), (PROCESSES.to_owned(), reports.len() as u64)]))
 }
 
-/// Every process writes a report of its own, also one that a script of the user starts. The names
-/// of inlined functions would double the time of a start.
+/// Returns the command line of valgrind, to which that of the server is appended. Every process
+/// writes a report of its own, including a process that a script of the user starts. The names of
+/// inlined functions are not read, because they would double the time of a start.
 fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
     let mut log = OsString::from("--log-file=");
     log.push(dir.join("%p"));
@@ -86,7 +90,8 @@ fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
     common.into_iter().chain([log]).chain(args).collect()
 }
 
-/// Waits for the reports of all processes. One may still write its own when the first one is gone.
+/// Waits for the reports of all processes. A process may still be writing its report when the first
+/// process has ended.
 fn await_reports(dir: &Path, counter: &Counter) -> Result<Vec<u64>> {
     let deadline = Instant::now() + REPORT_TIME;
     loop {
@@ -105,7 +110,7 @@ fn await_reports(dir: &Path, counter: &Counter) -> Result<Vec<u64>> {
     }
 }
 
-/// The count of each process; `None` while it has not ended.
+/// Reads the count of each process; `None` for a process that has not ended.
 fn reports(dir: &Path, counter: &Counter) -> Result<Vec<Option<u64>>> {
     let entries = fs::read_dir(dir).context("cannot read what valgrind wrote")?;
     let read = |entry: std::io::Result<fs::DirEntry>| {
@@ -115,15 +120,15 @@ fn reports(dir: &Path, counter: &Counter) -> Result<Vec<Option<u64>>> {
     entries.map(read).collect::<std::io::Result<_>>().context("cannot read what valgrind wrote")
 }
 
-/// The last count of a report, whose lines begin with `==PID==`. A process that became another
-/// program went on from zero.
+/// Returns the last count of a report, whose lines begin with `==PID==`. A process that has become
+/// another program has started again from zero.
 fn parse(report: &str, counter: &Counter) -> Option<u64> {
     let lines = report.lines().filter_map(|line| Some(line.strip_prefix("==")?.split_once("==")?.1.trim()));
     lines.filter_map(counter.read).next_back()
 }
 
-/// The reason why valgrind can't run here, if there is one: it is tried with a program that does
-/// nothing.
+/// Returns the reason why valgrind can't run here, if there is one. It is tried with a program that
+/// does nothing.
 fn why_not(counter: &Counter) -> Option<anyhow::Error> {
     let try_it = || -> Result<()> {
         let dir = tempfile::tempdir().context("cannot make a temporary folder")?;

@@ -1,12 +1,13 @@
-//! Has the scheduler charge the running threads of some processors with the time that they have used.
+//! Makes the scheduler charge the running threads of some processors for the time that they have
+//! used.
 //!
-//! The kernel charges a thread when it stops running, when another thread is woken on its processor,
-//! and at each timer tick. A busy server stops rarely, so that its CPU time lags by up to a tick: 4 ms
-//! at 250 Hz, 8 % of a slice of 50 ms. Waking a thread on the server's processors brings the account
-//! up to date for the price of one context switch.
+//! The kernel charges a thread when the thread stops running, when another thread is woken on its
+//! processor, and at each timer tick. A busy server rarely stops, so its CPU time lags by up to a
+//! tick: 4 ms at 250 Hz, 8 % of a slice of 50 ms. Waking a thread on the server's processors brings
+//! the account up to date for the price of one context switch.
 //!
-//! Rejected: `perf_event_open` with the software event `task-clock` is exact as well, makes every
-//! context switch of the server dearer, and containers often refuse it.
+//! Rejected: `perf_event_open` with the software event `task-clock`. It is exact as well, but it
+//! makes every context switch of the server more expensive, and containers often refuse it.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,23 +17,23 @@ use std::time::{Duration, Instant};
 
 use crate::cpus::{self, CpuList};
 
-/// How long to wait for the threads that were woken. One that has not run by then is behind others in
-/// the queue of its processor; the scheduler has charged the running thread all the same.
+/// Longest wait for the threads that were woken. A thread that has not run by then is behind others
+/// in the queue of its processor. The scheduler has charged the running thread even then.
 const WAIT_TIME: Duration = Duration::from_micros(200);
 
-/// The threads, by processor. They live as long as this process and sleep in between.
+/// Threads to be woken, by processor. They live as long as this process and sleep in between.
 static WAKERS: OnceLock<Mutex<HashMap<usize, Option<Waker>>>> = OnceLock::new();
 
-/// A thread that is kept on one processor, to be woken there.
+/// A thread that is pinned to one processor, to be woken there.
 #[derive(Clone)]
 struct Waker {
     thread: Thread,
-    /// How often it was woken.
+    /// Number of times that the thread was woken.
     turns: Arc<AtomicU64>,
 }
 
-/// Charges the threads that run on `cpus`. A processor on which this process may not run is left out,
-/// and its account lags.
+/// Charges the threads that run on `cpus`. A processor on which this process may not run is left
+/// out, and its account lags.
 pub(super) fn up_to_now(cpus: &CpuList) {
     let wakers = WAKERS.get_or_init(Mutex::default);
     let mut wakers = wakers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -86,8 +87,9 @@ mod tests {
     use super::*;
     use crate::cgroup::OwnGroup;
 
-    /// A process with one thread uses no more processor time than passes. Where the account lagged by
-    /// up to a tick at the first look and by less at the second, it would seem to.
+    /// A process with one thread uses no more processor time than the time that passes. If the
+    /// account lagged by up to a tick at the first look and by less at the second, the process
+    /// would seem to use more.
     #[test]
     fn a_busy_thread_is_charged_up_to_the_look() {
         let cpus = CpuList::before_pinning().unwrap();
@@ -106,7 +108,7 @@ mod tests {
         let mut excess: Vec<f64> = (0..40)
             .map(|turn| {
                 let (begin_s, begin) = look();
-                // No multiple of a tick, and another part of one in each turn.
+                // Not a multiple of a tick, and a different part of a tick in each turn.
                 thread::sleep(Duration::from_micros(5_000 + turn * 370 % 4_000));
                 let (end_s, end) = look();
                 end_s - begin_s - (end - begin).as_secs_f64()

@@ -1,14 +1,17 @@
-//! `context_switches`: how often the server's threads left a processor, to wait (voluntary) or for
-//! another (involuntary), and for how long they were ready to run and had none.
+//! `context_switches`: number of times that the server's threads left a processor, to wait
+//! (voluntary) or for another thread (involuntary), and the time for which they were ready to run
+//! but had no processor.
 //!
-//! Both are read in one walk over the threads, which is what takes the time. Threads of one server
-//! wait for each other, too, so that the wait of a server with many is long without any rival.
+//! Both are read in one walk over the threads, which takes most of the time. Threads of one server
+//! also wait for each other, so the wait of a server with many threads is long even if nothing else
+//! runs.
 //!
 //! The kernel counts per thread, and a thread that ends takes its counts with it. With a thread or
-//! process per connection and short connections, what can be read is a small part of the truth, so
-//! there is no number where threads or processes ended that did more than [`MOST_MISSED`] of the
-//! work. A process that ended is told by the page faults that its parent inherited; a thread, by
-//! the CPU time of its process that none of the living threads has used.
+//! process per connection and short connections, only a small part of the true number can be read.
+//! So there is no number if the threads or processes that ended did more than [`MOST_MISSED`] of
+//! the work. A process that ended is detected by the page faults that its parent inherited. A
+//! thread that ended is detected by CPU time of its process that none of the living threads has
+//! used.
 
 use std::collections::HashMap;
 use std::io::BufRead;
@@ -22,26 +25,26 @@ use super::{Finish, Probe, Read, Values, tasks};
 
 pub(super) const PROBE: Probe = Probe { name: "context_switches", read: Read::Both(begin) };
 
-/// Most threads that are read at the begin, within the measured part: 17 µs for the one thread of a
-/// process are 17 ms of the generator's processor.
+/// Most threads that are read at the beginning, within the measured part. A process with one thread
+/// takes 17 µs, so 1,000 of them take 17 ms of the generator's processor.
 const MOST_TASKS: u64 = 1000;
 
 /// Largest share of the CPU time whose context switches may be missing.
 const MOST_MISSED: f64 = 0.01;
 
-/// What one look finds.
+/// Result of one look.
 #[derive(Debug, Default)]
 struct Look {
     processes: Vec<i32>,
-    /// By thread.
+    /// Context switches, by thread.
     switches: HashMap<i32, Switches>,
-    /// By thread: how long it was ready and had no processor since it was started.
+    /// Time for which a thread was ready but had no processor since it was started, by thread.
     waits: HashMap<i32, Duration>,
-    /// CPU time of all threads of the processes that are there, those that have ended included.
+    /// CPU time of all threads of the living processes, including threads that have ended.
     used: Duration,
-    /// The part of it that threads used that have ended.
+    /// Part of `used` that is from threads that have ended.
     ended: Duration,
-    /// Page faults of processes that have ended and were waited for. There is none without.
+    /// Page faults of processes that have ended and were waited for. Every process has page faults.
     inherited_faults: u64,
 }
 
@@ -85,8 +88,9 @@ impl Look {
             living += Duration::from_nanos(schedule.sum_exec_runtime);
             Ok(())
         })?;
-        // Read after the threads: what they use in between must not be taken for that of ended ones
-        // at the second look, where a server is at rest, and can only be too much at the first.
+        // Read after the threads. The time that threads use in between counts as time of ended
+        // threads. At the second look there is none, because the server is at rest; at the first
+        // look, the value can only be too high.
         let used = cpu_clock(member.pid).unwrap_or_default();
         self.used += used;
         self.ended += used.saturating_sub(living);
@@ -97,7 +101,7 @@ impl Look {
         self.ensure_complete(begin)?;
         let mut sum = Switches::default();
         for (tid, end) in &self.switches {
-            // A thread that was started meanwhile had none.
+            // A thread that was started in the meantime had no switches before.
             let begin = begin.switches.get(tid).copied().unwrap_or_default();
             sum.voluntary += end.voluntary.saturating_sub(begin.voluntary);
             sum.involuntary += end.involuntary.saturating_sub(begin.involuntary);
@@ -131,8 +135,8 @@ impl Look {
     }
 }
 
-/// `procfs` makes a map of the 60 lines of `/proc/PID/task/TID/status`, which takes three times as
-/// long as the kernel takes to write them; two of them are wanted.
+/// Reads the two lines that are wanted of the 60 lines of `/proc/PID/task/TID/status`. `procfs`
+/// makes a map of all of them, which takes three times as long as the kernel takes to write them.
 impl FromBufRead for Switches {
     fn from_buf_read<R: BufRead>(mut status: R) -> ProcResult<Self> {
         let mut text = String::new();
@@ -160,7 +164,8 @@ mod tests {
         let mut shell = Shell::start(script);
         let watch = Watch::begin(shell.pid());
         for _ in 0..20 {
-            // Until it waits: a line that is there already takes no switch.
+            // Gives the shell time to wait: reading a line that is already there takes no context
+            // switch.
             thread::sleep(Duration::from_millis(2));
             shell.ask();
         }
@@ -207,7 +212,7 @@ mod tests {
         let error = look(&[(1, 20)], 2000, 111).since(&begin).unwrap_err();
         let told = "threads that ended meanwhile took their counts with them, and did 1 % of the work";
         assert_eq!(error.to_string(), told);
-        // All the work of a moment, however short.
+        // Ended threads did all the work of a very short time.
         let error = look(&[(1, 20)], 1001, 101).since(&begin).unwrap_err();
         assert!(error.to_string().ends_with("and did 100 % of the work"), "{error}");
     }

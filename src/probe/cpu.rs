@@ -1,9 +1,10 @@
 //! `cpu`: time that the server's processes spent on processors, in user mode and in the kernel.
 //!
-//! Where the server has a cgroup of its own, that is the group's account. Elsewhere it is the sum
-//! of its processes' clocks, which has two errors. A thread that ends takes with it what it used
-//! since the scheduler last looked, some microseconds. And ticks tell how a process's time
-//! divides into user mode and kernel: all of it is user mode where none fell into its life.
+//! If the server has a cgroup of its own, the time is read from the group's account. Otherwise it
+//! is the sum of the clocks of the server's processes, which has two errors. A thread that ends
+//! takes with it the time that it used since the scheduler last looked, some microseconds. And
+//! ticks tell how the time of a process divides into user mode and kernel: all of it is user mode
+//! if no tick fell into the life of the process.
 
 use anyhow::{Context, Result};
 use c10k_reports::record::CpuAccount;
@@ -20,22 +21,22 @@ fn begin(tree: &Tree) -> Result<Finish> {
     Ok(Box::new(move |tree| Ok(since(&begin, &of(tree)?))))
 }
 
-/// The account that the CPU time of this server is of.
+/// Returns the account that the CPU time of this server is from.
 pub(super) fn account(server: &Server) -> CpuAccount {
     server.group.as_ref().map_or(CpuAccount::ProcessClocks, Group::account)
 }
 
-/// CPU time of a server by both accounts, of the same moment.
+/// CPU time of a server by both accounts, at the same moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BothAccounts {
-    /// By its cgroup, in seconds.
+    /// CPU time by the server's cgroup, in seconds.
     pub(crate) cgroup_s: f64,
-    /// By the clocks of its processes, in seconds.
+    /// CPU time by the clocks of the server's processes, in seconds.
     pub(crate) clocks_s: f64,
 }
 
 impl BothAccounts {
-    /// Reads them.
+    /// Reads both accounts.
     ///
     /// # Errors
     /// When the server has no cgroup of its own, or is gone.
@@ -45,24 +46,25 @@ impl BothAccounts {
         Ok(Self { cgroup_s, clocks_s: by_clocks(&Tree::of(server)?)?.total_s })
     }
 
-    /// What was used since `begin`.
+    /// Returns the CPU time that was used since `begin`.
     pub(crate) fn since(self, begin: Self) -> Self {
         Self { cgroup_s: self.cgroup_s - begin.cgroup_s, clocks_s: self.clocks_s - begin.clocks_s }
     }
 }
 
-/// CPU time of a tree since its processes were started, in seconds.
+/// Returns the CPU time of a tree since its processes were started, in seconds.
 pub(super) fn total_s(tree: &Tree) -> Result<f64> {
     Ok(of(tree)?.total_s)
 }
 
-/// CPU time of a tree since its processes were started, those that have ended included.
+/// Returns the CPU time of a tree since its processes were started, including processes that have
+/// ended.
 fn of(tree: &Tree) -> Result<CpuTime> {
     tree.group.as_ref().map_or_else(|| by_clocks(tree), Group::cpu_time)
 }
 
-/// The total is the scheduler's own, in nanoseconds. Ticks of 10 ms only tell how it divides into
-/// user mode and kernel, and what children used that have ended.
+/// Adds up the clocks of the processes. The total is the scheduler's own, in nanoseconds. Ticks of
+/// 10 ms only tell how it divides into user mode and kernel, and what ended children have used.
 fn by_clocks(tree: &Tree) -> Result<CpuTime> {
     tree.ensure_ended_children_count()?;
     let mut sum = CpuTime { total_s: 0.0, user: 0.0, system: 0.0 };

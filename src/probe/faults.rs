@@ -1,7 +1,7 @@
-//! `faults`: page faults of the server's processes, those of ended children included.
+//! `faults`: page faults of the server's processes, including those of ended children.
 //!
-//! A minor fault gives a process a page that needs no disk, as after a fork, for a new thread's
-//! stack or for fresh memory; a major one waits for a disk.
+//! A minor fault gives a process a page without a disk access, such as after a fork, for the stack
+//! of a new thread or for fresh memory. A major fault waits for a disk.
 
 use anyhow::Result;
 use procfs::process::Stat;
@@ -32,7 +32,7 @@ mod tests {
         let watch = Watch::begin(shell.pid());
         shell.ask();
         let faults = watch.end().values["page_faults_minor"];
-        // A child that is forked has the pages that it writes to copied.
+        // The kernel copies the pages that a forked child writes to.
         assert!(faults > 10.0, "{faults}");
     }
 }

@@ -3,15 +3,15 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-/// A shell that runs a script, which writes a line when it can be looked at and ends at the end of
-/// its input.
+/// A shell that runs a script. The script writes a line when it is ready to be looked at, and ends
+/// at the end of its input.
 pub(super) struct Shell {
     child: Child,
     output: BufReader<ChildStdout>,
 }
 
 impl Shell {
-    /// Starts it, and waits for its first line.
+    /// Starts the shell, and waits for its first line.
     pub(super) fn start(script: &str) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -26,7 +26,7 @@ impl Shell {
         self.child.id()
     }
 
-    /// Sends it a line, and waits for one.
+    /// Sends a line to the shell, and waits for a line from it.
     pub(super) fn ask(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
         self.await_line();

@@ -1,7 +1,8 @@
-//! `ksoftirqd`: CPU time of the kernel threads that receive packets on the processors of the server
-//! when there are too many for the tasks that are interrupted.
+//! `ksoftirqd`: CPU time of the kernel threads that receive packets on the processors of the
+//! server. They do so when there are too many packets for the interrupted tasks.
 //!
-//! It is work for the server that is on nobody's bill. In a container these threads can't be seen.
+//! This is work for the server that no process is charged for. In a container these threads can't
+//! be seen.
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
@@ -15,10 +16,10 @@ use super::{Probe, Read, Values};
 
 pub(super) const PROBE: Probe = Probe { name: "ksoftirqd", read: Read::Growth(read) };
 
-/// The process that all kernel threads are children of.
+/// ID of the process that all kernel threads are children of.
 const KERNEL_THREADS: i32 = 2;
 
-/// Process ids by processor. They stay for as long as the processor does, and to find them takes a
+/// Process IDs by processor. They stay for as long as the processor does, and finding them takes a
 /// millisecond.
 static THREADS: OnceLock<HashMap<usize, i32>> = OnceLock::new();
 

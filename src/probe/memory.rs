@@ -1,7 +1,7 @@
-//! `memory`: what the server's processes hold at the end of the measured part, and the most that
-//! each of them ever held.
+//! `memory`: memory that the server's processes hold at the end of the measured part, and the most
+//! that each of them ever held.
 //!
-//! Two shares of it are told: all resident memory, and that which is not of files. A page of a file,
+//! Two amounts are reported: all resident memory, and the part without files. A page of a file,
 //! such as the program itself, is divided among all processes of the machine that map it, so its
 //! share changes when an unrelated process starts or ends. A comparison of two moments needs the
 //! memory without files.
@@ -23,16 +23,16 @@ fn read(tree: &Tree) -> Result<Values> {
     ])
 }
 
-/// Resident memory of the process `pid` and its descendants at this moment that is not of files, in
-/// bytes.
+/// Returns the resident memory without files, of the process `pid` and its descendants at this
+/// moment, in bytes.
 ///
 /// # Errors
-/// When it can't be read.
+/// When the memory can't be read.
 pub fn anonymous_now(pid: u32) -> Result<f64> {
     sum(&Tree::look(pid)?, anonymous)
 }
 
-/// The sum over all processes; one that is gone holds nothing.
+/// Returns the sum over all processes. A process that is gone holds nothing.
 fn sum(tree: &Tree, read: fn(&Process) -> ProcResult<u64>) -> Result<f64> {
     let mut sum = 0;
     for member in &tree.members {
@@ -43,18 +43,20 @@ fn sum(tree: &Tree, read: fn(&Process) -> ProcResult<u64>) -> Result<f64> {
     Ok(sum as f64)
 }
 
-/// Resident memory, shared pages divided among those who share them, in bytes.
+/// Reads the resident memory in bytes. Shared pages are divided among the processes that share
+/// them.
 fn proportional_set_size(process: &Process) -> ProcResult<u64> {
     rollup(process, &["Pss"])
 }
 
-/// The part of it that is not of files: private memory, and memory shared by the server's processes.
+/// Reads the part of the resident memory that is not of files: private memory, and memory shared by
+/// the server's processes. The result is in bytes.
 fn anonymous(process: &Process) -> ProcResult<u64> {
     rollup(process, &["Pss_Anon", "Pss_Shmem"])
 }
 
-/// The sum of some fields of `smaps_rollup`, in bytes. A field that the kernel does not have is an
-/// error, not nothing: `Pss_Anon` came with Linux 5.4.
+/// Returns the sum of some fields of `smaps_rollup`, in bytes. A field that the kernel does not
+/// have is an error, not zero: `Pss_Anon` came with Linux 5.4.
 fn rollup(process: &Process, fields: &[&str]) -> ProcResult<u64> {
     let maps = process.smaps_rollup()?.memory_map_rollup.0;
     let values = maps.first().map(|map| &map.extension.map);
@@ -62,8 +64,8 @@ fn rollup(process: &Process, fields: &[&str]) -> ProcResult<u64> {
     fields.iter().map(|&field| value(field).copied().ok_or_else(|| untold(field))).sum()
 }
 
-/// The most resident memory there ever was, shared pages in full, in bytes; nothing of a process
-/// that has ended.
+/// Reads the most resident memory that the process ever had, with shared pages in full, in bytes. A
+/// process that has ended has none.
 fn peak_rss(process: &Process) -> ProcResult<u64> {
     let status = process.status()?;
     let has_ended = status.state.starts_with(['Z', 'X']);

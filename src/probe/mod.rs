@@ -1,9 +1,9 @@
-//! Numbers read of a server and of its machine while it is measured. One probe, one file, and one
-//! line in [`ALL`].
+//! Probes: numbers that are read about a server and its machine while the server is measured. One
+//! probe, one file, and one line in [`ALL`].
 //!
-//! A probe reads what the kernel counts anyway, so that looking costs little and the server
-//! nothing. What would slow the server is a pass of its own, see [`pass`](crate::pass). A probe that
-//! fails is a missing number with its reason, never a failed measurement.
+//! A probe reads what the kernel counts anyway, so that a look costs little and does not slow the
+//! server. Anything that would slow the server is a pass of its own, see [`pass`](crate::pass). A
+//! probe that fails is a missing number with its reason, never a failed measurement.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -34,7 +34,7 @@ pub(crate) use cpu::BothAccounts;
 pub use memory::anonymous_now as anonymous_memory_now;
 use tree::Tree;
 
-/// The processes of the tree of `pid`, itself included.
+/// Returns the processes of the tree of `pid`, including `pid`.
 ///
 /// # Errors
 /// When there is no such process.
@@ -42,8 +42,8 @@ pub fn processes(pid: u32) -> Result<Vec<i32>> {
     Ok(Tree::look(pid)?.members.iter().map(|member| member.pid).collect())
 }
 
-/// All probes, in the order in which they look. Those that a delay falsifies come first, and those
-/// that take long last.
+/// All probes, in the order in which they look. Probes that a delay falsifies come first, and
+/// probes that take long come last.
 pub const ALL: &[Probe] = &[
     cpu::PROBE,
     neighbours::PROBE,
@@ -58,23 +58,23 @@ pub const ALL: &[Probe] = &[
     memory::PROBE,
 ];
 
-/// Something that is read of a process tree, or of the machine, over the measured part.
+/// Numbers that are read about a process tree, or the machine, over the measured part.
 #[derive(Debug, Clone, Copy)]
 pub struct Probe {
-    /// What it is called in [`Readings::missing`], in snake case like the keys of readings.
+    /// Name in [`Readings::missing`], in snake case like the keys of readings.
     pub name: &'static str,
     read: Read,
 }
 
-/// When a probe looks.
+/// Moments at which a probe looks.
 #[derive(Debug, Clone, Copy)]
 enum Read {
-    /// Counters that only grow are read at the begin and at the end, and subtracted.
+    /// Counters that only grow. They are read at the beginning and at the end, and subtracted.
     Growth(fn(&Tree) -> Result<Values>),
-    /// What is held is read at the end alone.
+    /// Amounts in use. They are read at the end only.
     AtEnd(fn(&Tree) -> Result<Values>),
-    /// Whatever is more than that: the first look gives the second, which has what the first one
-    /// read.
+    /// Any other kind: the first look returns the second look, which holds the numbers that the
+    /// first one read.
     Both(fn(&Tree) -> Result<Finish>),
 }
 
@@ -87,13 +87,13 @@ type Values = Vec<(&'static str, f64)>;
 /// A server as the probes know it.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// Its process; what that forks belongs to it.
+    /// ID of its process. Processes that it forks belong to the server.
     pub pid: u32,
-    /// A cgroup of its own. Without it, the clocks of its processes tell its CPU time.
+    /// Cgroup of its own. Without it, the CPU time is read from the clocks of its processes.
     pub(crate) group: Option<Group>,
 }
 
-/// A server that somebody else has started. Its cgroup may have other processes in it.
+/// A server that this harness did not start. Its cgroup may have other processes in it.
 impl From<u32> for Server {
     fn from(pid: u32) -> Self {
         Self { pid, group: None }
@@ -101,10 +101,10 @@ impl From<u32> for Server {
 }
 
 impl Server {
-    /// CPU time of its processes since they were started, in seconds.
+    /// Returns the CPU time of the server's processes since they were started, in seconds.
     ///
     /// # Errors
-    /// When it is gone.
+    /// When the server is gone.
     pub fn cpu_s(&self) -> Result<f64> {
         self.charge();
         match &self.group {
@@ -113,7 +113,7 @@ impl Server {
         }
     }
 
-    /// Brings the kernel's account of its CPU time up to date.
+    /// Brings the kernel's account of the server's CPU time up to date.
     pub(crate) fn charge(&self) {
         if let Ok(cpus) = CpuList::of(Some(self.pid.cast_signed())) {
             charge::up_to_now(&cpus);
@@ -121,29 +121,30 @@ impl Server {
     }
 }
 
-/// What the probes read in one measurement.
+/// Numbers that the probes read in one measurement.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Readings {
     /// Key of the reading → value, over the measured part or at its end.
     pub values: BTreeMap<String, f64>,
-    /// The account that CPU time is of, where it was read.
+    /// Account that the CPU time is from, if it was read.
     pub cpu_account: Option<CpuAccount>,
-    /// Name of a probe that read nothing → its reason, in a line.
+    /// Name of a probe that read nothing → its reason, in one line.
     pub missing: BTreeMap<String, String>,
 }
 
-/// The probes of one measurement, begun.
+/// Probes of one measurement, after their first look.
 pub struct Watch {
     server: Server,
     begun: Vec<(&'static str, Result<Finish>)>,
-    /// The moment up to which the kernel had counted its CPU time at the first look.
+    /// Moment up to which the kernel had counted the server's CPU time at the first look.
     counted_until: Instant,
-    /// The moment that the first look was meant for.
+    /// Moment that the first look was meant for.
     meant_for: Instant,
 }
 
 impl Watch {
-    /// Has all probes take their first look at a server's process, its descendants and the machine.
+    /// Makes all probes take their first look at a server's process, its descendants and the
+    /// machine.
     pub fn begin(server: impl Into<Server>) -> Self {
         let server = server.into();
         let tree = Tree::of(&server);
@@ -153,14 +154,14 @@ impl Watch {
         Self { begun, server, counted_until, meant_for: counted_until }
     }
 
-    /// Tells how late the first look was for the begin of the measured part. A server is busy in that
-    /// time, which is missing from what the probes count.
+    /// Sets the beginning of the measured part, so that the delay of the first look is reported.
+    /// The server is busy during the delay, and the probes do not count that time.
     #[must_use]
     pub fn late_for(self, begin: Instant) -> Self {
         Self { meant_for: begin, ..self }
     }
 
-    /// Has them take their second look.
+    /// Makes all probes take their second look, and returns the readings.
     pub fn end(self) -> Readings {
         let tree = Tree::of(&self.server);
         let mut readings = Readings::default();
@@ -190,16 +191,16 @@ impl Read {
     }
 }
 
-/// By how much counters grew; both looks have them in the same order.
+/// Returns the growth of counters. Both looks have the counters in the same order.
 fn growth(begin: Values, end: Values) -> Values {
     let both = begin.into_iter().zip(end);
-    // A process that was killed, and that no process of the tree waited for, takes its counts with
-    // it.
+    // A killed process that no process of the tree waited for takes its counts with it, so that a
+    // sum may fall.
     both.map(|((_, begin), (key, end))| (key, (end - begin).max(0.0))).collect()
 }
 
 impl Readings {
-    /// Nothing, for that reason.
+    /// Returns no values, and the same reason for every probe.
     pub fn none(reason: &str) -> Self {
         let missing = ALL.iter().map(|probe| (probe.name.to_owned(), reason.to_owned()));
         Self { missing: missing.collect(), ..Self::default() }
@@ -215,7 +216,7 @@ impl Readings {
     }
 }
 
-/// What `read` makes of a tree, if there is one.
+/// Applies `read` to the tree, or returns the reason why there is none.
 fn on<T>(tree: &Result<Tree>, read: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
     match tree {
         Ok(tree) => read(tree),

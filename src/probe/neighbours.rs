@@ -1,7 +1,8 @@
-//! `neighbours`: time of the server's processors that others used, and that nobody did.
+//! `neighbours`: time for which others used the server's processors, and time for which these
+//! processors were idle.
 //!
-//! The server's wait for them is `server_cpu_wait_s`, which the probe `context_switches` reads.
-//! Where the generator may run on the same processors, it is one of the others.
+//! The server's wait for the others is `server_cpu_wait_s`, which the probe `context_switches`
+//! reads. If the generator may run on the same processors, it is one of the others.
 
 use anyhow::Result;
 

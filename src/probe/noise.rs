@@ -1,13 +1,13 @@
-//! `noise`: what the machine did beside the measurement.
+//! `noise`: work that the machine did beside the measurement.
 //!
-//! Everything that is neither the server's nor this process's, in which the generator runs, took
-//! processors or caches away from one of them. `/proc/stat` counts in ticks of 10 ms, which is fine
-//! enough here.
+//! All work that is neither the server's nor this process's (the generator runs in this process)
+//! took processors or caches away from one of them. `/proc/stat` counts in ticks of 10 ms, which is
+//! fine enough here.
 //!
-//! Kernels differ in whether the time of interrupts, in which packets of loopback are received,
-//! belongs to the task that was interrupted as well (Linux with tick accounting) or not
-//! (`CONFIG_IRQ_TIME_ACCOUNTING`). In the second case the server's own packets are in
-//! `machine_other_s`; take `machine_interrupts_s` off to be sure of noise.
+//! Packets of loopback are received in interrupts. With tick accounting, Linux counts the time of
+//! interrupts as time of the interrupted task as well; with `CONFIG_IRQ_TIME_ACCOUNTING` it does
+//! not. In the second case the server's own packets are in `machine_other_s`; subtract
+//! `machine_interrupts_s` to be sure of noise.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn read(tree: &Tree) -> Result<Values> {
     let machine = KernelStats::current().context("cannot read /proc/stat")?.total;
     let own_s = Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?).as_secs_f64();
     let interrupts = interrupts(&machine).context("this kernel does not tell the time of interrupts")?;
-    // Time of virtual machines that run here is in `user` and `nice` already.
+    // The time of virtual machines that run here is already in `user` and `nice`.
     let busy = machine.user + machine.nice + machine.system + interrupts;
     Ok(vec![
         ("machine_steal_s", seconds(machine.steal.context("this kernel does not tell stolen time")?)),

@@ -1,10 +1,10 @@
 //! `softirq`: time that the processors of the server spent in soft interrupts, in which the
 //! kernel receives packets.
 //!
-//! Where the kernel counts ticks, that time is on the bill of the task that was interrupted as
-//! well: it is no further cost, but tells how much of the server's is the network's. A kernel
-//! thread that takes over is nobody's, see `ksoftirqd`. Without a pinned server, these are the
-//! processors of the generator, too.
+//! If the kernel counts ticks, this time is charged to the interrupted task as well. It is then no
+//! further cost, but shows which part of the server's time is for the network. A kernel thread that
+//! takes over is charged to no process, see `ksoftirqd`. If the server is not pinned, the generator
+//! runs on the same processors.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ use crate::cpus::CpuList;
 
 pub(super) const PROBE: Probe = Probe { name: "softirq", read: Read::Growth(read) };
 
-/// Where a processor's line of `/proc/stat` has its soft interrupts, its name being 0.
+/// Field of the soft interrupts in a processor's line of `/proc/stat`, where field 0 is its name.
 const SOFTIRQ: usize = 7;
 
 fn read(tree: &Tree) -> Result<Values> {
@@ -27,8 +27,8 @@ fn read(tree: &Tree) -> Result<Values> {
     Ok(vec![("server_softirq_s", ticks as f64 / ticks_per_second() as f64)])
 }
 
-/// The lines are found by their names: a processor that is switched off has none. `procfs` has them
-/// without.
+/// Returns the ticks that `cpus` spent in soft interrupts. The lines are found by their names,
+/// because a processor that is switched off has none. `procfs` returns the lines without names.
 fn softirq_ticks(stat: &str, cpus: &CpuList) -> Result<u64> {
     let mut ticks = 0;
     for &cpu in cpus.numbers() {

@@ -6,7 +6,7 @@ use super::{Probe, Read};
 pub(super) const PROBE: Probe =
     Probe { name: "tasks", read: Read::AtEnd(|tree| Ok(vec![("tasks", count(tree) as f64)])) };
 
-/// How many threads there are.
+/// Returns the number of threads.
 pub(super) fn count(tree: &Tree) -> u64 {
     tree.members.iter().map(Member::threads).sum()
 }

@@ -1,7 +1,7 @@
-//! `tcp`: connections that the kernel kept waiting or sent again for, and those in `TIME_WAIT`, in
-//! this network namespace.
+//! `tcp`: overflows and drops of listen queues, retransmits, and sockets in `TIME_WAIT`, in this
+//! network namespace.
 //!
-//! Other traffic of the machine is in it, too. `procfs` reads the one counter that is in
+//! The counters include other traffic of the machine. `procfs` reads the one counter that is in
 //! `/proc/net/snmp`; it does not know `/proc/net/netstat` and `/proc/net/sockstat`.
 
 use std::fs;
@@ -37,8 +37,8 @@ fn read(path: &str) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
 }
 
-/// A value of the `TcpExt` lines of `/proc/net/netstat`: a line of names is followed by a line of
-/// values.
+/// Returns a value of the `TcpExt` lines of `/proc/net/netstat`: a line of names is followed by a
+/// line of values.
 fn extension(netstat: &str, wanted: &str) -> Result<f64> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let names = lines.next().unwrap_or_default().split(' ');
@@ -47,7 +47,8 @@ fn extension(netstat: &str, wanted: &str) -> Result<f64> {
     value.with_context(|| format!("this kernel does not count {wanted}"))
 }
 
-/// Sockets in `TIME_WAIT`: the number behind `tw` in the line `TCP:` of `/proc/net/sockstat`.
+/// Returns the number of sockets in `TIME_WAIT`: the number behind `tw` in the line `TCP:` of
+/// `/proc/net/sockstat`.
 fn time_wait(sockstat: &str) -> Result<f64> {
     let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "));
     let mut fields = line.unwrap_or_default().split(' ').skip_while(|field| *field != "tw").skip(1);

@@ -1,5 +1,5 @@
 //! `throttling`: time for which a CPU quota held back a cgroup that the server is in, over all
-//! processors. It is zero where there is no quota, and missing where a quota can't be looked for.
+//! processors. It is zero if there is no quota, and missing if the quotas can't be read.
 
 use anyhow::Result;
 

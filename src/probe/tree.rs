@@ -15,28 +15,29 @@ use super::Server;
 use crate::cgroup::Group;
 use crate::cpus::CpuList;
 
-/// Threads of processes with several that are asked for their children in one look. It takes 5 µs
-/// each, 25 ms for 5,000; to ask a process for its parent takes 7 µs, but that has to be every
-/// process of the machine.
+/// Most threads that are asked for their children in one look, not counting processes with one
+/// thread. To ask a thread takes 5 µs, which is 25 ms for 5,000. To ask a process for its parent
+/// takes 7 µs, but then every process of the machine has to be asked.
 const MOST_ASKED: u64 = 128;
 
-/// Where a kernel tells a thread's children; one that is built without does not have it.
+/// File of a thread's children. A kernel that is built without this feature does not have it.
 const OWN_CHILDREN: &str = "/proc/thread-self/children";
 
 /// Bit of `SigIgn` in `/proc/PID/status` that stands for SIGCHLD.
 const CHILD_SIGNAL: u64 = 1 << (Signal::CHILD.as_raw() - 1);
 
-/// A process and its descendants, as they were at one look. Descendants that are gone while it
-/// looks are left out.
+/// A process and its descendants, as they were at one look. Descendants that end during the look
+/// are left out.
 #[derive(Debug)]
 pub(super) struct Tree {
-    /// The process itself is the first.
+    /// Members of the tree. The first is the process itself.
     pub(super) members: Vec<Member>,
-    /// The cgroup that all of them are in, and nobody else.
+    /// Cgroup that holds all members, and no other process.
     pub(super) group: Option<Group>,
-    /// A process of which the kernel forgets what its ended children used.
+    /// ID of a process for which the kernel does not keep the time and the counts of ended
+    /// children.
     forgetful: Option<i32>,
-    /// The moment up to which the kernel has counted its CPU time.
+    /// Moment up to which the kernel has counted the CPU time of the tree.
     pub(super) counted_until: Instant,
 }
 
@@ -45,12 +46,12 @@ pub(super) struct Tree {
 pub(super) struct Member {
     pub(super) pid: i32,
     pub(super) stat: Stat,
-    /// Time on a processor of all its threads, those that have ended included.
+    /// Time on a processor of all its threads, including threads that have ended.
     pub(super) cpu: Duration,
 }
 
 impl Tree {
-    /// Finds the processes of a server, and reads what most probes need of them.
+    /// Finds the processes of a server, and reads what most probes need about them.
     pub(super) fn of(server: &Server) -> Result<Self> {
         server.charge();
         Ok(Self { group: server.group.clone(), ..Self::look(server.pid)? })
@@ -61,8 +62,8 @@ impl Tree {
         Self::look_asking(pid, MOST_ASKED)
     }
 
-    /// The same, asking at most that many threads of processes with several; from there on, all
-    /// processes are asked for their parents.
+    /// Finds a process and its descendants. At most `most_asked` threads of processes with several
+    /// threads are asked for their children; after that, all processes are asked for their parents.
     fn look_asking(pid: u32, most_asked: u64) -> Result<Self> {
         let counted_until = Instant::now();
         let root = Member::look(pid.cast_signed()).context("cannot look at the server")?;
@@ -72,7 +73,7 @@ impl Tree {
         let mut next = 0;
         while let Some(member) = tree.members.get(next) {
             let threads = member.threads();
-            // Processes with one thread are always asked: that is cheaper than to ask every process
+            // Processes with one thread are always asked: this is cheaper than to ask every process
             // for its parent.
             let price = if threads > 1 { threads } else { 0 };
             if price > left || !Path::new(OWN_CHILDREN).exists() {
@@ -87,7 +88,8 @@ impl Tree {
         Ok(tree)
     }
 
-    /// Adds the descendants of those from `next` on, by way of all processes of the machine.
+    /// Adds the descendants of the members from `next` on. To find them, it asks all processes of
+    /// the machine for their parents.
     fn add_descendants(&mut self, mut next: usize) -> Result<()> {
         let mut children = parents_and_children()?;
         while let Some(member) = self.members.get(next) {
@@ -109,13 +111,13 @@ impl Tree {
         Ok(())
     }
 
-    /// The processors that the server may use: those of its first process.
+    /// Returns the processors that the server may use: those of its first process.
     pub(super) fn cpus(&self) -> Result<CpuList> {
         CpuList::of(Some(self.members[0].pid))
     }
 
-    /// Refuses a tree in which the kernel forgets what ended children used, so that sums over the
-    /// tree would be too low.
+    /// Refuses a tree in which the kernel does not keep what ended children used, because sums over
+    /// the tree would be too low.
     pub(super) fn ensure_ended_children_count(&self) -> Result<()> {
         match self.forgetful {
             None => Ok(()),
@@ -127,7 +129,7 @@ impl Tree {
 }
 
 impl Member {
-    /// Reads it; `None` when it is gone.
+    /// Reads a process; `None` if it is gone.
     fn look(pid: i32) -> ProcResult<Option<Self>> {
         let Some(stat) = unless_gone(Process::new(pid).and_then(|process| process.stat()))? else {
             return Ok(None);
@@ -139,8 +141,8 @@ impl Member {
         self.stat.num_threads.unsigned_abs()
     }
 
-    /// The children that its threads forked, and those that they have inherited from threads that
-    /// are gone.
+    /// Returns the children that its threads forked, and the children that they inherited from
+    /// ended threads.
     fn children(&self) -> ProcResult<Vec<i32>> {
         let mut children = Vec::new();
         self.each_task(|task| {
@@ -150,11 +152,12 @@ impl Member {
         Ok(children.into_iter().map(u32::cast_signed).collect())
     }
 
-    /// Looks at every thread that is there; one that ends meanwhile is left out.
+    /// Looks at every thread that exists. A thread that ends in the meantime is left out.
     pub(super) fn each_task(&self, mut look: impl FnMut(&Task) -> ProcResult<()>) -> ProcResult<()> {
         let process = Process::new(self.pid)?;
         if self.threads() <= 1 {
-            // The usual case of many processes; to list its one thread would double the time.
+            // The usual case of servers with many processes. Listing the one thread would double
+            // the time.
             return look(&process.task_main_thread()?);
         }
         for task in process.tasks()? {
@@ -163,14 +166,15 @@ impl Member {
         Ok(())
     }
 
-    /// POSIX has the kernel forget what children used whose end is ignored.
+    /// True if the process ignores SIGCHLD. By POSIX, the kernel then does not keep what its ended
+    /// children used.
     fn ignores_the_end_of_children(&self) -> ProcResult<bool> {
         let status = unless_gone(Process::new(self.pid).and_then(|process| process.status()))?;
         Ok(status.is_some_and(|status| status.sigign & CHILD_SIGNAL != 0))
     }
 }
 
-/// The children of every process of the machine that has any.
+/// Returns the children of every process of the machine that has any.
 fn parents_and_children() -> ProcResult<HashMap<i32, Vec<i32>>> {
     let mut children = HashMap::<i32, Vec<i32>>::new();
     for process in all_processes()? {
@@ -181,14 +185,15 @@ fn parents_and_children() -> ProcResult<HashMap<i32, Vec<i32>>> {
     Ok(children)
 }
 
-/// Time on a processor of all threads of a process, those that have ended included. Ticks of 10 ms,
-/// as in `/proc`, would lose most of what 512 processes use between two looks.
+/// Returns the time on a processor of all threads of a process, including threads that have ended.
+/// Ticks of 10 ms, as in `/proc`, would lose most of what 512 processes use between two looks.
 pub(super) fn cpu_clock(pid: i32) -> Option<Duration> {
     let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok()?;
     Some(clock_gettime(clock).ok()?.into())
 }
 
-/// What was read of a process or thread; `None` when that has ended meanwhile, which is no error.
+/// Returns what was read about a process or thread; `None` if it has ended in the meantime, which
+/// is no error.
 pub(super) fn unless_gone<T>(read: ProcResult<T>) -> ProcResult<Option<T>> {
     match read {
         Err(ProcError::NotFound(_)) => Ok(None),
@@ -220,7 +225,7 @@ mod tests {
             let mut shell = command.spawn().unwrap();
             BufReader::new(shell.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
             sender.send(shell.id()).unwrap();
-            // It ends its wait when nobody is left to send.
+            // The wait ends when no sender is left.
             let _ = has_looked.recv();
             drop(shell.stdin.take());
             shell.wait().unwrap();
@@ -241,11 +246,11 @@ mod tests {
     #[test]
     fn a_process_with_children_that_ignores_their_end_is_refused() {
         let mut shell = Shell::start("echo; exec env --ignore-signal=CHLD cat");
-        // It is no shell any more: those do not let themselves be told to ignore SIGCHLD.
+        // `exec` replaces the shell by `cat`, because shells can't be told to ignore SIGCHLD.
         shell.ask();
         let mut tree = Tree::look(shell.pid()).unwrap();
         tree.ensure_ended_children_count().unwrap();
-        // Any process will do as its child.
+        // Any process can be used as the child here.
         tree.add(0, &[std::process::id().cast_signed()]).unwrap();
         let error = tree.ensure_ended_children_count().unwrap_err();
         assert!(error.to_string().contains("ignores SIGCHLD"), "{error}");

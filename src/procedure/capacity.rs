@@ -1,6 +1,8 @@
-//! Measures a server's capacity: the highest rate that holds to an objective, and the latency at shares of that rate.
+//! Measures a server's capacity: the highest rate at which it meets an objective, and its latency
+//! at shares of that rate.
 //!
-//! How one rate is measured is a function that it is given; which rates, for how long, and what became of each is told here.
+//! The caller passes the function that measures one rate. This file decides which rates are
+//! measured and for how long, and judges each of them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,20 +19,22 @@ use crate::interrupt::Interrupt;
 use crate::probe::Readings;
 use crate::suite::axis;
 
-/// What one measurement gave.
+/// Result of one measurement.
 type Measured = (Summary, Readings);
 
-/// The capacity of one server, to be found.
+/// A search for the capacity of one server.
 pub struct Capacity<'a, D, M> {
     pub objective: &'a Objective,
-    /// What is sent; the rate is the search's, and a step lasts at least as long as this.
+    /// Workload that is sent. The search sets its rate; a step lasts at least as long as the
+    /// workload.
     pub workload: Workload,
     /// Seed of the arrivals: the same for all subjects of a round.
     pub seed: u64,
     pub interrupt: &'a Interrupt,
-    /// Waits until the server has done with what came before. One that never does has no capacity that could be told.
+    /// Waits until the server has handled all earlier requests. If a server never does, its
+    /// capacity can't be told.
     pub drain: D,
-    /// Measures a workload; its histograms are kept in that file.
+    /// Measures a workload, and keeps its histograms in the file if one is given.
     pub measure: M,
 }
 
@@ -39,8 +43,8 @@ where
     D: Fn() -> Result<()>,
     M: FnMut(Workload, Option<&Path>) -> Result<Measured>,
 {
-    /// Searches the capacity, then measures shares of it. What is kept as the measurement, with its histograms in `log`, is
-    /// the one at the capacity.
+    /// Searches for the capacity, then measures shares of it. Returns the measurement at the
+    /// capacity itself, whose histograms are kept in `log`, and the steps of the search.
     pub fn find(mut self, log: &Path) -> Result<(Summary, Readings, record::Search)> {
         let mut steps = Vec::new();
         let Highest { holds_rps, breaks_rps, .. } = self.search(&mut steps)?;
@@ -81,8 +85,8 @@ where
         Ok(search.highest())
     }
 
-    /// Measures one rate, the step of that number, for as long as the objective needs. A rate at which nothing completes is
-    /// broken.
+    /// Measures one rate, as step `number`, for as long as the objective needs. A measurement that
+    /// fails, for example because no request completes, breaks the objective.
     fn step(
         &mut self,
         rate: f64,
@@ -127,7 +131,8 @@ where
         Ok((step, Some(measured)))
     }
 
-    /// Random arrivals at a rate, others in each step, for as long as the objective needs.
+    /// Returns a workload with random arrivals at a rate, different ones in each step, for as long
+    /// as the objective needs.
     fn workload_at(&self, rate: f64, number: usize) -> Workload {
         let needed = Duration::from_secs_f64(self.objective.requests() / rate);
         let duration = match self.workload.until {

@@ -1,4 +1,4 @@
-//! Objectives: what a server has to hold to, such as `p99 < 5ms and errors < 0.1%`.
+//! Objectives: the conditions that a server has to meet, such as `p99 < 5ms and errors < 0.1%`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,10 +13,10 @@ use c10k_loadgen::summary::Percentiles;
 use crate::nearest::nearest;
 use crate::time;
 
-/// What joins conditions.
+/// Text that joins conditions.
 const AND: &str = " and ";
 
-/// Name of a percentile, its quantile, and where its value is.
+/// A percentile: its name, its quantile, and the function that gets its value.
 type Percentile = (&'static str, f64, fn(&Percentiles) -> f64);
 
 const PERCENTILES: [Percentile; 5] = [
@@ -29,10 +29,11 @@ const PERCENTILES: [Percentile; 5] = [
 
 const ERRORS: &str = "errors";
 
-/// Standard deviations by which the number of random arrivals may fall short: once in 30,000 steps.
+/// Standard deviations by which the number of random arrivals may fall short. It falls shorter once
+/// in 30,000 steps.
 const CHANCE: f64 = 4.0;
 
-/// The check that finds a line of requests that grows.
+/// Name of the check that finds a growing queue of requests.
 const OFFERED_RATE: &str = "offered-rate";
 
 /// Conditions that all have to hold.
@@ -44,9 +45,10 @@ pub struct Objective {
 
 #[derive(Debug, Clone, Copy)]
 enum Condition {
-    /// A percentile of the latency, from the intended send on, lies below that.
+    /// A percentile of the latency, counted from the intended send, is below this time.
     Latency { percentile: Percentile, below: Duration },
-    /// Fewer than that share of the requests that were due fail, or have no answer in the end.
+    /// The share of the due requests that fail, or have no response in the end, is below this
+    /// share.
     Errors { below: f64 },
 }
 
@@ -57,15 +59,16 @@ impl PartialEq for Condition {
 }
 
 impl Objective {
-    /// Why a measurement does not hold to it, in words with the number; `None` where it does. None does that left more and
-    /// more requests behind: it was only too short for its latency to tell.
+    /// Returns the reason why a measurement does not meet the objective, with the number; `None` if
+    /// it does. A measurement that left more and more requests behind never meets it: it was only
+    /// too short for its latency to show that.
     pub fn broken_by(&self, measured: &Summary) -> Option<String> {
         let broken = self.conditions.iter().find_map(|condition| condition.broken_by(measured));
         broken.or_else(|| left_behind(measured))
     }
 
-    /// Requests that a measurement is to have, so that all of its conditions can be judged: as many as they need, and what
-    /// chance may take off random arrivals.
+    /// Returns the number of requests that a measurement needs so that all of its conditions can be
+    /// judged. It allows for random arrivals, whose number may fall short by chance.
     pub fn requests(&self) -> f64 {
         let needed = self.conditions.iter().map(Condition::requests).max().unwrap_or(1) as f64;
         needed + CHANCE * needed.sqrt()
@@ -95,7 +98,7 @@ impl Condition {
     fn requests(&self) -> u64 {
         match *self {
             Self::Latency { percentile: (_, quantile, _), .. } => samples_for(quantile),
-            // One that fails must not be the share that is too many.
+            // A single failed request must not reach the limit.
             Self::Errors { below } => (2.0 / below).ceil() as u64,
         }
     }
@@ -106,7 +109,7 @@ fn left_behind(measured: &Summary) -> Option<String> {
     (check.verdict == Verdict::Fail).then(|| check.detail.clone())
 }
 
-/// Requests without a good answer, as a share of those that were due.
+/// Returns the requests without a good response, as a share of those that were due.
 pub fn error_share(measured: &Summary) -> f64 {
     let requests = &measured.requests;
     let lost = requests.intended.saturating_sub(requests.completed);

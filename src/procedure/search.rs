@@ -6,43 +6,45 @@
 //!                     holds ◀── · ──▶ breaks
 //! ```
 //!
-//! One step is one measurement, and one may break for what the machine did meanwhile, or hold for few requests that came by
-//! chance. So what decides is two of three measurements of a rate; on the ramp, where rates are far apart, one that holds is
-//! enough. What is found is not a number but two: the highest rate that has
-//! held, and the lowest above it that has broken.
+//! One step is one measurement. It may break because of something else that the machine did
+//! meanwhile, or hold because few requests arrived by chance. So a rate is decided by two of three
+//! measurements; on the ramp, where rates are far apart, one that holds is enough. The result is
+//! two numbers: the highest rate that has held, and the lowest rate above it that has broken.
 //!
-//! It is a value that is asked for the next rate and told what came of it, so that what measures is none of its business.
+//! A [`Search`] only gives the next rate and takes the outcome of its measurement, so it does not
+//! depend on how a rate is measured.
 
 use c10k_reports::record::SearchReason;
 
 /// Rate of the first step.
 const FIRST_RPS: f64 = 500.0;
 
-/// By how much the rates of a ramp grow.
+/// Factor by which the rates of a ramp grow.
 const RAMP: f64 = 2.0;
 
-/// How near the two rates have to come, as a ratio. Nearer than that, the same server differs from start to start.
+/// Ratio of the two rates at which the search ends. At smaller ratios, the same server differs from
+/// start to start.
 const PRECISION: f64 = 1.03;
 
-/// Beyond that no rate is tried.
+/// Highest rate that is tried.
 const HIGHEST_RPS: f64 = 4e6;
 
-/// Measurements that agree of a rate.
+/// Number of measurements that have to agree about a rate.
 const MAJORITY: u32 = 2;
 
-/// What is known so far.
+/// State of a search.
 #[derive(Debug, Clone)]
 pub struct Search {
-    /// Below that no rate is tried.
+    /// Lowest rate that is tried.
     lowest: f64,
     holds: Option<f64>,
     breaks: Option<f64>,
     /// The rate that is being measured.
     rate: f64,
-    /// How often it has broken and held.
+    /// Number of measurements of this rate that have broken; `held` is the number that have held.
     broken: u32,
     held: u32,
-    /// Why it ended, if it has.
+    /// Reason why the search ended, if it has.
     end: Option<End>,
 }
 
@@ -56,7 +58,7 @@ enum End {
     Bounds,
 }
 
-/// What came of a measurement.
+/// Outcome of a measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     Holds,
@@ -65,32 +67,33 @@ pub enum Step {
     Generator,
 }
 
-/// What was found.
+/// Result of a search.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Highest {
-    /// The highest rate that has held; nothing where none has.
+    /// Highest rate that has held; `None` if none has.
     pub holds_rps: Option<f64>,
-    /// The lowest rate above it that has broken; nothing where none has, so that the first is a lower bound.
+    /// Lowest rate above `holds_rps` that has broken; `None` if none has, so that `holds_rps` is a
+    /// lower bound.
     pub breaks_rps: Option<f64>,
-    /// Whether the generator could not send more.
+    /// True if the generator could not send more.
     pub is_bound_by_generator: bool,
 }
 
 impl Search {
-    /// A search that tries no rate below `lowest`.
+    /// Creates a search that tries no rate below `lowest`.
     pub fn from(lowest: f64) -> Self {
         let rate = FIRST_RPS.max(lowest);
         Self { lowest, holds: None, breaks: None, rate, broken: 0, held: 0, end: None }
     }
 
-    /// The next rate to be measured, and why; `None` at the end.
+    /// Returns the next rate to be measured, and why; `None` at the end.
     pub fn next(&self) -> Option<(f64, SearchReason)> {
         let is_between = self.holds.is_some() && self.breaks.is_some();
         let why = if is_between { SearchReason::Bisection } else { SearchReason::Ramp };
         self.end.is_none().then_some((self.rate, why))
     }
 
-    /// Takes what came of the measurement of that rate.
+    /// Takes the outcome of the measurement of the current rate.
     pub fn tell(&mut self, step: Step) {
         match step {
             Step::Generator => return self.end = Some(End::Generator),
@@ -109,7 +112,7 @@ impl Search {
         self.choose();
     }
 
-    /// What was found, so far or in the end.
+    /// Returns the result so far, or the final one at the end.
     pub fn highest(&self) -> Highest {
         Highest {
             holds_rps: self.holds,
@@ -123,7 +126,7 @@ impl Search {
             (Some(holds), Some(breaks)) if breaks / holds <= PRECISION => return self.end = Some(End::Found),
             (Some(holds), Some(breaks)) => (holds * breaks).sqrt(),
             (Some(holds), None) => holds * RAMP,
-            // Twice as fast as up: steps are the longer, the lower the rate.
+            // Twice as fast as up, since steps take longer at lower rates.
             (None, Some(breaks)) => breaks / (RAMP * RAMP),
             (None, None) => self.rate,
         };
@@ -140,7 +143,8 @@ mod tests {
 
     use super::*;
 
-    /// Searches a server that holds up to a rate, of which a share of measurements is disturbed and breaks at any rate.
+    /// Searches the capacity of a server that holds up to a rate. A share of the measurements is
+    /// disturbed and breaks at any rate.
     fn search(capacity: f64, disturbed: f64, seed: u64) -> (Highest, u32) {
         let (mut search, mut random, mut steps) = (Search::from(1.0), ChaCha8Rng::seed_from_u64(seed), 0);
         while let Some((rate, _)) = search.next() {
@@ -167,7 +171,8 @@ mod tests {
     fn a_disturbed_measurement_now_and_then_does_not_mislead_it() {
         let found = (0..200).map(|seed| search(20_000.0, 0.05, seed).0.holds_rps.unwrap_or(0.0));
         let wrong = found.filter(|holds| !(20_000.0 / PRECISION..=20_000.0).contains(holds)).count();
-        // Two of three of one rate have to be disturbed, at one of the eight or so that hold.
+        // It is misled if two of three measurements of one rate are disturbed, at one of the eight
+        // or so rates that hold.
         assert!(wrong <= 16, "{wrong} of 200");
     }
 

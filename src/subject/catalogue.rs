@@ -1,5 +1,4 @@
-//! Subjects by name: the models of the roster, and other people's servers as `benches/servers.toml`
-//! describes them.
+//! Catalogue of other people's servers, by name, as `benches/servers.toml` describes them.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -20,7 +19,7 @@ const BUILT_IN: &str = include_str!("../../benches/servers.toml");
 static SERVERS: LazyLock<Vec<Subject>> =
     LazyLock::new(|| parse(BUILT_IN).expect("the catalogue is valid, as a test checks"));
 
-/// The file, as it is written.
+/// The catalogue file, as it is written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -31,7 +30,7 @@ struct File {
     servers: Vec<ServerTable>,
 }
 
-/// A server, as it is written. [`CommandLaunch`] has the placeholders of its texts.
+/// A server, as it is written. [`CommandLaunch`] lists the placeholders of its texts.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerTable {
@@ -57,7 +56,7 @@ pub struct ServerTable {
     serves_page: bool,
 }
 
-/// What a server declares, as far as it is known, in the terms of the roster's traits.
+/// Declared traits of a server, as far as they are known, in the terms of the roster.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProfileTable {
@@ -68,12 +67,12 @@ struct ProfileTable {
     handlers: Option<String>,
 }
 
-/// The server of that name.
+/// Returns the server of that name.
 pub fn find(name: &str) -> Option<Subject> {
     servers().iter().find(|server| server.name == name).cloned()
 }
 
-/// The servers of the catalogue.
+/// Returns the servers of the catalogue.
 pub fn servers() -> &'static [Subject] {
     &SERVERS
 }
@@ -119,7 +118,7 @@ impl TryFrom<ServerTable> for Subject {
 }
 
 impl ProfileTable {
-    /// What is known of it by name, in the order of the roster.
+    /// Returns the known traits by name, in the order of the roster.
     fn named(self) -> Vec<(String, String)> {
         let Self { waits, runs, accepts, at_once, handlers } = self;
         let named = [

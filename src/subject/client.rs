@@ -1,5 +1,5 @@
-//! A blocking client of one connection, which reads every answer to its last byte: whether a server
-//! is ready, and whether it serves what it should.
+//! A blocking client of one connection. It checks if a server is ready, and if the server sends
+//! what it should, to the last byte.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,30 +10,31 @@ use anyhow::{Context, Result, ensure};
 use c10k_servers::site::DEFAULT_PAGE;
 use httparse::Status;
 
-/// How long the answer that is compared may take.
+/// Time that the response of a server that is ready may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two tries of a server that is not at rest yet.
+/// Time between two tries of a server that is not at rest yet.
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 
-/// Header fields that an answer may have; a server with more is set up for something else.
+/// Most header fields of a response; a server that sends more is set up for something else.
 const MAX_FIELDS: usize = 64;
 
 /// A connection to a server.
 #[derive(Debug)]
 pub struct Client(TcpStream);
 
-/// The part of an answer before its body.
+/// Head of a response: the part before its body.
 #[derive(Debug, Clone, Copy)]
 struct Head {
     status: u16,
-    /// Where the body begins.
+    /// Length of the head in bytes: the body begins there.
     length: usize,
     body_length: Option<usize>,
 }
 
 impl Client {
-    /// Connects; neither that nor any answer may take longer than `patience`.
+    /// Connects to a server; neither connecting nor any single read or write may take longer than
+    /// `patience`.
     pub fn connect(address: SocketAddr, patience: Duration) -> io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, patience)?;
         stream.set_read_timeout(Some(patience))?;
@@ -42,16 +43,17 @@ impl Client {
         Ok(Self(stream))
     }
 
-    /// Asks for `path`.
+    /// Sends a GET of `path`.
     pub fn send(&mut self, path: &str) -> io::Result<()> {
         let host = self.0.peer_addr()?;
         self.0.write_all(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())
     }
 
-    /// Reads the answer to one request and gives its body.
+    /// Reads the response to one request and returns its body.
     ///
     /// # Errors
-    /// When it does not come in time, or is not of status 200 with a `Content-Length`.
+    /// When the response does not come in time, or has another status than 200 or no
+    /// `Content-Length`.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut answer = Vec::new();
         let head = self.receive_head(&mut answer)?;
@@ -66,7 +68,7 @@ impl Client {
         Ok(answer.split_off(head.length))
     }
 
-    /// Reads the head of an answer, and what of the body comes along.
+    /// Reads the head of a response, and any part of the body that comes with it.
     fn receive_head(&mut self, answer: &mut Vec<u8>) -> io::Result<Head> {
         loop {
             self.read(answer)?;
@@ -84,7 +86,7 @@ impl Client {
     }
 }
 
-/// The head of an answer, once it is complete.
+/// Parses the head of a response; returns `None` until it is complete.
 fn parse_head(answer: &[u8]) -> io::Result<Option<Head>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
@@ -104,10 +106,11 @@ pub(super) fn check_answers(address: SocketAddr, path: &str, patience: Duration)
     }
 }
 
-/// Waits until a server has done with the requests of connections that are gone: it answers a new one then.
+/// Waits until a server has handled the requests of connections that are closed, so that it answers
+/// a new one.
 ///
 /// # Errors
-/// When it does not within `patience`.
+/// When the server does not answer within `patience`.
 pub fn drain(address: SocketAddr, path: &str, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
     loop {
@@ -121,15 +124,15 @@ pub fn drain(address: SocketAddr, path: &str, patience: Duration) -> Result<()> 
     }
 }
 
-/// The status with which a server that is ready answers the bytes of a request.
+/// Sends the bytes of a request to a server that is ready, and returns the status of the response.
 pub fn status_of(address: SocketAddr, request: &[u8]) -> io::Result<u16> {
     let mut client = Client::connect(address, PATIENCE)?;
     client.0.write_all(request)?;
     Ok(client.receive_head(&mut Vec::new())?.status)
 }
 
-/// Checks that `path` is the embedded page, byte for byte: a server that sends something else is
-/// compared with nothing.
+/// Checks that `path` is the embedded page, byte for byte: a server that sends something else can't
+/// be compared with others.
 pub fn check_page(address: SocketAddr, path: &str) -> Result<()> {
     let get = || {
         let mut client = Client::connect(address, PATIENCE)?;
@@ -151,7 +154,7 @@ mod tests {
 
     use super::*;
 
-    /// A server that gives the same answer to one client.
+    /// Starts a server that gives one client this response.
     fn server(answer: String) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

@@ -1,5 +1,5 @@
-//! The launch of any other server: a command and the files that it needs, with placeholders for
-//! what each start decides.
+//! The launch of a server that is no model: a command and the files that it needs, with
+//! placeholders for values that each start decides.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -24,36 +24,36 @@ use super::template::{self, Values};
 const PLACEHOLDERS: &[&str] =
     &["address", "backlog", "connections", "dir", "page", "page_file", "port", "program", "workers"];
 
-/// Connections that a server must be able to hold beside those of a measurement: the check before
-/// it, and listeners and channels, which some servers count as connections.
+/// Connections that a server must be able to hold beside those of a measurement: those of the check
+/// before it, and listeners and channels, which some servers count as connections.
 const SPARE_CONNECTIONS: usize = 64;
 
-/// Length of a listen queue where nothing is said, as that of `c10k serve`.
+/// Default length of a listen queue, the same as that of `c10k serve`.
 const USUAL_BACKLOG: usize = 4096;
 
 /// Name of the file in a server's folder that holds the page.
 const PAGE_FILE: &str = "page.html";
 
-/// The folder of programs for the superuser, which is not in everybody's search path.
+/// Folder of programs for the superuser, which is not in the search path of every user.
 const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
 
-/// How a command becomes a server. Its texts may have placeholders:
+/// A command that starts a server. Its texts may have placeholders:
 ///
 /// | placeholder | value |
 /// |---|---|
 /// | `{program}` | path of the program that was found |
 /// | `{dir}` | a folder made for this start, removed after it |
-/// | `{page_file}` | path of a file in it that holds the embedded page |
+/// | `{page_file}` | path of a file in `{dir}` that holds the embedded page |
 /// | `{page}` | the embedded page |
 /// | `{port}` | port to listen on: a free one, or 0 for a server that announces it |
-/// | `{address}` | the same with the host, `127.0.0.1:PORT` |
+/// | `{address}` | host and port to listen on, `127.0.0.1:PORT` |
 /// | `{workers}` | workers that the workload asks for, or one for each connection |
-/// | `{connections}` | connections that it must be able to hold |
-/// | `{backlog}` | length of its listen queue, 4096 where the workload does not say |
+/// | `{connections}` | connections that the server must be able to hold |
+/// | `{backlog}` | length of the listen queue, 4096 if the workload does not set it |
 /// | any name of `find` | the folder that was found |
 #[derive(Debug, Clone)]
 pub struct CommandLaunch {
-    /// Names or paths of the program; the first one that is there is taken.
+    /// Names or paths of the program; the first one that is found is used.
     pub program: Vec<String>,
     /// Folders that differ between distributions, by the name of their placeholder.
     pub find: BTreeMap<String, Find>,
@@ -65,26 +65,26 @@ pub struct CommandLaunch {
     pub environment: BTreeMap<String, String>,
     /// Working folder; without it, the one of the harness.
     pub directory: Option<String>,
-    /// The sign that it accepts connections.
+    /// Sign that the server accepts connections.
     pub ready: Ready,
-    /// The signal that stops it.
+    /// Signal that stops the server.
     pub stop: Signal,
-    /// The command that prints its version, if it has one.
+    /// Command that prints the version of the server, if there is one.
     pub version: Vec<String>,
 }
 
-/// A folder that is elsewhere in every distribution.
+/// A folder whose path differs between distributions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Find {
-    /// Folders where it may be.
+    /// Paths where the folder may be.
     pub folders: Vec<PathBuf>,
-    /// A file by which it is known.
+    /// A file in the folder by which it is recognized.
     pub with: String,
 }
 
 impl CommandLaunch {
-    /// A command line of the user, ready once it accepts connections.
+    /// Parses a command line of the user. The server is ready once it accepts connections.
     pub fn from_command_line(line: &str) -> Result<Self> {
         let words = shlex::split(line)
             .with_context(|| format!("`{line}` has a quote or a backslash without an end"))?;
@@ -124,18 +124,18 @@ impl CommandLaunch {
         Ok(())
     }
 
-    /// Whether one of its texts says how long its listen queue is.
+    /// True if a text sets the length of the listen queue.
     pub(super) fn takes_backlog(&self) -> bool {
         self.texts().flat_map(template::names).any(|name| name == "backlog")
     }
 
-    /// All that may have placeholders.
+    /// Returns all texts that may have placeholders.
     fn texts(&self) -> impl Iterator<Item = &str> {
         let words = self.command.iter().chain(&self.version).chain(&self.directory);
         words.chain(self.files.values()).chain(self.environment.values()).map(String::as_str)
     }
 
-    /// Starts it on a free port, with its files in a fresh folder.
+    /// Starts the server on a free port, with its files in a new folder.
     pub(super) fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
         let folder = folder_with_page()?;
         let address = self.choose_address()?;
@@ -153,7 +153,7 @@ impl CommandLaunch {
             ready: self.ready.clone(),
             patience: settings.start_time(),
             stop: Stop { signal: self.stop, may_end_it: true },
-            // Not killed: its children would outlive it. They are its own to end.
+            // Not SIGKILL: the server has to end its own children, which would outlive it.
             death: self.stop,
             folder: Some(folder),
             interrupt: settings.interrupt,
@@ -179,8 +179,9 @@ impl CommandLaunch {
         Ok(())
     }
 
-    /// Where to listen. A server that announces its port takes a free one itself; for any other,
-    /// nobody listens on this one: the kernel gave it out just now, and gives out others first.
+    /// Returns the address to listen on. A server that announces its port takes a free one itself.
+    /// For any other server, this is a port on which no process listens: the kernel has just
+    /// assigned it, and assigns other ports first.
     fn choose_address(&self) -> Result<SocketAddr> {
         if self.ready == Ready::Announced {
             return Ok(ANY_PORT);
@@ -189,9 +190,9 @@ impl CommandLaunch {
         Ok(listener.local_addr()?)
     }
 
-    /// Its command, with placeholders for what only a start decides.
+    /// Returns the words of the command, with placeholders for values that only a start decides.
     pub(super) fn words(&self, settings: &Settings<'_>) -> Vec<String> {
-        // A program that is not there keeps its placeholders: the line is for people.
+        // If the program is not found, its placeholders stay: the line is for people.
         let mut values = self.find_all(settings.c10k.path()).unwrap_or_default();
         set_sizes(&mut values, settings);
         if self.ready == Ready::Announced {
@@ -200,19 +201,20 @@ impl CommandLaunch {
         self.command.iter().map(|word| values.fill(word)).collect()
     }
 
-    /// Its command, with the name of its program and all other placeholders.
+    /// Returns the words of the command, with the name of the program; all other placeholders stay.
     pub(super) fn template(&self) -> Vec<String> {
         let mut values = Values::default();
         values.set("program", &self.program[0]);
         self.command.iter().map(|word| values.fill(word)).collect()
     }
 
-    /// The reason why it can't be started here, if there is one.
+    /// Returns the reason why the server can't be started here, if there is one.
     pub(super) fn unavailable(&self, c10k: &Path) -> Option<String> {
         self.find_all(c10k).err().map(|error| format!("{error:#}"))
     }
 
-    /// The first line that its version command prints, on whichever output.
+    /// Returns the first line that the version command prints, on standard output or standard
+    /// error.
     pub(super) fn version(&self, c10k: &Path) -> Option<String> {
         let values = self.find_all(c10k).ok()?;
         let mut words = self.version.iter().map(|word| values.fill(word));
@@ -222,7 +224,7 @@ impl CommandLaunch {
         text.lines().map(str::trim).find(|line| !line.is_empty()).map(str::to_owned)
     }
 
-    /// The paths of its program and of its `find` tables.
+    /// Returns the paths of the program and of the folders of the `find` tables.
     fn find_all(&self, c10k: &Path) -> Result<Values<'_>> {
         let mut values = Values::default();
         values.set("program", self.find_program(c10k)?.display());
@@ -232,8 +234,8 @@ impl CommandLaunch {
         Ok(values)
     }
 
-    /// Programs of c10k itself lie beside it; all others are in the search path or for the
-    /// superuser.
+    /// Finds the program: beside c10k, where its own programs lie, in the search path, or in the
+    /// folder for the superuser.
     fn find_program(&self, c10k: &Path) -> Result<PathBuf> {
         let c10k = std::path::absolute(c10k).context("cannot find the folder of c10k")?;
         let search_path = std::env::var_os("PATH").unwrap_or_default();
@@ -248,8 +250,8 @@ impl CommandLaunch {
         })
     }
 
-    /// Where a relative path of its program begins: in its own working folder, if that is the same for
-    /// every start.
+    /// Returns the folder in which a relative path of the program begins: the command's own working
+    /// folder if it is the same for every start, else the current one.
     fn folder_of_paths(&self) -> Result<PathBuf> {
         let own = self.directory.as_deref().map(Path::new).filter(|folder| folder.is_absolute());
         own.map_or_else(std::env::current_dir, |folder| Ok(folder.to_owned()))
@@ -278,8 +280,8 @@ fn set_sizes(values: &mut Values<'_>, settings: &Settings<'_>) {
     values.set("backlog", settings.backlog.map_or(USUAL_BACKLOG, NonZeroUsize::get));
 }
 
-/// A folder for the files of one start, with the page in it. Servers that are started by the
-/// superuser give up that right, so everybody may read it.
+/// Creates a folder for the files of one start, with the page in it. Servers that the superuser
+/// starts give up that right, so every user may read the folder.
 fn folder_with_page() -> Result<TempDir> {
     let everybody_reads = Permissions::from_mode(0o755);
     let folder = tempfile::Builder::new().prefix("c10k-server-").permissions(everybody_reads).tempdir();
@@ -312,7 +314,7 @@ server = http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Handler)
 print('listening on 127.0.0.1:%d' % server.server_address[1], flush=True)
 server.serve_forever()";
 
-    /// How long one answer may take.
+    /// Time that one response may take.
     const PATIENCE: Duration = Duration::from_secs(10);
 
     fn settings() -> Settings<'static> {
@@ -320,7 +322,7 @@ server.serve_forever()";
         Settings::new(&C10K, 2)
     }
 
-    /// A server in Python; nothing where there is no Python.
+    /// Returns a server in Python; `None` if there is no Python.
     fn python(ready: Ready) -> Option<CommandLaunch> {
         let launch = CommandLaunch {
             command: ["{program}", "{dir}/serve.py", "{port}"].map(str::to_owned).to_vec(),
@@ -339,7 +341,7 @@ server.serve_forever()";
             let running = launch.start(&settings()).unwrap();
             assert!(running.address().port() > 0, "{ready:?}");
             let answers = check_answers(running.address(), "/", PATIENCE);
-            // Only who waits for a success gets past the warm-up.
+            // Only `Ready::Http` waits for a success, so only it gets past the warm-up.
             assert_eq!(answers.is_ok(), matches!(ready, Ready::Http(_)), "{ready:?}");
             // Python is ended by the signal, which is a clean stop.
             running.stop().unwrap();

@@ -28,17 +28,17 @@ pub use settings::Settings;
 pub struct Subject {
     /// Name in suites and reports.
     pub name: String,
-    /// How its process is started and stopped.
+    /// Way to start and stop its process.
     pub launch: Launch,
     /// Declared traits by name (`waits`, `runs`, `accepts`, …), in display order.
     pub profile: Vec<(String, String)>,
     /// Path on this server by path of the workload, where the two differ.
     pub paths: BTreeMap<String, String>,
-    /// Its answer to `/` must be the embedded page, byte for byte.
+    /// True if its response to `/` must be the embedded page, byte for byte.
     pub serves_page: bool,
 }
 
-/// How the process of a subject is started and stopped.
+/// Way to start and stop the process of a subject.
 #[derive(Debug, Clone)]
 pub enum Launch {
     /// `c10k serve MODEL`.
@@ -53,7 +53,7 @@ pub enum Launch {
 }
 
 impl Subject {
-    /// A model of the roster, with further arguments of `c10k serve`.
+    /// Creates a subject from a model of the roster, with further arguments of `c10k serve`.
     pub fn model(entry: &'static Entry, args: Vec<String>) -> Self {
         Self {
             name: entry.name.to_owned(),
@@ -64,12 +64,12 @@ impl Subject {
         }
     }
 
-    /// A server of the user: a command line such as `./server --port {port}`, split into words as a
-    /// shell does. It is ready once it accepts connections.
+    /// Creates a subject from a command line of the user such as `./server --port {port}`, split
+    /// into words as a shell does. The server is ready once it accepts connections.
     ///
     /// # Errors
-    /// When the command line has an open quote, an unknown placeholder, or none that says where to
-    /// listen.
+    /// When the command line has an open quote, an unknown placeholder, or no placeholder that says
+    /// where to listen.
     pub fn from_command(name: &str, command: &str) -> Result<Self> {
         let launch = CommandLaunch::from_command_line(command)
             .with_context(|| format!("the command of the server `{name}`"))?;
@@ -82,7 +82,8 @@ impl Subject {
         })
     }
 
-    /// The same server with `folder` as its working folder, unless it has one; a model needs none.
+    /// Returns the subject with `folder` as its working folder, unless it has one; a model needs
+    /// none.
     #[must_use]
     pub fn in_folder(mut self, folder: &Path) -> Self {
         if let Launch::Command(launch) = &mut self.launch {
@@ -91,7 +92,7 @@ impl Subject {
         self
     }
 
-    /// Starts it and waits until it is ready.
+    /// Starts the server and waits until it is ready.
     pub fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
         let started = match &self.launch {
             Launch::Model { entry, args } => model::start(entry, args, settings),
@@ -100,8 +101,8 @@ impl Subject {
         started.with_context(|| format!("the server {} did not start", self.name))
     }
 
-    /// The command that [`start`](Self::start) runs, as it would be typed into a shell. What is new
-    /// in every start stays a placeholder: `{dir}` and `{port}`.
+    /// Returns the command that [`start`](Self::start) runs, as it would be typed into a shell.
+    /// Values that are new in every start stay placeholders: `{dir}` and `{port}`.
     pub fn command_line(&self, settings: &Settings<'_>) -> String {
         settings.shell_line(&match &self.launch {
             Launch::Model { entry, args } => model::words(entry, args, settings),
@@ -109,8 +110,8 @@ impl Subject {
         })
     }
 
-    /// The command as it is the same for every measurement: what depends on [`Settings`] stays a
-    /// placeholder, such as `{workers}`.
+    /// Returns the command in a form that is the same for every measurement: values that depend on
+    /// [`Settings`] stay placeholders, such as `{workers}`.
     pub fn command_template(&self) -> String {
         settings::join(&match &self.launch {
             Launch::Model { entry, args } => model::template(entry, args),
@@ -118,7 +119,7 @@ impl Subject {
         })
     }
 
-    /// Whether it can be told how long its listen queue is.
+    /// True if the length of its listen queue can be set.
     pub fn takes_backlog(&self) -> bool {
         match &self.launch {
             Launch::Model { .. } => true,
@@ -126,13 +127,13 @@ impl Subject {
         }
     }
 
-    /// What to ask this server for where a workload asks for `workload_path`.
+    /// Returns the path to request from this server if a workload requests `workload_path`.
     pub fn path<'a>(&'a self, workload_path: &'a str) -> &'a str {
         self.paths.get(workload_path).map_or(workload_path, String::as_str)
     }
 
-    /// The reason why it can't be started here, if there is one: a model that this build or this
-    /// machine lacks, a program that is not installed.
+    /// Returns the reason why the server can't be started here, if there is one: a model that this
+    /// build or this machine lacks, a program that is not installed.
     pub fn unavailable(&self, c10k: &Path) -> Option<String> {
         match &self.launch {
             Launch::Model { entry, .. } => limits::why_not_here(entry),
@@ -140,7 +141,8 @@ impl Subject {
         }
     }
 
-    /// The first line that its version command prints; models have the version of c10k.
+    /// Returns the first line that the version command prints; `None` for models, which have the
+    /// version of c10k.
     pub fn version(&self, c10k: &Path) -> Option<String> {
         match &self.launch {
             Launch::Model { .. } => None,

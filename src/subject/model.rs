@@ -10,11 +10,11 @@ use rustix::process::Signal;
 use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 
-/// The option of `c10k serve` that sets the size of a pool, and that of the listen queue.
+/// Options of `c10k serve` that set the size of a pool, and the length of the listen queue.
 const WORKERS: &str = "--workers";
 const BACKLOG: &str = "--backlog";
 
-/// Starts it on a free port.
+/// Starts the model on a free port.
 pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<RunningSubject> {
     let words = words(entry, args, settings);
     RunningSubject::start(Start {
@@ -23,9 +23,10 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
         address: ANY_PORT,
         ready: Ready::Announced,
         patience: settings.start_time(),
-        // A model that ends otherwise than by itself has not stopped as it should.
+        // A model has to exit by itself; one that the signal kills has not stopped as it should.
         stop: Stop { signal: Signal::TERM, may_end_it: false },
-        // Its children ask for the same of their parent, so that none outlives it.
+        // The model's children ask for a signal when their parent ends, too, so that none outlives
+        // it.
         death: Signal::KILL,
         folder: None,
         interrupt: settings.interrupt,
@@ -41,7 +42,7 @@ fn command(words: &[String], settings: &Settings<'_>) -> Command {
     command
 }
 
-/// The words of its command.
+/// Returns the words of the model's command.
 pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<String> {
     let workers = match settings.workers {
         None if entry.traits.at_once != AtOnce::Workers => None,
@@ -51,8 +52,8 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
     serve(entry, args, workers).into_iter().chain(backlog.into_iter().flatten()).collect()
 }
 
-/// The words of its command, with a placeholder for the size of a pool that depends on the
-/// workload.
+/// Returns the words of the model's command, with a placeholder for the size of a pool that depends
+/// on the workload.
 pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
     serve(entry, args, (entry.traits.at_once == AtOnce::Workers).then(|| "{workers}".to_owned()))
 }

@@ -25,38 +25,39 @@ use crate::cpus::{CpuList, pin_to};
 use crate::interrupt::Interrupt;
 use crate::probe::Server;
 
-/// How long a server may take to listen.
+/// Time that a server may take to listen.
 pub const START_TIME: Duration = Duration::from_secs(10);
 
-/// The same behind a prefix that counts what the server does: valgrind translates all of it first.
+/// Time that a server may take to listen behind a prefix that counts what the server does: valgrind
+/// translates all of it first.
 pub const START_TIME_BEHIND_A_PREFIX: Duration = Duration::from_mins(1);
 
-/// How long a server may take to stop: the time that it gives its requests in flight, and some
+/// Time that a server may take to stop: the time that it gives its requests in flight, and some
 /// more.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
-/// How long it may take once the user wants no more of it: what a server needs that has nothing to
+/// Time that a server may take to stop after an interrupt: enough for a server that has nothing to
 /// finish.
 const INTERRUPTED_STOP_TIME: Duration = Duration::from_millis(500);
 
-/// How often a server that has said nothing yet is given up for an interrupt.
+/// Interval at which the wait for a server's first line checks for an interrupt.
 const LOOK_FOR_INTERRUPT: Duration = Duration::from_millis(20);
 
-/// How often the end of a process is looked for.
+/// Interval at which a process is polled for its end or its readiness.
 const POLL_TIME: Duration = Duration::from_millis(1);
 
-/// How much is kept of what a server says, to tell its last line if it fails; also the longest line
-/// that says an address.
+/// Bytes that are kept of a server's output, to report its last line if it fails; also the length
+/// of the longest line that may announce an address.
 const KEPT_BYTES: usize = 4096;
 
-/// How long the last words of a server that is gone may take to be read. Nobody is left to hold
-/// them back, unless it started something outside its process group.
+/// Time that it may take to read the last output of a server that has ended. No process is left to
+/// delay it, unless the server started one outside its process group.
 const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 
-/// Why a server is waited for no longer.
+/// Error if an interrupt ends the wait for a server.
 const INTERRUPTED: &str = "interrupted";
 
-/// Asks the kernel for a free port.
+/// Address that asks the kernel for a free port.
 pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A command that is about to be started, and what to expect of its process.
@@ -64,17 +65,18 @@ pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST)
 pub struct Start<'a> {
     /// Program, arguments, environment and working folder.
     pub command: Command,
-    /// Processors that it and all that it starts may use; without them, those of the caller.
+    /// Processors that the process and all that it starts may use; without them, those of the
+    /// caller.
     pub cpus: Option<&'a CpuList>,
-    /// Where it is told to listen; of no matter to a server that announces it.
+    /// Address that the server is told to listen on; not used for a server that announces its own.
     pub address: SocketAddr,
     pub ready: Ready,
-    /// How long it may take to become so.
+    /// Time that the server may take to become ready.
     pub patience: Duration,
     pub stop: Stop,
-    /// What it gets when the thread that started it ends first.
+    /// Signal that the process gets if the thread that started it ends first.
     pub death: Signal,
-    /// Its files, removed once it has ended.
+    /// Files of the server, removed once it has ended.
     pub folder: Option<TempDir>,
     pub interrupt: Option<&'a Interrupt>,
 }
@@ -83,26 +85,26 @@ pub struct Start<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ready {
-    /// It prints `listening on ADDRESS` as the first line of its standard output, as `c10k serve`
-    /// does.
+    /// The server prints `listening on ADDRESS` as the first line of its standard output, as
+    /// `c10k serve` does.
     Announced,
-    /// A connection is accepted.
+    /// The server accepts a connection.
     Connect,
-    /// A GET of this path is answered with a status of success.
+    /// The server answers a GET of this path with a status of success.
     Http(String),
 }
 
-/// How a server is told to stop.
+/// Signal that tells a server to stop, and its expected effect.
 #[derive(Debug, Clone, Copy)]
 pub struct Stop {
     pub signal: Signal,
-    /// A server that does not handle the signal is ended by it, which is no failure then.
+    /// True if the signal may end a server that does not handle it, which is then no failure.
     pub may_end_it: bool,
 }
 
 impl Stop {
-    /// A server that ended with this status has stopped as it should. By convention, a shell and
-    /// the JVM tell the signal that ended them as status 128 + its number.
+    /// True if a server that ended with this status has stopped as it should. By convention, a
+    /// shell and the JVM report the signal that ended them as status 128 + its number.
     fn is_clean(self, status: ExitStatus) -> bool {
         let signal = self.signal.as_raw();
         let by_signal = status.signal() == Some(signal) || status.code() == Some(128 + signal);
@@ -110,26 +112,26 @@ impl Stop {
     }
 }
 
-/// A server that listens. Dropping it kills it, and all that it started in its process group.
+/// A server that listens. Dropping it kills the server, and all processes of its process group.
 #[derive(Debug)]
 pub struct RunningSubject {
     child: Child,
     address: SocketAddr,
     stop: Stop,
-    /// The end of what it said on standard error, once it has said all. Until then it is read and
-    /// dropped all the time: a pipe that is full would block the server.
+    /// End of the server's standard error, sent once the server has closed it. Until then all of it
+    /// is read, since a full pipe would block the server.
     last_words: Option<Receiver<Vec<u8>>>,
-    /// Its cgroup, where one can be made: the probes read CPU time there. Removed after `drop` has
-    /// ended the server.
+    /// Cgroup of the server, if one can be made: the probes read CPU time there. Removed after
+    /// `drop` has ended the server.
     group: Option<OwnGroup>,
-    /// Removed after `drop` has ended the server.
+    /// Folder of the server's files. Removed after `drop` has ended the server.
     folder: Option<TempDir>,
     interrupt: Option<Interrupt>,
 }
 
 impl RunningSubject {
-    /// Starts a server and waits until it is ready. What it starts itself has to stay in its
-    /// process group.
+    /// Starts a server and waits until it is ready. Processes that the server starts have to stay
+    /// in its process group.
     pub(super) fn start(start: Start<'_>) -> Result<Self> {
         let (ready, address, patience) = (start.ready.clone(), start.address, start.patience);
         let mut running = Self::spawn(start)?;
@@ -148,7 +150,8 @@ impl RunningSubject {
         let is_read = ready == Ready::Announced;
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(if is_read { Stdio::piped() } else { Stdio::null() });
-        // A group of its own: Ctrl-C is for the runner, which stops the server in its own time.
+        // Its own process group, so that Ctrl-C reaches only the runner, which then stops the
+        // server.
         command.process_group(0);
         let group = OwnGroup::create().ok();
         let entrance = group.as_ref().and_then(|group| group.entrance().ok());
@@ -193,7 +196,7 @@ impl RunningSubject {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(POLL_TIME);
             let attempted = attempt(left);
-            // After its end, another process may have taken the port.
+            // If the server has ended, another process may have taken the port.
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended ({status}){}; a server must stay in the foreground", self.last_words());
             }
@@ -209,7 +212,7 @@ impl RunningSubject {
         self.interrupt.as_ref().is_some_and(Interrupt::happened)
     }
 
-    /// Waits until it has ended, or for as long as that may take.
+    /// Waits until the server has ended; returns `None` if that takes longer than it may.
     fn wait(&mut self) -> Result<Option<ExitStatus>> {
         let began = Instant::now();
         loop {
@@ -221,39 +224,40 @@ impl RunningSubject {
         }
     }
 
-    /// Whether it has ended by itself. [`stop`](Self::stop) says how.
+    /// True if the server has ended by itself. [`stop`](Self::stop) tells how.
     pub fn has_ended(&self) -> bool {
         let pid = WaitId::Pid(Pid::from_child(&self.child));
-        // It stays to be waited for.
+        // `NOWAIT` leaves its status for a later wait.
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         waitid(pid, options).is_ok_and(|status| status.is_some())
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its files, which are removed once it has ended. A model has none.
+    /// Returns the folder of the server's files, which is removed once it has ended. A model has
+    /// none.
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_ref().map(TempDir::path)
     }
 
-    /// Its process id; what it forks are children of that.
+    /// Returns the process id of the server; processes that it forks are children of it.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What the probes have to know of it.
+    /// Returns what the probes have to know of the server.
     pub fn server(&self) -> Server {
         Server { pid: self.pid(), group: self.group.as_ref().map(|group| group.group().clone()) }
     }
 
-    /// Stops it as its user would, with its signal.
+    /// Stops the server with its stop signal, as its user would.
     ///
     /// # Errors
-    /// When it does not stop, or does so with a failure: a server that crashed under load has not
-    /// been measured.
+    /// When the server has ended by itself, does not stop, or stops with a failure: a server that
+    /// crashed under load has not been measured.
     pub fn stop(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the server ended by itself ({status}){}", self.last_words());
@@ -267,12 +271,13 @@ impl RunningSubject {
         }
     }
 
-    /// What a server that has ended said last, on one line.
+    /// Returns the last line that an ended server said on standard error, after a colon; empty if
+    /// there is none.
     fn last_words(&mut self) -> String {
         let (Ok(Some(_)), Some(last_words)) = (self.wait(), &self.last_words) else {
             return String::new();
         };
-        // A child that it left behind would hold the pipe open.
+        // A child that the server left behind would hold the pipe open.
         kill_group(&self.child);
         let text = last_words.recv_timeout(LAST_WORDS_TIME).unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
@@ -282,13 +287,13 @@ impl RunningSubject {
 
 impl Drop for RunningSubject {
     fn drop(&mut self) {
-        // After `stop` there is nobody left to kill, and this does nothing.
+        // After `stop` no process is left to kill, and this does nothing.
         kill_group(&self.child);
         let _ = self.child.wait();
     }
 }
 
-/// Has the process do some things to itself before it becomes the server.
+/// Sets up the process before it becomes the server: its signals, its cgroup and its processors.
 fn set_up_process(
     command: &mut Command,
     stop: Signal,
@@ -300,14 +305,15 @@ fn set_up_process(
     let stop = nix::sys::signal::Signal::try_from(stop.as_raw()).ok();
     let set_up = move || {
         set_parent_process_death_signal(Some(death))?;
-        // A shell starts what runs in its background with SIGINT and SIGQUIT ignored, which a server
-        // that is a script could not change any more.
+        // A shell starts background processes with SIGINT and SIGQUIT ignored, and a server that is
+        // a script could not change that any more.
         if let Some(stop) = stop {
-            // SAFETY: it makes a system call, and the default action is no function of this process.
+            // SAFETY: it makes a system call, and the default action is no function of this
+            // process.
             unsafe { signal(stop, SigHandler::SigDfl) }?;
         }
         if let Some(entrance) = &group_entrance {
-            // A server that can't join is measured all the same; `spawn` looks whether it did.
+            // A server that can't join is still measured; `spawn` checks if it did.
             let _ = rustix::io::write(entrance, b"0");
         }
         cpus.as_ref().map_or(Ok(()), pin_to)?;
@@ -321,7 +327,7 @@ fn set_up_process(
 fn spawn_error(command: &Command, cpus: Option<&CpuList>, kind: ErrorKind) -> String {
     let program = Path::new(command.get_program()).display();
     match (kind, cpus) {
-        // What the kernel answers to a fork beyond the limit.
+        // The kernel's error for a fork beyond the limit.
         (ErrorKind::WouldBlock, _) => {
             format!("cannot start {program}: no further process is allowed, see `ulimit -u`")
         }
@@ -332,15 +338,15 @@ fn spawn_error(command: &Command, cpus: Option<&CpuList>, kind: ErrorKind) -> St
     }
 }
 
-/// Connects to a server. While nobody listens on the port, the kernel may give that port to the
-/// client, and connect it with itself.
+/// Connects to a server. While no process listens on the port, the kernel may give that port to the
+/// client and connect it with itself, which is refused here.
 fn connect(address: SocketAddr, patience: Duration) -> io::Result<()> {
     let is_itself = TcpStream::connect_timeout(&address, patience)?.local_addr()? == address;
     if is_itself { Err(ErrorKind::ConnectionRefused.into()) } else { Ok(()) }
 }
 
-/// Reads the first line of `stdout`, and goes on to read: a server may log there, and would be
-/// blocked or killed if nobody did.
+/// Reads the first line of `stdout`, and then reads and drops the rest: a server may log there, and
+/// would be blocked or killed if no process read it.
 fn first_line(stdout: ChildStdout) -> Result<Receiver<io::Result<String>>> {
     let (sender, receiver) = bounded(1);
     start_reader(move || {
@@ -352,7 +358,7 @@ fn first_line(stdout: ChildStdout) -> Result<Receiver<io::Result<String>>> {
     Ok(receiver)
 }
 
-/// Reads all of `pipe`, and gives the end of it when there is no more.
+/// Reads all of `pipe`, and sends its last bytes when there is no more.
 fn keep_end(mut pipe: impl Read + Send + 'static) -> Result<Receiver<Vec<u8>>> {
     let (sender, receiver) = bounded(1);
     start_reader(move || {
@@ -363,13 +369,14 @@ fn keep_end(mut pipe: impl Read + Send + 'static) -> Result<Receiver<Vec<u8>>> {
     Ok(receiver)
 }
 
-/// Starts a thread that ends with the server, and takes no processor time while that says nothing.
+/// Starts a thread that ends with the server, and takes no processor time while the server is
+/// silent.
 fn start_reader(read: impl FnOnce() + Send + 'static) -> Result<()> {
     thread::Builder::new().spawn(read).context("cannot start a thread that reads what the server says")?;
     Ok(())
 }
 
-/// Keeps the end of what is written to it.
+/// A writer that keeps the end of what is written to it.
 #[derive(Debug, Default)]
 struct End(Vec<u8>);
 
@@ -385,7 +392,7 @@ impl Write for End {
     }
 }
 
-/// Kills a server and all that it started, for a server that is killed ends no children.
+/// Kills a server and all that it started, since a server that is killed ends no children.
 fn kill_group(child: &Child) {
     let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
 }
@@ -403,7 +410,7 @@ mod tests {
         yes to standard error | head -c 1048576 >&2
         trap 'exit 0' TERM; : > said; sleep 60 & wait $!";
 
-    /// A script in a folder, and how it becomes ready.
+    /// Returns the start of a script in a folder, with the sign by which it becomes ready.
     fn shell(script: &str, folder: &Path, ready: Ready) -> Start<'static> {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
         let mut command = Command::new("sh");
@@ -433,7 +440,7 @@ mod tests {
 
     #[test]
     fn so_may_a_server_that_does_not_announce_itself() {
-        // Somebody has to take the connection that tells that it listens.
+        // Accepts the connection that tells that the server listens.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         assert_says_all_and_stops(listener.local_addr().unwrap(), Ready::Connect);
     }
@@ -445,7 +452,7 @@ mod tests {
         assert_eq!(failed.to_string(), "it said ``: out of luck");
     }
 
-    /// How a server stops that does `script` when it is told to.
+    /// Starts a server that begins with `script`, and returns the result of stopping it.
     fn stopped(script: &str, stop: Stop) -> Result<()> {
         let script = format!("{script}; echo 'listening on 127.0.0.1:1'; while :; do sleep 0.01; done");
         let start = shell(&script, Path::new("."), Ready::Announced);
@@ -516,7 +523,7 @@ mod tests {
                 groups[server].holds(servers[server].pid()) && !groups[other].holds(servers[server].pid())
             );
         }
-        // Both are killed, with the child that is in the group as well.
+        // This kills both servers, and the child that each group has as well.
         drop(servers);
         assert!(groups.iter().all(|group| group.cpu_time().is_err()));
     }

@@ -1,7 +1,7 @@
-//! The program that serves the models, held on to from the begin of a harness to its end.
+//! The program that serves the models, held open from the start of a harness to its end.
 //!
-//! A build or an upgrade may put another file into its place between two measurements, or none. What was there when
-//! the harness began is measured all the same.
+//! A build or an upgrade may replace or remove its file between two measurements. The program that
+//! was there when the harness began is still the one that is measured.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -12,42 +12,45 @@ use anyhow::{Context, Result};
 /// The program of this process.
 const OWN: &str = "/proc/self/exe";
 
-/// A program that is open for as long as this lives.
+/// A program whose file is open for as long as this value lives.
 #[derive(Debug)]
 pub struct Program {
     path: PathBuf,
-    /// Nothing where it could not be opened; its start then says why.
+    /// The open file; `None` if it could not be opened: the start of the program then says why.
     file: Option<File>,
 }
 
 impl Program {
-    /// The program that this process runs, even where its file is gone already.
+    /// Opens the program that this process runs, even if its file is already gone.
     ///
     /// # Errors
-    /// Without `/proc`, where nothing tells which one that is.
+    /// Without `/proc`, which tells the program of this process.
     pub fn this() -> Result<Self> {
         let cannot_find = "cannot find the program that serves, which is this one";
         let path = std::env::current_exe().context(cannot_find)?;
         Ok(Self { path, file: Some(File::open(OWN).context(cannot_find)?) })
     }
 
-    /// The program at this path.
+    /// Opens the program at this path.
     pub fn at(path: &Path) -> Self {
         Self { path: path.to_owned(), file: File::open(path).ok() }
     }
 
-    /// Where it lay at the begin. Programs that belong to it lie in the same folder.
+    /// Returns the path of the program when it was opened. Programs that belong to it lie in the
+    /// same folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path by which a process that is forked starts it, which leads to the open file.
+    /// Returns the path by which a forked process starts the program; it leads to the open file.
     pub(super) fn to_start(&self) -> PathBuf {
         self.open_in("self")
     }
 
-    /// The same for a prefix such as `strace`, which has closed what it was forked with. A program with capabilities of
-    /// its own does not let other processes look for its open files.
+    /// Returns the path by which a prefix such as `strace` starts the program. The prefix has
+    /// closed the files that it was forked with, so that the path leads to the open file of this
+    /// process. A program with capabilities of its own does not let other processes look up its
+    /// open files.
     pub(super) fn to_start_behind_a_prefix(&self) -> PathBuf {
         self.open_in(&std::process::id().to_string())
     }

@@ -1,4 +1,4 @@
-//! What one measurement asks of a launch.
+//! Settings of a launch: what one measurement asks of it.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -12,7 +12,7 @@ use super::template;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 
-/// What one measurement asks of a launch.
+/// Settings of a launch, as one measurement needs them.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings<'a> {
     /// The program that serves the models. Programs that belong to it lie in the same folder.
@@ -20,36 +20,37 @@ pub struct Settings<'a> {
     /// Processors of the server; without them, those of the caller.
     pub cpus: Option<&'a CpuList>,
     /// Size of the server's pool, or number of its loops. Without it, a server whose workers have
-    /// one connection each gets one for every connection, and every other server decides by itself.
+    /// one connection each gets one worker for every connection, and every other server decides by
+    /// itself.
     pub workers: Option<NonZeroUsize>,
-    /// Length of the server's listen queue, where it is asked for.
+    /// Length of the server's listen queue, if it is asked for.
     pub backlog: Option<NonZeroUsize>,
-    /// All connections of the measurement at once, idle and slow ones included.
+    /// Number of connections of the measurement at once, idle and slow ones included.
     pub connections: usize,
     /// Program and arguments put before the server's command, such as `strace -DD`. It must leave
     /// the server's program in the process that is started: that one is measured and stopped.
     pub prefix: &'a [OsString],
-    /// What ends the wait for its start or its end early.
+    /// Interrupt that ends the wait for the server's start or end early.
     pub interrupt: Option<&'a Interrupt>,
 }
 
 impl<'a> Settings<'a> {
-    /// So many connections and no further wishes.
+    /// Creates settings with this number of connections, and no other requirements.
     pub fn new(c10k: &'a Program, connections: usize) -> Self {
         Self { c10k, cpus: None, workers: None, backlog: None, connections, prefix: &[], interrupt: None }
     }
 
-    /// As many workers as are asked for, or one for each connection.
+    /// Returns the number of workers that is asked for, or one for each connection.
     pub(super) fn workers_or_connections(&self) -> usize {
         self.workers.map_or(self.connections.max(1), NonZeroUsize::get)
     }
 
-    /// How long the server may take to listen.
+    /// Returns the time that the server may take to listen.
     pub(super) fn start_time(&self) -> Duration {
         if self.prefix.is_empty() { START_TIME } else { START_TIME_BEHIND_A_PREFIX }
     }
 
-    /// A command behind the prefix.
+    /// Returns a command that begins with the prefix.
     pub(super) fn command(&self, program: impl Into<OsString>, args: &[String]) -> Command {
         let words = self.prefix.iter().cloned().chain([program.into()]);
         let mut words = words.chain(args.iter().map(OsString::from));
@@ -58,7 +59,8 @@ impl<'a> Settings<'a> {
         command
     }
 
-    /// The same for a shell, with `taskset` in place of what the harness does itself.
+    /// Returns a line for a shell that begins with the prefix, and has `taskset` in place of the
+    /// pinning that the harness does itself.
     pub(super) fn shell_line(&self, words: &[String]) -> String {
         let pin = self.cpus.map(|cpus| ["taskset".to_owned(), "--cpu-list".to_owned(), cpus.to_string()]);
         let prefix = self.prefix.iter().map(|word| word.to_string_lossy().into_owned());
@@ -68,7 +70,7 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Words as one line for a shell, quoted where they have to be. Placeholders stay readable.
+/// Joins words to one line for a shell, quoted where they have to be. Placeholders stay readable.
 pub(super) fn join(words: &[String]) -> String {
     words.iter().map(|word| quote(word)).collect::<Vec<_>>().join(" ")
 }

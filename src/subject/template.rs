@@ -1,6 +1,6 @@
 //! Placeholders such as `{port}` in the words of a command and in the files of a server.
 //!
-//! Only a lower-case name between braces is one: configurations have braces of their own.
+//! Only a lower-case name between braces is a placeholder: configurations have braces of their own.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,17 +12,17 @@ use regex::{Captures, Regex};
 static PLACEHOLDER: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\{([a-z_]+)\}").expect("the expression is valid"));
 
-/// What stands for the placeholders of those names.
+/// Values of placeholders, by name.
 #[derive(Debug, Default)]
 pub struct Values<'a>(BTreeMap<&'a str, String>);
 
 impl<'a> Values<'a> {
-    /// Puts `value` in place of `{name}`.
+    /// Sets the value of `{name}`.
     pub fn set(&mut self, name: &'a str, value: impl Display) {
         self.0.insert(name, format!("{value}"));
     }
 
-    /// The text with its values; a placeholder without one stays as it is.
+    /// Returns the text with its values filled in; a placeholder without a value stays as it is.
     pub fn fill(&self, text: &str) -> String {
         let value = |found: &Captures<'_>| match self.0.get(&found[1]) {
             Some(value) => Cow::Borrowed(value.as_str()),
@@ -32,12 +32,12 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The names of the placeholders in a text.
+/// Returns the names of the placeholders in a text.
 pub fn names(text: &str) -> impl Iterator<Item = &str> {
     PLACEHOLDER.captures_iter(text).filter_map(|found| found.get(1).map(|name| name.as_str()))
 }
 
-/// The text with every placeholder replaced by the same text.
+/// Returns the text with `by` in place of every placeholder.
 pub fn replace_all<'a>(text: &'a str, by: &str) -> Cow<'a, str> {
     PLACEHOLDER.replace_all(text, by)
 }

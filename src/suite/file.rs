@@ -1,6 +1,6 @@
 //! The TOML file of a suite, as it is written; see `benches/suites/default.toml` for an example.
 //!
-//! What is wrong with a file is told in one line, with the line of the file.
+//! An error in a file is reported in one line, with its line number in the file.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,10 +15,11 @@ use crate::nearest::nearest;
 use crate::procedure::Objective;
 use crate::toml_text;
 
-/// Combinations that one table of workloads may make: a guard against a typing error that would run for days.
+/// Most combinations of one table of workloads: a guard against a typing error that would run for
+/// days.
 const MAX_COMBINATIONS: usize = 10_000;
 
-/// A whole file.
+/// A whole suite file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -37,7 +38,7 @@ pub struct File {
     /// Models that are subjects under their own name.
     #[serde(default)]
     pub models: Models,
-    /// Models that take part where all subjects are asked for; all of them, where it does not say.
+    /// Models that take part if all subjects are asked for; without it, all models.
     pub all_models: Option<Models>,
     #[serde(default, rename = "subject")]
     pub subjects: Vec<SubjectTable>,
@@ -45,7 +46,7 @@ pub struct File {
     workloads: Vec<BTreeMap<Spanned<String>, Spanned<Value>>>,
 }
 
-/// How often and how long each cell is measured.
+/// Number and length of the measurements of each cell.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pace {
@@ -81,7 +82,7 @@ impl Default for Models {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SubjectTable {
-    /// Without it, the name of the model or server.
+    /// Name of the subject; without it, the name of the model or server.
     pub name: Option<String>,
     pub model: Option<String>,
     pub server: Option<String>,
@@ -89,14 +90,14 @@ pub struct SubjectTable {
     /// Further arguments of `c10k serve`.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Size of its pool, whatever the workload.
+    /// Size of the server's pool, whatever the workload.
     pub workers: Option<std::num::NonZeroUsize>,
 }
 
 /// A table of workloads: every combination of the values of its axes.
 #[derive(Debug, Default)]
 pub struct WorkloadTable {
-    /// What the table asks.
+    /// Question that the table answers.
     pub title: Option<String>,
     /// The axis that charts draw along.
     pub along: Option<&'static Axis>,
@@ -104,7 +105,7 @@ pub struct WorkloadTable {
     pub subjects: Option<Vec<String>>,
     /// Names of the passes that its cells have.
     pub passes: Vec<String>,
-    /// What the highest rate is searched for that holds to it.
+    /// Objective; the highest rate that meets it is searched for.
     pub objective: Option<Objective>,
     /// Each combination of values.
     pub combinations: Vec<Parameters>,
@@ -180,7 +181,7 @@ fn read_texts(value: &Value) -> Result<Vec<String>> {
     texts.iter().map(read_text).collect()
 }
 
-/// One value, or a list of them.
+/// Reads one value, or a list of values.
 fn read_values(axis: &Axis, value: &Value) -> Result<Vec<Parameter>> {
     let values = match value {
         Value::Array(values) => values.iter().map(axis.read).collect::<Result<Vec<_>>>()?,
@@ -190,8 +191,8 @@ fn read_values(axis: &Axis, value: &Value) -> Result<Vec<Parameter>> {
     Ok(values)
 }
 
-/// Every combination of one value for each axis, those of later axes changing fastest. Axes that are not named have their
-/// default, if they have one.
+/// Returns every combination of one value for each axis; the values of later axes change fastest.
+/// An axis that is not named has its default, if there is one.
 fn combine(values: &BTreeMap<&str, Vec<Parameter>>) -> Result<Vec<Parameters>> {
     let mut combinations = vec![Parameters::new()];
     for axis in axis::ALL {

@@ -9,10 +9,10 @@ use regex::Regex;
 use super::axis;
 use crate::nearest::nearest;
 
-/// Value of a cell in which an axis is out of play, as in `rate=none`.
+/// Text that stands for the value of an axis that a cell does not use, as in `rate=none`.
 const NONE: &str = "none";
 
-/// Which cells are meant.
+/// A condition that selects cells.
 #[derive(Debug, Clone)]
 pub struct Filter {
     text: String,
@@ -21,14 +21,14 @@ pub struct Filter {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    /// The value of an axis is that text.
+    /// The value of an axis equals this text.
     Axis { key: &'static str, value: String },
     /// The label of the cell matches.
     Label(Regex),
 }
 
 impl Filter {
-    /// Whether it lets a cell through.
+    /// True if the filter lets a cell through.
     pub fn lets_through(&self, label: &str, parameters: &Parameters) -> bool {
         match &self.kind {
             Kind::Label(regex) => regex.is_match(label),
@@ -42,7 +42,7 @@ impl Filter {
 impl std::str::FromStr for Filter {
     type Err = anyhow::Error;
 
-    /// Reads `AXIS=VALUE` where that begins with a word and `=`, else a regular expression.
+    /// Reads `AXIS=VALUE` if the text begins with a word and `=`, else a regular expression.
     fn from_str(text: &str) -> Result<Self> {
         let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let kind = match text.split_once('=') {

@@ -1,4 +1,5 @@
-//! What one workload asks of the generator and of the server: the axes of its cells, applied.
+//! Load of one workload: what it asks of the generator and of the server, with the axes of its
+//! cells applied.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -6,22 +7,22 @@ use std::num::NonZeroUsize;
 use c10k_loadgen::Workload;
 use c10k_loadgen::workload::{Arrivals, End, Lifetime, Pacing};
 
-/// What one workload sends, and how its server is set up.
+/// The requests of one workload, and the settings of its server.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Load {
-    /// What the requests ask for.
+    /// Path of the requests.
     pub path: String,
-    /// What the generator sends; its times and threads are filled in by the runner.
+    /// Workload of the generator; the runner fills in its times and threads.
     pub workload: Workload,
     /// Rate of an open loop as a share of the server's capacity, which only a gate measures.
     pub capacity_share: Option<f64>,
-    /// Threads of the generator, where the suite says how many.
+    /// Threads of the generator, if the suite sets their number.
     pub threads: Option<NonZeroUsize>,
-    /// Workers of the server, where the suite says how many.
+    /// Workers of the server, if the suite sets their number.
     pub workers: Option<NonZeroUsize>,
-    /// Length of the server's listen queue, where the suite says it.
+    /// Length of the server's listen queue, if the suite sets it.
     pub backlog: Option<NonZeroUsize>,
-    /// Processors of the server, where the suite says how many.
+    /// Processors of the server, if the suite sets their number.
     pub processors: Option<NonZeroUsize>,
 }
 
@@ -40,13 +41,14 @@ impl Default for Load {
 }
 
 impl Load {
-    /// Connections that the server holds at once, idle and slow ones included.
+    /// Returns the number of connections that the server holds at once, idle and slow ones
+    /// included.
     pub fn connections(&self) -> usize {
         self.workload.connections_at_once()
     }
 }
 
-/// What it is, in a sentence for the page.
+/// Writes the load as a sentence for the page.
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Workload { pacing, connections, idle, slow, slow_bytes_per_s, lifetime, close, request, .. } =
@@ -86,7 +88,7 @@ impl fmt::Display for Load {
 }
 
 impl Load {
-    /// What a suite sets beside the traffic itself.
+    /// Writes the settings that a suite makes beside the traffic itself.
     fn fmt_limits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(rate) = self.workload.connect_rate {
             write!(f, "; at most {rate} connections are opened per second")?;

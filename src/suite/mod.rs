@@ -74,39 +74,40 @@ const CLAIMS: &[(&str, &str)] = &[
     ("time-wait", include_str!("../../benches/claims/time-wait.toml")),
 ];
 
-/// What all claims are called together.
+/// Name that stands for all claims.
 const ALL_CLAIMS: &str = "claims";
 
-/// What starting and stopping a subject adds to a measurement, for estimates.
+/// Time that starting and stopping a subject adds to a measurement, for estimates.
 const OVERHEAD: Duration = Duration::from_millis(200);
 
-/// Idle connections that are opened per second, for estimates: measured against `epoll` on a shared 2-core machine.
+/// Idle connections that are opened per second, for estimates: measured against `epoll` on a shared
+/// 2-core machine.
 const IDLE_PER_SECOND: f64 = 10_000.0;
 
 /// The word for all subjects, on the command line.
 const ALL: &str = "all";
 
-/// What is to be measured, and for how long.
+/// A suite: the cells to be measured, and for how long.
 #[derive(Debug)]
 pub struct Suite {
     pub name: String,
     pub purpose: String,
     pub pace: Pace,
-    /// A request without an answer for this long has failed.
+    /// Time after which a request without a response has failed.
     pub timeout: Duration,
-    /// The text that it was read from, and whether it was to be quick.
+    /// Text that the suite was read from; `quick` tells if its quick pace was asked for.
     pub text: String,
     pub quick: bool,
     pub subjects: Vec<SuiteSubject>,
-    /// Models that take part where all subjects are asked for.
+    /// Models that take part if all subjects are asked for.
     all_models: Vec<String>,
     pub workloads: Vec<SuiteWorkload>,
     pub questions: Vec<record::Question>,
-    /// A published statement that it tests.
+    /// Published statement that the suite tests.
     pub claim: Option<record::Claim>,
 }
 
-/// Subject × workload, by their places in the suite.
+/// Subject × workload, by their positions in the suite.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cell {
     pub subject: usize,
@@ -117,7 +118,7 @@ impl Suite {
     /// Reads the suites of a name: one, or all claims.
     ///
     /// # Errors
-    /// As [`Suite::read`].
+    /// When a suite can't be read, see [`Suite::read`].
     pub fn read_all(name_or_path: &str, quick: bool) -> Result<Vec<Self>> {
         if name_or_path == ALL_CLAIMS {
             return CLAIMS.iter().map(|(name, _)| Self::read(name, quick)).collect();
@@ -176,21 +177,22 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Adds a subject that the command line brings.
+    /// Adds a subject from the command line.
     ///
     /// # Errors
-    /// When the suite has one of that name already.
+    /// When the suite already has a subject of that name.
     pub fn add(&mut self, subject: Subject) -> Result<()> {
         check_name("subject", &subject.name)?;
         self.subjects.push(SuiteSubject { subject, workers: None });
         self.check_names()
     }
 
-    /// Takes other subjects: those of these names, of the suite, the roster or the catalogue, or `all` that the suite
-    /// has room for.
+    /// Replaces the subjects by those with these names, from the suite, the roster or the
+    /// catalogue. The name `all` stands for the models that take part if all subjects are asked
+    /// for, and for the suite's own subjects.
     ///
     /// # Errors
-    /// When there is none of a name.
+    /// When no subject has one of the names.
     pub fn choose(&mut self, names: &[String]) -> Result<()> {
         let mut own = std::mem::take(&mut self.subjects);
         let mut chosen: Vec<SuiteSubject> = Vec::new();
@@ -220,7 +222,7 @@ impl Suite {
         Ok(())
     }
 
-    /// Checks that tables are for subjects that there are, or may be.
+    /// Checks that tables name only subjects that the suite has, or may get.
     fn check_tables(&self, further: &[String]) -> Result<()> {
         let own = self.subjects.iter().map(|subject| &subject.subject.name);
         let known: Vec<&str> = own.chain(further).map(String::as_str).collect();
@@ -234,7 +236,8 @@ impl Suite {
         Ok(())
     }
 
-    /// Checks that a claim is about metrics and cells that there are, each told by one selector.
+    /// Checks that a claim is about metrics that exist, and that each of its selectors matches one
+    /// cell.
     fn check_claim(&self) -> Result<()> {
         let cells = self.cells(&[]);
         for predicate in self.claim.iter().flat_map(|claim| &claim.predicate) {
@@ -260,7 +263,7 @@ impl Suite {
         Ok(())
     }
 
-    /// The cells, subject by subject within each workload; only those that every filter lets through.
+    /// Returns the cells that every filter lets through, subject by subject within each workload.
     pub fn cells(&self, filters: &[Filter]) -> Vec<Cell> {
         let takes_part = |cell: &Cell| {
             let names = self.workloads[cell.workload].subjects.as_ref();
@@ -274,7 +277,7 @@ impl Suite {
         all.filter(takes_part).filter(is_meant).collect()
     }
 
-    /// The names of a cell, as records have them.
+    /// Returns the names of a cell, in the form of records.
     pub fn names(&self, cell: Cell) -> record::Cell {
         record::Cell {
             subject: self.subjects[cell.subject].subject.name.clone(),
@@ -282,13 +285,14 @@ impl Suite {
         }
     }
 
-    /// How a cell is called on the command line.
+    /// Returns the name of a cell on the command line.
     pub fn label(&self, cell: Cell) -> String {
         let record::Cell { subject, workload } = self.names(cell);
         format!("{subject}/{workload}")
     }
 
-    /// The parameters of a cell: those of its workload, and what its subject sets for itself.
+    /// Returns the parameters of a cell: those of its workload, and those that its subject sets for
+    /// itself.
     pub fn parameters(&self, cell: Cell) -> Parameters {
         let mut parameters = self.workloads[cell.workload].parameters.clone();
         if let Some(workers) = self.workers(cell) {
@@ -297,12 +301,13 @@ impl Suite {
         parameters
     }
 
-    /// Workers of the server that the suite asks for: the subject's own, else the workload's.
+    /// Returns the number of workers that the suite asks for: the subject's own, else the
+    /// workload's.
     pub fn workers(&self, cell: Cell) -> Option<NonZeroUsize> {
         self.subjects[cell.subject].workers.or(self.workloads[cell.workload].load.workers)
     }
 
-    /// The axes that parameters of its cells refer to, in the order in which they are shown.
+    /// Returns the axes that the parameters of cells refer to, in display order.
     pub fn axes(&self) -> Vec<&'static Axis> {
         let named: BTreeSet<&String> =
             self.workloads.iter().flat_map(|workload| workload.parameters.keys()).collect();
@@ -313,7 +318,7 @@ impl Suite {
         axis::ALL.iter().filter(is_used).collect()
     }
 
-    /// About how long some cells take in all rounds, with their passes.
+    /// Estimates the time that some cells take in all rounds, with their passes.
     pub fn estimate(&self, cells: &[Cell]) -> Duration {
         let timed = cells.iter().map(|cell| self.estimate_timed(*cell)).sum::<Duration>();
         let passes = cells.iter().flat_map(|cell| &self.workloads[cell.workload].passes);
@@ -334,7 +339,7 @@ impl Suite {
     }
 }
 
-/// Names stand in labels, on the command line, and in file names.
+/// Checks a name, which is used in labels, on the command line, and in file names.
 fn check_name(what: &str, name: &str) -> Result<()> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     let valid = (1..=64).contains(&name.len()) && name.bytes().all(fits);

@@ -1,6 +1,7 @@
-//! The JSON Schema of suites, for editors: what may stand in a file, and the axes as their files tell.
+//! The JSON Schema of suites, for editors: the keys and values that a file may have. Each axis
+//! defines the schema of its own values.
 //!
-//! The reader of suites stays the judge; it knows more, such as which values go together.
+//! The code that reads suites has the last word: it knows more, such as which values go together.
 
 use c10k_reports::metric;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use super::axis;
 use crate::pass;
 use crate::subject::catalogue;
 
-/// Schema of a suite's file.
+/// Returns the schema of a suite's file.
 pub fn schema() -> Value {
     let models: Vec<&str> = c10k_servers::ROSTER.iter().map(|entry| entry.name).collect();
     let models = json!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "enum": models } }] });
@@ -124,7 +125,7 @@ mod tests {
         jsonschema::draft202012::new(&schema()).unwrap()
     }
 
-    /// What a validator says against a suite.
+    /// Returns the errors that a validator finds in a suite.
     fn complaints(text: &str) -> Vec<String> {
         let suite: toml::Value = toml::from_str(text).unwrap();
         let suite = serde_json::to_value(suite).unwrap();
@@ -165,7 +166,7 @@ mod tests {
         }
     }
 
-    /// The reader lists what it expects where it finds something else.
+    /// The reader's error about an unknown key lists the keys that it expects.
     #[test]
     fn it_has_the_keys_that_the_reader_knows() {
         let error = toml::from_str::<File>("unknown = 1").unwrap_err();

@@ -1,4 +1,5 @@
-//! The subjects of a suite: models, servers of the catalogue, and commands become what the runner launches.
+//! The subjects of a suite: models, servers of the catalogue, and commands become subjects that the
+//! runner can launch.
 
 use std::num::NonZeroUsize;
 
@@ -11,7 +12,7 @@ use super::file::{Models, SubjectTable};
 use crate::nearest::nearest;
 use crate::subject::{Subject, catalogue};
 
-/// Options of `c10k serve` that the runner decides.
+/// Options of `c10k serve` that the runner decides, each with what to write instead.
 const OF_THE_RUNNER: &[(&str, &str)] = &[
     ("--workers", "write `workers = N`"),
     ("--addr", "a free port is taken"),
@@ -22,18 +23,18 @@ const OF_THE_RUNNER: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub struct SuiteSubject {
     pub subject: Subject,
-    /// Size of its pool, whatever the workload.
+    /// Size of the server's pool, whatever the workload.
     pub workers: Option<NonZeroUsize>,
 }
 
-/// All subjects: the models that are named, and then the tables.
+/// Returns all subjects: the models that are named, and then the tables.
 pub fn subjects(models: Models, tables: Vec<SubjectTable>) -> Result<Vec<SuiteSubject>> {
     let models = names(models)?.into_iter();
     let models = models.map(|name| Ok(SuiteSubject { subject: model(&name, &[])?, workers: None }));
     models.chain(tables.into_iter().map(subject)).collect()
 }
 
-/// The names of models, of which there is one for each.
+/// Returns the names of models, after a check that each of these models exists.
 pub fn names(models: Models) -> Result<Vec<String>> {
     let names = match models {
         Models::All(_) => c10k_servers::ROSTER.iter().map(|entry| entry.name.to_owned()).collect(),
@@ -45,7 +46,7 @@ pub fn names(models: Models) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The model or the server of the catalogue with that name.
+/// Returns the model or the server of the catalogue with that name.
 pub fn named(name: &str) -> Result<SuiteSubject> {
     let found = c10k_servers::find(name).map(|entry| Subject::model(entry, Vec::new()));
     let subject = found.or_else(|| catalogue::find(name)).with_context(|| {

@@ -1,4 +1,5 @@
-//! The workloads of a suite: tables of axes become loads, each with a name that follows from the axes that vary.
+//! The workloads of a suite: tables of axes become loads, each with a name that follows from the
+//! axes that vary.
 
 use anyhow::{Context, Result, anyhow};
 use c10k_reports::record::{Parameters, Question};
@@ -10,13 +11,13 @@ use crate::nearest::nearest;
 use crate::pass::{self, Pass};
 use crate::procedure::Objective;
 
-/// What the generator sends.
+/// A workload of a suite: the load, and how it is measured.
 #[derive(Debug)]
 pub struct SuiteWorkload {
     pub name: String,
     pub parameters: Parameters,
     pub load: Load,
-    /// What the highest rate is searched for that holds to it.
+    /// Objective; the highest rate that meets it is searched for.
     pub objective: Option<Objective>,
     /// Measurements beside the timed one.
     pub passes: Vec<&'static Pass>,
@@ -24,7 +25,7 @@ pub struct SuiteWorkload {
     pub subjects: Option<Vec<String>>,
 }
 
-/// All workloads, and the questions that they answer, one for each table.
+/// Returns all workloads, and the questions that they answer, one for each table.
 pub fn workloads(tables: Vec<WorkloadTable>, purpose: &str) -> Result<(Vec<SuiteWorkload>, Vec<Question>)> {
     let varying = varying(&tables.iter().flat_map(|table| &table.combinations).collect::<Vec<_>>());
     let mut workloads: Vec<SuiteWorkload> = Vec::new();
@@ -54,7 +55,7 @@ fn find_pass(name: &str) -> Result<&'static Pass> {
     pass::find(name).ok_or_else(|| anyhow!("there is no pass `{name}`{}", nearest(name, known)))
 }
 
-/// The axes of which some combinations have another value than others.
+/// Returns the axes whose value differs between combinations.
 fn varying(combinations: &[&Parameters]) -> Vec<&'static Axis> {
     let differs = |axis: &&Axis| {
         let mut values = combinations.iter().map(|parameters| parameters.get(axis.key));
@@ -63,7 +64,8 @@ fn varying(combinations: &[&Parameters]) -> Vec<&'static Axis> {
     axis::ALL.iter().filter(differs).collect()
 }
 
-/// The name of a workload: the labels of the axes that vary; where none does, of those that tell most.
+/// Returns the name of a workload: the labels of the axes that vary or, if these are empty, of the
+/// axes that say most.
 fn name(parameters: &Parameters, varying: &[&Axis]) -> String {
     let varied = join(parameters, varying);
     if varied.is_empty() { join(parameters, &axis::TELLING) } else { varied }
@@ -74,8 +76,8 @@ fn join(parameters: &Parameters, axes: &[&Axis]) -> String {
     labels.filter(|label| !label.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// The name with a number behind it, where a workload of other parameters has it already: labels may be shorter than what
-/// they stand for, as that of a body is.
+/// Returns the name, with a number appended if a workload with other parameters already has it: a
+/// label may be shorter than its value, as that of a body is.
 fn unused(name: String, parameters: &Parameters, workloads: &[SuiteWorkload]) -> String {
     let is_taken =
         |name: &str| workloads.iter().any(|other| other.name == name && other.parameters != *parameters);

@@ -1,5 +1,5 @@
-//! The part of `c10k calibrate` that is about the server's CPU time: two accounts of the same runs
-//! side by side, that of a cgroup, which misses nothing, and that of the processes' clocks.
+//! The part of `c10k calibrate` about the server's CPU time. It compares two accounts of the same
+//! runs: that of a cgroup, which misses nothing, and that of the processes' clocks.
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use crate::nothing;
 use crate::probe::{BothAccounts, Server};
 use crate::subject::{Program, Settings, Subject};
 
-/// Models of four kinds: threads that end, processes that end, processes that stay, and one process
-/// that does it all.
+/// Models of four kinds: threads that end, processes that end, processes that stay, and a single
+/// process that serves all connections.
 const MODELS: [(&str, Lifetime); 4] = [
     ("thread", Lifetime::SHORT),
     ("fork", Lifetime::SHORT),
@@ -24,14 +24,14 @@ const MODELS: [(&str, Lifetime); 4] = [
     ("epoll", Lifetime::Persistent),
 ];
 
-/// Enough to keep one processor busy.
+/// Connections at once: enough to keep one processor busy.
 const CONNECTIONS: usize = 16;
 
-/// Until processes and caches are as they stay.
+/// Length of the warm-up, in which processes and caches reach their steady state.
 const WARMUP: Duration = Duration::from_millis(300);
 
-/// Measures each model for `duration`, with the servers on `cpus`. Where no cgroup can be made,
-/// there is the reason in place of numbers.
+/// Measures each model for `duration`, with the servers on `cpus`. If no cgroup can be made, the
+/// result has the reason in place of numbers.
 pub(super) fn compare(
     duration: Duration,
     cpus: Option<&CpuList>,
@@ -84,7 +84,7 @@ fn compare_one(
     })
 }
 
-/// Runs the generator, and reads both accounts where the measured part begins and ends.
+/// Runs the generator, and reads both accounts when the measured part begins and ends.
 fn measure(
     target: Target,
     workload: Workload,

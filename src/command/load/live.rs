@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use c10k_loadgen::{Interval, Recorder, percentile};
 
-/// Between two updates; a number that changes faster cannot be read.
+/// Time between two updates; a number that changes faster cannot be read.
 const UPDATE_EVERY: Duration = Duration::from_secs(1);
 
-/// What was seen since the last update.
+/// Requests and time since the last update.
 #[derive(Debug, Default)]
 pub(super) struct LiveLine {
     seen: Recorder,
@@ -15,7 +15,7 @@ pub(super) struct LiveLine {
 }
 
 impl LiveLine {
-    /// Adds an interval; gives the new line when it is time for one.
+    /// Adds an interval; returns the new line if it is time for one.
     pub fn update(&mut self, interval: &Interval) -> Option<String> {
         self.seen.merge(&interval.seen);
         self.length += interval.length;
@@ -34,7 +34,8 @@ impl LiveLine {
     }
 }
 
-/// A percentile of the latency, or a dash where too few requests ended for it, or too many failed.
+/// Formats a percentile of the latency, or a dash if too few requests ended for it or too many
+/// failed.
 fn microseconds(seen: &Recorder, quantile: f64) -> String {
     let latency = &seen.times.latency;
     let known_to = percentile::known_to(seen.errors.without_a_time(), latency.len());
@@ -48,7 +49,7 @@ fn microseconds(seen: &Recorder, quantile: f64) -> String {
 mod tests {
     use super::*;
 
-    /// An interval with this many requests of 1 ms.
+    /// Returns an interval with this many requests of 1 ms.
     fn interval(number: u32, length: Duration, completed: u64) -> Interval {
         let mut seen = Box::<Recorder>::default();
         seen.completed = completed;

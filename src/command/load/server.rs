@@ -1,4 +1,5 @@
-//! What the server of `c10k load --server-pid` spent: the readings of the probes, and the metrics that follow.
+//! Resources that the server of `c10k load --server-pid` used: the readings of the probes, and the
+//! metrics that follow from them.
 
 use std::collections::BTreeMap;
 
@@ -11,19 +12,19 @@ use serde::Serialize;
 
 use crate::probe::Readings;
 
-/// What the server spent.
+/// Resources that the server used.
 #[derive(Debug, Serialize)]
 pub(super) struct Server {
     metrics: BTreeMap<String, f64>,
     readings: BTreeMap<String, f64>,
-    /// The account that CPU time is of.
+    /// Account that the CPU time is taken from.
     #[serde(skip_serializing_if = "Option::is_none")]
     cpu_account: Option<CpuAccount>,
-    /// Why a probe read nothing: name of the probe → reason.
+    /// Reasons why probes read nothing, by name of the probe.
     missing: BTreeMap<String, String>,
 }
 
-/// Refuses a process that there is not, before anything is measured.
+/// Checks, before anything is measured, that the process exists.
 pub(super) fn check(pid: u32) -> Result<()> {
     Process::myself().context("--server-pid reads /proc, which is not here: mount it")?;
     let found = Process::new(pid.cast_signed());
@@ -32,7 +33,7 @@ pub(super) fn check(pid: u32) -> Result<()> {
 }
 
 impl Server {
-    /// Computes the metrics as those of a suite's measurement are.
+    /// Computes the metrics in the same way as for a measurement of a suite.
     pub(super) fn of(summary: &Summary, readings: Readings) -> Self {
         let cell = Cell { subject: String::new(), workload: String::new() };
         let mut record = Record::begun(cell, 1, String::new());
@@ -40,7 +41,7 @@ impl Server {
         let of_the_generator = metric::compute(&record);
         record.readings = readings.values;
         let mut metrics = metric::compute(&record);
-        // What follows from the readings is of the server, and of the machine.
+        // Metrics that need the readings describe the server and the machine, not the generator.
         metrics.retain(|key, _| !of_the_generator.contains_key(key));
         Self {
             metrics,
@@ -50,8 +51,8 @@ impl Server {
         }
     }
 
-    /// A line for each metric, one for the account of CPU time, then one for each probe that read
-    /// nothing.
+    /// Renders a line for each metric, one about the account of CPU time if it is of process
+    /// clocks, then one for each probe that read nothing.
     pub(super) fn text(&self) -> String {
         let mut text = String::from("\n  server\n");
         for metric in METRICS {

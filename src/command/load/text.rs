@@ -1,4 +1,5 @@
-//! What `c10k load` prints for people: the counts, a table of times, a picture of the latency, and the checks.
+//! Text output of `c10k load`: the counts, a table of times, a histogram of the latency, and the
+//! checks.
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
 use c10k_loadgen::confidence::{Intervals, are_shown_of};
@@ -10,14 +11,13 @@ use c10k_loadgen::{Measurement, SlowClients, Summary, Workload};
 /// Rows of the histogram.
 const ROWS: usize = 10;
 
-/// Columns of its longest bar. With the labels, a line fits a terminal of 80 columns.
+/// Columns of the longest bar. With the labels, a line fits a terminal of 80 columns.
 const BAR_COLUMNS: f64 = 40.0;
 
 /// Eighths of a column, from one to seven.
 const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
-/// Everything there is to say of a run. Where nothing completed, there are no times, and no costs
-/// per request.
+/// Renders a run. If no request completed, the text has no times and no costs per request.
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     let mut parts = vec![head(measured, summary)];
     if summary.requests.completed > 0 {
@@ -28,8 +28,8 @@ pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Rows of the table. Where no connection was made for a request, the response is the latency, and
-/// the row is left out as all without a value are.
+/// Returns the rows of the table. If no connection was made for a request, the response time equals
+/// the latency, so its row gets no values; the table leaves out rows without values.
 fn stages(summary: &Summary) -> [(&'static str, Percentiles); 7] {
     let made_connections = summary.connect_wait_us.count > 0;
     [
@@ -43,7 +43,7 @@ fn stages(summary: &Summary) -> [(&'static str, Percentiles); 7] {
     ]
 }
 
-/// The latency by what answers say that their requests were; nothing where they don't.
+/// Renders the latency by kind of request, as the responses name the kind; empty if they name none.
 fn kinds(summary: &Summary) -> String {
     let rows = summary.latency_us_by_kind.iter().map(|(kind, times)| (kind.as_str(), *times));
     if rows.len() == 0 { String::new() } else { format!("\n  latency by kind\n{}", table(rows)) }
@@ -93,7 +93,7 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
             text += &format!("    {kind}: {example}\n");
         }
     }
-    // Answers that are not all alike may be those of several workloads.
+    // Bodies of different lengths may belong to different workloads.
     let Bodies { counted, shortest, longest, empty } = summary.bodies;
     if shortest != longest {
         text += &format!("  bodies: {shortest} to {longest} bytes, {empty} of {counted} empty\n");
@@ -101,7 +101,8 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
     text
 }
 
-/// Answers by class of status, bytes per second, and requests per connection; nothing where nothing was answered.
+/// Renders responses by class of status, bytes per second, and requests per connection; empty if
+/// there was no response.
 fn traffic(summary: &Summary) -> String {
     let Summary { status_codes, bytes, duration_s, requests, connect_us, .. } = summary;
     if status_codes.is_empty() {
@@ -115,7 +116,8 @@ fn traffic(summary: &Summary) -> String {
         rate(bytes.read),
         rate(bytes.written)
     );
-    // Of connections that carried a completed request of the measured part, which is when they are timed.
+    // Counts connections that carried a completed request of the measured part: only these are
+    // timed.
     if connect_us.count > 0 {
         let mean = requests.completed as f64 / connect_us.count as f64;
         text += &format!(" · {} requests per connection", three_digits(mean));
@@ -123,7 +125,7 @@ fn traffic(summary: &Summary) -> String {
     text + "\n"
 }
 
-/// Decimal units, as networks have them.
+/// Formats a rate in decimal units, as networks do.
 fn bytes_per_second(rate: f64) -> String {
     let (value, unit) = match rate {
         rate if rate < 999.5 => (rate, "B/s"),
@@ -134,7 +136,7 @@ fn bytes_per_second(rate: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-/// What an open loop needs to be repeated, beside its rate; nothing of a closed loop.
+/// Renders what is needed, beside the rate, to repeat an open loop; empty for a closed loop.
 fn arrivals(measured: &Measurement) -> String {
     let Pacing::Open { arrivals, seed, .. } = measured.workload.pacing else { return String::new() };
     let seed = match arrivals {
@@ -148,7 +150,8 @@ fn arrivals(measured: &Measurement) -> String {
     format!("  arrivals: {arrivals}{seed}{queues}\n")
 }
 
-/// The percentiles of the table: title, quantile, where its value is, and where its interval.
+/// A percentile of the table: title, quantile, and the functions that get its value and its
+/// interval.
 type Column = (&'static str, f64, fn(&Percentiles) -> f64, fn(&Intervals) -> Option<[f64; 2]>);
 
 const COLUMNS: [Column; 4] = [
@@ -158,12 +161,14 @@ const COLUMNS: [Column; 4] = [
     ("p99.9", 0.999, |times| times.p99_9, |_| None),
 ];
 
-/// In place of a number that there are too few samples for, or that requests without a time may have changed.
+/// Placeholder for a number that has too few samples, or that requests without a time may have
+/// changed.
 const DASH: &str = "–";
 
-/// Times by percentile, and below the latency what its percentiles lie between, 95 times in 100. A
-/// percentile that samples or failures do not support is a dash, with its interval; the largest value
-/// needs no number of samples. What rests on requests that never ended is a bound.
+/// Renders times by percentile and, below the latency, the 95 % confidence intervals of its
+/// percentiles. A percentile that samples or failures do not support is a dash, and so is its
+/// interval; the maximum needs no number of samples. A value that rests on requests that never
+/// ended is marked as a lower bound.
 fn table<'a>(rows: impl IntoIterator<Item = (&'a str, Percentiles)>) -> String {
     let titles = COLUMNS.map(|(title, ..)| title).into_iter().chain(["max", "mean"]);
     let mut text = row("", titles.map(str::to_owned));
@@ -180,7 +185,8 @@ fn table<'a>(rows: impl IntoIterator<Item = (&'a str, Percentiles)>) -> String {
     text
 }
 
-/// The maximum and the mean. A request that failed without a time may have been slower than any other.
+/// Formats the maximum and the mean. A request that failed without a time may have been slower than
+/// any other: the maximum is then a lower bound, and the mean is unknown.
 fn extremes(times: &Percentiles) -> [String; 2] {
     match times.known_to {
         None => [at_least(times.is_bound(1.0), times.max), time(times.mean)],
@@ -192,8 +198,9 @@ fn at_least(is_bound: bool, us: f64) -> String {
     format!("{}{}", if is_bound { "≥ " } else { "" }, time(us))
 }
 
-/// What to read in place of intervals, of an open loop that was asked for too little. Of a closed
-/// one, whose percentiles are of its own making, a reader looks for none.
+/// Returns the note that replaces the intervals of an open loop, if too little time or too few
+/// requests were asked for. A closed loop gets none: its percentiles depend on its own pace, so
+/// readers expect no intervals of them.
 fn without_intervals(workload: &Workload) -> &'static str {
     match workload.pacing {
         Pacing::Open { .. } if !are_shown_of(workload) => {
@@ -203,7 +210,7 @@ fn without_intervals(workload: &Workload) -> &'static str {
     }
 }
 
-/// One cell per percentile.
+/// Returns one cell per percentile: a dash if the percentile is not supported or has no value.
 fn columns(times: &Percentiles, value: impl Fn(&Column) -> Option<String>) -> [String; COLUMNS.len()] {
     COLUMNS.map(|column| value(&column).filter(|_| times.supports(column.1)).unwrap_or_else(|| DASH.into()))
 }
@@ -216,10 +223,10 @@ fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
     row + "\n"
 }
 
-/// Microseconds with three digits, in the unit in which a person would say them.
+/// Formats microseconds with three digits, in the unit that a person would use.
 fn time(us: f64) -> String {
     let (value, unit) = match us {
-        // What rounds up to 1000 belongs to the next unit.
+        // A value that rounds up to 1000 belongs to the next unit.
         us if us < 999.5 => (us, "µs"),
         us if us < 999.5e3 => (us / 1e3, "ms"),
         us => (us / 1e6, "s"),
@@ -227,7 +234,8 @@ fn time(us: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-/// A number from 0.01 with three digits, or with all that are in front of the point.
+/// Formats a number from 0.01 on with three digits, or with all digits before the decimal point if
+/// there are more.
 fn three_digits(value: f64) -> String {
     let digits = match value {
         value if value < 9.995 => 2,
@@ -237,13 +245,14 @@ fn three_digits(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// How many requests took how long, in rows that grow by the same factor: a tail is seen beside the bulk.
+/// Draws the number of requests by latency. Rows grow by the same factor, so that the tail is
+/// visible beside the bulk.
 fn histogram(latency: &Times) -> String {
     if latency.is_empty() {
         return String::new();
     }
     let (low, high) = (latency.min().max(1) as f64, latency.max() as f64);
-    // Of times that are nearly alike, more rows would only show how finely they are told apart.
+    // If the times are nearly equal, more rows would only show the resolution of the histogram.
     let rows = if high / low < 1.05 { 1 } else { ROWS };
     let factor = (high / low).powf(1.0 / rows as f64);
     let counts = counts(latency, low, factor, rows);
@@ -262,7 +271,7 @@ fn counts(latency: &Times, low: f64, factor: f64, rows: usize) -> Vec<u64> {
     let mut counts = vec![0; rows];
     for value in latency.iter_recorded() {
         let row = (value.value_iterated_to() as f64 / low).ln() / factor.ln();
-        // Also where there is one row, and the factor is 1.
+        // With a single row the factor may be 1, and `row` is then not finite.
         counts[if row.is_finite() { (row as usize).min(rows - 1) } else { 0 }] += value.count_at_value();
     }
     counts
@@ -276,7 +285,8 @@ fn share(share: f64) -> String {
     }
 }
 
-/// Whole columns and eighths of one; what is there at all is seen.
+/// Draws a bar of whole columns and eighths of a column; every value above zero gets at least an
+/// eighth.
 fn bar(columns: f64) -> String {
     let eighths = if columns > 0.0 { ((columns * 8.0).round() as usize).max(1) } else { 0 };
     let part = (eighths % 8).checked_sub(1).map(|part| EIGHTHS[part]);
@@ -290,7 +300,7 @@ fn generator(summary: &Summary) -> String {
     format!("  generator: {per_request_us:.2} µs of CPU per completed request\n")
 }
 
-/// Those that passed in a number, the others in full.
+/// Renders the number of checks that passed, and every other check in full.
 fn checks(outcomes: &[CheckOutcome]) -> String {
     if outcomes.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! `backlog`: length of the server's listen queue; without it, as the server has it by itself.
+//! `backlog`: length of the server's listen queue; without it, the server's own default.
 
 use c10k_reports::record::Scale;
 

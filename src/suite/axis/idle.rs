@@ -1,4 +1,5 @@
-//! `idle`: connections held open beside the measured ones, which say nothing more after their first answer.
+//! `idle`: connections held open beside the measured ones, which send nothing more after their
+//! first response.
 
 use c10k_reports::record::{Parameter, Scale};
 

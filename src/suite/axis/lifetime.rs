@@ -23,7 +23,7 @@ pub const AXIS: Axis = Axis {
     label: Parameter::to_string,
 };
 
-/// `short`, `persistent`, or a number of requests.
+/// Reads `short`, `persistent`, or a number of requests.
 fn read(value: &Value) -> Result<Parameter> {
     let lifetime = match value.as_integer() {
         Some(requests) => parse(&requests.to_string())?,

@@ -1,6 +1,7 @@
-//! Axes: what may vary between the cells of a suite. One axis, one file, and one line in [`ALL`].
+//! Axes: the parameters that may vary between the cells of a suite. Each axis has one file, and one
+//! line in [`ALL`].
 //!
-//! Suites, `--list`, filters, records, tables and charts know an axis from its entry here and from nowhere else.
+//! Suites, `--list`, filters, records, tables and charts know an axis only from its entry here.
 
 mod arrivals;
 mod backlog;
@@ -30,7 +31,8 @@ use toml::Value;
 use super::load::Load;
 use crate::limits;
 
-/// All axes, in the order in which a workload is named and applied: an axis may rely on those before it.
+/// All axes, in the order in which a workload is named and applied: an axis may rely on the ones
+/// before it.
 pub const ALL: &[Axis] = &[
     lifetime::AXIS,
     close::AXIS,
@@ -56,40 +58,40 @@ pub use rate::SPIN;
 /// Key of the axis that a subject may set for itself, whatever the workload.
 pub const WORKERS: &str = workers::AXIS.key;
 
-/// The axes that say most about a workload, for one of which nothing varies.
+/// Axes that say most about a workload: they name it if no axis varies.
 pub const TELLING: [&Axis; 2] = [&lifetime::AXIS, &connections::AXIS];
 
-/// Something that may vary between cells.
+/// A parameter that may vary between cells.
 #[derive(Debug)]
 pub struct Axis {
-    /// Its key in suites, filters and records.
+    /// Key in suites, filters and records.
     pub key: &'static str,
-    /// What charts call it.
+    /// Title in charts.
     pub title: &'static str,
-    /// Unit of its values; empty where they have none.
+    /// Unit of the values; empty if they have none.
     pub unit: &'static str,
-    /// How charts lay its values out.
+    /// Scale on which charts lay the values out.
     pub scale: Scale,
-    /// Value of a workload that does not name the axis; `None` where the axis is then out of play.
+    /// Value of a workload that does not name the axis; `None` if the axis is then not in use.
     pub default: Option<fn() -> Parameter>,
-    /// What a value may be, for editors: a JSON Schema.
+    /// JSON Schema of a value, for editors.
     pub schema: fn() -> serde_json::Value,
     /// Reads a value as a suite writes it.
     ///
     /// # Errors
-    /// When it is no value of this axis; the message says what is.
+    /// When the axis has no such value; the message says which values it has.
     pub read: fn(&Value) -> Result<Parameter>,
-    /// Makes a load of that value.
+    /// Sets the value in a load.
     ///
     /// # Errors
-    /// When the value does not go together with those of the axes before it.
+    /// When the value conflicts with the values of the axes before it.
     pub apply: fn(&Parameter, &mut Load) -> Result<()>,
-    /// What a value adds to the name of a workload; empty where the name is clearer without it.
+    /// Text that a value adds to the name of a workload; empty if the name is clearer without it.
     pub label: fn(&Parameter) -> String,
 }
 
 impl Axis {
-    /// The axis as a record has it.
+    /// Returns the axis in the form of records.
     pub fn describe(&self) -> record::Axis {
         record::Axis {
             key: self.key.to_owned(),
@@ -100,7 +102,7 @@ impl Axis {
     }
 }
 
-/// The axis with that key.
+/// Returns the axis with that key.
 pub fn find(key: &str) -> Option<&'static Axis> {
     ALL.iter().find(|axis| axis.key == key)
 }
@@ -121,7 +123,7 @@ fn any_text() -> serde_json::Value {
     json!({ "type": "string" })
 }
 
-/// A whole number from `least` on.
+/// Reads a whole number from `least` on.
 fn read_count(value: &Value, least: u64) -> Result<Parameter> {
     match value.as_integer().and_then(|number| u64::try_from(number).ok()) {
         Some(count) if count >= least => Ok(Parameter::Count(count)),
@@ -129,14 +131,14 @@ fn read_count(value: &Value, least: u64) -> Result<Parameter> {
     }
 }
 
-/// A number per second.
+/// Reads a number per second.
 fn read_rate(value: &Value) -> Result<Parameter> {
     let rate = value.as_float().or_else(|| value.as_integer().map(|rate| rate as f64));
     let rate = limits::check_rate(rate.unwrap_or_default())?;
     Ok(value.as_integer().map_or(Parameter::Number(rate), |rate| Parameter::Count(rate.cast_unsigned())))
 }
 
-/// A text that `parse` accepts.
+/// Reads a text that `parse` accepts.
 fn read_text(value: &Value, parse: impl FnOnce(&str) -> Result<()>) -> Result<Parameter> {
     let text = value.as_str().context("write a text in quotes")?;
     parse(text)?;

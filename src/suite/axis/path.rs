@@ -1,4 +1,4 @@
-//! `path`: what the requests ask for.
+//! `path`: the path of the requests.
 
 use anyhow::{Result, ensure};
 use c10k_reports::record::{Parameter, Scale};
@@ -25,7 +25,7 @@ pub const AXIS: Axis = Axis {
 fn check(text: &str) -> Result<()> {
     let is_path = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
     ensure!(is_path, "a path begins with a slash and has no spaces");
-    // Records and pages say that this is what was asked for.
+    // Records and pages show the path as it is written here, so it must be the one that is sent.
     let url = Url::parse(&format!("http://localhost{text}"))?;
     let asked = &url[Position::BeforePath..];
     ensure!(

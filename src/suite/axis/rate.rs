@@ -7,7 +7,7 @@ use c10k_reports::record::Scale;
 
 use super::{Axis, any_rate, number, read_rate};
 
-/// How long before a send a worker stops to sleep and spins, as `c10k load` has it.
+/// Time before a send at which a worker stops sleeping and spins, as in `c10k load`.
 pub const SPIN: Duration = Duration::from_micros(100);
 
 pub const AXIS: Axis = Axis {
@@ -19,7 +19,7 @@ pub const AXIS: Axis = Axis {
     schema: any_rate,
     read: read_rate,
     apply: |value, load| {
-        // The runner sets the seed, which is another one in each round.
+        // The runner sets the seed, a different one in each round.
         load.workload.pacing =
             Pacing::Open { rate: number(value)?, arrivals: Arrivals::Constant, seed: 0, spin: SPIN };
         Ok(())

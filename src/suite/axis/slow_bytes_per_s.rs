@@ -1,4 +1,4 @@
-//! `slow_bytes_per_s`: what each slow client sends, and reads, per second.
+//! `slow_bytes_per_s`: bytes that each slow client sends, and reads, per second.
 
 use c10k_reports::record::Scale;
 

@@ -1,7 +1,8 @@
-//! `threads`: event loops of the generator; without it, one for each processor that the generator has.
+//! `threads`: event loops of the generator; without it, one for each processor of the generator.
 //!
-//! Each has connections and, in an open loop, a queue of its own: where requests wait for a connection, more threads make
-//! latency longer, so an open loop near its limit is compared at one number of threads.
+//! Each event loop has its own connections and, in an open loop, its own queue. If requests wait
+//! for a connection, more threads make latency longer, so an open loop near its limit is compared
+//! at one number of threads.
 
 use c10k_reports::record::Scale;
 

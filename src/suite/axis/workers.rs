@@ -1,4 +1,5 @@
-//! `workers`: size of the server's pool, or number of its loops; without it, a pool has a worker for each connection.
+//! `workers`: size of the server's pool, or number of its event loops; without it, a pool has a
+//! worker for each connection.
 
 use c10k_reports::record::Scale;
 
