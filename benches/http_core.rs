@@ -1,4 +1,4 @@
-//! The HTTP core alone, without a socket: what every model pays per request before it is a model.
+//! The HTTP core alone, without a socket: the cost per request that all models have in common.
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 #[path = "support/arguments.rs"]
@@ -14,10 +14,10 @@ use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use criterion::{Criterion, Throughput, criterion_group};
 
-/// What wrk sends.
+/// Request that wrk sends.
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
 
-/// What a browser sends.
+/// Request that a browser sends.
 const BROWSER_GET: &[u8] = b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: keep-alive\r\nCache-Control: max-age=0\r\n\
     Upgrade-Insecure-Requests: 1\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
     Chrome/140.0.0.0 Safari/537.36\r\nAccept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,\
@@ -50,7 +50,7 @@ fn http_core(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Feeds a connection and takes everything it has to say.
+/// Feeds bytes to a connection and takes all of its output. Returns the length of the output.
 fn answer(connection: &mut Connection, service: &mut Service, bytes: &[u8]) -> usize {
     connection.receive(bytes, service);
     let mut sent = 0;
@@ -64,7 +64,7 @@ fn answer(connection: &mut Connection, service: &mut Service, bytes: &[u8]) -> u
 
 criterion_group!(benches, http_core);
 
-/// Public for the test of its baselines, which acts as this bench.
+/// Public, so that the test of its baselines can act as this bench.
 pub fn main() {
     arguments::complete_criterion();
     benches();

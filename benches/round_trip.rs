@@ -1,12 +1,14 @@
-//! One request and its answer per model, over a plain blocking client: the cost of a model while it has nothing else to do.
+//! One request and its response per model, over a plain blocking client: the cost of a model when
+//! it has nothing else to do.
 //!
-//! A round trip is mostly the wake-up of the side that waits, and that depends on where both sides run: on two processors each
-//! side sleeps until the other processor is interrupted, on one processor the scheduler merely switches. The difference
-//! is several times the work itself, so the placement is chosen here, as the suites choose it, and stands in the name of
-//! the bench. Left to the scheduler, equal models differ by a factor of six.
+//! A round trip is mostly the wake-up of the side that waits, and its cost depends on where both
+//! sides run. On two processors, each side sleeps until the other processor is interrupted; on one
+//! processor, the scheduler merely switches. The difference is several times the work itself. So
+//! the placement is chosen here, in the same way as in the suites, and is part of the bench's name.
+//! If the scheduler chose it, equal models would differ by a factor of six.
 //!
-//! Plain `cargo bench` takes one model of each family (how it waits, and who runs a connection); with a filter, the whole
-//! roster is there.
+//! Plain `cargo bench` measures one model of each family (how it waits, and what runs a
+//! connection). With a filter, the whole roster is available.
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 #[path = "support/arguments.rs"]
@@ -35,12 +37,12 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 /// The page's length, without the head.
 const BODY_BYTES: usize = 1024;
 
-/// The program that serves.
+/// The `c10k` program, which serves the models.
 static C10K: LazyLock<Program> = LazyLock::new(|| Program::at(Path::new(env!("CARGO_BIN_EXE_c10k"))));
 
-/// Where the client and the server run.
+/// Processors of the client and of the server.
 struct Placement {
-    /// Stands in the name of the bench.
+    /// Part of the bench's name.
     name: &'static str,
     server: CpuList,
     client: CpuList,
@@ -63,7 +65,7 @@ fn round_trip(criterion: &mut Criterion) {
     }
 }
 
-/// The models that can run here: one of each family, or all of them where a filter says which are meant.
+/// Returns the models that can run here: one of each family, or all of them if there is a filter.
 fn models() -> Vec<&'static Entry> {
     let is_filtered = Asked::of_this_process().filters().next().is_some();
     let is_here =
@@ -75,7 +77,8 @@ fn models() -> Vec<&'static Entry> {
     ROSTER.iter().filter(is_here).filter(is_first).collect()
 }
 
-/// Both sides on two processors, as suites place them, and both on one; only that on a machine with one processor.
+/// Returns two placements: both sides on two processors, as suites place them, and both on one. On
+/// a machine with one processor, it returns only the latter.
 fn placements() -> Vec<Placement> {
     let available = CpuList::available().expect("the processors of this process can be read");
     let one = available.first(std::num::NonZeroUsize::MIN);
@@ -87,7 +90,7 @@ fn placements() -> Vec<Placement> {
 }
 
 fn bench(group: &mut BenchmarkGroup<WallTime>, subject: &Subject, placement: &Placement) {
-    // Started when it is needed: a filter may leave this bench out.
+    // The server is started when it is needed, because a filter may leave this bench out.
     let mut running = None;
     let mut address = || -> SocketAddr {
         placement.client.pin().expect("the client can be pinned");
@@ -145,7 +148,7 @@ fn short(address: SocketAddr) {
     check(&answer, head + 4 + BODY_BYTES);
 }
 
-/// A fast answer that is wrong is no result.
+/// Panics if the response is wrong: its time would be no result.
 fn check(answer: &[u8], length: usize) {
     assert!(
         answer.starts_with(b"HTTP/1.1 200 ") && answer.len() == length,

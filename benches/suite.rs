@@ -1,8 +1,10 @@
-//! The suites under `cargo bench`, last of the benches: hands over to `c10k bench`, which measures and reports. The servers of
-//! others come first, so that the page that is opened shows the default suite.
+//! The suites under `cargo bench`, last of the benches: it hands over to `c10k bench`, which
+//! measures and reports. The suite of other servers comes first, so that the page that is opened
+//! shows the default suite.
 //!
-//! `cargo bench -- ARGS` gives the same arguments to every bench. This one takes all that criterion takes, and does what
-//! criterion would: with `--list` it lists, and in the modes in which criterion measures nothing it measures nothing.
+//! `cargo bench -- ARGS` gives the same arguments to every bench. This one takes all arguments of
+//! criterion, and does what criterion would do: with `--list` it lists, and in the modes in which
+//! criterion measures nothing it measures nothing.
 
 #[path = "support/arguments.rs"]
 #[allow(dead_code, reason = "each bench uses a part of it, and the test all")]
@@ -14,10 +16,10 @@ use std::process::{Command, ExitCode};
 
 use arguments::Asked;
 
-/// Options of criterion about baselines, which are no business of the suites.
+/// Options of criterion about baselines, which do not apply to the suites.
 const BASELINES: [&str; 3] = ["baseline", "baseline-lenient", "save-baseline"];
 
-/// Public for the test of its arguments, which acts as this bench.
+/// Public, so that the test of its arguments can act as this bench.
 pub fn main() -> ExitCode {
     let asked = Asked::of_this_process();
     if asked.has("list") {
@@ -33,12 +35,12 @@ pub fn main() -> ExitCode {
     if let Some(option) = BASELINES.into_iter().find(|option| asked.gives(option)) {
         eprintln!("--{option} is for criterion's benches; of the suites, every run is kept in reports/runs");
     }
-    // In place of this process, so that Ctrl-C reaches the one that has something to save.
+    // `exec` replaces this process, so that Ctrl-C reaches the process that has results to save.
     eprintln!("cannot run the suite: {}", bench(&asked).exec());
     ExitCode::FAILURE
 }
 
-/// The command that measures.
+/// Returns the command that measures.
 fn bench(asked: &Asked) -> Command {
     let reports = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
@@ -52,13 +54,13 @@ fn bench(asked: &Asked) -> Command {
     command
 }
 
-/// Whether `c10k bench` takes it for the value of an axis, such as `connections=64`.
+/// True if `c10k bench` takes the filter for the value of an axis, such as `connections=64`.
 fn is_axis(filter: &str) -> bool {
     let is_key = |key: &str| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     filter.split_once('=').is_some_and(|(key, _)| !key.is_empty() && is_key(key))
 }
 
-/// A line for each cell, as criterion and libtest write them for other programs.
+/// Prints a line for each cell, as criterion and libtest write them for other programs.
 fn list(asked: &Asked) -> ExitCode {
     if asked.has("ignored") {
         return ExitCode::SUCCESS;

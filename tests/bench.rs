@@ -1,4 +1,5 @@
-//! `c10k bench`: what it measured and what speaks against it, in the record, on the page, and in the exit status.
+//! Results of `c10k bench`, and the objections to them, in the record, on the page, and in the exit
+//! status.
 
 #![cfg(target_os = "linux")]
 
@@ -25,8 +26,8 @@ mod quota;
 use bench::{Bench, of, read};
 use quota::Quota;
 
-/// A pool of 2 for 8 connections, a rate that a blocked server cannot keep up with, a server that ends at once, and one
-/// that is well.
+/// Suite with a pool of 2 workers for 8 connections, a rate that a blocked server cannot keep up
+/// with, a server that ends at once, and a server without a problem.
 const TROUBLED: &str = r#"
 [[subject]]
 model = "thread-pool"
@@ -61,7 +62,8 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words_and_under_s
     assert_eq!(of(&records, "starved")["valid"], false);
     assert_eq!(of(&records, "overloaded")["valid"], false);
     for check in of(&records, "well")["checks"].as_array().expect("checks are a list") {
-        // What depends on how much time the machine has is not told from so short a measurement.
+        // Checks that depend on the processor time of the machine are not reliable in so short a
+        // measurement.
         if ["errors", "starvation"].contains(&check["name"].as_str().expect("a check has a name")) {
             assert_eq!(check["verdict"], "pass", "{check}");
         }
@@ -212,7 +214,7 @@ fn what_is_not_installed_is_left_out_and_named() {
 fn a_full_disk_leaves_no_folder_of_a_run() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
     let mut shell = Command::new("sh");
-    // 25 is SIGXFSZ, which would end it.
+    // 25 is SIGXFSZ, which would end the command.
     shell.args(["-c", "trap '' 25; ulimit -f 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_c10k")]);
     let output = shell.current_dir(bench.folder.path()).args(["bench", "suite.toml"]).output();
     let line = refusal::line_of(output.expect("the command can be run"));
@@ -275,7 +277,8 @@ fn what_began_a_run_is_measured_to_its_end_although_its_file_is_replaced() {
     }
 }
 
-/// Runs a script where `/proc` is what `mount` makes of it. `None` where the machine does not allow that.
+/// Runs a script after the command `mount` has changed `/proc`. Returns `None` where the machine
+/// does not allow that.
 fn with_other_proc(mount: &str, script: &str, bench: &Bench) -> Option<Output> {
     let unshared = |script: &str| {
         let mut command = Command::new("unshare");
@@ -340,7 +343,7 @@ fn without_proc_there_is_a_reason_in_place_of_a_number() {
 
 #[test]
 fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_does_not_go() {
-    // One never listens; the other one serves and takes no notice of being told to stop.
+    // The first server never listens; the second one serves and ignores SIGTERM.
     let deaf = format!(
         "sh -c \"trap '' TERM; {} serve poll --addr 127.0.0.1:{{port}} & while :; do sleep 1; done\"",
         env!("CARGO_BIN_EXE_c10k")
@@ -355,7 +358,8 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
         let stderr = child.stderr.take().expect("it is piped");
         BufReader::new(stderr).read_line(&mut line).expect("it can be read");
         assert!(line.starts_with("measuring 1 times"), "{line}");
-        // A moment that is within the wait on most machines; at any other one it has to end as soon.
+        // On most machines, this moment is within the wait; at any other moment the command has to
+        // end just as soon.
         std::thread::sleep(Duration::from_millis(wait_ms));
         let began = Instant::now();
         kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
@@ -364,7 +368,7 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
     }
 }
 
-/// A server that never sleeps takes more than this quota on however busy a machine.
+/// A server that never sleeps takes more than this quota even on a busy machine.
 #[test]
 fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
     let Some(quota) = Quota::of(30_000) else { return };
@@ -384,13 +388,14 @@ fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
     }
 }
 
-/// The checks tell that server and generator share it; other tests may take more of it than they do.
+/// The checks report that server and generator share the processor; other tests may take more of it
+/// than these two do.
 #[test]
 fn on_one_processor_the_sharing_is_told_once_and_makes_nothing_invalid() {
     let mut only = CpuSet::new();
     let available = sched_getaffinity(None).expect("the processors of this process can be read");
     only.set((0..CpuSet::MAX_CPU).rfind(|&cpu| available.is_set(cpu)).expect("it may use one"));
-    // The command inherits it from this thread, which is this test's own.
+    // The command inherits the setting from this thread, which is this test's own.
     sched_setaffinity(None, &only).expect("a thread may leave out processors");
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 8\n");
     let output = bench.run(&[]);
@@ -405,11 +410,12 @@ fn on_one_processor_the_sharing_is_told_once_and_makes_nothing_invalid() {
     }
 }
 
-/// Each side's words where a quota held it back.
+/// Messages of both sides where a quota held them back.
 const HELD: [&str; 2] = ["the CPU quota of 0.3 processors", "the CPU quota of its cgroup"];
 
-/// A bench under `quota` with its standard error, if both sides were held back for long enough to be told. On a busy
-/// machine, others may take the processor before the quota does.
+/// Runs a bench under `quota`. Returns it with its standard error if both sides were held back for
+/// long enough to be reported. On a busy machine, other processes may take the processor before the
+/// quota does.
 fn bench_held_by(quota: &Quota) -> Option<(Bench, String)> {
     let bench = Bench::new("models = [\"busy-poll\"]\n[[workload]]\nconnections = 8\n");
     let output = quota.run(&bench.command(&[])).output().expect("the command can be run");

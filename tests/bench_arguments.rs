@@ -1,7 +1,8 @@
-//! `cargo bench -- ARGS`: every bench takes what criterion takes, by criterion's own list of options.
+//! `cargo bench -- ARGS`: every bench accepts what criterion accepts, by criterion's own list of
+//! options.
 //!
-//! `cargo test` builds no benches, so this program is two of them itself, where [`ACT_AS`] says so: a criterion bench, and
-//! that of the suites.
+//! `cargo test` builds no benches, so this program acts as a bench if [`ACT_AS`] says so: as a
+//! criterion bench, or as the bench of the suites.
 
 #![cfg(target_os = "linux")]
 
@@ -15,14 +16,14 @@ use libtest_mimic::{Arguments, Trial};
 use regex::Regex;
 use suite::arguments::{self, Asked};
 
-/// The variable that says which bench to be.
+/// Environment variable that names the bench as which this program acts.
 const ACT_AS: &str = "C10K_TEST_ACTS_AS";
 
 /// Options of criterion that its help does not show, or shows under another name.
 const HIDDEN: [&str; 6] =
     ["--bench", "--test", "--nocapture", "--show-output", "--include-ignored", "--colour=never"];
 
-/// What a trial runs, under its name.
+/// Names of the trials, and the functions that they run.
 const TRIALS: [(&str, fn()); 7] = [
     ("every_option_of_criterion_is_taken_and_no_value_is_a_filter", takes_every_option),
     ("help_and_version_are_printed_and_nothing_is_measured", prints_help_and_version),
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), TRIALS.map(trial).into()).exit_code()
 }
 
-/// A bench as `benches/http_core.rs` is one.
+/// Acts as a bench of the same kind as `benches/http_core.rs`.
 fn act_as_criterion() -> ! {
     arguments::complete_criterion();
     let mut criterion = Criterion::default().configure_from_args();
@@ -64,7 +65,7 @@ fn run(bench: &str, arguments: &[&str]) -> Output {
     command.env(ACT_AS, bench).args(arguments).output().expect("it can be run")
 }
 
-/// What a bench prints, and does without a mistake.
+/// Runs a bench, which has to succeed, and returns what it printed.
 #[track_caller]
 fn printed(bench: &str, arguments: &[&str]) -> String {
     let output = run(bench, arguments);
@@ -74,7 +75,7 @@ fn printed(bench: &str, arguments: &[&str]) -> String {
 
 /// An option as criterion's help shows it.
 struct Shown {
-    /// With its dashes, such as `--save-baseline` and `-s`.
+    /// Names with their dashes, such as `--save-baseline` and `-s`.
     names: Vec<String>,
     has_value: bool,
 }
@@ -95,7 +96,7 @@ fn takes_every_option() {
     let options = options_of_criterion();
     for Shown { names, has_value } in &options {
         for name in names.iter().filter(|name| !["--help", "-h"].contains(&name.as_str())) {
-            // A short option may have its value right behind it.
+            // A short option may have its value right after it.
             let joined = if name.starts_with("--") { format!("{name}=20") } else { format!("{name}20") };
             let forms: &[&[&str]] = if *has_value { &[&[name, "20"], &[&joined]] } else { &[&[name]] };
             for form in forms {
@@ -111,7 +112,7 @@ fn takes_every_option() {
     }
 }
 
-/// Checks that the words are taken, and that a filter behind them is the only one.
+/// Checks that the words are accepted, and that a filter after them is the only filter.
 #[track_caller]
 fn assert_no_filter(words: &[&str]) {
     let args = ["suite"].iter().chain(words).chain(&["epoll"]).map(ToString::to_string);
@@ -147,7 +148,7 @@ fn measures_nothing() {
     }
 }
 
-/// The names in a list of which every line is as criterion's are.
+/// Returns the names in a list, each line of which has to look as criterion's do.
 #[track_caller]
 fn listed(bench: &str, arguments: &[&str]) -> Vec<String> {
     let list = printed(bench, &[&["--list", "--format", "terse"], arguments].concat());

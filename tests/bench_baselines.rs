@@ -1,6 +1,7 @@
 //! `cargo bench -- --save-baseline NAME` and `--baseline NAME`, as criterion documents them.
 //!
-//! `cargo test` builds no benches, so this program is one itself, where [`ACT_AS_BENCH`] says so: that of the HTTP core.
+//! `cargo test` builds no benches, so this program acts as the bench of the HTTP core if
+//! [`ACT_AS_BENCH`] is set.
 
 #[path = "../benches/http_core.rs"]
 mod http_core;
@@ -12,13 +13,13 @@ use std::process::{Command, ExitCode, Output};
 use libtest_mimic::{Arguments, Trial};
 use tempfile::TempDir;
 
-/// The variable that makes this program a bench.
+/// Environment variable that makes this program a bench.
 const ACT_AS_BENCH: &str = "C10K_TEST_ACTS_AS_BENCH";
 
 /// The one benchmark that is run, and its folder.
 const BENCHMARK: &str = "http_core/head";
 
-/// As few and as short measurements as criterion allows, and no pictures.
+/// Arguments for as few and as short measurements as criterion allows, and for no plots.
 const SHORTEST: [&str; 5] = ["--bench", "--quick", "--noplot", "--exact", BENCHMARK];
 
 const TRIALS: [(&str, fn()); 4] = [
@@ -56,7 +57,7 @@ impl Results {
         command.args(SHORTEST).args(arguments).output().expect("it can be run")
     }
 
-    /// What a run prints that ends well.
+    /// Runs the bench, which has to succeed, and returns what it printed.
     #[track_caller]
     fn printed(&self, arguments: &[&str]) -> String {
         let output = self.bench(arguments);

@@ -1,4 +1,5 @@
-//! The command line: what is wrong with it is said in one line, with status 2, and before anything was done.
+//! The command line: a mistake in it is reported in one line, with status 2, before anything is
+//! done.
 
 #[path = "support/hosts.rs"]
 mod hosts;
@@ -16,13 +17,13 @@ fn c10k(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_c10k")).args(arguments).output().expect("the command can be run")
 }
 
-/// Runs it and checks that it ends as a mistake does. Gives back the line.
+/// Runs the command, which has to refuse its arguments, and returns its message.
 #[track_caller]
 fn refused(arguments: &[&str]) -> String {
     refusal::line_of(c10k(arguments))
 }
 
-/// Checks that `c10k serve epoll` with these arguments is refused with a line that has `hint` in it.
+/// Checks that `c10k serve epoll` with these arguments is refused with a line that contains `hint`.
 #[track_caller]
 fn serve_refused(arguments: &[&str], hint: &str) {
     let line = refused(&[&["serve", "epoll"], arguments].concat());
@@ -68,7 +69,7 @@ fn refuses_addresses_that_are_none() {
     serve_refused(&["--addr", "127.0.0.1:http"], "http");
     serve_refused(&["--addr", "127.0.0.1"], "HOST:PORT");
     serve_refused(&["--addr", ""], "HOST:PORT");
-    // Reserved for documentation, so it is nobody's.
+    // Reserved for documentation, so no machine has this address.
     serve_refused(&["--addr", "192.0.2.1:0"], "192.0.2.1");
 }
 
@@ -87,7 +88,7 @@ fn a_name_of_several_addresses_is_served_at_the_first_and_says_so() {
     assert!(line.starts_with("listening on 127.0.0."), "{line:?}");
     let address = line.trim_start_matches("listening on ").split(':').next().unwrap_or_default();
     let note = format!("c10k: two.test has 2 addresses; this server listens on {address} alone\n");
-    // A machine may cut the backlog, which is said, too.
+    // On a machine that limits the backlog, there is a note about that, too.
     assert!(String::from_utf8_lossy(&output.stderr).contains(&note), "{output:?}");
 }
 
@@ -183,7 +184,7 @@ fn a_reader_that_has_gone_away_is_no_error() {
 #[cfg(target_os = "linux")]
 fn a_calibration_that_cannot_be_kept_is_not_begun() {
     for file in ["/dev/null/calibration.json", "/proc/calibration.json"] {
-        // If it was begun, it would take hours.
+        // A calibration that had begun would take hours.
         let line = refused(&["calibrate", "--duration", "1h", "--output", file]);
         assert!(line.contains("/dev/null") || line.contains(file), "{line}");
     }

@@ -1,4 +1,4 @@
-//! `c10k compare`: ratios, intervals and verdicts of runs that were written for the purpose.
+//! `c10k compare`: ratios, intervals and verdicts of runs that these tests write.
 
 #![cfg(target_os = "linux")]
 
@@ -18,7 +18,7 @@ use c10k_reports::record::{Environment, Outcome, Parameter, Record};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Folders of runs.
+/// Temporary folder for runs.
 struct Runs(TempDir);
 
 /// Cost of a subject under a workload, as a factor.
@@ -29,8 +29,8 @@ impl Runs {
         Self(tempfile::tempdir().expect("a temporary folder can be made"))
     }
 
-    /// Writes a run of `rounds`: every subject costs what `cost` says, and rounds vary by half a
-    /// percent. `change` is made to each record.
+    /// Writes a run of `rounds` rounds: each subject costs what `cost` says, and rounds vary by
+    /// half a percent. `change` is applied to each record.
     fn write(&self, name: &str, rounds: u32, cost: Cost, change: impl Fn(&mut Record)) -> PathBuf {
         self.write_in(name, &environment(rounds), cost, change)
     }
@@ -61,7 +61,7 @@ impl Runs {
     }
 }
 
-/// Two subjects and two workloads.
+/// Returns an environment with two subjects and two workloads.
 fn environment(rounds: u32) -> Environment {
     let mut environment = fixture::environment();
     environment.rounds = rounds;
@@ -90,7 +90,7 @@ fn path(path: &std::path::Path) -> &str {
     path.to_str().expect("it is text")
 }
 
-/// Compares two runs: the exit status, the object and the text.
+/// Compares two runs. Returns the exit status, the object and the text.
 fn compared(a: &str, b: &str) -> (i32, Value, String) {
     let (json, text) = (compare(&[a, b, "--json"]), compare(&[a, b]));
     assert_eq!(json.status, text.status);
@@ -155,7 +155,8 @@ fn a_slower_run_is_regressed_where_it_is_slower() {
     );
 }
 
-/// The rounds of both vary by a third, alike: as pairs they tell what as two runs they could not.
+/// The rounds of both subjects vary by a third, in the same way: compared in pairs, they show a
+/// difference that two separate runs could not show.
 #[test]
 fn subjects_of_one_run_are_compared_round_by_round() {
     let runs = Runs::new();
@@ -292,7 +293,7 @@ fn margins_of_a_file_take_the_place_of_the_built_in_ones() {
     assert!(text.contains("changed") && !text.contains("server_cpu"), "{text}");
 }
 
-/// The floor of allocations is 0.05.
+/// The margin of allocations has a floor of 0.05.
 #[test]
 fn some_in_place_of_none_is_a_ratio_where_the_margin_has_a_floor() {
     const KEY: &str = "server_allocations_per_request";

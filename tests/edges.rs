@@ -1,6 +1,7 @@
-//! The edges of every option that takes a number or a time: it does its work, or is refused in one line with its bounds.
+//! The edges of every option that takes a number or a time: a value there does its work, or is
+//! refused in one line with the bounds.
 //!
-//! The options are those that the command itself knows, so that a new one can't be forgotten here.
+//! The list of options comes from the command itself, so that a new option can't be forgotten here.
 
 #![cfg(target_os = "linux")]
 
@@ -12,19 +13,20 @@ use std::process::{Child, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// What an option takes, and so what it must refuse.
+/// Kind of value that an option takes, and so the values that it must refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Whole,
     Rate,
     Time,
-    /// No number: a name, a list, a file.
+    /// Not a number: a name, a list, a file.
     Text,
 }
 
 use Takes::{Rate, Text, Time, Whole};
 
-/// Subcommand, option, what it takes, and values at its edges with which it has to do its work in a moment.
+/// Subcommand, option, kind of value, and values at the edges with which the command has to do its
+/// work in a moment.
 #[rustfmt::skip]
 const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("serve", "addr", Text, &[]),
@@ -85,7 +87,8 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
 ];
 
 impl Takes {
-    /// Values that are none of it, and what the refusal says of those that are.
+    /// Returns values that are not of this kind, and the words with which the refusal describes the
+    /// right ones.
     fn refuses(self) -> (&'static [&'static str], &'static str) {
         match self {
             Whole => (
@@ -137,7 +140,7 @@ impl Server {
     }
 }
 
-/// Options whose values a caller gives, of all subcommands.
+/// Returns the options of all subcommands whose values a caller gives.
 fn options() -> Vec<(String, String)> {
     let command = c10k::command::options();
     let of = |command: &clap::Command| {
@@ -150,7 +153,8 @@ fn options() -> Vec<(String, String)> {
     command.get_subcommands().flat_map(of).collect()
 }
 
-/// The rest of a command line that does a little work; the option that is tried comes last.
+/// Returns the rest of a command line that does a little work; the option under test is added after
+/// it.
 fn rest<'a>(subcommand: &'a str, option: &str, url: &'a str) -> Vec<&'a str> {
     let fixed = match (subcommand, option) {
         ("load", "requests") => vec![("connections", "--connections=1"), ("warmup", "--warmup=0s")],
@@ -213,7 +217,8 @@ fn values_at_the_edges_do_their_work() {
                 continue;
             }
             let output = output(&[&*rest(subcommand, option, &url), &[&tried]].concat());
-            // A measured part may be too short for an answer, and a rate too low for a request; nothing else is said.
+            // The measured part may be too short for a response, and a rate too low for a request.
+            // The command reports nothing else.
             let said = String::from_utf8_lossy(&output.stderr);
             let is_nothing = said.starts_with("c10k: no request") && said.lines().count() == 1;
             let is_well = match output.status.code() {

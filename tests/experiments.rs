@@ -1,4 +1,5 @@
-//! Experiments with `c10k bench`: searches, runs that go on, machines that disturb, and claims.
+//! Experiments with `c10k bench`: searches for a capacity, runs that are resumed, machines that
+//! disturb a run, and claims.
 
 #![cfg(target_os = "linux")]
 
@@ -22,17 +23,18 @@ use serde_json::Value;
 
 use bench::{Bench, of, read};
 
-/// Two subjects in three rounds, which take some seconds.
+/// Suite of two subjects: six measurements in three rounds, which take some seconds.
 const SIX: &str = r#"
 models = ["poll", "epoll"]
 [[workload]]
 connections = 4
 "#;
 
-/// Measurements of some seconds each. Less than half of them are disturbed where all tests run at once.
+/// Number of tries to measure without a disturbance. Each try takes some seconds, and less than
+/// half of them are disturbed where all tests run at once.
 const TRIES: usize = 30;
 
-/// Round and subject of every measurement that stands.
+/// Returns round and subject of every measurement that stands.
 fn standing(records: &[Value]) -> Vec<(u64, String)> {
     let name = |record: &Value| {
         (
@@ -52,8 +54,8 @@ fn start(bench: &Bench, arguments: &[&str]) -> Child {
         .expect("the command can be run")
 }
 
-/// Measures again until nothing else on this machine disturbs it, as the other tests do; what is found then is what is
-/// asked for.
+/// Measures again until nothing else on this machine, such as another test, disturbs the
+/// measurement, and every search has found a rate that breaks. Returns that bench and its output.
 fn undisturbed(tables: &str, arguments: &[&str]) -> (Bench, Output) {
     for _ in 0..TRIES {
         let bench = Bench::new(tables);
@@ -130,11 +132,12 @@ fn a_disk_that_fills_up_loses_one_measurement_and_the_run_goes_on_from_there() {
     let first = Bench::new(SIX);
     assert!(first.run(&["--seed", "5"]).status.success());
     let bytes = |name: &str| first.run_dir().join(name).metadata().expect("it is there").len();
-    // Room for what a run begins with, and for three measurements or so of a longer one.
+    // Enough for the files that a run begins with, and for about three measurements of a longer
+    // run.
     let room = bytes("environment.json").max(bytes("record.jsonl") * 3 / 2);
     let bench = Bench::new(SIX);
     let mut shell = Command::new("bash");
-    // 25 is SIGXFSZ, which would end it.
+    // 25 is SIGXFSZ, which would end the command.
     let script = format!("trap '' 25; ulimit -f {}; exec \"$@\"", room.div_ceil(1024));
     shell.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_c10k"), "bench", "suite.toml"]);
     let output = shell.args(["--rounds", "4", "--seed", "5"]).current_dir(bench.folder.path()).output();
@@ -179,7 +182,7 @@ fn servers_that_die_or_find_their_port_taken_are_failed_rows_and_the_others_go_o
     assert!(!failed("dies").is_empty() || of(&records, "dies")["valid"] == false, "{records:#?}");
 }
 
-/// Keeps every processor busy until it is dropped.
+/// Threads that keep every processor busy until this is dropped.
 struct Spinners(&'static AtomicBool);
 
 impl Spinners {

@@ -1,4 +1,4 @@
-//! `c10k gate --counts`, and the passes that it counts with: what they find, and what they say
+//! `c10k gate --counts`, and the passes that it counts with: their results, and their messages
 //! where a machine can't count.
 
 #![cfg(target_os = "linux")]
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// A suite with one subject and these tables.
+/// Returns a suite with one subject and the given tables.
 fn suite(model: &str, tables: &str) -> String {
     format!(
         "name = \"test\"\npurpose = \"A test.\"\nrounds = 1\nwarmup = \"10ms\"\nduration = \"50ms\"\ntimeout = \"5s\"\n\
@@ -37,7 +37,7 @@ impl Folder {
         Self(folder)
     }
 
-    /// Compares two models by counts, with no other programs than its own.
+    /// Compares two models by counts, with no other programs than those of this folder.
     fn gate(&self, base: &str, candidate: &str) -> Output {
         let serve = |model: &str| format!("{C10K} serve {model} --addr {{address}}");
         self.gate_commands(&serve(base), &serve(candidate))
@@ -51,7 +51,7 @@ impl Folder {
         command.output().expect("the command can be run")
     }
 
-    /// The only record of a bench of its suite.
+    /// Runs a bench of the suite and returns its only record.
     fn bench(&self) -> Value {
         let mut command = Command::new(C10K);
         let output = command.current_dir(self.0.path()).args(["bench", "suite.toml"]).output();
@@ -60,7 +60,7 @@ impl Folder {
         let runs = fs::read_dir(self.0.path().join("reports/runs")).expect("there are runs");
         let run = runs.map(|entry| entry.expect("it can be read").path()).next().expect("there is a run");
         let text = fs::read_to_string(run.join("record.jsonl")).expect("there is a record");
-        // One that is disturbed is measured again.
+        // A measurement that is disturbed is repeated, so the last one counts.
         serde_json::from_str(text.lines().last().expect("there is a line")).expect("the record is JSON")
     }
 }
@@ -69,7 +69,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The program, or nothing where it is not installed, which is said.
+/// Returns the path of a program. Returns `None`, and prints a note, where it is not installed.
 fn installed(program: &str) -> Option<PathBuf> {
     let found = std::env::var_os("PATH").and_then(|path| {
         std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.exists())
@@ -150,7 +150,8 @@ fn a_candidate_that_cannot_be_counted_leaves_the_gate_undecided_and_the_reason_i
     assert!(reason.starts_with("the candidate: ") && reason.contains("no tracing"), "{reason}");
 }
 
-/// What passes under valgrind read of a model.
+/// Returns the metrics that passes under valgrind read of a model, and the reasons for those that
+/// are missing.
 fn counted(model: &str, workload: &str) -> Option<(BTreeMap<String, f64>, BTreeMap<String, String>)> {
     installed("valgrind")?;
     let passes = "passes = [\"user_instructions\", \"allocations\"]\n";
@@ -167,8 +168,8 @@ fn counted(model: &str, workload: &str) -> Option<(BTreeMap<String, f64>, BTreeM
 fn instructions_and_allocations_of_a_request_are_counted() {
     let Some((metrics, missing)) = counted("epoll", "") else { return };
     assert!(missing.is_empty(), "{missing:?}");
-    // Far fewer would be no HTTP, and far more would be the start of the server, which must cancel
-    // out.
+    // Far fewer instructions could not process HTTP, and far more would include the start of the
+    // server, which must cancel out.
     let instructions = metrics["server_user_instructions_per_request"];
     assert!((1e3..1e6).contains(&instructions), "{instructions}");
     // The HTTP core promises to allocate nothing for a request on an open connection.

@@ -1,5 +1,5 @@
-//! The page of a gate that was really measured: written with its histograms, linked to, and rendered
-//! again without measuring.
+//! The page of a gate that was really measured: written with its histograms, linked to, and
+//! rendered again without measuring.
 
 #![cfg(target_os = "linux")]
 
@@ -21,7 +21,8 @@ lifetime = "persistent"
 connections = 4
 "#;
 
-/// A busy machine needs a longer one, since a gate has to have seven blocks.
+/// Budgets that are tried in turn: a busy machine needs a longer one, since a gate has to have
+/// seven blocks.
 const BUDGETS: [&str; 3] = ["15s", "45s", "120s"];
 
 fn c10k(arguments: &[&str]) -> Output {
@@ -47,7 +48,8 @@ fn a_gate_leaves_a_page_with_histograms_that_is_rendered_again_without_measuring
     let is_long_enough = |run: &Output| !String::from_utf8_lossy(&run.stderr).contains("is too short");
     let measured = BUDGETS.into_iter().map(run).find(is_long_enough).expect("two minutes are enough");
     let said = String::from_utf8_lossy(&measured.stderr).into_owned();
-    // Two copies of one server may be told apart by a busy machine, and are measured all the same.
+    // A busy machine may make two copies of one server look different; the gate is measured all the
+    // same.
     assert!(matches!(measured.status.code(), Some(0 | 1 | 3)), "{said}");
     assert!(said.contains("index.html"), "{said}");
 

@@ -1,4 +1,5 @@
-//! `c10k history`: gates become lines, lines a table, a page and JSON; mistakes are a line each.
+//! `c10k history`: it adds gates as lines, shows the lines as a table, a page and JSON, and reports
+//! each mistake in one line.
 
 #![cfg(target_os = "linux")]
 
@@ -17,7 +18,7 @@ use tempfile::TempDir;
 
 const ANCHOR: &str = "1111111111111111111111111111111111111111";
 
-/// The first revision that costs more.
+/// Number of the first revision that costs more.
 const CULPRIT: usize = 9;
 
 /// A folder that the command runs in.
@@ -45,13 +46,13 @@ impl Folder {
         String::from_utf8(output.stdout).expect("it speaks text")
     }
 
-    /// What a mistake is told as.
+    /// Runs the command, which has to refuse its arguments, and returns its message.
     #[track_caller]
     fn refused(&self, arguments: &[&str]) -> String {
         refusal::line_of(self.history(arguments))
     }
 
-    /// Simulates a gate of a revision that costs this much.
+    /// Simulates a gate of a revision with the given cost.
     fn gate(&self, name: &str, revisions: Option<(&str, &str)>, cost: f64, seed: u64) {
         let time = format!("2026-11-{:02}T03:00:00Z", seed % 30 + 1);
         Simulated { workloads: &["closed"], cost, revisions, time: &time, seed }.write(&self.path(name));
@@ -91,7 +92,7 @@ fn gates_that_were_added_tell_the_first_revision_of_a_step() {
     assert_eq!(of("throughput_rps")["steps"][0]["first_revision"], culprit);
     assert_eq!(of("latency_p99_us")["steps"].as_array().map(Vec::len), Some(0));
     assert!(folder.path("page/index.html").is_file());
-    // No absolute number of any day is kept: all are ratios near 1.
+    // The history keeps no absolute number of any day: all values are ratios near 1.
     let line: Value =
         serde_json::from_str(folder.text("ci/history/gate.jsonl").lines().next().expect("a line"))
             .expect("it is JSON");

@@ -1,4 +1,5 @@
-//! The revision that a build records: that of its own checkout, and never that of another repository.
+//! The revision that a build records: that of its own checkout, and never that of another
+//! repository.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +22,8 @@ impl BuildScript {
         Self { folder }
     }
 
-    /// What it records of the sources in `folder`, with these variables set.
+    /// Returns the revision that the script records for the sources in `folder`, with these
+    /// variables set.
     fn revision(&self, folder: &Path, variables: &[(&str, &Path)]) -> String {
         let mut script = Command::new(self.folder.path().join("script"));
         script.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).envs(variables.iter().copied());
@@ -33,12 +35,12 @@ impl BuildScript {
     }
 }
 
-/// A repository with one commit; gives its revision.
+/// Makes a repository with one commit and returns its revision.
 fn commit(folder: &Path) -> String {
     std::fs::create_dir_all(folder).expect("a folder can be made");
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
-        // Where git itself runs these tests, in a hook, it says which repository is meant.
+        // If git runs these tests in a hook, these variables name the repository of that hook.
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             git.env_remove(name);
         }
@@ -72,7 +74,7 @@ fn the_revision_is_that_of_the_sources_and_of_no_other_repository() {
     ] {
         assert_eq!(script.revision(&own, variables), revision, "{variables:?}");
     }
-    // Sources that came as an archive, inside the repository of something else.
+    // Sources that came as an archive, unpacked inside another repository.
     let unpacked = other.join("vendor/c10k");
     std::fs::create_dir_all(&unpacked).expect("a folder can be made");
     assert_eq!(script.revision(&unpacked, &[]), "unknown");

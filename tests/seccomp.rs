@@ -1,8 +1,8 @@
-//! Kernels without the newer system calls, and containers that refuse them: every model serves or says why it can't, and
-//! the generator measures or says why not.
+//! Kernels without the newer system calls, and containers that refuse them: every model serves or
+//! reports why it can't, and the generator measures or reports why it can't.
 //!
-//! A seccomp filter belongs to a thread and to what that starts. It answers as the default profiles of container runtimes
-//! do: EPERM, or ENOSYS as an older kernel does.
+//! A seccomp filter belongs to a thread and to everything that the thread starts. It fails with the
+//! errors of the default profiles of container runtimes: EPERM, or ENOSYS as an older kernel does.
 
 #![cfg(target_os = "linux")]
 
@@ -27,7 +27,7 @@ use rustix::process::{Pid, Signal, getgid, kill_process};
 use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
 use serde_json::Value;
 
-/// The system calls that are refused.
+/// System calls that are refused.
 const CALLS: [(&str, i64); 4] = [
     ("io_uring_setup", SYS_io_uring_setup),
     ("epoll_pwait2", SYS_epoll_pwait2),
@@ -35,7 +35,8 @@ const CALLS: [(&str, i64); 4] = [
     ("pidfd_open", SYS_pidfd_open),
 ];
 
-/// Runs `test` on a thread that is answered `errno` to these calls; says so where there is no seccomp.
+/// Runs `test` on a thread where these calls fail with `errno`. Prints a note where there is no
+/// seccomp.
 fn under_filter(errno: Errno, calls: &[(&str, i64)], test: impl FnOnce() + Send) {
     let rules: BTreeMap<_, _> = calls.iter().map(|&(_, call)| (call, Vec::new())).collect();
     let refuse = SeccompAction::Errno(errno.raw_os_error().cast_unsigned());
@@ -50,8 +51,8 @@ fn under_filter(errno: Errno, calls: &[(&str, i64)], test: impl FnOnce() + Send)
     });
 }
 
-/// The command, started by `fork`: `posix_spawn`, which std prefers, takes an EPERM of clone3 for an answer. A group that
-/// is to be set is a reason for the former.
+/// Returns the command, which is started by `fork`: `posix_spawn`, which std prefers, fails if
+/// clone3 fails with EPERM. std uses `fork` because a group is to be set.
 fn c10k(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
     command.args(arguments).gid(getgid().as_raw()).stdin(Stdio::null());
@@ -72,7 +73,7 @@ fn is_available(model: &Value) -> bool {
     model["available"] == true
 }
 
-/// A model that was started.
+/// A running server of one model.
 struct Server {
     name: String,
     child: Child,
@@ -88,7 +89,7 @@ impl Server {
         Self { name: name.to_owned(), child, stdout }
     }
 
-    /// Waits until it listens, and gives its address.
+    /// Waits until the server listens, and returns its address.
     fn address(&mut self) -> String {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("it can be read");
@@ -117,11 +118,12 @@ fn get(address: &str) -> String {
     answer
 }
 
-/// Every model that is available serves a request and stops well; every other is refused with its reason.
+/// Checks that every model that is available serves a request and stops cleanly, and that every
+/// other model is refused with its reason.
 fn assert_roster_keeps_its_word(roster: &[Value]) {
     let named = |model: &Value| model["name"].as_str().expect("a model has a name").to_owned();
     let (here, missing): (Vec<_>, Vec<_>) = roster.iter().partition(|model| is_available(model));
-    // All at a time: each takes a moment to start and to stop.
+    // All servers at the same time: each takes a moment to start and to stop.
     let mut servers: Vec<_> = here.into_iter().map(|model| Server::start(&named(model))).collect();
     for server in &mut servers {
         let address = server.address();
@@ -141,7 +143,8 @@ fn availability(roster: &[Value]) -> Vec<(&str, bool)> {
     roster.iter().map(|model| (model["name"].as_str().unwrap_or_default(), is_available(model))).collect()
 }
 
-/// Closed and open loops over short and lasting connections have answers and no errors.
+/// Checks that closed and open loops over short and persistent connections get responses and no
+/// errors.
 fn assert_generator_measures() {
     let mut server = Server::start("poll");
     let url = format!("http://{}/", server.address());
@@ -173,7 +176,7 @@ models = ["epoll-level"]
 connections = 2
 "#;
 
-/// One cell and a short calibration, with their results in `folder`.
+/// Runs a bench of one cell and a short calibration, with their results in `folder`.
 fn bench_and_calibrate(folder: &str) -> [Output; 2] {
     let suite = format!("{folder}/filtered.toml");
     fs::write(&suite, SUITE).expect("the folder can be written");
@@ -211,7 +214,7 @@ fn serves_without_threads_where_they_are_forbidden_and_measures_nothing() {
     under_filter(Errno::PERM, &CALLS, || {
         let roster = roster();
         assert_roster_keeps_its_word(&roster);
-        // The C library asks for no other call where the answer to clone3 is EPERM; others may.
+        // This C library tries no other call if clone3 fails with EPERM; others may.
         let Some(threaded) = roster.iter().find(|model| model["name"] == "thread" && !is_available(model))
         else {
             return assert_generator_measures();

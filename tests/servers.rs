@@ -24,7 +24,7 @@ mod tests {
     use crate::processes::{Process, descendants};
     use crate::wait::{PATIENCE, until};
 
-    /// Connections that are open at once: enough for a pool that is too small to show.
+    /// Connections that are open at once: enough to notice a pool that is too small.
     const CONNECTIONS: usize = 8;
 
     fn c10k() -> &'static Path {
@@ -62,8 +62,8 @@ mod tests {
         assert_eq!(allowed.trim(), last_cpu().to_string());
     }
 
-    /// Has as many connections as it was started for, and every one of them answered while the
-    /// others are open.
+    /// Checks that the server holds as many connections as it was started for, and answers every
+    /// one of them while the others are open.
     #[track_caller]
     fn assert_holds_all_connections(server: &Subject, running: &RunningSubject) {
         let connect = || Client::connect(running.address(), PATIENCE).unwrap();
@@ -98,7 +98,7 @@ mod tests {
             let folder = running.folder().expect("a command has a folder").to_owned();
             let processes = processes(&running);
             drop(running);
-            // Its children are orphans that somebody else has to reap.
+            // The children are orphans, which another process has to reap.
             let is_gone = |process: &Process| Process::find(process.pid).is_none_or(|now| now.is_zombie);
             until("all processes are gone", || processes.iter().all(is_gone));
             assert!(!folder.exists(), "{} left {}", server.name, folder.display());
@@ -120,12 +120,13 @@ mod tests {
             eprintln!("left out: no cgroup can be made here");
             return;
         }
-        // Each of the threads took some of its time with it, where the processes' clocks are read.
+        // In the account of the processes' clocks, each thread that ended took some of its time
+        // with it.
         let lost = 1.0 - used_s(&clocks) / used_s(&cgroup);
         assert!((0.002..0.5).contains(&lost), "{lost} of {} s", used_s(&cgroup));
     }
 
-    /// Has a thread started for one request, and ended behind it.
+    /// Makes one request, for which a thread is started and then ends.
     fn ask_once(address: SocketAddr) {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n").unwrap();
@@ -141,7 +142,7 @@ mod tests {
         for server in catalogue::servers().iter().filter(|server| server.unavailable(c10k()).is_none()) {
             let version = server.version(c10k()).expect("there is a line");
             let product = server.name.split('-').next().unwrap();
-            // Some print the bare number.
+            // Some print only the number.
             let is_number = version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
             assert!(is_number || version.to_lowercase().contains(product), "{}: {version}", server.name);
         }

@@ -1,11 +1,13 @@
-//! `c10k load --strict`: a measurement that cannot be believed is a verdict against, and one that can is not.
+//! `c10k load --strict`: the exit status is 1 for a measurement that fails a check, and 0 for one
+//! that fails none.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::thread;
 
-/// Drives a server that answers with that status line and with `200 OK` in turns, for a moment.
+/// Measures, for a moment, a server that answers with the given status line and with `200 OK` in
+/// turns.
 fn load(status: &'static str, arguments: &[&str]) -> Output {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -36,7 +38,7 @@ fn a_measurement_that_fails_a_check_is_status_1_under_strict_and_0_without() {
     assert!(text.contains("FAILED   errors: 50 % of requests"), "{text}");
 }
 
-/// Checks that other tests can fail by what they take of the machine.
+/// Checks that other tests can make fail by what they take of the machine.
 const OF_THE_MACHINE: [&str; 3] = ["generator-cpu-wait", "silence", "steady-state"];
 
 #[test]

@@ -1,7 +1,7 @@
-//! `c10k-hyper ADDRESS`: hyper on a tokio runtime of one thread, to measure the models next to.
+//! `c10k-hyper ADDRESS`: hyper on a tokio runtime of one thread, for comparison with the models.
 //!
-//! It serves the page from memory to every request, with the same head as the models, and nothing
-//! of c10k is in it: neither its allocator nor its HTTP.
+//! It serves the page from memory to every request, with the same head as the models. It contains
+//! nothing of c10k: neither its allocator nor its HTTP.
 
 use std::convert::Infallible;
 use std::io::{self, Write};
@@ -21,7 +21,7 @@ use hyper_util::rt::TokioIo;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// What every server serves, byte for byte.
+/// Page that every server serves, byte for byte.
 const PAGE: &str = include_str!("../../servers/src/default_page.html");
 
 /// The media type of [`PAGE`].
@@ -51,7 +51,7 @@ fn run() -> Result<()> {
 
 fn serve(address: SocketAddr) -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
-        // Ends the process with status 0 as soon as it comes.
+        // Ends the process with status 0 as soon as the signal comes.
         signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::new(AtomicBool::new(true)))?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
@@ -73,11 +73,11 @@ async fn serve_connection(stream: TcpStream) {
     let mut http = http1::Builder::new();
     // A timer for each request would be work that the models do not have.
     http.header_read_timeout(None);
-    // An error of this connection ends no other one.
+    // An error of this connection does not end any other connection.
     let _ = http.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
-/// hyper adds `Content-Length` and `Date` by itself.
+/// Responds with the page. hyper adds `Content-Length` and `Date` by itself.
 async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::new(Bytes::from_static(PAGE.as_bytes())));
     response.headers_mut().insert(SERVER, HeaderValue::from_static("c10k"));
@@ -85,7 +85,7 @@ async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallibl
     Ok(response)
 }
 
-/// The version of a crate that this was built with; no crate tells its own.
+/// Returns the version of a crate that this program was built with. Crates do not report their own.
 fn locked_version(name: &str) -> &'static str {
     let lock = include_str!("../../Cargo.lock");
     let entry = lock.split_once(&format!("name = \"{name}\"\nversion = \""));

@@ -1,5 +1,6 @@
-//! The arguments of `cargo bench -- ARGS`, which gives the same ones to every bench. Criterion's are read here as criterion
-//! reads them, for the benches that are not criterion's, or that take more than it does.
+//! The arguments of `cargo bench -- ARGS`, which gives the same ones to every bench. Criterion's
+//! arguments are read here as criterion reads them, for benches that do not use criterion, or that
+//! take more arguments than criterion does.
 
 use std::os::unix::process::CommandExt;
 
@@ -26,7 +27,7 @@ const OPTIONS: &[(Option<char>, &str)] = &[
     (None, "warm-up-time"),
 ];
 
-/// Options of criterion that stand alone, beside those of which the help below tells.
+/// Options of criterion without a value, except those in [`SHARED`], which the help shows.
 const FLAGS: &[(Option<char>, &str)] = &[
     (None, "bench"),
     (None, "discard-baseline"),
@@ -40,7 +41,7 @@ const FLAGS: &[(Option<char>, &str)] = &[
     (Some('v'), "verbose"),
 ];
 
-/// Flags that mean something here, too, with their help.
+/// Flags of criterion that have a meaning here, too, with their help.
 const SHARED: &[(&str, &str)] = &[
     ("exact", "Run what a filter names in full"),
     ("list", "List what there is"),
@@ -50,37 +51,39 @@ const SHARED: &[(&str, &str)] = &[
 /// The one flag that criterion does not have.
 const STRICT: (&str, &str) = ("strict", "Exit with status 1 if a request fails, or a check of a measurement");
 
-/// What a bench is asked for.
+/// Arguments of a bench.
 #[derive(Debug)]
 pub struct Asked(ArgMatches);
 
 impl Asked {
-    /// Reads the arguments of this process. For help, the version and mistakes, it ends the process.
+    /// Reads the arguments of this process. For help, the version and mistakes, it ends the
+    /// process.
     pub fn of_this_process() -> Self {
         Self::of(std::env::args()).unwrap_or_else(|error| error.exit())
     }
 
-    /// Reads these arguments, of which the first is the name of the program.
+    /// Parses these arguments. The first is the name of the program.
     pub fn of(args: impl IntoIterator<Item = String>) -> Result<Self, clap::Error> {
         command().try_get_matches_from(args).map(Self)
     }
 
-    /// Whether a flag was given.
+    /// True if a flag was given.
     pub fn has(&self, flag: &str) -> bool {
         self.0.get_flag(flag)
     }
 
-    /// Whether an option was given, with whatever value.
+    /// True if an option was given, with any value.
     pub fn gives(&self, option: &str) -> bool {
         self.0.contains_id(option)
     }
 
-    /// The filters as they were given. One that matches is enough.
+    /// Returns the filters as they were given. It is enough if one of them matches.
     pub fn filters(&self) -> impl Iterator<Item = &str> {
         self.0.get_many::<String>("FILTER").into_iter().flatten().map(String::as_str)
     }
 
-    /// A regular expression for some of the filters, which with `--exact` are whole names.
+    /// Returns one regular expression for several filters. With `--exact`, each filter is a whole
+    /// name.
     pub fn joined<'a>(&self, filters: impl Iterator<Item = &'a str>) -> Option<String> {
         let exact = |filter: &str| format!("^{}$", regex::escape(filter));
         let regex = |filter: &str| if self.has("exact") { exact(filter) } else { filter.to_owned() };
@@ -92,7 +95,7 @@ impl Asked {
         }
     }
 
-    /// The arguments with one filter for all, written in full.
+    /// Returns the arguments in their long form, with one filter in place of all filters.
     fn with_one_filter(&self) -> Vec<String> {
         let flags = FLAGS.iter().map(|(_, flag)| *flag).chain(["list", "quick"]);
         let flags = flags.filter(|flag| self.has(flag)).map(|flag| format!("--{flag}"));
@@ -122,11 +125,12 @@ fn command() -> Command {
         .after_help("Criterion's other options are taken and change nothing. c10k bench --help lists more.")
 }
 
-/// Has criterion take several filters, and print the version: it refuses the one, and goes on to measure for the other.
-/// With several, this process begins anew, since criterion reads its arguments itself.
+/// Makes criterion take several filters, and print the version. Criterion alone refuses several
+/// filters, and goes on to measure after it was asked for the version. With several filters, this
+/// process is replaced by one with a single filter, because criterion reads its arguments itself.
 pub fn complete_criterion() {
     let lenient = command().disable_help_flag(true).ignore_errors(true);
-    // Mistakes are criterion's to tell.
+    // Criterion reports mistakes.
     let asked = Asked(lenient.get_matches());
     if asked.filters().nth(1).is_none() {
         return;

@@ -1,14 +1,14 @@
-//! Counts what checks say of many runs, for the shares of false alarms.
+//! Counts the verdicts of checks on many runs, for the shares of false alarms.
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
 
 use crate::many;
 
-/// The most runs without a fault that may fail, and that may warn or fail.
+/// Largest share of runs without a fault that may fail, and that may warn or fail.
 pub const FAILING_AT_MOST: f64 = 0.01;
 pub const ALARMING_AT_MOST: f64 = 0.05;
 
-/// Of the runs that a check applies to, how many it warned of, and how many it failed.
+/// Number of runs that a check applies to, and of the runs that it warned of and failed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Alarms {
     pub runs: u64,
@@ -17,7 +17,7 @@ pub struct Alarms {
 }
 
 impl Alarms {
-    /// Of what the check of that name says of each run.
+    /// Counts the verdicts of the check of that name on each run.
     pub fn count<'a>(judged: impl Iterator<Item = &'a Vec<CheckOutcome>>, name: &str) -> Self {
         let mut alarms = Self::default();
         for outcome in judged.flatten().filter(|outcome| outcome.name == name) {
@@ -28,7 +28,7 @@ impl Alarms {
         alarms
     }
 
-    /// Whether there are more than promised; no runs tell nothing.
+    /// True if there are more alarms than promised. Without runs, it is false.
     pub fn are_too_many(self) -> bool {
         let is_above = |count: u64, promised: f64| {
             let most = promised + many::allowance(promised, self.runs);
@@ -37,7 +37,7 @@ impl Alarms {
         is_above(self.failed, FAILING_AT_MOST) || is_above(self.failed + self.warned, ALARMING_AT_MOST)
     }
 
-    /// Percentages of warnings and of failures; a dash where the check never applies.
+    /// Returns the percentages of warnings and of failures; a dash if the check never applies.
     pub fn describe(self) -> String {
         if self.runs == 0 {
             return "–".into();

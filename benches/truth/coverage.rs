@@ -1,10 +1,12 @@
-//! How often the 95 % confidence intervals of latency percentiles hold the truth.
+//! Coverage of the 95 % confidence intervals of latency percentiles: the share of intervals that
+//! hold the truth.
 //!
-//! Counted are runs whose interval is shown, by the rule that a [`Summary`] follows. An interval that
-//! is shown must hold the truth 90 times in 100, for every process, percentile and length. 95 is what
-//! it says; the rest is what few degrees of freedom and levels that drift more slowly than sections
-//! take. Nine in ten runs that are long enough must show one: the others are those in which a check
-//! found no steady state, and leaving out more of them would be a choice of what suits.
+//! Only runs whose interval is shown are counted, by the rule that a [`Summary`] follows. An
+//! interval that is shown must hold the truth 90 times in 100, for every process, percentile and
+//! length. The interval claims 95; the difference is lost to few degrees of freedom, and to levels
+//! that drift more slowly than a section lasts. Nine in ten runs that are long enough must show an
+//! interval. In the other runs, a check found no steady state; leaving out more runs would mean
+//! choosing the convenient ones.
 
 use std::time::Duration;
 
@@ -15,14 +17,14 @@ use c10k_loadgen::confidence::{Intervals, MIN_LENGTH};
 use crate::many;
 use crate::simulation::{PROCESSES, Process, RATE};
 
-/// Runs per process and length, where fewer will do.
+/// Runs per process and length in a quick run.
 const QUICK_RUNS: u64 = 50;
 
-/// The least share of the intervals shown that hold the truth, and of the runs that are long enough
-/// and show one.
+/// Smallest share of the shown intervals that must hold the truth, and of the long enough runs that
+/// must show one.
 const PROMISED: f64 = 0.9;
 
-/// A percentile: its title, its quantile, and where its interval is.
+/// A percentile: its title, its quantile, and the field of its interval.
 type Percentile = (&'static str, f64, fn(&Intervals) -> Option<[f64; 2]>);
 
 const PERCENTILES: [Percentile; 3] = [
@@ -35,15 +37,16 @@ const PERCENTILES: [Percentile; 3] = [
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
     shown: u64,
-    /// Of those, how many hold the truth.
+    /// Number of shown intervals that hold the truth.
     covered: u64,
 }
 
-/// Simulates runs, and tells the coverage in a table.
+/// Simulates runs, and returns the coverage as a table.
 ///
 /// # Errors
 ///
-/// Where intervals that are shown hold the truth less often than promised, or a short run shows one.
+/// When shown intervals hold the truth less often than promised, a short run shows one, or too few
+/// long runs show one.
 pub fn run(quick: bool) -> Result<String> {
     let runs = if quick { QUICK_RUNS } else { many::RUNS };
     let short = Duration::from_secs(10);
@@ -80,7 +83,7 @@ fn head(runs: u64) -> String {
     )
 }
 
-/// The runs of one row.
+/// Counts the intervals of one row.
 fn count(process: &Process, length: Duration, truth_ns: [f64; 3], runs: u64) -> [Count; 3] {
     let mut counts = [Count::default(); 3];
     for intervals in many::runs(runs, |seed| intervals(process, seed, length)) {
@@ -91,7 +94,7 @@ fn count(process: &Process, length: Duration, truth_ns: [f64; 3], runs: u64) -> 
     counts
 }
 
-/// What a run shows.
+/// Returns the intervals that a run shows.
 fn intervals(process: &Process, seed: u64, length: Duration) -> Intervals {
     let summary = Summary::from(&process.run(seed, length, RATE));
     summary.latency_us.ci95.unwrap_or_default()
@@ -104,7 +107,7 @@ impl Count {
         self.covered += u64::from((low..=high).contains(&truth_us));
     }
 
-    /// The share that holds the truth; none where none is shown.
+    /// Returns the share of shown intervals that hold the truth; `None` if none is shown.
     fn coverage(&self) -> Option<f64> {
         (self.shown > 0).then(|| self.covered as f64 / self.shown as f64)
     }

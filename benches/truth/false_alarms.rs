@@ -1,4 +1,4 @@
-//! How often checks alarm on runs in which nothing was wrong.
+//! Rate at which checks alarm on runs in which nothing was wrong.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use crate::many;
 use crate::simulation::closed::closed;
 use crate::simulation::{PROCESSES, RATE, level};
 
-/// The checks whose verdict rests on chance here. Simulated requests are all sent with the same lag,
+/// Checks whose verdict depends on chance here. Simulated requests are all sent with the same lag,
 /// so `send-lag` is left to real runs.
 const CHECKS: [&str; 3] = ["silence", "steady-state", "arrivals"];
 
-/// Those of closed loops, which are simulated by counts and not by answers.
+/// Checks of closed loops, which are simulated by counts and not by responses.
 const CHECKS_OF_COUNTS: [&str; 1] = ["steady-state"];
 
 /// Lengths of runs, in seconds.
@@ -26,7 +26,7 @@ const LENGTHS_S: [f64; 3] = [1.2, 10.0, 30.0];
 /// Requests per second of a closed loop.
 const CLOSED_RPS: f64 = 20_000.0;
 
-/// A run without a fault, by seed and length.
+/// Function from a seed and a length to a run without a fault.
 type Honest = Box<dyn Fn(u64, Duration) -> Measurement + Sync>;
 
 /// Runs without a fault, and the checks that can alarm on them.
@@ -36,11 +36,11 @@ struct Process {
     checks: &'static [&'static str],
 }
 
-/// Judges many runs of each process and tells the shares of alarms.
+/// Judges many runs of each process and returns the shares of alarms as a table.
 ///
 /// # Errors
 ///
-/// Where a check alarms more often than promised.
+/// When a check alarms more often than promised.
 pub fn run(quick: bool) -> Result<String> {
     let runs = if quick { 100 } else { many::RUNS };
     let mut text = format!(
@@ -73,7 +73,7 @@ pub fn run(quick: bool) -> Result<String> {
     Ok(text)
 }
 
-/// Open loops of each process, and closed ones at a level that stands or wanders.
+/// Returns open loops of each process, and closed loops at a level that is steady or drifts.
 fn processes() -> Vec<Process> {
     let open = PROCESSES.iter().map(|process| {
         let run = |seed, length| process.run(seed, length, RATE);

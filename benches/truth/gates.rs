@@ -1,8 +1,8 @@
-//! How often gates alarm about identical servers, and how often they find slower ones: the gates
-//! that were really run, and many that are drawn from their blocks ([`c10k_ci::evidence`] says
-//! how).
+//! Rates at which gates alarm about identical servers, and at which they find slower ones. Two
+//! kinds of gates are counted: gates that were really run, and many gates that are drawn from their
+//! blocks ([`c10k_ci::evidence`] says how).
 //!
-//! It measures nothing. The gates are in `ci/evidence/`, with the command that repeats them.
+//! This part measures nothing. The gates are in `ci/evidence/`, with the command that repeats them.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use c10k_ci::evidence::{self, Case, Counts, clopper_pearson};
 
 use crate::many;
 
-/// Gates per case, where fewer will do.
+/// Gates per case in a quick run.
 const QUICK_GATES: u64 = 200;
 
-/// Reads the evidence, draws gates, and tells the rates in a table.
+/// Reads the evidence, draws gates, and returns the rates as a table.
 ///
 /// # Errors
 ///
-/// Where there is no evidence, it can't be read, or a promise is not kept.
+/// When there is no evidence, it can't be read, or a promise is not kept.
 pub fn run(quick: bool) -> Result<String> {
     let gates = if quick { QUICK_GATES } else { many::RUNS };
     let cases = evidence::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("ci/evidence"))?;
@@ -69,7 +69,7 @@ fn row(case: &Case, gates: &str, counts: &Counts) -> String {
     )
 }
 
-/// Promises that no case is about.
+/// Returns the promises that no case is about.
 fn missing(cases: &[Case]) -> Vec<&'static str> {
     let told: Vec<&str> = cases.iter().filter_map(Case::promise).map(|(name, _)| name).collect();
     evidence::PROMISES.iter().map(|(name, _)| *name).filter(|name| !told.contains(name)).collect()

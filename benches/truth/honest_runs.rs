@@ -1,11 +1,11 @@
-//! How often checks alarm on real runs of real models, on the machine at hand.
+//! Rate at which checks alarm on real runs of real models, on this machine.
 //!
-//! A check that alarms because others took the processors is right. So the promise is of runs in
-//! which they did little: other programs, as the probes of `--server-pid` tell, and the host of a
-//! virtual machine, which may give a processor back milliseconds late and counts that nowhere. That is
-//! seen by a thread that sleeps before and after a run, and looks how late it wakes. The other runs
-//! are counted beside them. On a machine that is never undisturbed the promise is not judged, which
-//! the text says.
+//! A check that alarms because others took the processors is right. So the promise is about runs in
+//! which others took little. The others are other programs, as the probes of `--server-pid` report,
+//! and the host of a virtual machine, which may give a processor back milliseconds late and counts
+//! that nowhere. This delay is detected by a thread that sleeps before and after a run and measures
+//! how late it wakes. All runs, including disturbed ones, are counted in a second row. On a machine
+//! that is never undisturbed, the promise is not judged, and the text says so.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,29 +23,31 @@ use serde_json::Value;
 
 use crate::alarms::Alarms;
 
-/// The program that serves and that loads.
+/// The program that serves and that generates the load.
 const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// Who waits for connections and who serves them differs between these.
+/// Models that differ in what waits for connections and in what serves them.
 const MODELS: [&str; 3] = ["epoll", "thread", "thread-pool"];
 
-/// The checks whose verdict rests on what the machine does meanwhile.
+/// Checks whose verdict depends on what the machine does during the run.
 const CHECKS: [&str; 6] =
     ["silence", "steady-state", "send-lag", "arrivals", "generator-cpu-wait", "server-cpu-wait"];
 
-/// Processors' time that other programs and other machines may take in a run without a disturbance,
-/// in processors.
+/// Time that other programs and other machines may take in a run without a disturbance, in
+/// processors.
 const OTHERS_AT_MOST: f64 = 0.2;
 
-/// How late a thread wakes before and after such a run, in 99 of 100 cases: what the generator's spin
-/// makes good, and what its lag may be by the check `send-lag`.
+/// Longest delay of a thread's wake-up before and after a run without a disturbance, in 99 of 100
+/// cases. It is the delay that the generator's spin compensates, plus the lag that the check
+/// `send-lag` allows.
 const LATE_AT_MOST: Duration = Duration::from_micros(150);
 
-/// Sleeps that tell how late a thread wakes, and how long each is, as between two requests.
+/// Number of sleeps that show how late a thread wakes, and the length of each, as between two
+/// requests.
 const SLEEPS: usize = 200;
 const SLEEP: Duration = Duration::from_millis(1);
 
-/// Undisturbed runs below which a share says nothing.
+/// Number of undisturbed runs below which a share says nothing.
 const FEWEST_RUNS: usize = 20;
 
 /// Connections at once.
@@ -59,12 +61,13 @@ const WORKLOADS: [(&str, &str); 4] = [
     ("open, Poisson", "--rate 1000 --arrivals poisson"),
 ];
 
-/// A run, as its checks saw it.
+/// A run: the verdicts of its checks, and its disturbances.
 struct Judged {
     checks: Vec<CheckOutcome>,
-    /// Processors' time that others took meanwhile, in processors.
+    /// Time that others took during the run, in processors.
     others: f64,
-    /// How late a thread wakes in 99 of 100 cases, before it and after it.
+    /// Delay of a thread's wake-up in 99 of 100 cases, before the run or after it, whichever is
+    /// longer.
     late: Duration,
 }
 
@@ -78,7 +81,7 @@ impl Judged {
 ///
 /// # Errors
 ///
-/// Where a run cannot be made, or a check alarms more often than promised.
+/// When a run can't be made, or a check alarms more often than promised.
 pub fn run(quick: bool) -> Result<String> {
     let times = if quick { 1 } else { 4 };
     let mut text = format!(
@@ -126,7 +129,7 @@ fn count<'a>(runs: impl Iterator<Item = &'a Judged>, check: &str) -> Alarms {
     Alarms::count(runs.map(|run| &run.checks), check)
 }
 
-/// Of undisturbed runs, and of all.
+/// Returns two rows: of undisturbed runs, and of all runs.
 fn rows(name: &str, runs: &[Judged]) -> String {
     let quiet = CHECKS.map(|check| format!(" {} |", count(undisturbed(runs), check).describe()));
     let all = CHECKS.map(|check| format!(" {} |", count(runs.iter(), check).describe()));
@@ -139,8 +142,8 @@ fn rows(name: &str, runs: &[Judged]) -> String {
     )
 }
 
-/// What the checks say of a run against a fresh server, server and generator each on one half of
-/// the processors, as suites have it.
+/// Measures a run against a fresh server, and returns the verdicts of the checks. Server and
+/// generator are each on one half of the processors, as in suites.
 fn measure(model: &str, arguments: &str) -> Result<Judged> {
     let halves = cores::split(&CpuList::available()?);
     let (server_cpus, own_cpus) = halves.as_ref().map(|(server, own)| (server, own)).unzip();
@@ -163,7 +166,7 @@ fn measure(model: &str, arguments: &str) -> Result<Judged> {
     Ok(Judged { checks: summary.checks, others: others(&text)?, late })
 }
 
-/// How late this thread wakes in 99 of 100 cases.
+/// Measures how late this thread wakes in 99 of 100 cases.
 fn late() -> Duration {
     let sleep = |_| {
         let begin = Instant::now();
@@ -175,14 +178,15 @@ fn late() -> Duration {
     late[SLEEPS * 99 / 100]
 }
 
-/// What other programs and other machines took of this machine, in processors.
+/// Returns the time that other programs and other machines took from this machine, in processors.
 fn others(json: &str) -> Result<f64> {
     let json: Value = serde_json::from_str(json)?;
     let share = |key: &str| {
         let value = json["server"]["metrics"][key].as_f64();
         value.with_context(|| format!("`c10k load` does not say {key}"))
     };
-    // Some kernels count the packets of the measurement itself, in interrupts, as others' time.
+    // Some kernels count the packets of the measurement, which are received in interrupts, as time
+    // of others.
     let other = share("machine_other_share")? - share("machine_interrupts_share")?;
     Ok(other.max(0.0) + share("machine_steal_share")?)
 }

@@ -1,9 +1,9 @@
-//! `cargo bench --bench truth`: whether what c10k says of its numbers is so.
+//! `cargo bench --bench truth`: tests whether c10k's statements about its own numbers are true.
 //!
 //! Confidence intervals, checks and marks promise how often they are wrong. Each part of this bench
-//! makes many measurements of which the truth is known, counts, and prints a table for
-//! METHODOLOGY.md. Without a name all parts run; `-- --quick` makes fewer measurements, in a minute.
-//! The status is 1 where a promise is not kept.
+//! makes many measurements whose truth is known, counts the errors, and prints a table for
+//! METHODOLOGY.md. Without a name, all parts run; `-- --quick` makes fewer measurements, in a
+//! minute. The exit status is 1 if a promise is not kept.
 
 mod alarms;
 mod coverage;
@@ -24,12 +24,12 @@ use c10k::output::print;
 use clap::Parser;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 
-/// One promise.
+/// A part of this bench, which tests one promise.
 struct Part {
     name: &'static str,
     about: &'static str,
-    /// From whether fewer measurements will do to tables in Markdown, or to an error that begins with
-    /// them where the promise is not kept.
+    /// Function that runs the part, with fewer measurements if its argument is true. It returns
+    /// tables in Markdown, or an error that begins with them if the promise is not kept.
     run: fn(bool) -> Result<String>,
 }
 
@@ -63,17 +63,17 @@ const PARTS: &[Part] = &[
     },
 ];
 
-/// Compares what c10k says of its numbers with a known truth
+/// Compares c10k's statements about its numbers with a known truth
 #[derive(Parser)]
 #[command(name = "truth", bin_name = "cargo bench --bench truth --", version)]
 struct Arguments {
     /// Make fewer measurements
     #[arg(long)]
     quick: bool,
-    /// What `cargo bench` says and `cargo test` does not
+    /// Flag that `cargo bench` gives and `cargo test` does not
     #[arg(long, hide = true)]
     bench: bool,
-    /// Run only these
+    /// Run only these parts
     #[arg(value_parser = parts())]
     parts: Vec<String>,
 }

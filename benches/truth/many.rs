@@ -1,22 +1,24 @@
-//! Many simulated runs, on all processors, and what chance does to a share of them.
+//! Many simulated runs on all processors, and the effect of chance on a share of them.
 
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Runs from which a share must keep its promise as it stands. Seeds are fixed, so that a table of
-/// this size says the same each time; one of fewer runs is off by chance, which must not fail it.
+/// Number of runs from which a share must keep its promise without an allowance. Seeds are fixed,
+/// so a table of this size is the same each time. A share of fewer runs is off by chance, and
+/// chance must not fail it.
 pub const RUNS: u64 = 1_000;
 
-/// Standard deviations by which a share of fewer runs may be off: one case in 10,000.
+/// Standard deviations by which a share of fewer runs may be off. Chance exceeds them in one case
+/// in 10,000.
 const CHANCE: f64 = 3.7;
 
-/// How far a share of this many runs may be from what was promised.
+/// Returns how far a share of this many runs may be from the promised share.
 pub fn allowance(promised: f64, runs: u64) -> f64 {
     if runs >= RUNS { 0.0 } else { CHANCE * (promised * (1.0 - promised) / runs as f64).sqrt() }
 }
 
-/// What comes of the runs with the seeds below a number, in any order.
+/// Makes a run with each seed below `seeds`, and returns the results in any order.
 pub fn runs<T: Send>(seeds: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
     let next = AtomicU64::new(0);
     let work = || {

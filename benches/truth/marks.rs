@@ -1,10 +1,10 @@
-//! The rate of false marks: how often a page calls one of several equal subjects the best, and how
-//! large a difference must be to be found.
+//! Rate of false marks: how often a page calls one of several equal subjects the best. Also shows
+//! how large a difference must be to be found.
 //!
 //! A suite of eleven subjects that are one and the same model is measured with `c10k bench` itself,
 //! and the marks on its page are counted. Its rounds are then drawn again with the subjects of each
-//! round in random order, which is exact since they are equal, so that a rate rests on many
-//! columns. Noise of known kinds tells what another machine may do.
+//! round in random order, so that a rate rests on many columns. This is exact, because the subjects
+//! are equal. Noise of known kinds shows what may happen on another machine.
 
 #[path = "noise.rs"]
 mod noise;
@@ -31,13 +31,13 @@ const ROUNDS: [usize; 4] = [2, 3, 5, 8];
 /// Subjects of the suite of equals.
 const MOST_SUBJECTS: usize = 11;
 
-/// Numbers of subjects that are tried: three lend each other little of their noise.
+/// Numbers of subjects that are tried. With three, the estimate of their noise rests on few values.
 const SUBJECTS: [usize; 2] = [3, MOST_SUBJECTS];
 
-/// By how much one subject is better than its equals, to see whether that is found.
+/// Factors by which one subject is better than its equals, to see if the difference is found.
 const FACTORS: [f64; 6] = [1.05, 1.1, 1.2, 1.35, 1.5, 2.0];
 
-/// Metrics whose power and steadiness are told.
+/// Metrics whose power and steadiness are reported.
 const HEADLINES: [&str; 4] =
     ["throughput_rps", "response_p50_us", "response_p99_us", "server_cpu_us_per_request"];
 
@@ -48,11 +48,11 @@ struct Measured<'a> {
     logs: Column,
 }
 
-/// Measures, draws again and simulates, and tells the rates in tables.
+/// Measures, draws again and simulates, and returns the rates as tables.
 ///
 /// # Errors
 ///
-/// Where the suite cannot be measured, or too many columns have a mark.
+/// When the suite can't be measured, or too many columns have a mark.
 pub fn run(quick: bool) -> Result<String> {
     let draws = if quick { 200 } else { 2_000 };
     let folder = tempfile::tempdir()?;
@@ -65,14 +65,14 @@ pub fn run(quick: bool) -> Result<String> {
     Ok(text)
 }
 
-/// Random numbers for one row of a table: a simulation says the same each time, whatever was
-/// measured.
+/// Returns the random numbers for one row of a table. The seed is fixed, so a simulation gives the
+/// same result each time, whatever was measured.
 fn seeded() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(10)
 }
 
-/// Measures the suite of equals, and returns the folder of the run. A measurement that failed, which
-/// `c10k bench` reports by its status, is a gap that the page has, too.
+/// Measures the suite of equals, and returns the folder of the run. A measurement that failed,
+/// which `c10k bench` reports by its exit status, is a gap on the page as well.
 fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suites/equals.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
@@ -86,7 +86,7 @@ fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
     Ok(runs.next().with_context(told)??.path())
 }
 
-/// Columns of the page of `run` that have a mark, in words.
+/// Describes the columns of the page of `run` that have a mark.
 fn marks_on_the_page(run: Run) -> String {
     let rounds = run.environment.rounds;
     let failed = run.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed(_))).count();
@@ -109,7 +109,7 @@ fn marks_on_the_page(run: Run) -> String {
     )
 }
 
-/// The columns of `run` that a page compares, as logarithms.
+/// Returns the columns of `run` that a page compares, as logarithms.
 fn columns(run: &Run) -> Vec<Measured<'_>> {
     let workloads = run.environment.workloads.iter().map(|workload| workload.name.as_str());
     let pairs = workloads.flat_map(|workload| compared().map(move |metric| (workload, metric)));
@@ -117,13 +117,13 @@ fn columns(run: &Run) -> Vec<Measured<'_>> {
     pairs.filter_map(column).collect()
 }
 
-/// The metrics whose columns may have a mark.
+/// Returns the metrics whose columns may have a mark.
 fn compared() -> impl Iterator<Item = &'static Metric> {
     METRICS.iter().filter(|metric| metric.marked && metric.better.is_some())
 }
 
-/// Logarithms of `metric` in the rounds in which every subject has one above zero, which are those
-/// that a page compares; nothing where there is no such round.
+/// Returns the logarithms of `metric` in the rounds in which every subject has a value above zero.
+/// These are the rounds that a page compares. `None` if there is no such round.
 fn logs(run: &Run, workload: &str, metric: &Metric) -> Option<Column> {
     let log = |subject: &str, round: u32| {
         let cell = Cell { subject: subject.to_owned(), workload: workload.to_owned() };
@@ -138,7 +138,7 @@ fn logs(run: &Run, workload: &str, metric: &Metric) -> Option<Column> {
     (!rounds.is_empty()).then(|| (0..names().count()).map(of_subject).collect())
 }
 
-/// Shares of columns of equals that have a mark, and the highest of them.
+/// Returns the shares of columns of equals that have a mark, as a table, and the highest share.
 fn false_marks(measured: &[Measured], draws: usize) -> Result<(String, f64)> {
     let mut text = format!(
         "Columns of equal subjects with a mark, of {draws} (at most {} %):\n",
@@ -148,7 +148,7 @@ fn false_marks(measured: &[Measured], draws: usize) -> Result<(String, f64)> {
     ROUNDS.iter().try_for_each(|rounds| write!(text, " {rounds} rounds |"))?;
     writeln!(text, "\n|---|--:|{}", "--:|".repeat(ROUNDS.len()))?;
     let mut highest = 0.0_f64;
-    // A column of too few measured rounds has no rate.
+    // With too few measured rounds, there is no rate.
     let mut row = |name: &str, subjects: usize, draw: &mut dyn FnMut(usize) -> Option<Column>| {
         write!(text, "| {name} | {subjects} |")?;
         for rounds in ROUNDS {
@@ -177,8 +177,8 @@ fn false_marks(measured: &[Measured], draws: usize) -> Result<(String, f64)> {
     Ok((text, highest))
 }
 
-/// Neighbouring rounds of one of `measured`, the subjects of each in random order; nothing where none
-/// has so many rounds.
+/// Draws neighbouring rounds of one of `measured`, with the subjects of each round in random order.
+/// `None` if no column has so many rounds.
 fn drawn_again(
     measured: &[&Measured],
     subjects: usize,
@@ -198,7 +198,7 @@ fn drawn_again(
     Some(drawn)
 }
 
-/// Whether a page would mark a subject of `column`.
+/// True if a page would mark a subject of `column`.
 fn is_marked(column: &Column) -> bool {
     leading_in(column).contains(&true)
 }
@@ -211,8 +211,8 @@ fn leading_in(column: &Column) -> Vec<bool> {
     leaders(&column.iter().map(contender).collect::<Vec<_>>(), Better::Higher)
 }
 
-/// Shares of columns in which a subject that is better than its ten equals is the only one that is
-/// marked.
+/// Returns the shares of columns in which a subject that is better than its ten equals is the only
+/// marked subject.
 fn power(measured: &[Measured], draws: usize) -> Result<String> {
     let mut text = format!("One of eleven subjects is better and is alone in its mark, of {draws}:\n");
     write!(text, "\n| noise | rounds |")?;
@@ -233,7 +233,8 @@ fn power(measured: &[Measured], draws: usize) -> Result<String> {
     Ok(text)
 }
 
-/// Rows for the columns that `draw` makes of a number of rounds; none where it makes none.
+/// Writes a row for each number of rounds, over columns from `draw`. There is no row if `draw` has
+/// no column of so many rounds.
 fn power_rows(
     text: &mut String,
     name: &str,
@@ -255,14 +256,14 @@ fn power_rows(
     Ok(())
 }
 
-/// Whether the first subject of `column`, made better by `factor`, is the only one that is marked.
+/// True if the first subject of `column`, made better by `factor`, is the only marked subject.
 fn is_found(mut column: Column, factor: f64) -> bool {
     column[0].iter_mut().for_each(|log| *log += factor.ln());
     let leading = leading_in(&column);
     leading[0] && leading[1..].iter().all(|leads| !leads)
 }
 
-/// How far the values of equals lie apart, by metric and workload.
+/// Returns the spread of the values of equals, by metric and workload, as a table.
 fn steadiness(measured: &[Measured]) -> Result<String> {
     let mut text = "Cells of equals, all rounds and subjects together:\n\n".to_owned();
     text += "| workload | metric | coefficient of variation | highest over lowest |\n|---|---|--:|--:|\n";
@@ -276,7 +277,7 @@ fn steadiness(measured: &[Measured]) -> Result<String> {
     Ok(text)
 }
 
-/// The standard deviation over the mean.
+/// Returns the standard deviation divided by the mean.
 fn variation(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
@@ -289,8 +290,8 @@ fn highest_over_lowest(values: &[f64]) -> f64 {
     highest / values.iter().copied().fold(f64::MAX, f64::min)
 }
 
-/// The most that a rate that is really [`MARKED_AT_MOST`] shows in `draws`, but for one case in 10,000: a row
-/// of the table must not fail by chance.
+/// Returns the highest share that a true rate of [`MARKED_AT_MOST`] shows in `draws`, except in one
+/// case in 10,000: a row of the table must not fail by chance.
 fn most_of(draws: usize) -> f64 {
     MARKED_AT_MOST + 3.7 * (MARKED_AT_MOST * (1.0 - MARKED_AT_MOST) / draws as f64).sqrt()
 }

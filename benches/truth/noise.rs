@@ -1,4 +1,4 @@
-//! Kinds of noise of known make, for columns of equal subjects.
+//! Kinds of noise with known properties, for columns of equal subjects.
 
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -11,12 +11,12 @@ pub type Column = Vec<Vec<f64>>;
 /// A kind of noise.
 pub struct Noise {
     pub name: &'static str,
-    /// A column of so many subjects and rounds.
+    /// Draws a column with this number of subjects and this number of rounds.
     pub draw: fn(usize, usize, &mut ChaCha8Rng) -> Column,
 }
 
-/// The kinds. Each of them breaks an assumption of a test that is made for the normal distribution,
-/// but for the first.
+/// All kinds. Each except the first breaks an assumption of a test that is made for the normal
+/// distribution.
 pub const NOISES: &[Noise] = &[
     Noise {
         name: "lognormal, 5 %",
@@ -53,13 +53,13 @@ pub const NOISES: &[Noise] = &[
     },
 ];
 
-/// A column of what `one` draws for a subject.
+/// Returns a column of the values that `one` draws for each subject.
 fn draw(subjects: usize, rounds: usize, mut one: impl FnMut(usize) -> f64) -> Column {
     (0..subjects).map(|subject| (0..rounds).map(|_| one(subject)).collect()).collect()
 }
 
-/// Rounds in a random order of subjects, on a machine that grows slower within a round and differs
-/// from round to round.
+/// Draws rounds in which the subjects have a random order, on a machine that becomes slower within
+/// a round and differs from round to round.
 fn drifting(subjects: usize, rounds: usize, random: &mut ChaCha8Rng) -> Column {
     let mut column = vec![Vec::new(); subjects];
     for _ in 0..rounds {

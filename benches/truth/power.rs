@@ -1,4 +1,4 @@
-//! Which share of faults the checks find.
+//! Share of faults that the checks find.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::many;
 use crate::simulation::closed::closed;
 use crate::simulation::level::{self, Level};
 
-/// The least share of faults that is found on a machine whose level stands.
+/// Smallest share of faults that must be found on a machine with a steady level.
 const FOUND_AT_LEAST: f64 = 0.9;
 
 /// Requests per second of the closed loops.
@@ -24,14 +24,14 @@ const RPS: f64 = 20_000.0;
 /// The checks that find a fault in the course of a run.
 const CHECKS: [&str; 2] = ["silence", "steady-state"];
 
-/// Something that goes wrong within a closed loop.
+/// A fault within a closed loop.
 struct Fault {
     name: &'static str,
     length_s: f64,
     level: fn() -> Level,
-    /// When the server is dead, in seconds.
+    /// Start and end of the time in which the server is dead, in seconds.
     dead_s: Option<(f64, f64)>,
-    /// Whether it has to be found.
+    /// True if the fault has to be found.
     is_promised: bool,
 }
 
@@ -48,7 +48,7 @@ impl Fault {
         Self { is_promised: false, ..self }
     }
 
-    /// A run with it, on a machine of its own level.
+    /// Simulates a run with the fault, on a machine with a level of its own.
     fn run(&self, seed: u64, mut machine: Level) -> Measurement {
         let mut fault = (self.level)();
         let dead_s = self.dead_s;
@@ -57,7 +57,8 @@ impl Fault {
             Box::new(move |at_s| if is_dead(at_s) { 0.0 } else { fault(at_s) * machine(at_s) });
         let length = Duration::from_secs_f64(self.length_s);
         let mut measured = closed(level, seed, length, RPS);
-        // What the generator's workers keep of it; tests with servers that stop show that they do.
+        // The silence that the generator's workers would record. Tests with servers that stop show
+        // that they do.
         if let Some((from_s, to_s)) = self.dead_s {
             let length = Duration::from_secs_f64(to_s - from_s);
             measured.silence = Silence { begin: Duration::from_secs_f64(from_s), length, awake: length };
@@ -83,19 +84,19 @@ const FAULTS: [Fault; 14] = [
     Fault::dead("is dead for half of 0.6 s", 0.6, 0.3, 0.6),
 ];
 
-/// A machine whose level stands.
+/// Returns the level of a steady machine.
 fn steady(_seed: u64) -> Level {
     level::steady()
 }
 
-/// One whose stretches are off by 10 %, each by itself.
+/// Returns the level of a noisy machine: each stretch is off by 10 %, independently of the others.
 fn noisy(seed: u64) -> Level {
     let noise = Normal::new(1.0, 0.1).expect("a deviation is above zero");
     let mut random = ChaCha8Rng::seed_from_u64(!seed);
     Box::new(move |_| f64::max(noise.sample(&mut random), 0.0))
 }
 
-/// One whose level wanders.
+/// Returns the level of a machine that drifts.
 fn drifting(seed: u64) -> Level {
     level::drifting(0.2, 0.9, &mut ChaCha8Rng::seed_from_u64(!seed))
 }
@@ -104,7 +105,7 @@ fn drifting(seed: u64) -> Level {
 ///
 /// # Errors
 ///
-/// Where a fault on a steady machine is found less often than promised.
+/// When a fault on a steady machine is found less often than promised.
 pub fn run(quick: bool) -> Result<String> {
     let runs = if quick { 50 } else { 300 };
     let mut text = format!(
@@ -133,7 +134,8 @@ pub fn run(quick: bool) -> Result<String> {
     Ok(text)
 }
 
-/// Shares of runs that one of the checks failed, and that one of them failed or warned of.
+/// Returns the share of runs that one of the checks failed, and the share that one of them failed
+/// or warned of.
 fn found(judged: &[Vec<CheckOutcome>], checks: &[&str]) -> (f64, f64) {
     let share = |least: Verdict| {
         let finds = |outcome: &CheckOutcome| checks.contains(&&*outcome.name) && outcome.verdict >= least;

@@ -1,8 +1,8 @@
-//! What a queue for each thread of the generator adds to the latency of an open loop.
+//! Latency that a queue for each thread of the generator adds to an open loop.
 //!
 //! The arrivals of an open loop are dealt out to the threads, each of which has a share of the
-//! connections. With Poisson arrivals and answers that all take the same time, each share is an
-//! M/D/c queue, which is simulated: the first free connection takes the next request.
+//! connections. With Poisson arrivals and responses that all take the same time, each share is an
+//! M/D/c queue. This queue is simulated: the first free connection takes the next request.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,16 +16,16 @@ use rand_distr::{Distribution, Exp1};
 
 use crate::many;
 
-/// Nanoseconds that an answer takes, and for which requests arrive.
+/// Time that a response takes, and time for which requests arrive, in nanoseconds.
 const ANSWER_NS: u64 = 10_000_000;
 const LENGTH_NS: u64 = 60_000_000_000;
 
-/// Connections, and the share of their time in use.
+/// Number of connections, and the share of their time in use.
 const LOADS: [(usize, f64); 4] = [(8, 0.5), (8, 0.8), (64, 0.8), (64, 0.95)];
 
 const THREADS: [usize; 3] = [1, 2, 4];
 
-/// Tells p99 of the latency by number of threads.
+/// Returns p99 of the latency by number of threads, as a table.
 pub fn run(quick: bool) -> Result<String> {
     let runs = if quick { 3 } else { 7 };
     let mut text = format!(
@@ -47,13 +47,13 @@ pub fn run(quick: bool) -> Result<String> {
     Ok(text)
 }
 
-/// Of all threads together.
+/// Simulates a run, and returns p99 of the latency of all threads together, in milliseconds.
 fn p99_ms(connections: usize, share: f64, threads: usize, seed: u64) -> f64 {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut latency = empty_times();
     let mean_gap_ns = ANSWER_NS as f64 * threads as f64 / (connections as f64 * share);
     for _ in 0..threads {
-        // When each connection is free.
+        // Time at which each connection becomes free.
         let mut free: BinaryHeap<Reverse<u64>> = (0..connections / threads).map(|_| Reverse(0)).collect();
         let mut due = 0.0;
         while due < LENGTH_NS as f64 {

@@ -1,13 +1,15 @@
-//! What a server holds in descriptors, processes and threads: it must not grow with clients that are gone.
+//! Descriptors, processes and threads that a server holds: their number must not grow with clients
+//! that have left.
 
 use crate::server::{Server, WORKERS};
 use crate::wait::{self, PATIENCE};
 
-/// What a server that was measured early may still have been making for itself: workers of a pool, loops with their
-/// descriptors. Tests have more clients than that, so that it shows if each of them leaves something behind.
+/// Growth that is allowed between two measurements: a server that was measured early may still be
+/// making the workers of its pool, or loops with their descriptors. Tests have more clients than
+/// this, so that a leak of one item per client is noticed.
 const STILL_TO_COME: usize = WORKERS;
 
-/// What a server holds at one moment.
+/// Number of zombies, processes, threads and descriptors of a server at one moment.
 #[derive(Debug, Clone, Copy)]
 pub struct Holdings {
     zombies: usize,
@@ -26,7 +28,8 @@ impl Holdings {
         }
     }
 
-    /// Waits until the server holds no more than that again. A crowd may take long to leave, but not to go on with it.
+    /// Waits until the server holds no more than this again. A crowd may take long to leave; the
+    /// test fails only if the numbers stop falling for `PATIENCE`.
     #[track_caller]
     pub fn await_return_of(self, server: &Server) {
         let mut now = Self::of(server);

@@ -1,4 +1,4 @@
-//! Clients that go on asking while something else happens to a server.
+//! Clients that send requests continuously while a test does something else to the server.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::thread;
@@ -7,19 +7,20 @@ use std::time::Duration;
 use crate::client::{CLOSE, get};
 use crate::server::Server;
 
-/// Between two requests of a client: the server is to be busy, not the machine.
+/// Pause between two requests of a client: the server is to be busy, not the machine.
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// What became of the requests so far.
+/// Outcomes of the requests so far.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Answered as they should be.
+    /// Requests that were answered with status 200.
     served: AtomicUsize,
-    /// Answered that there is no room.
+    /// Requests that were answered with status 503.
     told: AtomicUsize,
-    /// Not answered, or not to the end.
+    /// Requests without a complete response.
     lost: AtomicUsize,
-    /// Of those two: on connections that were made when `Load::is_new` was set.
+    /// Requests counted in `told` or `lost` on connections that were made after
+    /// [`Load::begin_anew`].
     failed_anew: AtomicUsize,
 }
 
@@ -28,19 +29,20 @@ impl Tally {
         self.served.load(Relaxed)
     }
 
-    /// Requests that were not served, whether their clients were told so or not.
+    /// Returns the number of requests that were not served: answered with 503, or not answered.
     pub fn failed(&self) -> usize {
         self.told.load(Relaxed) + self.lost.load(Relaxed)
     }
 
-    /// Those of them on connections that were made since [`Load::begin_anew`].
+    /// Returns the number of failed requests on connections that were made after
+    /// [`Load::begin_anew`].
     pub fn failed_anew(&self) -> usize {
         self.failed_anew.load(Relaxed)
     }
 }
 
-/// The two kinds of clients: those that keep their connection for as long as it lives, and those with a connection for each
-/// request.
+/// Clients of two kinds: persistent ones keep their connection for as long as it lives, short ones
+/// make a connection for each request.
 #[derive(Debug, Default)]
 pub struct Load {
     pub persistent: Tally,
@@ -50,13 +52,14 @@ pub struct Load {
 }
 
 impl Load {
-    /// From now on connections are told from those that there were before, whose clients may yet have to hear what became of
-    /// them.
+    /// Begins to count failures on new connections apart, in `failed_anew`. Clients of older
+    /// connections may still see the effects of earlier events.
     pub fn begin_anew(&self) {
         self.is_new.store(true, Relaxed);
     }
 
-    /// Runs so many clients of each kind while `act` does something.
+    /// Runs `persistent` clients with persistent connections and `short` clients with short ones
+    /// while `act` runs.
     pub fn during(server: &Server, persistent: usize, short: usize, act: impl FnOnce(&Self)) {
         let load = Self::default();
         thread::scope(|scope| {
@@ -66,13 +69,14 @@ impl Load {
             for _ in 0..short {
                 scope.spawn(|| load.ask_on(server, &load.short, CLOSE));
             }
-            // The clients end in any case, also if something is found to be wrong.
+            // The clients end in any case, also if `act` panics.
             let _end = Ending(&load.is_over);
             act(&load);
         });
     }
 
-    /// Asks until it is over, on a new connection whenever the one before has ended.
+    /// Sends requests until the load is over, on a new connection whenever the previous one has
+    /// ended.
     fn ask_on(&self, server: &Server, tally: &Tally, request: &str) {
         while !self.is_over.load(Relaxed) {
             let is_new = self.is_new.load(Relaxed);

@@ -1,4 +1,4 @@
-//! What this machine has room for.
+//! Capacity of this machine: open files, tasks and memory for a server with many connections.
 
 use std::fs;
 
@@ -6,14 +6,15 @@ use rustix::process::{Resource, geteuid, getrlimit};
 
 use crate::model::{Model, Runs};
 
-/// Memory of a connection, in KiB, at the server and in the kernel for both its ends; measured, and with a reserve. Without
-/// a task: 10 in the kernel and less than one in the server. A thread adds what it touches of its stack, a process its own
-/// page tables and what it writes to.
+/// Memory of a connection, in KiB, at the server and in the kernel for both of its ends; measured,
+/// with a reserve. A connection without a task takes 10 KiB in the kernel and less than 1 KiB in
+/// the server. A thread adds the part of its stack that it touches, a process adds its page tables
+/// and the pages that it writes to.
 const KIB_PER_CONNECTION: u64 = 16;
 const KIB_PER_THREAD: u64 = 64;
 const KIB_PER_PROCESS: u64 = 400;
 
-/// What the machine needs beside that: files, tasks and KiB of memory.
+/// Files, tasks and KiB of memory that the machine needs beside those of the connections.
 const OTHER_FILES: u64 = 500;
 const OTHER_TASKS: u64 = 2000;
 const OTHER_KIB: u64 = 1024 * 1024;
@@ -21,7 +22,8 @@ const OTHER_KIB: u64 = 1024 * 1024;
 /// Mappings of a thread: its stack and the guard page below it.
 const MAPPINGS_PER_THREAD: u64 = 2;
 
-/// Whether this machine has room for a server with so many connections and for their clients; what is missing if not.
+/// Checks that this machine has enough resources for a server with that many connections and for
+/// their clients; an error names the resource that is missing.
 pub fn check_room(model: &Model, connections: usize) -> Result<(), String> {
     let connections = connections as u64;
     let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
@@ -40,7 +42,7 @@ pub fn check_room(model: &Model, connections: usize) -> Result<(), String> {
             require(file, tasks, read_number(file))?;
         }
         require("tasks of its control group, pids.max", tasks, tasks_of_group())?;
-        // The superuser is not bound by it.
+        // The limit does not apply to the superuser.
         let own = getrlimit(Resource::Nproc).current.filter(|_| !geteuid().is_root());
         require("processes, see `ulimit -u`", tasks, own)?;
     }
@@ -48,7 +50,7 @@ pub fn check_room(model: &Model, connections: usize) -> Result<(), String> {
     require(file, connections * mappings, read_number(file))
 }
 
-/// Where it is not known how much there is, it is tried.
+/// Fails if less than `needed` is there. An unknown amount is accepted.
 fn require(what: &str, needed: u64, there: Option<u64>) -> Result<(), String> {
     match there {
         Some(there) if there < needed => Err(format!("needs {needed}, and there are {there}: {what}")),
@@ -66,7 +68,8 @@ fn available_kib() -> Option<u64> {
     row.split_whitespace().next()?.parse().ok()
 }
 
-/// `pids.max` of the group that this process is in (cgroups(7), version 2); nothing where there is no such bound.
+/// Returns `pids.max` of the control group of this process (cgroups(7), version 2); `None` where
+/// there is no such limit.
 fn tasks_of_group() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
     let group = groups.lines().find_map(|line| line.strip_prefix("0::"))?;

@@ -1,12 +1,13 @@
-//! One behaviour suite for every concurrency model: what the standard and the design promise, asked of a real server
-//! process through real sockets.
+//! One behaviour suite for every concurrency model: it tests the promises of the standard and of
+//! the design on a real server process, through real sockets.
 //!
-//! A test is a model and a behaviour, named `MODEL::behaviour`, and filters work as with any `cargo test`:
-//! `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested without a line here: the roster is
-//! asked of `c10k models --json`. A new behaviour is a function and a line in the list on top of its subject's file.
+//! A test is a model and a behaviour, named `MODEL::behaviour`, and filters work as with any
+//! `cargo test`: `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested
+//! without a change here: the list of models comes from `c10k models --json`. A new behaviour is a
+//! function and a line in the list on top of its subject's file.
 //!
-//! That line also says which models are asked for it. What only the HTTP core decides is asked of
-//! one model of each family, and of all of them with `-- --include-ignored`.
+//! That line also says which models are tested. A behaviour that depends only on the HTTP core is
+//! tested on one model of each family, and on all models with `-- --include-ignored`.
 
 #[path = "../support/client.rs"]
 mod client;
@@ -37,8 +38,9 @@ use model::Model;
 use plan::Pair;
 use subjects::{AskedOf, Outcome};
 
-/// Tests at once for each processor. Most of them wait, for a timeout or for a server's drain time:
-/// six leave a processor some of its time, since all of them have deadlines to keep.
+/// Number of tests that run at once for each processor. Most of them wait, for a timeout or for a
+/// server's drain time. Six leave a processor idle for some of its time, since all tests have
+/// deadlines to keep.
 const TESTS_PER_CPU: usize = 6;
 
 fn main() -> ExitCode {
@@ -57,7 +59,8 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// What there is, how much of it runs by default, and how to run all.
+/// Summarises the models, the behaviours, the tests that run by default, and the command that runs
+/// all.
 fn summary(models: &[Model], pairs: &[Pair]) -> String {
     let names: Vec<&str> = models.iter().map(|model| model.name).collect();
     let by_default = pairs.iter().filter(|pair| pair.left_to.is_none()).count();
@@ -90,19 +93,22 @@ fn trial(Pair { model, behaviour, left_to }: Pair, arguments: &Arguments) -> Tri
             Err(panic) => Err(failure(&*panic)),
         }
     };
-    // `--ignored` selects by the flag. By default, a test with it would be ignored with no reason.
+    // `--ignored` selects tests by the flag. In a default run, a test with the flag would be
+    // ignored without a reason.
     Trial::ignorable_test(format!("{}::{}", model.name, behaviour.name), show)
         .with_ignored_flag(left_to.is_some() && runs_all)
 }
 
-/// What a test failed with, and how its server ended, if it did: that would be why.
+/// Returns the message of a failed test, with the end of its server if that has ended by itself: it
+/// may be the cause.
 fn failure(panic: &(dyn Any + Send)) -> Failed {
     let text = panic.downcast_ref::<&str>().copied();
     let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     [message.unwrap_or("a panic without words"), &server::last_words()].join("\n").trim_end().into()
 }
 
-/// A thousand clients are a thousand files of this process; the soft limit is often 1024.
+/// Raises the soft limit of open files, which is often 1024: a thousand clients need a thousand
+/// files of this process.
 fn raise_open_files() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

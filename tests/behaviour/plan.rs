@@ -1,5 +1,5 @@
 //! The plan of the suite: every pair of a model and a behaviour, in the order in which they run,
-//! and which of them are left to another model.
+//! and the pairs that are left to another model.
 
 use crate::model::Model;
 use crate::subjects::{AskedOf, Behaviour, PARTS};
@@ -9,17 +9,18 @@ use crate::subjects::{AskedOf, Behaviour, PARTS};
 pub struct Pair {
     pub model: Model,
     pub behaviour: Behaviour,
-    /// The model of the same family that shows it instead, unless all pairs are asked for.
+    /// Model of the same family that shows the behaviour instead, unless all pairs are asked for.
     pub left_to: Option<&'static str>,
 }
 
-/// All pairs, part by part.
+/// Returns all pairs, part by part.
 pub fn pairs(models: &[Model]) -> Vec<Pair> {
     PARTS.iter().flat_map(|subjects| pairs_of_part(models, &subjects.concat())).collect()
 }
 
-/// The pairs of one part, in turns. A turn has every model once, each with another behaviour: tests
-/// that wait run beside tests that compute, and few run beside a server that spins.
+/// Returns the pairs of one part, in turns. A turn has every model once, each with another
+/// behaviour, so that tests that wait run beside tests that compute, and few tests run beside a
+/// server that spins.
 fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
     let mut pairs = Vec::new();
     for turn in 0..behaviours.len() {
@@ -37,8 +38,8 @@ fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
     pairs
 }
 
-/// The model that shows the behaviour of that number for the family of `model`, if it is another.
-/// Those of a family take turns, so that each of them shows some.
+/// Returns the model that shows behaviour `number` for the family of `model`, if it is another one.
+/// The models of a family take turns, so that each of them shows some behaviours.
 fn left_to(models: &[Model], model: Model, number: usize) -> Option<&'static str> {
     let is_of_family =
         |other: &&Model| other.unavailable.is_none() && other.wire_family() == model.wire_family();

@@ -1,4 +1,5 @@
-//! Limits that are set while a server runs, as if others on the machine, or a leak, had taken all there is.
+//! Limits that are set on a running server, as if other processes, or a leak, had used up a
+//! resource.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -8,17 +9,18 @@ use crate::model::Runs;
 use crate::processes::Process;
 use crate::server::Server;
 
-/// The processes of a server are out of something.
+/// Shortage of one resource in the processes of a server.
 #[derive(Debug)]
 pub struct Scarcity {
     limit: Limit,
     user: Option<u32>,
-    /// The soft limits that there were before.
+    /// Soft limits before the shortage.
     before: Vec<(Process, String)>,
 }
 
 impl Scarcity {
-    /// Begins one for a server of `user`, or says why that is not possible here.
+    /// Begins a shortage for a server that runs as `user`; an error says why that is not possible
+    /// here.
     pub fn begin(
         server: &Server,
         user: Option<u32>,
@@ -29,7 +31,8 @@ impl Scarcity {
             let before = set_soft_limit(&process, limit, &value(&process).to_string(), user)?;
             Ok((process, before))
         };
-        // Those of a pool accept. Those that come and go with connections get it from their parent, or are no longer there.
+        // The processes of a pool accept connections. Processes that come and go with connections
+        // inherit the limit from their parent, or have ended already.
         let processes = match server.model.runs {
             Runs::ProcessPool => server.processes(),
             _ => vec![server.process()],
@@ -63,7 +66,7 @@ impl Limit {
         }
     }
 
-    /// How its row begins in /proc/PID/limits.
+    /// First words of the limit's row in /proc/PID/limits.
     fn row(self) -> &'static str {
         match self {
             Self::OpenFiles => "Max open files",
@@ -73,17 +76,19 @@ impl Limit {
     }
 }
 
-/// The number that the next descriptor of a process would have.
+/// Returns the number that the next descriptor of a process would have.
 pub fn first_free_file(process: &Process) -> u64 {
     let used = process.open_files();
     let count = used.len() as u64;
     (0..count).find(|number| !used.contains(number)).unwrap_or(count)
 }
 
-/// Sets a soft limit from outside and gives back what it was before; an error says why that can't be done here.
+/// Sets a soft limit of a process and returns its previous value; an error says why that can't be
+/// done here.
 ///
-/// By the program `prlimit`, run as `user` where one is given: even the superuser may lack the right to set the limits of
-/// somebody else's process, while everybody has it for their own.
+/// Runs the program `prlimit`, as `user` if one is given: even the superuser may lack the right to
+/// set the limits of another user's process, but every user may set the limits of its own
+/// processes.
 fn set_soft_limit(process: &Process, limit: Limit, value: &str, user: Option<u32>) -> Result<String, String> {
     let before = soft_limit(process, limit);
     let mut command = Command::new("prlimit");

@@ -1,5 +1,6 @@
-//! A server that misbehaves as its first argument says. Tests compile it by itself: a gate starts
-//! programs, and this one has to fail in ways that no server of this project does.
+//! A server that misbehaves as its first argument says. It is a program of its own, which the tests
+//! compile: a gate starts programs, and this one has to fail in ways that no server of this project
+//! does.
 
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
@@ -7,24 +8,24 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Requests since the start.
+/// Number of requests since the start.
 static REQUESTS: AtomicUsize = AtomicUsize::new(0);
 
-/// The request at which a server that dies does so.
+/// Number of the request at which a dying server exits.
 const LAST_REQUEST: usize = 50;
 
-/// The start that dies: one is for the rehearsal, and each block has another one.
+/// Number of the start that dies: one start is for the rehearsal, and each block has another one.
 const LAST_START: u64 = 4;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
-    /// Answers every second request with 500, the first one not.
+    /// Answers every second request with 500, but not the first one.
     Half,
     /// Answers all requests with 500.
     Failing,
     /// Ends in the middle of its work.
     Dying,
-    /// Does nothing bad.
+    /// Answers all requests with 200.
     Fine,
 }
 
@@ -42,7 +43,8 @@ fn main() {
     }
 }
 
-/// The number of this start, kept as the length of a file in the working folder.
+/// Counts this start and returns its number. The count is the length of a file in the working
+/// folder.
 fn count_start() -> u64 {
     let file = OpenOptions::new().create(true).append(true).open("starts");
     let mut file = file.expect("a file can be made");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::{C10K, Folder, bad_server, epoll, interrupted, run_to_verdict, signal, text};
 use crate::wait;
 
-/// The order of everything that is random, of one block.
+/// Returns everything in one block whose order is random.
 fn order(block: &Value) -> Vec<&Value> {
     let orders = block["cells"].as_array().expect("cells are a list").iter().map(|cell| &cell["order"]);
     [&block["started"]].into_iter().chain(orders).collect()
@@ -47,7 +47,7 @@ fn identical_servers_have_a_verdict_in_all_formats_and_the_seed_repeats_their_or
     assert!(blocks.iter().any(|block| order(block) != order(&blocks[0])), "all blocks have one order");
 }
 
-/// Checks the shape that scripts rely on.
+/// Checks the shape of a result, which scripts rely on.
 #[track_caller]
 fn assert_shape(result: &Value) {
     assert_eq!(result["version"], 1);
@@ -55,7 +55,8 @@ fn assert_shape(result: &Value) {
     assert_eq!(cells.len(), 1);
     assert!(cells[0]["workload"].is_string());
     let metrics = cells[0]["metrics"].as_array().expect("metrics are a list");
-    // On a busy machine, slices as short as these may lack any request; memory can always be told.
+    // On a busy machine, slices as short as these may contain no request; memory can always be
+    // measured.
     let memory = metrics.iter().find(|metric| metric["key"] == "memory_anonymous_bytes");
     assert!(memory.is_some(), "no memory in {result:#}");
     for metric in metrics.iter().filter(|metric| metric.get("difference").is_none()) {

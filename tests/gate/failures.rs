@@ -1,4 +1,4 @@
-//! Gates that can't come to a verdict: each says why in a line, with status 2.
+//! Gates that can't come to a verdict: each reports the reason in one line, with status 2.
 
 use std::fs;
 use std::process::Command;
@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use crate::support::{C10K, Folder, HEAD, bad_server, epoll, error, interrupted, run_to_verdict, signal};
 use crate::wait;
 
-/// A gate of two epoll servers with further arguments fails, and says all of these words.
+/// Checks that a gate of two epoll servers with further arguments fails, and that its message
+/// contains all words.
 #[track_caller]
 fn assert_fails(folder: &Folder, arguments: &[&str], words: &[&str]) {
     let server = epoll();
@@ -118,7 +119,8 @@ fn a_folder_that_cannot_be_written_is_told() {
 #[test]
 fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     let (folder, server) = (Folder::new(), epoll());
-    // 25 is SIGXFSZ, which would end it. Plans fit into these kilobytes, and all blocks do not.
+    // 25 is SIGXFSZ, which would end the command. Plans fit into these kilobytes, but not all
+    // blocks do.
     let limit = "trap '' 25; ulimit -f 16; exec \"$@\"";
     let gate = folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", "1h"]);
     let mut shell = Command::new("sh");
@@ -135,7 +137,8 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
 fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
     let (folder, server) = (Folder::new(), epoll());
     let output = run_to_verdict(|| {
-        // A folder in the place of a result, made by the server when there is no more to clear.
+        // A folder in the place of a result, made by the server after the gate has cleared old
+        // results.
         let in_the_way =
             format!("sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}");
         let _ = fs::remove_dir(folder.output().join("junit.xml"));
@@ -155,7 +158,7 @@ fn files_of_an_older_gate_do_not_outlive_the_start_of_the_next_one() {
     for name in names.clone().chain(["notes.txt"]) {
         folder.write(&format!("out/{name}"), "old");
     }
-    // By its plan, the folder is one of a gate.
+    // The plan marks the folder as one of a gate.
     folder.write("out/plan.json", r#"{"c10k_version": "0.1.0"}"#);
     assert_fails(&folder, &["--suite", "absent.toml"], &["absent.toml"]);
     for name in names {
@@ -192,6 +195,6 @@ fn a_second_gate_in_the_same_folder_says_so_and_leaves_the_first_one_alone() {
     let blocks = folder.blocks().len();
     wait::until("another block is measured", || folder.blocks().len() > blocks);
     interrupted(&signal(first, Signal::TERM));
-    // The lock is gone with its process.
+    // The lock has ended with its process.
     assert_fails(&folder, &["--budget", "1s"], &["too short"]);
 }

@@ -1,4 +1,4 @@
-//! Gates that are ended while they build: by Ctrl-C, and by a signal that nothing can handle.
+//! Gates that are ended while they build: by Ctrl-C, and by a signal that no program can handle.
 
 use rustix::process::Signal;
 
@@ -43,7 +43,7 @@ fn what_a_killed_gate_left_behind_is_removed_by_the_next_one() {
     signal(child, Signal::KILL);
     assert_ne!(repository.state(), before);
     wait::until("the build has ended with the gate", || !repository.0.has_processes());
-    // Any gate does it, also one that fails before it builds.
+    // Any gate removes it, also one that fails before it builds.
     error(&repository.run(&["--base", "no-such"]));
     assert_eq!(repository.state(), before);
 }

@@ -1,5 +1,5 @@
-//! `c10k gate`: whole gates of tiny suites, and that each way in which one can fail is told in a
-//! line, with no half verdict and nothing left behind.
+//! `c10k gate`: complete gates of tiny suites, and gates that fail: each failure is reported in one
+//! line, with no partial verdict and nothing left behind.
 
 #![cfg(target_os = "linux")]
 

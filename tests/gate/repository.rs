@@ -6,10 +6,10 @@ use std::process::{Child, Command, Output};
 
 use crate::support::{Folder, start, text};
 
-/// A folder with a repository in it, and what must be the same after every gate.
+/// A folder with a repository in it, whose state must be the same after every gate.
 pub struct Repository(pub Folder);
 
-/// What git has of a repository beside its objects.
+/// State of a repository in git, apart from its objects.
 #[derive(Debug, PartialEq)]
 pub struct State {
     references: String,
@@ -19,8 +19,8 @@ pub struct State {
 }
 
 impl Repository {
-    /// One with a commit of a script that builds, tagged `first`.
-    /// `None` where git is not installed, which is said.
+    /// Makes a repository with a commit of a build script, tagged `first`. Returns `None`, and
+    /// prints a note, where git is not installed.
     pub fn new(build: &str) -> Option<Self> {
         if which::which("git").is_err() {
             eprintln!("left out: git is not installed");
@@ -46,7 +46,7 @@ impl Repository {
         git(self.0.path(), arguments)
     }
 
-    /// A gate whose builds run `sh build.sh`.
+    /// Returns a gate whose builds run `sh build.sh`.
     pub fn gate(&self, arguments: &[&str]) -> Command {
         let mut command = self.0.gate(&["--build", "sh build.sh"]);
         command.args(arguments).env("LOG", self.0.path().join("log"));
@@ -57,7 +57,7 @@ impl Repository {
         self.gate(arguments).output().expect("the command can be run")
     }
 
-    /// Starts one that goes on for a while.
+    /// Starts a gate that goes on for a while.
     pub fn start(&self, arguments: &[&str]) -> Child {
         start(&mut self.gate(arguments))
     }
@@ -72,7 +72,7 @@ impl Repository {
     }
 }
 
-/// Runs git in `folder`, as somebody who may commit and use repositories of this disk.
+/// Runs git in `folder`, as a user who may commit and may use repositories of this disk.
 #[track_caller]
 pub fn git(folder: &Path, arguments: &[&str]) -> String {
     let mut git = Command::new("git");

@@ -1,4 +1,5 @@
-//! Gates of revisions: what is built, where, and that the user's repository stays as it is.
+//! Gates of revisions: the builds and their folders, and the user's repository, which stays as it
+//! is.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,12 +12,12 @@ use serde_json::Value;
 use crate::repository::{Repository, git};
 use crate::support::{C10K, Folder, error, run_to_verdict, text};
 
-/// Builds by a link to the command under test where cargo would put it, and logs the folder with
-/// the commit that git finds there.
+/// Build script that links the command under test to where cargo would put it, and logs the commit
+/// that git finds in the folder, and the folder.
 const LINK: &str = "mkdir -p \"$CARGO_TARGET_DIR/release\" && ln -s \"$C10K\" \"$CARGO_TARGET_DIR/release/c10k\" \
                     && echo \"$(git rev-parse HEAD) $PWD\" >> \"$LOG\"";
 
-/// Copies what was checked out, and fails for the candidate.
+/// Build script that copies everything that was checked out, and fails for the candidate.
 const COPY: &str = "name=$(basename \"$PWD\") && mkdir -p \"$LOG\" && cp -a . \"$LOG/$name\" && test $name = base && \
                     mkdir -p target/release && touch target/release/c10k";
 
@@ -27,8 +28,8 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     let before = repository.state();
     let gate = || {
         let mut gate = repository.gate(&["--base", "first", "--candidate", "main", "--json"]);
-        // A target folder for all projects must not have both sides in it, and a hook of git names
-        // a repository.
+        // The gate must not build both sides in a target folder for all projects, and must not use
+        // the repository that a git hook names.
         gate.env("CARGO_TARGET_DIR", repository.0.path().join("shared")).env("C10K", C10K);
         gate.env("GIT_DIR", "/nowhere");
         gate
@@ -43,7 +44,8 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     let [candidate, base] = folders[..] else { panic!("two builds: {log}") };
     assert!(base.ends_with("/base") && base.len() == candidate.len() && base != candidate, "{log}");
     let (_, folder) = base.split_once(' ').expect("a commit and a folder");
-    // No settings of folders above, such as `.cargo/config.toml`, are those of the working tree.
+    // A build below the working tree would get the settings of the folders above it, such as
+    // `.cargo/config.toml`.
     assert!(!Path::new(folder).starts_with(repository.0.path()), "{log}");
     let plan: Value = serde_json::from_str(&repository.0.read("out/plan.json")).expect("it is JSON");
     for (side, name) in [("base", "first"), ("candidate", "main")] {
@@ -67,7 +69,7 @@ fn a_server_with_a_relative_path_is_that_of_its_own_side() {
         repository.commit(name);
         repository.git(&["tag", &format!("v{commit}")]);
     }
-    // The rehearsal is enough to see what is started.
+    // The rehearsal is enough to see which server is started.
     let serve = ["--serve", "./serve.sh 127.0.0.1:{port}", "--budget", "1s"];
     let mut gate = repository.gate(&[&["--base", "v0", "--candidate", "v1"], &serve[..]].concat());
     let line = error(&gate.env("C10K", C10K).output().expect("the command can be run"));
@@ -77,8 +79,8 @@ fn a_server_with_a_relative_path_is_that_of_its_own_side() {
     assert!(log.lines().any(|line| line.starts_with("two in ") && line.ends_with("/cand")), "{log}");
 }
 
-/// Files below `folder` without git's own: path → its text, or the target of a link, and whether it
-/// may be run.
+/// Returns the files below `folder` without git's own: path → text, or target of a link, and true
+/// if the file is executable.
 fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -150,7 +152,7 @@ fn results_of_a_gate_are_no_changes_of_the_working_tree() {
     }
 }
 
-/// The files of the last commit, from a checkout of its own.
+/// Returns the files of the last commit, from a checkout of its own.
 fn files_of_head(repository: &Repository) -> BTreeMap<String, (String, bool)> {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let prefix = format!("--prefix={}/", folder.path().display());
@@ -209,7 +211,7 @@ fn a_folder_without_a_usable_repository_is_told() {
     git(folder.path(), &["init", "--quiet", "unborn"]);
     let in_folder = |name: &str, command: &mut Command| {
         let folder = folder.path().join(name);
-        // Temporary folders may lie in a repository.
+        // The temporary folder may itself lie in a repository.
         command.current_dir(&folder).env("GIT_CEILING_DIRECTORIES", folder.parent().expect("it has one"));
         error(&command.output().expect("the command can be run"))
     };

@@ -1,4 +1,4 @@
-//! Gates of tests: a folder of their own, a tiny suite, and nothing left behind.
+//! Gates for tests: each has a folder of its own and a tiny suite, and leaves nothing behind.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,15 +20,16 @@ pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 2\nwarmup = \"20ms\"\n\
                         duration = \"20ms\"\ntimeout = \"2s\"\n";
 
-/// Tries to come to a verdict, of which the first only asks what the machine needs.
+/// Number of tries to come to a verdict; the first one only finds out which budget the machine
+/// needs.
 const TRIES: usize = 6;
 
-/// The server of most tests.
+/// Returns the command of the server that most tests use.
 pub fn epoll() -> String {
     format!("{C10K} serve epoll --addr 127.0.0.1:{{port}}")
 }
 
-/// A server that misbehaves, compiled once.
+/// Returns the command of a server that misbehaves; its program is compiled once.
 pub fn bad_server(mode: &str) -> String {
     static PROGRAM: LazyLock<TempDir> = LazyLock::new(|| {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
@@ -42,16 +43,16 @@ pub fn bad_server(mode: &str) -> String {
     format!("{}/bad-server {mode} 127.0.0.1:{{port}}", PROGRAM.path().display())
 }
 
-/// A folder in which gates run. Where the test has not failed, dropping it checks that no process
-/// of theirs is left.
+/// A folder in which gates run. Dropping it checks that no process of these gates is left, unless
+/// the test has failed.
 pub struct Folder {
-    /// The folder in which they run.
+    /// Working folder of the gates.
     path: PathBuf,
     dir: TempDir,
 }
 
 impl Folder {
-    /// One with a suite of a single workload.
+    /// Makes a folder with a suite of a single workload.
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder can be made");
         let folder = Self { path: dir.path().join("work"), dir };
@@ -66,12 +67,13 @@ impl Folder {
         &self.path
     }
 
-    /// Where gates make their builds: beside their folder, which may be a repository.
+    /// Returns the folder in which gates make their builds. It is beside their working folder,
+    /// which may be a repository.
     pub fn temporary(&self) -> PathBuf {
         self.dir.path().join("tmp")
     }
 
-    /// The folder of results.
+    /// Returns the folder of results.
     pub fn output(&self) -> PathBuf {
         self.path().join("out")
     }
@@ -85,7 +87,7 @@ impl Folder {
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
-    /// A gate in this folder.
+    /// Returns a gate in this folder.
     pub fn gate(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(C10K);
         command.current_dir(self.path()).env("TMPDIR", self.temporary());
@@ -93,7 +95,7 @@ impl Folder {
         if !arguments.contains(&"--suite") {
             command.args(["--suite", "suite.toml"]);
         }
-        // Where git runs these tests, in a hook, it says which repository is meant.
+        // If git runs these tests in a hook, these variables name the repository of that hook.
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             command.env_remove(name);
         }
@@ -104,17 +106,17 @@ impl Folder {
         self.gate(arguments).output().expect("the command can be run")
     }
 
-    /// Starts one that goes on for a while.
+    /// Starts a gate that goes on for a while.
     pub fn start(&self, arguments: &[&str]) -> Child {
         start(&mut self.gate(arguments))
     }
 
-    /// Whether a file of the output folder is there and has something in it.
+    /// Returns true if a file of the output folder exists and is not empty.
     pub fn has(&self, name: &str) -> bool {
         fs::metadata(self.output().join(name)).is_ok_and(|file| file.len() > 0)
     }
 
-    /// The blocks that were measured.
+    /// Returns the blocks that were measured.
     pub fn blocks(&self) -> Vec<Value> {
         let text = self.read("out/blocks.jsonl");
         text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
@@ -128,12 +130,12 @@ impl Folder {
         }
     }
 
-    /// Whether a process has its working folder here, in a build, or below.
+    /// Returns true if a process has its working folder here, in a build, or below.
     pub fn has_processes(&self) -> bool {
         self.has_processes_of("")
     }
 
-    /// Whether a process of the program `name` has its working folder here or below.
+    /// Returns true if a process of the program `name` has its working folder here or below.
     pub fn has_processes_of(&self, name: &str) -> bool {
         let is_one = |process: &Path| {
             let folder = fs::read_link(process.join("cwd"));
@@ -157,8 +159,8 @@ impl Drop for Folder {
     }
 }
 
-/// Runs a gate to a verdict. How long that takes depends on how busy the machine is: a gate says it,
-/// and is run again for somewhat longer.
+/// Runs a gate to a verdict. The time for that depends on how busy the machine is: a gate whose
+/// budget is too short reports the budget that it needs, and is run again with somewhat more.
 pub fn run_to_verdict(gate: impl Fn() -> Command) -> Output {
     let mut budget = 1;
     for _ in 0..TRIES {
@@ -172,25 +174,25 @@ pub fn run_to_verdict(gate: impl Fn() -> Command) -> Output {
     panic!("{budget} s are not enough for a verdict");
 }
 
-/// Seconds that a gate needs, if its budget was too short.
+/// Returns the seconds that a gate needs, if its budget was too short.
 fn needed(said: &str) -> Option<u64> {
     let (_, advice) = said.split_once("the budget is too short: ")?;
     let (_, budget) = advice.split_once("--budget ")?;
     budget.split_once('s')?.0.parse().ok()
 }
 
-/// Starts a command and keeps what it says.
+/// Starts a command and keeps its output.
 pub fn start(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command can be run")
 }
 
-/// Sends a signal, as Ctrl-C does for one process, and waits for the end.
+/// Sends a signal to a process, as Ctrl-C does, and waits for its end.
 pub fn signal(child: Child, signal: Signal) -> Output {
     kill_process(Pid::from_child(&child), signal).expect("it runs");
     child.wait_with_output().expect("it ends")
 }
 
-/// Checks that a gate ended as an interrupted one does, and gives its last line.
+/// Checks that a gate ended as an interrupted one does, and returns its last line.
 #[track_caller]
 pub fn interrupted(output: &Output) -> String {
     let said = text(&output.stderr);
@@ -201,8 +203,8 @@ pub fn interrupted(output: &Output) -> String {
     last.to_owned()
 }
 
-/// Checks that a gate ended with an error, said on the last line, and gives that line. Lines before
-/// it tell how far it had come.
+/// Checks that a gate ended with an error, reported on the last line, and returns that line. The
+/// lines before it report the progress.
 #[track_caller]
 pub fn error(output: &Output) -> String {
     let said = text(&output.stderr);

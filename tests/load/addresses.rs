@@ -1,4 +1,5 @@
-//! Names of several addresses: those that do not answer are left out, and those that fail are told apart.
+//! Names with several addresses: addresses that do not answer are left out, and addresses that fail
+//! are reported separately.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use crate::hosts::{Hosts, NAME};
 use crate::server::{After, OK, Request, Server};
 
-/// Runs the command where the name is known, to its end.
+/// Runs the command to its end, where the name can be resolved.
 fn load(hosts: &Hosts, url: &str, arguments: &str) -> (Output, Value) {
     let mut command = hosts.command(env!("CARGO_BIN_EXE_c10k"));
     command.args(["load", url, "--warmup", "0s", "--json"]).args(arguments.split_whitespace());
@@ -22,7 +23,7 @@ fn answers(_: &Request, socket: &mut std::net::TcpStream) -> std::io::Result<Aft
     socket.write_all(OK).map(|()| After::Keep)
 }
 
-/// The other address of the name, with the port of this one.
+/// Returns the other address of the name, with the same port.
 fn other(address: SocketAddr) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 2], address.port()))
 }
@@ -80,7 +81,7 @@ fn quiet_says_nothing_of_an_address_that_is_left_out() {
 fn an_address_that_fails_during_the_run_is_told_apart() {
     let Some(hosts) = Hosts::new() else { return };
     let good = Server::start(answers);
-    // It answers when it is tried, and never again.
+    // The server answers the first connection, which tries the address, and no other one.
     let spoils = |connection, _: &mut std::net::TcpStream| match connection {
         0 => After::Keep,
         _ => After::Reset,

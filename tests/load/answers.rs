@@ -1,11 +1,11 @@
-//! Every shape that an answer may have in HTTP/1.1: it counts as what it is.
+//! All forms that a response may have in HTTP/1.1: each is counted as what it is.
 
 use std::io::Write;
 
 use crate::command::load;
 use crate::server::{After, OK, Request, Server};
 
-/// Answers of these octets all count as complete, on connections that stay open.
+/// Checks that responses of these bytes all count as complete, on connections that stay open.
 #[track_caller]
 fn all_complete(octets: &[u8], arguments: &str) {
     let server = Server::answering(octets, After::Keep);
@@ -177,7 +177,7 @@ fn statuses_from_400_are_status_errors_on_connections_that_stay() {
         assert_eq!(outcome.count("connections/opened_total"), 1);
         assert!(outcome.stderr.contains("20 status; "), "{}", outcome.stderr);
         assert!(outcome.stderr.contains("check the path"), "{}", outcome.stderr);
-        // It was answered, if badly.
+        // The connection got responses, so it is not starved.
         assert_eq!(outcome.count("connections/starved"), 0);
     }
 }

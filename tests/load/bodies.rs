@@ -1,4 +1,4 @@
-//! Requests arrive exactly as they were meant.
+//! Requests arrive at the server exactly as the arguments describe them.
 
 use std::fs;
 use std::io::Write;
@@ -80,7 +80,7 @@ fn a_host_that_is_given_takes_the_place_of_the_urls() {
     assert_eq!(server.requests()[0].head, "GET / HTTP/1.1\r\nHost: example.org\r\n\r\n");
 }
 
-/// Octets of every value, none of which is where its neighbour was.
+/// Returns bytes of every value, so arranged that a shift by one byte is noticed.
 fn octets(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
 }
@@ -134,7 +134,7 @@ fn an_answer_before_the_body_was_read_does_not_break_the_next_request() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
     fs::write(&file, octets(8 << 20)).expect("it can be written");
-    // Answers as soon as the connection stands, then reads what comes and answers that.
+    // Answers as soon as the connection is established, then reads what comes and answers that.
     let server = Server::greeting(|_, socket| {
         let mut head = [0; 1024];
         match socket.peek(&mut head).and_then(|_| socket.write_all(OK)) {

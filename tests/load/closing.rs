@@ -1,4 +1,5 @@
-//! Servers that close connections behind an answer, with and without saying so: that is their right, and no error.
+//! Servers that close connections after a response, with and without announcing it: they may do so,
+//! and it is no error.
 
 use std::io::Write;
 
@@ -29,8 +30,8 @@ fn a_server_that_says_it_closes_and_does_not_is_not_waited_for() {
     );
 }
 
-/// Closes behind each answer without having said so. The client may have sent its next request by then, which is lost;
-/// nothing else is.
+/// Returns a server that closes after each response without announcing it. The client may have sent
+/// its next request by then, which is lost; nothing else is.
 fn silent_closer() -> Server {
     Server::answering(OK, After::Close)
 }
@@ -50,7 +51,8 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
 
 #[test]
 fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
-    // Every connection has its turn twice, a second apart: each close is seen long before the next request.
+    // Every connection is used twice, a second apart: each close is seen long before the next
+    // request.
     let (_server, outcome) = load_to_the_last(silent_closer, "--connections 40 --rate 40 --duration 2s");
     assert_eq!(outcome.count("requests/intended"), 80);
     outcome.assert_errors(&[]);
@@ -80,7 +82,8 @@ fn the_end_that_is_to_close_closes_first_and_keeps_the_connections() {
         assert_eq!(outcome.json["workload"]["close"], close);
         let asks = |head: &str| head.to_ascii_lowercase().contains("connection: close");
         assert!(server.requests().iter().all(|request| asks(&request.head) == (close == "server")));
-        // The last two may end with the run. A kernel without socket diagnostics tells nothing.
+        // The last two connections may end with the run. A kernel without socket diagnostics
+        // reports nothing.
         let held = |end: &str| outcome.json["kernel"]["time_wait"][end].as_u64();
         if let (Some(first), Some(second)) = (held(close), held(other)) {
             assert!(first >= 38 && second <= 2, "{close} closes: {:#}", outcome.json);

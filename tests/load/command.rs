@@ -1,4 +1,4 @@
-//! Runs `c10k load` and checks what has to hold whatever the server did.
+//! Runs `c10k load` and checks everything that has to hold whatever the server does.
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,8 +13,8 @@ use crate::refusal;
 use crate::server::Server;
 use crate::wait;
 
-/// No run here should take longer, on however busy a machine; most take half a second. What would go on for ever, or until a
-/// server that is slower still has done, does not end in it.
+/// Longest time that a run here may take, even on a busy machine; most take half a second. A run
+/// that goes on for ever, or until a server that is slower still has finished, takes longer.
 const LONGEST_RUN: Duration = wait::PATIENCE;
 
 /// Runs `c10k load URL --json` with these arguments to its end.
@@ -23,20 +23,20 @@ pub fn load(server: &Server, arguments: &str) -> Outcome {
     Load::start(&server.url(), &words(arguments)).outcome(LONGEST_RUN)
 }
 
-/// As [`load`], with a URL in place of a server.
+/// Runs the command as [`load`] does, with a URL in place of a server.
 #[track_caller]
 pub fn load_url(url: &str, arguments: &[&str]) -> Outcome {
     Load::start(url, arguments).outcome(LONGEST_RUN)
 }
 
-/// As [`load_url`], within a CPU quota.
+/// Runs the command as [`load_url`] does, within a CPU quota.
 #[track_caller]
 pub fn load_within(quota: &Quota, url: &str, arguments: &[&str]) -> Outcome {
     Load::spawn(&mut quota.run(&command(url, arguments))).outcome(LONGEST_RUN)
 }
 
-/// Runs something again until it shows what a run shows on a machine that has time for it, and gives that outcome. What has to
-/// hold on a busy machine, too, is for `run` to assert.
+/// Repeats a run until it shows what a run shows on a machine that has time for it, and returns
+/// that outcome. `run` itself asserts everything that has to hold on a busy machine, too.
 #[track_caller]
 pub fn until_shown(
     what: &str,
@@ -58,8 +58,8 @@ pub fn until_shown(
     }
 }
 
-/// Runs an open loop of which every request is to be done: again, where the machine stalled for longer than such a run waits
-/// for its last answers. Gives the server, too.
+/// Runs an open loop whose requests are all to be done. Repeats it if the machine stalled for
+/// longer than such a run waits for its last responses. Returns the server, too.
 #[track_caller]
 pub fn load_to_the_last(start: impl Fn() -> Server, arguments: &str) -> (Server, Outcome) {
     let mut server = None;
@@ -75,14 +75,14 @@ pub fn words(arguments: &str) -> Vec<&str> {
     arguments.split_whitespace().collect()
 }
 
-/// A run that goes on; dropping it ends it.
+/// A run that goes on, with the threads that read its output.
 pub struct Load {
     child: Child,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
 }
 
-/// The command, ready to be run; without a warm-up unless one is asked for.
+/// Returns the command, ready to be run; without a warm-up unless one is asked for.
 pub fn command(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
     command.args(["load", url]).args(arguments);
@@ -112,7 +112,7 @@ impl Load {
         Self { child, stdout, stderr }
     }
 
-    /// As Ctrl-C does.
+    /// Interrupts the run, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
     }
@@ -121,7 +121,8 @@ impl Load {
         kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
     }
 
-    /// Waits for the end and reads what it said. Fails if the end does not come within `limit`.
+    /// Waits for the end of the run and reads its output. Fails if the end does not come within
+    /// `limit`.
     #[track_caller]
     pub fn outcome(mut self, limit: Duration) -> Outcome {
         let status = end_of(&mut self.child, limit);
@@ -138,8 +139,8 @@ impl Load {
     }
 }
 
-/// Runs it against a URL where nobody can be reached: one line with what to do, status 2, and
-/// nothing on standard output. Gives the line.
+/// Runs the command against a URL where no server can be reached, and checks that it ends with one
+/// line that says what to do, status 2, and nothing on standard output. Returns the line.
 #[track_caller]
 pub fn unreachable(url: &str, arguments: &str) -> String {
     let mut child = command(url, &words(arguments))
@@ -154,7 +155,7 @@ pub fn unreachable(url: &str, arguments: &str) -> String {
     line
 }
 
-/// Waits for the end of a process, and ends it if it does not.
+/// Waits for the end of a process. Kills it and fails if it does not end within `limit`.
 #[track_caller]
 pub fn end_of(child: &mut Child, limit: Duration) -> ExitStatus {
     let mut status = None;
@@ -177,7 +178,7 @@ fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
     })
 }
 
-/// What a run said.
+/// Output and status of a run.
 #[derive(Debug)]
 pub struct Outcome {
     pub json: Value,
@@ -186,14 +187,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// A count, such as `requests/sent`.
+    /// Returns a count, such as `requests/sent`.
     #[track_caller]
     pub fn count(&self, path: &str) -> u64 {
         let value = self.json.pointer(&format!("/{path}")).and_then(Value::as_u64);
         value.unwrap_or_else(|| panic!("{path} is no count in {:#}", self.json))
     }
 
-    /// A number, such as `latency_us/max`.
+    /// Returns a number, such as `latency_us/max`.
     #[track_caller]
     pub fn number(&self, path: &str) -> f64 {
         let value = self.json.pointer(&format!("/{path}")).and_then(Value::as_f64);
@@ -217,7 +218,7 @@ impl Outcome {
         }
     }
 
-    /// Checks that errors of this kind alone were counted, and gives their number.
+    /// Checks that only errors of this kind were counted, and returns their number.
     #[track_caller]
     pub fn only_errors(&self, kind: &str) -> u64 {
         let count = self.count(&format!("errors/{kind}"));
@@ -226,8 +227,9 @@ impl Outcome {
         count
     }
 
-    /// What completed was measured, and nothing else is said. Where nothing did, one line says so,
-    /// and no time looks as if it were measured.
+    /// Checks the end of a run. If requests completed, the run succeeded and says nothing beside
+    /// the result, unless it was interrupted. If none completed, one line says so, and no time
+    /// looks as if it were measured.
     #[track_caller]
     fn check_end(&self) {
         let Self { status, stderr, .. } = self;
@@ -245,7 +247,7 @@ impl Outcome {
         }
     }
 
-    /// The verdict of a check, with its detail.
+    /// Returns the verdict of a check, with its detail.
     #[track_caller]
     pub fn check(&self, name: &str) -> (&str, &str) {
         let checks = self.json["checks"].as_array().expect("it has checks");
@@ -254,7 +256,8 @@ impl Outcome {
         text("verdict").zip(text("detail")).unwrap_or_else(|| panic!("no {name} in {:#}", self.json))
     }
 
-    /// Every request has exactly one fate, every connection that stood was served, starved, or had nothing to send.
+    /// Checks that every request has exactly one outcome, and that every connection that was
+    /// established was served, was starved, or had nothing to send.
     #[track_caller]
     fn check_books(&self) {
         let errors =

@@ -1,4 +1,5 @@
-//! Patterns of connections: how long they live, how fast they come, and those that are only held.
+//! Patterns of connections: their lifetime, the rate at which they come, and connections that are
+//! only held.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -28,7 +29,7 @@ fn a_connection_carries_as_many_requests_as_its_lifetime_says() {
             assert_eq!(asks_to_close(request), request.number == 2, "{}", request.head);
         }
     }
-    // Each of four may end with a connection that had no time to carry all of its requests.
+    // Each of the four may end with a connection that had no time to carry all of its requests.
     let whole = server.seen().iter().filter(|seen| seen.requests.len() == 3).count();
     assert!(server.seen().len() - whole <= 4, "{whole} of {}", server.seen().len());
 }
@@ -47,14 +48,14 @@ fn a_short_connection_carries_one_request() {
 
 #[test]
 fn what_a_request_waits_for_before_its_connect_is_told_apart_from_what_the_server_takes() {
-    // Once all have their answers, each connection but the first waits for the generator to come to
-    // it.
+    // Once all connections have their responses, each but the first waits until the generator comes
+    // to it.
     let outcome = load(&answering(), "--connections 32 --requests 640 --lifetime short");
     outcome.assert_errors(&[]);
     let mean = |times: &str| outcome.number(&format!("{times}_us/mean"));
     assert!(mean("connect_wait") > 0.0, "{:#}", outcome.json);
     assert_eq!(outcome.count("response_us/count"), 640);
-    // To the three digits of histograms.
+    // Equal to the three digits of histograms.
     let parts = mean("connect_wait") + mean("response");
     assert!((parts / mean("latency") - 1.0).abs() < 0.01, "{:#}", outcome.json);
     assert!(mean("response") >= mean("service") * 0.999, "{:#}", outcome.json);
@@ -97,11 +98,12 @@ fn idle_connections_ask_once_are_answered_and_held_to_the_end() {
     assert!(!outcome.check("starvation").1.contains("idle"), "{:#}", outcome.json);
     wait::until("all connections are seen to end", || server.seen().iter().all(|seen| seen.ended.is_some()));
     let seen = server.seen();
-    // They come before the others.
+    // The idle connections come before the others.
     let (idle, busy) = seen.split_at(20);
     assert!(idle.iter().all(|seen| seen.requests.len() == 1));
     assert!(busy.len() == 3 && busy.iter().all(|seen| seen.requests.len() > 1));
-    // A request that was followed by another was answered, so it came before the end; the last ones may be read behind it.
+    // A request that was followed by another one was answered, so it came before the end of the
+    // run. The last requests may be read after the end.
     let answered = busy.iter().filter_map(|seen| seen.requests.iter().nth_back(1));
     let last = answered.map(|request| request.at).max().expect("requests were answered");
     assert!(idle.iter().all(|seen| seen.ended.expect("it ended") >= last), "one was closed before the end");
@@ -151,8 +153,8 @@ fn idle_connections_that_are_closed_behind_their_answer_are_not_held() {
     assert_eq!(outcome.check("starvation").0, "fail");
 }
 
-/// Answers four connections and no other, as a pool of four workers that stay with their
-/// connections does.
+/// Returns a server that answers four connections and no other, as a pool of four workers that stay
+/// with their connections does.
 fn of_four_workers() -> Server {
     Server::start(|request, socket| match request.connection {
         0..4 => socket.write_all(OK).map(|()| After::Keep),
@@ -162,7 +164,7 @@ fn of_four_workers() -> Server {
 
 #[test]
 fn a_server_that_answers_few_idle_connections_does_not_hold_up_the_run() {
-    // More than are on their way at a time.
+    // More connections than are made at the same time.
     let outcome = load(&of_four_workers(), "--connections 2 --idle 300 --duration 300ms --timeout 500ms");
     assert_eq!(outcome.count("connections/idle_established"), 300, "{:#}", outcome.json);
     assert_eq!(outcome.count("connections/idle_answered"), 4, "{:#}", outcome.json);
@@ -205,7 +207,8 @@ fn assert_eleven_come_one_by_one(arguments: &str) {
         between_first_and_last.set(last.duration_since(*first));
         outcome
     };
-    // Ten gaps of 50 ms. The server may have been late for the first one, and so see less of them.
+    // Ten gaps of 50 ms. The server may have accepted the first connection late, and so see a
+    // shorter time.
     until_shown("they come one after the other", run, |_| {
         between_first_and_last.get() >= Duration::from_millis(450)
     });
@@ -217,7 +220,7 @@ fn a_connect_rate_bounds_short_connections_too() {
         let server = answering();
         let outcome = load(&server, "--connections 4 --connect-rate 100 --lifetime short --duration 500ms");
         outcome.assert_errors(&[]);
-        // Fifty, and the first ones, which may be answered late.
+        // Fifty connections, and the first ones, which may be answered late.
         assert!(outcome.completed() <= 60, "{}", outcome.completed());
         outcome
     };
@@ -240,8 +243,8 @@ fn a_target_of_ipv6_is_reached() {
     assert!(server.requests()[0].head.contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port())));
 }
 
-/// Takes 30 ms to start for each connection, one after the other, as a parent that forks does while
-/// it gets processor time.
+/// Returns a server that takes 30 ms to start each connection, one after the other, as a parent
+/// that forks does while it gets processor time.
 fn starting_one_by_one() -> Server {
     static STARTS: std::sync::Mutex<()> = std::sync::Mutex::new(());
     Server::start(|request, socket| {
@@ -255,14 +258,15 @@ fn starting_one_by_one() -> Server {
 
 #[test]
 fn the_measured_part_begins_when_every_connection_has_started() {
-    // 1.2 s of starts, longer than a first answer is waited for when none comes.
+    // The starts take 1.2 s, longer than the generator waits for a first response when none comes.
     let server = starting_one_by_one();
     let outcome = load(&server, "--connections 40 --duration 300ms");
     assert_eq!(outcome.count("connections/served"), 40);
     assert_eq!(outcome.count("start_up/unserved"), 0, "{:#}", outcome.json);
     assert_eq!(outcome.check("start-up").0, "pass");
     assert!(outcome.number("start_up/took_s") >= 1.2, "{:#}", outcome.json);
-    // What waits for its turn to start waits before the measured part: none of it is a latency.
+    // A connection that waits for its start does so before the measured part: none of that wait is
+    // a latency.
     assert!(outcome.number("latency_us/max") < 1_000_000.0, "{:#}", outcome.json);
 }
 
@@ -278,7 +282,7 @@ fn connections_ask_once_and_wait_until_all_have_started() {
 
 #[test]
 fn a_warm_up_that_ended_without_a_start_says_so() {
-    // The last two of ten start after 1.2 s without any news.
+    // The last two of ten connections start after 1.2 s without any response.
     let server = Server::start(|request, socket| {
         if request.number == 0 && request.connection >= 8 {
             std::thread::sleep(Duration::from_millis(1200));
@@ -297,13 +301,13 @@ fn connections_that_were_never_asked_for_anything_are_not_starved() {
     for (arguments, requests) in [
         ("--connections 64 --requests 10", 10),
         ("--connections 64 --requests 10 --warmup 50ms", 10),
-        // Fewer than twice as many as there are connections, and more of them.
+        // More than twice as many requests as connections; the case before has fewer.
         ("--connections 64 --requests 150 --warmup 50ms", 150),
         ("--connections 64 --rate 100 --requests 10", 10),
         ("--connections 64 --rate 100 --duration 100ms --lifetime short", 10),
     ] {
         let run = || load(&answering(), arguments);
-        // Unless the machine stalls at the end of an open loop.
+        // The run is repeated if the machine stalls at the end of an open loop.
         let outcome = until_shown("all are answered", run, |outcome| outcome.completed() == requests);
         assert_eq!(outcome.count("connections/starved"), 0, "{arguments}: {:#}", outcome.json);
         let (served, unasked) =
@@ -327,6 +331,6 @@ fn a_connection_that_asked_in_vain_is_starved_however_few_requests_there_are() {
         assert_eq!(outcome.check("starvation").0, "fail");
         outcome
     };
-    // Others are starved where the machine stalls for as long as the timeout.
+    // Other connections are starved, too, if the machine stalls for as long as the timeout.
     until_shown("one is starved", run, |outcome| outcome.count("connections/starved") == 1);
 }

@@ -1,4 +1,4 @@
-//! `--requests N`: so many and no more.
+//! `--requests N`: exactly that number of requests.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -80,7 +80,8 @@ fn what_completed_within_a_time_is_what_the_server_answered() {
         assert!(outcome.completed() <= seen.get(), "{} of {}", outcome.completed(), seen.get());
         outcome
     };
-    // Before the measured part begins, while connections are made, some are answered: few, unless one connection is late.
+    // While connections are made, before the measured part begins, some requests are answered: few,
+    // unless one connection is late.
     let outcome = until_shown("most are counted", run, |outcome| outcome.completed() * 2 > seen.get());
     let completed = outcome.completed();
     let rate = outcome.number("throughput_rps") * outcome.number("duration_s");

@@ -1,4 +1,5 @@
-//! Failures explain themselves: each kind shows an example, and what failures leave unknown is not shown.
+//! Examples of errors: each kind of error shows one, and a value that failures leave unknown is not
+//! shown.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -10,23 +11,25 @@ use serde_json::Value;
 use crate::command::{Outcome, command, load, load_url, words};
 use crate::server::{After, OK, Server};
 
-/// For requests that get no answer; the others have the timeout of an ordinary run, on a busy machine too.
+/// Timeout for requests that get no response. Other requests have the timeout of an ordinary run,
+/// on a busy machine too.
 const SHORT: &str = "--timeout 100ms";
 
-/// The example of a kind, which there has to be.
+/// Returns the example of a kind of error, which has to be there.
 #[track_caller]
 fn example<'a>(outcome: &'a Outcome, kind: &str) -> &'a str {
     let example = outcome.json["error_examples"][kind].as_str();
     example.unwrap_or_else(|| panic!("no example of {kind} in {:#}", outcome.json))
 }
 
-/// Every request fails in the way of `kind`; the example, also on standard error, says where and all of `parts`.
+/// Checks that every request fails in the way of `kind`, and that the example, also on standard
+/// error, contains all of `parts`.
 #[track_caller]
 fn all_fail(server: &Server, kind: &str, parts: &[&str]) {
     all_fail_with("", server, kind, parts);
 }
 
-/// The same with further options.
+/// Checks what [`all_fail`] checks, in a run with further options.
 #[track_caller]
 fn all_fail_with(options: &str, server: &Server, kind: &str, parts: &[&str]) {
     let outcome = load(server, &format!("--connections 1 --requests 3 {options}"));
@@ -112,7 +115,7 @@ fn the_text_shows_examples_and_traffic_and_no_percentile_that_failures_leave_unk
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("o.json");
     let path = file.to_str().expect("it is text");
-    // More than 10,000 completed ones: enough for p99.9, if none had failed.
+    // More than 10,000 completed requests: enough for p99.9, if none had failed.
     let arguments = ["--connections", "8", "--requests", "11000", "--output", path];
     let output = command(&server.url(), &arguments).output().expect("the command can be run");
     let text = String::from_utf8(output.stdout).expect("it is text");

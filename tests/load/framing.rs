@@ -1,11 +1,12 @@
-//! Servers whose answers are not what they say, or not HTTP at all.
+//! Servers whose responses are not as long or as well-formed as they say, or not HTTP at all.
 
 use std::io::Write;
 
 use crate::command::load;
 use crate::server::{After, Server};
 
-/// Every answer is these octets, then the connection closes; ten requests have to fail in the way of `kind`.
+/// Checks that ten requests fail in the way of `kind` if every response consists of these bytes;
+/// `after` says what follows on the connection.
 #[track_caller]
 fn all_fail(kind: &str, octets: &[u8], after: After) {
     let server = Server::answering(octets, after);
@@ -98,14 +99,15 @@ fn garbage_in_place_of_an_answer_is_a_protocol_error() {
 
 #[test]
 fn octets_behind_an_answer_that_come_late_are_no_answer_to_the_next_request() {
-    // So late that the next request is there: sooner, and they might come in one piece with their answer.
+    // So late that the next request is there. Sooner, the bytes might arrive in one piece with
+    // their response.
     let server = Server::start(|_, socket| {
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
         socket.peek(&mut [0])?;
         socket.write_all(b"late").map(|()| After::Keep)
     });
     let outcome = load(&server, "--connections 1 --requests 10");
-    // Each good answer is followed by garbage that spoils the next one.
+    // Each good response is followed by garbage that spoils the next one.
     assert_eq!(outcome.completed(), 5, "{:#}", outcome.json);
     outcome.assert_errors(&[("protocol", 5)]);
 }

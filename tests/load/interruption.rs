@@ -1,4 +1,4 @@
-//! Ctrl-C: the run ends at once, and what was measured until then is told.
+//! Ctrl-C: the run ends at once, and reports what was measured until then.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,11 +14,13 @@ use crate::command::{Load, command, until_shown, words};
 use crate::server::{After, OK, Server};
 use crate::wait;
 
-/// From Ctrl-C to the end of the process: far from the minute that the run would take, and long even for a busy machine.
+/// Longest time from Ctrl-C to the end of the process: far from the minute that the run would take,
+/// and long even for a busy machine.
 const PROMPTLY: Duration = Duration::from_secs(10);
 
-/// Waits until the measured part of a closed loop has begun, and some of it is over: every connection was served, and a while
-/// later one of them has had requests one after the other, of which each has seen the one before answered.
+/// Waits until the measured part of a closed loop has begun and some of it is over: every
+/// connection was served, and a while later one of them has had a series of requests, each sent
+/// after the response to the one before.
 #[track_caller]
 fn await_measured(server: &Server, connections: usize) {
     let are_served = || {
@@ -59,17 +61,17 @@ fn an_interrupted_open_loop_counts_what_it_meant_to_send_until_then() {
         run.interrupt();
         let outcome = run.outcome(PROMPTLY);
         let intended = outcome.count("requests/intended");
-        // Of the whole time it would be 30,000.
+        // In the whole time it would be 30,000.
         assert!((150..15_000).contains(&intended), "{intended}");
         outcome
     };
-    // Unless the machine stalls just then, nearly all of them are done.
+    // Nearly all of them are done, unless the machine stalls at that moment.
     until_shown("those are sent", run, |outcome| {
         outcome.completed() + 10 >= outcome.count("requests/intended")
     });
 }
 
-/// Also by a terminal that is closed, and files keep the results of an earlier run.
+/// A terminal that is closed interrupts a run, too. Files keep the results of an earlier run.
 #[test]
 fn a_run_that_is_interrupted_while_it_warms_up_ends_with_nothing_measured() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
@@ -114,7 +116,8 @@ fn a_run_that_is_to_survive_its_terminal_does() {
 
 #[test]
 fn a_run_is_interrupted_although_the_server_hangs() {
-    // A second is given to servers that are slow to begin, before anything is measured; on a busy machine it may take longer.
+    // The run gives a second to servers that are slow to begin, before anything is measured; on a
+    // busy machine this may take longer.
     let mut patience = Duration::from_millis(750);
     let run = || {
         patience *= 2;
@@ -148,7 +151,7 @@ fn a_run_is_interrupted_while_its_idle_connections_find_a_full_backlog() {
     listener.listen(1).expect("it can listen");
     let address = listener.local_addr().expect("it is bound").as_socket().expect("it is one of IPv4");
     let run = Load::start(&format!("http://{address}/"), &words("--idle 2000 --connections 1 --timeout 60s"));
-    // Nobody accepts it, but it is there.
+    // The connection is in the queue, although no server accepts it.
     let waits = || is_readable(&listener);
     wait::until("a connection waits", waits);
     run.interrupt();

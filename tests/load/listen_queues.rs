@@ -1,4 +1,5 @@
-//! Full listen queues: that of the measured server is told from that of another one.
+//! Full listen queues: a full queue of the measured server is distinguished from a full queue of
+//! another listener.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::command::{Outcome, load, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
 
-/// A listener with the shortest queue that there is; nothing is accepted yet.
+/// Returns a listener with the shortest queue that there is; nothing is accepted yet.
 fn with_a_short_queue() -> (TcpListener, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("there are sockets");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
@@ -23,7 +24,8 @@ fn with_a_short_queue() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// More connections than the queue holds; on loopback they are dropped before the call returns.
+/// Makes more connections than the queue holds; on loopback they are dropped before the call
+/// returns.
 fn flood(address: SocketAddr) -> Vec<Socket> {
     let connect = |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking(), Some(Protocol::TCP));
@@ -34,7 +36,7 @@ fn flood(address: SocketAddr) -> Vec<Socket> {
     (0..10).map(connect).collect()
 }
 
-/// Drops of the server's own listener; none where this kernel does not tell.
+/// Returns the drops of the server's own listener; `None` where this kernel does not report them.
 fn own_drops(outcome: &Outcome) -> Option<u64> {
     let drops = outcome.json.pointer("/kernel/listener_drops").and_then(Value::as_u64);
     if drops.is_none() {
@@ -81,8 +83,8 @@ fn the_full_queue_of_the_measured_server_is_its_own() {
     assert!(detail.starts_with("the server's listen queue dropped "), "{detail}");
 }
 
-/// Accepts one connection, and the others when the generator has had time to make them. What finds the queue full is sent
-/// again by the kernel after a second.
+/// Accepts one connection, and the others when the generator has had time to make them. The kernel
+/// repeats, after a second, the handshake of a connection that found the queue full.
 fn accept_late(listener: &TcpListener) {
     let mut sockets = listener.incoming().flatten();
     let first = sockets.next();
@@ -90,7 +92,7 @@ fn accept_late(listener: &TcpListener) {
     first.into_iter().chain(sockets).for_each(|socket| drop(thread::spawn(|| answer(socket))));
 }
 
-/// Each request comes in one piece: it is short, and the next one waits for its answer.
+/// Answers requests. Each comes in one piece: it is short, and the next one waits for the response.
 fn answer(mut socket: TcpStream) -> std::io::Result<()> {
     while socket.read(&mut [0; 4096])? > 0 {
         socket.write_all(OK)?;

@@ -1,8 +1,10 @@
-//! `c10k load` against servers that misbehave: whatever a server does, the run ends on time and its counts are right.
+//! `c10k load` against servers that misbehave: whatever a server does, the run ends on time and its
+//! counts are right.
 //!
-//! Each test starts a server of its own inside this process, a small script of what it does with each request, runs the
-//! real command against it, and compares what the command says with what the server saw. What holds for every run, such as
-//! that no request is lost from the books, is asserted for every run: see [`command`].
+//! Each test starts a server of its own inside this process, with a small script of what it does
+//! with each request, runs the real command against it, and compares the report of the command with
+//! what the server saw. Rules that hold for every run, such as that no request is missing from the
+//! counts, are checked for every run: see [`command`].
 
 mod addresses;
 mod answers;

@@ -1,4 +1,5 @@
-//! The open loop: requests are due when the schedule says so, and what a server makes them wait is its latency.
+//! The open loop: requests are due when the schedule says so, and the time that a server makes them
+//! wait is part of its latency.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -51,14 +52,15 @@ fn poisson_arrivals_are_near_what_rate_and_time_make_and_the_same_each_time() {
 #[test]
 fn the_json_of_an_open_loop_says_what_was_offered() {
     let run = || load(&Server::answering(OK, After::Keep), "--connections 2 --rate 100 --duration 300ms");
-    // A request that finds no connection free has no lag, as on a machine that stalls.
+    // A request that finds no connection free has no lag; this happens on a machine that stalls.
     let outcome = until_shown("all have a lag", run, |outcome| outcome.count("send_lag_us/count") == 30);
     assert_eq!(outcome.json["loop"], "open");
     assert!((outcome.number("offered_rps") - 100.0).abs() < 1e-9);
     assert_eq!(outcome.count("requests/intended"), 30);
 }
 
-/// Answers at once but for a stall that begins so long after the first request and is so long.
+/// Returns a server that answers at once, except in a stall that begins at the time `after` the
+/// first request and lasts for `length`.
 fn stalling(after: Duration, length: Duration) -> Server {
     let first = OnceLock::new();
     Server::start(move |request, socket| {
@@ -71,7 +73,7 @@ fn stalling(after: Duration, length: Duration) -> Server {
     })
 }
 
-/// Latencies above `bound` in the log of a run.
+/// Returns the number of latencies above `bound` in the log of a run.
 fn above(folder: &tempfile::TempDir, bound: Duration) -> u64 {
     let bound_ns = bound.as_nanos() as u64;
     let latencies = read_log(&folder.path().join("log")).into_iter().filter(|line| line.tag == "latency");
@@ -98,12 +100,13 @@ fn a_stall_is_seen_by_every_request_that_was_due_in_it() {
             assert_eq!(outcome.count("requests/intended"), 200);
             let max = outcome.number("latency_us/max");
             assert!(max >= 280_000.0, "{max} µs with {connections} connections");
-            // Those due in the first 150 of 300 ms wait longer than 150 ms: 30 of them, and more where the machine is slow.
+            // Requests that were due in the first 150 of 300 ms wait longer than 150 ms: 30 of
+            // them, and more where the machine is slow.
             slow.set(above(&folder, Duration::from_millis(150)));
             assert!(slow.get() >= 26, "{} with {connections} connections", slow.get());
             outcome
         };
-        // A machine that is busy with something else stalls for itself.
+        // A machine that is busy with something else adds stalls of its own.
         until_shown("a stall and no more than that", run, |outcome| {
             outcome.completed() == 200 && outcome.number("latency_us/max") < 600_000.0 && slow.get() <= 70
         });
@@ -117,7 +120,7 @@ fn a_generator_that_was_stopped_leaves_out_no_request_that_was_due() {
         let run = Load::start(&server.url(), &words("--connections 4 --rate 100 --duration 1s"));
         wait::until("requests come", || server.requests().len() >= 10);
         run.signal(Signal::STOP);
-        // Past the end of the run, and the time that is given to its last answers.
+        // Past the end of the run, and past the time that it waits for its last responses.
         thread::sleep(Duration::from_millis(2500));
         run.signal(Signal::CONT);
         let outcome = run.outcome(wait::PATIENCE);
@@ -125,7 +128,8 @@ fn a_generator_that_was_stopped_leaves_out_no_request_that_was_due() {
         assert_eq!(outcome.count("requests/intended"), 100, "{:#}", outcome.json);
         outcome
     };
-    // If it was stopped in the first half or so: what was due then is two seconds old at the end.
+    // True if the run was stopped in about its first half: requests that were due then are two
+    // seconds old at the end.
     until_shown("what it has missed is old", run, |outcome| {
         ["latency_us/max", "send_lag_us/max"].iter().all(|what| outcome.number(what) >= 1_500_000.0)
     });
@@ -141,20 +145,22 @@ fn more_than_a_server_can_do_waits_in_line_and_is_not_dropped() {
     outcome.assert_errors(&[]);
     assert_eq!(outcome.count("requests/intended"), 100, "the schedule does not wait for the server");
     let (sent, completed) = (outcome.count("requests/sent"), outcome.completed());
-    // In the time of the run and the one that is given to the last answers, two seconds in all.
+    // Completed in the time of the run and the time that it waits for its last responses, two
+    // seconds in all.
     assert!((1..=40).contains(&completed), "{completed}");
     assert!(sent <= completed + 1, "{sent}: one connection, one request in flight");
-    // What was never sent is in the latencies at its age. Were it not, the worst would be the last one sent.
+    // Requests that were never sent are in the latencies with their age. Otherwise the largest
+    // latency would be that of the last request sent.
     assert!(outcome.count("latency_us/count") > completed + 20, "{:#}", outcome.json);
     assert!(outcome.number("latency_us/p99") >= 700_000.0, "{:#}", outcome.json);
     let (service, latency) = (outcome.number("service_us/p50"), outcome.number("latency_us/p50"));
     assert!(service >= 50_000.0 && service < latency / 2.0, "{service} µs of {latency} µs");
-    // Waiting for a connection is the server's doing, not the generator's.
+    // The wait for a free connection is caused by the server, not by the generator.
     let (lag, longest) = (outcome.number("send_lag_us/max"), outcome.number("latency_us/max"));
     assert!(lag < longest / 2.0, "{lag} µs of {longest} µs");
 }
 
-/// Answers for 200 ms from the first request on, and never again.
+/// Returns a server that answers for 200 ms from the first request on, and never again.
 fn falling_silent() -> Server {
     let first = OnceLock::new();
     Server::start(move |request, socket| {
@@ -173,7 +179,8 @@ fn a_server_that_hangs_cannot_look_fast() {
         let server = server.expect("it was started");
         assert_eq!(outcome.in_flight(), 1, "{:#}", outcome.json);
         let max = outcome.number("latency_us/max");
-        // The last request was due before it came, and the end was no sooner than its time after the first one.
+        // The last request was due before it came, and the run ended no sooner than its duration
+        // after the first request.
         let requests = server.requests();
         let between = requests[requests.len() - 1].at.duration_since(requests[0].at);
         let least = Duration::from_millis(799).saturating_sub(between);
@@ -194,11 +201,13 @@ fn a_server_that_hangs_cannot_look_fast_although_requests_time_out() {
 fn send_lag_is_the_generators_own_and_small() {
     let server = Server::answering(OK, After::Keep);
     let run = || load(&server, "--connections 16 --rate 200 --duration 500ms");
-    // The machine is shared and the build is for debugging: an order of magnitude is all that can be asked, and not always.
+    // The machine is shared and the build is a debug build: only the order of magnitude can be
+    // checked, and not always.
     until_shown("a small lag", run, |outcome| outcome.number("send_lag_us/p50") < 5_000.0);
 }
 
-/// Answers at once, but for the request after so many, which it answers so much later, or never.
+/// Returns a server that answers at once, except for request number `after`, which it answers after
+/// `delay`, or never.
 fn late_once(after: usize, delay: Option<Duration>) -> Server {
     Server::start(move |request, socket| {
         if request.total == after {
@@ -215,7 +224,7 @@ fn one_late_answer_does_not_lower_the_throughput() {
     let start = || late_once(240, Some(Duration::from_millis(800)));
     let (_server, outcome) = load_to_the_last(start, arguments);
     assert_eq!(outcome.completed(), 250);
-    // With the wait for the last answer, it would be below 250.
+    // If the wait for the last response counted, this product would be below 250.
     let (throughput, duration) = (outcome.number("throughput_rps"), outcome.number("duration_s"));
     assert!((throughput * duration - 250.0).abs() < 0.5, "{throughput} for {duration} s");
     assert!((duration - 0.5).abs() < 0.001, "{duration}");
@@ -242,7 +251,7 @@ fn one_request_that_is_never_answered_is_counted_and_bounds_the_tail() {
     assert!(text.contains("\n  never answered: 1 · ") && text.contains("≥ "), "{text}");
 }
 
-/// What a run says in words.
+/// Returns the text that a run prints.
 fn told(server: &Server, arguments: &str) -> String {
     let output = command(&server.url(), &words(arguments)).output().expect("the command can be run");
     String::from_utf8(output.stdout).expect("it speaks text")
@@ -254,13 +263,14 @@ fn a_server_that_needs_the_time_for_the_last_answers_does_not_pass_for_one_that_
         thread::sleep(Duration::from_millis(20));
         socket.write_all(OK).map(|()| After::Keep)
     });
-    // Two thirds of what is asked for: it takes 750 ms for what comes in 500.
+    // The server can do two thirds of the offered rate: it takes 750 ms for the requests of 500 ms.
     let outcome = load(&server, "--connections 1 --rate 75 --duration 500ms");
     let (verdict, detail) = outcome.check("offered-rate");
     assert_eq!(verdict, "fail", "{detail}");
 }
 
-/// Serves one request at a time, each for so long: a queue with a service time that is known.
+/// Returns a server that handles one request at a time, each for `service`: a queue with a known
+/// service time.
 fn one_at_a_time(service: Duration) -> Server {
     let turn = Mutex::new(());
     Server::start(move |_, socket| {
@@ -272,13 +282,14 @@ fn one_at_a_time(service: Duration) -> Server {
 
 #[test]
 fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
-    // M/D/1 at 0.7 or so: most requests find both connections taken, and are sent when the server
-    // lets them.
+    // M/D/1 at a load of about 0.7: most requests find both connections taken, and are sent when
+    // the server gets one free.
     let run = || {
         let server = one_at_a_time(Duration::from_millis(3));
         load(&server, "--connections 2 --rate 220 --arrivals poisson --duration 1500ms")
     };
-    // A machine that is busy with something else sends in bunches, and is told so.
+    // On a machine that is busy with something else, the generator sends in bunches, and the check
+    // says so.
     let outcome =
         until_shown("arrivals that are Poisson", run, |outcome| outcome.check("arrivals").0 == "pass");
     let detail = outcome.check("arrivals").1;
@@ -286,7 +297,8 @@ fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
     assert!(outcome.count("send_lag_us/count") < outcome.count("requests/intended"), "{:#}", outcome.json);
 }
 
-/// Memory that a run may map: a few times what it does at any rate. One that kept all requests of the test would need more.
+/// Memory that a run may map, in KiB: a few times what it maps at any rate. A run that kept all
+/// requests of the test would need more.
 const MAPPED_KIB: u64 = 900_000;
 
 #[test]
@@ -307,7 +319,7 @@ fn a_rate_that_no_generator_sends_takes_no_memory_and_is_not_blamed_on_the_serve
     let told = String::from_utf8_lossy(&output.stdout);
     let json: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let count = |key: &str| json["requests"][key].as_u64().expect("a count");
-    // Every request that was due counts, sent or not, and is as late as it was.
+    // Every request that was due counts, sent or not, with the delay that it had.
     assert_eq!(count("intended"), 20_000_000);
     assert_eq!(count("never_answered"), count("intended") - count("completed") - count("failed"));
     assert!(json["latency_us"]["count"].as_u64().expect("a count") > 10_000_000, "{told}");
@@ -331,7 +343,7 @@ fn a_rate_that_no_generator_sends_does_not_keep_it_from_being_interrupted() {
 fn the_first_request_of_a_low_rate_is_sent_when_it_is_due() {
     let run = || load(&Server::answering(OK, After::Keep), "--connections 4 --rate 20 --duration 200ms");
     let outcome = until_shown("a first request on time", run, |outcome| {
-        // All of them; none is lost where the measured part begins.
+        // All requests count; none is lost where the measured part begins.
         assert_eq!(outcome.count("requests/intended"), 4);
         outcome.count("send_lag_us/count") == 4 && outcome.number("send_lag_us/max") < 500.0
     });

@@ -1,4 +1,4 @@
-//! Where results go: files that parse, and one line where one can't be written.
+//! Outputs of a run: files that can be parsed, and one line of error where a file can't be written.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -43,7 +43,8 @@ pub fn read_log(path: &Path) -> Vec<Line> {
         }
         LogEntry::StartTime(_) | LogEntry::BaseTime(_) => None,
     };
-    // The reader knows no legend, which other readers skip, as the format's own documentation has them do.
+    // The reader does not know the legend; other readers skip it, as the documentation of the
+    // format tells them to.
     let text = String::from_utf8(octets).expect("it is text");
     let text: String = text.split_inclusive('\n').filter(|line| !line.starts_with('"')).collect();
     IntervalLogIterator::new(text.as_bytes())
@@ -99,7 +100,7 @@ fn a_short_run_is_told_in_twenty_stretches_and_has_no_confidence_intervals() {
         let arguments = ["--connections", "4", "--duration", "1200ms", "--rate", "500", "--hdr", path];
         load_url(&answering().url(), &arguments)
     };
-    // A machine that stalls for a twentieth of it leaves a stretch without an answer.
+    // A machine that stalls for a twentieth of the run leaves an interval without a response.
     until_shown("a line for each twentieth", run, |outcome| {
         let lines = read_log(&file).into_iter().filter(|line| line.tag == "latency" && line.length_s > 0.0);
         let begins: Vec<_> = lines.map(|line| (line.begin_s * 1e3).round() as u64).collect();
@@ -108,7 +109,7 @@ fn a_short_run_is_told_in_twenty_stretches_and_has_no_confidence_intervals() {
     });
 }
 
-/// Runs it to its end with these arguments and these standard streams.
+/// Runs the command to its end with these arguments and this standard output.
 #[track_caller]
 fn run(url: &str, arguments: &[&str], stdout: Stdio) -> Output {
     let mut child = command(url, arguments)
@@ -116,7 +117,7 @@ fn run(url: &str, arguments: &[&str], stdout: Stdio) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the command can be run");
-    // A reader that goes away at once.
+    // If standard output is a pipe, its reader goes away at once.
     drop(child.stdout.take());
     let status = end_of(&mut child, wait::PATIENCE);
     let mut stderr = Vec::new();
@@ -169,13 +170,15 @@ fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
             Stdio::null(),
         ));
     }
-    // Whoever came before this one is accepted before it.
+    // Connections are accepted in their order, so a connection of the run would be seen before this
+    // one.
     let _own = TcpStream::connect(server.address).expect("it listens");
     wait::until("a connection is seen", || !server.seen().is_empty());
     assert_eq!(server.seen().len(), 1, "a run was made to be thrown away");
 }
 
-/// A shell that runs the command where regular files take no byte, as on a full disk. (25 is SIGXFSZ, which would end it.)
+/// Shell script that runs the command where regular files take no byte, as on a full disk. (25 is
+/// SIGXFSZ, which would end the command.)
 const ON_A_FULL_DISK: &str = "trap '' 25; ulimit -f 0; exec \"$@\"";
 
 #[test]
@@ -191,7 +194,7 @@ fn a_full_disk_leaves_the_files_of_before_and_nothing_beside_them() {
         let output = output.expect("the command can be run");
         let line = one_line(&output);
         assert!(line.contains(name), "{line}");
-        // The log is written as the run goes on, which ends with it.
+        // The log is written during the run, so the run ends when that fails.
         assert_eq!(serde_json::from_slice::<Value>(&output.stdout).is_ok(), option == "--output");
         assert_eq!(fs::read_to_string(&file).expect("it is there"), "of before");
     }
@@ -228,7 +231,7 @@ fn a_reader_that_has_gone_away_is_no_error() {
     }
 }
 
-/// Runs it with its standard output read.
+/// Runs the command and reads its standard output.
 fn told(server: &Server, arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_c10k"))
         .args(["load", &server.url(), "--warmup", "0s"])
@@ -262,7 +265,8 @@ fn the_text_of_an_open_loop_says_how_its_arrivals_can_be_repeated() {
     assert!(!text("").contains("arrivals:"));
 }
 
-/// Runs it against a server that never answers, and gives what it says on both streams.
+/// Runs the command against a server that never answers. Returns its standard output and its
+/// standard error.
 fn told_of_nothing(arguments: &[&str]) -> (String, String) {
     let server = Server::start(|_, _| Ok(After::Hold));
     let arguments = [&SHORT[..], arguments].concat();

@@ -1,4 +1,5 @@
-//! A generator or a server that does not get its processors is told, and who took them.
+//! A generator or a server that does not get its processors: the run reports it, and names what
+//! took them.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +10,8 @@ use crate::command::{Outcome, load_url, load_within, until_shown, words};
 use crate::quota::Quota;
 use crate::server::{After, OK, Server};
 
-/// Microseconds in each 100 ms that the generator may run: less than it takes on however busy a machine.
+/// Microseconds in each 100 ms that the generator may run: less than it takes even on a busy
+/// machine.
 const LITTLE: u64 = 10_000;
 
 const ARGUMENTS: &str = "--connections 16 --duration 600ms --warmup 50ms";
@@ -20,12 +22,13 @@ fn answering() -> Server {
     Server::answering(OK, After::Keep)
 }
 
-/// The processors that this process may use.
+/// Returns the processors that this process may use.
 fn own_cpus() -> CpuSet {
     sched_getaffinity(None).expect("the processors of this process can be read")
 }
 
-/// The last of them, where there are several: on the only one, sharing is no fault.
+/// Returns the last processor, if there are several: where there is only one, sharing it is no
+/// fault.
 fn cpu_of_several() -> Option<String> {
     let set = own_cpus();
     if set.count() == 1 {
@@ -103,8 +106,8 @@ fn a_server_on_the_processor_of_the_generator_is_named_on_both_sides() {
     assert_eq!(outcome.json["valid"], false);
 }
 
-/// Other tests may take the processors, and the check is right then: where threads waited for longer than
-/// there were idle processors.
+/// Other tests may take the processors. The check is then right to fail: threads waited for longer
+/// than processors were idle.
 #[test]
 fn an_ordinary_run_passes_unless_others_took_its_processors() {
     let outcome = load_url(&answering().url(), &words(ARGUMENTS));

@@ -1,4 +1,4 @@
-//! Servers that break connections off.
+//! Servers that reset or close connections unexpectedly.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,10 +18,12 @@ fn every_tenth_request_is_reset_and_the_others_complete() {
     let server = resetting_every_tenth();
     let outcome = load(&server, "--connections 4 --duration 400ms");
     let resets = outcome.only_errors("reset");
-    // The server saw more: before the measured part begins, while connections are made, some are reset, too.
+    // The server counts more: some requests are reset while connections are made, before the
+    // measured part begins.
     let (completed, seen) = (outcome.completed(), server.resets());
     assert!(resets <= seen, "{resets} of {seen}");
-    // None within it is missing: of each ten, nine complete. What is in flight at its edges may be on either side.
+    // No reset within the measured part is missing: of each ten requests, nine complete. Requests
+    // in flight at its edges may count on either side.
     assert!(completed <= 9 * resets + 60 && completed + 60 >= 9 * resets, "{completed} beside {resets}");
     assert_eq!(outcome.count("connections/served"), 4);
 }

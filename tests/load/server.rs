@@ -1,4 +1,4 @@
-//! A server that does what a script says, a thread per connection, and remembers what it saw.
+//! A server that does what a script says, with a thread per connection, and records what it saw.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,38 +9,39 @@ use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
-/// An answer of 200 with a body of two octets, which keeps the connection open.
+/// A response of status 200 with a body of two bytes, which keeps the connection open.
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// No test needs a peer that is silent for longer; it keeps threads from staying for ever.
+/// Timeout for a read or a write. No test needs a peer that is silent for longer; it keeps threads
+/// from staying for ever.
 const LONGEST_SILENCE: Duration = Duration::from_secs(20);
 
-/// What becomes of a connection behind an answer.
+/// Action of the server on a connection, after a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
-    /// It waits for the next request.
+    /// Waits for the next request.
     Keep,
-    /// It is closed in order: everything sent arrives.
+    /// Closes the connection in order: everything sent arrives.
     Close,
-    /// It is reset.
+    /// Resets the connection.
     Reset,
-    /// It is held open until the client closes it; nothing that comes is answered.
+    /// Holds the connection open until the client closes it, and answers nothing more.
     Hold,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The number of its connection, from 0.
+    /// Number of the connection, from 0.
     pub connection: usize,
-    /// How many came before it on its connection.
+    /// Number of requests before it on the same connection.
     pub number: usize,
-    /// How many came before it on all connections.
+    /// Number of requests before it on all connections.
     pub total: usize,
     /// Request line and header fields, with the empty line.
     pub head: String,
     pub body: Vec<u8>,
-    /// When its last octet came.
+    /// Time when the last byte arrived.
     pub at: Instant,
 }
 
@@ -48,10 +49,10 @@ pub struct Request {
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub accepted: Instant,
-    /// When the client closed it, as far as it was waited for.
+    /// Time when the client closed the connection, if the server waited for that.
     pub ended: Option<Instant>,
     pub requests: Vec<Request>,
-    /// Answers that the script wrote without an error.
+    /// Number of responses that the script wrote without an error.
     pub answers: usize,
     pub resets: usize,
 }
@@ -63,9 +64,10 @@ struct Shared {
     total: Mutex<usize>,
     stop: AtomicBool,
     script: Box<Script>,
-    /// What is done before a request is read.
+    /// Action on each connection before a request is read.
     greeting: fn(usize, &mut TcpStream) -> After,
-    /// How fast a request is read: so many octets, then a pause.
+    /// Speed at which requests are read: the most bytes of one read, and the pause before each
+    /// read.
     reading: Option<(usize, Duration)>,
 }
 
@@ -76,25 +78,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers every request as `script` does.
+    /// Starts a server that answers every request as `script` does.
     pub fn start(
         script: impl Fn(&Request, &mut TcpStream) -> std::io::Result<After> + Send + Sync + 'static,
     ) -> Self {
         Self::build("127.0.0.1:0", script, |_, _| After::Keep, None)
     }
 
-    /// Answers every request with these octets.
+    /// Starts a server that answers every request with these bytes.
     pub fn answering(octets: impl Into<Vec<u8>>, after: After) -> Self {
         let octets = octets.into();
         Self::start(move |_, socket| socket.write_all(&octets).map(|()| after))
     }
 
-    /// Does something with each connection before a request is read.
+    /// Starts a server that runs `greeting` on each connection before a request is read.
     pub fn greeting(greeting: fn(usize, &mut TcpStream) -> After) -> Self {
         Self::build("127.0.0.1:0", |_, socket| socket.write_all(OK).map(|()| After::Keep), greeting, None)
     }
 
-    /// Reads so many octets at a time with a pause behind each, and answers 200.
+    /// Starts a server that reads at most `octets` bytes at a time, with a pause before each read,
+    /// and answers 200.
     pub fn reading_slowly(octets: usize, pause: Duration) -> Self {
         let script = |_: &Request, socket: &mut TcpStream| socket.write_all(OK).map(|()| After::Keep);
         Self::build("127.0.0.1:0", script, |_, _| After::Keep, Some((octets, pause)))
@@ -125,22 +128,22 @@ impl Server {
         format!("http://{}/", self.address)
     }
 
-    /// All connections that were accepted.
+    /// Returns all connections that were accepted.
     pub fn seen(&self) -> Vec<Seen> {
         lock(&self.shared.connections).clone()
     }
 
-    /// All requests that came whole, connection by connection.
+    /// Returns all requests that arrived completely, connection by connection.
     pub fn requests(&self) -> Vec<Request> {
         self.seen().into_iter().flat_map(|seen| seen.requests).collect()
     }
 
-    /// Answers that were written whole.
+    /// Returns the number of responses that were written completely.
     pub fn answers(&self) -> u64 {
         self.seen().iter().map(|seen| seen.answers as u64).sum()
     }
 
-    /// Connections that the script reset.
+    /// Returns the number of connections that the script reset.
     pub fn resets(&self) -> u64 {
         self.seen().iter().map(|seen| seen.resets as u64).sum()
     }
@@ -154,7 +157,7 @@ impl Drop for Server {
     }
 }
 
-/// A script that panicked fails its test elsewhere; the counts stay readable.
+/// Locks a mutex. A script that panicked fails its test elsewhere; the counts stay readable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -193,7 +196,8 @@ fn serve(connection: usize, mut socket: TcpStream, shared: &Shared) {
             return with(&|seen| seen.ended = Some(Instant::now()));
         };
         let request = note(connection, head, body, shared);
-        // An answer counts before it leaves, so that the client can never know of more answers than the server.
+        // A response counts before it leaves, so that the client can never know of more responses
+        // than the server.
         with(&|seen| seen.answers += 1);
         let Ok(next) = (shared.script)(&request, &mut socket) else {
             return with(&|seen| seen.answers -= 1);
@@ -228,7 +232,8 @@ fn note(connection: usize, head: String, body: Vec<u8>, shared: &Shared) -> Requ
     request
 }
 
-/// Reads requests as minimally as it can: heads to the empty line, bodies by their `Content-Length`.
+/// Reader that parses requests as little as it can: heads to the empty line, bodies by their
+/// `Content-Length`.
 struct Reader {
     rest: Vec<u8>,
     reading: Option<(usize, Duration)>,

@@ -1,4 +1,4 @@
-//! Servers that do not answer: some connections, all of them, or from the accept on.
+//! Servers that do not answer on some connections, or on any, or that do not even accept.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use socket2::{Domain, Socket, Type};
 use crate::command::{load, load_to_the_last, load_url, unreachable, until_shown, words};
 use crate::server::{After, OK, Server};
 
-/// Answers on three connections of four.
+/// Returns a server that answers on three connections of four.
 fn deaf_on_every_fourth() -> Server {
     Server::start(|request, socket| match request.connection % 4 {
         3 => Ok(After::Hold),
@@ -32,7 +32,7 @@ fn connections_that_are_never_answered_are_starved_and_the_others_served() {
     assert!(outcome.completed() > 0 && outcome.completed() <= server.answers());
 }
 
-/// Answers all requests but every fiftieth.
+/// Returns a server that answers all requests but every fiftieth.
 fn deaf_to_every_fiftieth() -> Server {
     Server::start(|request, socket| match request.total % 50 {
         49 => Ok(After::Hold),
@@ -59,13 +59,14 @@ fn a_number_of_requests_ends_although_some_are_never_answered() {
         assert!(timeouts >= 9, "{timeouts}");
         outcome
     };
-    // More of them where the machine stalled for a second.
+    // More requests time out where the machine stalled for a second.
     until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") <= 11);
 }
 
 #[test]
 fn requests_of_an_open_loop_that_are_never_answered_time_out() {
-    // Shorter than the time for which an open loop waits for its last answers, and long even for a busy machine.
+    // The timeout is shorter than the time that an open loop waits for its last responses, and long
+    // even for a busy machine.
     let arguments = "--connections 10 --rate 400 --duration 500ms --timeout 700ms";
     let run = || {
         let (_server, outcome) = load_to_the_last(deaf_to_every_fiftieth, arguments);
@@ -74,7 +75,7 @@ fn requests_of_an_open_loop_that_are_never_answered_time_out() {
         assert!(timeouts >= 4, "{timeouts}");
         outcome
     };
-    // More of them where the machine stalled for that long.
+    // More requests time out where the machine stalled for that long.
     until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") == 4);
 }
 
@@ -105,7 +106,7 @@ fn requests_that_were_never_meant_for_a_connection_starve_none() {
     assert_eq!(outcome.check("starvation").0, "pass");
 }
 
-/// Listens with the shortest queue there is and never accepts.
+/// Returns a listener with the shortest queue that there is, which never accepts.
 fn never_accepting() -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
     socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into()).expect("a port");
@@ -134,7 +135,8 @@ fn a_number_of_requests_ends_although_nobody_accepts() {
     assert!(outcome.count("errors/connect") > 0, "{:#}", outcome.json);
 }
 
-/// A port that nobody listens on: it was free a moment ago, and stays bound so that nobody else takes it.
+/// Returns the URL of a port on which no process listens. The socket stays bound, so that no other
+/// process takes the port.
 fn dead_port() -> (Socket, String) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
     socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into()).expect("a port");
@@ -147,7 +149,7 @@ fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
     let (_bound, url) = dead_port();
     for arguments in [
         "--connections 4 --duration 300ms",
-        // Longer than the patience of this test: it has to end before.
+        // Longer than the patience of this test: the run has to end before that.
         "--connections 4 --duration 10m",
         "--connections 4 --duration 10m --warmup 10m",
         "--connections 4 --duration 10m --threads 2",
@@ -168,7 +170,7 @@ fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
 fn a_server_that_comes_up_a_little_late_is_waited_for() {
     let (bound, url) = dead_port();
     let server = thread::spawn(move || {
-        // Until the client has looked for it in vain, on most machines.
+        // Until the client has tried to connect in vain, on most machines.
         thread::sleep(Duration::from_millis(200));
         bound.listen(16).expect("it can listen");
         let listener = TcpListener::from(bound);
@@ -186,7 +188,8 @@ fn a_server_that_comes_up_a_little_late_is_waited_for() {
     });
     let outcome = load_url(&url, &words("--connections 2 --duration 1s"));
     assert_eq!(outcome.count("connections/served"), 2, "{:#}", outcome.json);
-    // The measured part begins when the first connection stands; the other one may still be late.
+    // The measured part begins when the first connection is established; the other one may still be
+    // late.
     outcome.assert_errors(&[("connect", outcome.count("errors/connect"))]);
     server.join().expect("it served");
 }

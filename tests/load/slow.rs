@@ -1,4 +1,4 @@
-//! Slow clients beside the measured ones, and answers that say what their requests were.
+//! Slow clients beside the measured ones, and responses that name the kind of their request.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::command::load;
 use crate::server::{After, OK, Server};
 
-/// How long such a client takes for one request, at the least: at 100 bytes per second, its 50 bytes and more go in three
-/// turns of 250 ms, and its answer takes another two.
+/// Shortest time that a slow client takes for one request: at 100 bytes per second, its 50 bytes
+/// and more go in three turns of 250 ms, and the response takes another two.
 const ONE_REQUEST: Duration = Duration::from_millis(750);
 
 #[test]
@@ -20,7 +20,8 @@ fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
     assert!(outcome.count("slow/completed") > 0, "{:#}", outcome.json);
     assert_eq!(outcome.count("slow/failed"), 0);
     assert_eq!(outcome.count("connections/requested"), 1);
-    // A request that was on its way at the end may be among the latencies, with its age; none of the slow ones is.
+    // A request that was in flight at the end may be among the latencies, with its age; no request
+    // of a slow client is.
     let latencies = outcome.count("latency_us/count");
     assert!(latencies <= outcome.completed() + outcome.in_flight(), "{latencies}: {:#}", outcome.json);
     let seen = server.seen();
@@ -56,7 +57,7 @@ fn a_slow_client_whose_request_is_not_answered_well_has_failed() {
         }
         socket.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").map(|()| After::Close)
     });
-    // The measured ones come behind the slow ones, so that the first connection is a slow one.
+    // The measured connections are made after the slow ones, so the first connection is a slow one.
     let outcome = load(&server, "--connections 1 --duration 4s --slow 2:200");
     assert!(outcome.count("slow/failed") > 0 && outcome.count("slow/completed") > 0, "{:#}", outcome.json);
 }
@@ -73,7 +74,7 @@ fn latencies_are_told_by_what_the_answers_say_that_the_requests_were() {
     outcome.assert_errors(&[]);
     let count = |kind: &str| outcome.count(&format!("latency_us_by_kind/{kind}/count"));
     assert_eq!(count("slow") + count("quick"), 40, "{:#}", outcome.json);
-    // The last ones of the two connections may be of either kind.
+    // The last requests of the two connections may be of either kind.
     assert!((10..=11).contains(&count("slow")), "{}", count("slow"));
     assert!(outcome.number("latency_us_by_kind/slow/min") >= 20_000.0, "{:#}", outcome.json);
 }

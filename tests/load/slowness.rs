@@ -1,4 +1,4 @@
-//! Servers that dawdle, and those that never come to an end.
+//! Servers that answer slowly, and servers whose responses never end.
 
 use std::io::{Seek, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::command::{Outcome, load, until_shown};
 use crate::server::{After, OK, Server};
 
-/// Writes one octet at a time with a pause behind each.
+/// Writes one byte at a time with a pause after each.
 fn dribble(socket: &mut TcpStream, octets: &[u8], pause: Duration) -> std::io::Result<()> {
     for octet in octets.chunks(1) {
         socket.write_all(octet)?;
@@ -17,8 +17,8 @@ fn dribble(socket: &mut TcpStream, octets: &[u8], pause: Duration) -> std::io::R
     Ok(())
 }
 
-/// Writes without end, as fast as it can be: from a file, which the kernel sends without copying it. Whoever reads until
-/// there is nothing left to read, reads for ever.
+/// Writes without end, as fast as possible: from a file, which the kernel sends without copying it.
+/// A client that reads until there is nothing left to read would read for ever.
 fn pour(socket: &mut TcpStream) -> std::io::Result<()> {
     let mut file = tempfile::tempfile()?;
     file.set_len(1 << 26)?;
@@ -35,7 +35,7 @@ fn an_answer_octet_by_octet_is_an_answer() {
     let outcome = load(&server, "--connections 4 --requests 12");
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 12);
-    // 40 octets with 2 ms between them.
+    // 40 bytes with 2 ms between them.
     assert!(outcome.number("latency_us/min") >= 76_000.0, "{:#}", outcome.json);
     assert!(outcome.number("first_byte_us/p50") < outcome.number("service_us/p50"), "{:#}", outcome.json);
 }
@@ -49,7 +49,8 @@ fn an_answer_in_pieces_that_waits_for_acknowledgements_is_hinted_at() {
             socket.write_all(b"ok").map(|()| After::Keep)
         })
     };
-    // Enough for tenths; the first answers of a connection are acknowledged at once.
+    // Enough requests for the tenths that the check compares; the first responses of a connection
+    // are acknowledged at once.
     let run = || load(&server(false), "--connections 16 --requests 480");
     let hints = |outcome: &Outcome| outcome.check("delayed-acknowledgement").0 == "warn";
     let outcome = until_shown("acknowledgements are delayed", run, hints);
@@ -63,7 +64,7 @@ fn an_answer_in_pieces_that_waits_for_acknowledgements_is_hinted_at() {
 fn an_answer_that_is_too_slow_times_out_however_much_of_it_came() {
     let server =
         Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(100)).map(|()| After::Keep));
-    // Four seconds behind each other.
+    // Each response takes four seconds.
     let outcome = load(&server, "--connections 3 --requests 6 --timeout 300ms");
     outcome.assert_errors(&[("timeout", 6)]);
 }
@@ -134,14 +135,15 @@ fn interim_answers_without_end_time_out() {
 #[test]
 fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
     let server = Server::start(|_, socket| dribble(socket, OK, Duration::from_secs(1)).map(|()| After::Keep));
-    // An answer takes longer than anything is waited for here.
+    // A response takes longer than the run waits for anything.
     let outcome = load(&server, "--connections 5 --duration 300ms");
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 0);
     assert_eq!(outcome.in_flight(), 5);
 }
 
-/// Those that come before the generator looks for late ones are no answers either.
+/// A response that comes too late is a timeout, even if it comes before the generator looks for
+/// late ones.
 #[test]
 fn no_answer_counts_that_took_longer_than_the_timeout() {
     let outcome = load(&Server::answering(OK, After::Keep), "--connections 2 --requests 20 --timeout 1us");

@@ -1,4 +1,5 @@
-//! Servers that cease to answer in the course of a run: what they did before is no measurement.
+//! Servers that stop answering in the course of a run: their earlier responses are no valid
+//! measurement.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -9,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::command::{Outcome, command, load, load_url, until_shown};
 use crate::server::{After, OK, Server};
 
-/// Answers until `from` after its first request, and again `length` later.
+/// Returns a server that stops answering at the time `from` after its first request, and answers
+/// again after `length`.
 fn stopping(from: Duration, length: Duration) -> Server {
     let first = OnceLock::new();
     Server::start(move |_, socket| {
@@ -24,7 +26,7 @@ fn answer(socket: &mut TcpStream) -> std::io::Result<After> {
     socket.write_all(OK).map(|()| After::Keep)
 }
 
-/// Never again.
+/// Length of a stop that outlasts every run here.
 const FOR_GOOD: Duration = Duration::from_secs(15);
 
 #[track_caller]
@@ -64,7 +66,7 @@ fn a_server_that_stands_still_under_a_schedule_is_no_result() {
 
 #[test]
 fn a_stop_that_many_answers_wait_through_is_no_result() {
-    // 200 of about 800 answers wait for up to 700 ms.
+    // 200 of about 800 responses wait for up to 700 ms.
     let server = stopping(Duration::from_millis(500), Duration::from_millis(700));
     let outcome = load(&server, "--connections 200 --rate 400 --duration 2s");
     assert_silent(&outcome);

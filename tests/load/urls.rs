@@ -1,4 +1,5 @@
-//! URLs and redirections: what is asked for, of whom, and with whose name.
+//! URLs and redirections: the target that is requested, the server that is asked, and the
+//! credentials that are sent.
 
 use std::io::Write;
 
@@ -11,7 +12,7 @@ fn answering() -> Server {
     Server::answering(OK, After::Keep)
 }
 
-/// Redirects in turns to these locations, and answers what comes then.
+/// Returns a server that redirects to these locations in turn, and answers the requests after that.
 fn redirecting(locations: Vec<String>) -> Server {
     Server::start(move |request, socket| match locations.get(request.total) {
         Some(to) => {
@@ -59,7 +60,7 @@ fn user_and_password_are_sent_to_their_own_server_and_told_to_nobody() {
     outcome.assert_errors(&[]);
     let requests = start.requests();
     assert_eq!(requests.len(), 2);
-    // `user:pass`.
+    // Base64 of `user:pass`.
     assert!(requests.iter().all(|request| request.head.contains("Authorization: Basic dXNlcjpwYXNz\r\n")));
     assert!(requests.iter().all(|request| request.head.contains("Cookie: c\r\n")));
     for request in end.requests() {

@@ -1,4 +1,4 @@
-//! What is wrong with a command line is said in one line, with status 2, and before anything is sent.
+//! A mistake on the command line is reported in one line, with status 2, before anything is sent.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::Stdio;
@@ -7,7 +7,7 @@ use crate::command::{command, end_of};
 use crate::refusal;
 use crate::wait;
 
-/// Runs it and checks that it ends as a mistake does. Gives back the line.
+/// Runs the command, which has to refuse its arguments, and returns its message.
 #[track_caller]
 fn refused(url: &str, arguments: &[&str]) -> String {
     let mut child = command(url, &[arguments, &["--json"]].concat())
@@ -53,7 +53,7 @@ fn refuses_a_host_that_there_is_not_and_names_it() {
     assert!(line.contains("no-such-host.invalid"), "{line}");
 }
 
-/// Nobody listens there; nobody should be asked.
+/// URL of a port on which no process listens; no request should be sent to it.
 const URL: &str = "http://127.0.0.1:9/";
 
 #[test]
@@ -125,7 +125,8 @@ fn refuses_numbers_that_overflow_when_they_are_added() {
 
 #[test]
 fn quiet_runs_say_nothing_but_errors() {
-    // Short connections to another machine are told how many ports there are; an address of this one is enough.
+    // For short connections to another machine, the command says how many ports there are. An
+    // address of this machine other than loopback is enough for that.
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
     let Ok(SocketAddr::V4(own)) = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()) else {
         eprintln!("left out: this machine has no address but loopback");

@@ -29,7 +29,8 @@ fn connections_of_an_open_loop_that_are_made_again_are_told_too() {
     assert_eq!(outcome.check("connections-reused").0, "fail", "{:#}", outcome.json);
 }
 
-/// A connection that is made again before a request needs it finds requests in the line once it stands.
+/// A connection that is made again before a request needs it finds requests waiting once it is
+/// established.
 #[test]
 fn a_connection_that_is_made_while_requests_wait_in_line_counts_once() {
     let server = Server::answering(OK, After::Close);
@@ -48,8 +49,8 @@ fn answers_that_are_all_redirections_are_told() {
     assert_eq!(outcome.count("bodies/counted"), 0, "what a redirection says is no body that was asked for");
 }
 
-/// Answers every tenth request with two bytes, in one of the three ways in which a body can be told
-/// from what follows it, and the others with none.
+/// Returns a server that answers every tenth request with two bytes, by turns with a
+/// `Content-Length` and in chunks, and the others with none.
 fn mostly_empty() -> Server {
     Server::start(|request, socket| {
         let bodies: [&[u8]; 2] =
@@ -113,8 +114,8 @@ fn requests_that_wait_in_the_line_of_their_thread_are_told() {
     assert!(outcome.check("queues").1.contains("waited in 2 queues"), "{:#}", outcome.json);
 }
 
-/// Runs the command with so few descriptors that those of connections that the server leaves open
-/// are all there are.
+/// Runs the command with so few descriptors that the connections that the server leaves open take
+/// all of them.
 fn with_descriptors(limit: u32, url: &str, arguments: &str) -> Value {
     let script = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
     let run = Command::new("sh")
@@ -128,7 +129,7 @@ fn with_descriptors(limit: u32, url: &str, arguments: &str) -> Value {
 
 #[test]
 fn a_generator_that_is_out_of_descriptors_says_that_it_is_not_the_server() {
-    // It never closes a connection that it was asked to close, so that the client keeps it for a
+    // The server never closes a connection that it was asked to close, so the client keeps it for a
     // second.
     let server = Server::answering(OK, After::Hold);
     let json = with_descriptors(80, &server.url(), "--connections 4 --lifetime short --duration 300ms");

@@ -1,4 +1,4 @@
-//! The clients of a soak: good ones, of which every answer is checked, and hostile ones of every kind.
+//! Clients of a soak: good ones, whose responses are all checked, and hostile ones of every kind.
 
 #![expect(clippy::unnecessary_wraps, reason = "clients of all kinds have one shape")]
 
@@ -14,28 +14,31 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::client::{CLOSE, Client, get, pattern};
 use crate::wait;
 
-/// Clients of each kind per server. Hostile ones mostly wait.
+/// Number of clients of each kind per server. Hostile clients mostly wait.
 pub const GOOD_CLIENTS: usize = 2;
 pub const HOSTILE_CLIENTS: usize = 4;
 
-/// Of a server, for heads and idle connections: short, so that it cuts many in little time, and long against the pauses of
-/// good clients, which never wait within a connection.
+/// Timeout of a server for heads and idle connections: short, so that it cuts many clients in
+/// little time, and long against the pauses of good clients, which never wait within a connection.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Between two connections of a client: the rate is bounded, so that a busy machine has the same work as an idle one.
+/// Pause between two connections of a client: the rate is bounded, so that a busy machine has the
+/// same work as an idle one.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Connections of a warm-up, round after round: more than enough for each of several loops, among which the kernel distributes
-/// them by chance, to have its share.
+/// Rounds of connections in a warm-up: more than enough for each of several loops, among which the
+/// kernel distributes connections by chance, to get its share.
 const WARM_UP_ROUNDS: usize = 3;
 
-/// Twice what the largest pool of buffers for reading has, over all connections that come to one loop.
+/// Size of a body in the warm-up: twice the size of the largest pool of buffers for reading, over
+/// all connections of one loop.
 const WARM_UP_BODY_BYTES: usize = 2 * 1024 * 1024;
 
-/// Requests at once, of answers that are copied to each other: several times what a server collects before it sends.
+/// Number of requests at once whose responses are copied one after the other: several times what a
+/// server collects before it sends.
 const WARM_UP_PIPELINE: usize = 32;
 
-/// What was done so far.
+/// Results of the clients so far.
 #[derive(Debug, Default)]
 pub struct Counts {
     answered: AtomicUsize,
@@ -44,17 +47,17 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Requests that were answered as they should be.
+    /// Returns the number of requests that were answered as they should be.
     pub fn answered(&self) -> usize {
         self.answered.load(Relaxed)
     }
 
-    /// Connections of hostile clients.
+    /// Returns the number of connections of hostile clients.
     pub fn hostile(&self) -> usize {
         self.hostile.load(Relaxed)
     }
 
-    /// Fails if one answer was not as it should be.
+    /// Fails if a request went wrong.
     pub fn check(&self) -> Result<(), String> {
         let wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         match wrong.first() {
@@ -64,10 +67,12 @@ impl Counts {
     }
 }
 
-/// Has everything in a server take the size that it keeps, heaps and stacks as well as buffers that are lent to the kernel, each
-/// of which takes memory from the first time that it is used: `at_once` clients send and ask for more than any buffer holds
-/// and have a handler panic, all at the same time, so that each of as many workers has its turn. One server after the other:
-/// the clients of all together would keep each other from their processors for longer than a server has patience.
+/// Makes everything in a server take the size that it keeps: heaps and stacks as well as buffers
+/// that are lent to the kernel, each of which takes memory from its first use on. `at_once` clients
+/// send and ask for more than any buffer holds and make a handler panic, all at the same time, so
+/// that each of as many workers has its turn. Servers are warmed up one after the other: the
+/// clients of all servers together would keep each other from their processors for longer than a
+/// server's timeout.
 pub fn warm_up(server: SocketAddr, at_once: usize) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +80,7 @@ pub fn warm_up(server: SocketAddr, at_once: usize) {
         for _ in 0..at_once {
             scope.spawn(|| {
                 for _ in 0..WARM_UP_ROUNDS {
-                    // On a busy machine a client may be so late that it is given up.
+                    // On a busy machine a client may be so late that the server gives it up.
                     wait::until("a server is warm", || fills_all_buffers(server).is_ok());
                 }
             });
@@ -100,7 +105,7 @@ fn fills_all_buffers(server: SocketAddr) -> Result<(), String> {
     Ok(())
 }
 
-/// Connects again and again until `end`, each time as some kind of client.
+/// Connects again and again until `end`, each time as a client of some kind.
 pub fn run(is_good: bool, server: SocketAddr, seed: u64, end: Instant, counts: &Counts) {
     let random = ChaCha8Rng::seed_from_u64(seed);
     let mut turn = Turn { random, since: Instant::now(), longest: Duration::ZERO };
@@ -122,7 +127,8 @@ pub fn run(is_good: bool, server: SocketAddr, seed: u64, end: Instant, counts: &
     }
 }
 
-/// A kind of client: what it does with a connection, and how many answers it got; an error is what the server did wrong.
+/// A kind of client: what it does with a connection. `act` returns the number of responses; an
+/// error says what the server did wrong.
 #[derive(Debug, Clone, Copy)]
 struct Kind {
     name: &'static str,
@@ -151,11 +157,13 @@ const HOSTILE: &[Kind] = kinds![
     vanishes_before_its_answer,
 ];
 
-/// One connection of a client: chance, and the longest that it may have kept the server waiting.
+/// State of one connection of a client: its random numbers, and the longest time that it may have
+/// kept the server waiting.
 #[derive(Debug)]
 struct Turn {
     random: ChaCha8Rng,
-    /// When it last sent something; the server may have answered at any time since, and waits from then on.
+    /// Time when the client last began to send or to read. The server may have answered at any time
+    /// since, and waits for the client from then on.
     since: Instant,
     longest: Duration,
 }
@@ -169,7 +177,7 @@ impl Turn {
         self.random.next_u32() as usize % bound
     }
 
-    /// A length of an answer: mostly small, sometimes one that takes many writes.
+    /// Returns the length of a response: mostly small, sometimes one that takes many writes.
     fn length(&mut self) -> usize {
         let bound = [1000, 1000, 20_000, 300_000][self.below(4)];
         self.below(bound)
@@ -179,7 +187,7 @@ impl Turn {
         (self.since, self.longest) = (Instant::now(), Duration::ZERO);
     }
 
-    /// Reads an answer and checks it.
+    /// Reads a response and checks it.
     fn expect(&mut self, client: &mut Client, length: usize) -> Result<(), String> {
         self.longest = self.longest.max(self.since.elapsed());
         self.since = Instant::now();
@@ -188,7 +196,8 @@ impl Turn {
         is_right.then_some(()).ok_or_else(|| format!("/bytes/{length} was answered {}", answer.head))
     }
 
-    /// Whether the client was so late that a server may have given it up: the machine was busy with something else.
+    /// Returns true if the client was so late that a server may have given it up: the machine was
+    /// busy with something else.
     fn was_late(&self) -> bool {
         self.longest > TIMEOUT * 4 / 5
     }
@@ -285,7 +294,7 @@ fn resets_in_an_answer(mut client: Client, _: &mut Turn) -> Result<usize, String
     Ok(0)
 }
 
-/// Until it is cut, or a bit less.
+/// Stays until the server cuts the connection, or for a somewhat shorter time.
 fn never_reads(mut client: Client, turn: &mut Turn) -> Result<usize, String> {
     client.try_send(get("/bytes/16000000"));
     thread::sleep(TIMEOUT * turn.below(100) as u32 / 70);

@@ -1,13 +1,16 @@
-//! A soak: servers of every family under good and hostile clients, and what they hold while nobody is there must not grow.
+//! A soak: servers of every family under good and hostile clients. The resources that they hold
+//! while no client is there must not grow.
 //!
-//! `cargo test` runs it for a few seconds; `SOAK_TIME=10min cargo test --test soak` for as long as one likes. All servers run
-//! at once. `SOAK_MODELS=REGEX` chooses others than one for each family, which is what models of the same traits are.
+//! `cargo test` runs it for a few seconds; `SOAK_TIME=10min cargo test --test soak` runs it for the
+//! given time. All servers run at once. `SOAK_MODELS=REGEX` chooses other models than one of each
+//! family; a family is the models of the same traits.
 //!
-//! Before it, clients fill every buffer that a server keeps. Then the time is divided into phases. At the end of each all
-//! clients leave, and what the server then still holds is measured: at these quiet points it can have nothing that belongs to a
-//! client. The first third of them warms up what is left: pools that grow with their work, heaps of threads. From then on the
-//! median of the last third is compared with that of the second: a leak adds up over as many phases as lie between them, noise
-//! does not.
+//! Before the soak, clients fill every buffer that a server keeps. Then the time is divided into
+//! phases. At the end of each phase all clients leave, and the resources that the server still
+//! holds are measured: at these quiet points it can have nothing that belongs to a client. The
+//! first third of the phases warms up the rest: pools that grow with their work, heaps of threads.
+//! From then on, the median of the last third is compared with that of the second third: a leak
+//! adds up over the phases between them, noise does not.
 
 #[path = "../support/client.rs"]
 #[expect(dead_code, reason = "the behaviour suite uses more of it")]
@@ -41,33 +44,37 @@ use model::Model;
 use sample::Sample;
 use server::Server;
 
-/// A run that fits into `cargo test`. It finds wrong answers, descriptors and processes that stay, and of memory what is lost in
-/// large pieces (6 KB for each connection, to name one that was tried); a long run finds the small ones.
+/// Time of a run that fits into `cargo test`. It finds wrong responses, descriptors and processes
+/// that stay, and memory that is lost in large pieces (6 KB for each connection, to name one that
+/// was tried); a long run finds the small pieces.
 const DEFAULT_TIME: Duration = Duration::from_secs(6);
 
-/// A long run has phases of about that length, so that its medians are over many.
+/// Approximate length of a phase in a long run, so that its medians are over many phases.
 const PHASE: Duration = Duration::from_secs(10);
 
-/// Two quiet points in each third are the least of which a median says something.
+/// Smallest number of phases: a median needs two quiet points in each third to mean anything.
 const LEAST_PHASES: u32 = 6;
 
-/// What memory may grow by between two thirds without a leak. The top of a heap moves by 128 KiB before it is given back
-/// (`M_TRIM_THRESHOLD`, mallopt(3)).
+/// Growth of memory between two thirds that is no leak. The top of a heap moves by 128 KiB before
+/// it is given back (`M_TRIM_THRESHOLD`, mallopt(3)).
 const HEAP_NOISE_BYTES: u64 = 256 * 1024;
 
-/// And for each thread or process: glibc gives it a heap of its own, which takes its final size by and by, since it depends on
-/// which lengths happen to be used together. (With answers of any length up to 20,000 octets, pipelined, the heaps of a pool
-/// grew to 350 KiB each: half of that within 10,000 connections, all within 50,000, and nothing in the next 100,000.)
+/// Further growth that is no leak, for each thread or process: glibc gives it a heap of its own,
+/// which reaches its final size slowly, since that depends on which lengths happen to be used
+/// together. (With responses of any length up to 20,000 bytes, pipelined, the heaps of a pool grew
+/// to 350 KiB each: half of that within 10,000 connections, all within 50,000, and nothing in the
+/// next 100,000.)
 ///
-/// Between two thirds of ten minutes there are some 50,000 requests: both together are 6 octets of each on one loop, 16 in a
-/// pool.
+/// Between two thirds of ten minutes there are some 50,000 requests: both allowances together are 6
+/// bytes of each request on one loop, 16 in a pool.
 const TASK_NOISE_BYTES: u64 = 64 * 1024;
 
-/// Large enough for all clients at once.
+/// Workers of a pool; enough for all clients at once.
 const POOL: usize = 8;
 
-/// Threads and descriptors may go up and down by so many: a pool that grows with its work keeps for a while what it had to
-/// do at the end of a phase. A leak with each hostile client would be hundreds.
+/// Change in the number of threads and descriptors that is no leak: a pool that grows with its work
+/// keeps for a while what it needed at the end of a phase. A leak with each hostile client would be
+/// hundreds.
 const TASK_NOISE: u64 = 8;
 const FILE_NOISE: u64 = 8;
 
@@ -93,10 +100,12 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Those of `SOAK_MODELS`, or the last one of each family: in the roster's order, the later ones are the more refined.
+/// Returns the models that `SOAK_MODELS` chooses, or the last one of each family: in the roster's
+/// order, the later ones are the more refined.
 ///
-/// A model that spins takes a processor from all others, so it has to be asked for. One that serves a connection at a time is
-/// left out in any case: each hostile client keeps the others out, as it says of itself.
+/// A model that spins takes a processor from all others, so it runs only if it is asked for. A
+/// model that serves one connection at a time is left out in any case: each hostile client keeps
+/// the others out, as the model itself declares.
 fn chosen_models() -> Vec<Model> {
     let roster =
         model::roster().into_iter().filter(|model| model.unavailable.is_none() && model.serves_several());
@@ -138,7 +147,7 @@ fn soak(model: &Model, time: Duration, rows: &Mutex<Vec<String>>) -> Result<(), 
     check_growth(&quiet)
 }
 
-/// Checks that the last third of the quiet points is not above the second.
+/// Checks that the last third of the quiet points is not above the second third.
 fn check_growth(quiet: &[Sample]) -> Result<(), Failed> {
     let third = quiet.len() / 3;
     let (second, last) = (&quiet[third..2 * third], &quiet[2 * third..]);

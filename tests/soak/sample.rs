@@ -1,4 +1,4 @@
-//! What a server holds at one moment.
+//! Resources that a server holds at one moment.
 
 use std::fs;
 use std::thread;
@@ -7,26 +7,27 @@ use std::time::{Duration, Instant};
 use crate::processes::Process;
 use crate::server::Server;
 
-/// A server is taken to be quiet when nothing has changed for so many looks in a row.
+/// Number of looks in a row without a change after which a server is taken to be quiet.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
-/// It is measured then even if it is not.
+/// Longest time to wait until a server is quiet; it is measured then in any case.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Of all its processes together.
+/// Resources of all processes of a server together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// Anonymous memory in octets: heaps and stacks. Memory that several processes share counts once. Without pages of files,
-    /// of which a server's share depends on how many others have the same program open.
+    /// Anonymous memory in bytes: heaps and stacks. Memory that several processes share counts
+    /// once. Pages of files are left out: a server's share of them depends on how many other
+    /// processes have the same program open.
     pub memory: u64,
     pub open_files: u64,
-    /// Threads; those that processes have at least one of.
+    /// Threads, of which each process has at least one.
     pub tasks: u64,
 }
 
 impl Sample {
-    /// Measures when the clients have left and the server has noticed.
+    /// Waits until the clients have left and the server has noticed, and measures it.
     pub fn when_quiet(server: &Server) -> Self {
         let (begin, mut same) = (Instant::now(), 0);
         let mut before = Self::of(server);
@@ -51,7 +52,7 @@ impl Sample {
     }
 }
 
-/// `Pss_Anon` of `/proc/PID/smaps_rollup`, in octets; nothing of a process that has ended.
+/// Returns `Pss_Anon` of `/proc/PID/smaps_rollup`, in bytes; 0 for a process that has ended.
 fn anonymous_memory(process: &Process) -> u64 {
     let table = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).unwrap_or_default();
     let row = table.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));

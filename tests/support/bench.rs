@@ -1,4 +1,4 @@
-//! A run of `c10k bench`: a suite in a folder of its own, and what came of it.
+//! A run of `c10k bench`: a suite in a folder of its own, and the results.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Runs `c10k bench` on a suite with these tables, in a folder of its own.
+/// A suite with the given tables in a folder of its own, on which `c10k bench` runs.
 pub struct Bench {
     pub folder: TempDir,
 }
@@ -26,7 +26,7 @@ impl Bench {
         self.command(arguments).output().expect("the command can be run")
     }
 
-    /// The same without the suite.
+    /// Runs `c10k bench` without the suite among its arguments.
     #[allow(dead_code, reason = "not all tests go on with a run")]
     pub fn bench(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
@@ -40,7 +40,7 @@ impl Bench {
         command
     }
 
-    /// The folder of the only run.
+    /// Returns the folder of the only run.
     pub fn run_dir(&self) -> PathBuf {
         let runs = fs::read_dir(self.folder.path().join("reports/runs")).expect("there are runs");
         let dirs: Vec<PathBuf> = runs.map(|entry| entry.expect("it can be read").path()).collect();
@@ -48,7 +48,8 @@ impl Bench {
         dirs[0].clone()
     }
 
-    /// The measurements that stand: those that were disturbed are made again, as often as others keep the machine busy.
+    /// Returns the measurements that stand. Disturbed measurements are repeated, as often as other
+    /// processes keep the machine busy.
     pub fn records(&self) -> Vec<Value> {
         let mut records = self.all_records();
         records.retain(|record| record["superseded"] != true);

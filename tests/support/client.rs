@@ -1,5 +1,5 @@
-//! A client that is written for the purpose: it sends the very octets it is given, when it is told to, and reads answers
-//! so strictly that whatever they have too much or too little shows.
+//! A client made for these tests: it sends exactly the bytes that it is given, when it is told to,
+//! and parses responses so strictly that a missing or an extra byte is noticed.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -10,17 +10,17 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::wait::PATIENCE;
 
-/// Room for one read; not the server's, so that pieces fall differently.
+/// Size of one read; different from the server's, so that data is split at other places.
 const READ_BYTES: usize = 64 * 1024;
 
-/// A connection to a server, and what came from it that no answer has taken yet.
+/// A connection to a server, and the received bytes that belong to no response yet.
 #[derive(Debug)]
 pub struct Client {
     stream: TcpStream,
     received: Vec<u8>,
 }
 
-/// One whole answer.
+/// One complete response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -32,18 +32,18 @@ pub struct Answer {
 /// A request after which the connection ends.
 pub const CLOSE: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
-/// A GET of HTTP/1.1 with nothing special about it.
+/// Returns a GET request of HTTP/1.1 with nothing special about it.
 pub fn get(target: &str) -> String {
     format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")
 }
 
-/// What `/bytes/N` is documented to answer.
+/// Returns the documented body of `/bytes/N`.
 pub fn pattern(length: usize) -> Vec<u8> {
     let octet = |i: usize| match i % 64 {
         63 => b'\n',
         column => b'0' + ((i / 64 + column) % 64) as u8,
     };
-    // It repeats every 64 lines.
+    // The pattern repeats every 64 lines.
     let block: Vec<u8> = (0..64 * 64).map(octet).collect();
     let mut pattern = block.repeat(length.div_ceil(block.len()));
     pattern.truncate(length);
@@ -56,17 +56,17 @@ impl Client {
         Self::of(TcpStream::connect(address).expect("the server takes connections"))
     }
 
-    /// A client, unless nobody listens there.
+    /// Connects a client; an error if no server listens there.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
         TcpStream::connect(address).map(Self::of)
     }
 
-    /// A client with a small receive buffer: the server soon has to wait for it.
+    /// Connects a client with a small receive buffer, so that the server soon has to wait for it.
     #[track_caller]
     pub fn connect_with_small_buffer(address: SocketAddr, octets: usize) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("sockets can be had");
-        // Before connecting, since the window is agreed on there.
+        // Set before connecting, since the handshake agrees on the window.
         socket.set_recv_buffer_size(octets).expect("a buffer's size can be set");
         socket.connect(&address.into()).expect("the server takes connections");
         Self::of(socket.into())
@@ -79,49 +79,50 @@ impl Client {
         Self { stream, received: Vec::new() }
     }
 
-    /// Sends octets as they are.
+    /// Sends bytes as they are.
     #[track_caller]
     pub fn send(&mut self, octets: impl AsRef<[u8]>) {
         self.stream.write_all(octets.as_ref()).expect("the server takes what is sent");
     }
 
-    /// Sends octets to a server that may have gone away; says whether it took them.
+    /// Sends bytes to a server that may have gone away. Returns true if it took them.
     pub fn try_send(&mut self, octets: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(octets.as_ref()).is_ok()
     }
 
-    /// Asks and reads the answer.
+    /// Sends a GET request and reads the response.
     #[track_caller]
     pub fn get(&mut self, target: &str) -> Answer {
         self.send(get(target));
         self.answer()
     }
 
-    /// Sends octets and reads one answer.
+    /// Sends bytes and reads one response.
     #[track_caller]
     pub fn ask(&mut self, octets: impl AsRef<[u8]>) -> Answer {
         self.send(octets);
         self.answer()
     }
 
-    /// Reads one answer with its body.
+    /// Reads one response with its body.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
         self.read_answer(true).expect("a whole answer comes")
     }
 
-    /// Reads one answer to a HEAD.
+    /// Reads one response to a HEAD request.
     #[track_caller]
     pub fn answer_without_body(&mut self) -> Answer {
         self.read_answer(false).expect("a whole answer comes")
     }
 
-    /// Reads one answer; an error if there is none or only a part of it.
+    /// Reads one response; an error if there is none or only a part of it.
     pub fn try_answer(&mut self) -> io::Result<Answer> {
         self.read_answer(true)
     }
 
-    /// Reads one answer, or the end of the connection where that answer could begin; a part of one is neither.
+    /// Reads one response, or the end of the connection in its place. Panics if only a part of a
+    /// response comes.
     #[track_caller]
     pub fn whole_answer_or_nothing(&mut self) -> Option<Answer> {
         assert!(self.received.is_empty(), "the answer before was too long");
@@ -147,13 +148,13 @@ impl Client {
         Ok(Answer { status, head, body })
     }
 
-    /// Reads exactly so many octets.
+    /// Reads exactly `octets` bytes.
     #[track_caller]
     pub fn read_exactly(&mut self, octets: usize) -> Vec<u8> {
         self.try_read_exactly(octets).expect("the server sends more")
     }
 
-    /// Reads whatever comes until the connection is over, ended or reset; says how much that was.
+    /// Reads until the connection is over, ended or reset. Returns the number of bytes.
     pub fn read_until_over(&mut self) -> usize {
         let mut octets = 0;
         while self.receive().is_ok_and(|received| received > 0) {
@@ -162,7 +163,7 @@ impl Client {
         octets
     }
 
-    /// Reads a head and leaves its body where it is; says how long that body will be.
+    /// Reads a head and leaves its body unread. Returns the length of the body.
     #[track_caller]
     pub fn read_head(&mut self) -> usize {
         let length = self.receive_head().expect("a head comes");
@@ -170,7 +171,7 @@ impl Client {
         parse_length(&String::from_utf8(head).expect("a head is text"))
     }
 
-    /// Checks that the server has closed its side, properly and with nothing more to say.
+    /// Checks that the server has closed its side in an orderly way and has sent nothing more.
     #[track_caller]
     pub fn assert_ended(&mut self) {
         let more = self.receive().expect("the end comes as an end, not as a reset");
@@ -189,7 +190,7 @@ impl Client {
         assert!(over, "{result:?}");
     }
 
-    /// Whether nothing comes for that long.
+    /// Returns true if neither data nor the end of the connection comes within `time`.
     pub fn hears_nothing_for(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("a timeout can be set");
         let result = self.receive();
@@ -197,7 +198,7 @@ impl Client {
         result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Whether something of an answer has come by now, without taking it.
+    /// Returns true if bytes of a response have arrived, without taking them.
     pub fn has_answer(&self) -> bool {
         self.stream.set_nonblocking(true).expect("a socket can be made non-blocking");
         let result = self.stream.peek(&mut [0]);
@@ -211,7 +212,7 @@ impl Client {
         }
     }
 
-    /// Whether an answer or the end of the connection has come by now.
+    /// Returns true if a response or the end of the connection has arrived.
     pub fn has_news(&self) -> bool {
         self.stream.set_nonblocking(true).expect("a socket can be made non-blocking");
         let result = self.stream.peek(&mut [0]);
@@ -219,7 +220,8 @@ impl Client {
         !result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Whether the server has closed its end. A client that has not read all cannot see that.
+    /// Returns true if the server has closed its end. The client's socket does not show that while
+    /// there is unread data, so the kernel's table of connections is read.
     pub fn is_let_go(&self) -> bool {
         let address = |address| match address {
             SocketAddr::V4(v4) => {
@@ -227,22 +229,22 @@ impl Client {
             }
             SocketAddr::V6(_) => panic!("servers here have addresses of IPv4"),
         };
-        // Whoever was reset has no peer.
+        // A connection that was reset has no peer.
         let Ok(server) = self.stream.peer_addr().map(address) else { return true };
         let client = self.stream.local_addr().map(address).expect("a socket has an address");
-        // As proc_pid_net(5) has it; 01 is ESTABLISHED.
+        // A row in the format of proc_pid_net(5); 01 is ESTABLISHED.
         let open = format!(" {server} {client} 01 ");
         let is_listed = || fs::read_to_string("/proc/net/tcp").is_ok_and(|sockets| sockets.contains(&open));
-        // The list may lack some while others come and go.
+        // The table may lack some connections while others come and go.
         (0..3).all(|_| !is_listed())
     }
 
-    /// Says that it will send no more.
+    /// Shuts down the sending side of the connection.
     pub fn shut_sending(&self) {
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Goes away with a reset rather than an end.
+    /// Closes the connection with a reset rather than an end.
     pub fn reset(self) {
         SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("SO_LINGER can be set");
     }
@@ -252,7 +254,8 @@ impl Client {
         let mut piece = vec![0; READ_BYTES];
         let received = loop {
             match self.stream.read(&mut piece) {
-                // Whoever stops and continues this process interrupts calls that have a timeout (signal(7)).
+                // A signal that stops and continues this process interrupts calls that have a
+                // timeout (signal(7)).
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 result => break result?,
             }
@@ -271,7 +274,7 @@ impl Client {
         }
     }
 
-    /// Receives until a head is there and says how long it is.
+    /// Receives until a head is there, and returns its length.
     fn receive_head(&mut self) -> io::Result<usize> {
         loop {
             if let Some(end) = self.received.windows(4).position(|octets| octets == b"\r\n\r\n") {
@@ -281,7 +284,7 @@ impl Client {
         }
     }
 
-    /// Reads exactly so many octets; an error if there are fewer.
+    /// Reads exactly `octets` bytes; an error if there are fewer.
     pub fn try_read_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
         while self.received.len() < octets {
             self.receive_more()?;
@@ -292,12 +295,12 @@ impl Client {
 }
 
 impl Answer {
-    /// The value of a header that is there once.
+    /// Returns the value of a header, which must be there at most once.
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
     }
 
-    /// Whether it says that the connection closes.
+    /// Returns true if the response says that the connection closes.
     pub fn closes(&self) -> bool {
         self.header("Connection") == Some("close")
     }

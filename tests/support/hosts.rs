@@ -1,4 +1,5 @@
-//! A name of several addresses, for a command in a mount namespace with an `/etc/hosts` of its own.
+//! A name with several addresses, for a command in a mount namespace with an `/etc/hosts` of its
+//! own.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -6,19 +7,19 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-/// The name, which is 127.0.0.1 and 127.0.0.2.
+/// Host name with the addresses 127.0.0.1 and 127.0.0.2.
 pub const NAME: &str = "two.test";
 
 const HOSTS: &str = "127.0.0.1 two.test\n127.0.0.2 two.test\n";
 
-/// Puts the file in its place and becomes the command.
+/// Shell script that mounts the file in its place and becomes the command.
 const SCRIPT: &str = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
 
-/// Where [`NAME`] can be resolved.
+/// A hosts file by which [`NAME`] can be resolved.
 pub struct Hosts(TempDir);
 
 impl Hosts {
-    /// `None` where this machine allows no such namespace, which is said.
+    /// Returns `None`, and prints a note, where this machine allows no such namespace.
     pub fn new() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::write(folder.path().join("hosts"), HOSTS).expect("a file can be written");
@@ -32,7 +33,8 @@ impl Hosts {
         is_there.then_some(hosts)
     }
 
-    /// The program, which sees the name; its process is the one that is spawned.
+    /// Returns a command that runs `program` where the name can be resolved. The process that is
+    /// spawned becomes the program.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-c", SCRIPT, "sh"]);

@@ -1,4 +1,4 @@
-//! The roster under test, as the command itself tells it.
+//! The models under test, as the command itself lists them.
 
 use std::process::Command;
 
@@ -7,27 +7,29 @@ use serde_json::Value;
 /// The command under test.
 pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// A concurrency model, and what it declares about itself. What is expected of it follows from that and never from its
-/// name.
+/// A concurrency model, and its declarations about itself. The expectations of the tests follow
+/// from these declarations, never from the name.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
-    /// Its name on the command line.
+    /// Name on the command line.
     pub name: &'static str,
-    /// What it declares, as text: how it waits, who runs it, how it accepts, where handlers run.
+    /// Declarations as text: how the model waits, what runs a connection, how it accepts, where
+    /// handlers run.
     pub family: [&'static str; 4],
-    /// Whether it burns a processor by design.
+    /// True if the model uses a whole processor by design.
     pub spins: bool,
     pub runs: Runs,
     pub at_once: AtOnce,
-    /// Whether each of its loops has a listener of its own, so that there is no order among all who wait.
+    /// True if each loop has a listener of its own, so that there is no order among all waiting
+    /// connections.
     pub is_sharded: bool,
-    /// Whether a handler that blocks runs where nobody else's connection does.
+    /// True if a handler that blocks runs where no other connection is served.
     pub offloads_handlers: bool,
-    /// Why it can't run on this machine, if it can't.
+    /// Reason why the model can't run on this machine, if it can't.
     pub unavailable: Option<&'static str>,
 }
 
-/// Who runs a connection.
+/// Kind of process or thread that runs a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Runs {
     Process,
@@ -38,47 +40,47 @@ pub enum Runs {
     Loop,
 }
 
-/// What bounds the connections that are served at once.
+/// Bound on the connections that are served at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AtOnce {
     One,
     Workers,
-    /// `select(2)`.
+    /// Descriptors that fit into the set of `select(2)`.
     SelectableFiles,
     OpenFiles,
 }
 
 impl Model {
-    /// Whether it serves several connections at once.
+    /// Returns true if the model serves several connections at once.
     pub fn serves_several(&self) -> bool {
         self.at_once != AtOnce::One
     }
 
-    /// As many clients as it serves at once, and no more than `wanted`.
+    /// Returns `wanted`, but at most one for a model that serves one connection at a time.
     pub fn at_once(&self, wanted: usize) -> usize {
         if self.serves_several() { wanted } else { wanted.min(1) }
     }
 
-    /// The part of its family that decides how bytes get between its sockets and the HTTP core: how
-    /// it waits, and what runs a connection.
+    /// Returns the part of the family that decides how bytes get between the sockets and the HTTP
+    /// core: how the model waits, and what runs a connection.
     pub fn wire_family(&self) -> [&'static str; 2] {
         let [waits, runs, ..] = self.family;
         [waits, runs]
     }
 
-    /// Whether one thread is all it has while nobody is connected.
+    /// Returns true if the model has only one thread while no client is connected.
     pub fn begins_with_one_thread(&self) -> bool {
         let [_, runs, ..] = self.family;
         !self.offloads_handlers && matches!(runs, "process" | "event loop")
     }
 
-    /// Whether it makes a process or a thread for each new connection.
+    /// Returns true if the model makes a process or a thread for each new connection.
     pub fn has_a_task_per_connection(&self) -> bool {
         self.serves_several() && matches!(self.runs, Runs::Process | Runs::Thread)
     }
 }
 
-/// All models, in the order of `c10k models`.
+/// Returns all models, in the order of `c10k models`.
 pub fn roster() -> Vec<Model> {
     let output = Command::new(C10K).args(["models", "--json"]).output().expect("c10k models --json runs");
     assert!(output.status.success(), "c10k models --json: {output:?}");
@@ -89,7 +91,7 @@ pub fn roster() -> Vec<Model> {
     models
 }
 
-/// Leaks the few strings, so that a test's closure can own a model.
+/// Reads a model from its JSON. Leaks the few strings, so that a test's closure can own a model.
 fn read_model(entry: &Value) -> Model {
     let text = |key: &str| entry[key].as_str().map(|text| &*text.to_owned().leak());
     let available = entry["available"].as_bool().unwrap_or(true);

@@ -1,4 +1,4 @@
-//! Processes as /proc shows them: who is whose child, who is a zombie, what they cost and hold.
+//! Processes as /proc shows them: parents and children, zombies, CPU time and resources.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -14,17 +14,18 @@ use rustix::process::{Pid, Signal, kill_process};
 pub struct Process {
     pub pid: i32,
     parent: i32,
-    /// A number is given again, but not with the same start.
+    /// Start time: a process number is used again, but not with the same start time.
     start_ticks: u64,
     cpu_ticks: u64,
     pub is_zombie: bool,
 }
 
 impl Process {
-    /// The process of that number; nothing if there is none, or no longer.
+    /// Returns the process with the number `pid`; `None` if there is none, or no longer.
     pub fn find(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name is in parentheses and may hold anything; the third field of proc_pid_stat(5) follows the last one.
+        // The name is in parentheses and may hold anything; the third field of proc_pid_stat(5)
+        // follows the last parenthesis.
         let (_, fields) = stat.rsplit_once(") ")?;
         let fields: Vec<&str> = fields.split(' ').collect();
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
@@ -37,35 +38,36 @@ impl Process {
         })
     }
 
-    /// Whether it is still there, if only as a zombie.
+    /// Returns true if the process is still there, if only as a zombie.
     pub fn is_there(&self) -> bool {
         Self::find(self.pid).is_some_and(|now| now.start_ticks == self.start_ticks)
     }
 
-    /// Ends it at once.
+    /// Kills the process.
     pub fn kill(&self) {
-        // It may have ended by itself meanwhile.
+        // The process may have ended by itself meanwhile.
         let _ = Pid::from_raw(self.pid).map(|pid| kill_process(pid, Signal::KILL));
     }
 
-    /// The CPU time that it has taken.
+    /// Returns the CPU time that the process has taken.
     pub fn cpu_time(&self) -> Duration {
         Duration::from_secs_f64(self.cpu_ticks as f64 / clock_ticks_per_second() as f64)
     }
 
-    /// The number of its threads.
+    /// Returns the number of threads.
     pub fn threads(&self) -> usize {
         fs::read_dir(format!("/proc/{}/task", self.pid)).map_or(0, Iterator::count)
     }
 
-    /// Whether all its threads sleep at once. Each of them may do so for a moment, while another one runs that will wake it or
-    /// start one more; so none may have run between two looks at all of them.
+    /// Returns true if all threads sleep at once. Each of them may sleep for a moment while another
+    /// one runs that will wake it or start one more, so no thread may have run between two looks at
+    /// all of them.
     pub fn rests(&self) -> bool {
         let sleepers = self.sleepers();
         sleepers.is_some() && sleepers == self.sleepers()
     }
 
-    /// How often each of its threads has left its processor; none if one does not sleep.
+    /// Returns the number of context switches of each thread; `None` if a thread does not sleep.
     fn sleepers(&self) -> Option<Vec<(OsString, u64)>> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
         let sleeper = |task: DirEntry| {
@@ -77,7 +79,7 @@ impl Process {
         tasks.flatten().map(sleeper).collect()
     }
 
-    /// The numbers of its open descriptors.
+    /// Returns the numbers of the open descriptors.
     pub fn open_files(&self) -> Vec<u64> {
         let Ok(entries) = fs::read_dir(format!("/proc/{}/fd", self.pid)) else {
             return Vec::new();
@@ -85,7 +87,7 @@ impl Process {
         entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
     }
 
-    /// The size of its address space, in octets.
+    /// Returns the size of the address space, in bytes.
     pub fn address_space(&self) -> u64 {
         let sizes = fs::read_to_string(format!("/proc/{}/statm", self.pid)).expect("the process is there");
         let pages: u64 = sizes.split(' ').next().and_then(|pages| pages.parse().ok()).expect("it has a size");
@@ -93,7 +95,7 @@ impl Process {
     }
 }
 
-/// All processes below `ancestor`, at any depth.
+/// Returns all processes below `ancestor`, at any depth.
 pub fn descendants(ancestor: i32) -> Vec<Process> {
     let mut children: HashMap<i32, Vec<Process>> = HashMap::new();
     let entries = fs::read_dir("/proc").expect("/proc can be read");

@@ -7,28 +7,28 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long processes in a group may take to end.
+/// Longest time that the processes in a group may take to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Where this system may have a group with a quota, and the file that sets one.
+/// Folders where this system may have a group with a quota, each with the file that sets one.
 const HIERARCHIES: [(&str, &str); 3] = [
     ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us"),
     ("/sys/fs/cgroup/cpu,cpuacct", "cpu.cfs_quota_us"),
     ("/sys/fs/cgroup", "cpu.max"),
 ];
 
-/// The largest weight of a group, in both versions: on a busy machine, it has its quota to itself, so
-/// that the quota binds.
+/// Largest weight of a group, in both versions: on a busy machine, the group then gets its whole
+/// quota, so that the quota is what limits it.
 const WEIGHTS: [(&str, &str); 2] = [("cpu.shares", "262144"), ("cpu.weight", "10000")];
 
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// A group with a quota. Dropping it removes it, once its processes have ended.
+/// A group with a quota. Dropping it removes the group, once its processes have ended.
 pub struct Quota(PathBuf);
 
 impl Quota {
-    /// Makes a group with a quota of that many microseconds in 100,000. Nothing, and a note, where none
-    /// can be made.
+    /// Makes a group with a quota of `microseconds` per 100,000 microseconds. Returns `None`, and
+    /// prints a note, where none can be made.
     pub fn of(microseconds: u64) -> Option<Self> {
         let made = HIERARCHIES.into_iter().find_map(|(folder, file)| make(folder, file, microseconds));
         if made.is_none() {
@@ -37,7 +37,7 @@ impl Quota {
         made
     }
 
-    /// The same command, in this group from its first instruction on.
+    /// Returns the same command, in this group from its first instruction on.
     pub fn run(&self, command: &Command) -> Command {
         let mut inside = Command::new("sh");
         let join = format!("echo 0 > {}/cgroup.procs && exec \"$@\"", self.0.display());
@@ -53,7 +53,7 @@ fn make(folder: &str, file: &str, microseconds: u64) -> Option<Quota> {
     let number = MADE.fetch_add(1, Ordering::Relaxed);
     let group = Path::new(folder).join(format!("c10k-test-{}-{number}", std::process::id()));
     fs::create_dir(&group).ok()?;
-    // Removed again where there is no quota in it.
+    // The group is removed again if the quota can't be set.
     let group = Quota(group);
     for (file, weight) in WEIGHTS.map(|(file, weight)| (group.0.join(file), weight)) {
         let _ = file.exists().then(|| fs::write(file, weight));

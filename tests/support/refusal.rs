@@ -1,8 +1,9 @@
-//! How the command ends when something is wrong with its arguments: one line, status 2, and nothing on standard output.
+//! The end of the command when something is wrong with its arguments: one line, status 2, and
+//! nothing on standard output.
 
 use std::process::Output;
 
-/// Checks that, and gives the line.
+/// Checks that the command has ended in this way, and returns the line.
 #[track_caller]
 pub fn line_of(output: Output) -> String {
     let line = String::from_utf8(output.stderr).expect("it speaks text");

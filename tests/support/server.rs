@@ -1,4 +1,5 @@
-//! A server process under test: started, awaited, and gone when the test ends, however it ends.
+//! A server process under test: a test starts it and waits for it, and it is gone when the test
+//! ends, however it ends.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -19,23 +20,26 @@ use crate::model::{AtOnce, C10K, Model, Runs};
 use crate::processes::{Process, descendants};
 use crate::wait::{self, PATIENCE};
 
-/// Enough for the handful of clients that most tests have; pools with their default size would start hundreds of threads
-/// in each.
+/// Number of workers: enough for the handful of clients that most tests have. Pools with their
+/// default size would start hundreds of threads in each test.
 pub const WORKERS: usize = 16;
 
-/// Loops of models that have several; more than there are processors on the smallest machine.
+/// Number of loops in models that have several; more than there are processors on the smallest
+/// machine.
 const LOOPS: usize = 3;
 
-/// For as long as that, CPU time is measured and silence is listened to. Not a wait for something to happen.
+/// Time for which CPU time is measured or silence is checked. It is not a wait for something to
+/// happen.
 pub const WINDOW: Duration = Duration::from_millis(400);
 
-/// A share of one processor that nobody takes who waits properly, and everybody who spins.
+/// Share of one processor that separates servers: one that waits properly takes less, one that
+/// spins takes more.
 const SPINNING: f64 = 0.5;
 
-/// What the handler of `/panic` says.
+/// Message of the panic in the handler of `/panic`.
 const WANTED_PANIC: &str = "a client asked for a panic";
 
-/// How runtimes tell that they can have no thread, or no stack for a green one.
+/// Panic messages of runtimes that get no thread, or no stack for a green thread.
 const PANICS_WITHOUT_THREADS: [&str; 3] =
     ["OS can't spawn worker thread", "failed to spawn thread", "failed to alloc sys stack"];
 
@@ -46,7 +50,7 @@ pub struct Launch {
     address: SocketAddr,
     workers: usize,
     arguments: Vec<String>,
-    /// Commands of the shell that set limits.
+    /// Shell commands that set limits.
     limits: Vec<String>,
     user: Option<u32>,
     own_group: bool,
@@ -55,13 +59,13 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// Listens there rather than on any free port.
+    /// Makes the server listen on `address` rather than on any free port.
     pub fn address(mut self, address: SocketAddr) -> Self {
         self.address = address;
         self
     }
 
-    /// Sets how many connections are served at once, where that depends on a pool.
+    /// Sets the number of connections that are served at once, where that depends on a pool.
     pub fn pool(mut self, workers: usize) -> Self {
         if self.model.at_once == AtOnce::Workers {
             self.workers = workers;
@@ -69,14 +73,15 @@ impl Launch {
         self
     }
 
-    /// Sets the size of a pool or the number of loops, whatever the model has.
+    /// Sets the size of the pool or the number of loops, whichever the model has.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
-    /// Makes it have a single queue of connections that wait, and so an order among them: loops with listeners of their own
-    /// have one each, and are as many as there are processors.
+    /// Gives the server a single queue of waiting connections, and so an order among them. Loops
+    /// with listeners of their own have one queue each, and are as many as there are processors, so
+    /// such a server is pinned to one processor.
     pub fn one_queue(self) -> Self {
         if !self.model.is_sharded {
             return self;
@@ -93,48 +98,50 @@ impl Launch {
         self
     }
 
-    /// Sets its limit of open files, soft and hard, from the start.
+    /// Sets the limit of open files, soft and hard, from the start.
     pub fn open_files(mut self, limit: u64) -> Self {
         self.limits.push(format!("ulimit -n {limit}"));
         self
     }
 
-    /// Has it begin where no process and no thread can be had. Shells differ in the name of that limit.
+    /// Starts the server where it can make no process and no thread. Shells differ in the name of
+    /// that limit.
     pub fn no_more_processes(mut self) -> Self {
         self.limits.push("{ ulimit -u 0 2>/dev/null || ulimit -p 0; }".into());
         self
     }
 
-    /// Runs it as another user.
+    /// Runs the server as another user.
     pub fn user(mut self, user: u32) -> Self {
         self.user = Some(user);
         self
     }
 
-    /// Has all its threads share a heap. The C library gives them several, with room in each that no limit takes away.
+    /// Makes all threads of the server share a heap. The C library gives them several, with space
+    /// in each that no limit takes away.
     pub fn one_heap(mut self) -> Self {
         self.one_heap = true;
         self
     }
 
-    /// Lets it say that it can have no threads, green ones included.
+    /// Allows the server to report that it gets no threads, green ones included.
     pub fn lacks_threads(mut self) -> Self {
         self.lacks_threads = true;
         self
     }
 
-    /// Makes it the leader of a group of processes, as a shell with job control does.
+    /// Makes the server the leader of a group of processes, as a shell with job control does.
     pub fn own_group(mut self) -> Self {
         self.own_group = true;
         self
     }
 
-    /// Starts it and waits until it listens.
+    /// Starts the server and waits until it listens.
     pub fn start(self) -> Server {
         self.try_start().expect("c10k serve can be started")
     }
 
-    /// Starts it and waits until it listens; an error when there is no process to begin with.
+    /// Starts the server and waits until it listens; an error if its process can't be made.
     pub fn try_start(self) -> std::io::Result<Server> {
         let stderr = tempfile::tempfile()?;
         let mut command = self.command();
@@ -146,11 +153,11 @@ impl Launch {
         Ok(server)
     }
 
-    /// Runs one that is expected to end by itself.
+    /// Runs a server that is expected to end by itself.
     pub fn run_to_its_end(self) -> std::io::Result<Output> {
         let mut child =
             self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        // What it says is little enough for the pipes.
+        // The output is small enough for the pipes.
         if !wait::holds_within(PATIENCE, || !matches!(child.try_wait(), Ok(None))) {
             let _ = child.kill();
             panic!("{} does not end: {:?}", self.model.name, child.wait_with_output());
@@ -179,7 +186,8 @@ impl Launch {
             .args(["serve", self.model.name, "--addr", &self.address.to_string()])
             .args(["--workers", &self.workers.to_string()])
             .args(&self.arguments)
-            // Handlers that panic are part of the tests, and a backtrace costs memory that would look like a leak.
+            // Handlers that panic are part of the tests, and a backtrace costs memory that would
+            // look like a leak.
             .env("RUST_BACKTRACE", "0");
         command
     }
@@ -203,7 +211,7 @@ impl Server {
         Self::launch(model).start()
     }
 
-    /// Prepares one.
+    /// Prepares a server of `model`.
     pub fn launch(model: &Model) -> Launch {
         Launch {
             model: *model,
@@ -221,7 +229,7 @@ impl Server {
         }
     }
 
-    /// A new client of it.
+    /// Connects a new client to the server.
     #[track_caller]
     pub fn connect(&self) -> Client {
         Client::connect(self.address)
@@ -233,7 +241,7 @@ impl Server {
         assert_eq!(self.connect().get("/").status, 200);
     }
 
-    /// Checks that new clients are served meanwhile, as far as the model serves several.
+    /// Checks that new clients are served meanwhile, if the model serves several.
     #[track_caller]
     pub fn assert_serves_others(&self) {
         if self.model.serves_several() {
@@ -241,40 +249,41 @@ impl Server {
         }
     }
 
-    /// Whether nobody listens there any more.
+    /// Returns true if no server listens on the port any more.
     pub fn port_is_closed(&self) -> bool {
         TcpStream::connect(self.address).is_err()
     }
 
-    /// The number of its process, whether that still runs or not.
+    /// Returns the number of the server's process, even after that has ended.
     pub fn pid(&self) -> i32 {
         self.child.id().cast_signed()
     }
 
-    /// Its process.
+    /// Returns the server's process.
     #[track_caller]
     pub fn process(&self) -> Process {
         Process::find(self.child.id().cast_signed()).expect("the server runs")
     }
 
-    /// Its process and all below it.
+    /// Returns the server's process and all processes below it.
     pub fn processes(&self) -> Vec<Process> {
         let mut all = self.children();
         all.push(self.process());
         all
     }
 
-    /// The processes below its own.
+    /// Returns the processes below the server's own.
     pub fn children(&self) -> Vec<Process> {
         descendants(self.child.id().cast_signed())
     }
 
-    /// Processes below its own that have ended and that nobody has taken notice of.
+    /// Returns the number of processes below the server's own that have ended and were not reaped.
     pub fn zombies(&self) -> usize {
         self.children().iter().filter(|child| child.is_zombie).count()
     }
 
-    /// Waits until all of its pool are there, if it has such: the first one may serve before the last one is made.
+    /// Waits until all workers of a pool are there, if the model has a pool: the first worker may
+    /// serve before the last one is made.
     #[track_caller]
     pub fn await_pool(&self) {
         wait::until("all workers are there", || match self.model.runs {
@@ -284,20 +293,21 @@ impl Server {
         });
     }
 
-    /// Waits until all its threads wait: those that it begins with have begun, and what they need for it they have.
+    /// Waits until all threads of the server sleep: the threads of its start have begun, and have
+    /// what they need.
     #[track_caller]
     pub fn await_rest(&self) {
         wait::until("all threads rest", || self.model.spins || self.process().rests());
     }
 
-    /// Checks that it waits for whatever it waits for.
+    /// Checks that the server does not spin while it waits, unless the model does so by design.
     #[track_caller]
     pub fn assert_does_not_spin(&self) {
         let share = self.cpu_share_during(WINDOW);
         assert!(self.model.spins || share < SPINNING, "takes {share:.2} of a processor");
     }
 
-    /// The CPU time that it takes during `window`, as a share of that.
+    /// Returns the CPU time that the server takes during `window`, as a share of `window`.
     fn cpu_share_during(&self, window: Duration) -> f64 {
         let taken = || -> Duration { self.processes().iter().map(Process::cpu_time).sum() };
         let (begin, before) = (Instant::now(), taken());
@@ -305,24 +315,26 @@ impl Server {
         (taken().saturating_sub(before)).as_secs_f64() / begin.elapsed().as_secs_f64()
     }
 
-    /// Sends a signal to its process, and to none of its children.
+    /// Sends a signal to the server's process, and to none of its children.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, signal).expect("the server runs");
     }
 
-    /// Sends a signal to its process and all its children, as a terminal does. It has to be in a group of its own.
+    /// Sends a signal to the server's process and all its children, as a terminal does. The server
+    /// has to be in a process group of its own.
     pub fn signal_group(&self, signal: Signal) {
         kill_process_group(Pid::from_child(&self.child), signal).expect("the server leads a group");
     }
 
-    /// Whether it runs.
+    /// Returns true if the server still runs.
     pub fn is_running(&mut self) -> bool {
         self.ended = self.ended.or_else(|| self.child.try_wait().expect("a child can be waited for"));
         self.ended.is_none()
     }
 
-    /// Waits for its end after a signal, checks that it was a clean one, and says how long that took.
+    /// Waits until the server ends after a signal, and checks that it ended cleanly. Returns the
+    /// time that it took.
     #[track_caller]
     pub fn await_clean_end(&mut self) -> Duration {
         self.await_clean_end_since(Instant::now())
@@ -347,7 +359,8 @@ impl Server {
         time
     }
 
-    /// Sends SIGTERM, and checks that it ends cleanly and takes its children along. Says how long that took.
+    /// Sends SIGTERM, and checks that the server ends cleanly and its children end too. Returns the
+    /// time that the server took.
     #[track_caller]
     pub fn stop(&mut self) -> Duration {
         let children = self.children();
@@ -358,7 +371,7 @@ impl Server {
         time
     }
 
-    /// What it wrote to standard error.
+    /// Returns what the server wrote to standard error.
     pub fn said(&mut self) -> String {
         let mut text = String::new();
         let _ = self.stderr.seek(SeekFrom::Start(0));
@@ -397,8 +410,8 @@ impl Server {
     }
 }
 
-/// Whatever happens to a test, its server ends here; one that has to be killed has failed, and so has one that has ended
-/// behind the test's back.
+/// Ends the server, whatever happens to the test. A server that has to be killed has failed, and so
+/// has one that has ended before the test told it to.
 impl Drop for Server {
     fn drop(&mut self) {
         match (self.ended.is_some(), self.is_running(), thread::panicking()) {
@@ -409,7 +422,8 @@ impl Drop for Server {
             (false, false, false) => panic!("{}", self.last_words()),
             (false, _, true) => {
                 self.end();
-                // One that dies closes its sockets, which is what tests see, before anybody else can know.
+                // A server that dies closes its sockets first, which a test sees before it can see
+                // the end of the process.
                 if self.ended.is_some_and(|status| !status.success()) {
                     let last_words = self.last_words();
                     eprintln!("{last_words}");
@@ -421,24 +435,26 @@ impl Drop for Server {
 }
 
 thread_local! {
-    /// Of a server that has ended while this thread's test failed.
+    /// Status and messages of a server that has ended while this thread's test failed.
     static LAST_WORDS: Cell<String> = const { Cell::new(String::new()) };
 }
 
-/// How a server of the test that has just failed on this thread has ended by itself, if one has; it may be why.
+/// Returns the status and messages of a server that ended by itself in the test that has just
+/// failed on this thread, if there is one; they may say why the test failed.
 pub fn last_words() -> String {
     LAST_WORDS.take()
 }
 
-/// Checks that processes that were there are there no longer.
+/// Checks that the processes are gone, or soon will be.
 #[track_caller]
 pub fn assert_are_gone(processes: &[Process]) {
     let left = || -> Vec<&Process> { processes.iter().filter(|process| process.is_there()).collect() };
     wait::until("the children of the server are gone", || left().is_empty());
 }
 
-/// An address of this machine that no other server here has, with any free port: a port of the common address could go to
-/// another test's server, or to some client, as soon as it is closed.
+/// Returns an address of this machine that no other server of these tests has, with any free port.
+/// A port of the common address could go to another test's server, or to some client, as soon as it
+/// is closed.
 fn own_address() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(1);
     let [high, low] = NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes();

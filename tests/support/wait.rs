@@ -1,13 +1,14 @@
-//! Waiting for conditions: asked again and again until they hold, never a sleep that hopes.
+//! Waiting for conditions: they are checked again and again until they hold; a test never relies on
+//! the length of a sleep.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long anything that has to happen may take. Generous, since the machine may be busy with the other tests; nothing
-/// here measures speed.
+/// Longest time that anything may take that has to happen. Generous, since the machine may be busy
+/// with the other tests; nothing here measures speed.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Between two looks.
+/// Pause between two checks.
 const STEP: Duration = Duration::from_millis(3);
 
 /// Waits until `condition` holds and fails with `what` if it never does.
@@ -16,7 +17,7 @@ pub fn until(what: &str, condition: impl FnMut() -> bool) {
     assert!(holds_within(PATIENCE, condition), "after {PATIENCE:?} still not: {what}");
 }
 
-/// Whether `condition` comes to hold within `time`.
+/// Returns true if `condition` comes to hold within `time`.
 pub fn holds_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + time;
     loop {

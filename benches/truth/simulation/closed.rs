@@ -1,4 +1,5 @@
-//! Closed loops: the throughput follows a level over time, and the latencies from it.
+//! Closed loops: the throughput follows a level over time, and the latencies follow from the
+//! throughput.
 
 use std::time::Duration;
 
@@ -10,12 +11,13 @@ use rand_distr::{Distribution, Poisson};
 use super::level::Level;
 use super::measured::{CONNECTIONS, Recording};
 
-/// Steps by which latencies are spread evenly between half and one and a half of their mean.
+/// Number of steps by which latencies are spread evenly between half and one and a half times their
+/// mean.
 const STEPS: u64 = 20;
 
-/// A run of this length, whose throughput is `rate` requests per second times a level. Counts are
-/// Poisson. Latencies are what Little's law makes of the throughput; where there is none, no request
-/// ends.
+/// Simulates a run of this length, whose throughput is `rate` requests per second times a level.
+/// Counts are Poisson-distributed. Latencies follow from the throughput by Little's law; while
+/// there is no throughput, no request ends.
 pub fn closed(mut throughput: Level, seed: u64, length: Duration, rate: f64) -> Measurement {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut recording = Recording::closed(length);
@@ -23,7 +25,7 @@ pub fn closed(mut throughput: Level, seed: u64, length: Duration, rate: f64) -> 
     for begin_s in begins {
         let middle_s = begin_s + interval_s / 2.0;
         let rate = rate * throughput(middle_s);
-        // The distribution is of numbers above zero only.
+        // The distribution accepts only means above zero.
         let Ok(counts) = Poisson::new(rate * interval_s) else { continue };
         let count = counts.sample(&mut random) as u64;
         let mean_s = CONNECTIONS as f64 * interval_s / count.max(1) as f64;

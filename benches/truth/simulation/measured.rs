@@ -23,7 +23,7 @@ pub struct Recording {
     workload: Workload,
     length: Duration,
     batches: Vec<Batch>,
-    /// Length of each but the last, in seconds.
+    /// Length of each batch except the last, in seconds.
     stretch_s: f64,
     arrivals: Vec<u64>,
     last_end_s: f64,
@@ -31,13 +31,13 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Of an open loop.
+    /// Starts to record an open loop.
     pub fn open(arrivals: Arrivals, seed: u64, length: Duration, rate: f64) -> Self {
         let spin = Duration::from_micros(100);
         Self::new(Pacing::Open { rate, arrivals, seed, spin }, length)
     }
 
-    /// Of a closed loop.
+    /// Starts to record a closed loop.
     pub fn closed(length: Duration) -> Self {
         Self::new(Pacing::Closed, length)
     }
@@ -59,8 +59,8 @@ impl Recording {
         }
     }
 
-    /// Adds a request that arrived at a time of the measured part. It belongs to the batch in which it
-    /// ended, as in a run; the last one takes what ended later.
+    /// Adds a request that arrived at a time of the measured part. It belongs to the batch in which
+    /// it ended, as in a real run. The last batch also takes requests that ended later.
     pub fn add(&mut self, at_s: f64, latency_s: f64) {
         self.add_alike(at_s + latency_s, latency_s, 1);
         self.note_silence(at_s, at_s + latency_s);
@@ -69,7 +69,7 @@ impl Recording {
         }
     }
 
-    /// Keeps the longest time without an answer, of requests that are answered in the order in which
+    /// Keeps the longest time without a response. Requests must be answered in the order in which
     /// they came.
     fn note_silence(&mut self, at_s: f64, end_s: f64) {
         let begin_s = self.last_end_s.max(at_s);
@@ -88,14 +88,15 @@ impl Recording {
         batch.latency.saturating_record_n((latency_s * 1e9) as u64, count);
     }
 
-    /// The length of a stretch that a run is divided into, and the begins of all of them, in seconds.
+    /// Returns the length of the stretches that a run is divided into, and the starts of all
+    /// stretches, in seconds.
     pub fn intervals(&self) -> (f64, impl Iterator<Item = f64> + use<>) {
         let interval_s = self.workload.interval.as_secs_f64();
         let count = (self.length.as_secs_f64() / interval_s).round() as u32;
         (interval_s, (0..count).map(move |number| f64::from(number) * interval_s))
     }
 
-    /// The measurement of them.
+    /// Returns the measurement of the recorded requests.
     pub fn finish(self) -> Measurement {
         let latency = whole(&self.batches);
         let completed = latency.len();
@@ -146,7 +147,8 @@ impl Recording {
     }
 }
 
-/// Batches as the generator keeps them: neighbours are put together until there are few enough.
+/// Returns empty batches as the generator keeps them: neighbouring batches are merged until there
+/// are few enough.
 fn empty_batches(length: Duration, interval: Duration) -> Vec<Batch> {
     let mut batch = interval;
     while length > batch * MAX_BATCHES as u32 {
@@ -170,7 +172,8 @@ fn whole(batches: &[Batch]) -> Times {
     whole
 }
 
-/// No request waits for the generator, and none makes a connection.
+/// Returns the distributions of a run in which no request waits for the generator, and none makes a
+/// connection.
 fn times(latency: Times, send_lag: Times) -> Distributions {
     let mut connect = empty_times();
     connect.saturating_record_n(100_000, CONNECTIONS);

@@ -1,10 +1,10 @@
-//! Servers whose true latencies are known, simulated: what intervals and checks say of a run can be
-//! compared with what is so.
+//! Simulated servers whose true latencies are known, so that the intervals and checks of a run can
+//! be compared with the truth.
 //!
 //! A [`Process`] is an open loop over a server whose percentiles are known from a formula, or else
 //! from one very long run. [`closed`] makes closed loops from a level of throughput over time. Both
-//! give a [`Measurement`], as a run of the load generator does. No socket and no clock is used, so a
-//! seed says all.
+//! return a [`Measurement`], as a run of the load generator does. No socket and no clock is used,
+//! so a run depends on its seed only.
 
 pub mod closed;
 pub mod level;
@@ -22,45 +22,47 @@ use statrs::distribution::{ContinuousCDF, LogNormal as LogNormalLaw};
 
 use measured::Recording;
 
-/// Requests per second, where nothing else is said.
+/// Requests per second, unless a text says otherwise.
 pub const RATE: f64 = 1_000.0;
 
-/// Traffic before the measured part: ten times what the slowest queue remembers.
+/// Length of the traffic before the measured part, in seconds: ten times the memory of the slowest
+/// queue.
 const WARM_UP_S: f64 = 5.0;
 
-/// Length of a run that stands for the truth where there is no formula: 1e8 requests at [`RATE`].
+/// Length of a run that stands for the truth if there is no formula: 1e8 requests at [`RATE`].
 const LONG_RUN: Duration = Duration::from_secs(100_000);
 
-/// Seed of that run; those of the runs that are compared with it are small numbers.
+/// Seed of the long run. The seeds of the runs that are compared with it are small numbers.
 const LONG_RUN_SEED: u64 = u64::MAX;
 
-/// Median of service times that do not wait, in seconds, and the standard deviation of their
+/// Median of service times, without any wait, in seconds, and the standard deviation of their
 /// logarithms.
 const SERVICE_S: f64 = 100e-6;
 const SERVICE_DEVIATION: f64 = 0.5;
 
-/// Standard deviation of the drifting level's logarithm, and how much of it is left a second later.
+/// Standard deviation of the drifting level's logarithm, and the share of it that is left a second
+/// later.
 const DRIFT_DEVIATION: f64 = 0.2;
 const DRIFT_MEMORY: f64 = 0.9;
 
-/// Seconds from one stall to the next, and how long one takes.
+/// Seconds from one stall to the next, and the length of one.
 const STALL_EVERY_S: f64 = 5.0;
 const STALL_S: f64 = 0.1;
 
-/// A server in the course of a run: from a request's arrival, in seconds from the begin of the
+/// A server during a run: function from a request's arrival, in seconds from the beginning of the
 /// measured part (negative in the warm-up), to its latency in seconds. Arrivals ascend.
 type Server = Box<dyn FnMut(f64, &mut ChaCha8Rng) -> f64>;
 
-/// Makes the server of one run, of requests per second.
+/// Function that makes the server of one run, from a rate in requests per second.
 type MakeServer = fn(f64, &mut ChaCha8Rng) -> Server;
 
-/// An open loop over a server of known make.
+/// An open loop over a server with known properties.
 pub struct Process {
-    /// What it is called in tables.
+    /// Name in tables.
     pub name: &'static str,
     arrivals: Arrivals,
     server: MakeServer,
-    /// The latency in seconds at a quantile and a rate, where a formula tells it.
+    /// Latency in seconds at a quantile and a rate, if there is a formula.
     formula: Option<fn(f64, f64) -> f64>,
 }
 
@@ -106,14 +108,14 @@ pub const PROCESSES: &[Process] = &[
 ];
 
 impl Process {
-    /// A run of this length at a rate of requests per second.
+    /// Simulates a run of this length at a rate of requests per second.
     pub fn run(&self, seed: u64, length: Duration, rate: f64) -> Measurement {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let server = (self.server)(rate, &mut random);
         open(self.arrivals, server, seed, length, rate)
     }
 
-    /// The true latencies at `quantiles` and [`RATE`], in nanoseconds.
+    /// Returns the true latencies at `quantiles` and [`RATE`], in nanoseconds.
     pub fn truth_ns<const N: usize>(&self, quantiles: [f64; N]) -> [f64; N] {
         if let Some(formula) = self.formula {
             return quantiles.map(|quantile| 1e9 * formula(quantile, RATE));
@@ -126,7 +128,7 @@ impl Process {
     }
 }
 
-/// An open loop over a server.
+/// Simulates an open loop over a server.
 fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration, rate: f64) -> Measurement {
     let mut random = ChaCha8Rng::seed_from_u64(!seed);
     let mut recording = Recording::open(arrivals, seed, length, rate);
@@ -144,8 +146,8 @@ fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration, rat
     recording.finish()
 }
 
-/// A server without a line: each request has a service time of its own, times the level of the
-/// moment.
+/// Returns a server without a queue: each request has a service time of its own, times the level at
+/// that moment.
 fn at_level(mut level: level::Level) -> Server {
     let service = service();
     Box::new(move |at_s, random| level(at_s) * service.sample(random))

@@ -1,4 +1,4 @@
-//! Queues with one server, by Lindley's recursion, and what queueing theory knows of them.
+//! Queues with one server, by Lindley's recursion, and their latencies by queueing theory.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -7,41 +7,44 @@ use statrs::distribution::{Discrete, DiscreteCDF, Poisson};
 
 use super::Server;
 
-/// A line before one server: a request begins when the one before has ended (Lindley 1952, "The
-/// theory of queues with a single server").
+/// A queue in front of one server: a request begins when the request before it has ended (Lindley
+/// 1952, "The theory of queues with a single server").
 #[derive(Default)]
 struct Line {
-    /// When the last request ends, in seconds.
+    /// Time at which the last request ends, in seconds.
     free_at_s: f64,
 }
 
 impl Line {
-    /// The latency of a request, which waits and is served.
+    /// Adds a request. Returns its latency, which is its wait plus its service time.
     fn latency_s(&mut self, arrival_s: f64, service_s: f64) -> f64 {
         self.free_at_s = self.free_at_s.max(arrival_s) + service_s;
         self.free_at_s - arrival_s
     }
 
-    /// No request begins before this time.
+    /// Keeps requests from beginning before this time.
     fn hold_until(&mut self, at_s: f64) {
         self.free_at_s = self.free_at_s.max(at_s);
     }
 }
 
-/// Every request is served for this number of seconds: M/D/1 where arrivals are Poisson.
+/// Returns a server that takes this number of seconds for every request: M/D/1 if arrivals are
+/// Poisson.
 pub fn deterministic(service_s: f64) -> Server {
     let mut line = Line { free_at_s: f64::NEG_INFINITY };
     Box::new(move |arrival_s, _| line.latency_s(arrival_s, service_s))
 }
 
-/// Service times are exponential with this mean in seconds: M/M/1 where arrivals are Poisson.
+/// Returns a server whose service times are exponential, with this mean in seconds: M/M/1 if
+/// arrivals are Poisson.
 pub fn exponential(mean_s: f64) -> Server {
     let service = Exp::new(1.0 / mean_s).expect("a mean is above zero");
     let mut line = Line { free_at_s: f64::NEG_INFINITY };
     Box::new(move |arrival_s, random| line.latency_s(arrival_s, service.sample(random)))
 }
 
-/// Stops for `stall_s` seconds every `every_s` seconds, the first time at random.
+/// Returns a server that stops for `stall_s` seconds every `every_s` seconds, the first time at
+/// random.
 pub fn stalling(every_s: f64, stall_s: f64, service: LogNormal<f64>, random: &mut ChaCha8Rng) -> Server {
     let mut line = Line { free_at_s: f64::NEG_INFINITY };
     let phase_s = random.random_range(0.0..every_s);
@@ -54,17 +57,18 @@ pub fn stalling(every_s: f64, stall_s: f64, service: LogNormal<f64>, random: &mu
     })
 }
 
-/// A quantile of the latency of an M/M/1 queue, in seconds: it is exponential with the rate of
-/// service less that of arrivals (Kleinrock 1975, Queueing Systems I, section 5.7).
+/// Returns a quantile of the latency of an M/M/1 queue, in seconds. The latency is exponential,
+/// with the rate of service minus the rate of arrivals (Kleinrock 1975, Queueing Systems I, section
+/// 5.7).
 pub fn exponential_quantile(rate: f64, mean_s: f64, quantile: f64) -> f64 {
     -(1.0 - quantile).ln() / (1.0 / mean_s - rate)
 }
 
-/// A quantile of the latency of an M/D/1 queue, in seconds.
+/// Returns a quantile of the latency of an M/D/1 queue, in seconds.
 pub fn deterministic_quantile(rate: f64, service_s: f64, quantile: f64) -> f64 {
     let queue = Deterministic::new(rate * service_s);
     let (mut low, mut high) = (0.0, Deterministic::STATES as f64);
-    // Each step halves what is left: 60 are more than a double can tell apart.
+    // Each step halves the interval: 60 steps are more than a double can resolve.
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
         *(if queue.waits_at_most(middle) < quantile { &mut low } else { &mut high }) = middle;
@@ -75,21 +79,22 @@ pub fn deterministic_quantile(rate: f64, service_s: f64, quantile: f64) -> f64 {
 /// An M/D/1 queue, with the service time as the unit of time.
 struct Deterministic {
     utilization: f64,
-    /// Probabilities that at most this many requests wait, by place.
+    /// Probability that at most this number of requests wait, by index.
     waiting: Vec<f64>,
 }
 
 impl Deterministic {
-    /// Requests in the line that are allowed for. More than 500 have, at 0.95, a probability of e⁻⁵⁰.
+    /// Requests in the queue that are allowed for. The probability of more than 500 is e⁻⁵⁰ at a
+    /// utilization of 0.95.
     const STATES: usize = 500;
 
     fn new(utilization: f64) -> Self {
         let arrivals = Poisson::new(utilization).expect("a utilization is above zero");
-        // Requests that arrive while one is served: `count` at least.
+        // Probability that at least `count` requests arrive while one is served.
         let at_least = |count: usize| if count == 0 { 1.0 } else { arrivals.sf(count as u64 - 1) };
-        // The line grows beyond a length as often as it shrinks below it; all terms are positive, so
-        // that no digits are lost (Ramaswami 1988, "A stable recursion for the steady state vector in
-        // Markov chains of M/G/1 type").
+        // The queue grows beyond a length as often as it shrinks below it. All terms are positive,
+        // so that no digits are lost (Ramaswami 1988, "A stable recursion for the steady state
+        // vector in Markov chains of M/G/1 type").
         let mut states = vec![1.0 - utilization];
         for length in 1..=Self::STATES {
             let from_some = (1..length).map(|from| states[from] * at_least(length - from + 1));
@@ -104,8 +109,8 @@ impl Deterministic {
         Self { utilization, waiting: waiting.collect() }
     }
 
-    /// The probability to wait for no longer than `time` (Franx 2001, "A simple solution for the
-    /// M/D/c waiting time distribution").
+    /// Returns the probability of waiting for no longer than `time` (Franx 2001, "A simple solution
+    /// for the M/D/c waiting time distribution").
     fn waits_at_most(&self, time: f64) -> f64 {
         let services = time.floor() as usize + 1;
         let arrivals = Poisson::new(self.utilization * (services as f64 - time));

@@ -1,4 +1,4 @@
-//! Single requests and their answers: the status, the headers, the body, to the octet.
+//! Single requests and their responses: the status, the headers, the body, to the byte.
 
 use super::{Behaviour, behaviours};
 use crate::client::{get, pattern};
@@ -44,7 +44,8 @@ fn writes_a_head_that_is_exactly_as_documented(model: &Model) {
 fn answers_bytes_of_every_size_with_the_documented_pattern(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
-    // Around what is copied and what is sent from where it lies, around the pattern's period, and the largest.
+    // Lengths around the limit between copying a body and sending it in place, around the pattern's
+    // period, and the largest length.
     for length in [
         0, 1, 2, 63, 64, 1000, 4096, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 131_072, 10_485_760,
         16_777_216,
@@ -65,7 +66,7 @@ fn answers_head_with_the_headers_of_get_and_no_body(model: &Model) {
         let without = client.answer_without_body();
         assert_eq!(without_date(&without.head), without_date(&with_body.head));
     }
-    // Had a body followed a head, it would be in front of this answer.
+    // A body after the response to HEAD would be read here as part of the next response.
     assert_eq!(client.get("/").body.len(), 1024);
 }
 

@@ -1,4 +1,5 @@
-//! Bodies of requests: nobody here wants them, but where they end is where the next request begins.
+//! Request bodies: the endpoints do not use them, but the server has to find the end of each body,
+//! where the next request begins.
 
 use super::{Behaviour, behaviours};
 use crate::client::get;
@@ -79,7 +80,8 @@ fn says_continue_to_a_client_that_waits_for_it(model: &Model) {
     let mut client = server.connect();
     for _ in 0..3 {
         let interim = client.ask(EXPECTING);
-        // A final answer at once would be as good; it would have to close, or the body would be taken for a request.
+        // A final response at once would be as good, but then the server would have to close the
+        // connection, or it would take the body for a request.
         assert_eq!(interim.status, 100);
         assert_eq!(client.ask("hi").status, 405);
     }

@@ -30,7 +30,8 @@ fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
     let server = Server::launch(model).pool(CONNECTIONS).start();
     let mut clients: Vec<Client> = (0..CONNECTIONS).map(|_| server.connect()).collect();
     for _ in 0..3 {
-        // All ask before the first answer is read, so that all are served at once and not one after the other.
+        // All clients send before the first response is read, so that they are served at once and
+        // not one after the other.
         for client in &mut clients {
             client.send(get("/"));
         }
@@ -42,13 +43,14 @@ fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// One crowd at a time: all models together would take more descriptors and memory than most machines give.
+/// Lets one crowd run at a time: the crowds of all models together would take more descriptors and
+/// memory than most machines give.
 fn take_turn() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What nine thousand people are: a hundred of them ask, and the others are there.
+/// Typical traffic of 9000 clients: a hundred of them send requests, the others are only connected.
 fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     const CONNECTIONS: usize = 9000;
     const ACTIVE: usize = 100;
@@ -63,7 +65,8 @@ fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     server.assert_serves();
     let before = Holdings::of(&server);
     let mut idle: Vec<Client> = (ACTIVE..CONNECTIONS).map(|_| server.connect()).collect();
-    // They come last, so that all others have been taken in when these are served.
+    // The active clients connect last, so that all other connections have been accepted when these
+    // are served.
     let mut active: Vec<Client> = (0..ACTIVE).map(|_| server.connect()).collect();
     for _ in 0..10 {
         ask_all(&mut active);
@@ -75,7 +78,7 @@ fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// All ask before the first answer is read.
+/// Sends all requests before the first response is read.
 #[track_caller]
 fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
     let mut clients: Vec<&mut Client> = clients.into_iter().collect();
@@ -87,7 +90,8 @@ fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
     }
 }
 
-/// A pool that is full, or a set that is: who comes then is neither refused nor forgotten, and is served in the end.
+/// Clients that connect while the pool or the `select` set is full are neither refused nor
+/// forgotten, and are served in the end.
 fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
     let holds_about = match model.at_once {
         AtOnce::OpenFiles => {
@@ -111,7 +115,7 @@ fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
     while !clients.is_empty() {
         wait::until("somebody is served", || clients.iter().any(Client::has_answer));
         if rounds == 0 {
-            // All who are served without anybody leaving.
+            // All clients that are served before any client leaves.
             server.assert_does_not_spin();
             let answered = clients.iter().filter(|client| client.has_answer()).count();
             assert!(answered <= holds_about, "{answered} are served at once");
@@ -130,7 +134,7 @@ fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
 
 fn serves_64_clients(model: &Model) {
     const CLIENTS: usize = 64;
-    // Who is served last waits for all others where they are served one after the other.
+    // The last client waits for all others where clients are served one after the other.
     let requests = if model.serves_several() { 50 } else { 5 };
     let server = Server::launch(model).pool(CLIENTS).start();
     thread::scope(|scope| {
@@ -139,7 +143,7 @@ fn serves_64_clients(model: &Model) {
             scope.spawn(move || {
                 let mut client = server.connect();
                 for i in 0..requests {
-                    // Lengths that differ, so that an answer to somebody else shows.
+                    // Different lengths, so that a response to another client is noticed.
                     let length = number * 50 + i;
                     assert_eq!(client.get(&format!("/bytes/{length}")).body.len(), length);
                 }
@@ -154,7 +158,7 @@ fn serves_more_clients_than_it_has_workers(model: &Model) {
     for client in &mut clients {
         client.send(CLOSE);
     }
-    // In another order than they came.
+    // In the reverse order of the requests.
     for client in clients.iter_mut().rev() {
         assert_eq!(client.answer().status, 200);
         client.assert_ended();
@@ -163,7 +167,7 @@ fn serves_more_clients_than_it_has_workers(model: &Model) {
 
 fn takes_a_burst_of_connections_into_its_backlog(model: &Model) {
     let server = Server::start(model);
-    // While the handler runs, a model with one thread accepts nobody.
+    // While the handler runs, a model with one thread accepts no connection.
     let mut busy = server.connect();
     busy.send(CLOSE.replace("/ ", "/sleep/100000 "));
     let mut clients: Vec<Client> = (0..12).map(|_| server.connect()).collect();

@@ -1,4 +1,5 @@
-//! Clients that go away in every way and at every time; the server goes on, and keeps nothing of them.
+//! Clients that leave in every way and at every time: the server continues to serve, and keeps
+//! nothing of them.
 
 use std::collections::HashSet;
 
@@ -22,11 +23,12 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     loses_no_more_than_the_connection_of_a_killed_worker,
 ];
 
-/// Clients of each kind; more than a leak could hide in.
+/// Number of clients of each kind; enough that a leak is noticed.
 const CLIENTS: usize = 20;
 
-/// Lets `CLIENTS` clients do something before they go, each first with an end and then with a reset, and checks that the
-/// server serves on and is soon left with no more than it held for a single client.
+/// Lets `CLIENTS` clients do something before they leave, each once with an orderly close and once
+/// with a reset. Checks that the server continues to serve, and soon holds no more than it held for
+/// a single client.
 #[track_caller]
 fn assert_survives(model: &Model, before_leaving: impl Fn(&mut Client)) {
     let server = Server::start(model);
@@ -44,7 +46,8 @@ fn assert_survives(model: &Model, before_leaving: impl Fn(&mut Client)) {
         client.reset();
     }
     server.assert_serves();
-    // Without further traffic: nothing may depend on the next client to be noticed.
+    // There is no further traffic: the server must not need the next client to notice that others
+    // have left.
     with_one_client.await_return_of(&server);
 }
 
@@ -90,7 +93,8 @@ fn leaves_no_zombie_of_connections_that_have_ended(model: &Model) {
     wait::until("no zombie is left", || server.zombies() == 0);
 }
 
-/// Whatever kills a child, such as the kernel when memory runs out, costs the connections of that child and no more.
+/// A child that is killed, for example by the kernel when memory runs out, costs the connections of
+/// that child and no more.
 fn survives_the_death_of_its_children(model: &Model) {
     let server = Server::start(model);
     let mut clients: Vec<Client> = (0..model.at_once(4)).map(|_| server.connect()).collect();
@@ -110,7 +114,8 @@ fn survives_the_death_of_its_children(model: &Model) {
     server.assert_serves();
 }
 
-/// Each worker of a pool in turn, or as many children as a pool has; meanwhile clients ask, and of those a worker has one.
+/// Kills each worker of a pool in turn, or as many children as a pool has, while clients send
+/// requests. A worker has one client at a time, so each kill may cost one request.
 fn loses_no_more_than_the_connection_of_a_killed_worker(model: &Model) -> Outcome {
     if !matches!(model.runs, Runs::Process | Runs::ProcessPool) {
         return Outcome::Skipped("has no worker processes".into());
@@ -137,7 +142,7 @@ fn loses_no_more_than_the_connection_of_a_killed_worker(model: &Model) -> Outcom
     Outcome::Shown
 }
 
-/// Nobody is left on its port, who would share the next server's clients.
+/// No child may stay on the server's port: it would get some of the next server's clients.
 fn takes_its_children_along_when_it_is_killed(model: &Model) {
     let mut server = Server::start(model);
     let mut client = server.connect();
@@ -145,7 +150,7 @@ fn takes_its_children_along_when_it_is_killed(model: &Model) {
     let children = server.children();
     server.process().kill();
     wait::until("it has ended", || !server.is_running());
-    // Whoever takes them over then may be slow to reap them.
+    // The process that adopts the children may be slow to reap them.
     let has_ended = |child: &Process| Process::find(child.pid).is_none_or(|now| now.is_zombie);
     wait::until("its children have ended", || children.iter().all(has_ended));
 }

@@ -1,4 +1,4 @@
-//! Pages from a folder, and that nothing outside of it is ever served.
+//! Pages from a folder; no file outside of it is ever served.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,4 +1,4 @@
-//! Handlers that block: whom they keep waiting is what a model declares.
+//! Handlers that block: they delay only the clients that the model declares.
 
 use std::time::Duration;
 
@@ -9,25 +9,29 @@ use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![blocks_only_whom_it_declares_to_block,];
 
-/// The server is given that long to begin with the handler.
+/// Time that the server is given to begin with the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
-/// With a single worker, a client that comes while a handler sleeps is answered after that one, unless its connection has
-/// a process or a thread of its own, or the handler a thread of its own.
+/// With a single worker, a request that arrives while a handler sleeps is answered after that
+/// handler, unless its connection has a process or a thread of its own, or the handler a thread of
+/// its own.
 fn blocks_only_whom_it_declares_to_block(model: &Model) {
     let delays = !(model.has_a_task_per_connection() || model.offloads_handlers);
-    // The workers of a model that offloads are those that run the handlers: one sleeps, and one is left.
+    // The workers of a model that offloads run the handlers: one sleeps, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
     let mut sleeper = server.connect();
-    // Who waits has to wait for that; who doesn't is answered long before that.
+    // Where the other request is delayed, it waits for the whole sleep, so the sleep is short.
+    // Where it is not delayed, the sleep is long, so that its response clearly comes before the
+    // end.
     let sleep = if delays { "/sleep/400000 " } else { "/sleep/2000000 " };
-    // It ends with its answer, so that a worker that has one connection at a time is free for the other one.
+    // The connection ends with its response, so that a worker that has one connection at a time is
+    // free for the other client.
     sleeper.send(CLOSE.replace("/ ", sleep));
     assert!(sleeper.hears_nothing_for(HEAD_START), "the handler does not sleep");
     let mut other = server.connect();
     other.send(get("/"));
     assert_eq!(other.answer().status, 200);
-    // Whoever was delayed comes after the sleeper's answer: one thread has written both.
+    // A delayed response comes after the sleeper's response: one thread has written both.
     assert_eq!(sleeper.has_answer(), delays, "whether the handler has delayed somebody else's request");
     assert_eq!(sleeper.answer().status, 200);
 }

@@ -1,4 +1,5 @@
-//! Input that nobody sends in good faith: refused with the right status, and closed so that the answer arrives.
+//! Malformed and malicious input: it is refused with the right status, and the connection is closed
+//! so that the response arrives.
 
 use std::io::Write as _;
 
@@ -25,7 +26,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     takes_nothing_behind_a_refusal_for_a_request,
 ];
 
-/// Sends `octets` and checks that what comes is the answer of that status, whole, and then the end.
+/// Sends `octets` and checks that a complete response with `status` comes, and then the end of the
+/// connection.
 #[track_caller]
 fn assert_refused(server: &Server, octets: &[u8], status: u16) -> Answer {
     let mut client = server.connect();
@@ -59,10 +61,10 @@ fn refuses_what_is_not_http(model: &Model) {
         "*1\r\n$4\r\nPING\r\n\r\n",
         "{\"jsonrpc\": \"2.0\"}\r\n\r\n",
     ] {
-        // A single octet is no line yet; what follows makes it one.
+        // A single byte is not a line yet; the line ends that follow complete it.
         assert_refused(&server, format!("{octets}\r\n\r\n").as_bytes(), 400);
     }
-    // The greeting of TLS.
+    // A TLS ClientHello.
     assert_refused(&server, b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\n\r\n\r\n", 400);
 }
 
@@ -166,7 +168,8 @@ fn refuses_binary_noise(model: &Model) {
     server.assert_serves();
 }
 
-/// Sends `begin`, then `filler` in small pieces for much longer than the server listens, and checks the answer.
+/// Sends `begin`, then `filler` in small pieces, 64 KiB of it, which is much more than the server
+/// accepts, and checks the response.
 #[track_caller]
 fn assert_refused_when_dripped(server: &Server, begin: &str, filler: &str, status: u16) {
     let mut client = server.connect();
@@ -198,7 +201,8 @@ fn refuses_trailers_that_never_end(model: &Model) {
     assert_refused_when_dripped(&server, begin, "X-Trailer: and its value, again and again\r\n", 431);
 }
 
-/// A close with unread octets would be a reset, which may take the answer from the client (RFC 9112, section 9.6).
+/// A close with unread bytes would send a reset, which may destroy the response before the client
+/// reads it (RFC 9112, section 9.6).
 fn lets_the_client_read_a_refusal_though_it_talks_on(model: &Model) {
     let server = Server::start(model);
     for _ in 0..10 {
@@ -230,7 +234,7 @@ fn ends_with_a_client_that_never_stops_talking(model: &Model) {
     assert_eq!(client.answer().status, 400);
     let mut piece = Vec::new();
     write!(piece, "{}", "x".repeat(64 * 1024)).expect("a Vec takes any text");
-    // 64 MiB is more than anyone would hold for a client that was refused.
+    // 64 MiB is more than any server would take from a client that it has refused.
     let refused = (0..1024).any(|_| !client.try_send(&piece));
     assert!(refused, "the server reads on forever");
     server.assert_serves();

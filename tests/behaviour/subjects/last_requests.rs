@@ -1,4 +1,5 @@
-//! SIGTERM while clients ask: whoever was accepted and has asked is answered, and nobody gets a part of an answer.
+//! SIGTERM while clients send requests: every request on an accepted connection is answered, and no
+//! client gets a part of a response.
 
 use std::net::SocketAddr;
 use std::sync::Mutex;
@@ -16,32 +17,37 @@ use crate::wait;
 pub const BEHAVIOURS: &[Behaviour] =
     behaviours![loses_no_accepted_request_at_sigterm, serves_those_who_wait_in_the_backlog_at_sigterm,];
 
-/// For how long after SIGTERM a connection without a request is kept, since one may be on its way.
+/// Time after SIGTERM for which a connection without a request is kept, since a request may be on
+/// its way.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
-/// How much later than its client is told of it a connection may come into the server's queue: the kernel tells the client
-/// first, and sends the last segment of the handshake then, which waits for its turn on a busy machine.
+/// Longest time between the moment when a client learns that it is connected and the moment when
+/// its connection is in the server's queue. The kernel tells the client first and then sends the
+/// last segment of the handshake, which has to wait for its turn on a busy machine.
 const HANDSHAKE: Duration = Duration::from_millis(20);
 
 /// One request of one client, as that client saw it.
 #[derive(Debug, Clone, Copy)]
 struct Request {
-    /// When the client began to connect, and when it was told that it is connected.
+    /// Times when the client began to connect, and when it learned that it was connected.
     connected: [Instant; 2],
     is_first: bool,
-    /// When the last octet was given to the kernel.
+    /// Time when the last byte was given to the kernel.
     sent: Instant,
     is_answered: bool,
 }
 
 impl Request {
-    /// Whether it may be left without a single octet of an answer, at a server that was told to stop at `stop`.
+    /// Returns true if the server may leave the request without a single byte of a response, given
+    /// that it was told to stop at `stop`.
     ///
-    /// A request on a connection that lives on may be on its way when the server closes that as idle (RFC 9112, section
-    /// 9.6); not within the last call. A first request is lost if the kernel completes its handshake between the server's
-    /// last `accept`, which found nobody, and its `shutdown` of the listener, which resets whoever is in the queue by then:
-    /// there is no call that does both. The queue is first in, first out: who was in it before somebody who was served was
-    /// accepted, and so was who was in it before the signal was sent.
+    /// A later request on a persistent connection may be on its way when the server closes that
+    /// connection as idle (RFC 9112, section 9.6), but not within `LAST_CALL`. A first request is
+    /// lost if the kernel completes its handshake between the server's last `accept`, which found
+    /// no connection, and its `shutdown` of the listener, which resets the connections that are in
+    /// the queue by then: no call does both. The queue is first in, first out. So a connection was
+    /// accepted if it was in the queue before another one that was served, or before the signal was
+    /// sent.
     fn may_be_lost(&self, stop: Instant, all: &[Self]) -> bool {
         if self.is_first {
             let is_behind =
@@ -79,14 +85,14 @@ fn loses_no_accepted_request_at_sigterm(model: &Model) {
     }
 }
 
-/// Asks on one connection until that ends; says whether there was one.
+/// Sends requests on one connection until it ends. Returns true if a connection could be made.
 fn ask_until_closed(server: SocketAddr, request: &str, requests: &Mutex<Vec<Request>>) -> bool {
     let begin = Instant::now();
     let Ok(mut client) = Client::try_connect(server) else { return false };
     let connected = [begin, Instant::now()];
     let mut is_first = true;
     loop {
-        // Who can't get rid of a whole request has not asked.
+        // A request that could not be sent completely does not count.
         if !client.try_send(request) {
             return true;
         }
@@ -102,7 +108,7 @@ fn ask_until_closed(server: SocketAddr, request: &str, requests: &Mutex<Vec<Requ
     }
 }
 
-/// No process may be left, those included that were made after the signal.
+/// Checks that no process is left, not even one that was made after the signal.
 #[track_caller]
 fn assert_group_is_gone(server: &Server) {
     let group = Pid::from_raw(server.pid()).expect("a process has a number");
@@ -111,7 +117,7 @@ fn assert_group_is_gone(server: &Server) {
 
 fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
     let launch = Server::launch(model).one_queue().own_group().pool(1);
-    // A loop that runs handlers in place accepts nobody while one sleeps.
+    // A loop that runs handlers in place accepts no connection while a handler sleeps.
     let launch =
         if model.at_once == AtOnce::Workers || model.offloads_handlers { launch } else { launch.workers(1) };
     let mut server = launch.start();

@@ -1,4 +1,4 @@
-//! What is asked of every model, by subject: one file each, one line each here.
+//! Behaviours that are tested on every model, by subject: one file each, one line each here.
 
 mod answers;
 mod bodies;
@@ -23,7 +23,8 @@ use crate::model::Model;
 /// All behaviours, in parts that are begun one after the other.
 ///
 /// A crowd keeps the processors busy for seconds, in which another test's server would seem to
-/// hang, and makes the tables of /proc long that other tests read again and again. So crowds come last.
+/// hang. It also makes the tables of /proc long, which other tests read again and again. So crowds
+/// come last.
 pub const PARTS: &[&[&[Behaviour]]] = &[
     &[
         shutdown::BEHAVIOURS,
@@ -46,7 +47,7 @@ pub const PARTS: &[&[&[Behaviour]]] = &[
     &[crowds::BEHAVIOURS],
 ];
 
-/// Something that every model does, and the test that shows it by not failing.
+/// A behaviour of every model, and the test that shows it by not failing.
 #[derive(Debug, Clone, Copy)]
 pub struct Behaviour {
     pub name: &'static str,
@@ -54,36 +55,37 @@ pub struct Behaviour {
     pub show: fn(&Model) -> Outcome,
 }
 
-/// The models that have to show a behaviour.
+/// Models that have to show a behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskedOf {
-    /// All: it depends on the model, or is the core of HTTP without which a model is no server.
+    /// All models: the behaviour depends on the model, or is the core of HTTP without which a model
+    /// is no server.
     EveryModel,
-    /// All that serve several connections at once, since it is about those.
+    /// All models that serve several connections at once, since the behaviour is about those.
     EveryModelOfSeveral,
-    /// One of each family, unless all are asked for: the HTTP core decides it, a value without I/O
-    /// that is the same in all of them.
+    /// One model of each family, unless all are asked for: the behaviour depends only on the HTTP
+    /// core, a value without I/O that is the same in all models.
     OneOfEachFamily,
 }
 
-/// What came of a test that has not failed.
+/// Result of a test that has not failed.
 #[derive(Debug)]
 pub enum Outcome {
     Shown,
-    /// This machine can't show it, for that reason.
+    /// This machine can't show the behaviour; the text says why.
     Skipped(String),
 }
 
-/// Most tests can be run everywhere and have nothing to say.
+/// Result of a test that returns nothing, as most do: such a test can run everywhere.
 impl From<()> for Outcome {
     fn from((): ()) -> Self {
         Self::Shown
     }
 }
 
-/// The behaviours of a subject: the functions of those names, asked of every model. Behind
-/// `; at_once:` are those of models that serve several connections at once, behind `; by_family:`
-/// those that one model of each family is asked for.
+/// Lists the behaviours of a subject by the names of their functions. Names before the first `;`
+/// are tested on every model, names after `; at_once:` on models that serve several connections at
+/// once, names after `; by_family:` on one model of each family.
 macro_rules! behaviours {
     (
         $($name:ident),* $(,)?

@@ -1,4 +1,5 @@
-//! Handlers that panic: the request is answered 500, its connection ends, and that is all.
+//! Handlers that panic: the request is answered with 500 and its connection ends; nothing else is
+//! affected.
 
 use super::{Behaviour, behaviours};
 use crate::client::{Client, get};
@@ -27,7 +28,7 @@ fn assert_panics(mut client: Client) {
 fn answers_500_to_a_panic_and_closes(model: &Model) {
     let server = serve(model);
     assert_panics(server.connect());
-    // What was asked before it is answered, what was asked behind it is not.
+    // The request before the panic is answered, the request after it is not.
     let mut client = server.connect();
     client.send([get("/bytes/3"), get("/panic"), get("/bytes/4")].concat());
     assert_eq!(client.answer().body.len(), 3);
@@ -47,7 +48,8 @@ fn goes_on_with_others_when_a_handler_panics(model: &Model) {
     }
 }
 
-/// More panics than workers; afterwards there are as many as before, each with a client of its own.
+/// Causes more panics than there are workers, and checks that there are as many workers as before,
+/// each with a client of its own.
 fn loses_no_worker_to_panics(model: &Model) {
     let server = serve(model);
     for _ in 0..100 {
@@ -57,7 +59,8 @@ fn loses_no_worker_to_panics(model: &Model) {
     for client in &mut clients {
         assert_eq!(client.get("/").status, 200);
     }
-    // Where handlers have threads of their own, those too.
+    // In models whose handlers have threads of their own, all of these threads are still there,
+    // too.
     for client in &mut clients {
         client.send(get("/sleep/1000"));
     }

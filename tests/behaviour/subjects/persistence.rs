@@ -1,4 +1,4 @@
-//! How long a connection lasts, and the order of the answers on it.
+//! Lifetime of a connection, and the order of the responses on it.
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, get, pattern};
@@ -26,7 +26,7 @@ fn keeps_a_connection_of_http_1_1(model: &Model) {
         assert_eq!((answer.status, answer.body.len()), (200, 1024));
         assert!(!answer.closes());
     }
-    // Not even what is not there or not allowed ends it.
+    // Not even a missing page or a redirect ends the connection.
     for target in ["/nothing", "/redirect", "/"] {
         assert!(!client.get(target).closes(), "{target}");
     }
@@ -85,7 +85,8 @@ fn closes_after_each_of_many_short_connections(model: &Model) {
 fn answers_pipelined_requests_in_order(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
-    // Mixed, so that small answers follow large ones and the other way round; whole in the first packet.
+    // Mixed lengths, so that small responses follow large ones and the other way round; all
+    // requests fit into the first packet.
     let lengths = [0, 1, 100_000, 5, 16_384, 16_385, 0, 2_000_000, 3, 65_536, 1024, 7];
     let requests: String = lengths.iter().map(|length| get(&format!("/bytes/{length}"))).collect();
     client.send(requests);
@@ -98,7 +99,7 @@ fn answers_pipelined_requests_in_order(model: &Model) {
 fn answers_a_thousand_requests_sent_at_once(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
-    // More than one read takes, and more answers than are written at once.
+    // More requests than one read takes, and more responses than are written at once.
     let requests: String = (0..1000).map(|length| get(&format!("/bytes/{length}"))).collect();
     client.send(requests);
     for length in 0..1000 {
@@ -115,7 +116,8 @@ fn answers_nothing_behind_the_last_request(model: &Model) {
     client.assert_ended();
 }
 
-/// RFC 9112, section 9.6: a close with unread octets would be a reset, which may take the last answer from the client.
+/// A close with unread bytes would send a reset, which may destroy the last response before the
+/// client reads it (RFC 9112, section 9.6).
 fn lets_the_client_read_its_last_answer_though_it_talks_on(model: &Model) {
     let server = Server::start(model);
     for _ in 0..10 {
@@ -123,9 +125,9 @@ fn lets_the_client_read_its_last_answer_though_it_talks_on(model: &Model) {
         client.send([CLOSE, &get("/").repeat(4000)].concat());
         assert_eq!(client.answer().body.len(), 1024);
         client.assert_ended();
-        // A server of one connection at a time lingers for as long as its client stays.
+        // A server that serves one connection at a time lingers for as long as its client stays.
         drop(client);
-        // And one whose words come after the close.
+        // A client whose further requests come after the close.
         let mut client = server.connect();
         client.send(CLOSE);
         client.try_send(get("/").repeat(4000));

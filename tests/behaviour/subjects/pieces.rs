@@ -1,4 +1,4 @@
-//! Requests that come in pieces: TCP is a stream, and where it is cut means nothing.
+//! Requests that arrive in pieces: TCP is a stream, and the boundaries between pieces mean nothing.
 
 use std::thread;
 use std::time::Duration;
@@ -23,7 +23,7 @@ const REQUEST: &str = "GET /bytes/9 HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r
 
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A server, and somebody else by whom it shows that it has come by.
+/// A server, and another client whose responses show that the server has read the pieces so far.
 struct Passing {
     server: Server,
     other: Option<Client>,
@@ -36,9 +36,10 @@ impl Passing {
         Self { server, other }
     }
 
-    /// Sends `pieces` one by one. Between two of them another client is answered, so that the server has come by and taken
-    /// what was there. One that serves one at a time gets a moment for that; if it were not enough, the piece would come
-    /// together with the next, and the test show less.
+    /// Sends `pieces` one by one. Between two pieces the other client gets a response, so the
+    /// server has read what was there. A server of one connection at a time gets a moment instead;
+    /// if that were too short, a piece would arrive together with the next one, and the test would
+    /// show less.
     fn send_in_pieces<'a>(&mut self, client: &mut Client, pieces: impl IntoIterator<Item = &'a [u8]>) {
         for piece in pieces {
             client.send(piece);
@@ -71,7 +72,7 @@ fn answers_a_head_that_is_split_anywhere(model: &Model) {
 
 fn answers_a_long_target_the_same_however_it_is_split(model: &Model) {
     let mut passing = Passing::start(model);
-    // Around the longest request line, 8 KiB.
+    // Lengths around that of the longest request line, 8 KiB.
     for length in [8000, 8170, 8180, 8185, 8190, 8192, 8193, 8200] {
         let request = get(&format!("/{}", "a".repeat(length - 1)));
         let whole = passing.server.connect().ask(&request).status;
@@ -85,7 +86,7 @@ fn answers_a_request_whose_end_comes_with_the_next_one(model: &Model) {
     let mut passing = Passing::start(model);
     let mut client = passing.server.connect();
     let requests = REQUEST.repeat(40);
-    // A step that has nothing in common with the length of a request.
+    // A step that has no common factor with the length of a request.
     passing.send_in_pieces(&mut client, requests.as_bytes().chunks(37));
     for _ in 0..40 {
         assert_eq!(client.answer().body.len(), 9);

@@ -1,4 +1,5 @@
-//! Programs that people use, rather than clients made for the test. Where one is not installed, its tests are skipped.
+//! Real programs as clients, rather than clients made for the test. The tests of a program that is
+//! not installed are skipped.
 
 use std::fs;
 use std::process::{Command, Output, Stdio};
@@ -15,33 +16,34 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_curl,
 ];
 
-/// Runs a program; if it is not there, says so.
+/// Runs a program. If it is not installed, the error is a skipped outcome that says so.
 fn run(program: &str, arguments: &[&str]) -> Result<Output, Outcome> {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
     output.map_err(|error| Outcome::Skipped(format!("{program} is not installed: {error}")))
 }
 
-/// Runs a program that has to end well and gives back what it printed.
+/// Runs a program that has to succeed, and returns what it printed.
 fn output_of(program: &str, arguments: &[&str]) -> Result<String, Outcome> {
     let output = run(program, arguments)?;
     assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Prints the page as the browser has it after its scripts have run.
+/// Returns the page as the browser has it after its scripts have run.
 fn dump_dom(arguments: &[&str]) -> Result<String, Outcome> {
     let output = ["chromium-browser", "google-chrome"]
         .iter()
         .fold(run("chromium", arguments), |output, name| output.or_else(|_| run(name, arguments)));
     let output = output.map_err(|_| Outcome::Skipped("neither Chromium nor Chrome is installed".into()))?;
     if !output.status.success() {
-        // It ends well even where a page can't be loaded; if not, it can't run here, in a container for example.
+        // The browser succeeds even where a page can't be loaded. If it fails, it can't run here,
+        // for example in a container.
         return Err(Outcome::Skipped(format!("the browser can't run here, it ends with {}", output.status)));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Turns a check that may end early, with what is missing, into its outcome.
+/// Turns a check that ends early if a program is missing into its outcome.
 fn unless_missing(check: impl FnOnce() -> Result<(), Outcome>) -> Outcome {
     check().err().unwrap_or(Outcome::Shown)
 }
@@ -124,7 +126,8 @@ fn shows_a_page_to_chromium(model: &Model) -> Outcome {
     );
     let mut launch = Server::launch(model).arguments(["--root", &root.to_string_lossy()]);
     if !model.serves_several() {
-        // A browser opens connections that it may need later, and whoever serves one at a time waits for each.
+        // A browser opens connections that it may need later, and a server of one connection at a
+        // time waits for each of them.
         launch = launch.arguments(["--idle-timeout", "2s"]);
     }
     let server = launch.start();

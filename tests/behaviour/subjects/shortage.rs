@@ -1,5 +1,5 @@
-//! When there is no more room: connections beyond a limit wait or are refused, the others are served on, and nothing
-//! spins.
+//! Exhausted resources: connections beyond a limit wait or are refused, the others are still
+//! served, and nothing spins.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
@@ -32,10 +32,11 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     survives_being_refused_threads_for_handlers,
 ];
 
-/// Of a client that does not read; what the server has for it soon stays there.
+/// Receive buffer of a client that does not read. It is small, so that responses soon stay in the
+/// server.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
-/// An ordinary user of no name, so that nobody else's processes count.
+/// User ID of an ordinary user without a name, so that only the processes of this test count.
 const ORDINARY_USER: u32 = 57_123;
 
 fn served_client(server: &Server) -> Client {
@@ -45,7 +46,7 @@ fn served_client(server: &Server) -> Client {
 }
 
 fn lets_connections_beyond_the_maximum_wait(model: &Model) {
-    // Several loops divide the maximum, and which of them a client comes to is left to chance.
+    // Several loops divide the maximum among them, and a client reaches one of them by chance.
     let server = Server::launch(model).one_queue().arguments(["--max-connections", "3"]).start();
     let mut inside: VecDeque<Client> = (0..model.at_once(3)).map(|_| served_client(&server)).collect();
     let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
@@ -57,7 +58,7 @@ fn lets_connections_beyond_the_maximum_wait(model: &Model) {
     for client in &mut inside {
         assert_eq!(client.get("/").status, 200);
     }
-    // One leaves, one is served, in the order of their coming; nobody fails.
+    // One client leaves and one is served, in the order in which they connected; no client fails.
     for mut client in waiting {
         drop(inside.pop_front());
         assert_eq!(client.answer().body.len(), 7);
@@ -66,7 +67,7 @@ fn lets_connections_beyond_the_maximum_wait(model: &Model) {
 }
 
 fn bounds_its_connections_by_its_open_files(model: &Model) {
-    // Some for the server itself, some for connections.
+    // Some of the files are for the server itself, some for connections.
     let server = Server::launch(model).open_files(100).pool(200).start();
     let mut clients: Vec<Client> = (0..150).map(|_| server.connect()).collect();
     for client in &mut clients {
@@ -110,7 +111,7 @@ fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
         Err(error) => return Outcome::Skipped(format!("cannot run a server as an ordinary user: {error}")),
     };
     let said = String::from_utf8(output.stderr).expect("it speaks text");
-    // The shell that is to become the server says so where this user may not.
+    // Where this user may not run the server, the shell that was to become the server says so.
     if matches!(output.status.code(), Some(126 | 127)) {
         return Outcome::Skipped(format!("cannot run a server as an ordinary user: {said}"));
     }
@@ -120,13 +121,14 @@ fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// A connection for which there is no process or thread is answered 503; a model that needs none serves as ever.
+/// A connection for which there is no process or thread is answered with 503; a model that needs
+/// neither serves as usual.
 fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
     let (server, user) = match start_as_ordinary_user(Server::launch(model)) {
         Ok(started) => started,
         Err(reason) => return Outcome::Skipped(reason),
     };
-    // One place is left for those who come.
+    // One place is left for the clients that connect later.
     let mut established: Vec<Client> = (1..model.at_once(5)).map(|_| served_client(&server)).collect();
     server.await_pool();
     server.await_rest();
@@ -148,8 +150,8 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// A handler that blocks and for which there is no thread waits for one that there is, or its client is told. Whoever needs
-/// no such thread is served.
+/// A handler that blocks and gets no new thread waits for an existing one, or its client is
+/// answered with 503. Requests that need no such thread are served.
 fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
     if !model.offloads_handlers {
         return Outcome::Skipped("handlers run where their connections do".into());
@@ -172,7 +174,7 @@ fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
     }
     server.assert_does_not_spin();
     scarcity.end();
-    // As many at once as there are threads.
+    // As many clients at once as there are threads.
     let mut clients: Vec<Client> = (0..WORKERS).map(|_| served_client(&server)).collect();
     for client in &mut clients {
         client.send(get("/sleep/1000"));
@@ -183,12 +185,13 @@ fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// The superuser is bound by no limit of processes, so its server has to be another one's.
+/// Makes a server of the superuser run as another user: no limit of processes applies to the
+/// superuser.
 fn as_ordinary_user(launch: Launch) -> Launch {
     if geteuid().is_root() { launch.user(ORDINARY_USER) } else { launch }
 }
 
-/// The same, started, and the user if it is not this one.
+/// Starts a server as an ordinary user. Returns it, with the user if that is not the current one.
 fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), String> {
     let user = geteuid().is_root().then_some(ORDINARY_USER);
     let started = as_ordinary_user(launch).try_start();
@@ -196,8 +199,8 @@ fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), Strin
     Ok((server, user))
 }
 
-/// While something is short, those who are connected are served and those who come are served, told or cut; once it is not,
-/// everybody is served again.
+/// Checks that during a shortage connected clients are served and new clients are served, answered
+/// with 503 or cut, and that all clients are served again after it.
 fn assert_recovers_under_load(
     model: &Model,
     server: &Server,
@@ -249,16 +252,18 @@ fn recovers_from_a_shortage_of_processes_and_threads_under_load(model: &Model) -
     }
 }
 
-/// More than the few octets that a connection takes on the heap, also if that has to grow; less than a stack.
+/// Memory that is left to a server: more than the few bytes that a connection takes on the heap,
+/// even if the heap has to grow, but less than a stack.
 const SPARE_MEMORY: u64 = 192 * 1024;
 
-/// The stack of a new thread is by far the most that a connection takes, where it takes one.
+/// In models that make a thread for each connection, its stack is by far the largest part of the
+/// connection's memory.
 fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     if model.runs != Runs::Thread || !model.has_a_task_per_connection() {
         return Outcome::Skipped("makes no threads for its connections".into());
     }
     let server = Server::start(model);
-    // Nobody has left before: the stack of a thread that has ended is used again.
+    // No client has left before: the stack of a thread that has ended would be used again.
     let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
     let size = |process: &Process| process.address_space() + SPARE_MEMORY;
     let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
@@ -280,35 +285,40 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// What is left to a server for its connections, beside what it has in reserve; a fraction of what they then make it hold.
+/// Memory that is left to a server for its connections, beside its reserve; a fraction of what the
+/// clients then make it hold.
 const SPARE_HEAP: u64 = 512 * 1024;
 
-/// Clients that begin a request and don't come to its end, and what each makes the server hold.
+/// Number of clients that begin a request and don't finish it, and the bytes that each of them
+/// makes the server hold.
 const TALKERS: usize = 100;
 const HALF_A_HEAD_BYTES: usize = 15_000;
 
-/// So many that what a server keeps in store for its connections, stacks for example, is used up before its memory is.
+/// Number of clients that is enough to use up what a server keeps in store for its connections, for
+/// example stacks, before its memory is used up.
 const MANY_TALKERS: usize = 300;
 const LARGE_SPARE_HEAP: u64 = 4 * 1024 * 1024;
 
-/// Clients that ask for much and read nothing, and what: more than the kernel takes off the server's hands.
+/// Number of clients that send many requests and read nothing, bytes of each response, and number
+/// of requests of each client. All responses together are more than the kernel buffers.
 const ASKERS: usize = 4;
 const ASKED_BYTES: usize = 16_000;
 const ASKED_AT_ONCE: usize = 300;
 
-/// Enough that each of a few threads has had some.
+/// Number of requests, enough that each of a few threads has served some.
 const WARM_UP: usize = 64;
 
-/// Clients make the server hold much more than it has memory for. Some of them are shed, those who were there before are
-/// served, and when the greedy ones are gone others are served, if there is not more memory than before.
+/// Clients make the server hold much more than it has memory for. Some of them are shed, clients
+/// that were connected before are served, and when the greedy clients are gone others are served,
+/// even with no more memory than before.
 fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
     if let Some(reason) = can_not_hold_much(model) {
         return Outcome::Skipped(reason.into());
     }
-    // Who takes long here does so because the machine is busy.
+    // The timeout is long: a client that is slow here is slow because the machine is busy.
     let launch = Server::launch(model).arguments(["--head-timeout", "60s"]);
     let server = launch.pool(2 * (TALKERS + ASKERS)).one_heap().start();
-    // What is made at the first use has been used.
+    // These requests make everything that the server makes at the first use.
     (0..WARM_UP).for_each(|_| server.assert_serves());
     server.await_pool();
     server.await_rest();
@@ -340,7 +350,8 @@ fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// Clients that hold all the memory there is are let go when their time is over, though it takes some to see to that.
+/// Clients that hold all the memory are closed when their timeout is over, although closing them
+/// takes some memory.
 fn takes_memory_back_from_those_who_take_too_long(model: &Model) -> Outcome {
     if let Some(reason) = can_not_hold_much(model) {
         return Outcome::Skipped(reason.into());
@@ -357,7 +368,7 @@ fn takes_memory_back_from_those_who_take_too_long(model: &Model) -> Outcome {
     };
     let talkers = greedy_talkers(&server, MANY_TALKERS);
     wait::until("somebody is shed", || talkers.iter().any(Client::has_news));
-    // They stay.
+    // The talkers stay connected.
     wait::until("everybody else is told", || talkers.iter().all(Client::has_news));
     wait::until("others are served", || is_served(server.connect()));
     drop(talkers);
@@ -366,7 +377,8 @@ fn takes_memory_back_from_those_who_take_too_long(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// Why clients can't make the server hold more memory than it has, if they can't.
+/// Returns the reason why clients can't make the server hold more memory than it has, if there is
+/// one.
 fn can_not_hold_much(model: &Model) -> Option<&'static str> {
     match model.runs {
         Runs::Process | Runs::ProcessPool => {
@@ -397,7 +409,7 @@ fn greedy_askers(server: &Server) -> Vec<Client> {
     (0..ASKERS).map(greedy).collect()
 }
 
-/// Reads all answers up to one that says that there is no room, or the end.
+/// Reads all responses up to a 503, or up to the end of the connection.
 #[track_caller]
 fn assert_is_answered_as_far_as_possible(mut client: Client) {
     let expected = pattern(ASKED_BYTES);
@@ -428,7 +440,8 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
     server.assert_does_not_spin();
 }
 
-/// Nobody may be left waiting: who came in a shortage has waited until it was over, is told, or is cut.
+/// Checks that a client that connected during a shortage does not wait for ever: it is served after
+/// the shortage, answered with 503, or cut.
 #[track_caller]
 fn assert_is_served_or_told(mut client: Client) {
     if client.try_send(get("/")) {

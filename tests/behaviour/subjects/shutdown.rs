@@ -1,4 +1,5 @@
-//! The end of a server: quick when it is idle, patient with what is under way, and without anything left behind.
+//! The end of a server: quick when it is idle, patient with requests in flight, and without
+//! anything left behind.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -32,23 +33,27 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     takes_no_new_client_after_sigterm,
 ];
 
-/// How long requests in flight may take after the signal, as the design fixes it.
+/// Time that requests in flight may take after the signal, as the design fixes it.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
 
-/// What is not under way must not hold a server up: well below the drain time, and long even for a busy machine.
+/// Longest time that a server may take to end when no request is in flight: well below the drain
+/// time, and long even for a busy machine.
 const PROMPT: Duration = Duration::from_secs(4);
 
-/// What is cut in the end must not go on for a minute, or for ever. Machines that stood still for five seconds were seen.
+/// Longest time that a server may take to end when it has to cut a connection: it must not go on
+/// for a minute, or for ever. Machines that stood still for five seconds were seen.
 const BY_FAR: Duration = Duration::from_secs(30);
 
-/// The largest answer there is.
+/// Bytes of the largest response that a server offers.
 const LARGE: usize = 16 * 1024 * 1024;
 
-/// What a client receives into; as much as any system allows, since a busy machine may be slow to wake it.
+/// Receive buffer of a client, in bytes; as much as any system allows, since a busy machine may be
+/// slow to wake the client.
 const RECEIVE_BYTES: usize = 200 * 1024;
 
-/// More than the kernel's buffers hold, so that the server is still writing, and no more than it takes: all of it has to come
-/// within the drain time, on however busy a machine.
+/// Returns the number of bytes that a client leaves unread: more than the kernel's buffers hold, so
+/// that the server is still writing, and no more than needed for that, since the rest has to arrive
+/// within the drain time, on a busy machine too.
 fn rest_of_download() -> usize {
     let sizes = fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem").unwrap_or_default();
     let largest = sizes.split_whitespace().nth(2).and_then(|size| size.parse().ok());
@@ -62,7 +67,8 @@ fn assert_ends_promptly(server: &mut Server) {
     assert!(server.port_is_closed());
 }
 
-/// A client in the middle of a large answer, of which it reads the rest only when told to.
+/// Connects a client that is in the middle of a large response and reads the rest only when told
+/// to.
 fn downloading_client(server: &Server) -> Client {
     let mut client = Client::connect_with_small_buffer(server.address, RECEIVE_BYTES);
     client.send(get(&format!("/bytes/{LARGE}")));
@@ -90,9 +96,9 @@ fn cuts_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
 fn ends_in_time_though_a_handler_sleeps_on(model: &Model) {
     let mut server = Server::start(model);
     let mut client = server.connect();
-    // For a minute.
+    // The handler sleeps for a minute.
     client.send(get("/sleep/60000000"));
-    // Taken, since another one is answered or waits behind it.
+    // The request has been taken, since another one is answered or waits in line after it.
     server.connect().hears_nothing_for(Duration::from_millis(50));
     let time = server.stop();
     assert!(time < BY_FAR, "it took {time:?}");
@@ -106,7 +112,8 @@ fn ends_at_sigterm_while_idle(model: &Model) {
     assert_ends_promptly(&mut server);
 }
 
-/// Checks that `signal` ends a server with an idle client, and one with a client in the middle of an answer.
+/// Checks that `signal` ends a server with an idle client, and one with a client in the middle of a
+/// response.
 #[track_caller]
 fn assert_ends_at(launch: &Launch, signal: impl Fn(&Server)) {
     for is_downloading in [false, true] {
@@ -135,7 +142,7 @@ fn ends_at_ctrl_c_in_its_terminal(model: &Model) {
     assert_ends_at(&Server::launch(model).own_group(), |server| server.signal_group(Signal::INT));
 }
 
-/// A signal may come at any moment in the life of a connection, its first included.
+/// A signal may come at any moment in the life of a connection, including its start.
 fn ends_promptly_while_clients_arrive(model: &Model) {
     for _ in 0..10 {
         let mut server = Server::start(model);
@@ -156,7 +163,7 @@ fn closes_idle_connections_at_sigterm(model: &Model) {
     silent.iter_mut().for_each(Client::assert_is_over);
 }
 
-/// The signal is seen by an acceptor that waits for the end of a connection too.
+/// An acceptor that waits for the end of a connection sees the signal too.
 fn serves_those_who_wait_for_room_at_sigterm(model: &Model) {
     let mut server = Server::launch(model).one_queue().arguments(["--max-connections", "2"]).start();
     let mut inside: Vec<Client> = (0..model.at_once(2)).map(|_| server.connect()).collect();
@@ -174,7 +181,7 @@ fn serves_those_who_wait_for_room_at_sigterm(model: &Model) {
     }
 }
 
-/// A refused client that stays is owed nothing.
+/// A refused client that stays connected does not delay the end.
 fn closes_a_refused_connection_at_sigterm(model: &Model) {
     let mut server = Server::start(model);
     let mut refused = server.connect();
@@ -190,7 +197,7 @@ fn takes_an_upload_under_way_to_its_end_at_sigterm(model: &Model) {
     let children = server.children();
     server.signal(Signal::TERM);
     for _ in 0..4 {
-        // Together longer than anything but an upload is waited for.
+        // All pauses together are longer than the server waits for anything but an upload.
         assert!(client.hears_nothing_for(Duration::from_millis(100)));
         client.send("0123456789");
     }
@@ -206,7 +213,7 @@ fn finishes_the_request_in_flight_at_sigterm(model: &Model) {
     let mut warm = server.connect();
     warm.get("/");
     warm.send(get("/sleep/1000000"));
-    // It has come in: the request itself takes no time, and the handler has long to go.
+    // The request has arrived: sending it takes no time, and the handler has long to go.
     assert!(warm.hears_nothing_for(Duration::from_millis(100)));
     let children = server.children();
     server.signal(Signal::TERM);
@@ -254,7 +261,8 @@ fn starts_again_on_its_port_while_connections_are_in_time_wait(model: &Model) ->
     let mut server = Server::start(model);
     let address = server.address;
     for _ in 0..3 {
-        // Who closes first keeps the connection in TIME_WAIT: here the server, at the client's wish and at its end.
+        // The side that closes first keeps the connection in TIME_WAIT: here the server, once
+        // because the client asked for it and once because the server ends.
         let mut client = server.connect();
         client.ask("GET / HTTP/1.0\r\n\r\n");
         client.assert_ended();
@@ -272,7 +280,8 @@ fn starts_again_on_its_port_while_connections_are_in_time_wait(model: &Model) ->
     Outcome::Shown
 }
 
-/// How often the kernel has had too many connections in `TIME_WAIT`: names and values are in two lines.
+/// Returns the number of times that the kernel has had too many connections in `TIME_WAIT`. The
+/// table has names and values in two lines.
 fn time_wait_overflows() -> Option<u64> {
     let table = fs::read_to_string("/proc/net/netstat").ok()?;
     let mut lines = table.lines().filter(|line| line.starts_with("TcpExt:"));
@@ -280,7 +289,8 @@ fn time_wait_overflows() -> Option<u64> {
     lines.next()?.split(' ').nth(at)?.parse().ok()
 }
 
-/// Looks for the address in the kernel's table of connections (`/proc/net/tcp`), which has it in hexadecimal.
+/// Returns true if the kernel's table of connections (`/proc/net/tcp`), which has addresses in
+/// hexadecimal, lists the address in state `TIME_WAIT`.
 fn is_in_time_wait(address: SocketAddr) -> bool {
     let SocketAddr::V4(address) = address else {
         return false;

@@ -1,4 +1,4 @@
-//! Clients that read slowly, and what the others notice of them: nothing.
+//! Clients that read slowly: other clients do not notice them.
 
 use std::thread;
 use std::time::Duration;
@@ -19,7 +19,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 
 const LENGTH: usize = 10 * 1024 * 1024;
 
-/// Small enough that the server can never put more than a fraction of the answer into the kernel.
+/// Receive buffer that is so small that the server can never put more than a fraction of the
+/// response into the kernel.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 fn slow_client(server: &Server) -> Client {
@@ -35,7 +36,7 @@ fn sends_10_mib_to_a_client_that_reads_slowly(model: &Model) {
     let expected = pattern(LENGTH);
     for (i, piece) in expected.chunks(PIECE).enumerate() {
         assert!(slow.read_exactly(piece.len()) == piece, "piece {i} is wrong");
-        // What makes it slow, and shows that others don't wait.
+        // The pause makes the client slow; the request shows that others don't wait.
         if i % 16 == 0 {
             thread::sleep(Duration::from_millis(1));
             server.assert_serves_others();
@@ -77,7 +78,8 @@ fn sends_10_mib_to_eight_clients_at_once(model: &Model) {
 fn answers_a_pipelining_client_that_does_not_read(model: &Model) {
     let server = Server::start(model);
     let mut client = slow_client(&server);
-    // 64 MiB of answers: a server that wrote them all to memory first would be easy to bring down.
+    // 64 MiB of responses: a server that wrote them all to memory first would be easy to bring
+    // down.
     client.send(get("/bytes/1048576").repeat(64));
     for _ in 0..20 {
         server.assert_serves_others();

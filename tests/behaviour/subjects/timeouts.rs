@@ -1,7 +1,8 @@
-//! Clients that take their time: each of them is served for as long as it gets on, and let go when it does not.
+//! Slow clients: a client is served for as long as it makes progress, and cut when it does not.
 //!
-//! What has to run out is short; what must not is several times longer than the pauses of the client, since the machine may
-//! be busy. Where it is so busy that the client itself comes too late, it has another try.
+//! A timeout that has to run out is short. One that must not run out is several times longer than
+//! the pauses of the client, since the machine may be busy. If the machine is so busy that the
+//! client itself comes too late, the client tries again.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,16 +29,18 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     cuts_clients_that_do_not_read_and_keeps_nothing_of_them,
 ];
 
-/// What a client receives into that is to be kept; as much as any system allows, since a busy machine may be slow to wake it.
+/// Receive buffer, in bytes, of a client that must not be cut; as much as any system allows, since
+/// a busy machine may be slow to wake the client.
 const RECEIVE_BYTES: usize = 200 * 1024;
 
-/// A time that is to run out.
+/// Timeout that is to run out.
 const SHORT: Duration = Duration::from_millis(200);
 
-/// Between two octets, or two requests, of a client that gets on.
+/// Pause between two bytes, or two requests, of a client that makes progress.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How much earlier than the client a server may read the clock that it measures by: once for all that it is told of at once.
+/// Time by which a server may close earlier than the client expects: it reads its clock once for
+/// all events of one wait, which may be earlier than the client reads its own.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
 const BODY: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n";
@@ -46,7 +49,7 @@ fn serve(model: &Model, option: &str, time: Duration) -> Server {
     Server::launch(model).arguments([option.to_owned(), format!("{}ms", time.as_millis())]).start()
 }
 
-/// Checks that a client is told 408, and no earlier than `SHORT` after `begin`.
+/// Checks that a client is answered with 408, and no earlier than `SHORT` after `begin`.
 #[track_caller]
 fn assert_timed_out(mut client: Client, begin: Instant) {
     let answer = client.answer();
@@ -56,7 +59,7 @@ fn assert_timed_out(mut client: Client, begin: Instant) {
     client.assert_ended();
 }
 
-/// The "slowloris": every octet comes soon enough, and the head never ends.
+/// The "slowloris" attack: every byte comes soon enough, but the head never ends.
 fn answers_408_to_a_head_that_comes_octet_by_octet(model: &Model) {
     let server = serve(model, "--head-timeout", SHORT);
     let mut client = server.connect();
@@ -78,7 +81,7 @@ fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
     let server = serve(model, "--head-timeout", SHORT);
     for part in ["G", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut client = server.connect();
-        // An answer before it, so that it is not the first head only.
+        // A request before it, so that not only the first head of a connection is tested.
         client.get("/");
         let begin = Instant::now();
         client.send(part);
@@ -88,11 +91,11 @@ fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
     server.assert_serves();
 }
 
-/// The pauses of a client that is to be served for as long as it comes in time, and how late it came: others may keep it from
-/// its processor.
+/// Pauses of a client that is to be served for as long as it is in time, and the longest of them:
+/// other processes may keep the client from its processor.
 struct Pauses {
     each: Duration,
-    /// The ends of the last two.
+    /// Ends of the last two pauses.
     ends: [Instant; 2],
     longest: Duration,
 }
@@ -102,26 +105,27 @@ impl Pauses {
         Self { each, ends: [Instant::now(); 2], longest: Duration::ZERO }
     }
 
-    /// Waits for a pause.
+    /// Sleeps for one pause.
     fn wait(&mut self) {
         thread::sleep(self.each);
     }
 
-    /// Notes that the server has been given something to go on with.
+    /// Records the end of a pause: the client has sent or read something.
     fn end(&mut self) {
         self.longest = self.longest.max(self.ends[1].elapsed());
         self.ends = [self.ends[1], Instant::now()];
     }
 
-    /// Notes that, where the server may see two pauses as one.
+    /// Records the end of a pause where the server may see this pause and the previous one as one.
     fn end_perhaps(&mut self) {
         self.longest = self.longest.max(self.ends[0].elapsed());
         self.ends = [self.ends[1], Instant::now()];
     }
 }
 
-/// Checks that a server of which `option` is `time` serves a client that has something to say, or reads, after pauses much
-/// shorter than that. `goes_on` does as the client does, and says whether it was served to the end.
+/// Checks that a server whose `option` is set to `time` serves a client that sends or reads after
+/// pauses much shorter than `time`. `goes_on` acts as the client, and returns `Some` if it was
+/// served to the end.
 #[track_caller]
 fn assert_keeps(
     model: &Model,
@@ -141,7 +145,8 @@ fn assert_keeps(
     });
 }
 
-/// Reads an answer of that status, if one comes.
+/// Reads a response with `status`. Returns `None` if the connection is over or the response is a
+/// 408.
 #[must_use]
 fn told(client: &mut Client, status: u16) -> Option<()> {
     let answer = client.try_answer().ok()?;
@@ -153,7 +158,8 @@ fn send(client: &mut Client, octets: impl AsRef<[u8]>) -> Option<()> {
     client.try_send(octets).then_some(())
 }
 
-/// The second head has begun with the end of the first: together they may take longer than one of them.
+/// The timeout of the second head begins at the end of the first head: both together may take
+/// longer than one timeout.
 fn gives_each_head_a_clock_of_its_own(model: &Model) {
     const TIMEOUT: Duration = Duration::from_millis(1500);
     assert_keeps(model, "--head-timeout", TIMEOUT, TIMEOUT * 3 / 5, |mut client, pauses| {
@@ -181,11 +187,13 @@ fn answers_408_to_a_body_that_does_not_go_on(model: &Model) {
     server.assert_serves();
 }
 
-/// Between two requests nobody is owed an answer: the end comes as an end.
+/// Between two requests the server owes the client no response, so it closes the connection without
+/// one.
 fn ends_an_idle_connection_without_a_word(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let mut client = server.connect();
-    // The server waits from its answer on, which is on its way for as long as the client is busy with something else.
+    // The timeout begins when the server responds. A busy client may read the response much later,
+    // so the client measures from before its request.
     let begin = Instant::now();
     client.get("/");
     client.assert_ended();
@@ -201,7 +209,7 @@ fn ends_a_connection_that_never_says_anything(model: &Model) {
     server.assert_serves();
 }
 
-/// Longer than the pauses, shorter than all of them together.
+/// Timeout that is longer than each pause and shorter than all of them together.
 const IDLE: Duration = Duration::from_secs(1);
 
 fn keeps_a_connection_that_keeps_asking(model: &Model) {
@@ -240,7 +248,8 @@ fn reader(server: &Server) -> Client {
 }
 
 fn keeps_a_client_that_reads_slowly(model: &Model) {
-    // A server is told that its client reads when a third of the kernel's buffer is free, of up to 4 MiB.
+    // The kernel reports to a server that its client reads when a third of the kernel's buffer, of
+    // up to 4 MiB, is free.
     const PIECE: usize = 2 * 1024 * 1024;
     let expected = pattern(LARGE);
     assert_keeps(model, "--idle-timeout", IDLE * 2, IDLE / 3, |mut client, pauses| {
@@ -257,25 +266,27 @@ fn keeps_a_client_that_reads_slowly(model: &Model) {
 }
 
 fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
-    // More than what a server may still be making for itself when it is measured, where so many are served at once.
+    // More clients than the workers that a server may still be making when it is measured, where
+    // that many are served at once.
     const CLIENTS: usize = 40;
     let server = Server::launch(model).pool(CLIENTS).arguments(["--idle-timeout", "200ms"]).start();
     server.assert_serves();
     server.await_pool();
     let before = Holdings::of(&server);
     let stuck: Vec<Client> = (0..model.at_once(CLIENTS)).map(|_| reader(&server)).collect();
-    // They hold on to their side.
+    // The clients keep their ends open.
     before.await_return_of(&server);
     server.assert_serves();
-    // What is left for them to read is what the kernel still has.
+    // The clients can still read what the kernel has buffered.
     for mut client in stuck.into_iter().take(4) {
-        // Not before: who reads again is served again.
+        // The client reads only now: a client that reads again is served again.
         wait::until("it is cut", || client.is_let_go());
         assert!(client.read_until_over() < LARGE, "a client was not cut that did not read");
     }
 }
 
-/// Takes the only worker, where there are such, and checks that it gets free long before an idle connection would.
+/// Occupies the only worker, in models that have workers, with a refused client. Checks that the
+/// worker is free long before an idle connection would be closed.
 #[track_caller]
 fn assert_lets_go(model: &Model, mut go_on: impl FnMut(&mut Client)) {
     let server = Server::launch(model).pool(1).start();
@@ -291,7 +302,8 @@ fn assert_lets_go(model: &Model, mut go_on: impl FnMut(&mut Client)) {
     assert_eq!(next.answer().status, 200);
     wait::until("the connection is gone", || {
         thread::sleep(PAUSE);
-        // What meets a closed socket is answered with a reset, which the one after that meets.
+        // The first byte that meets a closed socket is answered with a reset, and a later send
+        // fails because of it.
         !refused.try_send("x")
     });
 }

@@ -1,4 +1,5 @@
-//! Handlers that wait for something, as for a database: they hold up the thread that a model has wait, and no other.
+//! Handlers that wait for something, as for a database: they block the thread on which the model
+//! runs the wait, and no other.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     waits_for_many_at_once,
 ];
 
-/// The server is given that long to begin with the handler.
+/// Time that the server is given to begin with the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
 const CLIENTS: usize = 20;
@@ -47,7 +48,8 @@ fn answers_in_order_around_a_wait(model: &Model) {
     assert_eq!(client.get("/bytes/40").body.len(), 40);
 }
 
-/// What a client sends meanwhile, be it the end, is there to be read, which a loop must not hear over and over.
+/// The bytes that a client sends meanwhile, or its end, make the socket readable. A loop must not
+/// be woken for them over and over.
 fn waits_in_peace_while_its_client_talks_on(model: &Model) {
     let server = Server::start(model);
     let mut clients: Vec<Client> = (0..model.at_once(3)).map(|_| server.connect()).collect();
@@ -71,16 +73,18 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
     }
 }
 
-/// With a single worker, a client that comes while a handler waits is answered after that one only where the handler has the
-/// thread or process that the client needs.
+/// With a single worker, a request that arrives while a handler waits is answered after that
+/// handler only where the handler has the thread or process that the request needs.
 fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
     let keeps = matches!(model.at_once, AtOnce::One | AtOnce::Workers);
-    // The workers of a model that offloads are those that run the handlers: one waits, and one is left.
+    // The workers of a model that offloads run the handlers: one waits, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
     let mut waiting = server.connect();
-    // Who has to wait for that, waits; who has not is answered long before.
+    // Where the other request is delayed, it waits for the whole time, so the time is short. Where
+    // it is not delayed, the time is long, so that its response clearly comes before the end.
     let wait = if keeps { "/wait/400000 " } else { "/wait/2000000 " };
-    // It ends with its answer, so that a worker that has one connection at a time is free for the other one.
+    // The connection ends with its response, so that a worker that has one connection at a time is
+    // free for the other client.
     waiting.send(CLOSE.replace("/ ", wait));
     assert!(waiting.hears_nothing_for(HEAD_START), "the handler does not wait");
     let mut other = server.connect();
@@ -90,7 +94,7 @@ fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
     assert_eq!(waiting.answer().status, 200);
 }
 
-/// One after the other, they would take longer than anybody is patient.
+/// One after the other, the handlers would take `CLIENTS` times as long.
 fn waits_for_many_at_once(model: &Model) {
     let server = Server::launch(model).workers(CLIENTS).start();
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
@@ -115,7 +119,7 @@ fn ends_after_a_wait_that_is_under_way(model: &Model) {
     client.assert_ended();
 }
 
-/// Whichever process or thread answers.
+/// The mix does not depend on the process or thread that answers.
 fn draws_the_same_mix_as_every_other_model(model: &Model) {
     const QUERY: &str = "wait=30:1000&spin=20:100&seed=7";
     let (server, mix) = (Server::start(model), Mix::parse(QUERY.as_bytes()).expect("it says what to draw"));
