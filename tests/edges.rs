@@ -53,6 +53,7 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("load", "threads", Whole, &["1", "18446744073709551615"]),
     ("load", "pin", Text, &[]),
     ("load", "lifetime", Text, &["1", "4294967295"]),
+    ("load", "close", Text, &[]),
     ("load", "timeout", Time, &["1ns", "24h"]),
     ("load", "method", Text, &[]),
     ("load", "header", Text, &[]),
