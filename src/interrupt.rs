@@ -7,6 +7,10 @@ use anyhow::{Context, Result};
 use procfs::process::Process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+/// Exit status of a command that was interrupted: the one that a shell reports for a program that
+/// Ctrl-C ended.
+pub const STATUS: u8 = 130;
+
 /// Flag that SIGINT, SIGTERM or SIGHUP sets. After the first of these signals, SIGINT and SIGTERM
 /// end the process at once.
 #[derive(Debug, Clone)]

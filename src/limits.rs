@@ -50,6 +50,12 @@ pub fn check_rate(rate: f64) -> Result<f64> {
     Ok(rate)
 }
 
+/// Parses a rate per second of the command line.
+pub fn parse_rate(text: &str) -> Result<f64> {
+    // A text that is not a number is not a rate, either.
+    check_rate(text.parse().unwrap_or_default())
+}
+
 /// Refuses a text that can't be the method of a request, which is a token (RFC 9110, section
 /// 5.6.2).
 pub fn check_method(text: &str) -> Result<()> {

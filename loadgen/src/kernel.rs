@@ -6,9 +6,9 @@
 
 use std::fs;
 
+use crate::listener_drops;
 use crate::measurement::KernelCounters;
 use crate::target::Target;
-use crate::{listener_drops, time_wait};
 
 impl KernelCounters {
     /// Returns the counters since the machine was started; none if they can't be read. The counters
@@ -20,14 +20,8 @@ impl KernelCounters {
         Some(Self { listener_drops: own, ..counters })
     }
 
-    /// Returns the increase since `begin`, and the connections that are held, at the end of a run.
-    pub(crate) fn at_end(target: &Target, begin: Self) -> Option<Self> {
-        let time_wait = target.is_loopback().then(|| time_wait::of(&target.addresses)).flatten();
-        Some(Self { time_wait, ..Self::now(target)?.since(begin) })
-    }
-
     /// Returns the increase since `begin`.
-    fn since(self, begin: Self) -> Self {
+    pub(crate) fn since(self, begin: Self) -> Self {
         let listen_drops = self.listen_drops.saturating_sub(begin.listen_drops);
         // A listener that was created in between counts from zero. A listener with
         // `TCP_DEFER_ACCEPT`, as Apache has it, also counts the end of every handshake, so the
@@ -94,8 +88,12 @@ mod tests {
         let text =
             "TcpExt: A ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 1 2 3 4\nIpExt: B\nIpExt: 5\n";
         let counters = KernelCounters::parse(text).unwrap();
-        let expected =
-            KernelCounters { listen_overflows: 2, listen_drops: 3, syn_retransmits: 4, ..KernelCounters::default() };
+        let expected = KernelCounters {
+            listen_overflows: 2,
+            listen_drops: 3,
+            syn_retransmits: 4,
+            ..KernelCounters::default()
+        };
         assert_eq!(counters, expected);
         assert_eq!(KernelCounters::parse("TcpExt: A\nTcpExt: 1\n"), None);
     }

@@ -24,8 +24,12 @@ struct Listener {
 /// Returns the number of connection attempts that the listeners of `addresses` dropped since they
 /// were created. None if the kernel does not report it, or if no socket listens there.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<u64> {
-    let sockets = sock_diag::sockets(StateFlags::LISTEN, ExtensionFlags::SKMEMINFO).ok()?;
-    drops(&sockets.iter().filter_map(listener).collect::<Vec<_>>(), addresses)
+    let mut listeners = Vec::new();
+    sock_diag::each(&StateFlags::LISTEN, &ExtensionFlags::SKMEMINFO, |socket| {
+        listeners.extend(listener(socket));
+    })
+    .ok()?;
+    drops(&listeners, addresses)
 }
 
 fn drops(listeners: &[Listener], addresses: &[SocketAddr]) -> Option<u64> {
@@ -86,7 +90,7 @@ mod tests {
     fn a_listener_of_this_process_is_found_where_the_kernel_tells() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        if let Err(error) = sock_diag::sockets(StateFlags::LISTEN, ExtensionFlags::empty()) {
+        if let Err(error) = sock_diag::each(&StateFlags::LISTEN, &ExtensionFlags::empty(), |_| {}) {
             eprintln!("not shown: this machine has no socket diagnostics: {error}");
             return;
         }

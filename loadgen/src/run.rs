@@ -21,6 +21,7 @@ use crate::recorder::{Age, Interval, Recorder};
 use crate::silence;
 use crate::slow::{Slow, SlowClients};
 use crate::target::Target;
+use crate::time_wait;
 use crate::worker::{self, Ending, TICK};
 use crate::workload::{Pacing, Until, Workload};
 
@@ -410,6 +411,9 @@ impl Run {
     /// missing from the counts.
     pub fn finish(mut self) -> Result<Measurement, RunError> {
         while self.next_event().is_some() {}
+        // Read before the generator closes the connections that still stand.
+        let target = &self.plan.target;
+        let time_wait = target.is_loopback().then(|| time_wait::of(&target.addresses)).flatten();
         self.hold = None;
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| RunError::Panicked)?;
@@ -421,7 +425,10 @@ impl Run {
         if self.total.completed == 0 {
             self.forget_ages();
         }
-        let kernel = self.kernel_at_start.and_then(|begin| KernelCounters::at_end(&self.plan.target, begin));
+        let kernel = self.kernel_at_start.and_then(|begin| {
+            let grown = KernelCounters::now(&self.plan.target)?.since(begin);
+            Some(KernelCounters { time_wait, ..grown })
+        });
         let total = std::mem::take(&mut self.total);
         let measured = summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings);
         Ok(Measurement { slow, ..measured })

@@ -10,36 +10,40 @@ use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, 
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
-/// Returns the sockets in one of `states`, of IPv4 and, if the machine has it, of IPv6.
+/// Calls `take` with each socket in one of `states`, of IPv4 and, if the machine has it, of IPv6.
 ///
 /// # Errors
 /// When the kernel has no socket diagnostics.
-pub(crate) fn sockets(states: StateFlags, extensions: ExtensionFlags) -> io::Result<Vec<InetResponse>> {
-    let mut sockets = of_family(AF_INET, SocketId::new_v4(), states.clone(), extensions.clone())?;
-    sockets.extend(of_family(AF_INET6, SocketId::new_v6(), states, extensions).unwrap_or_default());
-    Ok(sockets)
+pub(crate) fn each(
+    states: &StateFlags,
+    extensions: &ExtensionFlags,
+    mut take: impl FnMut(&InetResponse),
+) -> io::Result<()> {
+    let request = |family, socket_id| InetRequest {
+        family,
+        protocol: IPPROTO_TCP,
+        extensions: extensions.clone(),
+        states: states.clone(),
+        socket_id,
+    };
+    ask(request(AF_INET, SocketId::new_v4()), &mut take)?;
+    let _ = ask(request(AF_INET6, SocketId::new_v6()), &mut take);
+    Ok(())
 }
 
-/// Asks the kernel for the sockets of one family. Each piece of its reply is ready when it is read.
-fn of_family(
-    family: u8,
-    socket_id: SocketId,
-    states: StateFlags,
-    extensions: ExtensionFlags,
-) -> io::Result<Vec<InetResponse>> {
+/// Asks the kernel for sockets. Each piece of its reply is ready when it is read.
+fn ask(request: InetRequest, take: &mut impl FnMut(&InetResponse)) -> io::Result<()> {
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.set_non_blocking(true)?;
-    let request = InetRequest { family, protocol: IPPROTO_TCP, extensions, states, socket_id };
     socket.send(&message(request), 0)?;
-    let mut sockets = Vec::new();
     loop {
         let (bytes, _) = socket.recv_from_full()?;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
             let message = NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(io::Error::other)?;
             match message.payload {
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => sockets.push(*socket),
-                NetlinkPayload::Done(_) => return Ok(sockets),
+                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => take(&socket),
+                NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
                 _ => {}
             }

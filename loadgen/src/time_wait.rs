@@ -9,28 +9,30 @@ use crate::addresses::canonical;
 use crate::measurement::TimeWait;
 use crate::sock_diag;
 
-/// Counts the sockets in `TIME_WAIT` of connections to `addresses`, which are of this machine; none
-/// if the kernel does not report them.
+/// Counts those of connections to `addresses`, which belong to this machine; none if the kernel has
+/// no socket diagnostics.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<TimeWait> {
-    let sockets = sock_diag::sockets(StateFlags::TIME_WAIT, ExtensionFlags::empty()).ok()?;
-    let ids = sockets.iter().map(|socket| &socket.header.socket_id);
-    Some(count(ids, addresses))
+    let targets: Vec<SocketAddr> = addresses.iter().copied().map(canonical).collect();
+    let mut held = TimeWait::default();
+    sock_diag::each(&StateFlags::TIME_WAIT, &ExtensionFlags::empty(), |socket| {
+        count(&socket.header.socket_id, &targets, &mut held);
+    })
+    .ok()?;
+    Some(held)
 }
 
-fn count<'a>(sockets: impl Iterator<Item = &'a SocketId>, addresses: &[SocketAddr]) -> TimeWait {
-    let is_target = |ip, port| addresses.iter().any(|&target| canonical(target) == canonical((ip, port).into()));
-    let mut held = TimeWait::default();
-    for socket in sockets {
-        held.server += u64::from(is_target(socket.source_address, socket.source_port));
-        held.client += u64::from(is_target(socket.destination_address, socket.destination_port));
-    }
-    held
+fn count(socket: &SocketId, targets: &[SocketAddr], held: &mut TimeWait) {
+    let is_target = |ip, port| targets.contains(&canonical(SocketAddr::new(ip, port)));
+    held.server += u64::from(is_target(socket.source_address, socket.source_port));
+    held.client += u64::from(is_target(socket.destination_address, socket.destination_port));
 }
 
 #[cfg(test)]
 mod tests {
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
+    use std::thread;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -46,8 +48,10 @@ mod tests {
 
     #[test]
     fn the_end_whose_port_is_the_targets_is_the_server() {
-        let sockets = [socket(80, 5001), socket(80, 5002), socket(5003, 80), socket(81, 5004)];
-        let held = count(sockets.iter(), &["127.0.0.1:80".parse().unwrap()]);
+        let mut held = TimeWait::default();
+        for socket in [socket(80, 5001), socket(80, 5002), socket(5003, 80), socket(81, 5004)] {
+            count(&socket, &["127.0.0.1:80".parse().unwrap()], &mut held);
+        }
         assert_eq!(held, TimeWait { server: 2, client: 1 });
     }
 
@@ -60,11 +64,20 @@ mod tests {
             return;
         };
         assert_eq!(before, TimeWait::default());
-        let mut client = TcpStream::connect(address).unwrap();
-        let (server, _) = listener.accept().unwrap();
-        drop(server);
-        assert_eq!(client.read(&mut [0]).unwrap(), 0);
-        drop(client);
-        assert_eq!(of(&[address]), Some(TimeWait { server: 1, client: 0 }));
+        for (server_closes, expected) in
+            [(true, TimeWait { server: 1, client: 0 }), (false, TimeWait { server: 1, client: 1 })]
+        {
+            let client = TcpStream::connect(address).unwrap();
+            let (server, _) = listener.accept().unwrap();
+            let (first, mut second) = if server_closes { (server, client) } else { (client, server) };
+            drop(first);
+            assert_eq!(second.read(&mut [0]).unwrap(), 0);
+            drop(second);
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while of(&[address]) != Some(expected) {
+                assert!(Instant::now() < deadline, "{:?} in place of {expected:?}", of(&[address]));
+                thread::sleep(Duration::from_millis(1));
+            }
+        }
     }
 }

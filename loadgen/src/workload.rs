@@ -38,7 +38,7 @@ pub struct Workload {
     /// Requests per connection.
     pub lifetime: Lifetime,
     /// End that closes a connection after its last request.
-    pub close: End,
+    pub close: Closer,
     /// End of the measured part.
     pub until: Until,
     /// Length of the warm-up before the measured part: the same load, whose results are discarded.
@@ -65,7 +65,7 @@ pub struct Workload {
 impl Workload {
     /// Returns true if the last request of a connection asks the server to close it.
     pub(crate) fn asks_to_close(&self) -> bool {
-        self.close == End::Server
+        self.close == Closer::Server
     }
 
     /// Returns the number of connections that a server holds at once.
@@ -80,7 +80,7 @@ impl Workload {
             pacing: Pacing::Closed,
             connections: 64,
             lifetime: Lifetime::Persistent,
-            close: End::Server,
+            close: Closer::Server,
             until,
             warmup: Duration::from_secs(1),
             timeout: Duration::from_secs(5),
@@ -213,16 +213,15 @@ impl std::fmt::Display for Lifetime {
 
 /// An end of a connection. The one that closes first keeps the connection in `TIME_WAIT` (RFC 9293,
 /// section 3.6.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum End {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closer {
     /// The server, which the last request asks to close by `Connection: close`.
     Server,
     /// The generator, as soon as it has the last response.
     Client,
 }
 
-impl std::str::FromStr for End {
+impl std::str::FromStr for Closer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -234,7 +233,7 @@ impl std::str::FromStr for End {
     }
 }
 
-impl std::fmt::Display for End {
+impl std::fmt::Display for Closer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Server => "server",

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::cpus::CpuList;
 use crate::environment;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::limits;
 use crate::output::{note, print};
 use crate::plan::{Place, Plan};
@@ -170,7 +170,7 @@ impl Args {
             }
             reported?;
             if finished.interrupted {
-                return Ok(ExitCode::from(130));
+                return Ok(ExitCode::from(interrupt::STATUS));
             }
         }
         let is_against = failed > 0 || (self.strict && against > 0);

@@ -17,7 +17,7 @@ use c10k_reports::record::{Calibration, Comparison, CpuAccounts, CpuComparison, 
 use jiff::Timestamp;
 
 use crate::cpus::CpuList;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::limits;
 use crate::output::{note, print};
 use crate::plan::Placement;
@@ -91,7 +91,7 @@ impl Args {
             Bench { duration: self.duration, responder_cpus: placement.server, interrupt: &interrupt };
         let calibration = bench.calibrate()?;
         if interrupt.happened() {
-            return Ok(ExitCode::from(130));
+            return Ok(ExitCode::from(interrupt::STATUS));
         }
         let json = format!("{:#}\n", serde_json::to_value(&calibration)?);
         output.write(&json)?;

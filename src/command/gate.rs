@@ -19,16 +19,13 @@ use crate::gate::counts;
 use crate::gate::folder::Folder;
 use crate::gate::revision::WORKTREE;
 use crate::gate::{Lane, Measuring, Side, Sides, suite};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::limits;
 use crate::output::{note, print};
 use crate::plan::Placement;
 use crate::subject::Subject;
 use crate::suite::Suite;
 use crate::time;
-
-/// Exit status of an interrupted gate, by the convention of shells.
-const INTERRUPTED: u8 = 130;
 
 /// Tell if a candidate is slower than its base, at a known rate of false alarms
 #[derive(Debug, clap::Args)]
@@ -91,7 +88,7 @@ impl Args {
         let gate = self.measure(&folder, &interrupt);
         if interrupt.happened() {
             note("c10k: interrupted; a gate without all of its blocks has no verdict\n");
-            return Ok(ExitCode::from(INTERRUPTED));
+            return Ok(ExitCode::from(interrupt::STATUS));
         }
         let gate = gate?;
         folder.write_results(&gate)?;

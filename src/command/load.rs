@@ -12,14 +12,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use c10k_loadgen::workload::{Arrivals, End, Lifetime, Pacing, SLOW_BYTES_PER_S, Until};
+use c10k_loadgen::workload::{Arrivals, Closer, Lifetime, Pacing, SLOW_BYTES_PER_S, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 use c10k_reports::WholeFile;
 
 use self::live::LiveLine;
 use self::server::Server;
 use crate::cpus::CpuList;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{self, Interrupt};
 use crate::limits;
 use crate::measure::measure;
 use crate::nothing;
@@ -29,9 +29,6 @@ use crate::time;
 
 /// Upper limit of the kernel's process ids (`PID_MAX_LIMIT`).
 const MAX_PID: u32 = 1 << 22;
-
-/// Exit status that a shell reports for a program that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
 
 /// Drive a server and measure it
 #[derive(Debug, clap::Args)]
@@ -55,7 +52,7 @@ pub struct Args {
     warmup: Duration,
     /// Open loop: send this many requests per second, whether responses come or not; without it, a
     /// closed loop
-    #[arg(long, value_name = "RPS", value_parser = parse_rate)]
+    #[arg(long, value_name = "RPS", value_parser = limits::parse_rate)]
     rate: Option<f64>,
     /// Distribution of an open loop's requests over time
     #[arg(long, value_enum, default_value = "constant", requires = "rate")]
@@ -75,7 +72,7 @@ pub struct Args {
     #[arg(long, default_value = "0", value_name = "N[:BYTES_PER_S]", value_parser = parse_slow)]
     slow: (usize, f64),
     /// Connections opened per second at the most, idle ones included
-    #[arg(long, value_name = "N", value_parser = parse_rate)]
+    #[arg(long, value_name = "N", value_parser = limits::parse_rate)]
     connect_rate: Option<f64>,
     /// Worker threads, each with its own connections and, in an open loop, its own queue: if
     /// requests wait for a connection, more threads make latency longer
@@ -89,8 +86,8 @@ pub struct Args {
     lifetime: Lifetime,
     /// End that closes a connection after its last request: server, which is asked to, or client.
     /// The end that closes first keeps the connection in TIME_WAIT
-    #[arg(long, default_value = "server", value_name = "END")]
-    close: End,
+    #[arg(long, value_name = "END")]
+    close: Option<Closer>,
     /// Time after which a request without a response has failed
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = time::parse_positive)]
     timeout: Duration,
@@ -169,7 +166,7 @@ impl Args {
         let interrupt = Interrupt::catch()?;
         let (output, log) = self.open_files()?;
         let (measured, readings) = match self.measure(target, workload, log.as_ref(), &interrupt) {
-            Err(_) if interrupt.happened() => return Ok(ExitCode::from(INTERRUPTED)),
+            Err(_) if interrupt.happened() => return Ok(ExitCode::from(interrupt::STATUS)),
             measured => measured?,
         };
         let summary = Summary::from(&measured);
@@ -184,7 +181,7 @@ impl Args {
         }
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
-            ExitCode::from(if interrupt.happened() { INTERRUPTED } else { 1 })
+            ExitCode::from(if interrupt.happened() { interrupt::STATUS } else { 1 })
         } else if self.strict && !summary.valid {
             ExitCode::FAILURE
         } else {
@@ -266,6 +263,10 @@ impl Args {
                 Some(file) => fs::read(file).with_context(|| format!("cannot read the body from {file}"))?,
             },
         };
+        ensure!(
+            self.close.is_none() || self.lifetime != Lifetime::Persistent,
+            "--close needs a --lifetime in requests: persistent connections are closed with the run"
+        );
         let until = match (self.requests, self.duration) {
             (Some(requests), _) => Until::Requests(requests.get()),
             (None, duration) => Until::Elapsed(duration.unwrap_or(Duration::from_secs(10))),
@@ -283,7 +284,7 @@ impl Args {
             slow_bytes_per_s: self.slow.1,
             connect_rate: self.connect_rate,
             lifetime: self.lifetime,
-            close: self.close,
+            close: self.close.unwrap_or(Closer::Server),
             warmup: self.warmup,
             timeout: self.timeout,
             threads: self.threads.get(),
@@ -319,15 +320,10 @@ impl Args {
     }
 }
 
-fn parse_rate(text: &str) -> Result<f64> {
-    // A text that is no number becomes 0, which is refused.
-    limits::check_rate(text.parse().unwrap_or_default())
-}
-
 fn parse_slow(text: &str) -> Result<(usize, f64)> {
     let (count, rate) = text.split_once(':').map_or((text, None), |(count, rate)| (count, Some(rate)));
     let count = count.parse().context("write N or N:BYTES_PER_S, with a whole number N")?;
-    Ok((count, rate.map_or(Ok(SLOW_BYTES_PER_S), parse_rate)?))
+    Ok((count, rate.map_or(Ok(SLOW_BYTES_PER_S), limits::parse_rate)?))
 }
 
 fn parse_method(text: &str) -> Result<String> {

@@ -21,7 +21,7 @@ pub struct Args {
     #[arg(required = true, value_name = "RUN_DIR")]
     runs: Vec<PathBuf>,
     /// Requests per second that the server has to handle
-    #[arg(long, value_name = "RPS", value_parser = parse_rate)]
+    #[arg(long, value_name = "RPS", value_parser = limits::parse_rate)]
     rate: f64,
     /// Objective that the server has to meet, as in the run: `p99 < 5ms and errors < 0.1%`
     #[arg(long, value_name = "SLO")]
@@ -133,8 +133,4 @@ fn in_words(Need { low, likely, high }: Need) -> String {
         Some(high) => format!("{likely} ({low} to {high})"),
         None => format!("{likely} ({low} or more)"),
     }
-}
-
-fn parse_rate(text: &str) -> Result<f64> {
-    limits::check_rate(text.parse().unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroUsize;
 
 use c10k_loadgen::Workload;
-use c10k_loadgen::workload::{Arrivals, End, Lifetime, Pacing};
+use c10k_loadgen::workload::{Arrivals, Closer, Lifetime, Pacing};
 
 /// The requests of one workload, and the settings of its server.
 #[derive(Debug, Clone, PartialEq)]
@@ -69,7 +69,7 @@ impl fmt::Display for Load {
             Lifetime::SHORT => write!(f, ", each used for one request")?,
             Lifetime::Requests(requests) => write!(f, ", each used for {requests} requests")?,
         }
-        if *close == End::Client && *lifetime != Lifetime::Persistent {
+        if *close == Closer::Client && *lifetime != Lifetime::Persistent {
             write!(f, " and closed by the client")?;
         }
         if *idle > 0 {
@@ -127,6 +127,11 @@ mod tests {
             load.to_string(),
             "Closed loop over 64 connections, each used for one request, beside 1000 idle connections; every \
              request is GET /."
+        );
+        load.workload.close = Closer::Client;
+        assert!(
+            load.to_string().contains("each used for one request and closed by the client, beside"),
+            "{load}"
         );
         load.workload.idle = 0;
         load.workload.lifetime = Lifetime::Persistent;

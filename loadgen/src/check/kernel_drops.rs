@@ -65,8 +65,13 @@ mod tests {
     use super::*;
     use crate::check::fixture;
 
-    const OVERFLOW: KernelCounters =
-        KernelCounters { listen_overflows: 7, listen_drops: 7, syn_retransmits: 5, listener_drops: None, time_wait: None };
+    const OVERFLOW: KernelCounters = KernelCounters {
+        listen_overflows: 7,
+        listen_drops: 7,
+        syn_retransmits: 5,
+        listener_drops: None,
+        time_wait: None,
+    };
 
     fn with(kernel: Option<KernelCounters>) -> Option<Judgement> {
         judge(&Measurement { kernel, ..fixture::closed() })

@@ -71,12 +71,11 @@ struct Point {
 
 /// Returns the points of a cell, each over its rounds, from the lowest load to the highest.
 fn points(cell: &CellResult, of: fn(&SearchStep, f64) -> Option<f64>) -> Vec<Point> {
-    // Shares are compared in hundredths, as they are written.
     let mut rounds: BTreeMap<u32, Vec<f64>> = BTreeMap::new();
     for search in cell.records.iter().filter_map(|record| record.search.as_ref()) {
         for step in &search.steps {
-            if let (Some(share), Some(value)) = (step.share, of(step, search.holds_rps)) {
-                rounds.entry((share * 100.0).round() as u32).or_default().push(value);
+            if let (Some(percent), Some(value)) = (step.percent(), of(step, search.holds_rps)) {
+                rounds.entry(percent).or_default().push(value);
             }
         }
     }

@@ -13,6 +13,7 @@ use super::palette::{FAILED, Look, look};
 use super::panel::{Frame, Panel, TEXT};
 use super::quantity::Quantity;
 use super::reading::{bounds_note, doubts_note, legend_labels};
+use super::single;
 use crate::results::{self, CellResult, Layout, Results};
 use crate::statistics::spread::Value;
 
@@ -27,9 +28,6 @@ const MARKER_PX: f64 = 4.5;
 
 /// Length of the arrow above a point that is only a lower bound, in px.
 const ARROW_PX: f64 = 14.0;
-
-/// Opacity of a piece of a curve that leads to or from a point in doubt.
-const FAINT: f64 = 0.35;
 
 /// A chart while it is drawn: the data that all its panels share.
 struct Chart<'a> {
@@ -91,7 +89,7 @@ impl Chart<'_> {
         let place = |point: &Point| at(point, point.value.spread.median);
         for run in runs(points) {
             let places: Vec<Place> = run.points.iter().map(place).collect();
-            canvas.curve(&places, look, if run.in_doubt { FAINT } else { 1.0 });
+            single::curve(canvas, &places, look, run.in_doubt);
         }
         for point in points {
             // A whisker that is shorter than its point would only blur the point.

@@ -18,7 +18,7 @@ use crate::results::{CellResult, Results};
 pub const CHART: WorkloadChart = WorkloadChart {
     name: "latency-percentiles",
     caption: "How long the slowest requests take; lower is better. Curve: all rounds together, which a single slow round \
-              may shape. Whisker: the percentile of each round, from the lowest to the highest. A curve ends where fewer than \
+              may shape. Whisker: the percentile over the rounds. A curve ends where fewer than \
               10 requests lie beyond it.",
     draw,
 };
@@ -41,7 +41,11 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let y = Axis::covering("response", low, high, axis::time);
 
     let title = format!("Response time by percentile: {}", results.environment.workloads[workload].name);
-    let note = format!("to the last byte, without the wait before a connect{}", doubts_note(&cells));
+    let note = format!(
+        "to the last byte, without the wait before a connect; whisker: {}{}",
+        results.interval(),
+        doubts_note(&cells)
+    );
     let marked: Vec<f64> = x.ticks.iter().map(|(quantile, _)| *quantile).collect();
     let chart = Single { title: &title, note: &note, x, y };
     Some(chart.draw(results, &cells, |canvas, panel| {

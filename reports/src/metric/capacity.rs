@@ -5,9 +5,6 @@ use super::definition::{Bound, Drawn, Format, Metric, PLAIN};
 use crate::record::Record;
 use crate::statistics::lead::Better;
 
-/// Share of the capacity at which [`P50_AT_90_PERCENT`] is measured.
-const CLOSE_BELOW: f64 = 0.9;
-
 /// Highest rate at which the server holds to the objective.
 pub const CAPACITY: Metric = Metric {
     key: "capacity_rps",
@@ -35,13 +32,48 @@ pub const P50_AT_90_PERCENT: Metric = Metric {
     unit: "µs",
     meaning: "Median of the latency from the intended send time, in an open loop at nine tenths of the capacity.",
     format: Format::Time,
-    of: |record| p50_at(record, CLOSE_BELOW),
+    of: |record| p50_at(record, 90),
+    // Each cell has a rate of its own, so that the shortest time is not the best.
+    marked: false,
+    of_every_round: true,
     ..PLAIN
 };
 
-/// Returns the median latency of the step at `share` of the capacity, in microseconds.
-fn p50_at(record: &Record, share: f64) -> Option<f64> {
+/// Returns the median latency of the step at that share of the capacity, in microseconds.
+fn p50_at(record: &Record, percent: u32) -> Option<f64> {
     let steps = &record.search.as_ref()?.steps;
-    let is_meant = |of: f64| (of - share).abs() < 1e-9;
-    steps.iter().find(|step| step.share.is_some_and(is_meant))?.p50_us
+    steps.iter().find(|step| step.percent() == Some(percent))?.p50_us
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use crate::record::{Search, SearchReason, SearchStep};
+
+    fn step(share: Option<f64>, p50_us: f64) -> SearchStep {
+        SearchStep {
+            why: SearchReason::Share,
+            offered_rps: 900.0,
+            share,
+            goodput_rps: 900.0,
+            error_share: 0.0,
+            p50_us: Some(p50_us),
+            p99_us: None,
+            p999_us: None,
+            broken: None,
+            disturbed: false,
+            by_generator: false,
+        }
+    }
+
+    #[test]
+    fn the_latency_close_below_the_capacity_is_that_of_its_own_step() {
+        let mut record = fixture::measured("epoll", "search", 1);
+        assert_eq!((P50_AT_90_PERCENT.of)(&record), None);
+        let steps = vec![step(None, 1.0), step(Some(0.8), 2.0), step(Some(0.9), 3.0), step(Some(1.0), 4.0)];
+        let objective = "p99 < 5ms".to_owned();
+        record.search = Some(Search { objective, holds_rps: 1000.0, breaks_rps: None, steps });
+        assert_eq!((P50_AT_90_PERCENT.of)(&record), Some(3.0));
+    }
 }

@@ -54,6 +54,14 @@ pub struct SearchStep {
     pub by_generator: bool,
 }
 
+impl SearchStep {
+    /// Returns the share of the rate that was found in percent: shares are compared as they are
+    /// written.
+    pub fn percent(&self) -> Option<u32> {
+        self.share.map(|share| (share * 100.0).round() as u32)
+    }
+}
+
 /// Reason why a rate was measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
