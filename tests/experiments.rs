@@ -14,7 +14,7 @@ mod wait;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -27,10 +27,6 @@ models = ["poll", "epoll"]
 [[workload]]
 connections = 4
 "#;
-
-/// Number of tries to measure without a disturbance. Each try takes some seconds, and less than
-/// half of them are disturbed where all tests run at once.
-const TRIES: usize = 30;
 
 /// Returns round and subject of every measurement that stands.
 fn standing(records: &[Value]) -> Vec<(u64, String)> {
@@ -50,23 +46,6 @@ fn start(bench: &Bench, arguments: &[&str]) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .expect("the command can be run")
-}
-
-/// Measures again until nothing else on this machine, such as another test, disturbs the
-/// measurement, and every search has found a rate that breaks. Returns that bench and its output.
-fn undisturbed(tables: &str, arguments: &[&str]) -> (Bench, Output) {
-    for _ in 0..TRIES {
-        let bench = Bench::new(tables);
-        let output = bench.run(arguments);
-        let records = bench.records();
-        let is_disturbed = |record: &Value| !record["disturbed"].is_null();
-        let is_open =
-            |record: &Value| !record["search"].is_null() && !record["search"]["breaks_rps"].is_number();
-        if !records.iter().any(|record| is_disturbed(record) || is_open(record)) {
-            return (bench, output);
-        }
-    }
-    panic!("the machine has disturbed {TRIES} measurements in a row");
 }
 
 #[test]
@@ -192,40 +171,6 @@ fn servers_that_die_or_find_their_port_taken_are_failed_rows_and_the_others_go_o
 }
 
 #[test]
-fn a_search_finds_a_rate_that_holds_and_tells_every_step() {
-    // 16 threads that block for 10 ms take 1,600 requests per second.
-    let (bench, output) = undisturbed(
-        r#"
-        [[subject]]
-        model = "thread-pool"
-        name = "bounded"
-        workers = 16
-        [[workload]]
-        slo = "p90 < 40ms and errors < 5%"
-        connections = 16
-        path = "/sleep/10000"
-        [quick]
-        rounds = 1
-        warmup = "10ms"
-        duration = "100ms"
-        "#,
-        &["--quick"],
-    );
-    assert!(output.status.success(), "{output:?}");
-    let records = bench.records();
-    let record = of(&records, "bounded");
-    let (holds, breaks) = (&record["search"]["holds_rps"], &record["search"]["breaks_rps"]);
-    let (holds, breaks) = (holds.as_f64().expect("a rate"), breaks.as_f64().expect("a rate"));
-    assert!(holds < breaks && (1000.0..1900.0).contains(&holds), "{holds} to {breaks}");
-    assert_eq!(record["metrics"]["capacity_rps"].as_f64(), Some(holds));
-    let steps = record["search"]["steps"].as_array().expect("a list");
-    let shares: Vec<f64> = steps.iter().filter_map(|step| step["share"].as_f64()).collect();
-    assert_eq!(shares, [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]);
-    assert!(steps.iter().any(|step| step["broken"].is_string()), "{steps:#?}");
-    assert!(bench.page().contains("Capacity"), "the page does not tell it");
-}
-
-#[test]
 fn a_server_that_holds_no_rate_is_a_failed_row_with_its_reason() {
     let bench = Bench::new(
         r#"
@@ -244,29 +189,6 @@ fn a_server_that_holds_no_rate_is_a_failed_row_with_its_reason() {
     let records = bench.records();
     let error = of(&records, "epoll")["outcome"]["failed"].as_str().expect("it failed");
     assert!(error.contains("`p90 < 5ms` at no rate"), "{error}");
-}
-
-#[test]
-fn a_claim_is_judged_on_the_terminal_and_on_the_page() {
-    let (bench, output) = undisturbed(
-        r#"
-        models = ["epoll", "poll"]
-        [claim]
-        says = "A handler that sleeps for 5 ms answers 1,000 requests per second."
-        source = "Nobody"
-        [[claim.predicate]]
-        metric = "throughput_rps"
-        of = { subject = "epoll" }
-        above = 1000
-        [[workload]]
-        path = "/sleep/5000"
-        connections = 4
-        "#,
-        &["--rounds", "3"],
-    );
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("refuted here: A handler that sleeps"), "{said}");
-    assert!(bench.page().contains("refuted here"), "the page does not tell it");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub use recorder::{Interval, Recorder, empty_times};
 pub use run::{Event, Run, RunError, start};
 pub use settings::Settings;
 pub use slow::SlowClients;
-pub use source::ephemeral_ports;
+pub use source::{ephemeral_ports, first_ephemeral_port};
 pub use summary::Summary;
 pub use target::{Request, Target, TargetError};
 pub use workload::Workload;

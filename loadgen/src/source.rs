@@ -66,13 +66,20 @@ fn has_many(target: &SocketAddr) -> bool {
 
 /// Returns the number of ports that the kernel gives to connecting sockets, per source address.
 pub fn ephemeral_ports() -> usize {
-    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
-    let ports = range.and_then(|text| {
-        let mut bounds = text.split_whitespace().filter_map(|bound| bound.parse::<usize>().ok());
-        let (first, last) = (bounds.next()?, bounds.next()?);
-        (last + 1).checked_sub(first)
-    });
+    let ports = port_range().map(|(first, last)| (usize::from(last) + 1).saturating_sub(first.into()));
     ports.filter(|&ports| ports >= 2).unwrap_or(DEFAULT_PORTS)
+}
+
+/// Returns the first of these ports: the kernel gives no port below it to a socket that asks for
+/// none.
+pub fn first_ephemeral_port() -> Option<u16> {
+    port_range().map(|(first, _)| first)
+}
+
+fn port_range() -> Option<(u16, u16)> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut bounds = text.split_whitespace().filter_map(|bound| bound.parse().ok());
+    Some((bounds.next()?, bounds.next()?))
 }
 
 /// Sets `IP_BIND_ADDRESS_NO_PORT`: binding then chooses only the address, so that one port can

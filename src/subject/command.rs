@@ -4,16 +4,19 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::iter;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use c10k_servers::site::DEFAULT_PAGE;
+use rand::RngExt;
 use rustix::process::Signal;
 use serde::Deserialize;
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
@@ -30,6 +33,12 @@ const SPARE_CONNECTIONS: usize = 64;
 
 /// Default length of a listen queue, the same as that of `c10k serve`.
 const USUAL_BACKLOG: usize = 4096;
+
+/// First port that a server may be given: services of a machine use those below.
+const FIRST_PORT: u16 = 10_000;
+
+/// Number of ports that are tried before the kernel is asked for one.
+const PORT_TRIES: usize = 100;
 
 /// Name of the file in a server's folder that holds the page.
 const PAGE_FILE: &str = "page.html";
@@ -180,11 +189,13 @@ impl CommandLaunch {
     }
 
     /// Returns the address to listen on. A server that announces its port takes a free one itself.
-    /// For any other server, this is a port on which no process listens: the kernel has just
-    /// assigned it, and assigns other ports first.
     fn choose_address(&self) -> Result<SocketAddr> {
         if self.ready == Ready::Announced {
             return Ok(ANY_PORT);
+        }
+        let below_ephemeral = || free_port(FIRST_PORT..c10k_loadgen::first_ephemeral_port()?);
+        if let Some(address) = below_ephemeral() {
+            return Ok(address);
         }
         let listener = TcpListener::bind(ANY_PORT).context("cannot find a free port")?;
         Ok(listener.local_addr()?)
@@ -267,6 +278,18 @@ impl Find {
             format!("{} is not installed: it is not in {}", self.with, folders.join(" or "))
         })
     }
+}
+
+/// Returns an address whose port no socket uses, not even one in `TIME_WAIT`. The kernel gives ports
+/// of this range to no other process, before the server listens or while it is slow to.
+fn free_port(range: Range<u16>) -> Option<SocketAddr> {
+    let mut random = rand::rng();
+    let ports = (0..PORT_TRIES).filter(|_| !range.is_empty()).map(|_| random.random_range(range.clone()));
+    let is_free = |address: &SocketAddr| {
+        let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None);
+        socket.is_ok_and(|socket| socket.bind(&(*address).into()).is_ok())
+    };
+    ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).find(is_free)
 }
 
 fn set_address(values: &mut Values<'_>, address: SocketAddr) {
