@@ -63,6 +63,14 @@ fn refuses_a_busy_port() {
 }
 
 #[test]
+fn refuses_an_end_that_closes_connections_which_stay_open() {
+    let line = refused(&["load", "http://127.0.0.1:1/", "--close", "client"]);
+    assert!(line.contains("--lifetime"), "{line}");
+    let line = refused(&["load", "http://127.0.0.1:1/", "--lifetime", "short", "--close", "both"]);
+    assert!(line.contains("neither `server` nor `client`"), "{line}");
+}
+
+#[test]
 fn refuses_addresses_that_are_none() {
     serve_refused(&["--addr", "127.0.0.1:65536"], "65536");
     serve_refused(&["--addr", "127.0.0.1:-1"], "-1");

@@ -178,7 +178,7 @@ fn false_marks(measured: &[Measured], draws: usize) -> Result<(String, f64)> {
 }
 
 /// Draws neighbouring rounds of one of `measured`, with the subjects of each round in random order.
-/// `None` if no column has so many rounds.
+/// `None` if no column has that number of rounds.
 fn drawn_again(
     measured: &[&Measured],
     subjects: usize,
@@ -234,7 +234,7 @@ fn power(measured: &[Measured], draws: usize) -> Result<String> {
 }
 
 /// Writes a row for each number of rounds, over columns from `draw`. There is no row if `draw` has
-/// no column of so many rounds.
+/// no column with that number of rounds.
 fn power_rows(
     text: &mut String,
     name: &str,

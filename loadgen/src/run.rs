@@ -412,8 +412,9 @@ impl Run {
     pub fn finish(mut self) -> Result<Measurement, RunError> {
         while self.next_event().is_some() {}
         // Read before the generator closes the connections that still stand.
-        let target = &self.plan.target;
-        let time_wait = target.is_loopback().then(|| time_wait::of(&target.addresses)).flatten();
+        let Plan { target, workload, .. } = &*self.plan;
+        let is_told = workload.close.is_some() && target.is_loopback();
+        let time_wait = is_told.then(|| time_wait::of(&target.addresses)).flatten();
         self.hold = None;
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| RunError::Panicked)?;

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::workload::{Arrivals, Lifetime, Pacing, Until, Workload};
+use crate::workload::{Arrivals, Pacing, Until, Workload};
 
 /// Workload that was asked of the generator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,9 +30,8 @@ pub struct Settings {
     pub slow_bytes_per_s: Option<f64>,
     /// Requests per connection: `persistent`, `short` for one, or their number.
     pub lifetime: String,
-    /// End that closes a connection after its last request: `server` or `client`. Absent for
-    /// persistent connections, and in records that are older than this field, in which it was the
-    /// server.
+    /// End that closes a connection after its last request, `server` or `client`, if the workload
+    /// says it; otherwise it is the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<String>,
     /// Requests per second of an open loop.
@@ -80,7 +79,7 @@ impl From<&Workload> for Settings {
             slow: workload.slow as u64,
             slow_bytes_per_s: (workload.slow > 0).then_some(workload.slow_bytes_per_s),
             lifetime: workload.lifetime.to_string(),
-            close: (workload.lifetime != Lifetime::Persistent).then(|| workload.close.to_string()),
+            close: workload.close.map(|end| end.to_string()),
             rate_rps: None,
             arrivals: None,
             seed: None,
@@ -118,6 +117,7 @@ mod tests {
 
     use super::*;
     use crate::target::Request;
+    use crate::workload::Lifetime;
 
     #[test]
     fn an_open_loop_tells_its_arrivals_and_their_seed() {

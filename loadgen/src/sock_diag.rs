@@ -27,6 +27,7 @@ pub(crate) fn each(
         socket_id,
     };
     ask(request(AF_INET, SocketId::new_v4()), &mut take)?;
+    // A machine without IPv6 has no such sockets.
     let _ = ask(request(AF_INET6, SocketId::new_v6()), &mut take);
     Ok(())
 }

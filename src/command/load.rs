@@ -84,8 +84,9 @@ pub struct Args {
     /// Requests per connection: short (one), persistent, or a number
     #[arg(long, default_value = "persistent", value_name = "N")]
     lifetime: Lifetime,
-    /// End that closes a connection after its last request: server, which is asked to, or client.
-    /// The end that closes first keeps the connection in TIME_WAIT
+    /// End that closes a connection after its last request: server, which is asked to, or client
+    /// [default: server]. The end that closes first keeps the connection in TIME_WAIT; with this
+    /// option, the result has the number of these connections, on loopback
     #[arg(long, value_name = "END")]
     close: Option<Closer>,
     /// Time after which a request without a response has failed
@@ -284,7 +285,7 @@ impl Args {
             slow_bytes_per_s: self.slow.1,
             connect_rate: self.connect_rate,
             lifetime: self.lifetime,
-            close: self.close.unwrap_or(Closer::Server),
+            close: self.close,
             warmup: self.warmup,
             timeout: self.timeout,
             threads: self.threads.get(),

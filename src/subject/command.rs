@@ -358,6 +358,16 @@ server.serve_forever()";
     }
 
     #[test]
+    fn a_port_is_free_or_none_is_found() {
+        let held = TcpListener::bind(ANY_PORT).unwrap();
+        let taken = held.local_addr().unwrap().port();
+        assert_eq!(free_port(taken..taken + 1), None);
+        assert_eq!(free_port(taken..taken), None);
+        let free = free_port(FIRST_PORT..u16::MAX).unwrap();
+        assert!(free.port() >= FIRST_PORT && free.port() != taken, "{free}");
+    }
+
+    #[test]
     fn every_sign_of_readiness_is_waited_for() {
         for ready in [Ready::Announced, Ready::Connect, Ready::Http("/health".into())] {
             let Some(launch) = python(ready.clone()) else { return };

@@ -69,7 +69,7 @@ impl fmt::Display for Load {
             Lifetime::SHORT => write!(f, ", each used for one request")?,
             Lifetime::Requests(requests) => write!(f, ", each used for {requests} requests")?,
         }
-        if *close == Closer::Client && *lifetime != Lifetime::Persistent {
+        if *close == Some(Closer::Client) {
             write!(f, " and closed by the client")?;
         }
         if *idle > 0 {
@@ -128,11 +128,12 @@ mod tests {
             "Closed loop over 64 connections, each used for one request, beside 1000 idle connections; every \
              request is GET /."
         );
-        load.workload.close = Closer::Client;
+        load.workload.close = Some(Closer::Client);
         assert!(
             load.to_string().contains("each used for one request and closed by the client, beside"),
             "{load}"
         );
+        load.workload.close = None;
         load.workload.idle = 0;
         load.workload.lifetime = Lifetime::Persistent;
         load.workers = NonZeroUsize::new(8);

@@ -94,7 +94,7 @@ fn a_result_says_how_it_was_made() {
     let arguments = "--connections 4 --rate 200 --arrivals poisson --seed 7 --requests 20 --lifetime 5 --timeout 2s --threads 2";
     let workload = load_url(&server.url(), &words(arguments)).json["workload"].clone();
     let expected = json!({
-        "method": "GET", "body_bytes": 0, "connections": 4, "idle": 0, "slow": 0, "lifetime": "5", "close": "server",
+        "method": "GET", "body_bytes": 0, "connections": 4, "idle": 0, "slow": 0, "lifetime": "5",
         "rate_rps": 200.0, "arrivals": "poisson", "seed": 7, "spin_s": 0.0001, "requests": 20, "warmup_s": 0.0, "timeout_s": 2.0,
         "threads": 2, "interval_s": 1.0
     });

@@ -17,7 +17,7 @@ pub const AXIS: Axis = Axis {
     apply: |value, load| {
         let closes = load.workload.lifetime != Lifetime::Persistent;
         ensure!(closes, "it needs a `lifetime` in requests: persistent connections are closed with the run");
-        load.workload.close = parse(&value.to_string())?;
+        load.workload.close = Some(parse(&value.to_string())?);
         Ok(())
     },
     label: |value| format!("{value}-closes"),

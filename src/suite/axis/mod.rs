@@ -212,6 +212,17 @@ mod tests {
     }
 
     #[test]
+    fn an_end_that_closes_needs_connections_that_end() {
+        let mut load = Load::default();
+        let (close, client) = (find("close").unwrap(), Parameter::Text("client".to_owned()));
+        let refused = (close.apply)(&client, &mut load).unwrap_err().to_string();
+        assert!(refused.contains("`lifetime`"), "{refused}");
+        load.workload.lifetime = c10k_loadgen::workload::Lifetime::SHORT;
+        (close.apply)(&client, &mut load).unwrap();
+        assert_eq!(load.workload.close, Some(c10k_loadgen::workload::Closer::Client));
+    }
+
+    #[test]
     fn connections_that_take_longer_than_a_day_to_open_are_refused() {
         let mut load = Load::default();
         let axis = find("connect_rate").unwrap();
