@@ -39,10 +39,11 @@ pub const P50_AT_90_PERCENT: Metric = Metric {
     ..PLAIN
 };
 
-/// Returns the median latency of the step at that share of the capacity, in microseconds.
+/// Returns the median latency of the step at that share of the capacity, in microseconds. `None` if
+/// the capacity is only a lower bound: the share of the true one is not known.
 fn p50_at(record: &Record, percent: u32) -> Option<f64> {
-    let steps = &record.search.as_ref()?.steps;
-    steps.iter().find(|step| step.percent() == Some(percent))?.p50_us
+    let search = record.search.as_ref().filter(|search| search.breaks_rps.is_some())?;
+    search.steps.iter().find(|step| step.percent() == Some(percent))?.p50_us
 }
 
 #[cfg(test)]
@@ -73,7 +74,10 @@ mod tests {
         assert_eq!((P50_AT_90_PERCENT.of)(&record), None);
         let steps = vec![step(None, 1.0), step(Some(0.8), 2.0), step(Some(0.9), 3.0), step(Some(1.0), 4.0)];
         let objective = "p99 < 5ms".to_owned();
-        record.search = Some(Search { objective, holds_rps: 1000.0, breaks_rps: None, steps });
+        let search = Search { objective, holds_rps: 1000.0, breaks_rps: Some(1020.0), steps };
+        record.search = Some(search.clone());
         assert_eq!((P50_AT_90_PERCENT.of)(&record), Some(3.0));
+        record.search = Some(Search { breaks_rps: None, ..search });
+        assert_eq!((P50_AT_90_PERCENT.of)(&record), None);
     }
 }

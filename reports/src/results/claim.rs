@@ -4,7 +4,6 @@
 //! and fails if the whole interval lies beyond one bound; otherwise there are too few rounds to
 //! decide. A claim is confirmed if all its predicates hold, and refuted if one fails.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::cell::CellResult;
@@ -15,6 +14,7 @@ use crate::format;
 use crate::metric::by_key;
 use crate::record::{Claim, Predicate, Selector};
 use crate::statistics::interval::Interval;
+use crate::statistics::lead::Contender;
 
 /// Finding of a run about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,29 +83,44 @@ pub fn judge(results: &Results) -> Option<Judged<'_>> {
 fn judge_predicate(results: &Results, predicate: &Predicate) -> (Finding, String) {
     let what = describe(results, predicate);
     match interval(results, predicate) {
-        Ok(interval) => {
-            let Interval { mean, low, high } = interval;
-            let [mean, low, high] = [mean, low, high].map(format::significant);
-            let text = format!("{what}: {mean} ({low} to {high})");
-            (within(predicate, interval), text)
-        }
+        Ok(interval) => (within(predicate, interval), format!("{what}: {}", in_words(interval))),
         Err(reason) => (Finding::Undecided, format!("{what}: {reason}")),
     }
 }
 
+/// Writes an interval, of which one end may be open.
+fn in_words(Interval { mean, low, high }: Interval) -> String {
+    let [number, least, most] = [mean, low, high].map(format::significant);
+    match (low.is_finite(), high.is_finite()) {
+        (true, true) => format!("{number} ({least} to {most})"),
+        (true, false) => format!("at least {number} ({least} or more)"),
+        (false, _) => format!("at most {number} ({most} or less)"),
+    }
+}
+
 /// Returns the interval of a predicate's number over the rounds, or the reason why there is none.
+/// If a value is only a lower bound, the end of the interval that it leaves unknown is infinite.
 fn interval(results: &Results, predicate: &Predicate) -> Result<Interval, String> {
     let of = values(results, &predicate.of, &predicate.metric)?;
     let few = || "there are too few rounds".to_owned();
+    let of_at_least = of.at_least;
+    let open_above =
+        |interval| if of_at_least { Interval { high: f64::INFINITY, ..interval } } else { interval };
     let Some(over) = &predicate.over else {
-        let values: Vec<f64> = of.into_values().collect();
-        return counted(&values, results).or_else(|| Interval::of(&values)).ok_or_else(few);
+        let values: Vec<f64> = of.rounds.into_values().collect();
+        return counted(&values, results).or_else(|| Interval::of(&values)).map(open_above).ok_or_else(few);
     };
     let over = values(results, over, &predicate.metric)?;
-    let ratios: Vec<f64> = of.iter().filter_map(|(round, value)| Some(value / over.get(round)?)).collect();
-    counted(&ratios, results)
+    if of.at_least && over.at_least {
+        return Err("both numbers are only lower bounds".to_owned());
+    }
+    let ratio = |(round, value): (&u32, &f64)| Some(value / over.rounds.get(round)?);
+    let ratios: Vec<f64> = of.rounds.iter().filter_map(ratio).collect();
+    let interval = counted(&ratios, results)
         .or_else(|| Interval::of_ratios(&ratios))
-        .ok_or_else(|| "there are too few rounds, or a number is zero".to_owned())
+        .ok_or_else(|| "there are too few rounds, or a number is zero".to_owned())?;
+    let open_below = if over.at_least { Interval { low: f64::NEG_INFINITY, ..interval } } else { interval };
+    Ok(open_above(open_below))
 }
 
 /// Returns the interval of a number that a run of several rounds has only once: a pass counted it
@@ -119,8 +134,8 @@ fn counted(values: &[f64], results: &Results) -> Option<Interval> {
     }
 }
 
-/// Returns round → value of a metric, for the cell that `selector` means.
-fn values(results: &Results, selector: &Selector, metric: &str) -> Result<BTreeMap<u32, f64>, String> {
+/// Returns the values of a metric by round, for the cell that `selector` means.
+fn values(results: &Results, selector: &Selector, metric: &str) -> Result<Contender, String> {
     let metric = by_key(metric).ok_or_else(|| format!("there is no metric {metric}"))?;
     let cell = cell(results, selector).ok_or_else(|| format!("{} was not measured", selector.subject))?;
     let in_doubt =
@@ -132,7 +147,7 @@ fn values(results: &Results, selector: &Selector, metric: &str) -> Result<BTreeM
     if contender.rounds.is_empty() {
         return Err(format!("{} has no number", selector.subject));
     }
-    Ok(contender.rounds)
+    Ok(contender)
 }
 
 fn cell<'a>(results: &'a Results, selector: &Selector) -> Option<&'a CellResult> {
@@ -190,7 +205,7 @@ fn cell_in_words(results: &Results, selector: &Selector) -> String {
 mod tests {
     use super::*;
     use crate::fixture;
-    use crate::record::{Parameter, Record, Run};
+    use crate::record::{Parameter, Record, Run, Search};
 
     /// Builds three rounds of two subjects. In each round, `fork` takes the CPU time of `epoll`
     /// times the ratio of the round.
@@ -250,6 +265,35 @@ mod tests {
             text.contains("fork") && text.contains("over that of epoll") && text.contains("above 2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_lower_bound_decides_only_what_a_higher_value_would_decide_as_well() {
+        let with_bound = |subject: &str, above, below| {
+            let predicate = Predicate { metric: "capacity_rps".to_owned(), above, below, ..at_least_twice() };
+            let mut results = results([1.0; 3], predicate);
+            for cell in 0..results.cells.len() {
+                let (name, rps) = match results.subject_name(&results.cells[cell]) {
+                    "fork" => ("fork", 3000.0),
+                    _ => ("epoll", 1000.0),
+                };
+                let breaks_rps = (name != subject).then_some(rps * 1.02);
+                for record in &mut results.cells[cell].records {
+                    record.metrics.insert("capacity_rps".to_owned(), rps);
+                    let objective = "p99 < 5ms".to_owned();
+                    record.search = Some(Search { objective, holds_rps: rps, breaks_rps, steps: Vec::new() });
+                }
+            }
+            judge(&results).unwrap().finding
+        };
+        assert_eq!(with_bound("nothing", Some(2.0), Some(4.0)), Finding::Confirmed);
+        // The capacity of fork is only known to be 3,000 or more.
+        assert_eq!(with_bound("fork", Some(2.0), None), Finding::Confirmed);
+        assert_eq!(with_bound("fork", None, Some(4.0)), Finding::Undecided);
+        assert_eq!(with_bound("fork", None, Some(2.0)), Finding::Refuted);
+        // That of epoll may be higher, so that the ratio may be lower.
+        assert_eq!(with_bound("epoll", Some(2.0), None), Finding::Undecided);
+        assert_eq!(with_bound("epoll", None, Some(4.0)), Finding::Confirmed);
     }
 
     #[test]
