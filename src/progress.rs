@@ -24,7 +24,7 @@ impl Progress {
             bar.set_style(style.expect("the template is a constant that is right"));
             bar
         });
-        note(&format!("measuring {total} times, about {}\n", humantime::format_duration(round(estimate))));
+        note(&format!("measuring {total} times, {}\n", about(estimate)));
         Self { bar, done: 0, total }
     }
 
@@ -60,7 +60,8 @@ impl Progress {
     }
 }
 
-/// Rounds to whole seconds.
-fn round(time: Duration) -> Duration {
-    Duration::from_secs(time.as_secs_f64().round() as u64)
+/// Writes an estimated time in whole seconds, such as `about 2m 5s`.
+pub fn about(estimate: Duration) -> String {
+    let whole = Duration::from_secs(estimate.as_secs_f64().round() as u64);
+    format!("about {}", humantime::format_duration(whole))
 }

@@ -216,6 +216,8 @@ fn other_subjects_are_measured_where_they_are_asked_for() {
     let output = bench.run(&["--subjects", "epoll-edge,epoll", "--list"]);
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(listed, "epoll-edge/persistent-4\nepoll/persistent-4\n");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.starts_with("2 cells, about ") && said.lines().count() == 1, "{said}");
     let output = bench.run(&["--subjects", "epol"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("did you mean `epoll`"), "{output:?}");

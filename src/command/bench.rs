@@ -14,6 +14,7 @@ use crate::interrupt::{self, Interrupt};
 use crate::limits;
 use crate::output::{note, print};
 use crate::plan::{Place, Plan};
+use crate::progress::about;
 use crate::runner::{self, Finished};
 use crate::subject::{Program, Subject};
 use crate::suite::filter::Filter;
@@ -44,10 +45,10 @@ pub struct Args {
     /// Fewer and shorter measurements, as the suite says
     #[arg(long)]
     quick: bool,
-    /// List the cells and measure nothing
+    /// List the cells, tell the estimated time, and measure nothing
     #[arg(long)]
     list: bool,
-    /// With --list: print one JSON object, with the estimated time
+    /// With --list: print one JSON object, or an array if several suites are named
     #[arg(long, requires = "list")]
     json: bool,
     /// Print the JSON Schema of suites, for editors, and measure nothing
@@ -89,6 +90,9 @@ impl Args {
         let selected: Vec<_> = suites.iter().map(|suite| (suite, suite.cells(&self.filters))).collect();
         if self.list {
             print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
+            if !self.json {
+                note(&summary(&selected));
+            }
             return Ok(ExitCode::SUCCESS);
         }
         limits::check_threads()?;
@@ -215,6 +219,13 @@ fn complete(suite: &mut Suite, rounds: Option<u32>, subjects: &[String], servers
 
 fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
     selected.iter().flat_map(|(suite, cells)| cells.iter().map(|cell| suite.label(*cell) + "\n")).collect()
+}
+
+/// Renders the number of cells and the estimated time of all suites: one line.
+fn summary(selected: &[(&Suite, Vec<Cell>)]) -> String {
+    let cells: usize = selected.iter().map(|(_, cells)| cells.len()).sum();
+    let estimate = selected.iter().map(|(suite, cells)| suite.estimate(cells)).sum();
+    format!("{cells} cells, {} in all rounds\n", about(estimate))
 }
 
 /// Renders one object, or an array of objects if several suites are named.

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use c10k_loadgen::check::Effect;
+use c10k_reports::format;
 use c10k_reports::record::{Parameter, Record, Run};
 
 use crate::limits;
@@ -31,6 +33,10 @@ pub struct Args {
     subject: Option<String>,
 }
 
+/// Reason why a server may need less than its measurements show.
+const BY_GENERATOR: &str = ", since the generator reached its own limit before the server did: measure with more processors for \
+                            the generator, or with a slower handler";
+
 /// Measured capacities and throughputs of a subject.
 #[derive(Debug, Default)]
 struct Known {
@@ -38,6 +44,11 @@ struct Known {
     capacities: Capacities,
     /// Throughputs of a closed loop, by number of processors.
     throughputs: Capacities,
+    /// True if the generator reached its own limit in a search, so that some capacities are only
+    /// lower bounds.
+    capacities_are_bounds: bool,
+    /// The same for the throughputs.
+    throughputs_are_bounds: bool,
 }
 
 impl Args {
@@ -77,12 +88,14 @@ impl Known {
         if let Some(search) = &record.search {
             if search.objective == slo {
                 self.capacities.entry(processors).or_default().push(search.holds_rps);
+                self.capacities_are_bounds |= search.breaks_rps.is_none();
             }
         } else if record.valid
             && record.parameters.contains_key("processors")
             && let Some(throughput) = record.metrics.get("throughput_rps")
         {
             self.throughputs.entry(processors).or_default().push(*throughput);
+            self.throughputs_are_bounds |= record.has_effect(Effect::ThroughputIsABound);
         }
     }
 
@@ -91,8 +104,12 @@ impl Known {
         let Some((&processors, rounds)) = self.capacities.last_key_value() else { return String::new() };
         let mut text = format!("{subject}: {rate} requests/s within {slo}\n");
         let machines = machines_for(rate, rounds);
+        let each = format::plural(processors.into(), "processor");
         text += &match machines {
-            Some(need) => format!("  machines with {processors} processors for it: {}\n", in_words(need)),
+            Some(Need { high: Some(high), .. }) if self.capacities_are_bounds => {
+                format!("  machines with {each} for it: at most {high}{BY_GENERATOR}\n")
+            }
+            Some(need) => format!("  machines with {each} for it: {}\n", in_words(need)),
             None => "  one round tells nothing of machines; measure three\n".to_owned(),
         };
         text + &self.processors(processors, rounds, rate)
@@ -101,6 +118,10 @@ impl Known {
     /// Renders the number of processors of one machine, if its scaling was measured: from
     /// capacities, or from throughputs that are scaled to the capacity.
     fn processors(&self, processors: u32, rounds: &[f64], rate: f64) -> String {
+        let bounds = self.capacities_are_bounds || (self.capacities.len() < 2 && self.throughputs_are_bounds);
+        if bounds {
+            return format!("  processors of one machine: not known{BY_GENERATOR}\n");
+        }
         let (curve, rate) = if self.capacities.len() > 1 {
             (&self.capacities, rate)
         } else {
@@ -132,5 +153,48 @@ fn in_words(Need { low, likely, high }: Need) -> String {
         Some(high) if low == high => likely.to_string(),
         Some(high) => format!("{likely} ({low} to {high})"),
         None => format!("{likely} ({low} or more)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(rounds: [f64; 3]) -> Known {
+        let throughputs = [(1, rounds), (2, rounds.map(|rps| rps * 2.0)), (4, rounds.map(|rps| rps * 4.0))];
+        Known {
+            capacities: [(1, rounds.to_vec())].into(),
+            throughputs: throughputs.map(|(processors, rounds)| (processors, rounds.to_vec())).into(),
+            ..Known::default()
+        }
+    }
+
+    fn told(known: &Known) -> String {
+        known.tell("epoll", 100_000.0, &"p99 < 5ms".parse().unwrap())
+    }
+
+    #[test]
+    fn a_rate_needs_as_many_machines_and_processors_as_capacity_and_scaling_say() {
+        let text = told(&measured([29_000.0, 30_000.0, 31_000.0]));
+        assert!(
+            text.contains("machines with 1 processor for it: 4\n") && text.contains("of one machine: 4"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_capacity_that_is_a_lower_bound_tells_the_most_machines_and_no_processors() {
+        let known = Known { capacities_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
+        let text = told(&known);
+        assert!(text.contains("for it: at most 4, since the generator"), "{text}");
+        assert!(text.contains("processors of one machine: not known, since the generator"), "{text}");
+    }
+
+    #[test]
+    fn a_throughput_that_is_a_lower_bound_tells_no_processors() {
+        let known = Known { throughputs_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
+        let text = told(&known);
+        assert!(text.contains("machines with 1 processor for it: 4\n"), "{text}");
+        assert!(text.contains("processors of one machine: not known, since the generator"), "{text}");
     }
 }
