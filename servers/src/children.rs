@@ -159,7 +159,6 @@ impl Children {
 
 /// Returns a child of this process that has ended, even if other code has started it, without
 /// taking its exit status.
-#[cfg(target_os = "linux")]
 fn peek() -> io::Result<Option<Pid>> {
     use nix::errno::Errno;
     use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -172,13 +171,6 @@ fn peek() -> io::Result<Option<Pid>> {
         Err(Errno::EINVAL) => Ok(Some(getpid())),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Returns this process, which is never one of its own children: outside Linux, no call reports an
-/// ended child without taking its status.
-#[cfg(not(target_os = "linux"))]
-fn peek() -> io::Result<Option<Pid>> {
-    Ok(Some(getpid()))
 }
 
 /// Returns true if a child has ended; its exit status is then taken.
@@ -256,8 +248,7 @@ fn end_input(socket: i32) {
     }
 }
 
-/// Asks the kernel to send SIGTERM to this process when its parent dies, where it can.
+/// Asks the kernel to send SIGTERM to this process when its parent dies.
 fn die_with_parent() {
-    #[cfg(target_os = "linux")]
     let _ = rustix::process::set_parent_process_death_signal(Some(Signal::TERM));
 }

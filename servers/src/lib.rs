@@ -5,43 +5,37 @@
 //! is the [`Site`](site::Site), HTTP is the [`http::Connection`], and connections come from the
 //! [`Listener`].
 
+#[cfg(not(target_os = "linux"))]
+compile_error!("c10k is for Linux: it needs epoll, io_uring and /proc");
+
 mod blocking;
 // Each runtime uses only part of this module, so a build without some of them has dead code.
 #[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
 #[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
 mod calls;
 mod children;
-// Without epoll, no model runs handlers on other threads.
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod event_loop;
 pub mod http;
-#[cfg(any(feature = "smol", target_os = "linux"))]
 mod jobs;
 mod listener;
-#[cfg(target_os = "linux")]
 mod loops;
-#[cfg(target_os = "linux")]
 mod mailbox;
 mod memory;
 pub mod mix;
 mod model;
 mod open_connections;
-#[cfg_attr(not(target_os = "linux"), allow(dead_code))]
 mod peer;
 mod pool;
-#[cfg(target_os = "linux")]
 mod raw_epoll;
-#[cfg(target_os = "linux")]
 mod room;
 mod shutdown;
 pub mod site;
 mod sweep;
-#[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
+#[cfg(any(feature = "compio", feature = "smol", feature = "tokio"))]
 mod tasks;
-#[cfg_attr(not(all(target_os = "linux", feature = "may")), allow(dead_code))]
+#[cfg_attr(not(feature = "may"), allow(dead_code))]
 mod threads;
 mod timers;
-#[cfg(target_os = "linux")]
 mod uring;
 
 use std::io;
@@ -97,14 +91,13 @@ impl Options {
 
     /// Returns the number of event loops: `workers`, or one for each processor that this process
     /// may use, but no more than `max_connections`.
-    #[cfg_attr(not(target_os = "linux"), allow(dead_code))]
     fn event_loops(&self) -> usize {
         event_loops(self.workers).min(self.max_connections.get())
     }
 
     /// Returns these options for the event loops of a model where `workers` is the size of a pool
     /// beside them.
-    #[cfg(any(feature = "tokio", feature = "smol", all(target_os = "linux", feature = "compio")))]
+    #[cfg(any(feature = "compio", feature = "smol", feature = "tokio"))]
     fn beside_pool(self) -> Self {
         Self { workers: None, ..self }
     }

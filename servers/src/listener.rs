@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::http::UNAVAILABLE;
@@ -258,24 +259,12 @@ enum Blocking {
     No,
 }
 
-#[cfg(not(target_vendor = "apple"))]
 fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStream> {
-    use rustix::net::{SocketFlags, accept_with};
     let flags = match blocking {
         Blocking::Yes => SocketFlags::CLOEXEC,
         Blocking::No => SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
     };
     Ok(accept_with(socket, flags)?.into())
-}
-
-/// Accepts without accept4(2), which would set the flags in the same call.
-#[cfg(target_vendor = "apple")]
-fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStream> {
-    use rustix::io::{FdFlags, fcntl_setfd, ioctl_fionbio};
-    let stream = rustix::net::accept(socket)?;
-    fcntl_setfd(&stream, FdFlags::CLOEXEC)?;
-    ioctl_fionbio(&stream, blocking == Blocking::No)?;
-    Ok(stream.into())
 }
 
 fn bind(listening: Listening) -> io::Result<TcpListener> {

@@ -3,8 +3,7 @@
 //!
 //! This is the answer to the C10K problem: the cost of a turn depends on the ready connections, not
 //! on all of them. It is level-triggered, so that one read per event is enough, and a connection
-//! with more data waits for its turn like the others. Where there is no epoll, the crate uses the
-//! mechanism that the system has instead, such as kqueue.
+//! with more data waits for its turn like the others.
 
 use std::io;
 use std::os::fd::BorrowedFd;

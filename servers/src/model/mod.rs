@@ -4,28 +4,21 @@
 //! a build leaves out the file.
 
 mod busy_poll;
-#[cfg(all(target_os = "linux", feature = "compio"))]
+#[cfg(feature = "compio")]
 mod compio;
-#[cfg(all(target_os = "linux", feature = "compio"))]
+#[cfg(feature = "compio")]
 mod compio_blocking;
 mod epoll;
-#[cfg(target_os = "linux")]
 mod epoll_edge;
-#[cfg(target_os = "linux")]
 mod epoll_handoff;
-#[cfg(target_os = "linux")]
 mod epoll_level;
-#[cfg(target_os = "linux")]
 mod epoll_sharded;
-#[cfg(target_os = "linux")]
 mod epoll_workers;
 mod fork;
-#[cfg(target_os = "linux")]
 mod io_uring;
-#[cfg(target_os = "linux")]
 mod io_uring_sharded;
 mod iterative;
-#[cfg(all(target_os = "linux", feature = "may"))]
+#[cfg(feature = "may")]
 mod may;
 mod poll;
 mod prefork;
@@ -41,7 +34,7 @@ mod thread_pool;
 mod tokio;
 #[cfg(feature = "tokio")]
 mod tokio_blocking;
-#[cfg(all(target_os = "linux", feature = "tokio"))]
+#[cfg(feature = "tokio")]
 mod tokio_sharded;
 mod traits;
 
@@ -202,7 +195,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(epoll_level if target_os = "linux", else "needs epoll, which only Linux has"),
+        build: built!(epoll_level),
         probe: None,
     },
     Entry {
@@ -215,7 +208,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(epoll_edge if target_os = "linux", else "needs epoll, which only Linux has"),
+        build: built!(epoll_edge),
         probe: None,
     },
     // Readiness, many loops.
@@ -223,7 +216,7 @@ pub const ROSTER: &[Entry] = &[
         name: "epoll-sharded",
         about: "an event loop per processor, each with a listener of its own",
         traits: traits(Waits::Epoll, Runs::EventLoops, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
-        build: built!(epoll_sharded if target_os = "linux", else "needs epoll, which only Linux has"),
+        build: built!(epoll_sharded),
         probe: None,
     },
     Entry {
@@ -236,7 +229,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(epoll_handoff if target_os = "linux", else "needs epoll, which only Linux has"),
+        build: built!(epoll_handoff),
         probe: None,
     },
     Entry {
@@ -249,7 +242,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::Offloaded,
         ),
-        build: built!(epoll_workers if target_os = "linux", else "needs epoll, which only Linux has"),
+        build: built!(epoll_workers),
         probe: None,
     },
     // Completion.
@@ -263,7 +256,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(io_uring if target_os = "linux", else "needs io_uring, which only Linux has"),
+        build: built!(io_uring),
         probe: PROBE_IO_URING,
     },
     Entry {
@@ -276,7 +269,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(io_uring_sharded if target_os = "linux", else "needs io_uring, which only Linux has"),
+        build: built!(io_uring_sharded),
         probe: PROBE_IO_URING,
     },
     // Async runtimes.
@@ -297,7 +290,7 @@ pub const ROSTER: &[Entry] = &[
         name: "tokio-sharded",
         about: "a tokio runtime per processor, each with a listener of its own",
         traits: traits(Waits::Epoll, Runs::AsyncTasks, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
-        build: built!(tokio_sharded if all(target_os = "linux", feature = "tokio"), else WITHOUT_TOKIO_SHARDED),
+        build: built!(tokio_sharded if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
     },
     Entry {
@@ -349,7 +342,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(compio if all(target_os = "linux", feature = "compio"), else WITHOUT_COMPIO),
+        build: built!(compio if feature = "compio", else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
     },
     Entry {
@@ -362,7 +355,7 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::Offloaded,
         ),
-        build: built!(compio_blocking if all(target_os = "linux", feature = "compio"), else WITHOUT_COMPIO),
+        build: built!(compio_blocking if feature = "compio", else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
     },
     // Green threads.
@@ -376,27 +369,18 @@ pub const ROSTER: &[Entry] = &[
             AtOnce::OpenFiles,
             Handlers::InPlace,
         ),
-        build: built!(may if all(target_os = "linux", feature = "may"), else WITHOUT_MAY),
+        build: built!(may if feature = "may", else WITHOUT_MAY),
         probe: None,
     },
 ];
 
 // Reasons why a model is not part of this build.
-#[cfg(not(target_os = "linux"))]
-const WITHOUT_COMPIO: &str = "needs io_uring, which only Linux has";
-#[cfg(all(target_os = "linux", not(feature = "compio")))]
+#[cfg(not(feature = "compio"))]
 const WITHOUT_COMPIO: &str = "left out of this build; build with the feature `compio`";
-#[cfg(not(target_os = "linux"))]
-const WITHOUT_MAY: &str = "its epoll is used directly, which only Linux has";
-#[cfg(all(target_os = "linux", not(feature = "may")))]
+#[cfg(not(feature = "may"))]
 const WITHOUT_MAY: &str = "left out of this build; build with the feature `may`";
 #[cfg(not(feature = "smol"))]
 const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
-#[cfg(not(target_os = "linux"))]
-const WITHOUT_TOKIO_SHARDED: &str =
-    "needs listeners among which the kernel deals connections out, as Linux does";
-#[cfg(all(target_os = "linux", not(feature = "tokio")))]
-const WITHOUT_TOKIO_SHARDED: &str = WITHOUT_TOKIO;
 #[cfg(not(feature = "tokio"))]
 const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 
@@ -404,13 +388,10 @@ type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 
 type Probe = fn() -> Result<(), String>;
 
-#[cfg(target_os = "linux")]
 const PROBE_IO_URING: Option<Probe> = Some(crate::uring::probe);
-#[cfg(not(target_os = "linux"))]
-const PROBE_IO_URING: Option<Probe> = None;
-#[cfg(all(target_os = "linux", feature = "compio"))]
+#[cfg(feature = "compio")]
 const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
-#[cfg(not(all(target_os = "linux", feature = "compio")))]
+#[cfg(not(feature = "compio"))]
 const PROBE_COMPIO: Option<Probe> = None;
 
 /// Descriptors of an event loop: a listener, its spare descriptor, and a few for waiting and
