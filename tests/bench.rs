@@ -1,8 +1,6 @@
 //! Results of `c10k bench`, and the objections to them, in the record, on the page, and in the exit
 //! status.
 
-#![cfg(target_os = "linux")]
-
 #[path = "support/bench.rs"]
 mod bench;
 #[path = "support/refusal.rs"]

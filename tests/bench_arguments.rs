@@ -4,8 +4,6 @@
 //! `cargo test` builds no benches, so this program acts as a bench if [`ACT_AS`] says so: as a
 //! criterion bench, or as the bench of the suites.
 
-#![cfg(target_os = "linux")]
-
 #[path = "../benches/suite.rs"]
 mod suite;
 

@@ -1,7 +1,5 @@
 //! `c10k compare`: ratios, intervals and verdicts of runs that these tests write.
 
-#![cfg(target_os = "linux")]
-
 #[path = "../reports/tests/fixture/mod.rs"]
 #[expect(dead_code, reason = "it has what other tests need")]
 mod fixture;

@@ -2,8 +2,6 @@
 //! that must be undisturbed, and one beside a program that spins. They run one at a time, in a test
 //! program of their own, so that no other test disturbs them or is disturbed.
 
-#![cfg(target_os = "linux")]
-
 #[path = "support/bench.rs"]
 #[allow(dead_code, reason = "each test uses a part of it")]
 mod bench;

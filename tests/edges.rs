@@ -3,8 +3,6 @@
 //!
 //! The list of options comes from the command itself, so that a new option can't be forgotten here.
 
-#![cfg(target_os = "linux")]
-
 #[path = "support/refusal.rs"]
 mod refusal;
 

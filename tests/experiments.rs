@@ -1,8 +1,6 @@
 //! Experiments with `c10k bench`: searches for a capacity, runs that are resumed, machines that
 //! disturb a run, and claims.
 
-#![cfg(target_os = "linux")]
-
 #[path = "support/bench.rs"]
 mod bench;
 #[path = "support/processes.rs"]

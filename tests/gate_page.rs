@@ -1,8 +1,6 @@
 //! The page of a gate that was really measured: written with its histograms, linked to, and
 //! rendered again without measuring.
 
-#![cfg(target_os = "linux")]
-
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};

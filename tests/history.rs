@@ -1,8 +1,6 @@
 //! `c10k history`: it adds gates as lines, shows the lines as a table, a page and JSON, and reports
 //! each mistake in one line.
 
-#![cfg(target_os = "linux")]
-
 #[path = "support/refusal.rs"]
 mod refusal;
 #[path = "../ci/tests/support/simulated.rs"]

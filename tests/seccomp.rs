@@ -4,8 +4,6 @@
 //! A seccomp filter belongs to a thread and to everything that the thread starts. It fails with the
 //! errors of the default profiles of container runtimes: EPERM, or ENOSYS as an older kernel does.
 
-#![cfg(target_os = "linux")]
-
 #[path = "support/refusal.rs"]
 mod refusal;
 

@@ -1,22 +1,14 @@
 //! The subcommands: one file each, one line each here.
 
-#[cfg(target_os = "linux")]
 mod bench;
-#[cfg(target_os = "linux")]
 mod calibrate;
-#[cfg(target_os = "linux")]
 mod compare;
-#[cfg(target_os = "linux")]
 mod gate;
-#[cfg(target_os = "linux")]
 mod history;
-#[cfg(target_os = "linux")]
 mod load;
 mod models;
-#[cfg(target_os = "linux")]
 mod report;
 mod serve;
-#[cfg(target_os = "linux")]
 mod size;
 
 use std::ffi::OsString;
@@ -32,21 +24,13 @@ use clap::{CommandFactory, Parser};
 enum Command {
     Models(models::Args),
     Serve(serve::Args),
-    #[cfg(target_os = "linux")]
     Load(Box<load::Args>),
-    #[cfg(target_os = "linux")]
     Bench(bench::Args),
-    #[cfg(target_os = "linux")]
     Report(report::Args),
-    #[cfg(target_os = "linux")]
     Compare(compare::Args),
-    #[cfg(target_os = "linux")]
     Gate(Box<gate::Args>),
-    #[cfg(target_os = "linux")]
     History(history::Args),
-    #[cfg(target_os = "linux")]
     Calibrate(calibrate::Args),
-    #[cfg(target_os = "linux")]
     Size(size::Args),
 }
 
@@ -56,21 +40,13 @@ pub fn run() -> Result<ExitCode> {
     match parse(std::env::args_os())? {
         Some(Command::Models(args)) => args.run(),
         Some(Command::Serve(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::Load(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::Bench(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::Report(args)) => Ok(args.run()),
-        #[cfg(target_os = "linux")]
         Some(Command::Compare(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::Gate(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::History(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::Calibrate(args)) => args.run(),
-        #[cfg(target_os = "linux")]
         Some(Command::Size(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }

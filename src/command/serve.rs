@@ -15,7 +15,6 @@ use c10k_servers::site::Site;
 use c10k_servers::{Accepts, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
 use rustix::io::Errno;
 
-#[cfg(target_os = "linux")]
 use crate::cpus::CpuList;
 use crate::limits;
 use crate::output::{note, print};
@@ -41,7 +40,6 @@ pub struct Args {
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = limits::whole(1..=u32::MAX))]
     backlog: u32,
     /// Processors to run on, such as 0,2-3
-    #[cfg(target_os = "linux")]
     #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
     /// Connections served at once; further ones wait in the backlog. By default, as many as the
@@ -69,9 +67,7 @@ impl Args {
         limits::raise_open_files();
         // The harness starts this program by the number of an open file, and `ps` and `pgrep` would
         // show that number as the name of the process.
-        #[cfg(target_os = "linux")]
         let _ = rustix::thread::set_name(c"c10k");
-        #[cfg(target_os = "linux")]
         if let Some(cpus) = &self.pin {
             cpus.pin()?;
         }

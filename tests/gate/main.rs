@@ -1,8 +1,6 @@
 //! `c10k gate`: complete gates of tiny suites, and gates that fail: each failure is reported in one
 //! line, with no partial verdict and nothing left behind.
 
-#![cfg(target_os = "linux")]
-
 mod commands;
 mod failures;
 mod interruption;

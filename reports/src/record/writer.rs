@@ -171,7 +171,6 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), line.repeat(2));
     }
 
-    #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error_that_says_so() {
         let reports = tempfile::tempdir().unwrap();
