@@ -1,7 +1,7 @@
 //! `c10k-hyper ADDRESS`: hyper on a tokio runtime of one thread, for comparison with the models.
 //!
 //! It serves the page from memory to every request, with the same head as the models. It contains
-//! nothing of c10k: neither its allocator nor its HTTP.
+//! nothing of c10k.
 
 use std::convert::Infallible;
 use std::io::{self, Write};

@@ -45,17 +45,10 @@ use std::thread;
 
 use http::{Handlers, Service, Timeouts};
 pub use listener::{Listener, Listening};
-pub use memory::Reserve;
 pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
 pub use shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
 pub use threads::why_none as why_no_threads;
-
-/// Allocator of the whole program. In Rust, a failed allocation ends the process, so this one keeps
-/// some memory in reserve.
-#[cfg(feature = "reserve")]
-#[global_allocator]
-static ALLOCATOR: memory::Reserve = memory::Reserve;
 
 /// One way of serving many connections at once.
 pub trait ConcurrencyModel {

@@ -184,12 +184,7 @@ impl Listener {
     fn accept_or_shed(&self, blocking: Blocking) -> io::Result<TcpStream> {
         loop {
             match accept(&self.socket, blocking) {
-                Ok(stream) if !memory::is_short() => return Ok(stream),
-                Ok(stream) => {
-                    refuse(&stream);
-                    // Open connections should not wait for a flood to end.
-                    return Err(io::ErrorKind::WouldBlock.into());
-                }
+                Ok(stream) => return Ok(stream),
                 Err(Errno::MFILE | Errno::NFILE) => return self.accept_with_reserve(blocking),
                 // These concern the connection that was to be accepted, not the listener
                 // (accept(2), "Error handling").

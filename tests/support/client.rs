@@ -212,14 +212,6 @@ impl Client {
         }
     }
 
-    /// Returns true if a response or the end of the connection has arrived.
-    pub fn has_news(&self) -> bool {
-        self.stream.set_nonblocking(true).expect("a socket can be made non-blocking");
-        let result = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).expect("and blocking again");
-        !result.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
     /// Returns true if the server has closed its end. The client's socket does not show that while
     /// there is unread data, so the kernel's table of connections is read.
     pub fn is_let_go(&self) -> bool {

@@ -39,9 +39,8 @@ const SPINNING: f64 = 0.5;
 /// Message of the panic in the handler of `/panic`.
 const WANTED_PANIC: &str = "a client asked for a panic";
 
-/// Panic messages of runtimes that get no thread, or no stack for a green thread.
-const PANICS_WITHOUT_THREADS: [&str; 3] =
-    ["OS can't spawn worker thread", "failed to spawn thread", "failed to alloc sys stack"];
+/// Panic messages of runtimes that get no thread.
+const PANICS_WITHOUT_THREADS: [&str; 2] = ["OS can't spawn worker thread", "failed to spawn thread"];
 
 /// A server that is to be started.
 #[derive(Debug, Clone)]
@@ -54,7 +53,6 @@ pub struct Launch {
     limits: Vec<String>,
     user: Option<u32>,
     own_group: bool,
-    one_heap: bool,
     lacks_threads: bool,
 }
 
@@ -117,14 +115,7 @@ impl Launch {
         self
     }
 
-    /// Makes all threads of the server share a heap. The C library gives them several, with space
-    /// in each that no limit takes away.
-    pub fn one_heap(mut self) -> Self {
-        self.one_heap = true;
-        self
-    }
-
-    /// Allows the server to report that it gets no threads, green ones included.
+    /// Allows the server to report that it gets no threads.
     pub fn lacks_threads(mut self) -> Self {
         self.lacks_threads = true;
         self
@@ -173,9 +164,6 @@ impl Launch {
             shell.args(["-c", &format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && ")), C10K]);
             shell
         };
-        if self.one_heap {
-            command.env("MALLOC_ARENA_MAX", "1");
-        }
         if self.own_group {
             command.process_group(0);
         }
@@ -224,7 +212,6 @@ impl Server {
             limits: Vec::new(),
             user: None,
             own_group: false,
-            one_heap: false,
             lacks_threads: false,
         }
     }

@@ -189,7 +189,7 @@ impl<'a> CompletionLoop<'a> {
 
     /// Adds `stream` to the connections of this loop.
     fn add(&mut self, stream: TcpStream) {
-        if memory::is_short() || !memory::reserve_slot(&mut self.peers) {
+        if !memory::reserve_slot(&mut self.peers) {
             return refuse(&stream);
         }
         let slot = self.peers.insert(Peer::new(stream, &self.service));

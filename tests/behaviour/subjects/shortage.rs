@@ -2,13 +2,13 @@
 //! served, and nothing spins.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::thread;
 
 use rustix::process::geteuid;
 
 use super::{Behaviour, Outcome, behaviours};
-use crate::client::{Answer, CLOSE, Client, get, pattern};
+use crate::client::{CLOSE, Client, get};
 use crate::load::{Load, Tally};
 use crate::model::{Model, Runs};
 use crate::processes::Process;
@@ -27,14 +27,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     survives_a_shortage_of_memory_for_threads,
     takes_no_cpu_time_while_nobody_asks;
     at_once:
-    sheds_connections_that_it_has_no_memory_for,
-    takes_memory_back_from_those_who_take_too_long,
     survives_being_refused_threads_for_handlers,
 ];
-
-/// Receive buffer of a client that does not read. It is small, so that responses soon stay in the
-/// server.
-const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 /// User ID of an ordinary user without a name, so that only the processes of this test count.
 const ORDINARY_USER: u32 = 57_123;
@@ -285,154 +279,6 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-/// Memory that is left to a server for its connections, beside its reserve; a fraction of what the
-/// clients then make it hold.
-const SPARE_HEAP: u64 = 512 * 1024;
-
-/// Number of clients that begin a request and don't finish it, and the bytes that each of them
-/// makes the server hold.
-const TALKERS: usize = 100;
-const HALF_A_HEAD_BYTES: usize = 15_000;
-
-/// Number of clients that is enough to use up what a server keeps in store for its connections, for
-/// example stacks, before its memory is used up.
-const MANY_TALKERS: usize = 300;
-const LARGE_SPARE_HEAP: u64 = 4 * 1024 * 1024;
-
-/// Number of clients that send many requests and read nothing, bytes of each response, and number
-/// of requests of each client. All responses together are more than the kernel buffers.
-const ASKERS: usize = 4;
-const ASKED_BYTES: usize = 16_000;
-const ASKED_AT_ONCE: usize = 300;
-
-/// Number of requests, enough that each of a few threads has served some.
-const WARM_UP: usize = 64;
-
-/// Clients make the server hold much more than it has memory for. Some of them are shed, clients
-/// that were connected before are served, and when the greedy clients are gone others are served,
-/// even with no more memory than before.
-fn sheds_connections_that_it_has_no_memory_for(model: &Model) -> Outcome {
-    if let Some(reason) = can_not_hold_much(model) {
-        return Outcome::Skipped(reason.into());
-    }
-    // The timeout is long: a client that is slow here is slow because the machine is busy.
-    let launch = Server::launch(model).arguments(["--head-timeout", "60s"]);
-    let server = launch.pool(2 * (TALKERS + ASKERS)).one_heap().start();
-    // These requests make everything that the server makes at the first use.
-    (0..WARM_UP).for_each(|_| server.assert_serves());
-    server.await_pool();
-    server.await_rest();
-    let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
-    let size = |process: &Process| process.address_space() + SPARE_HEAP;
-    let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
-        Ok(scarcity) => scarcity,
-        Err(reason) => return Outcome::Skipped(reason),
-    };
-    let (askers, talkers) = (greedy_askers(&server), greedy_talkers(&server, TALKERS));
-    wait::until("somebody is shed", || talkers.iter().any(Client::has_news));
-    for client in &mut established {
-        assert_eq!(client.get("/bytes/10000").body.len(), 10_000);
-        assert_eq!(client.get("/bytes/100000").body.len(), 100_000);
-    }
-    (0..8).map(|_| server.connect()).for_each(assert_is_served_or_told);
-    server.assert_does_not_spin();
-    askers.into_iter().for_each(assert_is_answered_as_far_as_possible);
-    for mut client in talkers {
-        client.try_send("\r\n\r\n");
-        assert_ends_well(client.try_answer());
-    }
-    wait::until("others are served", || is_served(server.connect()));
-    scarcity.end();
-    let _more: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
-    for client in &mut established {
-        assert_eq!(client.get("/").status, 200);
-    }
-    Outcome::Shown
-}
-
-/// Clients that hold all the memory are closed when their timeout is over, although closing them
-/// takes some memory.
-fn takes_memory_back_from_those_who_take_too_long(model: &Model) -> Outcome {
-    if let Some(reason) = can_not_hold_much(model) {
-        return Outcome::Skipped(reason.into());
-    }
-    let launch = Server::launch(model).arguments(["--head-timeout", "1s"]);
-    let server = launch.pool(MANY_TALKERS + WORKERS).one_heap().lacks_threads().start();
-    (0..WARM_UP).for_each(|_| server.assert_serves());
-    server.await_pool();
-    server.await_rest();
-    let size = |process: &Process| process.address_space() + LARGE_SPARE_HEAP;
-    let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
-        Ok(scarcity) => scarcity,
-        Err(reason) => return Outcome::Skipped(reason),
-    };
-    let talkers = greedy_talkers(&server, MANY_TALKERS);
-    wait::until("somebody is shed", || talkers.iter().any(Client::has_news));
-    // The talkers stay connected.
-    wait::until("everybody else is told", || talkers.iter().all(Client::has_news));
-    wait::until("others are served", || is_served(server.connect()));
-    drop(talkers);
-    scarcity.end();
-    server.assert_serves();
-    Outcome::Shown
-}
-
-/// Returns the reason why clients can't make the server hold more memory than it has, if there is
-/// one.
-fn can_not_hold_much(model: &Model) -> Option<&'static str> {
-    match model.runs {
-        Runs::Process | Runs::ProcessPool => {
-            Some("connections have processes of their own, and none needs much")
-        }
-        Runs::Thread => Some("threads need more memory than what they hold"),
-        Runs::ThreadPool | Runs::Loop => None,
-    }
-}
-
-fn greedy_talkers(server: &Server, count: usize) -> Vec<Client> {
-    let half_a_head = format!("GET / HTTP/1.1\r\nHost: a\r\nFiller: {}", "a".repeat(HALF_A_HEAD_BYTES));
-    let greedy = |_| {
-        let mut client = server.connect();
-        client.try_send(&half_a_head);
-        client
-    };
-    (0..count).map(greedy).collect()
-}
-
-fn greedy_askers(server: &Server) -> Vec<Client> {
-    let requests = get(&format!("/bytes/{ASKED_BYTES}")).repeat(ASKED_AT_ONCE);
-    let greedy = |_| {
-        let mut client = Client::connect_with_small_buffer(server.address, SMALL_BUFFER_BYTES);
-        client.try_send(&requests);
-        client
-    };
-    (0..ASKERS).map(greedy).collect()
-}
-
-/// Reads all responses up to a 503, or up to the end of the connection.
-#[track_caller]
-fn assert_is_answered_as_far_as_possible(mut client: Client) {
-    let expected = pattern(ASKED_BYTES);
-    for _ in 0..ASKED_AT_ONCE {
-        match client.try_answer() {
-            Ok(answer) if answer.status == 200 => assert!(answer.body == expected),
-            other => return assert_ends_well(other),
-        }
-    }
-}
-
-#[track_caller]
-fn assert_ends_well(answer: io::Result<Answer>) {
-    match answer {
-        Ok(answer) => assert!(matches!(answer.status, 200 | 503), "{answer:?}"),
-        Err(error) => assert_ne!(error.kind(), ErrorKind::WouldBlock, "neither served nor told"),
-    }
-}
-
-fn is_served(mut client: Client) -> bool {
-    client.try_send(CLOSE) && client.try_answer().is_ok_and(|answer| answer.status == 200)
-}
-
 fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
     let server = Server::start(model);
     let _idle: Vec<Client> = (0..model.at_once(8)).map(|_| served_client(&server)).collect();
@@ -444,7 +290,11 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
 /// the shortage, answered with 503, or cut.
 #[track_caller]
 fn assert_is_served_or_told(mut client: Client) {
-    if client.try_send(get("/")) {
-        assert_ends_well(client.try_answer());
+    if !client.try_send(get("/")) {
+        return;
+    }
+    match client.try_answer() {
+        Ok(answer) => assert!(matches!(answer.status, 200 | 503), "{answer:?}"),
+        Err(error) => assert_ne!(error.kind(), ErrorKind::WouldBlock, "neither served nor told"),
     }
 }
