@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::Shutdown;
-use crate::memory;
 use crate::sweep::Sweep;
 
 /// A deadline that never comes.
@@ -65,19 +64,15 @@ impl Callees {
         Arc::new(Self { state: Mutex::default(), shutdown, begin: Instant::now() })
     }
 
-    /// Registers a task until the returned value is dropped; returns `None` if there is no memory
-    /// for it.
-    pub fn register(self: &Arc<Self>) -> Option<Callee> {
-        if !memory::reserve_slot(&mut self.state().calls) {
-            return None;
-        }
+    /// Registers a task until the returned value is dropped.
+    pub fn register(self: &Arc<Self>) -> Callee {
         let call = Arc::new(Call {
             deadline_ms: AtomicU64::new(NEVER),
             is_made: AtomicBool::new(false),
             waker: Mutex::default(),
         });
         let key = self.state().calls.insert(Arc::clone(&call));
-        Some(Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) })
+        Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) }
     }
 
     /// Returns the number of registered tasks.
@@ -269,7 +264,7 @@ mod tests {
     fn calls_those_who_wait_for_too_long_and_nobody_else() {
         let (callees, _) = callees();
         let (late, early) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
-        let (mut waits, mut went_on) = (callees.register().unwrap(), callees.register().unwrap());
+        let (mut waits, mut went_on) = (callees.register(), callees.register());
         let (past, future) = (Instant::now(), Instant::now() + Duration::from_mins(1));
         waits.listen(&Arc::clone(&late).into());
         waits.wait_until(Some(past));
@@ -287,7 +282,7 @@ mod tests {
     #[test]
     fn a_stop_ends_the_idle_after_the_last_call() {
         let (callees, shutdown) = callees();
-        let callee = callees.register().unwrap();
+        let callee = callees.register();
         let told = |is_idle| {
             callees.call_all();
             callee.verdict(Patience { deadline: None, is_idle })
@@ -305,9 +300,9 @@ mod tests {
         let (callees, _) = callees();
         let bell = Arc::new(Bell::default());
         let acceptor = Waker::from(Arc::clone(&bell));
-        let one = callees.register().unwrap();
+        let one = callees.register();
         assert!(callees.has_room(2, &acceptor));
-        let other = callees.register().unwrap();
+        let other = callees.register();
         assert!(!callees.has_room(2, &acceptor));
         drop(one);
         assert_eq!((bell.rings(), callees.count()), (1, 1));

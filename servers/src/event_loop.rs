@@ -228,9 +228,6 @@ impl<P: Poller> EventLoop<P> {
 
     /// Adds `stream` to the connections of this loop.
     pub fn add(&mut self, stream: TcpStream) {
-        if !memory::reserve_slot(&mut self.peers) {
-            return refuse(&stream);
-        }
         let slot = self.peers.vacant_entry();
         match self.poller.add(stream.as_fd(), FIRST_PEER + slot.key()) {
             Ok(()) => {

@@ -11,8 +11,6 @@ use std::time::Duration;
 use slab::Slab;
 
 use crate::blocking::STACK_BYTES;
-use crate::listener::refuse;
-use crate::memory;
 use crate::shutdown::Shutdown;
 use crate::threads::refused;
 
@@ -40,20 +38,15 @@ pub struct Registered {
 }
 
 impl OpenConnections {
-    /// Registers a connection until the returned value is dropped. If there is no memory for it,
-    /// refuses the connection and returns `None`.
-    pub fn register(self: &Arc<Self>, stream: TcpStream) -> Option<Registered> {
+    /// Registers a connection until the returned value is dropped.
+    pub fn register(self: &Arc<Self>, stream: TcpStream) -> Registered {
         let mut state = self.state();
-        if !memory::reserve_slot(&mut state.streams) {
-            refuse(&stream);
-            return None;
-        }
         let stream = Arc::new(stream);
         if state.ending {
             let _ = stream.shutdown(net::Shutdown::Read);
         }
         let key = state.streams.insert(Arc::clone(&stream));
-        Some(Registered { stream, key, open: Arc::clone(self) })
+        Registered { stream, key, open: Arc::clone(self) }
     }
 
     /// Waits until fewer than `max_connections` are open; returns false if the shutdown came first.

@@ -9,14 +9,12 @@ use std::future::poll_fn;
 use std::io;
 use std::net::TcpStream;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::Shutdown;
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::http::{Connection, Job, Reply, Service, Status, Timeouts, Want};
-use crate::listener::refuse;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 
@@ -89,27 +87,19 @@ pub async fn serve(
     let accepting = async {
         loop {
             room(&callees, max_connections).await;
-            start(runtime, runtime.accept().await?, &callees);
+            runtime.start(runtime.accept().await?, callees.register());
         }
     };
     let sweeping = async { Ok(sweep(&callees, timeouts, runtime).await) };
     let working = async { first(accepting, sweeping).await.map(|never: Infallible| match never {}) };
     first(runtime.stopped(), working).await?;
     for stream in runtime.close() {
-        start(runtime, stream, &callees);
+        runtime.start(stream, callees.register());
     }
     while callees.call_to_end() {
         runtime.sleep(DRAIN_TICK).await;
     }
     Ok(())
-}
-
-/// Serves `stream` in a task of its own; refuses it if there is no memory for that.
-fn start(runtime: &impl Runtime, stream: TcpStream, callees: &Arc<Callees>) {
-    match callees.register() {
-        Some(callee) => runtime.start(stream, callee),
-        None => refuse(&stream),
-    }
 }
 
 /// Waits until fewer than `max` connections are open.

@@ -26,12 +26,10 @@ impl ConcurrencyModel for Iterative {
         // Starts a thread that waits for the shutdown, while this one waits for a client.
         let open = OpenConnections::until(&shutdown)?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
-            if let Some(stream) = open.register(stream) {
-                let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
-            }
+            let stream = open.register(stream);
+            let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
         }
-        let left: Vec<Registered> =
-            listener.close_blocking().filter_map(|stream| open.register(stream)).collect();
+        let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
         for stream in left {
             let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
         }

@@ -116,12 +116,12 @@ impl May {
     /// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
     fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
-        let has_buffer = memory::reserve(&mut buffer, READ_BYTES);
+        if !memory::reserve(&mut buffer, READ_BYTES) {
+            return refuse(&stream);
+        }
         let number = number(&stream, workers.0.len());
         let worker = &workers.0[number];
-        let Some(callee) = worker.callees.register().filter(|_| has_buffer) else {
-            return refuse(&stream);
-        };
+        let callee = worker.callees.register();
         let clock = Arc::clone(&worker.clock);
         let stream = Arc::new(stream);
         let served = Arc::clone(&stream);

@@ -6,7 +6,6 @@
 //! or not.
 
 use std::io;
-use std::iter;
 use std::net::TcpStream;
 use std::sync::Arc;
 
@@ -34,8 +33,8 @@ impl ConcurrencyModel for Prethread {
         let next = {
             let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
             move || {
-                let mut accepted = iter::from_fn(|| accept(&listener, &shutdown));
-                accepted.find_map(|stream| open.register(stream)).or_else(|| left.recv().ok())
+                let accepted = accept(&listener, &shutdown);
+                accepted.map(|stream| open.register(stream)).or_else(|| left.recv().ok())
             }
         };
         let pool = pool::start(self.options, &site, &shutdown, next).inspect_err(|_| {
@@ -45,9 +44,7 @@ impl ConcurrencyModel for Prethread {
         })?;
         shutdown.wait()?;
         for stream in listener.close_blocking() {
-            if let Some(stream) = open.register(stream) {
-                let _ = leave.send(stream);
-            }
+            let _ = leave.send(open.register(stream));
         }
         drop(leave);
         pool.await_end(&shutdown);

@@ -43,7 +43,7 @@ impl ConcurrencyModel for Thread {
 impl Thread {
     /// Serves `stream` on a thread of its own; refuses it if the thread can't be started.
     fn start(&self, stream: TcpStream, open: &Arc<OpenConnections>, site: &Arc<Site>, shutdown: &Shutdown) {
-        let Some(registered) = open.register(stream) else { return };
+        let registered = open.register(stream);
         let stream = registered.stream();
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {

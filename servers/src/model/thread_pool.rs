@@ -33,12 +33,9 @@ impl ConcurrencyModel for ThreadPool {
         let open = OpenConnections::until(&shutdown)?;
         let pool = pool::start(self.options, &site, &shutdown, move || waiting.recv().ok())?;
         while let Some(stream) = listener.wait_accept(&shutdown)? {
-            if let Some(stream) = open.register(stream) {
-                hand_over(&queue, stream, &shutdown);
-            }
+            hand_over(&queue, open.register(stream), &shutdown);
         }
-        let left: Vec<Registered> =
-            listener.close_blocking().filter_map(|stream| open.register(stream)).collect();
+        let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
         for stream in left {
             hand_over(&queue, stream, &shutdown);
         }

@@ -35,8 +35,6 @@ pub use self::ring::open;
 use self::peer::{Next, Peer};
 use self::ring::{COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
-use crate::listener::refuse;
-use crate::memory;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
 use crate::{Listener, Shutdown};
@@ -189,9 +187,6 @@ impl<'a> CompletionLoop<'a> {
 
     /// Adds `stream` to the connections of this loop.
     fn add(&mut self, stream: TcpStream) {
-        if !memory::reserve_slot(&mut self.peers) {
-            return refuse(&stream);
-        }
         let slot = self.peers.insert(Peer::new(stream, &self.service));
         self.go_on(slot);
     }
