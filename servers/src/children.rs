@@ -63,7 +63,6 @@ impl Children {
     ///
     /// This process must have only one thread.
     pub fn fork(&mut self, shutdown: &Shutdown, serve: impl FnOnce(Child)) -> io::Result<()> {
-        self.running.try_reserve(1).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let parent = getpid();
         // A stop signal must not reach a child that has no handler of its own yet: it would be
         // lost.

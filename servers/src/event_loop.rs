@@ -15,7 +15,6 @@ use slab::Slab;
 use crate::blocking::READ_BYTES;
 use crate::http::{Job, Reply, Service, Status};
 use crate::listener::refuse;
-use crate::memory;
 use crate::peer::{Interest, Next, Peer};
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
@@ -349,28 +348,14 @@ impl<P: Poller> EventLoop<P> {
                 }
             }
             Next::Again(_) if self.poller.is_edge_triggered() && !*in_line => {
-                if memory::reserve(&mut self.again, 1) {
-                    *in_line = true;
-                    self.again.push(slot);
-                } else {
-                    // The poller can remember this too: after a change, it checks the socket again
-                    // and reports it if it is ready already.
-                    let told = self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, *interest);
-                    if told.is_err() {
-                        self.close(slot);
-                    }
-                }
+                *in_line = true;
+                self.again.push(slot);
             }
             Next::Wait(_) | Next::Again(_) => {}
             Next::Timer(until) => self.wait_until(slot, until),
             Next::Job => {
                 let token = Token { slot, number: *number };
-                let Some(job) = peer.take_job() else { return };
-                if memory::reserve(&mut self.jobs, 1) {
-                    self.jobs.push((token, job));
-                } else {
-                    self.finish_job(token, &Reply::Status(Status::ServiceUnavailable));
-                }
+                self.jobs.extend(peer.take_job().map(|job| (token, job)));
             }
             Next::Close => self.close(slot),
         }

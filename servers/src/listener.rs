@@ -13,7 +13,6 @@ use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::http::UNAVAILABLE;
-use crate::memory;
 use crate::shutdown::Shutdown;
 
 /// Pause between two attempts to accept while the kernel has no memory for it; long compared with
@@ -135,8 +134,7 @@ impl Listener {
         // began.
         for _ in 0..=self.backlog {
             match self.accept() {
-                Ok(stream) if memory::reserve(&mut waiting, 1) => waiting.push(stream),
-                Ok(stream) => refuse(&stream),
+                Ok(stream) => waiting.push(stream),
                 Err(error) if is_empty(&error) || begin.elapsed() > LONGEST_CLOSE => break,
                 // A connection was refused for lack of capacity; the next one should be refused
                 // too.

@@ -12,8 +12,6 @@ use std::time::Instant;
 
 use crate::blocking::READ_BYTES;
 use crate::http::Service;
-use crate::listener::refuse;
-use crate::memory;
 use crate::peer::{Next, Peer};
 use crate::sweep::Sweep;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -63,11 +61,7 @@ impl List {
     }
 
     fn add(&mut self, stream: TcpStream) {
-        if memory::reserve(&mut self.peers, 1) {
-            self.peers.push(Peer::new(stream, &self.service));
-        } else {
-            refuse(&stream);
-        }
+        self.peers.push(Peer::new(stream, &self.service));
     }
 
     /// Tries every connection once.

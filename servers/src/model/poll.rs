@@ -12,7 +12,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -66,8 +65,7 @@ impl List {
 
 impl Poller for List {
     fn watch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        self.push(fd, key, PollFlags::IN);
-        Ok(())
+        self.add(fd, key)
     }
 
     fn unwatch(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
@@ -75,14 +73,6 @@ impl Poller for List {
     }
 
     fn add(&mut self, fd: BorrowedFd<'_>, key: usize) -> io::Result<()> {
-        // Two more, so that the listener can always be added again.
-        let in_places = (key + 1).saturating_sub(self.places.len());
-        let has_room = memory::reserve(&mut self.places, in_places)
-            && memory::reserve(&mut self.keys, 2)
-            && memory::reserve(&mut self.sockets, 2);
-        if !has_room {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
         self.push(fd, key, PollFlags::IN);
         Ok(())
     }
@@ -111,8 +101,7 @@ impl Poller for List {
             Err(error) => return Err(error.into()),
         };
         for (socket, &key) in self.sockets.iter().zip(&self.keys) {
-            // If there is no memory for an event, the next wait reports it again.
-            if left == 0 || !memory::reserve(ready, 1) {
+            if left == 0 {
                 break;
             }
             if !socket.revents().is_empty() {

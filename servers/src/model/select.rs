@@ -15,7 +15,6 @@ use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::memory;
 use crate::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -70,10 +69,6 @@ impl Poller for Sets {
         // SAFETY: a descriptor is removed before it is closed, as the trait says.
         let fd = unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) };
         if self.sockets.len() <= number {
-            let additional = number + 1 - self.sockets.len();
-            if !memory::reserve(&mut self.sockets, additional) {
-                return Err(io::ErrorKind::OutOfMemory.into());
-            }
             self.sockets.resize(number + 1, None);
         }
         self.sockets[number] = Some((fd, key));
@@ -118,8 +113,7 @@ impl Poller for Sets {
             Err(error) => return Err(error.into()),
         };
         for (fd, key) in self.sockets.iter().flatten() {
-            // If there is no memory for an event, the next wait reports it again.
-            if left == 0 || !memory::reserve(ready, 1) {
+            if left == 0 {
                 break;
             }
             if readable.contains(*fd) || writable.contains(*fd) {

@@ -256,7 +256,7 @@ impl Peer {
         let [output, large] = self.connection.pending_output();
         let only_reads = self.receiving == Receiving::Yes && self.held.is_empty() && !self.ended;
         let at_once = only_reads && self.connection.reads_after_output() && large.is_empty();
-        if at_once && ring.has_room_at_once() {
+        if at_once {
             self.sending = Sending::AtOnce(output.len());
             // SAFETY: the connection is not touched until this is settled, see `Sending`.
             unsafe { ring.send_at_once(slot, stream.as_fd(), &output) };

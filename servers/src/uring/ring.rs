@@ -22,7 +22,6 @@ use io_uring::{Builder, CompletionQueue, IoUring, SubmissionQueue, Submitter, cq
 use rustix::io::Errno;
 
 use super::buffers::{self, Buffers, Filled};
-use crate::memory;
 
 /// Most requests that one call gives to the kernel; further ones take another call. The processor's
 /// nearest cache holds all of them.
@@ -233,11 +232,6 @@ impl<'r> Ring<'r> {
         self.at_once.push(slot);
     }
 
-    /// Reserves memory for one more [`Self::send_at_once`]; returns false if there is none.
-    pub fn has_room_at_once(&mut self) -> bool {
-        memory::reserve(&mut self.at_once, 1)
-    }
-
     /// Cancels a request. Its last completion still comes.
     pub fn cancel(&mut self, request: Request, slot: usize) {
         self.push(&unnamed(opcode::AsyncCancel::new(request.name(slot)).build()));
@@ -261,12 +255,7 @@ impl<'r> Ring<'r> {
         // Completions that did not fit into the queue come with a later call, and one of them may
         // be about these sends.
         if self.submissions.is_empty() && !self.submissions.cq_overflow() {
-            if self.settled.is_empty() {
-                // The usual case: the caller has taken all of them. The swap needs no memory.
-                mem::swap(&mut self.settled, &mut self.at_once);
-            } else {
-                self.settled.append(&mut self.at_once);
-            }
+            self.settled.append(&mut self.at_once);
         }
         Ok(())
     }
