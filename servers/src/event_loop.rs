@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::blocking::READ_BYTES;
-use crate::http::{Job, Reply, Service, Status};
+use crate::http::{Job, Reply, Service};
 use crate::listener::refuse;
 use crate::peer::{Interest, Next, Peer};
 use crate::shutdown::DRAIN_TICK;
@@ -252,13 +252,6 @@ impl<P: Poller> EventLoop<P> {
         &mut self.jobs
     }
 
-    /// Answers all jobs with a 503, because there is no capacity for them.
-    pub fn refuse_jobs(&mut self) {
-        while let Some((token, _)) = self.jobs.pop() {
-            self.finish_job(token, &Reply::Status(Status::ServiceUnavailable));
-        }
-    }
-
     /// Continues a connection with the reply of its job, unless the connection is gone.
     pub fn finish_job(&mut self, token: Token, reply: &Reply<'_>) {
         if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
@@ -310,11 +303,8 @@ impl<P: Poller> EventLoop<P> {
     fn wait_until(&mut self, slot: usize, until: Instant) {
         let Slot { peer, number, interest, has_timer, .. } = &mut self.peers[slot];
         if !*has_timer {
-            *has_timer = self.timers.add(until, Token { slot, number: *number });
-            if !*has_timer {
-                let next = peer.refuse_wait(&mut self.service);
-                self.go_on(slot, next);
-            }
+            *has_timer = true;
+            self.timers.add(until, Token { slot, number: *number });
         } else if *interest == Interest::Nothing {
             // No event was asked for, so this one reports that the connection is gone.
             self.close(slot);

@@ -32,31 +32,22 @@ impl<T> Default for Jobs<T> {
 }
 
 impl<T> Jobs<T> {
-    /// Gives all of `jobs` to the pool; returns false and gives none if there is no memory for
-    /// them.
-    pub fn give(&self, jobs: &mut Vec<T>) -> bool {
+    /// Gives all of `jobs` to the pool.
+    pub fn give(&self, jobs: &mut Vec<T>) {
         if jobs.is_empty() {
-            return true;
+            return;
         }
         let mut state = self.state();
-        if state.queue.try_reserve(jobs.len()).is_err() {
-            return false;
-        }
         state.queue.extend(jobs.drain(..));
         self.wake(state);
-        true
     }
 
-    /// Gives `job` to the pool; returns false if there is no memory for it.
+    /// Gives `job` to the pool.
     #[cfg_attr(not(feature = "smol"), allow(dead_code))]
-    pub fn give_one(&self, job: T) -> bool {
+    pub fn give_one(&self, job: T) {
         let mut state = self.state();
-        let has_room = state.queue.try_reserve(1).is_ok();
-        if has_room {
-            state.queue.push_back(job);
-            self.wake(state);
-        }
-        has_room
+        state.queue.push_back(job);
+        self.wake(state);
     }
 
     /// Wakes as many sleeping threads as there are jobs.
@@ -149,7 +140,7 @@ mod tests {
                 });
             }
             for first in 0..100 {
-                assert!(jobs.give(&mut (first * 10..first * 10 + 10).collect()));
+                jobs.give(&mut (first * 10..first * 10 + 10).collect());
             }
             jobs.close();
         });

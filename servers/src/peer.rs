@@ -98,12 +98,6 @@ impl Peer {
         self.write(service).unwrap_or(Next::Close)
     }
 
-    /// Tells the client that the server can't wait for its handler.
-    pub fn refuse_wait(&mut self, service: &mut Service) -> Next {
-        self.connection.refuse_wait(service);
-        self.go_on(service)
-    }
-
     fn read(&mut self, service: &mut Service, buffer: &mut [u8]) -> io::Result<()> {
         if self.connection.want() != Want::Read {
             // Data that has arrived meanwhile is still unread.

@@ -33,7 +33,7 @@ pub trait Stream {
     /// Waits until `time`.
     async fn wait_until(&self, time: Instant);
 
-    /// Runs `job` where it may block; returns an error if there is no thread or no memory for that.
+    /// Runs `job` where it may block; returns an error if there is no thread for that.
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>>;
 }
 

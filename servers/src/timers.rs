@@ -15,13 +15,9 @@ impl<T: Ord> Default for Timers<T> {
 }
 
 impl<T: Ord> Timers<T> {
-    /// Adds a timer; returns false if there is no memory for it.
-    pub fn add(&mut self, until: Instant, whom: T) -> bool {
-        let has_room = self.0.try_reserve(1).is_ok();
-        if has_room {
-            self.0.push(Reverse((until, whom)));
-        }
-        has_room
+    /// Adds a timer.
+    pub fn add(&mut self, until: Instant, whom: T) {
+        self.0.push(Reverse((until, whom)));
     }
 
     /// Returns the earliest time.
@@ -48,7 +44,7 @@ mod tests {
         let at = |milliseconds| begin + Duration::from_millis(milliseconds);
         let mut timers = Timers::default();
         for (until, whom) in [(30, 'c'), (10, 'a'), (20, 'b')] {
-            assert!(timers.add(at(until), whom));
+            timers.add(at(until), whom);
         }
         assert_eq!((timers.next(), timers.take_due(at(9))), (Some(at(10)), None));
         assert_eq!((timers.take_due(at(20)), timers.take_due(at(20))), (Some('a'), Some('b')));

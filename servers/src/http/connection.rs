@@ -317,16 +317,6 @@ impl Connection {
         }
     }
 
-    /// Answers a request with a 503, because the server can't wait for its handler.
-    pub fn refuse_wait(&mut self, service: &mut Service) {
-        match mem::take(&mut self.state) {
-            State::Waiting { request, .. } => {
-                self.finish(&request, &Reply::Status(Status::ServiceUnavailable), service);
-            }
-            state => self.state = state,
-        }
-    }
-
     fn finish(&mut self, request: &Request, reply: &Reply<'_>, service: &mut Service) {
         self.progress = service.now;
         let date = service.date.at(service.now);
@@ -903,15 +893,6 @@ mod tests {
         let text = take_output(&mut connection, &mut service);
         assert_eq!((statuses(&text).len(), text.matches("Server-Timing: wait\r\n").count()), (2, 1));
         assert_eq!(connection.want(), Want::Read);
-    }
-
-    #[test]
-    fn who_can_not_be_waited_for_hears_it() {
-        let (mut connection, mut service, _) = at_a_time();
-        connection.receive(GET.replacen('/', "/wait/5000", 1).as_bytes(), &mut service);
-        connection.refuse_wait(&mut service);
-        assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["503"]);
-        assert_eq!(connection.want(), Want::Close);
     }
 
     #[test]

@@ -44,9 +44,7 @@ impl ConcurrencyModel for EpollWorkers {
                     event_loop.finish_job(token, &reply);
                 }
             }
-            if !jobs.give(event_loop.jobs()) {
-                event_loop.refuse_jobs();
-            }
+            jobs.give(event_loop.jobs());
         })
     }
 }

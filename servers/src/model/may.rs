@@ -235,15 +235,15 @@ impl Clock {
         alarms.set(&self.timer)
     }
 
-    /// Schedules a call of the connection with that key; returns an error if there is no memory for
-    /// that.
-    fn call_at(&self, time: Instant, key: usize) -> io::Result<()> {
+    /// Schedules a call of the connection with that key.
+    fn call_at(&self, time: Instant, key: usize) {
         let mut alarms = self.alarms();
         let earliest = alarms.waiting.next();
-        if !alarms.waiting.add(time, key) {
-            return Err(io::ErrorKind::OutOfMemory.into());
+        alarms.waiting.add(time, key);
+        if earliest.is_none_or(|earliest| time < earliest) {
+            // This does not fail, because the timer was set in the same way before.
+            let _ = alarms.set(&self.timer);
         }
-        if earliest.is_none_or(|earliest| time < earliest) { alarms.set(&self.timer) } else { Ok(()) }
     }
 
     /// Returns the key of a connection whose time has come. After the last one, the timer is set to
@@ -424,11 +424,7 @@ impl BlockingStream for GreenStream {
 
     fn wait_until(&self, time: Instant) {
         self.callee.wait_until(None);
-        if self.clock.call_at(time, self.callee.key()).is_err() {
-            // Without memory for the call, the whole kernel thread waits, with its other
-            // connections.
-            return thread::sleep(time.saturating_duration_since(Instant::now()));
-        }
+        self.clock.call_at(time, self.callee.key());
         while Instant::now() < time {
             self.hear();
         }

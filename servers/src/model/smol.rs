@@ -159,9 +159,7 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let (sender, reply) = channel::bounded(1);
-        if !self.jobs.give_one((job, sender)) {
-            return Err(io::ErrorKind::OutOfMemory.into());
-        }
+        self.jobs.give_one((job, sender));
         reply.recv().await.map_err(io::Error::other)
     }
 }
