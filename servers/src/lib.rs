@@ -9,6 +9,7 @@
 compile_error!("c10k is for Linux: it needs epoll, io_uring and /proc");
 
 mod blocking;
+mod buffer;
 // Each runtime uses only part of this module, so a build without some of them has dead code.
 #[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
 #[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
@@ -20,7 +21,6 @@ mod jobs;
 mod listener;
 mod loops;
 mod mailbox;
-mod memory;
 pub mod mix;
 mod model;
 mod open_connections;

@@ -12,7 +12,7 @@ use super::request::{self, Framing, Head, Method, Version};
 use super::response::{
     self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, Status, TEXT_PLAIN, UNAVAILABLE,
 };
-use crate::memory;
+use crate::buffer::try_append;
 use crate::mix::Drawn;
 use crate::site::{self, Page, Route};
 
@@ -357,7 +357,7 @@ impl Connection {
     /// Keeps input that can't be answered yet; without memory for it, sheds the connection and
     /// returns false.
     fn keep(&mut self, octets: &[u8]) -> bool {
-        let kept = memory::append(&mut self.input, octets);
+        let kept = try_append(&mut self.input, octets).is_ok();
         if !kept {
             self.shed();
         }
@@ -412,7 +412,7 @@ impl Connection {
             State::Body { request, .. } => request.method == Method::Head,
             _ => input.starts_with(b"HEAD "),
         };
-        if !memory::reserve(&mut self.output, STATUS_BYTES) {
+        if self.output.try_reserve(STATUS_BYTES).is_err() {
             return self.shed();
         }
         let date = service.date.at(service.now);
@@ -468,7 +468,7 @@ impl Connection {
             // Without this response, the client sends the body after a while all the same (RFC
             // 9110, section 10.1.1).
             if head.expects_continue && input.len() == end {
-                memory::append(&mut self.output, CONTINUE);
+                let _ = try_append(&mut self.output, CONTINUE);
             }
             self.state = State::Body { reader: BodyReader::new(head.framing), request };
         } else {
@@ -546,15 +546,12 @@ impl Connection {
         }
     }
 
-    /// Reserves memory in `output` for a whole response, or for its head only; returns `None` if
-    /// there is none.
+    /// Reserves memory in `output` for a whole response, or for its head only if the body is large;
+    /// returns `None` if there is none.
     fn make_room(&mut self, head: usize, body: usize) -> Option<Room> {
-        if body <= COPY_LIMIT_BYTES && memory::reserve(&mut self.output, head + body) {
-            return Some(Room::All);
-        }
-        // Without a body, there is nothing to send separately.
-        let room = if body == 0 { Room::All } else { Room::Head };
-        memory::reserve(&mut self.output, head).then_some(room)
+        let (room, length) =
+            if body <= COPY_LIMIT_BYTES { (Room::All, head + body) } else { (Room::Head, head) };
+        self.output.try_reserve(length).is_ok().then_some(room)
     }
 
     fn write_page(&mut self, page: &Arc<Page>, room: Room) {
@@ -585,7 +582,8 @@ impl Request {
     fn remember(head: &Head<'_>) -> Option<Box<Self>> {
         let Head { method, target: found, version, keep_alive, .. } = *head;
         let mut target = Vec::new();
-        memory::append(&mut target, found).then(|| Box::new(Self { method, target, version, keep_alive }))
+        try_append(&mut target, found).ok()?;
+        Some(Box::new(Self { method, target, version, keep_alive }))
     }
 
     fn head(&self) -> Head<'_> {

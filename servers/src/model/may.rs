@@ -36,7 +36,6 @@ use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection}
 use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::http::Timeouts;
 use crate::listener::refuse;
-use crate::memory;
 use crate::room::Room;
 use crate::shutdown::DRAIN_TICK;
 use crate::sweep::Sweep;
@@ -116,7 +115,7 @@ impl May {
     /// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
     fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
         let mut buffer = Vec::new();
-        if !memory::reserve(&mut buffer, READ_BYTES) {
+        if buffer.try_reserve_exact(READ_BYTES).is_err() {
             return refuse(&stream);
         }
         let number = number(&stream, workers.0.len());
@@ -187,8 +186,7 @@ impl Workers {
 
 impl Worker {
     /// Makes the worker call its connections: those that wait too long, those whose time has come,
-    /// and in a stopping server all of them, until there are none. The green thread that does this
-    /// exists from the start, since it frees memory when there is none left.
+    /// and in a stopping server all of them, until there are none.
     fn start_calls(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
         let (callees, clock) = (Arc::clone(&self.callees), Arc::clone(&self.clock));
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;

@@ -11,7 +11,6 @@ use std::thread;
 
 use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
 use crate::listener::refuse;
-use crate::memory;
 use crate::open_connections::OpenConnections;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -48,7 +47,7 @@ impl Thread {
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
             let mut buffer = Vec::new();
-            if !memory::reserve(&mut buffer, READ_BYTES) {
+            if buffer.try_reserve_exact(READ_BYTES).is_err() {
                 return refuse(&registered);
             }
             let mut service = options.service(site);

@@ -12,8 +12,8 @@ use rustix::io::Errno;
 
 use super::buffers::Filled;
 use super::ring::{Message, Request, Ring, Timespec};
+use crate::buffer::try_append;
 use crate::http::{Connection, Service, Want};
-use crate::memory;
 
 /// Bytes held back for a client that does not read its responses; beyond this, receiving stops
 /// until it reads. The bytes of one turn may come on top, bounded by the number of buffers.
@@ -141,7 +141,7 @@ impl Peer {
             // The socket is closed, so no response can be sent.
         } else if self.held.is_empty() && self.connection.want() == Want::Read {
             self.connection.receive(octets, service);
-        } else if !memory::append(&mut self.held, octets) {
+        } else if try_append(&mut self.held, octets).is_err() {
             // No other response can be sent while one is being sent.
             return false;
         }
