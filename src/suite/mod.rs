@@ -69,7 +69,7 @@ const CLAIMS: &[(&str, &str)] = &[
     ("reuseport", include_str!("../../benches/claims/reuseport.toml")),
     ("sharding-and-stealing", include_str!("../../benches/claims/sharding-and-stealing.toml")),
     ("short-backlog", include_str!("../../benches/claims/short-backlog.toml")),
-    ("slow-clients", include_str!("../../benches/claims/slow-clients.toml")),
+    ("slow-clients-and-pools", include_str!("../../benches/claims/slow-clients-and-pools.toml")),
     ("stealing-tail", include_str!("../../benches/claims/stealing-tail.toml")),
     ("time-wait", include_str!("../../benches/claims/time-wait.toml")),
 ];
@@ -403,9 +403,11 @@ mod tests {
 
     #[test]
     fn the_built_in_suites_can_be_read() {
-        for (name, _) in BUILT_IN.iter().chain(CLAIMS) {
+        let are_claims = |suites: &'static [(&str, &str)], are| suites.iter().map(move |(name, _)| (name, are));
+        for (name, is_claim) in are_claims(BUILT_IN, false).chain(are_claims(CLAIMS, true)) {
             let suite = Suite::read(name, false).unwrap();
             assert_eq!(&suite.name, name);
+            assert_eq!(suite.claim.is_some(), is_claim, "{name} names a suite and a claim");
             assert!(Suite::read(name, true).unwrap().pace.duration <= suite.pace.duration);
         }
     }
