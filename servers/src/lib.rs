@@ -9,34 +9,16 @@
 compile_error!("c10k is for Linux: it needs epoll, io_uring and /proc");
 
 mod blocking;
-mod buffer;
-// Each runtime uses only part of this module, so a build without some of them has dead code.
-#[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
-#[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
-mod calls;
-mod children;
-mod event_loop;
+mod completion;
 pub mod http;
-mod jobs;
-mod listener;
-mod loops;
-mod mailbox;
-pub mod mix;
 mod model;
-mod open_connections;
-mod peer;
-mod pool;
-mod raw_epoll;
-mod room;
-mod shutdown;
+mod net;
+mod readiness;
+#[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
+mod runtimes;
 pub mod site;
-mod sweep;
-#[cfg(any(feature = "compio", feature = "smol", feature = "tokio"))]
-mod tasks;
 #[cfg_attr(not(feature = "may"), allow(dead_code))]
 mod threads;
-mod timers;
-mod uring;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -44,9 +26,9 @@ use std::sync::Arc;
 use std::thread;
 
 use http::{Handlers, Service, Timeouts};
-pub use listener::{Listener, Listening};
 pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
-pub use shutdown::{DRAIN_TIME, Shutdown};
+pub use net::listener::{Listener, Listening};
+pub use net::shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
 pub use threads::why_none as why_no_threads;
 

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use super::Service;
 use super::body::BodyReader;
+use super::buffer::try_append;
 use super::handler::{self, Job, Reply};
 use super::request::{self, Framing, Head, Method, Version};
 use super::response::{
     self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, Status, TEXT_PLAIN, UNAVAILABLE,
 };
-use crate::buffer::try_append;
-use crate::mix::Drawn;
+use crate::site::mix::Drawn;
 use crate::site::{self, Page, Route};
 
 /// Largest body that is copied behind its head, so that both leave in one write; larger ones are

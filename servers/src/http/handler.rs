@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::response::Status;
-use crate::mix::{Drawn, Kind};
+use crate::site::mix::{Drawn, Kind};
 use crate::site::{Page, Route, Site};
 
 /// Response of a handler, before it is written.

@@ -4,6 +4,7 @@
 //! never differ in their HTTP. Each thread that drives connections has a [`Service`].
 
 mod body;
+mod buffer;
 mod connection;
 mod date;
 #[cfg(feature = "handicap")]
@@ -12,6 +13,7 @@ mod handler;
 mod request;
 mod response;
 
+pub(crate) use buffer::try_append;
 pub use connection::{Connection, Want};
 pub use handler::{Job, Reply};
 pub(crate) use response::write_fixed_head;

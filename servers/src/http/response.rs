@@ -1,7 +1,7 @@
 //! Writing responses: the status line, the headers that every response has, and refusals.
 
 use super::request::Version;
-use crate::mix::Kind;
+use crate::site::mix::Kind;
 
 /// The statuses that this server answers with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

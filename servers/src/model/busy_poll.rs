@@ -10,10 +10,10 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::blocking::READ_BYTES;
+use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::peer::{Next, Peer};
-use crate::sweep::Sweep;
+use crate::net::sweep::Sweep;
+use crate::readiness::peer::{Next, Peer};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

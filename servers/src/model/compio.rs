@@ -27,12 +27,12 @@ use compio::runtime::fd::PollFd;
 use compio::runtime::{self, RuntimeBuilder};
 use socket2::SockRef;
 
-use crate::blocking::READ_BYTES;
-use crate::calls::Callee;
+use crate::blocking::connection::READ_BYTES;
+use crate::completion::probe;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::loops::{connections_by_loop, run_each};
-use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::uring;
+use crate::net::loops::{connections_by_loop, run_each};
+use crate::runtimes::calls::Callee;
+use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Read buffers of each thread. A buffer is used only from the arrival of a request to its
@@ -50,7 +50,7 @@ pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
 /// other driver that could take over.
 pub fn probe() -> Result<(), String> {
     let runtime = make_runtime(1).and_then(|runtime| runtime.buffer_pool().map(|_| ()));
-    runtime.and_then(|()| uring::try_enter()).map_err(|error| {
+    runtime.and_then(|()| probe::try_enter()).map_err(|error| {
         format!(
             "needs io_uring with rings of buffers, as Linux has since 5.19: {error}; containers often forbid it, and see \
              `sysctl kernel.io_uring_disabled`"

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::event_loop::EventLoop;
-use crate::loops::run_each;
-use crate::mailbox::Mailbox;
-use crate::raw_epoll::{RawEpoll, Trigger};
-use crate::room::Room;
+use crate::net::loops::run_each;
+use crate::net::room::Room;
+use crate::readiness::event_loop::EventLoop;
+use crate::readiness::mailbox::Mailbox;
+use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::threads::refused;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 

@@ -7,8 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::event_loop::EventLoop;
-use crate::raw_epoll::{RawEpoll, Trigger};
+use crate::readiness::event_loop::EventLoop;
+use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

@@ -9,11 +9,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crate::event_loop::{EventLoop, Token};
+use crate::blocking::jobs::Jobs;
 use crate::http::{Handlers, Job, Reply, Service};
-use crate::jobs::Jobs;
-use crate::mailbox::Mailbox;
-use crate::raw_epoll::{RawEpoll, Trigger};
+use crate::readiness::event_loop::{EventLoop, Token};
+use crate::readiness::mailbox::Mailbox;
+use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
 
-use crate::blocking::READ_BYTES;
-use crate::children::Children;
+use crate::blocking::children::Children;
+use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::listener::refuse;
+use crate::net::listener::refuse;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

@@ -8,7 +8,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, uring};
+use crate::completion::{event_loop, ring};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(IoUring { options })
@@ -21,6 +22,6 @@ struct IoUring {
 impl ConcurrencyModel for IoUring {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let (service, max_connections) = (self.options.service(site), self.options.max_connections.get());
-        uring::serve(uring::open()?, &listener, service, max_connections, &shutdown)
+        event_loop::serve(ring::open()?, &listener, service, max_connections, &shutdown)
     }
 }

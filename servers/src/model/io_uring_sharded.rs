@@ -8,8 +8,9 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::loops::{connections_by_loop, run_each};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, uring};
+use crate::completion::{event_loop, ring};
+use crate::net::loops::{connections_by_loop, run_each};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(IoUringSharded { options })
@@ -24,11 +25,11 @@ impl ConcurrencyModel for IoUringSharded {
         let shards = listener.into_shards(self.options.event_loops())?;
         // All rings are created before any connection is served: if that fails, the server does not
         // start.
-        let rings = shards.iter().map(|_| uring::open()).collect::<io::Result<Vec<_>>>()?;
+        let rings = shards.iter().map(|_| ring::open()).collect::<io::Result<Vec<_>>>()?;
         let loops = rings.into_iter().zip(shards).zip(connections_by_loop(&self.options));
-        run_each(loops, &shutdown, |((ring, listener), max_connections)| {
+        run_each(loops, &shutdown, |((io_uring, listener), max_connections)| {
             let service = self.options.service(Arc::clone(&site));
-            uring::serve(ring, &listener, service, max_connections, &shutdown)
+            event_loop::serve(io_uring, &listener, service, max_connections, &shutdown)
         })
     }
 }

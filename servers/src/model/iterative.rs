@@ -7,8 +7,8 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::blocking::{READ_BYTES, serve_connection};
-use crate::open_connections::{OpenConnections, Registered};
+use crate::blocking::connection::{READ_BYTES, serve_connection};
+use crate::blocking::open_connections::{OpenConnections, Registered};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

@@ -32,14 +32,14 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
-use crate::calls::{Callee, Callees, Patience, Verdict};
+use crate::blocking::connection::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::http::Timeouts;
-use crate::listener::refuse;
-use crate::room::Room;
-use crate::shutdown::DRAIN_TICK;
-use crate::sweep::Sweep;
-use crate::timers::Timers;
+use crate::net::listener::refuse;
+use crate::net::room::Room;
+use crate::net::shutdown::DRAIN_TICK;
+use crate::net::sweep::Sweep;
+use crate::net::timers::Timers;
+use crate::runtimes::calls::{Callee, Callees, Patience, Verdict};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the

@@ -388,7 +388,7 @@ type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
 
 type Probe = fn() -> Result<(), String>;
 
-const PROBE_IO_URING: Option<Probe> = Some(crate::uring::probe);
+const PROBE_IO_URING: Option<Probe> = Some(crate::completion::probe::probe);
 #[cfg(feature = "compio")]
 const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
 #[cfg(not(feature = "compio"))]

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 
-use crate::blocking::READ_BYTES;
-use crate::children::{Child, Children};
+use crate::blocking::children::{Child, Children};
+use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::listener::refuse;
+use crate::net::listener::refuse;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Pause between two rounds of replacing workers that have died, so that workers which die at once,

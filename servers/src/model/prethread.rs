@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use crossbeam::channel::unbounded;
 
-use crate::open_connections::OpenConnections;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, pool};
+use crate::blocking::open_connections::OpenConnections;
+use crate::blocking::pool;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Prethread { options })

@@ -17,12 +17,12 @@ use rustix::io::Errno;
 use smol::channel::{self, Sender};
 use smol::{Async, Executor, Timer};
 
-use crate::blocking::{READ_BYTES, write_pending};
-use crate::calls::Callee;
+use crate::blocking::connection::{READ_BYTES, write_pending};
+use crate::blocking::jobs::Jobs;
+use crate::blocking::pool::start_worker;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::jobs::Jobs;
-use crate::pool::start_worker;
-use crate::tasks::{self, Runtime, Stream, serve_connection};
+use crate::runtimes::calls::Callee;
+use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

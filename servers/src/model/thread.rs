@@ -9,9 +9,9 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::thread;
 
-use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
-use crate::listener::refuse;
-use crate::open_connections::OpenConnections;
+use crate::blocking::connection::{READ_BYTES, STACK_BYTES, serve_connection};
+use crate::blocking::open_connections::OpenConnections;
+use crate::net::listener::refuse;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

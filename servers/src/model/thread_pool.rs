@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use crossbeam::channel::{SendTimeoutError, Sender, bounded};
 
-use crate::open_connections::{OpenConnections, Registered};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, pool};
+use crate::blocking::open_connections::{OpenConnections, Registered};
+use crate::blocking::pool;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Interval at which the acceptor checks for the end of the drain time while the queue is full.
 const FULL_QUEUE_CHECK: Duration = Duration::from_millis(50);

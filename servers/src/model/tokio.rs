@@ -23,11 +23,12 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
-use crate::blocking::READ_BYTES;
-use crate::calls::Callee;
+use crate::blocking::connection::READ_BYTES;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener, threads};
+use crate::net::listener::is_empty;
+use crate::runtimes::calls::Callee;
+use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Tokio { options, threads: options.event_loops(), handlers: Handlers::InPlace })
@@ -88,7 +89,7 @@ impl Runtime for OnTokio<'_> {
             match self.listener.accept() {
                 // tokio is notified once when connections come, and must not wait for that while
                 // some are left.
-                Err(error) if listener::is_empty(&error) => ready.clear_ready(),
+                Err(error) if is_empty(&error) => ready.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::task::yield_now().await,
                 accepted => return accepted,
             }

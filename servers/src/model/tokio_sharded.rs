@@ -12,8 +12,9 @@ use std::sync::Arc;
 use tokio::runtime::Builder;
 
 use super::tokio::serve;
-use crate::loops::{connections_by_loop, run_each};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, tasks};
+use crate::net::loops::{connections_by_loop, run_each};
+use crate::runtimes::tasks;
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(TokioSharded { options })

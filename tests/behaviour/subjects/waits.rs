@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use c10k_servers::mix::{Kind, Mix};
+use c10k_servers::site::mix::{Kind, Mix};
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, Client, get};

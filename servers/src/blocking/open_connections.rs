@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
-use crate::blocking::STACK_BYTES;
-use crate::shutdown::Shutdown;
+use crate::blocking::connection::STACK_BYTES;
+use crate::net::shutdown::Shutdown;
 use crate::threads::refused;
 
 /// All open connections of a server, including those that still wait for a thread.

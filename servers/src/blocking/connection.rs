@@ -10,7 +10,7 @@ use rustix::buffer::spare_capacity;
 use rustix::net::{RecvFlags, recv};
 
 use crate::http::{Connection, Service, Want};
-use crate::shutdown::Shutdown;
+use crate::net::shutdown::Shutdown;
 
 /// Pause until a connection whose input was ended by a stop is read again.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);

@@ -12,8 +12,7 @@ use rustix::io::Errno;
 
 use super::buffers::Filled;
 use super::ring::{Message, Request, Ring, Timespec};
-use crate::buffer::try_append;
-use crate::http::{Connection, Service, Want};
+use crate::http::{Connection, Service, Want, try_append};
 
 /// Bytes held back for a client that does not read its responses; beyond this, receiving stops
 /// until it reads. The bytes of one turn may come on top, bounded by the number of buffers.

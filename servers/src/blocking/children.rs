@@ -18,9 +18,9 @@ use rustix::process::{Pid, Signal, WaitOptions, getpid, getppid, kill_process, w
 use signal_hook::consts::{SIGCHLD, SIGINT, SIGTERM};
 use signal_hook::{SigId, low_level};
 
-use crate::blocking::serve_connection;
+use crate::blocking::connection::serve_connection;
 use crate::http::Service;
-use crate::shutdown::Shutdown;
+use crate::net::shutdown::Shutdown;
 use crate::threads;
 
 /// The child processes of this server.

@@ -13,7 +13,7 @@ use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::http::UNAVAILABLE;
-use crate::shutdown::Shutdown;
+use crate::net::shutdown::Shutdown;
 
 /// Pause between two attempts to accept while the kernel has no memory for it; long compared with
 /// an attempt, short compared with a client's timeout.

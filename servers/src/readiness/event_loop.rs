@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::blocking::READ_BYTES;
+use crate::blocking::connection::READ_BYTES;
 use crate::http::{Job, Reply, Service};
-use crate::listener::refuse;
-use crate::peer::{Interest, Next, Peer};
-use crate::shutdown::DRAIN_TICK;
-use crate::sweep::Sweep;
-use crate::timers::Timers;
+use crate::net::listener::refuse;
+use crate::net::shutdown::DRAIN_TICK;
+use crate::net::sweep::Sweep;
+use crate::net::timers::Timers;
+use crate::readiness::peer::{Interest, Next, Peer};
 use crate::{Listener, Shutdown};
 
 /// Keys of the descriptors that a loop watches beside its connections; the keys of connections come

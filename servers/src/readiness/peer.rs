@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::net::{self, TcpStream};
 use std::time::Instant;
 
-use crate::blocking::write_pending;
+use crate::blocking::connection::write_pending;
 use crate::http::{Connection, Job, Reply, Service, Want};
 
 /// Most writes to one connection per turn, so that the other connections get theirs; about 1 MiB

@@ -12,11 +12,6 @@
 //! One system call, `io_uring_enter`, gives the kernel the requests of a turn and waits for the
 //! completions that make up the next turn.
 
-mod buffers;
-mod peer;
-mod probe;
-mod ring;
-
 use std::io;
 use std::mem;
 use std::net::TcpStream;
@@ -27,16 +22,11 @@ use io_uring::IoUring;
 use rustix::io::Errno;
 use slab::Slab;
 
-pub use self::probe::probe;
-#[cfg(feature = "compio")]
-pub use self::probe::try_enter;
-pub use self::ring::open;
-
-use self::peer::{Next, Peer};
-use self::ring::{COMPLETIONS, Completion, Request, Ring};
+use super::peer::{Next, Peer};
+use super::ring::{self, COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
-use crate::shutdown::DRAIN_TICK;
-use crate::sweep::Sweep;
+use crate::net::shutdown::DRAIN_TICK;
+use crate::net::sweep::Sweep;
 use crate::{Listener, Shutdown};
 
 /// Remaining capacity up to which connections are accepted one by one. If the kernel accepts all
@@ -45,7 +35,7 @@ use crate::{Listener, Shutdown};
 const ROOM_TO_ACCEPT_ALL: usize = 2 * COMPLETIONS as usize;
 
 /// Serves connections from `listener` until `shutdown`, then finishes the requests in flight, on a
-/// ring that [`open`] has made.
+/// ring that [`ring::open`] has made.
 pub fn serve(
     mut io_uring: IoUring,
     listener: &Listener,
@@ -299,7 +289,7 @@ mod tests {
         let (listener, shutdown) = (Listener::bind(listening).unwrap(), Shutdown::new().unwrap());
         let service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
         thread::scope(|scope| {
-            scope.spawn(|| serve(open().unwrap(), &listener, service, 100, &shutdown).unwrap());
+            scope.spawn(|| serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap());
             let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
             let (mut text, begin) = (String::new(), Instant::now());
             client.write_all(octets).unwrap();
@@ -312,7 +302,7 @@ mod tests {
 
     #[test]
     fn nothing_waits_for_others_behind_what_is_sent_at_once() {
-        if probe().is_err() {
+        if super::super::probe::probe().is_err() {
             return;
         }
         // Each request fills a buffer to its end, so that nothing of the next one is known when the

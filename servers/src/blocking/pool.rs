@@ -8,8 +8,8 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::blocking::{READ_BYTES, STACK_BYTES, serve_connection};
-use crate::open_connections::Registered;
+use crate::blocking::connection::{READ_BYTES, STACK_BYTES, serve_connection};
+use crate::blocking::open_connections::Registered;
 use crate::threads::refused;
 use crate::{Options, Shutdown, Site};
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::pool::start_worker;
+use crate::blocking::pool::start_worker;
 
 /// Jobs that wait for a thread, and threads that wait for a job.
 #[derive(Debug)]

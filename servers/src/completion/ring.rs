@@ -438,7 +438,7 @@ mod tests {
 
     /// Runs `test` if this system has rings.
     fn with_ring(test: impl FnOnce(&mut Ring<'_>)) {
-        if super::super::probe().is_ok() {
+        if super::super::probe::probe().is_ok() {
             test(&mut Ring::new(&mut open().unwrap()).unwrap());
         }
     }

@@ -13,10 +13,10 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::Shutdown;
-use crate::calls::{Callee, Callees, Patience, Verdict};
 use crate::http::{Connection, Job, Reply, Service, Status, Timeouts, Want};
-use crate::shutdown::DRAIN_TICK;
-use crate::sweep::Sweep;
+use crate::net::shutdown::DRAIN_TICK;
+use crate::net::sweep::Sweep;
+use crate::runtimes::calls::{Callee, Callees, Patience, Verdict};
 
 /// Socket of a connection, driven by a runtime.
 pub trait Stream {

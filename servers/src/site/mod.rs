@@ -1,6 +1,8 @@
 //! Served content, the same for every model: pages that were read from a folder at start, and
 //! synthetic endpoints.
 
+pub mod mix;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -8,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::mix::{Counter, Drawn, Kind, Mix};
 use crate::http::{self, Status};
-use crate::mix::{Counter, Drawn, Kind, Mix};
 
 /// The largest body of `/bytes/N`.
 pub const MAX_SYNTHETIC_BYTES: usize = 16 * 1024 * 1024;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::Shutdown;
-use crate::sweep::Sweep;
+use crate::net::sweep::Sweep;
 
 /// A deadline that never comes.
 const NEVER: u64 = u64::MAX;
