@@ -31,7 +31,7 @@ pub trait BlockingStream {
     /// Appends received bytes to `buffer`, up to its free capacity, which must not be zero; returns
     /// their number.
     fn read(&self, buffer: &mut Vec<u8>) -> io::Result<usize>;
-    fn write(&self, octets: &[u8]) -> io::Result<usize>;
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize>;
     fn shutdown_write(&self) -> io::Result<()>;
     /// Sets the timeout of reads. Initially it is the idle timeout of the listener.
@@ -53,8 +53,8 @@ impl BlockingStream for TcpStream {
         Ok(received)
     }
 
-    fn write(&self, octets: &[u8]) -> io::Result<usize> {
-        Write::write(&mut &*self, octets)
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut &*self, bytes)
     }
 
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -28,7 +28,7 @@ const BUFFER_BYTES: usize = 4096;
 #[repr(C, align(4096))]
 struct Memory {
     entries: [BufRingEntry; COUNT as usize],
-    octets: [[u8; BUFFER_BYTES]; COUNT as usize],
+    bytes: [[u8; BUFFER_BYTES]; COUNT as usize],
 }
 
 /// The ring and its buffers.
@@ -78,7 +78,7 @@ impl Buffers {
     }
 
     /// Returns the bytes in a buffer.
-    pub fn octets(&self, filled: &Filled) -> &[u8] {
+    pub fn bytes(&self, filled: &Filled) -> &[u8] {
         // SAFETY: the bytes are within the memory, which was zeroed, and the kernel does not write
         // to a buffer that it has handed over.
         unsafe { slice::from_raw_parts(self.buffer(filled.id), filled.length) }
@@ -109,7 +109,7 @@ impl Buffers {
 
     fn buffer(&self, id: u16) -> *mut u8 {
         // SAFETY: an address within the memory is computed, nothing is read.
-        unsafe { addr_of_mut!((*self.memory.as_ptr()).octets[usize::from(id)]).cast() }
+        unsafe { addr_of_mut!((*self.memory.as_ptr()).bytes[usize::from(id)]).cast() }
     }
 }
 

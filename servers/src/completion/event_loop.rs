@@ -281,8 +281,8 @@ mod tests {
     use crate::http::{Handlers, Timeouts};
     use crate::site::Site;
 
-    /// Sends `octets` at once, then the end; returns the response, and the time that it took.
-    fn talk(octets: &[u8]) -> (String, Duration) {
+    /// Sends `bytes` at once, then the end; returns the response, and the time that it took.
+    fn talk(bytes: &[u8]) -> (String, Duration) {
         let idle_timeout = Duration::from_secs(10);
         let listening =
             Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded: false };
@@ -292,7 +292,7 @@ mod tests {
             scope.spawn(|| serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap());
             let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
             let (mut text, begin) = (String::new(), Instant::now());
-            client.write_all(octets).unwrap();
+            client.write_all(bytes).unwrap();
             client.shutdown(std::net::Shutdown::Write).unwrap();
             client.read_to_string(&mut text).unwrap();
             shutdown.signal();

@@ -118,7 +118,7 @@ impl Peer {
         }
         match result {
             Ok(Some(filled)) => {
-                let taken = self.take(ring.octets(&filled), service);
+                let taken = self.take(ring.bytes(&filled), service);
                 ring.give_back(filled);
                 if !taken {
                     self.close(slot, ring);
@@ -135,12 +135,12 @@ impl Peer {
     }
 
     /// Takes received bytes; returns false if there is no memory for them.
-    fn take(&mut self, octets: &[u8], service: &mut Service) -> bool {
+    fn take(&mut self, bytes: &[u8], service: &mut Service) -> bool {
         if self.stream.is_none() {
             // The socket is closed, so no response can be sent.
         } else if self.held.is_empty() && self.connection.want() == Want::Read {
-            self.connection.receive(octets, service);
-        } else if try_append(&mut self.held, octets).is_err() {
+            self.connection.receive(bytes, service);
+        } else if try_append(&mut self.held, bytes).is_err() {
             // No other response can be sent while one is being sent.
             return false;
         }
@@ -159,7 +159,7 @@ impl Peer {
         self.message = None;
         match result {
             _ if self.stream.is_none() => {}
-            Ok(octets) => self.connection.advance(octets, service),
+            Ok(bytes) => self.connection.advance(bytes, service),
             Err(Errno::AGAIN) if was != Sending::WhenPossible => {}
             Err(Errno::INTR) => {}
             Err(_) => self.close(slot, ring),
@@ -173,9 +173,9 @@ impl Peer {
     /// Notes that the bytes to be sent at once were sent, unless [`Self::sent`] has reported
     /// otherwise.
     pub fn settle(&mut self, service: &mut Service) {
-        if let Sending::AtOnce(octets) = self.sending {
+        if let Sending::AtOnce(bytes) = self.sending {
             self.sending = Sending::Nothing;
-            self.connection.advance(octets, service);
+            self.connection.advance(bytes, service);
         }
     }
 

@@ -59,7 +59,7 @@ fn explain(error: Errno, switch: Option<&str>) -> String {
         }
         (Errno::NOMEM, _) => {
             let limit = getrlimit(Resource::Memlock).current;
-            let limit = limit.map_or("unlimited".into(), |octets| format!("{} KiB", octets / 1024));
+            let limit = limit.map_or("unlimited".into(), |bytes| format!("{} KiB", bytes / 1024));
             format!(
                 "there is no memory for an io_uring: raise the limit of locked memory, `ulimit -l` ({limit})"
             )

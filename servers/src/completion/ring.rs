@@ -201,12 +201,12 @@ impl<'r> Ring<'r> {
         self.ask(entry, Request::Receive, slot);
     }
 
-    /// Sends as many of `octets` as the socket has space for, as soon as it has some.
+    /// Sends as many of `bytes` as the socket has space for, as soon as it has some.
     ///
     /// # Safety
     /// The bytes must stay where they are until the request has completed.
-    pub unsafe fn send(&mut self, slot: usize, socket: BorrowedFd<'_>, octets: &[u8]) {
-        let entry = send(socket, octets).build();
+    pub unsafe fn send(&mut self, slot: usize, socket: BorrowedFd<'_>, bytes: &[u8]) {
+        let entry = send(socket, bytes).build();
         self.ask(entry, Request::Send, slot);
     }
 
@@ -220,14 +220,14 @@ impl<'r> Ring<'r> {
         self.ask(entry, Request::Send, slot);
     }
 
-    /// Sends all of `octets` with the next [`Self::wait`]. There is a completion only if that was
+    /// Sends all of `bytes` with the next [`Self::wait`]. There is a completion only if that was
     /// not possible; [`Self::take_settled`] returns the slot as soon as the outcome is certain.
     ///
     /// # Safety
     /// The bytes must stay where they are until then.
-    pub unsafe fn send_at_once(&mut self, slot: usize, socket: BorrowedFd<'_>, octets: &[u8]) {
+    pub unsafe fn send_at_once(&mut self, slot: usize, socket: BorrowedFd<'_>, bytes: &[u8]) {
         let flags = libc::MSG_DONTWAIT | libc::MSG_WAITALL;
-        let entry = send(socket, octets).flags(flags).build().flags(squeue::Flags::SKIP_SUCCESS);
+        let entry = send(socket, bytes).flags(flags).build().flags(squeue::Flags::SKIP_SUCCESS);
         self.push(&entry.user_data(Request::SendAtOnce.name(slot)));
         self.at_once.push(slot);
     }
@@ -276,8 +276,8 @@ impl<'r> Ring<'r> {
     }
 
     /// Returns the bytes that were received.
-    pub fn octets(&self, filled: &Filled) -> &[u8] {
-        self.buffers.octets(filled)
+    pub fn bytes(&self, filled: &Filled) -> &[u8] {
+        self.buffers.bytes(filled)
     }
 
     /// Lets the kernel receive into a buffer again.
@@ -410,9 +410,9 @@ impl Drop for Ring<'_> {
     }
 }
 
-fn send(socket: BorrowedFd<'_>, octets: &[u8]) -> opcode::Send {
-    let length = octets.len().min(i32::MAX as usize) as u32;
-    opcode::Send::new(Fd(socket.as_raw_fd()), octets.as_ptr(), length)
+fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> opcode::Send {
+    let length = bytes.len().min(i32::MAX as usize) as u32;
+    opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length)
 }
 
 /// Marks a request whose success needs no completion, and whose result is of no interest.
@@ -453,22 +453,22 @@ mod tests {
     #[test]
     fn what_is_sent_at_once_completes_only_if_it_could_not_be() {
         let [server, mut client] = pair();
-        let octets = vec![b'a'; 64 << 20];
+        let bytes = vec![b'a'; 64 << 20];
         with_ring(|ring| {
-            let mut send = |octets| {
+            let mut send = |bytes| {
                 // SAFETY: the bytes outlive the ring.
-                unsafe { ring.send_at_once(7, server.as_fd(), octets) };
+                unsafe { ring.send_at_once(7, server.as_fd(), bytes) };
                 let done = turn(ring);
                 assert_eq!((ring.take_settled(), ring.take_settled()), (Some(7), None));
                 done
             };
             assert!(send(b"hello").is_empty());
             client.read_exact(&mut [0; 5]).unwrap();
-            match &send(&octets)[..] {
-                &[Completion::Sent { slot: 7, result: Ok(part) }] => assert!(part > 0 && part < octets.len()),
+            match &send(&bytes)[..] {
+                &[Completion::Sent { slot: 7, result: Ok(part) }] => assert!(part > 0 && part < bytes.len()),
                 other => panic!("{other:?}"),
             }
-            assert!(matches!(send(&octets)[..], [Completion::Sent { slot: 7, result: Err(Errno::AGAIN) }]));
+            assert!(matches!(send(&bytes)[..], [Completion::Sent { slot: 7, result: Err(Errno::AGAIN) }]));
             assert_eq!(ring.in_flight, 0);
         });
     }
@@ -476,14 +476,14 @@ mod tests {
     #[test]
     fn takes_back_what_the_kernel_still_has_when_it_is_dropped() {
         let [server, _client] = pair();
-        let octets = vec![b'a'; 64 << 20];
+        let bytes = vec![b'a'; 64 << 20];
         with_ring(|ring| {
             ring.receive(3, server.as_fd());
             // SAFETY: the bytes outlive the ring.
-            unsafe { ring.send(3, server.as_fd(), &octets) };
+            unsafe { ring.send(3, server.as_fd(), &bytes) };
             turn(ring);
             // SAFETY: the bytes outlive the ring.
-            unsafe { ring.send(3, server.as_fd(), &octets) };
+            unsafe { ring.send(3, server.as_fd(), &bytes) };
             assert!(turn(ring).is_empty(), "there was room for all of it");
             assert_eq!(ring.in_flight, 2);
             ring.recall().unwrap();
@@ -507,7 +507,7 @@ mod tests {
                 for completion in turn(ring) {
                     match completion {
                         Completion::Received { slot, result: Ok(Some(filled)), .. } => {
-                            assert_eq!(ring.octets(&filled), b"hello");
+                            assert_eq!(ring.bytes(&filled), b"hello");
                             ring.give_back(filled);
                             heard.insert(slot);
                         }

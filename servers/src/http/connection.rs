@@ -144,13 +144,13 @@ impl LargeBody {
         }
     }
 
-    fn advance(&mut self, octets: usize) -> bool {
+    fn advance(&mut self, count: usize) -> bool {
         let (sent, length) = match self {
             Self::Page { page, sent } => (sent, page.body.len()),
             Self::Pattern { length, sent } => (sent, *length),
             Self::Refusal { sent } => (sent, UNAVAILABLE.len()),
         };
-        *sent += octets;
+        *sent += count;
         *sent == length
     }
 }
@@ -180,16 +180,16 @@ impl Connection {
     ///
     /// Handlers run inside this call, unless the service says otherwise: `/sleep` and `/spin` keep
     /// the calling thread until they are done, `/wait` does not.
-    pub fn receive(&mut self, octets: &[u8], service: &mut Service) {
+    pub fn receive(&mut self, bytes: &[u8], service: &mut Service) {
         let (before, was_between_requests) = (self.progress, self.is_between_requests());
         self.progress = service.now;
         if let State::Lingering { dropped, .. } = &mut self.state {
-            *dropped += octets.len();
+            *dropped += bytes.len();
         } else if self.input.is_empty() {
             // The common case: complete requests, parsed without a copy.
-            let consumed = self.answer(octets, service);
-            self.keep(&octets[consumed..]);
-        } else if self.keep(octets) {
+            let consumed = self.answer(bytes, service);
+            self.keep(&bytes[consumed..]);
+        } else if self.keep(bytes) {
             self.answer_buffered(service);
         }
         if was_between_requests && self.is_between_requests() {
@@ -250,17 +250,17 @@ impl Connection {
         self.large_body.is_none() && self.input.is_empty() && matches!(self.state, State::Head)
     }
 
-    /// Notes that the first `octets` bytes of [`Self::pending_output`] were sent; requests that
+    /// Notes that the first `count` bytes of [`Self::pending_output`] were sent; requests that
     /// waited for space in the output are then answered.
-    pub fn advance(&mut self, octets: usize, service: &mut Service) {
+    pub fn advance(&mut self, count: usize, service: &mut Service) {
         self.progress = service.now;
-        let small = octets.min(self.output.len() - self.sent);
+        let small = count.min(self.output.len() - self.sent);
         self.sent += small;
         if self.sent == self.output.len() {
             empty(&mut self.output);
             self.sent = 0;
         }
-        let large = octets - small;
+        let large = count - small;
         if large > 0 && self.large_body.as_mut().is_some_and(|body| body.advance(large)) {
             self.large_body = None;
         }
@@ -356,8 +356,8 @@ impl Connection {
 
     /// Keeps input that can't be answered yet; without memory for it, sheds the connection and
     /// returns false.
-    fn keep(&mut self, octets: &[u8]) -> bool {
-        let kept = try_append(&mut self.input, octets).is_ok();
+    fn keep(&mut self, bytes: &[u8]) -> bool {
+        let kept = try_append(&mut self.input, bytes).is_ok();
         if !kept {
             self.shed();
         }
@@ -394,7 +394,7 @@ impl Connection {
         let mut consumed = 0;
         while self.output.len() < OUTPUT_LIMIT_BYTES && self.large_body.is_none() {
             match self.step(&input[consumed..], service) {
-                Ok(Step::Consumed(octets)) => consumed += octets,
+                Ok(Step::Consumed(bytes)) => consumed += bytes,
                 Ok(Step::NeedMore) => break,
                 Err(status) => {
                     self.refuse(status, &input[consumed..], service);
@@ -642,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn any_split_of_the_octets_gives_the_same_answers() {
+    fn any_split_of_the_bytes_gives_the_same_answers() {
         let input = [
             GET,
             "\r\nHEAD /bytes/70000 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -760,13 +760,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_ten_seconds_from_its_first_octet_however_it_comes() {
+    fn a_head_has_ten_seconds_from_its_first_byte_however_it_comes() {
         let (mut connection, mut service, begin) = at_a_time();
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
         for i in 0..PART_OF_A_HEAD.len() as u64 {
             service.set_time(begin + seconds(20) + Duration::from_millis(i * 100));
             connection.receive(&PART_OF_A_HEAD[i as usize..][..1], &mut service);
-            assert_eq!(connection.deadline(&service), Some(begin + seconds(30)), "after {i} octets");
+            assert_eq!(connection.deadline(&service), Some(begin + seconds(30)), "after {i} bytes");
         }
         connection.time_out(&mut service);
         assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["408"]);

@@ -402,8 +402,8 @@ impl BlockingStream for GreenStream {
         }
     }
 
-    fn write(&self, octets: &[u8]) -> io::Result<usize> {
-        self.write_when_ready(|stream| BlockingStream::write(stream, octets))
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_when_ready(|stream| BlockingStream::write(stream, bytes))
     }
 
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -168,7 +168,7 @@ fn try_receive(stream: &TcpStream, mut take: impl FnMut(&[u8])) -> rustix::io::R
     // The buffer is on the stack, so that the connection does not keep it while it waits for its
     // client.
     let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
-    let (octets, _) = rustix::io::read(stream, &mut buffer)?;
-    take(octets);
+    let (bytes, _) = rustix::io::read(stream, &mut buffer)?;
+    take(bytes);
     Ok(())
 }

@@ -146,7 +146,7 @@ impl Peer {
 /// Returns `None` if the call would have to wait or was interrupted.
 fn ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
-        Ok(octets) => Ok(Some(octets)),
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
             Ok(None)
         }

@@ -120,10 +120,10 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
         let patience = Patience { deadline, is_idle: connection.is_idle() };
         match connection.want() {
             Want::Read => {
-                let receiving = stream.receive(|octets| {
-                    with_service(|service| match octets {
+                let receiving = stream.receive(|bytes| {
+                    with_service(|service| match bytes {
                         [] => connection.receive_end(),
-                        octets => connection.receive(octets, service),
+                        bytes => connection.receive(bytes, service),
                     });
                 });
                 match wait(receiving, patience, &mut callee).await {

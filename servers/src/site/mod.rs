@@ -150,7 +150,7 @@ impl Site {
     /// Finds the route of `target`, a path with or without a query. Synthetic endpoints take
     /// precedence over files.
     pub fn find(&self, target: &[u8]) -> Route<'_> {
-        let mut parts = target.splitn(2, |&octet| octet == b'?');
+        let mut parts = target.splitn(2, |&byte| byte == b'?');
         let (path, query) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         if let Some(route) = synthetic(path) {
             return route;
@@ -180,7 +180,7 @@ fn synthetic(path: &[u8]) -> Option<Route<'static>> {
         return Some(Route::Redirect);
     }
     let (endpoint, number) = std::str::from_utf8(path.strip_prefix(b"/")?).ok()?.split_once('/')?;
-    let number: u64 = number.bytes().all(|octet| octet.is_ascii_digit()).then(|| number.parse().ok())??;
+    let number: u64 = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
     let duration = Duration::from_micros(number);
     match endpoint {
         "bytes" if number <= MAX_SYNTHETIC_BYTES as u64 => Some(Route::Bytes(number as usize)),
@@ -222,7 +222,7 @@ fn url_paths(root: &Path, file: &Path) -> Vec<Box<[u8]>> {
 
 /// Decodes percent-encoding; an invalid escape stays as it is, so that no page is found.
 fn decode(path: &[u8]) -> Vec<u8> {
-    let hex = |octet: Option<&u8>| octet.and_then(|&octet| char::from(octet).to_digit(16));
+    let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
     let (mut decoded, mut i) = (Vec::with_capacity(path.len()), 0);
     while i < path.len() {
         match (path[i], hex(path.get(i + 1)), hex(path.get(i + 2))) {
@@ -230,8 +230,8 @@ fn decode(path: &[u8]) -> Vec<u8> {
                 decoded.push((high * 16 + low) as u8);
                 i += 3;
             }
-            (octet, ..) => {
-                decoded.push(octet);
+            (byte, ..) => {
+                decoded.push(byte);
                 i += 1;
             }
         }

@@ -26,13 +26,13 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     takes_nothing_behind_a_refusal_for_a_request,
 ];
 
-/// Sends `octets` and checks that a complete response with `status` comes, and then the end of the
+/// Sends `bytes` and checks that a complete response with `status` comes, and then the end of the
 /// connection.
 #[track_caller]
-fn assert_refused(server: &Server, octets: &[u8], status: u16) -> Answer {
+fn assert_refused(server: &Server, bytes: &[u8], status: u16) -> Answer {
     let mut client = server.connect();
-    let answer = client.ask(octets);
-    let shown = String::from_utf8_lossy(&octets[..octets.len().min(120)]);
+    let answer = client.ask(bytes);
+    let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(120)]);
     assert_eq!(answer.status, status, "{shown:?}");
     assert!(answer.closes(), "{shown:?}: {}", answer.head);
     client.assert_ended();
@@ -41,7 +41,7 @@ fn assert_refused(server: &Server, octets: &[u8], status: u16) -> Answer {
 
 fn refuses_what_is_not_http(model: &Model) {
     let server = Server::start(model);
-    for octets in [
+    for bytes in [
         "\n\n",
         "\0",
         "hello\r\n\r\n",
@@ -62,7 +62,7 @@ fn refuses_what_is_not_http(model: &Model) {
         "{\"jsonrpc\": \"2.0\"}\r\n\r\n",
     ] {
         // A single byte is not a line yet; the line ends that follow complete it.
-        assert_refused(&server, format!("{octets}\r\n\r\n").as_bytes(), 400);
+        assert_refused(&server, format!("{bytes}\r\n\r\n").as_bytes(), 400);
     }
     // A TLS ClientHello.
     assert_refused(&server, b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03\n\r\n\r\n", 400);

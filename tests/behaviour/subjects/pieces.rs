@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    answers_a_request_that_comes_octet_by_octet;
+    answers_a_request_that_comes_byte_by_byte;
     at_once:
     serves_others_while_a_head_is_incomplete;
     by_family:
@@ -51,7 +51,7 @@ impl Passing {
     }
 }
 
-fn answers_a_request_that_comes_octet_by_octet(model: &Model) {
+fn answers_a_request_that_comes_byte_by_byte(model: &Model) {
     let mut passing = Passing::start(model);
     let mut client = passing.server.connect();
     for _ in 0..3 {
@@ -78,7 +78,7 @@ fn answers_a_long_target_the_same_however_it_is_split(model: &Model) {
         let whole = passing.server.connect().ask(&request).status;
         let mut client = passing.server.connect();
         passing.send_in_pieces(&mut client, request.as_bytes().chunks(8196));
-        assert_eq!(client.answer().status, whole, "a target of {length} octets");
+        assert_eq!(client.answer().status, whole, "a target of {length} bytes");
     }
 }
 

@@ -21,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     keeps_a_connection_that_keeps_asking,
     keeps_a_connection_whose_body_keeps_coming,
     keeps_a_client_that_reads_slowly,
-    answers_408_to_a_head_that_comes_octet_by_octet,
+    answers_408_to_a_head_that_comes_byte_by_byte,
     answers_408_to_a_head_that_does_not_go_on,
     answers_408_to_a_body_that_does_not_go_on,
     ends_an_idle_connection_without_a_word,
@@ -60,7 +60,7 @@ fn assert_timed_out(mut client: Client, begin: Instant) {
 }
 
 /// The "slowloris" attack: every byte comes soon enough, but the head never ends.
-fn answers_408_to_a_head_that_comes_octet_by_octet(model: &Model) {
+fn answers_408_to_a_head_that_comes_byte_by_byte(model: &Model) {
     let server = serve(model, "--head-timeout", SHORT);
     let mut client = server.connect();
     let begin = Instant::now();
@@ -154,8 +154,8 @@ fn told(client: &mut Client, status: u16) -> Option<()> {
     (answer.status == status).then_some(())
 }
 
-fn send(client: &mut Client, octets: impl AsRef<[u8]>) -> Option<()> {
-    client.try_send(octets).then_some(())
+fn send(client: &mut Client, bytes: impl AsRef<[u8]>) -> Option<()> {
+    client.try_send(bytes).then_some(())
 }
 
 /// The timeout of the second head begins at the end of the first head: both together may take
