@@ -18,7 +18,7 @@ mod readiness;
 mod runtimes;
 pub mod site;
 #[cfg_attr(not(feature = "may"), allow(dead_code))]
-mod threads;
+mod thread_limit;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -30,7 +30,7 @@ pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
 pub use net::listener::{Listener, Listening};
 pub use net::shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
-pub use threads::why_none as why_no_threads;
+pub use thread_limit::why_none as why_no_threads;
 
 /// One way of serving many connections at once.
 pub trait ConcurrencyModel {

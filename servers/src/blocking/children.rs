@@ -21,7 +21,7 @@ use signal_hook::{SigId, low_level};
 use crate::blocking::connection::serve_connection;
 use crate::http::Service;
 use crate::net::shutdown::Shutdown;
-use crate::threads;
+use crate::thread_limit;
 
 /// The child processes of this server.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Children {
     /// When this process has other threads: a child has only the thread that has forked it, and a
     /// lock that another thread held stays locked there.
     pub fn watch() -> io::Result<Self> {
-        if threads::count().is_some_and(|count| count > 1) {
+        if thread_limit::count().is_some_and(|count| count > 1) {
             return Err(io::Error::other("a model that forks needs a process without other threads"));
         }
         let (wake, writer) = UnixStream::pair()?;

@@ -3,6 +3,6 @@
 
 pub mod children;
 pub mod connection;
-pub mod jobs;
+pub mod handler_pool;
 pub mod open_connections;
 pub mod pool;

@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::blocking::connection::STACK_BYTES;
 use crate::net::shutdown::Shutdown;
-use crate::threads::refused;
+use crate::thread_limit::refused;
 
 /// All open connections of a server, including those that still wait for a thread.
 #[derive(Debug, Default)]

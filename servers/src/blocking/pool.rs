@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::blocking::connection::{READ_BYTES, STACK_BYTES, serve_connection};
 use crate::blocking::open_connections::Registered;
-use crate::threads::refused;
+use crate::thread_limit::refused;
 use crate::{Options, Shutdown, Site};
 
 /// A running pool.

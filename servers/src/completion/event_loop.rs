@@ -22,11 +22,11 @@ use io_uring::IoUring;
 use rustix::io::Errno;
 use slab::Slab;
 
-use super::peer::{Next, Peer};
+use super::connection::{Next, Peer};
 use super::ring::{self, COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::sweep::Sweep;
+use crate::net::timeout_scan::Sweep;
 use crate::{Listener, Shutdown};
 
 /// Remaining capacity up to which connections are accepted one by one. If the kernel accepts all

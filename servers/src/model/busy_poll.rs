@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::net::sweep::Sweep;
-use crate::readiness::peer::{Next, Peer};
+use crate::net::timeout_scan::Sweep;
+use crate::readiness::connection::{Next, Peer};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

@@ -30,8 +30,8 @@ use socket2::SockRef;
 use crate::blocking::connection::READ_BYTES;
 use crate::completion::probe;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::net::loops::{connections_by_loop, run_each};
-use crate::runtimes::calls::Callee;
+use crate::net::shards::{connections_by_loop, run_each};
+use crate::runtimes::connection_registry::Callee;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 

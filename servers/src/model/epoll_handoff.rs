@@ -12,12 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::net::loops::run_each;
-use crate::net::room::Room;
+use crate::net::capacity::Room;
+use crate::net::shards::run_each;
 use crate::readiness::event_loop::EventLoop;
 use crate::readiness::mailbox::Mailbox;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
-use crate::threads::refused;
+use crate::thread_limit::refused;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

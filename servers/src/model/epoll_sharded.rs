@@ -9,7 +9,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::net::loops::{connections_by_loop, run_each};
+use crate::net::shards::{connections_by_loop, run_each};
 use crate::readiness::event_loop::EventLoop;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};

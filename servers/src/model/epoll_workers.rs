@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crate::blocking::jobs::Jobs;
+use crate::blocking::handler_pool::Jobs;
 use crate::http::{Handlers, Job, Reply, Service};
 use crate::readiness::event_loop::{EventLoop, Token};
 use crate::readiness::mailbox::Mailbox;

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::completion::{event_loop, ring};
-use crate::net::loops::{connections_by_loop, run_each};
+use crate::net::shards::{connections_by_loop, run_each};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

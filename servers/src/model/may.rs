@@ -34,13 +34,13 @@ use rustix::time::{
 
 use crate::blocking::connection::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::http::Timeouts;
+use crate::net::capacity::Room;
 use crate::net::listener::refuse;
-use crate::net::room::Room;
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::sweep::Sweep;
+use crate::net::timeout_scan::Sweep;
 use crate::net::timers::Timers;
-use crate::runtimes::calls::{Callee, Callees, Patience, Verdict};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
+use crate::runtimes::connection_registry::{Callee, Callees, Patience, Verdict};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the
 /// start.
@@ -74,7 +74,7 @@ impl ConcurrencyModel for May {
         config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
         // may's threads start with the first green thread, and one more for may's own timers. Here,
         // a failure to start them is an ordinary error.
-        threads::try_out(count + 1)?;
+        thread_limit::try_out(count + 1)?;
         start_green(0, || {})?;
         let workers = Workers::start(count, self.options.timeouts, &shutdown)?;
         let accepted = self.accept(&listener, &workers, &site, &shutdown);

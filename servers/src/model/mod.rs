@@ -23,6 +23,7 @@ mod may;
 mod poll;
 mod prefork;
 mod prethread;
+mod profile;
 mod select;
 #[cfg(feature = "smol")]
 mod smol;
@@ -36,17 +37,16 @@ mod tokio;
 mod tokio_blocking;
 #[cfg(feature = "tokio")]
 mod tokio_sharded;
-mod traits;
 
 use std::num::NonZeroUsize;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-pub use traits::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
+pub use profile::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
 
-use traits::traits;
+use profile::traits;
 
-use crate::{ConcurrencyModel, Options, event_loops, threads};
+use crate::{ConcurrencyModel, Options, event_loops, thread_limit};
 
 /// Returns the constructor of a model, or the reason why it is not part of this build.
 macro_rules! built {
@@ -436,7 +436,7 @@ impl Entry {
         if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
             return Ok(());
         }
-        threads::why_none().map_or(Ok(()), |reason| Err(reason.to_owned()))
+        thread_limit::why_none().map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
     /// Returns the number of descriptors that the model needs beside those of its connections and
@@ -456,8 +456,8 @@ impl Entry {
     /// needs one.
     pub fn most_connections(&self) -> usize {
         let most = match (self.traits.runs, self.traits.at_once) {
-            (Runs::Thread, AtOnce::OpenFiles) => threads::most_threads(),
-            (Runs::Process, _) => threads::most_processes(),
+            (Runs::Thread, AtOnce::OpenFiles) => thread_limit::most_threads(),
+            (Runs::Process, _) => thread_limit::most_processes(),
             _ => None,
         };
         most.map_or(usize::MAX, |(most, _)| most)
@@ -468,9 +468,9 @@ impl Entry {
     fn check_tasks(&self, options: &Options) -> Result<(), String> {
         let pool = options.blocking_workers();
         let most = match self.traits.runs {
-            Runs::ProcessPool => threads::most_processes(),
-            Runs::Pool => threads::most_threads(),
-            _ if self.traits.handlers == Handlers::Offloaded => threads::most_threads(),
+            Runs::ProcessPool => thread_limit::most_processes(),
+            Runs::Pool => thread_limit::most_threads(),
+            _ if self.traits.handlers == Handlers::Offloaded => thread_limit::most_threads(),
             _ => None,
         };
         if let Some((most, setting)) = most

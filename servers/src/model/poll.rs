@@ -11,8 +11,8 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::readiness::connection::Interest;
 use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::readiness::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {

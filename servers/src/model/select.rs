@@ -14,8 +14,8 @@ use nix::errno::Errno;
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
+use crate::readiness::connection::Interest;
 use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::readiness::peer::Interest;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 /// Descriptors that are not connections: standard streams, the listener and its spare one, the

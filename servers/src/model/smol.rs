@@ -18,12 +18,12 @@ use smol::channel::{self, Sender};
 use smol::{Async, Executor, Timer};
 
 use crate::blocking::connection::{READ_BYTES, write_pending};
-use crate::blocking::jobs::Jobs;
+use crate::blocking::handler_pool::Jobs;
 use crate::blocking::pool::start_worker;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::runtimes::calls::Callee;
+use crate::runtimes::connection_registry::Callee;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Smol { options, threads: options.event_loops(), handlers: Handlers::InPlace })
@@ -46,7 +46,7 @@ impl ConcurrencyModel for Smol {
         let (_end, ended) = channel::bounded::<()>(1);
         // The reactor's own thread comes first: the reactor panics without it, while an error is
         // returned if a later thread can't be started.
-        threads::try_out(1)?;
+        thread_limit::try_out(1)?;
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
         if handlers != Handlers::InPlace {

@@ -26,9 +26,9 @@ use tokio::runtime::Builder;
 use crate::blocking::connection::READ_BYTES;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::net::listener::is_empty;
-use crate::runtimes::calls::Callee;
+use crate::runtimes::connection_registry::Callee;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
+use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     Box::new(Tokio { options, threads: options.event_loops(), handlers: Handlers::InPlace })
@@ -44,7 +44,7 @@ pub struct Tokio {
 impl ConcurrencyModel for Tokio {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let Self { options, threads: workers, handlers } = *self;
-        threads::try_out(workers)?;
+        thread_limit::try_out(workers)?;
         let service_shutdown = shutdown.clone();
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)

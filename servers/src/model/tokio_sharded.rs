@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::Builder;
 
 use super::tokio::serve;
-use crate::net::loops::{connections_by_loop, run_each};
+use crate::net::shards::{connections_by_loop, run_each};
 use crate::runtimes::tasks;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 

@@ -16,9 +16,9 @@ use crate::blocking::connection::READ_BYTES;
 use crate::http::{Job, Reply, Service};
 use crate::net::listener::refuse;
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::sweep::Sweep;
+use crate::net::timeout_scan::Sweep;
 use crate::net::timers::Timers;
-use crate::readiness::peer::{Interest, Next, Peer};
+use crate::readiness::connection::{Interest, Next, Peer};
 use crate::{Listener, Shutdown};
 
 /// Keys of the descriptors that a loop watches beside its connections; the keys of connections come

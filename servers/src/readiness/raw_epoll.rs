@@ -11,8 +11,8 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
+use crate::readiness::connection::Interest;
 use crate::readiness::event_loop::{Poller, Ready, Timeout};
-use crate::readiness::peer::Interest;
 
 /// Most events taken per wait; further ones come with the next wait.
 const EVENTS_PER_WAIT: usize = 512;

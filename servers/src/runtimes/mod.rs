@@ -2,6 +2,6 @@
 
 // Each runtime uses only part of this module, so a build without some of them has dead code.
 #[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
-pub mod calls;
+pub mod connection_registry;
 #[cfg(any(feature = "compio", feature = "smol", feature = "tokio"))]
 pub mod tasks;

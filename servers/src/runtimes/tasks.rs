@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use crate::Shutdown;
 use crate::http::{Connection, Job, Reply, Service, Status, Timeouts, Want};
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::sweep::Sweep;
-use crate::runtimes::calls::{Callee, Callees, Patience, Verdict};
+use crate::net::timeout_scan::Sweep;
+use crate::runtimes::connection_registry::{Callee, Callees, Patience, Verdict};
 
 /// Socket of a connection, driven by a runtime.
 pub trait Stream {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::Shutdown;
-use crate::net::sweep::Sweep;
+use crate::net::timeout_scan::Sweep;
 
 /// A deadline that never comes.
 const NEVER: u64 = u64::MAX;

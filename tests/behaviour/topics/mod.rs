@@ -1,4 +1,4 @@
-//! Behaviours that are tested on every model, by subject: one file each, one line each here.
+//! Behaviours that are tested on every model, by topic: one file each, one line each here.
 
 mod answers;
 mod bodies;
@@ -83,7 +83,7 @@ impl From<()> for Outcome {
     }
 }
 
-/// Lists the behaviours of a subject by the names of their functions. Names before the first `;`
+/// Lists the behaviours of a topic by the names of their functions. Names before the first `;`
 /// are tested on every model, names after `; at_once:` on models that serve several connections at
 /// once, names after `; by_family:` on one model of each family.
 macro_rules! behaviours {
@@ -93,18 +93,18 @@ macro_rules! behaviours {
         $(; by_family: $($http:ident),+ $(,)?)?
     ) => {
         &[
-            $($crate::subjects::behaviour!($name, EveryModel),)*
-            $($($crate::subjects::behaviour!($several, EveryModelOfSeveral),)+)?
-            $($($crate::subjects::behaviour!($http, OneOfEachFamily),)+)?
+            $($crate::topics::behaviour!($name, EveryModel),)*
+            $($($crate::topics::behaviour!($several, EveryModelOfSeveral),)+)?
+            $($($crate::topics::behaviour!($http, OneOfEachFamily),)+)?
         ]
     };
 }
 macro_rules! behaviour {
     ($name:ident, $asked_of:ident) => {
-        $crate::subjects::Behaviour {
+        $crate::topics::Behaviour {
             name: stringify!($name),
-            asked_of: $crate::subjects::AskedOf::$asked_of,
-            show: |model| $crate::subjects::Outcome::from($name(model)),
+            asked_of: $crate::topics::AskedOf::$asked_of,
+            show: |model| $crate::topics::Outcome::from($name(model)),
         }
     };
 }

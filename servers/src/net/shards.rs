@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-use crate::threads::refused;
+use crate::thread_limit::refused;
 use crate::{Options, Shutdown};
 
 /// Runs a loop for each of `inputs` until all have ended. If one fails, the others are told to
