@@ -18,11 +18,11 @@ use crate::http::{Connection, Service, Want, try_append};
 /// until it reads. The bytes of one turn may come on top, bounded by the number of buffers.
 const HELD_LIMIT_BYTES: usize = 16 * 1024;
 
-/// One connection.
-pub struct Peer {
+/// Socket with its HTTP state, and the requests that the kernel still has of both.
+pub struct RingConnection {
     /// Socket, until it is closed.
     stream: Option<TcpStream>,
-    connection: Connection,
+    http: Connection,
     receiving: Receiving,
     sending: Sending,
     /// Message that the kernel is sending.
@@ -65,11 +65,11 @@ pub enum Next {
     Drop,
 }
 
-impl Peer {
+impl RingConnection {
     pub fn new(stream: TcpStream, service: &Service) -> Self {
         Self {
             stream: Some(stream),
-            connection: Connection::new(service.now()),
+            http: Connection::new(service.now()),
             receiving: Receiving::No,
             sending: Sending::Nothing,
             message: None,
@@ -81,20 +81,19 @@ impl Peer {
 
     /// Returns true if no request is in progress on the connection.
     pub fn is_idle(&self) -> bool {
-        self.held.is_empty() && self.connection.is_idle()
+        self.held.is_empty() && self.http.is_idle()
     }
 
     /// Returns true if the connection has waited too long for its client.
     pub fn is_overdue(&self, service: &Service) -> bool {
-        self.stream.is_some()
-            && self.connection.deadline(service).is_some_and(|deadline| deadline <= service.now())
+        self.stream.is_some() && self.http.deadline(service).is_some_and(|deadline| deadline <= service.now())
     }
 
     /// Ends the connection because its client took too long; a client in the middle of a request
     /// gets a response first.
     pub fn time_out(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) {
         if self.sending == Sending::Nothing {
-            self.connection.time_out(service);
+            self.http.time_out(service);
         } else {
             self.close(slot, ring);
         }
@@ -138,8 +137,8 @@ impl Peer {
     fn take(&mut self, bytes: &[u8], service: &mut Service) -> bool {
         if self.stream.is_none() {
             // The socket is closed, so no response can be sent.
-        } else if self.held.is_empty() && self.connection.want() == Want::Read {
-            self.connection.receive(bytes, service);
+        } else if self.held.is_empty() && self.http.want() == Want::Read {
+            self.http.receive(bytes, service);
         } else if try_append(&mut self.held, bytes).is_err() {
             // No other response can be sent while one is being sent.
             return false;
@@ -159,13 +158,13 @@ impl Peer {
         self.message = None;
         match result {
             _ if self.stream.is_none() => {}
-            Ok(bytes) => self.connection.advance(bytes, service),
+            Ok(bytes) => self.http.advance(bytes, service),
             Err(Errno::AGAIN) if was != Sending::WhenPossible => {}
             Err(Errno::INTR) => {}
             Err(_) => self.close(slot, ring),
         }
         // There was no space for all bytes.
-        if was != Sending::WhenPossible && self.connection.want() == Want::Write {
+        if was != Sending::WhenPossible && self.http.want() == Want::Write {
             self.send_when_possible(slot, ring);
         }
     }
@@ -175,7 +174,7 @@ impl Peer {
     pub fn settle(&mut self, service: &mut Service) {
         if let Sending::AtOnce(bytes) = self.sending {
             self.sending = Sending::Nothing;
-            self.connection.advance(bytes, service);
+            self.http.advance(bytes, service);
         }
     }
 
@@ -187,7 +186,7 @@ impl Peer {
     /// Gives the kernel the next request, whatever was done before.
     pub fn go_on(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) -> Next {
         while let Some(stream) = &self.stream {
-            match self.connection.want() {
+            match self.http.want() {
                 Want::Write => {
                     if self.sending == Sending::Nothing {
                         self.send(slot, ring);
@@ -196,9 +195,9 @@ impl Peer {
                 }
                 Want::Read if !self.held.is_empty() => {
                     let held = mem::take(&mut self.held);
-                    self.connection.receive(&held, service);
+                    self.http.receive(&held, service);
                 }
-                Want::Read if self.ended => self.connection.receive_end(),
+                Want::Read if self.ended => self.http.receive_end(),
                 Want::Read => {
                     if self.receiving == Receiving::No {
                         ring.receive(slot, stream.as_fd());
@@ -206,7 +205,7 @@ impl Peer {
                     }
                     return Next::Wait;
                 }
-                Want::WaitUntil(time) if time <= service.now() => self.connection.finish_wait(service),
+                Want::WaitUntil(time) if time <= service.now() => self.http.finish_wait(service),
                 Want::WaitUntil(time) => {
                     if self.time.is_none() {
                         let left = time.saturating_duration_since(service.now());
@@ -218,7 +217,7 @@ impl Peer {
                     return Next::Wait;
                 }
                 Want::ShutdownWrite => match stream.shutdown(net::Shutdown::Write) {
-                    Ok(()) => self.connection.write_side_is_shut(service),
+                    Ok(()) => self.http.write_side_is_shut(service),
                     Err(_) => self.close(slot, ring),
                 },
                 Want::RunJob | Want::Reply => unreachable!("handlers run in place here"),
@@ -252,9 +251,9 @@ impl Peer {
 
     fn send(&mut self, slot: usize, ring: &mut Ring<'_>) {
         let Some(stream) = &self.stream else { return };
-        let [output, large] = self.connection.pending_output();
+        let [output, large] = self.http.pending_output();
         let only_reads = self.receiving == Receiving::Yes && self.held.is_empty() && !self.ended;
-        let at_once = only_reads && self.connection.reads_after_output() && large.is_empty();
+        let at_once = only_reads && self.http.reads_after_output() && large.is_empty();
         if at_once {
             self.sending = Sending::AtOnce(output.len());
             // SAFETY: the connection is not touched until this is settled, see `Sending`.
@@ -266,7 +265,7 @@ impl Peer {
 
     fn send_when_possible(&mut self, slot: usize, ring: &mut Ring<'_>) {
         let Some(stream) = &self.stream else { return };
-        let (fd, [output, large]) = (stream.as_fd(), self.connection.pending_output());
+        let (fd, [output, large]) = (stream.as_fd(), self.http.pending_output());
         self.sending = Sending::WhenPossible;
         // SAFETY: until `sent` is called, the connection is not touched, nor does `go_on` let it be
         // dropped.

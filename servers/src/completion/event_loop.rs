@@ -22,7 +22,7 @@ use io_uring::IoUring;
 use rustix::io::Errno;
 use slab::Slab;
 
-use super::connection::{Next, Peer};
+use super::connection::{Next, RingConnection};
 use super::ring::{self, COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
 use crate::net::shutdown::DRAIN_TICK;
@@ -51,7 +51,7 @@ pub fn serve(
 struct CompletionLoop<'a> {
     /// Dropped before the connections; that takes back all their requests from the kernel.
     ring: Ring<'a>,
-    peers: Slab<Peer>,
+    connections: Slab<RingConnection>,
     listener: &'a Listener,
     accepting: Accepting,
     /// True if the last attempt to accept has failed.
@@ -79,10 +79,10 @@ enum Accepting {
 impl<'a> CompletionLoop<'a> {
     fn new(ring: Ring<'a>, listener: &'a Listener, service: Service, max_connections: usize) -> Self {
         let sweep = Sweep::new(service.timeouts(), service.now());
-        let (peers, accepting) = (Slab::new(), Accepting::Nothing);
+        let (connections, accepting) = (Slab::new(), Accepting::Nothing);
         Self {
             ring,
-            peers,
+            connections,
             listener,
             accepting,
             is_short: false,
@@ -110,14 +110,14 @@ impl<'a> CompletionLoop<'a> {
     /// connection.
     fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
         self.service.close_after_answers();
-        while !self.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
+        while !self.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
             self.turn(Some(DRAIN_TICK))?;
             if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                self.close_where(|peer, _| peer.is_idle());
+                self.close_where(|connection, _| connection.is_idle());
             }
         }
         self.close_where(|_, _| true);
-        while !self.peers.is_empty() {
+        while !self.connections.is_empty() {
             self.turn(None)?;
         }
         Ok(())
@@ -131,13 +131,13 @@ impl<'a> CompletionLoop<'a> {
         self.ring.take_completions(&mut done);
         for completion in &mut done {
             if let &mut Completion::Sent { slot, result } = completion {
-                self.peers[slot].sent(result, slot, &mut self.service, &mut self.ring);
+                self.connections[slot].sent(result, slot, &mut self.service, &mut self.ring);
                 self.go_on(slot);
             }
         }
         while let Some(slot) = self.ring.take_settled() {
-            if let Some(peer) = self.peers.get_mut(slot) {
-                peer.settle(&mut self.service);
+            if let Some(connection) = self.connections.get_mut(slot) {
+                connection.settle(&mut self.service);
                 self.go_on(slot);
             }
         }
@@ -157,11 +157,11 @@ impl<'a> CompletionLoop<'a> {
             Completion::Knocked => self.accept()?,
             Completion::Received { slot, result, is_last } => {
                 let (service, ring) = (&mut self.service, &mut self.ring);
-                self.peers[slot].received(result, is_last, slot, service, ring);
+                self.connections[slot].received(result, is_last, slot, service, ring);
                 self.go_on(slot);
             }
             Completion::Timed { slot } => {
-                self.peers[slot].timed();
+                self.connections[slot].timed();
                 self.go_on(slot);
             }
             Completion::Sent { .. } | Completion::Watched => {}
@@ -171,25 +171,25 @@ impl<'a> CompletionLoop<'a> {
 
     fn wait_time(&self, at_most: Option<Duration>) -> Option<Duration> {
         // Without connections there is nothing to scan, and an idle server sleeps.
-        let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(self.service.now()));
+        let sweep = (!self.connections.is_empty()).then(|| self.sweep.left(self.service.now()));
         [sweep, at_most].into_iter().flatten().min()
     }
 
     /// Adds `stream` to the connections of this loop.
     fn add(&mut self, stream: TcpStream) {
-        let slot = self.peers.insert(Peer::new(stream, &self.service));
+        let slot = self.connections.insert(RingConnection::new(stream, &self.service));
         self.go_on(slot);
     }
 
     fn go_on(&mut self, slot: usize) {
-        if self.peers[slot].go_on(slot, &mut self.service, &mut self.ring) == Next::Drop {
-            self.peers.remove(slot);
+        if self.connections[slot].go_on(slot, &mut self.service, &mut self.ring) == Next::Drop {
+            self.connections.remove(slot);
         }
     }
 
     /// Lets the kernel accept connections, up to the connection limit.
     fn go_on_accepting(&mut self) {
-        let room = self.max_connections.saturating_sub(self.peers.len());
+        let room = self.max_connections.saturating_sub(self.connections.len());
         let fd = self.listener.as_fd();
         self.accepting = match self.accepting {
             Accepting::Nothing if room == 0 => return,
@@ -249,20 +249,24 @@ impl<'a> CompletionLoop<'a> {
     }
 
     fn end_overdue(&mut self) {
-        self.each_where(Peer::is_overdue, |this, slot| {
-            this.peers[slot].time_out(slot, &mut this.service, &mut this.ring);
+        self.each_where(RingConnection::is_overdue, |this, slot| {
+            this.connections[slot].time_out(slot, &mut this.service, &mut this.ring);
         });
     }
 
-    fn close_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool) {
-        self.each_where(condition, |this, slot| this.peers[slot].close(slot, &mut this.ring));
+    fn close_where(&mut self, condition: impl Fn(&RingConnection, &Service) -> bool) {
+        self.each_where(condition, |this, slot| this.connections[slot].close(slot, &mut this.ring));
     }
 
     /// Calls `act` for all connections that meet `condition`, without a list of them, and goes on
     /// with each.
-    fn each_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool, act: impl Fn(&mut Self, usize)) {
-        for slot in 0..self.peers.capacity() {
-            if self.peers.get(slot).is_some_and(|peer| condition(peer, &self.service)) {
+    fn each_where(
+        &mut self,
+        condition: impl Fn(&RingConnection, &Service) -> bool,
+        act: impl Fn(&mut Self, usize),
+    ) {
+        for slot in 0..self.connections.capacity() {
+            if self.connections.get(slot).is_some_and(|connection| condition(connection, &self.service)) {
                 act(self, slot);
                 self.go_on(slot);
             }

@@ -13,7 +13,7 @@ use std::time::Instant;
 use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
 use crate::net::timeout_scan::Sweep;
-use crate::readiness::connection::{Next, Peer};
+use crate::readiness::connection::{Next, NonBlockingConnection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -28,7 +28,7 @@ impl ConcurrencyModel for BusyPoll {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let mut list = List::new(self.options.service(site));
         while !shutdown.is_signalled() {
-            let room = self.options.max_connections.get() - list.peers.len();
+            let room = self.options.max_connections.get() - list.connections.len();
             listener.accept_some(room, |stream| list.add(stream))?;
             list.turn();
         }
@@ -36,10 +36,10 @@ impl ConcurrencyModel for BusyPoll {
             list.add(stream);
         }
         list.service.close_after_answers();
-        while !list.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
+        while !list.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
             list.turn();
             if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                list.peers.retain(|peer| !peer.is_idle());
+                list.connections.retain(|connection| !connection.is_idle());
             }
         }
         Ok(())
@@ -48,7 +48,7 @@ impl ConcurrencyModel for BusyPoll {
 
 /// All connections, and the state to serve them.
 struct List {
-    peers: Vec<Peer>,
+    connections: Vec<NonBlockingConnection>,
     service: Service,
     buffer: Vec<u8>,
     sweep: Sweep,
@@ -57,20 +57,22 @@ struct List {
 impl List {
     fn new(service: Service) -> Self {
         let sweep = Sweep::new(service.timeouts(), service.now());
-        Self { peers: Vec::new(), service, buffer: vec![0; READ_BYTES], sweep }
+        Self { connections: Vec::new(), service, buffer: vec![0; READ_BYTES], sweep }
     }
 
     fn add(&mut self, stream: TcpStream) {
-        self.peers.push(Peer::new(stream, &self.service));
+        self.connections.push(NonBlockingConnection::new(stream, &self.service));
     }
 
     /// Tries every connection once.
     fn turn(&mut self) {
-        let Self { peers, service, buffer, sweep } = self;
+        let Self { connections, service, buffer, sweep } = self;
         service.set_time(Instant::now());
-        peers.retain_mut(|peer| peer.turn(service, buffer) != Next::Close);
+        connections.retain_mut(|connection| connection.turn(service, buffer) != Next::Close);
         if sweep.is_due(service.now()) {
-            peers.retain_mut(|peer| !peer.is_overdue(service) || peer.time_out(service) != Next::Close);
+            connections.retain_mut(|connection| {
+                !connection.is_overdue(service) || connection.time_out(service) != Next::Close
+            });
         }
     }
 }

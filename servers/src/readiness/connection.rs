@@ -1,5 +1,5 @@
-//! Non-blocking socket with its HTTP state, shared by all models with many connections on one
-//! thread.
+//! Connection with a non-blocking socket, shared by all models with many connections on one thread
+//! that are told which sockets are ready.
 
 use std::io::{self, Read};
 use std::net::{self, TcpStream};
@@ -12,11 +12,11 @@ use crate::http::{Connection, Job, Reply, Service, Want};
 /// with the kernel's default buffers.
 const WRITES_PER_TURN: usize = 4;
 
-/// One connection of an event loop.
+/// Non-blocking socket with its HTTP state.
 #[derive(Debug)]
-pub struct Peer {
+pub struct NonBlockingConnection {
     pub stream: TcpStream,
-    connection: Connection,
+    http: Connection,
     /// True if the last read emptied the socket, as far as can be told without another read.
     drained: bool,
     /// True if the client has sent its last byte, and the end of the stream is still to be read.
@@ -40,23 +40,23 @@ pub enum Next {
     Wait(Interest),
     /// Take another turn after the other connections: the socket may be ready for this already.
     Again(Interest),
-    /// Wait until this time, because the handler waits; then call [`Peer::go_on`].
+    /// Wait until this time, because the handler waits; then call [`NonBlockingConnection::go_on`].
     Timer(Instant),
-    /// Run the job of [`Peer::take_job`]; if it returns `None`, the reply to an earlier job is
-    /// still to come.
+    /// Run the job of [`NonBlockingConnection::take_job`]; if it returns `None`, the reply to an
+    /// earlier job is still to come.
     Job,
     /// Drop the connection.
     Close,
 }
 
-impl Peer {
+impl NonBlockingConnection {
     pub fn new(stream: TcpStream, service: &Service) -> Self {
-        Self { stream, connection: Connection::new(service.now()), drained: true, ends: false }
+        Self { stream, http: Connection::new(service.now()), drained: true, ends: false }
     }
 
     /// Returns true if no request is in progress on the connection.
     pub fn is_idle(&self) -> bool {
-        self.connection.is_idle()
+        self.http.is_idle()
     }
 
     /// Notes that the client will send nothing beyond what is waiting to be read.
@@ -72,24 +72,24 @@ impl Peer {
 
     /// Returns true if the connection has waited too long for its client.
     pub fn is_overdue(&self, service: &Service) -> bool {
-        self.connection.deadline(service).is_some_and(|deadline| deadline <= service.now())
+        self.http.deadline(service).is_some_and(|deadline| deadline <= service.now())
     }
 
     /// Ends the connection because its client took too long; a client in the middle of a request
     /// gets a response first.
     pub fn time_out(&mut self, service: &mut Service) -> Next {
-        self.connection.time_out(service);
+        self.http.time_out(service);
         self.go_on(service)
     }
 
     /// Returns the job that [`Next::Job`] announces, once.
     pub fn take_job(&mut self) -> Option<Job> {
-        self.connection.take_job()
+        self.http.take_job()
     }
 
     /// Continues with the reply to the connection's job.
     pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) -> Next {
-        self.connection.finish_job(reply, service);
+        self.http.finish_job(reply, service);
         self.go_on(service)
     }
 
@@ -99,19 +99,19 @@ impl Peer {
     }
 
     fn read(&mut self, service: &mut Service, buffer: &mut [u8]) -> io::Result<()> {
-        if self.connection.want() != Want::Read {
+        if self.http.want() != Want::Read {
             // Data that has arrived meanwhile is still unread.
             self.drained = false;
             return Ok(());
         }
         match ready((&self.stream).read(buffer))? {
             None => self.drained = true,
-            Some(0) => self.connection.receive_end(),
+            Some(0) => self.http.receive_end(),
             Some(read) => {
                 // A read that did not fill the buffer has taken all data (epoll(7)), but not the
                 // end of the stream behind it.
                 self.drained = read < buffer.len() && !self.ends;
-                self.connection.receive(&buffer[..read], service);
+                self.http.receive(&buffer[..read], service);
             }
         }
         Ok(())
@@ -119,20 +119,20 @@ impl Peer {
 
     fn write(&mut self, service: &mut Service) -> io::Result<Next> {
         for _ in 0..WRITES_PER_TURN {
-            match self.connection.want() {
-                Want::Write => match ready(write_pending(&self.stream, &self.connection))? {
+            match self.http.want() {
+                Want::Write => match ready(write_pending(&self.stream, &self.http))? {
                     None => return Ok(Next::Wait(Interest::Writable)),
-                    Some(written) => self.connection.advance(written, service),
+                    Some(written) => self.http.advance(written, service),
                 },
                 Want::ShutdownWrite => {
                     self.stream.shutdown(net::Shutdown::Write)?;
-                    self.connection.write_side_is_shut(service);
+                    self.http.write_side_is_shut(service);
                 }
-                Want::WaitUntil(until) if until <= service.now() => self.connection.finish_wait(service),
+                Want::WaitUntil(until) if until <= service.now() => self.http.finish_wait(service),
                 _ => break,
             }
         }
-        Ok(match self.connection.want() {
+        Ok(match self.http.want() {
             Want::Read if self.drained => Next::Wait(Interest::Readable),
             Want::Read => Next::Again(Interest::Readable),
             Want::Write | Want::ShutdownWrite => Next::Again(Interest::Writable),

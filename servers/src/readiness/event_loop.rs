@@ -18,7 +18,7 @@ use crate::net::listener::refuse;
 use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::Sweep;
 use crate::net::timers::Timers;
-use crate::readiness::connection::{Interest, Next, Peer};
+use crate::readiness::connection::{Interest, Next, NonBlockingConnection};
 use crate::{Listener, Shutdown};
 
 /// Keys of the descriptors that a loop watches beside its connections; the keys of connections come
@@ -26,7 +26,7 @@ use crate::{Listener, Shutdown};
 pub const LISTENER: usize = 0;
 pub const SHUTDOWN: usize = 1;
 pub const WAKE: usize = 2;
-const FIRST_PEER: usize = 3;
+const FIRST_CONNECTION: usize = 3;
 
 /// Initial capacity of the ready list: the most events that one wait of epoll returns, also through
 /// the library.
@@ -98,7 +98,7 @@ pub struct Woken {
 #[derive(Debug)]
 pub struct EventLoop<P> {
     poller: P,
-    peers: Slab<Slot>,
+    connections: Slab<Slot>,
     /// Number of connections so far.
     added: u64,
     ready: Vec<Ready>,
@@ -123,7 +123,7 @@ pub struct Token {
 /// Connection and its registration with the poller.
 #[derive(Debug)]
 struct Slot {
-    peer: Peer,
+    connection: NonBlockingConnection,
     /// Number of connections before this one.
     number: u64,
     interest: Interest,
@@ -138,7 +138,7 @@ impl<P: Poller> EventLoop<P> {
         let sweep = Sweep::new(service.timeouts(), service.now());
         Self {
             poller,
-            peers: Slab::new(),
+            connections: Slab::new(),
             added: 0,
             ready: Vec::with_capacity(READY_AT_ONCE),
             again: Vec::new(),
@@ -172,7 +172,7 @@ impl<P: Poller> EventLoop<P> {
                 self.accept(listener)?;
             }
             between(&mut self, woken);
-            let room = self.peers.len() < self.max_connections;
+            let room = self.connections.len() < self.max_connections;
             if room != listening {
                 listening = room;
                 let fd = listener.as_fd();
@@ -206,13 +206,13 @@ impl<P: Poller> EventLoop<P> {
                 LISTENER => woken.listener = true,
                 WAKE => woken.wake = true,
                 SHUTDOWN => {}
-                key => self.turn_peer(key - FIRST_PEER, event.ends),
+                key => self.turn_connection(key - FIRST_CONNECTION, event.ends),
             }
         }
         for slot in again {
-            if let Some(entry) = self.peers.get_mut(slot) {
+            if let Some(entry) = self.connections.get_mut(slot) {
                 entry.in_line = false;
-                self.turn_peer(slot, false);
+                self.turn_connection(slot, false);
             }
         }
         self.ready = ready;
@@ -227,14 +227,14 @@ impl<P: Poller> EventLoop<P> {
 
     /// Adds `stream` to the connections of this loop.
     pub fn add(&mut self, stream: TcpStream) {
-        let slot = self.peers.vacant_entry();
-        match self.poller.add(stream.as_fd(), FIRST_PEER + slot.key()) {
+        let slot = self.connections.vacant_entry();
+        match self.poller.add(stream.as_fd(), FIRST_CONNECTION + slot.key()) {
             Ok(()) => {
-                let peer = Peer::new(stream, &self.service);
+                let connection = NonBlockingConnection::new(stream, &self.service);
                 let number = self.added;
                 self.added += 1;
                 let interest = Interest::Readable;
-                slot.insert(Slot { peer, number, interest, in_line: false, has_timer: false });
+                slot.insert(Slot { connection, number, interest, in_line: false, has_timer: false });
             }
             // The number of watched descriptors is limited too (epoll(7), select(2)).
             Err(_) => refuse(&stream),
@@ -243,7 +243,7 @@ impl<P: Poller> EventLoop<P> {
 
     /// Returns the number of open connections.
     pub fn connections(&self) -> usize {
-        self.peers.len()
+        self.connections.len()
     }
 
     /// Returns the jobs to be run on other threads, each with its connection. A caller that takes
@@ -254,8 +254,9 @@ impl<P: Poller> EventLoop<P> {
 
     /// Continues a connection with the reply of its job, unless the connection is gone.
     pub fn finish_job(&mut self, token: Token, reply: &Reply<'_>) {
-        if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
-            let next = entry.peer.finish_job(reply, &mut self.service);
+        if let Some(entry) = self.connections.get_mut(token.slot).filter(|entry| entry.number == token.number)
+        {
+            let next = entry.connection.finish_job(reply, &mut self.service);
             self.go_on(token.slot, next);
         }
     }
@@ -264,11 +265,11 @@ impl<P: Poller> EventLoop<P> {
     /// From now on every response ends its connection.
     pub fn drain(mut self, shutdown: &Shutdown, mut between: impl FnMut(&mut Self, Woken)) -> io::Result<()> {
         self.service.close_after_answers();
-        while !self.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
+        while !self.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
             let woken = self.turn(Some(DRAIN_TICK))?;
             between(&mut self, woken);
             if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                self.each_where(|peer, _| peer.is_idle(), Self::close);
+                self.each_where(|connection, _| connection.is_idle(), Self::close);
             }
         }
         Ok(())
@@ -276,7 +277,7 @@ impl<P: Poller> EventLoop<P> {
 
     /// Takes waiting connections, up to the connection limit.
     fn accept(&mut self, listener: &Listener) -> io::Result<()> {
-        let room = self.max_connections - self.peers.len();
+        let room = self.max_connections - self.connections.len();
         listener.accept_some(room, |stream| self.add(stream))
     }
 
@@ -285,15 +286,16 @@ impl<P: Poller> EventLoop<P> {
             return Timeout { about: Some(Duration::ZERO), until: None };
         }
         // Without connections there is nothing to scan, and an idle server sleeps.
-        let sweep = (!self.peers.is_empty()).then(|| self.sweep.left(Instant::now()));
+        let sweep = (!self.connections.is_empty()).then(|| self.sweep.left(Instant::now()));
         Timeout { about: [sweep, at_most].into_iter().flatten().min(), until: self.timers.next() }
     }
 
     /// Continues a connection whose handler has waited, unless the connection is gone.
     fn end_wait(&mut self, token: Token) {
-        if let Some(entry) = self.peers.get_mut(token.slot).filter(|entry| entry.number == token.number) {
+        if let Some(entry) = self.connections.get_mut(token.slot).filter(|entry| entry.number == token.number)
+        {
             entry.has_timer = false;
-            let next = entry.peer.go_on(&mut self.service);
+            let next = entry.connection.go_on(&mut self.service);
             self.go_on(token.slot, next);
         }
     }
@@ -301,7 +303,7 @@ impl<P: Poller> EventLoop<P> {
     /// Sets a timer for a connection whose handler waits. If the connection has one already, its
     /// socket has become ready meanwhile, and that event is handled.
     fn wait_until(&mut self, slot: usize, until: Instant) {
-        let Slot { peer, number, interest, has_timer, .. } = &mut self.peers[slot];
+        let Slot { connection, number, interest, has_timer, .. } = &mut self.connections[slot];
         if !*has_timer {
             *has_timer = true;
             self.timers.add(until, Token { slot, number: *number });
@@ -311,29 +313,33 @@ impl<P: Poller> EventLoop<P> {
         } else if !self.poller.is_edge_triggered() {
             // Otherwise, data that has arrived would be reported at every wait.
             *interest = Interest::Nothing;
-            if self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, Interest::Nothing).is_err() {
+            if self
+                .poller
+                .change(connection.stream.as_fd(), FIRST_CONNECTION + slot, Interest::Nothing)
+                .is_err()
+            {
                 self.close(slot);
             }
         }
     }
 
-    fn turn_peer(&mut self, slot: usize, ends: bool) {
+    fn turn_connection(&mut self, slot: usize, ends: bool) {
         // The connection may have been closed while an earlier event was handled.
-        let Some(Slot { peer, .. }) = self.peers.get_mut(slot) else { return };
+        let Some(Slot { connection, .. }) = self.connections.get_mut(slot) else { return };
         if ends {
-            peer.expect_end();
+            connection.expect_end();
         }
-        let next = peer.turn(&mut self.service, &mut self.buffer);
+        let next = connection.turn(&mut self.service, &mut self.buffer);
         self.go_on(slot, next);
     }
 
     /// Carries out the next action of a connection; tells the poller only what has changed.
     fn go_on(&mut self, slot: usize, next: Next) {
-        let Slot { peer, interest, in_line, number, .. } = &mut self.peers[slot];
+        let Slot { connection, interest, in_line, number, .. } = &mut self.connections[slot];
         match next {
             Next::Wait(wanted) | Next::Again(wanted) if wanted != *interest => {
                 *interest = wanted;
-                if self.poller.change(peer.stream.as_fd(), FIRST_PEER + slot, wanted).is_err() {
+                if self.poller.change(connection.stream.as_fd(), FIRST_CONNECTION + slot, wanted).is_err() {
                     self.close(slot);
                 }
             }
@@ -345,29 +351,33 @@ impl<P: Poller> EventLoop<P> {
             Next::Timer(until) => self.wait_until(slot, until),
             Next::Job => {
                 let token = Token { slot, number: *number };
-                self.jobs.extend(peer.take_job().map(|job| (token, job)));
+                self.jobs.extend(connection.take_job().map(|job| (token, job)));
             }
             Next::Close => self.close(slot),
         }
     }
 
     fn close(&mut self, slot: usize) {
-        let Slot { peer, .. } = self.peers.remove(slot);
+        let Slot { connection, .. } = self.connections.remove(slot);
         // The registration ends with the socket at the latest.
-        let _ = self.poller.remove(peer.stream.as_fd(), FIRST_PEER + slot);
+        let _ = self.poller.remove(connection.stream.as_fd(), FIRST_CONNECTION + slot);
     }
 
     fn end_overdue(&mut self) {
-        self.each_where(Peer::is_overdue, |this, slot| {
-            let next = this.peers[slot].peer.time_out(&mut this.service);
+        self.each_where(NonBlockingConnection::is_overdue, |this, slot| {
+            let next = this.connections[slot].connection.time_out(&mut this.service);
             this.go_on(slot, next);
         });
     }
 
     /// Calls `act` for all connections that meet `condition`, without allocating a list of them.
-    fn each_where(&mut self, condition: impl Fn(&Peer, &Service) -> bool, act: impl Fn(&mut Self, usize)) {
-        for slot in 0..self.peers.capacity() {
-            if self.peers.get(slot).is_some_and(|entry| condition(&entry.peer, &self.service)) {
+    fn each_where(
+        &mut self,
+        condition: impl Fn(&NonBlockingConnection, &Service) -> bool,
+        act: impl Fn(&mut Self, usize),
+    ) {
+        for slot in 0..self.connections.capacity() {
+            if self.connections.get(slot).is_some_and(|entry| condition(&entry.connection, &self.service)) {
                 act(self, slot);
             }
         }
