@@ -31,7 +31,7 @@ use crate::blocking::connection::READ_BYTES;
 use crate::completion::probe;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::net::shards::{connections_by_loop, run_each};
-use crate::runtimes::connection_registry::Callee;
+use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -137,10 +137,10 @@ impl Runtime for OnCompio {
         compio::time::sleep(time).await;
     }
 
-    fn start(&self, stream: net::TcpStream, callee: Callee) {
+    fn start(&self, stream: net::TcpStream, registration: Registration) {
         if let Ok(stream) = TcpStream::from_std(stream) {
             let socket = Socket { stream, since: Instant::now(), threads: Rc::clone(&self.threads) };
-            runtime::spawn(serve_connection(socket, callee)).detach();
+            runtime::spawn(serve_connection(socket, registration)).detach();
         }
     }
 }

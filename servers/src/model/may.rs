@@ -12,7 +12,7 @@
 //! thread still reads from its stack. If the green thread were woken on another kernel thread
 //! meanwhile, it could end, and its stack could be freed or in use by another one (may 0.3.51,
 //! `subscribe` in `src/io/sys/unix/wait_io.rs`). So every wake-up of a green thread comes from its
-//! own kernel thread: it is notified of the socket there, and calls are made there.
+//! own kernel thread: it is notified of the socket there, and interrupted there.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -39,7 +39,7 @@ use crate::net::listener::refuse;
 use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::Sweep;
 use crate::net::timers::Timers;
-use crate::runtimes::connection_registry::{Callee, Callees, Patience, Verdict};
+use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the
@@ -86,7 +86,7 @@ impl ConcurrencyModel for May {
             self.start(stream, &workers, &site, &shutdown);
         }
         workers.set_pace(DRAIN_TICK)?;
-        while workers.are_awaited() {
+        while workers.is_draining() {
             thread::sleep(DRAIN_TICK);
         }
         accepted
@@ -120,14 +120,14 @@ impl May {
         }
         let number = number(&stream, workers.0.len());
         let worker = &workers.0[number];
-        let callee = worker.callees.register();
+        let registration = worker.registry.register();
         let clock = Arc::clone(&worker.clock);
         let stream = Arc::new(stream);
         let served = Arc::clone(&stream);
         let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
         let serve = move || {
             let mut service = options.service(site);
-            if let Ok(stream) = GreenStream::new(served, callee, clock, options.timeouts.idle) {
+            if let Ok(stream) = GreenStream::new(served, registration, clock, options.timeouts.idle) {
                 // An error ends only this connection.
                 let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
             }
@@ -144,19 +144,19 @@ struct Workers(Vec<Worker>);
 /// One of may's kernel threads.
 struct Worker {
     /// Connections that this thread serves.
-    callees: Arc<Callees>,
-    /// Timer that wakes this thread to call its connections.
+    registry: Arc<ConnectionRegistry>,
+    /// Timer that wakes this thread to interrupt its connections.
     clock: Arc<Clock>,
 }
 
 impl Workers {
-    /// Makes each worker call the connections that it serves, at regular intervals.
+    /// Makes each worker interrupt the connections that it serves, at regular intervals.
     fn start(count: usize, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<Self> {
         let mut workers = Vec::new();
         for (number, timer) in timers(count)?.into_iter().enumerate() {
             let clock = Arc::new(Clock::new(timer, Sweep::period(timeouts))?);
-            let worker = Worker { callees: Callees::new(shutdown.clone()), clock };
-            worker.start_calls(number, Sweep::new(timeouts, Instant::now()), shutdown.clone())?;
+            let worker = Worker { registry: ConnectionRegistry::new(shutdown.clone()), clock };
+            worker.start_interrupts(number, Sweep::new(timeouts, Instant::now()), shutdown.clone())?;
             workers.push(worker);
         }
         Ok(Self(workers))
@@ -165,43 +165,43 @@ impl Workers {
     /// Returns true if the workers together serve fewer than `max` connections; otherwise
     /// `acceptor` is woken when one has ended.
     fn have_room(&self, max: usize, acceptor: &Waker) -> bool {
-        let have_room = || self.0.iter().map(|worker| worker.callees.count()).sum::<usize>() < max;
+        let have_room = || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
         // Checked once more, for connections that have ended meanwhile.
         have_room() || {
-            self.0.iter().for_each(|worker| worker.callees.wake_at_end(acceptor));
+            self.0.iter().for_each(|worker| worker.registry.wake_at_end(acceptor));
             have_room()
         }
     }
 
     /// Returns true if a stopping server has connections to wait for, and time left for that.
-    fn are_awaited(&self) -> bool {
-        self.0.iter().any(|worker| worker.callees.are_awaited())
+    fn is_draining(&self) -> bool {
+        self.0.iter().any(|worker| worker.registry.is_draining())
     }
 
-    /// Sets the interval of the calls.
+    /// Sets the interval of the interruptions.
     fn set_pace(&self, pace: Duration) -> io::Result<()> {
         self.0.iter().try_for_each(|worker| worker.clock.set_pace(pace))
     }
 }
 
 impl Worker {
-    /// Makes the worker call its connections: those that wait too long, those whose time has come,
-    /// and in a stopping server all of them, until there are none.
-    fn start_calls(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
-        let (callees, clock) = (Arc::clone(&self.callees), Arc::clone(&self.clock));
+    /// Makes the worker interrupt its connections: those that wait too long, those whose time has
+    /// come, and in a stopping server all of them, until there are none.
+    fn start_interrupts(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
+        let (registry, clock) = (Arc::clone(&self.registry), Arc::clone(&self.clock));
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
             // `ticks` is declared last, so it is dropped first, before `clock` closes its timer.
             let (clock, ticks) = (clock, ticks);
-            while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || callees.count() > 0 {
+            while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || registry.count() > 0 {
                 ticks.wait_io();
                 if shutdown.is_signalled() {
-                    callees.call_all();
+                    registry.interrupt_all();
                 } else {
-                    callees.look_after(&mut sweep);
+                    registry.scan_if_due(&mut sweep);
                 }
                 while let Some(key) = clock.take_due() {
-                    callees.call(key);
+                    registry.interrupt(key);
                 }
             }
         })
@@ -233,8 +233,8 @@ impl Clock {
         alarms.set(&self.timer)
     }
 
-    /// Schedules a call of the connection with that key.
-    fn call_at(&self, time: Instant, key: usize) {
+    /// Schedules an interruption of the connection with that key.
+    fn interrupt_at(&self, time: Instant, key: usize) {
         let mut alarms = self.alarms();
         let earliest = alarms.waiting.next();
         alarms.waiting.add(time, key);
@@ -311,7 +311,7 @@ struct GreenStream {
     /// number could be that of another socket.
     events: CoIo<RawFd>,
     stream: Arc<TcpStream>,
-    callee: Callee,
+    registration: Registration,
     clock: Arc<Clock>,
     /// Timeout of a read; `write_timeout` is the one of a write.
     timeout: Cell<Duration>,
@@ -327,35 +327,35 @@ struct GreenStream {
 impl GreenStream {
     fn new(
         stream: Arc<TcpStream>,
-        mut callee: Callee,
+        mut registration: Registration,
         clock: Arc<Clock>,
         timeout: Duration,
     ) -> io::Result<Self> {
         let events = CoIo::new(stream.as_raw_fd())?;
-        callee.listen(&Waker::from(Arc::new(GreenWaker(events.waker()))));
+        registration.set_waker(&Waker::from(Arc::new(GreenWaker(events.waker()))));
         let (is_drained, ends) = (Cell::new(true), Cell::new(false));
         let (timeout, write_timeout) = (Cell::new(timeout), timeout);
         let home = thread::current().id();
-        Ok(Self { events, stream, callee, clock, timeout, write_timeout, is_drained, ends, home })
+        Ok(Self { events, stream, registration, clock, timeout, write_timeout, is_drained, ends, home })
     }
 
     /// Lets other green threads run until the kernel reports that the socket is ready for something
     /// in `wanted`.
     fn wait(&self, wanted: EventFlags, timeout: Duration) -> io::Result<()> {
         let deadline = Some(Instant::now() + timeout);
-        self.callee.wait_until(deadline);
+        self.registration.set_deadline(deadline);
         while !self.hear().intersects(wanted | END) {
-            match self.callee.verdict(Patience { deadline, is_idle: wanted == EventFlags::IN }) {
+            match self.registration.interruption(WaitLimits { deadline, is_idle: wanted == EventFlags::IN }) {
                 None => {}
-                Some(Verdict::TooLong) => return Err(io::ErrorKind::TimedOut.into()),
-                Some(Verdict::Stopped) => return Err(STOPPED.into()),
+                Some(Interruption::TimedOut) => return Err(io::ErrorKind::TimedOut.into()),
+                Some(Interruption::Stopped) => return Err(STOPPED.into()),
             }
         }
         Ok(())
     }
 
     /// Lets other green threads run until the kernel has events of the socket or this connection is
-    /// called; returns the events.
+    /// interrupted; returns the events.
     fn hear(&self) -> EventFlags {
         let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
         debug_assert_eq!(self.home, thread::current().id(), "see the head of this file");
@@ -415,14 +415,14 @@ impl BlockingStream for GreenStream {
     }
 
     fn pause(&self, _time: Duration) {
-        // Only a stopping server makes a connection pause, and such a server calls all connections
-        // at every tick.
+        // Only a stopping server makes a connection pause, and such a server interrupts all
+        // connections at every tick.
         self.hear();
     }
 
     fn wait_until(&self, time: Instant) {
-        self.callee.wait_until(None);
-        self.clock.call_at(time, self.callee.key());
+        self.registration.set_deadline(None);
+        self.clock.interrupt_at(time, self.registration.key());
         while Instant::now() < time {
             self.hear();
         }

@@ -21,7 +21,7 @@ use crate::blocking::connection::{READ_BYTES, write_pending};
 use crate::blocking::handler_pool::Jobs;
 use crate::blocking::pool::start_worker;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::runtimes::connection_registry::Callee;
+use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
@@ -113,11 +113,11 @@ impl Runtime for OnSmol<'_> {
         Timer::after(time).await;
     }
 
-    fn start(&self, stream: TcpStream, callee: Callee) {
+    fn start(&self, stream: TcpStream, registration: Registration) {
         // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
             let socket = Socket { stream, jobs: Arc::clone(self.jobs) };
-            self.executor.spawn(serve_connection(socket, callee)).detach();
+            self.executor.spawn(serve_connection(socket, registration)).detach();
         }
     }
 }

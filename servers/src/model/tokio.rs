@@ -26,7 +26,7 @@ use tokio::runtime::Builder;
 use crate::blocking::connection::READ_BYTES;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::net::listener::is_empty;
-use crate::runtimes::connection_registry::Callee;
+use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
@@ -108,10 +108,10 @@ impl Runtime for OnTokio<'_> {
         tokio::time::sleep(time).await;
     }
 
-    fn start(&self, stream: std::net::TcpStream, callee: Callee) {
+    fn start(&self, stream: std::net::TcpStream, registration: Registration) {
         // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = TcpStream::from_std(stream) {
-            tokio::spawn(serve_connection(stream, callee));
+            tokio::spawn(serve_connection(stream, registration));
         }
     }
 }

@@ -20,7 +20,7 @@ const NEVER: u64 = u64::MAX;
 
 /// Registry of all tasks that serve a connection of a server, or of one of its threads.
 #[derive(Debug)]
-pub struct Callees {
+pub struct ConnectionRegistry {
     state: Mutex<State>,
     shutdown: Shutdown,
     /// Time from which deadlines are counted.
@@ -29,66 +29,72 @@ pub struct Callees {
 
 #[derive(Debug, Default)]
 struct State {
-    calls: Slab<Arc<Call>>,
+    tasks: Slab<Arc<TaskState>>,
     /// Waker of the acceptor, while it waits for capacity.
     acceptor: Option<Waker>,
 }
 
 /// State through which a task is interrupted.
 #[derive(Debug)]
-struct Call {
-    /// Deadline of the wait, in milliseconds since `Callees::begin`.
+struct TaskState {
+    /// Deadline of the wait, in milliseconds since `ConnectionRegistry::begin`.
     deadline_ms: AtomicU64,
-    /// True if the task was called: it then checks the time and the shutdown.
-    is_made: AtomicBool,
+    /// True if the task was interrupted: it then checks the time and the shutdown.
+    is_interrupted: AtomicBool,
     waker: Mutex<Option<Waker>>,
 }
 
 /// Conditions that may end the wait of a task.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience {
+pub struct WaitLimits {
     pub deadline: Option<Instant>,
     /// True if no request is in progress, so that a stopping server may end the connection.
     pub is_idle: bool,
 }
 
-/// Reason for a called task to stop waiting.
+/// Reason for an interrupted task to stop waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    TooLong,
+pub enum Interruption {
+    TimedOut,
     Stopped,
 }
 
-impl Callees {
+impl ConnectionRegistry {
     pub fn new(shutdown: Shutdown) -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), shutdown, begin: Instant::now() })
     }
 
     /// Registers a task until the returned value is dropped.
-    pub fn register(self: &Arc<Self>) -> Callee {
-        let call = Arc::new(Call {
+    pub fn register(self: &Arc<Self>) -> Registration {
+        let task = Arc::new(TaskState {
             deadline_ms: AtomicU64::new(NEVER),
-            is_made: AtomicBool::new(false),
+            is_interrupted: AtomicBool::new(false),
             waker: Mutex::default(),
         });
-        let key = self.state().calls.insert(Arc::clone(&call));
-        Callee { all: Arc::clone(self), call, key, waker: None, was_last_called: Cell::new(false) }
+        let key = self.state().tasks.insert(Arc::clone(&task));
+        Registration {
+            registry: Arc::clone(self),
+            task,
+            key,
+            waker: None,
+            was_interrupted_late: Cell::new(false),
+        }
     }
 
     /// Returns the number of registered tasks.
     pub fn count(&self) -> usize {
-        self.state().calls.len()
+        self.state().tasks.len()
     }
 
     /// Returns true if fewer than `max` tasks are registered; otherwise `acceptor` is woken when
     /// one has ended.
-    pub fn has_room(&self, max: usize, acceptor: &Waker) -> bool {
+    pub fn has_capacity(&self, max: usize, acceptor: &Waker) -> bool {
         let mut state = self.state();
-        let has_room = state.calls.len() < max;
-        if !has_room {
+        let has_capacity = state.tasks.len() < max;
+        if !has_capacity {
             state.acceptor = Some(acceptor.clone());
         }
-        has_room
+        has_capacity
     }
 
     /// Registers `acceptor` to be woken once, when a task has ended.
@@ -97,47 +103,47 @@ impl Callees {
     }
 
     /// Runs the timeout scan if it is due; returns the time until the next one.
-    pub fn look_after(&self, sweep: &mut Sweep) -> Duration {
+    pub fn scan_if_due(&self, sweep: &mut Sweep) -> Duration {
         if sweep.is_due(Instant::now()) {
-            self.call_overdue();
+            self.interrupt_overdue();
         }
         sweep.left(Instant::now())
     }
 
-    /// Calls all tasks of a stopping server; returns true if there are tasks to wait for, and time
-    /// left for that.
-    pub fn call_to_end(&self) -> bool {
-        self.call_all();
-        self.are_awaited()
+    /// Interrupts all tasks of a stopping server; returns true if there are tasks to wait for, and
+    /// time left for that.
+    pub fn keep_draining(&self) -> bool {
+        self.interrupt_all();
+        self.is_draining()
     }
 
     /// Returns true if a stopping server has tasks to wait for, and time left for that.
-    pub fn are_awaited(&self) -> bool {
+    pub fn is_draining(&self) -> bool {
         self.count() > 0 && !self.shutdown.drain_time_left().is_zero()
     }
 
-    /// Calls the tasks that have waited too long.
-    pub fn call_overdue(&self) {
+    /// Interrupts the tasks that have waited too long.
+    pub fn interrupt_overdue(&self) {
         let now_ms = self.milliseconds(Instant::now());
-        for (_, call) in &self.state().calls {
-            if call.deadline_ms.load(Ordering::Relaxed) <= now_ms {
-                call.make();
+        for (_, task) in &self.state().tasks {
+            if task.deadline_ms.load(Ordering::Relaxed) <= now_ms {
+                task.interrupt();
             }
         }
     }
 
-    /// Calls one task, if it is still registered.
+    /// Interrupts one task, if it is still registered.
     #[cfg_attr(not(feature = "may"), allow(dead_code))]
-    pub fn call(&self, key: usize) {
-        if let Some(call) = self.state().calls.get(key) {
-            call.make();
+    pub fn interrupt(&self, key: usize) {
+        if let Some(task) = self.state().tasks.get(key) {
+            task.interrupt();
         }
     }
 
-    /// Calls all tasks.
-    pub fn call_all(&self) {
-        for (_, call) in &self.state().calls {
-            call.make();
+    /// Interrupts all tasks.
+    pub fn interrupt_all(&self) {
+        for (_, task) in &self.state().tasks {
+            task.interrupt();
         }
     }
 
@@ -150,10 +156,10 @@ impl Callees {
     }
 }
 
-impl Call {
-    fn make(&self) {
+impl TaskState {
+    fn interrupt(&self) {
         // First, because the woken task must find it set.
-        self.is_made.store(true, Ordering::Release);
+        self.is_interrupted.store(true, Ordering::Release);
         if let Some(waker) = &*self.waker() {
             waker.wake_by_ref();
         }
@@ -164,67 +170,69 @@ impl Call {
     }
 }
 
-/// Registration of a task, which can be called.
+/// Registration of a task, through which it learns of an interruption.
 #[derive(Debug)]
-pub struct Callee {
-    all: Arc<Callees>,
-    call: Arc<Call>,
+pub struct Registration {
+    registry: Arc<ConnectionRegistry>,
+    task: Arc<TaskState>,
     key: usize,
-    /// Waker that is stored in `call`. With most runtimes it stays the same, and then no lock is
+    /// Waker that is stored in `task`. With most runtimes it stays the same, and then no lock is
     /// taken.
     waker: Option<Waker>,
-    /// True if the task was already called once after the time for last requests
+    /// True if the task was already interrupted once after the time for last requests
     /// ([`Shutdown::last_call`]) was over.
-    was_last_called: Cell<bool>,
+    was_interrupted_late: Cell<bool>,
 }
 
-impl Callee {
-    /// Returns the key for [`Callees::call`].
+impl Registration {
+    /// Returns the key for [`ConnectionRegistry::interrupt`].
     #[cfg_attr(not(feature = "may"), allow(dead_code))]
     pub fn key(&self) -> usize {
         self.key
     }
 
-    /// Stores the waker that a call uses.
-    pub fn listen(&mut self, waker: &Waker) {
+    /// Stores the waker that an interruption uses.
+    pub fn set_waker(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
             self.waker = Some(waker.clone());
-            *self.call.waker() = Some(waker.clone());
+            *self.task.waker() = Some(waker.clone());
         }
     }
 
-    /// Sets the time at which the task is to be called; `None` for never.
-    pub fn wait_until(&self, deadline: Option<Instant>) {
-        let deadline_ms = deadline.map_or(NEVER, |deadline| self.all.milliseconds(deadline));
-        self.call.deadline_ms.store(deadline_ms, Ordering::Relaxed);
+    /// Sets the time at which the task is to be interrupted; `None` for never.
+    pub fn set_deadline(&self, deadline: Option<Instant>) {
+        let deadline_ms = deadline.map_or(NEVER, |deadline| self.registry.milliseconds(deadline));
+        self.task.deadline_ms.store(deadline_ms, Ordering::Relaxed);
     }
 
-    /// Returns the reason to stop waiting, if the task was called meanwhile and `patience` gives
+    /// Returns the reason to stop waiting, if the task was interrupted meanwhile and `limits` gives
     /// one.
     ///
-    /// A stop is reported at the second call after the time for last requests
+    /// A stop is reported at the second interruption after the time for last requests
     /// ([`Shutdown::last_call`]) is over. At the first one, a request that came in time may be
     /// known only to the kernel, if this thread did not get a processor until then; between two
-    /// calls, the runtime learns of it.
-    pub fn verdict(&self, patience: Patience) -> Option<Verdict> {
-        // Mostly the task was not called, and then this check costs nothing.
-        if !self.call.is_made.load(Ordering::Relaxed) || !self.call.is_made.swap(false, Ordering::Acquire) {
+    /// interruptions, the runtime learns of it.
+    pub fn interruption(&self, limits: WaitLimits) -> Option<Interruption> {
+        // Mostly the task was not interrupted, and then this check costs nothing.
+        if !self.task.is_interrupted.load(Ordering::Relaxed)
+            || !self.task.is_interrupted.swap(false, Ordering::Acquire)
+        {
             return None;
         }
-        if patience.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return Some(Verdict::TooLong);
+        if limits.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return Some(Interruption::TimedOut);
         }
-        let last_call_is_over = self.all.shutdown.last_call().is_some_and(|left| left.is_zero());
-        let is_second = self.was_last_called.replace(last_call_is_over);
-        (patience.is_idle && is_second).then_some(Verdict::Stopped)
+        let last_call_is_over = self.registry.shutdown.last_call().is_some_and(|left| left.is_zero());
+        let is_second = self.was_interrupted_late.replace(last_call_is_over);
+        (limits.is_idle && is_second).then_some(Interruption::Stopped)
     }
 }
 
-impl Drop for Callee {
+impl Drop for Registration {
     fn drop(&mut self) {
         let acceptor = {
-            let mut state = self.all.state();
-            state.calls.remove(self.key);
+            let mut state = self.registry.state();
+            state.tasks.remove(self.key);
             state.acceptor.take()
         };
         if let Some(acceptor) = acceptor {
@@ -255,58 +263,58 @@ mod tests {
         }
     }
 
-    fn callees() -> (Arc<Callees>, Shutdown) {
+    fn new_registry() -> (Arc<ConnectionRegistry>, Shutdown) {
         let shutdown = Shutdown::new().unwrap();
-        (Callees::new(shutdown.clone()), shutdown)
+        (ConnectionRegistry::new(shutdown.clone()), shutdown)
     }
 
     #[test]
-    fn calls_those_who_wait_for_too_long_and_nobody_else() {
-        let (callees, _) = callees();
+    fn interrupts_tasks_that_wait_for_too_long_and_no_others() {
+        let (registry, _) = new_registry();
         let (late, early) = (Arc::new(Bell::default()), Arc::new(Bell::default()));
-        let (mut waits, mut went_on) = (callees.register(), callees.register());
+        let (mut waits, mut went_on) = (registry.register(), registry.register());
         let (past, future) = (Instant::now(), Instant::now() + Duration::from_mins(1));
-        waits.listen(&Arc::clone(&late).into());
-        waits.wait_until(Some(past));
-        went_on.listen(&Arc::clone(&early).into());
-        went_on.wait_until(Some(past));
-        went_on.wait_until(Some(future));
-        callees.call_overdue();
+        waits.set_waker(&Arc::clone(&late).into());
+        waits.set_deadline(Some(past));
+        went_on.set_waker(&Arc::clone(&early).into());
+        went_on.set_deadline(Some(past));
+        went_on.set_deadline(Some(future));
+        registry.interrupt_overdue();
         assert_eq!((late.rings(), early.rings()), (1, 0));
-        let patience = |deadline| Patience { deadline: Some(deadline), is_idle: true };
-        assert_eq!(waits.verdict(patience(past)), Some(Verdict::TooLong));
-        assert_eq!(waits.verdict(patience(past)), None, "called once");
-        assert_eq!(went_on.verdict(patience(past)), None, "not called");
+        let limits = |deadline| WaitLimits { deadline: Some(deadline), is_idle: true };
+        assert_eq!(waits.interruption(limits(past)), Some(Interruption::TimedOut));
+        assert_eq!(waits.interruption(limits(past)), None, "interrupted once");
+        assert_eq!(went_on.interruption(limits(past)), None, "not interrupted");
     }
 
     #[test]
-    fn a_stop_ends_the_idle_after_the_last_call() {
-        let (callees, shutdown) = callees();
-        let callee = callees.register();
-        let told = |is_idle| {
-            callees.call_all();
-            callee.verdict(Patience { deadline: None, is_idle })
+    fn a_stop_ends_idle_connections_after_the_last_call() {
+        let (registry, shutdown) = new_registry();
+        let registration = registry.register();
+        let interruption = |is_idle| {
+            registry.interrupt_all();
+            registration.interruption(WaitLimits { deadline: None, is_idle })
         };
         shutdown.signal();
-        assert_eq!(told(true), None, "clients may still come with a request");
+        assert_eq!(interruption(true), None, "clients may still come with a request");
         std::thread::sleep(shutdown.last_call().unwrap());
-        assert_eq!(told(true), None, "what came in time may not have been heard of yet");
-        assert_eq!(told(false), None);
-        assert_eq!(told(true), Some(Verdict::Stopped));
+        assert_eq!(interruption(true), None, "a request that came in time may be known only to the kernel");
+        assert_eq!(interruption(false), None);
+        assert_eq!(interruption(true), Some(Interruption::Stopped));
     }
 
     #[test]
-    fn whoever_waits_for_room_is_woken_when_there_is_some() {
-        let (callees, _) = callees();
+    fn an_acceptor_that_waits_for_capacity_is_woken_when_there_is_some() {
+        let (registry, _) = new_registry();
         let bell = Arc::new(Bell::default());
         let acceptor = Waker::from(Arc::clone(&bell));
-        let one = callees.register();
-        assert!(callees.has_room(2, &acceptor));
-        let other = callees.register();
-        assert!(!callees.has_room(2, &acceptor));
+        let one = registry.register();
+        assert!(registry.has_capacity(2, &acceptor));
+        let other = registry.register();
+        assert!(!registry.has_capacity(2, &acceptor));
         drop(one);
-        assert_eq!((bell.rings(), callees.count()), (1, 1));
+        assert_eq!((bell.rings(), registry.count()), (1, 1));
         drop(other);
-        assert_eq!(bell.rings(), 1, "nobody waits");
+        assert_eq!(bell.rings(), 1, "no acceptor waits");
     }
 }

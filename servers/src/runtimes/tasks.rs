@@ -1,7 +1,7 @@
 //! Connections as tasks of an async runtime, shared by the models with a runtime.
 //!
 //! The [`Stream`] of a runtime implements how a task waits for its client. Timeouts and shutdown
-//! interrupt that wait through the [`Callees`] of the server.
+//! interrupt that wait through the [`ConnectionRegistry`] of the server.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -16,7 +16,7 @@ use crate::Shutdown;
 use crate::http::{Connection, Job, Reply, Service, Status, Timeouts, Want};
 use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::Sweep;
-use crate::runtimes::connection_registry::{Callee, Callees, Patience, Verdict};
+use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
 
 /// Socket of a connection, driven by a runtime.
 pub trait Stream {
@@ -52,7 +52,7 @@ pub trait Runtime {
     async fn sleep(&self, time: Duration);
 
     /// Starts a task that serves `stream` with [`serve_connection`].
-    fn start(&self, stream: TcpStream, callee: Callee);
+    fn start(&self, stream: TcpStream, registration: Registration);
 }
 
 thread_local! {
@@ -83,41 +83,43 @@ pub async fn serve(
     timeouts: Timeouts,
     shutdown: &Shutdown,
 ) -> io::Result<()> {
-    let callees = Callees::new(shutdown.clone());
+    let registry = ConnectionRegistry::new(shutdown.clone());
     let accepting = async {
         loop {
-            room(&callees, max_connections).await;
-            runtime.start(runtime.accept().await?, callees.register());
+            room(&registry, max_connections).await;
+            runtime.start(runtime.accept().await?, registry.register());
         }
     };
-    let sweeping = async { Ok(sweep(&callees, timeouts, runtime).await) };
+    let sweeping = async { Ok(sweep(&registry, timeouts, runtime).await) };
     let working = async { first(accepting, sweeping).await.map(|never: Infallible| match never {}) };
     first(runtime.stopped(), working).await?;
     for stream in runtime.close() {
-        runtime.start(stream, callees.register());
+        runtime.start(stream, registry.register());
     }
-    while callees.call_to_end() {
+    while registry.keep_draining() {
         runtime.sleep(DRAIN_TICK).await;
     }
     Ok(())
 }
 
 /// Waits until fewer than `max` connections are open.
-async fn room(callees: &Callees, max: usize) {
-    poll_fn(|context| if callees.has_room(max, context.waker()) { Poll::Ready(()) } else { Poll::Pending })
-        .await;
+async fn room(registry: &ConnectionRegistry, max: usize) {
+    poll_fn(
+        |context| if registry.has_capacity(max, context.waker()) { Poll::Ready(()) } else { Poll::Pending },
+    )
+    .await;
 }
 
 /// Serves `stream` until the client or a response ends the connection, the client takes too long,
 /// or the server stops.
-pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io::Result<()> {
+pub async fn serve_connection(mut stream: impl Stream, mut registration: Registration) -> io::Result<()> {
     let mut connection = with_service(|service| {
         service.set_time(Instant::now());
         Connection::new(service.now())
     });
     loop {
         let deadline = with_service(|service| connection.deadline(service));
-        let patience = Patience { deadline, is_idle: connection.is_idle() };
+        let limits = WaitLimits { deadline, is_idle: connection.is_idle() };
         match connection.want() {
             Want::Read => {
                 let receiving = stream.receive(|bytes| {
@@ -126,13 +128,13 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
                         bytes => connection.receive(bytes, service),
                     });
                 });
-                match wait(receiving, patience, &mut callee).await {
+                match wait(receiving, limits, &mut registration).await {
                     Ok(received) => received?,
-                    Err(Verdict::TooLong) => with_service(|service| connection.time_out(service)),
-                    Err(Verdict::Stopped) => return Ok(()),
+                    Err(Interruption::TimedOut) => with_service(|service| connection.time_out(service)),
+                    Err(Interruption::Stopped) => return Ok(()),
                 }
             }
-            Want::Write => match wait(stream.send(&mut connection), patience, &mut callee).await {
+            Want::Write => match wait(stream.send(&mut connection), limits, &mut registration).await {
                 Ok(sent) => {
                     let sent = sent?;
                     with_service(|service| connection.advance(sent, service));
@@ -145,7 +147,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
                 with_service(|service| connection.write_side_is_shut(service));
             }
             Want::WaitUntil(time) => {
-                callee.wait_until(None);
+                registration.set_deadline(None);
                 stream.wait_until(time).await;
                 with_service(|service| {
                     service.set_time(Instant::now());
@@ -154,7 +156,7 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
             }
             Want::RunJob | Want::Reply => {
                 let job = connection.take_job().expect("the only one who takes it waits for its reply");
-                callee.wait_until(None);
+                registration.set_deadline(None);
                 // If the handler can't be run, the client gets a 503.
                 let reply = stream.run(job).await.unwrap_or(Reply::Status(Status::ServiceUnavailable));
                 with_service(|service| {
@@ -167,12 +169,12 @@ pub async fn serve_connection(mut stream: impl Stream, mut callee: Callee) -> io
     }
 }
 
-/// Waits for `work`, unless a call ends the wait according to `patience`.
+/// Waits for `work`, unless an interruption ends the wait according to `limits`.
 async fn wait<T>(
     work: impl Future<Output = io::Result<T>>,
-    patience: Patience,
-    callee: &mut Callee,
-) -> Result<io::Result<T>, Verdict> {
+    limits: WaitLimits,
+    registration: &mut Registration,
+) -> Result<io::Result<T>, Interruption> {
     let mut work = pin!(work);
     let mut has_waited = false;
     poll_fn(|context| {
@@ -184,19 +186,19 @@ async fn wait<T>(
         }
         if !has_waited {
             has_waited = true;
-            callee.wait_until(patience.deadline);
+            registration.set_deadline(limits.deadline);
         }
-        callee.listen(context.waker());
-        callee.verdict(patience).map_or(Poll::Pending, |verdict| Poll::Ready(Err(verdict)))
+        registration.set_waker(context.waker());
+        registration.interruption(limits).map_or(Poll::Pending, |interruption| Poll::Ready(Err(interruption)))
     })
     .await
 }
 
 /// Runs the timeout scans, for ever.
-async fn sweep(callees: &Callees, timeouts: Timeouts, runtime: &impl Runtime) -> Infallible {
+async fn sweep(registry: &ConnectionRegistry, timeouts: Timeouts, runtime: &impl Runtime) -> Infallible {
     let mut sweep = Sweep::new(timeouts, Instant::now());
     loop {
-        runtime.sleep(callees.look_after(&mut sweep)).await;
+        runtime.sleep(registry.scan_if_due(&mut sweep)).await;
     }
 }
 
