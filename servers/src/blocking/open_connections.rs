@@ -50,7 +50,7 @@ impl OpenConnections {
     }
 
     /// Waits until fewer than `max_connections` are open; returns false if the shutdown came first.
-    pub fn wait_for_room(&self, max_connections: usize, shutdown: &Shutdown) -> bool {
+    pub fn wait_for_capacity(&self, max_connections: usize, shutdown: &Shutdown) -> bool {
         let mut state = self.state();
         while state.streams.len() >= max_connections && !shutdown.is_signalled() {
             state = self.wait(state, Duration::MAX);

@@ -26,13 +26,13 @@ use super::connection::{Next, RingConnection};
 use super::ring::{self, COMPLETIONS, Completion, Request, Ring};
 use crate::http::Service;
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::timeout_scan::Sweep;
+use crate::net::timeout_scan::TimeoutScan;
 use crate::{Listener, Shutdown};
 
 /// Remaining capacity up to which connections are accepted one by one. If the kernel accepts all
 /// that come, one turn may bring as many as there are completions, and another turn as many before
 /// the kernel is told to stop.
-const ROOM_TO_ACCEPT_ALL: usize = 2 * COMPLETIONS as usize;
+const ACCEPT_ALL_CAPACITY: usize = 2 * COMPLETIONS as usize;
 
 /// Serves connections from `listener` until `shutdown`, then finishes the requests in flight, on a
 /// ring that [`ring::open`] has made.
@@ -58,7 +58,7 @@ struct CompletionLoop<'a> {
     is_short: bool,
     max_connections: usize,
     service: Service,
-    sweep: Sweep,
+    scan: TimeoutScan,
     done: Vec<Completion>,
 }
 
@@ -78,7 +78,7 @@ enum Accepting {
 
 impl<'a> CompletionLoop<'a> {
     fn new(ring: Ring<'a>, listener: &'a Listener, service: Service, max_connections: usize) -> Self {
-        let sweep = Sweep::new(service.timeouts(), service.now());
+        let scan = TimeoutScan::new(service.timeouts(), service.now());
         let (connections, accepting) = (Slab::new(), Accepting::Nothing);
         Self {
             ring,
@@ -88,7 +88,7 @@ impl<'a> CompletionLoop<'a> {
             is_short: false,
             max_connections,
             service,
-            sweep,
+            scan,
             done: Vec::with_capacity(COMPLETIONS as usize),
         }
     }
@@ -145,7 +145,7 @@ impl<'a> CompletionLoop<'a> {
             self.complete(completion)?;
         }
         self.done = done;
-        if self.sweep.is_due(self.service.now()) {
+        if self.scan.is_due(self.service.now()) {
             self.end_overdue();
         }
         Ok(())
@@ -171,8 +171,8 @@ impl<'a> CompletionLoop<'a> {
 
     fn wait_time(&self, at_most: Option<Duration>) -> Option<Duration> {
         // Without connections there is nothing to scan, and an idle server sleeps.
-        let sweep = (!self.connections.is_empty()).then(|| self.sweep.left(self.service.now()));
-        [sweep, at_most].into_iter().flatten().min()
+        let scan = (!self.connections.is_empty()).then(|| self.scan.left(self.service.now()));
+        [scan, at_most].into_iter().flatten().min()
     }
 
     /// Adds `stream` to the connections of this loop.
@@ -189,20 +189,20 @@ impl<'a> CompletionLoop<'a> {
 
     /// Lets the kernel accept connections, up to the connection limit.
     fn go_on_accepting(&mut self) {
-        let room = self.max_connections.saturating_sub(self.connections.len());
+        let capacity = self.max_connections.saturating_sub(self.connections.len());
         let fd = self.listener.as_fd();
         self.accepting = match self.accepting {
-            Accepting::Nothing if room == 0 => return,
+            Accepting::Nothing if capacity == 0 => return,
             Accepting::Nothing if self.is_short => {
                 self.ring.wait_for_knock(fd);
                 Accepting::Knock
             }
             Accepting::Nothing => {
-                let all = room > ROOM_TO_ACCEPT_ALL;
+                let all = capacity > ACCEPT_ALL_CAPACITY;
                 self.ring.accept(fd, all);
                 if all { Accepting::All } else { Accepting::One }
             }
-            Accepting::All if room <= ROOM_TO_ACCEPT_ALL => {
+            Accepting::All if capacity <= ACCEPT_ALL_CAPACITY => {
                 self.ring.cancel(Request::Accept, ring::NO_SLOT);
                 Accepting::Ending
             }

@@ -484,7 +484,7 @@ mod tests {
             turn(ring);
             // SAFETY: the bytes outlive the ring.
             unsafe { ring.send(3, server.as_fd(), &bytes) };
-            assert!(turn(ring).is_empty(), "there was room for all of it");
+            assert!(turn(ring).is_empty(), "there was space for all of it");
             assert_eq!(ring.in_flight, 2);
             ring.recall().unwrap();
             assert_eq!(ring.in_flight, 0);

@@ -521,7 +521,7 @@ impl Connection {
             &Reply::Bytes(length) => (FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES, length),
             Reply::Status(_) | Reply::Mixed(_) => (STATUS_BYTES, 0),
         };
-        let Some(room) = self.make_room(head_length, if with_body { body_length } else { 0 }) else {
+        let Some(copied) = self.reserve(head_length, if with_body { body_length } else { 0 }) else {
             return self.shed();
         };
         match reply {
@@ -529,14 +529,14 @@ impl Connection {
                 self.output.extend_from_slice(&page.fixed_head);
                 response::finish_head(&mut self.output, after, date);
                 if with_body {
-                    self.write_page(page, room);
+                    self.write_page(page, copied);
                 }
             }
             &Reply::Bytes(length) => {
                 response::write_fixed_head(&mut self.output, Status::Ok, TEXT_PLAIN, length);
                 response::finish_head(&mut self.output, after, date);
                 if with_body {
-                    self.write_pattern(length, room);
+                    self.write_pattern(length, copied);
                 }
             }
             &Reply::Status(status) => {
@@ -548,23 +548,23 @@ impl Connection {
 
     /// Reserves memory in `output` for a whole response, or for its head only if the body is large;
     /// returns `None` if there is none.
-    fn make_room(&mut self, head: usize, body: usize) -> Option<Room> {
-        let (room, length) =
-            if body <= COPY_LIMIT_BYTES { (Room::All, head + body) } else { (Room::Head, head) };
-        self.output.try_reserve(length).is_ok().then_some(room)
+    fn reserve(&mut self, head: usize, body: usize) -> Option<Copied> {
+        let (copied, length) =
+            if body <= COPY_LIMIT_BYTES { (Copied::Whole, head + body) } else { (Copied::Head, head) };
+        self.output.try_reserve(length).is_ok().then_some(copied)
     }
 
-    fn write_page(&mut self, page: &Arc<Page>, room: Room) {
-        match room {
-            Room::All => self.output.extend_from_slice(&page.body),
-            Room::Head => self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 }),
+    fn write_page(&mut self, page: &Arc<Page>, copied: Copied) {
+        match copied {
+            Copied::Whole => self.output.extend_from_slice(&page.body),
+            Copied::Head => self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 }),
         }
     }
 
-    fn write_pattern(&mut self, length: usize, room: Room) {
-        match room {
-            Room::All => self.output.extend_from_slice(site::pattern(0, length)),
-            Room::Head => self.large_body = Some(LargeBody::Pattern { length, sent: 0 }),
+    fn write_pattern(&mut self, length: usize, copied: Copied) {
+        match copied {
+            Copied::Whole => self.output.extend_from_slice(site::pattern(0, length)),
+            Copied::Head => self.large_body = Some(LargeBody::Pattern { length, sent: 0 }),
         }
     }
 }
@@ -572,8 +572,8 @@ impl Connection {
 /// Part of a response that is copied into `output`. A body that is not part of it is sent without a
 /// copy.
 #[derive(Debug, Clone, Copy)]
-enum Room {
-    All,
+enum Copied {
+    Whole,
     Head,
 }
 

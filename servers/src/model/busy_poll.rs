@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::net::timeout_scan::Sweep;
+use crate::net::timeout_scan::TimeoutScan;
 use crate::readiness::connection::{Next, NonBlockingConnection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -28,8 +28,8 @@ impl ConcurrencyModel for BusyPoll {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let mut list = List::new(self.options.service(site));
         while !shutdown.is_signalled() {
-            let room = self.options.max_connections.get() - list.connections.len();
-            listener.accept_some(room, |stream| list.add(stream))?;
+            let capacity = self.options.max_connections.get() - list.connections.len();
+            listener.accept_some(capacity, |stream| list.add(stream))?;
             list.turn();
         }
         for stream in listener.close() {
@@ -51,13 +51,13 @@ struct List {
     connections: Vec<NonBlockingConnection>,
     service: Service,
     buffer: Vec<u8>,
-    sweep: Sweep,
+    scan: TimeoutScan,
 }
 
 impl List {
     fn new(service: Service) -> Self {
-        let sweep = Sweep::new(service.timeouts(), service.now());
-        Self { connections: Vec::new(), service, buffer: vec![0; READ_BYTES], sweep }
+        let scan = TimeoutScan::new(service.timeouts(), service.now());
+        Self { connections: Vec::new(), service, buffer: vec![0; READ_BYTES], scan }
     }
 
     fn add(&mut self, stream: TcpStream) {
@@ -66,10 +66,10 @@ impl List {
 
     /// Tries every connection once.
     fn turn(&mut self) {
-        let Self { connections, service, buffer, sweep } = self;
+        let Self { connections, service, buffer, scan } = self;
         service.set_time(Instant::now());
         connections.retain_mut(|connection| connection.turn(service, buffer) != Next::Close);
-        if sweep.is_due(service.now()) {
+        if scan.is_due(service.now()) {
             connections.retain_mut(|connection| {
                 !connection.is_overdue(service) || connection.time_out(service) != Next::Close
             });

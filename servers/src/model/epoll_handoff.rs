@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::net::capacity::Room;
+use crate::net::capacity::Capacity;
 use crate::net::shards::run_each;
 use crate::readiness::event_loop::EventLoop;
 use crate::readiness::mailbox::Mailbox;
@@ -32,10 +32,10 @@ impl ConcurrencyModel for EpollHandoff {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let inboxes =
             (0..self.options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
-        let room = Room::new()?;
+        let capacity = Capacity::new()?;
         thread::scope(|scope| {
             let accept = || {
-                let result = self.accept(&listener, &inboxes, &room, &shutdown);
+                let result = self.accept(&listener, &inboxes, &capacity, &shutdown);
                 if result.is_err() {
                     shutdown.signal();
                 }
@@ -48,7 +48,7 @@ impl ConcurrencyModel for EpollHandoff {
             let acceptor = thread::Builder::new().spawn_scoped(scope, accept);
             let acceptor = acceptor.map_err(|error| refused("the acceptor's thread", &error))?;
             let ended = run_each(&inboxes, &shutdown, |inbox| {
-                self.run_loop(inbox, &room, Arc::clone(&site), &shutdown)
+                self.run_loop(inbox, &capacity, Arc::clone(&site), &shutdown)
             });
             let accepted = acceptor.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             ended.and(accepted)
@@ -61,12 +61,12 @@ impl EpollHandoff {
         &self,
         listener: &Listener,
         inboxes: &[Inbox],
-        room: &Room,
+        capacity: &Capacity,
         shutdown: &Shutdown,
     ) -> io::Result<()> {
         let max = self.options.max_connections.get();
         while !shutdown.is_signalled() {
-            room.wait(|| inboxes.iter().map(Inbox::count).sum::<usize>() < max, shutdown)?;
+            capacity.wait(|| inboxes.iter().map(Inbox::count).sum::<usize>() < max, shutdown)?;
             if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
                 hand_over(stream, inboxes);
             }
@@ -77,7 +77,13 @@ impl EpollHandoff {
         Ok(())
     }
 
-    fn run_loop(&self, inbox: &Inbox, room: &Room, site: Arc<Site>, shutdown: &Shutdown) -> io::Result<()> {
+    fn run_loop(
+        &self,
+        inbox: &Inbox,
+        capacity: &Capacity,
+        site: Arc<Site>,
+        shutdown: &Shutdown,
+    ) -> io::Result<()> {
         // The acceptor enforces the connection limit.
         let mut event_loop =
             EventLoop::new(RawEpoll::new(Trigger::Edge)?, self.options.service(site), usize::MAX);
@@ -99,7 +105,7 @@ impl EpollHandoff {
             let ended = count - event_loop.connections();
             if ended > 0 {
                 inbox.connections.fetch_sub(ended, Ordering::Relaxed);
-                room.made();
+                capacity.freed();
             }
         }
         event_loop.drain(shutdown, |_, _| {})

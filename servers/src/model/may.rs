@@ -34,10 +34,10 @@ use rustix::time::{
 
 use crate::blocking::connection::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::http::Timeouts;
-use crate::net::capacity::Room;
+use crate::net::capacity::Capacity;
 use crate::net::listener::refuse;
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::timeout_scan::Sweep;
+use crate::net::timeout_scan::TimeoutScan;
 use crate::net::timers::Timers;
 use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
@@ -101,10 +101,10 @@ impl May {
         site: &Arc<Site>,
         shutdown: &Shutdown,
     ) -> io::Result<()> {
-        let room = Arc::new(Room::new()?);
-        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&room)));
+        let capacity = Arc::new(Capacity::new()?);
+        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&capacity)));
         while !shutdown.is_signalled() {
-            room.wait(|| workers.have_room(max, &acceptor), shutdown)?;
+            capacity.wait(|| workers.have_capacity(max, &acceptor), shutdown)?;
             if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
                 self.start(stream, workers, site, shutdown);
             }
@@ -154,9 +154,9 @@ impl Workers {
     fn start(count: usize, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<Self> {
         let mut workers = Vec::new();
         for (number, timer) in timers(count)?.into_iter().enumerate() {
-            let clock = Arc::new(Clock::new(timer, Sweep::period(timeouts))?);
+            let clock = Arc::new(Clock::new(timer, TimeoutScan::period(timeouts))?);
             let worker = Worker { registry: ConnectionRegistry::new(shutdown.clone()), clock };
-            worker.start_interrupts(number, Sweep::new(timeouts, Instant::now()), shutdown.clone())?;
+            worker.start_interrupts(number, TimeoutScan::new(timeouts, Instant::now()), shutdown.clone())?;
             workers.push(worker);
         }
         Ok(Self(workers))
@@ -164,12 +164,12 @@ impl Workers {
 
     /// Returns true if the workers together serve fewer than `max` connections; otherwise
     /// `acceptor` is woken when one has ended.
-    fn have_room(&self, max: usize, acceptor: &Waker) -> bool {
-        let have_room = || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
+    fn have_capacity(&self, max: usize, acceptor: &Waker) -> bool {
+        let have_capacity = || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
         // Checked once more, for connections that have ended meanwhile.
-        have_room() || {
+        have_capacity() || {
             self.0.iter().for_each(|worker| worker.registry.wake_at_end(acceptor));
-            have_room()
+            have_capacity()
         }
     }
 
@@ -187,7 +187,7 @@ impl Workers {
 impl Worker {
     /// Makes the worker interrupt its connections: those that wait too long, those whose time has
     /// come, and in a stopping server all of them, until there are none.
-    fn start_interrupts(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
+    fn start_interrupts(&self, number: usize, mut scan: TimeoutScan, shutdown: Shutdown) -> io::Result<()> {
         let (registry, clock) = (Arc::clone(&self.registry), Arc::clone(&self.clock));
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
@@ -198,7 +198,7 @@ impl Worker {
                 if shutdown.is_signalled() {
                     registry.interrupt_all();
                 } else {
-                    registry.scan_if_due(&mut sweep);
+                    registry.scan_if_due(&mut scan);
                 }
                 while let Some(key) = clock.take_due() {
                     registry.interrupt(key);

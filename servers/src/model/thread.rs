@@ -26,7 +26,7 @@ impl ConcurrencyModel for Thread {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let _end = shutdown.signal_at_end();
         let open = OpenConnections::until(&shutdown)?;
-        while open.wait_for_room(self.options.max_connections.get(), &shutdown) {
+        while open.wait_for_capacity(self.options.max_connections.get(), &shutdown) {
             if let Some(stream) = listener.wait_accept(&shutdown)? {
                 self.start(stream, &open, &site, &shutdown);
             }

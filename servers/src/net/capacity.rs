@@ -16,27 +16,27 @@ use crate::Shutdown;
 /// a descriptor rather than a condition variable, because the wait also ends with the shutdown,
 /// which is a descriptor too.
 #[derive(Debug)]
-pub struct Room {
+pub struct Capacity {
     /// True if a thread waits, which is rare; otherwise the end of a connection costs no system
     /// call.
     is_awaited: AtomicBool,
     eventfd: OwnedFd,
 }
 
-impl Room {
+impl Capacity {
     pub fn new() -> io::Result<Self> {
         let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         Ok(Self { is_awaited: AtomicBool::new(false), eventfd })
     }
 
-    /// Waits until `has_room`, or until the shutdown.
-    pub fn wait(&self, has_room: impl Fn() -> bool, shutdown: &Shutdown) -> io::Result<()> {
-        while !has_room() && !shutdown.is_signalled() {
+    /// Waits until `has_capacity`, or until the shutdown.
+    pub fn wait(&self, has_capacity: impl Fn() -> bool, shutdown: &Shutdown) -> io::Result<()> {
+        while !has_capacity() && !shutdown.is_signalled() {
             self.is_awaited.store(true, Ordering::Relaxed);
             // Either this thread sees the freed capacity, or the thread that freed it sees
             // `is_awaited`.
             fence(Ordering::SeqCst);
-            if !has_room() {
+            if !has_capacity() {
                 self.sleep(shutdown)?;
             }
             self.is_awaited.store(false, Ordering::Relaxed);
@@ -45,7 +45,7 @@ impl Room {
     }
 
     /// Wakes the waiting thread, if there is one; to be called after capacity was freed.
-    pub fn made(&self) {
+    pub fn freed(&self) {
         fence(Ordering::SeqCst);
         if self.is_awaited.load(Ordering::Relaxed) && self.is_awaited.swap(false, Ordering::Relaxed) {
             let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
@@ -64,9 +64,9 @@ impl Room {
     }
 }
 
-impl Wake for Room {
+impl Wake for Capacity {
     fn wake(self: Arc<Self>) {
-        self.made();
+        self.freed();
     }
 }
 
@@ -78,8 +78,8 @@ mod tests {
     use super::*;
 
     /// Creates the state that the threads share, with `open` connections.
-    fn shared(open: usize) -> (Arc<(Room, AtomicUsize)>, Shutdown) {
-        (Arc::new((Room::new().unwrap(), AtomicUsize::new(open))), Shutdown::new().unwrap())
+    fn shared(open: usize) -> (Arc<(Capacity, AtomicUsize)>, Shutdown) {
+        (Arc::new((Capacity::new().unwrap(), AtomicUsize::new(open))), Shutdown::new().unwrap())
     }
 
     #[test]
@@ -95,12 +95,12 @@ mod tests {
                     thread::yield_now();
                 }
                 ending.1.fetch_sub(1, Ordering::Relaxed);
-                ending.0.made();
+                ending.0.freed();
             }
         });
-        let (room, open) = &*shared;
+        let (capacity, open) = &*shared;
         for _ in 0..CONNECTIONS {
-            room.wait(|| open.load(Ordering::Relaxed) < 1, &shutdown).unwrap();
+            capacity.wait(|| open.load(Ordering::Relaxed) < 1, &shutdown).unwrap();
             open.fetch_add(1, Ordering::Relaxed);
         }
         others.join().unwrap();
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn nobody_is_told_while_nobody_waits() {
         let (shared, _) = shared(0);
-        shared.0.made();
+        shared.0.freed();
         assert_eq!(rustix::io::read(&shared.0.eventfd, &mut [0; 8]), Err(Errno::AGAIN));
     }
 }

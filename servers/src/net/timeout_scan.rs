@@ -17,12 +17,12 @@ const SHORTEST: Duration = Duration::from_millis(10);
 
 /// Schedule of the timeout scans of one loop.
 #[derive(Debug)]
-pub struct Sweep {
+pub struct TimeoutScan {
     every: Duration,
     next: Instant,
 }
 
-impl Sweep {
+impl TimeoutScan {
     pub fn new(timeouts: Timeouts, now: Instant) -> Self {
         let every = Self::period(timeouts);
         Self { every, next: now + every }

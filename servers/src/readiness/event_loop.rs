@@ -16,7 +16,7 @@ use crate::blocking::connection::READ_BYTES;
 use crate::http::{Job, Reply, Service};
 use crate::net::listener::refuse;
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::timeout_scan::Sweep;
+use crate::net::timeout_scan::TimeoutScan;
 use crate::net::timers::Timers;
 use crate::readiness::connection::{Interest, Next, NonBlockingConnection};
 use crate::{Listener, Shutdown};
@@ -109,7 +109,7 @@ pub struct EventLoop<P> {
     timers: Timers<Token>,
     service: Service,
     buffer: Vec<u8>,
-    sweep: Sweep,
+    scan: TimeoutScan,
     max_connections: usize,
 }
 
@@ -135,7 +135,7 @@ struct Slot {
 
 impl<P: Poller> EventLoop<P> {
     pub fn new(poller: P, service: Service, max_connections: usize) -> Self {
-        let sweep = Sweep::new(service.timeouts(), service.now());
+        let scan = TimeoutScan::new(service.timeouts(), service.now());
         Self {
             poller,
             connections: Slab::new(),
@@ -146,7 +146,7 @@ impl<P: Poller> EventLoop<P> {
             timers: Timers::default(),
             service,
             buffer: vec![0; READ_BYTES],
-            sweep,
+            scan,
             max_connections,
         }
     }
@@ -172,11 +172,15 @@ impl<P: Poller> EventLoop<P> {
                 self.accept(listener)?;
             }
             between(&mut self, woken);
-            let room = self.connections.len() < self.max_connections;
-            if room != listening {
-                listening = room;
+            let has_capacity = self.connections.len() < self.max_connections;
+            if has_capacity != listening {
+                listening = has_capacity;
                 let fd = listener.as_fd();
-                if room { self.poller.watch(fd, LISTENER)? } else { self.poller.unwatch(fd, LISTENER)? }
+                if has_capacity {
+                    self.poller.watch(fd, LISTENER)?
+                } else {
+                    self.poller.unwatch(fd, LISTENER)?
+                }
             }
         }
         self.poller.unwatch(shutdown.as_fd(), SHUTDOWN)?;
@@ -219,7 +223,7 @@ impl<P: Poller> EventLoop<P> {
         while let Some(token) = self.timers.take_due(self.service.now()) {
             self.end_wait(token);
         }
-        if self.sweep.is_due(self.service.now()) {
+        if self.scan.is_due(self.service.now()) {
             self.end_overdue();
         }
         Ok(woken)
@@ -277,8 +281,8 @@ impl<P: Poller> EventLoop<P> {
 
     /// Takes waiting connections, up to the connection limit.
     fn accept(&mut self, listener: &Listener) -> io::Result<()> {
-        let room = self.max_connections - self.connections.len();
-        listener.accept_some(room, |stream| self.add(stream))
+        let capacity = self.max_connections - self.connections.len();
+        listener.accept_some(capacity, |stream| self.add(stream))
     }
 
     fn wait_time(&self, at_most: Option<Duration>) -> Timeout {
@@ -286,8 +290,8 @@ impl<P: Poller> EventLoop<P> {
             return Timeout { about: Some(Duration::ZERO), until: None };
         }
         // Without connections there is nothing to scan, and an idle server sleeps.
-        let sweep = (!self.connections.is_empty()).then(|| self.sweep.left(Instant::now()));
-        Timeout { about: [sweep, at_most].into_iter().flatten().min(), until: self.timers.next() }
+        let scan = (!self.connections.is_empty()).then(|| self.scan.left(Instant::now()));
+        Timeout { about: [scan, at_most].into_iter().flatten().min(), until: self.timers.next() }
     }
 
     /// Continues a connection whose handler has waited, unless the connection is gone.

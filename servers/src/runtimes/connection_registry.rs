@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::Shutdown;
-use crate::net::timeout_scan::Sweep;
+use crate::net::timeout_scan::TimeoutScan;
 
 /// A deadline that never comes.
 const NEVER: u64 = u64::MAX;
@@ -103,11 +103,11 @@ impl ConnectionRegistry {
     }
 
     /// Runs the timeout scan if it is due; returns the time until the next one.
-    pub fn scan_if_due(&self, sweep: &mut Sweep) -> Duration {
-        if sweep.is_due(Instant::now()) {
+    pub fn scan_if_due(&self, scan: &mut TimeoutScan) -> Duration {
+        if scan.is_due(Instant::now()) {
             self.interrupt_overdue();
         }
-        sweep.left(Instant::now())
+        scan.left(Instant::now())
     }
 
     /// Interrupts all tasks of a stopping server; returns true if there are tasks to wait for, and

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::Shutdown;
 use crate::http::{Connection, Job, Reply, Service, Status, Timeouts, Want};
 use crate::net::shutdown::DRAIN_TICK;
-use crate::net::timeout_scan::Sweep;
+use crate::net::timeout_scan::TimeoutScan;
 use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
 
 /// Socket of a connection, driven by a runtime.
@@ -86,12 +86,12 @@ pub async fn serve(
     let registry = ConnectionRegistry::new(shutdown.clone());
     let accepting = async {
         loop {
-            room(&registry, max_connections).await;
+            wait_for_capacity(&registry, max_connections).await;
             runtime.start(runtime.accept().await?, registry.register());
         }
     };
-    let sweeping = async { Ok(sweep(&registry, timeouts, runtime).await) };
-    let working = async { first(accepting, sweeping).await.map(|never: Infallible| match never {}) };
+    let scanning = async { Ok(scan_timeouts(&registry, timeouts, runtime).await) };
+    let working = async { first(accepting, scanning).await.map(|never: Infallible| match never {}) };
     first(runtime.stopped(), working).await?;
     for stream in runtime.close() {
         runtime.start(stream, registry.register());
@@ -103,7 +103,7 @@ pub async fn serve(
 }
 
 /// Waits until fewer than `max` connections are open.
-async fn room(registry: &ConnectionRegistry, max: usize) {
+async fn wait_for_capacity(registry: &ConnectionRegistry, max: usize) {
     poll_fn(
         |context| if registry.has_capacity(max, context.waker()) { Poll::Ready(()) } else { Poll::Pending },
     )
@@ -195,10 +195,14 @@ async fn wait<T>(
 }
 
 /// Runs the timeout scans, for ever.
-async fn sweep(registry: &ConnectionRegistry, timeouts: Timeouts, runtime: &impl Runtime) -> Infallible {
-    let mut sweep = Sweep::new(timeouts, Instant::now());
+async fn scan_timeouts(
+    registry: &ConnectionRegistry,
+    timeouts: Timeouts,
+    runtime: &impl Runtime,
+) -> Infallible {
+    let mut scan = TimeoutScan::new(timeouts, Instant::now());
     loop {
-        runtime.sleep(registry.scan_if_due(&mut sweep)).await;
+        runtime.sleep(registry.scan_if_due(&mut scan)).await;
     }
 }
 
