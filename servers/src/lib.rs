@@ -30,7 +30,7 @@ pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
 pub use net::listener::{Listener, Listening};
 pub use net::shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
-pub use thread_limit::why_none as why_no_threads;
+pub use thread_limit::why_no_threads;
 
 /// One way of serving many connections at once.
 pub trait ConcurrencyModel {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Returns the error of starting `what`, with the next step.
-pub fn refused(what: impl Display, error: &io::Error) -> io::Error {
+pub fn start_error(what: impl Display, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("cannot start {what}: {error}; {}", next_step(error)))
 }
 
@@ -56,7 +56,7 @@ fn read_limit(name: &'static str) -> Option<(usize, &'static str)> {
 }
 
 /// Returns the reason why this process can't start a thread, if there is one. Tries it only once.
-pub fn why_none() -> Option<&'static str> {
+pub fn why_no_threads() -> Option<&'static str> {
     static REASON: OnceLock<Option<String>> = OnceLock::new();
     let reason = || try_out(1).err().map(|error| error.to_string());
     REASON.get_or_init(reason).as_deref()
@@ -84,7 +84,7 @@ pub fn try_out(threads: usize) -> io::Result<()> {
     while count() > before && Instant::now() < end {
         thread::yield_now();
     }
-    tried.map_err(|error| refused("a thread", &error))
+    tried.map_err(|error| start_error("a thread", &error))
 }
 
 /// Returns the number of threads of this process, or `None` without `/proc`.

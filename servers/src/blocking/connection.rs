@@ -88,7 +88,7 @@ pub fn serve_connection(
     let mut timeout = service.timeouts().idle;
     loop {
         if shutdown.is_signalled() {
-            service.close_after_answers();
+            service.close_after_responses();
         }
         match connection.want() {
             Want::Read => {

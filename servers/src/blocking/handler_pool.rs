@@ -1,4 +1,4 @@
-//! Job queue of a thread pool, which wakes no more threads than there are jobs.
+//! Pool of threads for handlers, and its job queue, which wakes no more threads than there are jobs.
 //!
 //! A channel would do, but its receivers spin for a while before they sleep; on a machine with few
 //! processors, that takes CPU time from the threads that have work.
@@ -11,7 +11,7 @@ use crate::blocking::pool::start_worker;
 
 /// Jobs that wait for a thread, and threads that wait for a job.
 #[derive(Debug)]
-pub struct Jobs<T> {
+pub struct HandlerPool<T> {
     state: Mutex<State<T>>,
     /// Notified for each job that a sleeping thread is to take.
     some: Condvar,
@@ -24,14 +24,14 @@ struct State<T> {
     closed: bool,
 }
 
-impl<T> Default for Jobs<T> {
+impl<T> Default for HandlerPool<T> {
     fn default() -> Self {
         let state = State { queue: VecDeque::new(), sleeping: 0, closed: false };
         Self { state: Mutex::new(state), some: Condvar::new() }
     }
 }
 
-impl<T> Jobs<T> {
+impl<T> HandlerPool<T> {
     /// Gives all of `jobs` to the pool.
     pub fn give(&self, jobs: &mut Vec<T>) {
         if jobs.is_empty() {
@@ -86,9 +86,9 @@ impl<T> Jobs<T> {
         T: Send + 'static,
     {
         for started in 0..workers {
-            let (jobs, work) = (Arc::clone(self), work.clone());
+            let (pool, work) = (Arc::clone(self), work.clone());
             start_worker(started, workers, move || {
-                while let Some(job) = jobs.take() {
+                while let Some(job) = pool.take() {
                     work(job);
                 }
             })?;
@@ -112,8 +112,8 @@ impl<T> Jobs<T> {
     }
 }
 
-/// Guard that [`Jobs::close_at_end`] returns.
-pub struct CloseAtEnd<'a, T>(&'a Jobs<T>);
+/// Guard that [`HandlerPool::close_at_end`] returns.
+pub struct CloseAtEnd<'a, T>(&'a HandlerPool<T>);
 
 impl<T> Drop for CloseAtEnd<'_, T> {
     fn drop(&mut self) {
@@ -130,19 +130,19 @@ mod tests {
 
     #[test]
     fn every_job_is_taken_once_and_the_threads_end_with_the_queue() {
-        let (jobs, sum) = (Jobs::default(), AtomicUsize::new(0));
+        let (pool, sum) = (HandlerPool::default(), AtomicUsize::new(0));
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
-                    while let Some(job) = jobs.take() {
+                    while let Some(job) = pool.take() {
                         sum.fetch_add(job, Ordering::Relaxed);
                     }
                 });
             }
             for first in 0..100 {
-                jobs.give(&mut (first * 10..first * 10 + 10).collect());
+                pool.give(&mut (first * 10..first * 10 + 10).collect());
             }
-            jobs.close();
+            pool.close();
         });
         assert_eq!(sum.into_inner(), (0..1000).sum());
     }

@@ -12,7 +12,7 @@ use slab::Slab;
 
 use crate::blocking::connection::STACK_BYTES;
 use crate::net::shutdown::Shutdown;
-use crate::thread_limit::refused;
+use crate::thread_limit::start_error;
 
 /// All open connections of a server, including those that still wait for a thread.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl OpenConnections {
             }
         };
         let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(watch);
-        started.map_err(|error| refused("the thread that waits for the end", &error))?;
+        started.map_err(|error| start_error("the thread that waits for the end", &error))?;
         Ok(open)
     }
 

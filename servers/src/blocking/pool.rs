@@ -10,7 +10,7 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::blocking::connection::{READ_BYTES, STACK_BYTES, serve_connection};
 use crate::blocking::open_connections::Registered;
-use crate::thread_limit::refused;
+use crate::thread_limit::start_error;
 use crate::{Options, Shutdown, Site};
 
 /// A running pool.
@@ -57,5 +57,5 @@ pub fn start_worker(started: usize, workers: usize, work: impl FnOnce() + Send +
     let builder = thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
     let place = started + 1;
     let started = builder.spawn(work).map(|_| ());
-    started.map_err(|error| refused(format_args!("worker {place} of {workers} (--workers)"), &error))
+    started.map_err(|error| start_error(format_args!("worker {place} of {workers} (--workers)"), &error))
 }

@@ -109,7 +109,7 @@ impl<'a> CompletionLoop<'a> {
     /// Lets the connections finish their requests in flight. From now on every response ends its
     /// connection.
     fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
-        self.service.close_after_answers();
+        self.service.close_after_responses();
         while !self.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
             self.turn(Some(DRAIN_TICK))?;
             if shutdown.last_call().is_some_and(|left| left.is_zero()) {

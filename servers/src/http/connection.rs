@@ -919,7 +919,7 @@ mod tests {
     #[test]
     fn the_last_answer_of_a_stopping_server_closes() {
         let mut service = service();
-        service.close_after_answers();
+        service.close_after_responses();
         let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
         let text = String::from_utf8_lossy(&connection.output).into_owned();

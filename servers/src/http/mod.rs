@@ -103,7 +103,7 @@ impl Service {
 
     /// Makes every response end its connection from now on, as a server does between a stop signal
     /// and its end.
-    pub fn close_after_answers(&mut self) {
+    pub fn close_after_responses(&mut self) {
         self.closing = true;
     }
 }

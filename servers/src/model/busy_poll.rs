@@ -35,7 +35,7 @@ impl ConcurrencyModel for BusyPoll {
         for stream in listener.close() {
             list.add(stream);
         }
-        list.service.close_after_answers();
+        list.service.close_after_responses();
         while !list.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
             list.turn();
             if shutdown.last_call().is_some_and(|left| left.is_zero()) {

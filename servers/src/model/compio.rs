@@ -30,7 +30,7 @@ use socket2::SockRef;
 use crate::blocking::connection::READ_BYTES;
 use crate::completion::probe;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::net::shards::{connections_by_loop, run_each};
+use crate::net::shards::{connection_limits, run_each};
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -71,7 +71,7 @@ impl ConcurrencyModel for Compio {
         let Self { loops: options, handlers, .. } = self;
         let shards = listener.into_shards(options.event_loops())?;
         let threads = (self.threads / shards.len()).max(1);
-        let shards = shards.into_iter().zip(connections_by_loop(options));
+        let shards = shards.into_iter().zip(connection_limits(options));
         run_each(shards, &shutdown, |(listener, max_connections)| {
             let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
             tasks::use_service(service, shutdown.clone());

@@ -17,7 +17,7 @@ use crate::net::shards::run_each;
 use crate::readiness::event_loop::EventLoop;
 use crate::readiness::mailbox::Mailbox;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
-use crate::thread_limit::refused;
+use crate::thread_limit::start_error;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -46,7 +46,7 @@ impl ConcurrencyModel for EpollHandoff {
                 result
             };
             let acceptor = thread::Builder::new().spawn_scoped(scope, accept);
-            let acceptor = acceptor.map_err(|error| refused("the acceptor's thread", &error))?;
+            let acceptor = acceptor.map_err(|error| start_error("the acceptor's thread", &error))?;
             let ended = run_each(&inboxes, &shutdown, |inbox| {
                 self.run_loop(inbox, &capacity, Arc::clone(&site), &shutdown)
             });

@@ -9,7 +9,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::net::shards::{connections_by_loop, run_each};
+use crate::net::shards::{connection_limits, run_each};
 use crate::readiness::event_loop::EventLoop;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
@@ -25,7 +25,7 @@ struct EpollSharded {
 impl ConcurrencyModel for EpollSharded {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let shards = listener.into_shards(self.options.event_loops())?;
-        let shards = shards.into_iter().zip(connections_by_loop(&self.options));
+        let shards = shards.into_iter().zip(connection_limits(&self.options));
         run_each(shards, &shutdown, |(listener, max_connections)| {
             let (poller, service) = (RawEpoll::new(Trigger::Edge)?, self.options.service(Arc::clone(&site)));
             EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crate::blocking::handler_pool::Jobs;
+use crate::blocking::handler_pool::HandlerPool;
 use crate::http::{Handlers, Job, Reply, Service};
 use crate::readiness::event_loop::{EventLoop, Token};
 use crate::readiness::mailbox::Mailbox;
@@ -26,12 +26,14 @@ struct EpollWorkers {
 
 impl ConcurrencyModel for EpollWorkers {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (jobs, replies) =
-            (Arc::new(Jobs::<(Token, Job)>::default()), Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?));
+        let (pool, replies) = (
+            Arc::new(HandlerPool::<(Token, Job)>::default()),
+            Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?),
+        );
         // Closes the queue also if only some of the workers could be started.
-        let _end = jobs.close_at_end();
+        let _end = pool.close_at_end();
         let answered = Arc::clone(&replies);
-        jobs.start_workers(self.options.blocking_workers(), move |(token, job)| {
+        pool.start_workers(self.options.blocking_workers(), move |(token, job)| {
             answered.put((token, job.run()));
         })?;
         let service = Service::new(site, self.options.timeouts, Handlers::OffloadAll);
@@ -44,7 +46,7 @@ impl ConcurrencyModel for EpollWorkers {
                     event_loop.finish_job(token, &reply);
                 }
             }
-            jobs.give(event_loop.jobs());
+            pool.give(event_loop.jobs());
         })
     }
 }

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::completion::{event_loop, ring};
-use crate::net::shards::{connections_by_loop, run_each};
+use crate::net::shards::{connection_limits, run_each};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
@@ -26,7 +26,7 @@ impl ConcurrencyModel for IoUringSharded {
         // All rings are created before any connection is served: if that fails, the server does not
         // start.
         let rings = shards.iter().map(|_| ring::open()).collect::<io::Result<Vec<_>>>()?;
-        let loops = rings.into_iter().zip(shards).zip(connections_by_loop(&self.options));
+        let loops = rings.into_iter().zip(shards).zip(connection_limits(&self.options));
         run_each(loops, &shutdown, |((io_uring, listener), max_connections)| {
             let service = self.options.service(Arc::clone(&site));
             event_loop::serve(io_uring, &listener, service, max_connections, &shutdown)

@@ -436,7 +436,7 @@ impl Entry {
         if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
             return Ok(());
         }
-        thread_limit::why_none().map_or(Ok(()), |reason| Err(reason.to_owned()))
+        thread_limit::why_no_threads().map_or(Ok(()), |reason| Err(reason.to_owned()))
     }
 
     /// Returns the number of descriptors that the model needs beside those of its connections and

@@ -18,7 +18,7 @@ use smol::channel::{self, Sender};
 use smol::{Async, Executor, Timer};
 
 use crate::blocking::connection::{READ_BYTES, write_pending};
-use crate::blocking::handler_pool::Jobs;
+use crate::blocking::handler_pool::HandlerPool;
 use crate::blocking::pool::start_worker;
 use crate::http::{Connection, Handlers, Job, Reply, Service};
 use crate::runtimes::connection_registry::Registration;
@@ -41,8 +41,8 @@ impl ConcurrencyModel for Smol {
         let Self { options, threads: workers, handlers } = *self;
         // The job queue and the channel are closed when this returns, which ends the threads. A
         // thread that is in a handler is not waited for.
-        let jobs = Arc::new(HandlerJobs::default());
-        let _end_of_jobs = jobs.close_at_end();
+        let pool = Arc::new(HandlerThreads::default());
+        let _end_of_jobs = pool.close_at_end();
         let (_end, ended) = channel::bounded::<()>(1);
         // The reactor's own thread comes first: the reactor panics without it, while an error is
         // returned if a later thread can't be started.
@@ -50,7 +50,7 @@ impl ConcurrencyModel for Smol {
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
         if handlers != Handlers::InPlace {
-            jobs.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
+            pool.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
                 // If the connection has ended meanwhile, the reply is not needed.
                 let _ = reply.try_send(job.run());
             })?;
@@ -64,7 +64,7 @@ impl ConcurrencyModel for Smol {
             })?;
         }
         let serving =
-            executor.spawn(serve(listener, shutdown, options, Arc::clone(&jobs), Arc::clone(&executor)));
+            executor.spawn(serve(listener, shutdown, options, Arc::clone(&pool), Arc::clone(&executor)));
         smol::future::block_on(serving)
     }
 }
@@ -73,7 +73,7 @@ async fn serve(
     listener: Listener,
     shutdown: Shutdown,
     options: Options,
-    jobs: Arc<HandlerJobs>,
+    pool: Arc<HandlerThreads>,
     executor: Arc<Executor<'static>>,
 ) -> io::Result<()> {
     let runtime = OnSmol {
@@ -81,7 +81,7 @@ async fn serve(
         readiness: Async::new_nonblocking(listener.as_fd())?,
         signal: Async::new_nonblocking(shutdown.as_fd())?,
         executor: &executor,
-        jobs: &jobs,
+        pool: &pool,
     };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, &shutdown).await
 }
@@ -91,7 +91,7 @@ struct OnSmol<'a> {
     readiness: Async<BorrowedFd<'a>>,
     signal: Async<BorrowedFd<'a>>,
     executor: &'a Executor<'static>,
-    jobs: &'a Arc<HandlerJobs>,
+    pool: &'a Arc<HandlerThreads>,
 }
 
 impl Runtime for OnSmol<'_> {
@@ -116,7 +116,7 @@ impl Runtime for OnSmol<'_> {
     fn start(&self, stream: TcpStream, registration: Registration) {
         // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
-            let socket = Socket { stream, jobs: Arc::clone(self.jobs) };
+            let socket = Socket { stream, pool: Arc::clone(self.pool) };
             self.executor.spawn(serve_connection(socket, registration)).detach();
         }
     }
@@ -126,11 +126,11 @@ impl Runtime for OnSmol<'_> {
 /// own rather than those of `smol::unblock`, which starts threads as it needs them: if one can't be
 /// started, it tries again and again (`blocking` 1.7.0), and since its queue is locked meanwhile,
 /// its other threads stand still until it succeeds.
-type HandlerJobs = Jobs<(Job, Sender<Reply<'static>>)>;
+type HandlerThreads = HandlerPool<(Job, Sender<Reply<'static>>)>;
 
 struct Socket {
     stream: Async<TcpStream>,
-    jobs: Arc<HandlerJobs>,
+    pool: Arc<HandlerThreads>,
 }
 
 impl Stream for Socket {
@@ -159,7 +159,7 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let (sender, reply) = channel::bounded(1);
-        self.jobs.give_one((job, sender));
+        self.pool.give_one((job, sender));
         reply.recv().await.map_err(io::Error::other)
     }
 }

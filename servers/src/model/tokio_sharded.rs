@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::runtime::Builder;
 
 use super::tokio::serve;
-use crate::net::shards::{connections_by_loop, run_each};
+use crate::net::shards::{connection_limits, run_each};
 use crate::runtimes::tasks;
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
 
@@ -27,7 +27,7 @@ struct TokioSharded {
 impl ConcurrencyModel for TokioSharded {
     fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
         let shards = listener.into_shards(self.options.event_loops())?;
-        let shards = shards.into_iter().zip(connections_by_loop(&self.options));
+        let shards = shards.into_iter().zip(connection_limits(&self.options));
         run_each(shards, &shutdown, |(listener, max_connections)| {
             let max_connections = NonZero::new(max_connections).unwrap_or(NonZero::<usize>::MIN);
             let options = Options { max_connections, ..self.options };

@@ -4,7 +4,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread;
 
-use crate::thread_limit::refused;
+use crate::thread_limit::start_error;
 use crate::{Options, Shutdown};
 
 /// Runs a loop for each of `inputs` until all have ended. If one fails, the others are told to
@@ -31,7 +31,7 @@ pub fn run_each<T: Send>(
                 Ok(thread) => threads.push(thread),
                 Err(error) => {
                     shutdown.signal();
-                    started = Err(refused("a thread for an event loop (--workers)", &error));
+                    started = Err(start_error("a thread for an event loop (--workers)", &error));
                     break;
                 }
             }
@@ -44,7 +44,7 @@ pub fn run_each<T: Send>(
 }
 
 /// Returns the connection limit of each event loop; the limits add up to the limit of the server.
-pub fn connections_by_loop(options: &Options) -> impl Iterator<Item = usize> + use<> {
+pub fn connection_limits(options: &Options) -> impl Iterator<Item = usize> + use<> {
     let (loops, max) = (options.event_loops(), options.max_connections.get());
     (0..loops).map(move |i| max / loops + usize::from(i < max % loops))
 }
@@ -61,7 +61,7 @@ mod tests {
         {
             let (max_connections, timeouts) = (number(max).unwrap(), crate::http::Timeouts::default());
             let options = Options { workers: number(workers), max_connections, timeouts };
-            assert_eq!(connections_by_loop(&options).collect::<Vec<_>>(), expected);
+            assert_eq!(connection_limits(&options).collect::<Vec<_>>(), expected);
         }
     }
 

@@ -128,7 +128,7 @@ struct Slot {
     number: u64,
     interest: Interest,
     /// True if the connection is in `EventLoop::again`.
-    in_line: bool,
+    is_queued: bool,
     /// True if the connection has a timer in `EventLoop::timers`.
     has_timer: bool,
 }
@@ -215,7 +215,7 @@ impl<P: Poller> EventLoop<P> {
         }
         for slot in again {
             if let Some(entry) = self.connections.get_mut(slot) {
-                entry.in_line = false;
+                entry.is_queued = false;
                 self.turn_connection(slot, false);
             }
         }
@@ -238,7 +238,7 @@ impl<P: Poller> EventLoop<P> {
                 let number = self.added;
                 self.added += 1;
                 let interest = Interest::Readable;
-                slot.insert(Slot { connection, number, interest, in_line: false, has_timer: false });
+                slot.insert(Slot { connection, number, interest, is_queued: false, has_timer: false });
             }
             // The number of watched descriptors is limited too (epoll(7), select(2)).
             Err(_) => refuse(&stream),
@@ -268,7 +268,7 @@ impl<P: Poller> EventLoop<P> {
     /// Lets the connections finish their requests in flight, and calls `between` after every turn.
     /// From now on every response ends its connection.
     pub fn drain(mut self, shutdown: &Shutdown, mut between: impl FnMut(&mut Self, Woken)) -> io::Result<()> {
-        self.service.close_after_answers();
+        self.service.close_after_responses();
         while !self.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
             let woken = self.turn(Some(DRAIN_TICK))?;
             between(&mut self, woken);
@@ -339,7 +339,7 @@ impl<P: Poller> EventLoop<P> {
 
     /// Carries out the next action of a connection; tells the poller only what has changed.
     fn go_on(&mut self, slot: usize, next: Next) {
-        let Slot { connection, interest, in_line, number, .. } = &mut self.connections[slot];
+        let Slot { connection, interest, is_queued, number, .. } = &mut self.connections[slot];
         match next {
             Next::Wait(wanted) | Next::Again(wanted) if wanted != *interest => {
                 *interest = wanted;
@@ -347,8 +347,8 @@ impl<P: Poller> EventLoop<P> {
                     self.close(slot);
                 }
             }
-            Next::Again(_) if self.poller.is_edge_triggered() && !*in_line => {
-                *in_line = true;
+            Next::Again(_) if self.poller.is_edge_triggered() && !*is_queued => {
+                *is_queued = true;
                 self.again.push(slot);
             }
             Next::Wait(_) | Next::Again(_) => {}

@@ -69,7 +69,7 @@ fn with_service<T>(run: impl FnOnce(&mut Service) -> T) -> T {
     SERVICE.with_borrow_mut(|local| {
         let (service, shutdown) = local.as_mut().expect("tasks run on threads that have a service");
         if shutdown.is_signalled() {
-            service.close_after_answers();
+            service.close_after_responses();
         }
         run(service)
     })
