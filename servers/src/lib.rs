@@ -25,8 +25,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use http::{Handlers, Service, Timeouts};
-pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
+use http::{HandlerPlacement, Service, Timeouts};
+pub use model::{AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, find};
 pub use net::listener::{Listener, Listening};
 pub use net::shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
@@ -78,7 +78,7 @@ impl Options {
     }
 
     fn service(&self, site: Arc<Site>) -> Service {
-        Service::new(site, self.timeouts, Handlers::InPlace)
+        Service::new(site, self.timeouts, HandlerPlacement::InPlace)
     }
 }
 

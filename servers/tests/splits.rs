@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
+use c10k_servers::http::{Connection, HandlerPlacement, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use proptest::prelude::*;
 
@@ -122,7 +122,8 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
 /// over, and takes at most `at_most` bytes at a time. The second value is true if the connection
 /// then ends.
 fn talk(bytes: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
-    let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+    let mut service =
+        Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
     let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
     let (mut rest, mut steps) = (bytes, steps.iter().cycle());
     while !rest.is_empty() && connection.want() == Want::Read {
@@ -167,7 +168,7 @@ proptest! {
 
     #[test]
     fn a_client_that_leaves_is_let_go(bytes in input()) {
-        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
         let mut connection = Connection::new(Instant::now());
         connection.receive(&bytes, &mut service);
         connection.receive_end();

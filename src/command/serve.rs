@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
-use c10k_servers::{Accepts, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
+use c10k_servers::{AcceptStrategy, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
 use rustix::io::Errno;
 
 use crate::cpus::CpuList;
@@ -98,7 +98,7 @@ impl Args {
 
     fn listen(&self) -> Result<Listener> {
         let Address { name, all } = &self.addr;
-        let sharded = self.model.traits.accepts == Accepts::Shards;
+        let sharded = self.model.profile.accept_strategy == AcceptStrategy::Shards;
         let bind = |address| {
             let (backlog, idle_timeout) = (self.backlog, self.idle_timeout);
             Listener::bind(Listening { address, backlog, idle_timeout, sharded })

@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
+use c10k_servers::http::{Connection, HandlerPlacement, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use libfuzzer_sys::fuzz_target;
 
@@ -15,7 +15,7 @@ static SITE: LazyLock<Arc<Site>> = LazyLock::new(|| Arc::new(Site::embedded()));
 /// Returns the responses to a client that sends `bytes` in pieces of the lengths `steps`, over and
 /// over, and the next action that the connection then needs.
 fn talk(bytes: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
-    let mut service = Service::new(Arc::clone(&SITE), Timeouts::default(), Handlers::InPlace);
+    let mut service = Service::new(Arc::clone(&SITE), Timeouts::default(), HandlerPlacement::InPlace);
     let (mut connection, mut output, mut at) = (Connection::new(Instant::now()), Vec::new(), 0);
     let mut steps = steps.iter().cycle();
     while at < bytes.len() && connection.want() == Want::Read {

@@ -282,7 +282,7 @@ mod tests {
 
     use super::*;
     use crate::Listening;
-    use crate::http::{Handlers, Timeouts};
+    use crate::http::{HandlerPlacement, Timeouts};
     use crate::site::Site;
 
     /// Sends `bytes` at once, then the end; returns the response, and the time that it took.
@@ -291,7 +291,8 @@ mod tests {
         let listening =
             Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded: false };
         let (listener, shutdown) = (Listener::bind(listening).unwrap(), Shutdown::new().unwrap());
-        let service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+        let service =
+            Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
         thread::scope(|scope| {
             scope.spawn(|| serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap());
             let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();

@@ -602,14 +602,14 @@ fn empty(buffer: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Handlers, Timeouts};
+    use super::super::{HandlerPlacement, Timeouts};
     use super::*;
     use crate::site::Site;
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn service() -> Service {
-        Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), Handlers::InPlace)
+        Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), HandlerPlacement::InPlace)
     }
 
     /// Feeds `input` in pieces of `step` bytes and takes all output; returns it with the last
@@ -839,7 +839,7 @@ mod tests {
     }
 
     /// Runs the jobs of `requests`; returns the statuses of the responses and the number of jobs.
-    fn talk_with_jobs(requests: &str, handlers: Handlers) -> (Vec<String>, usize) {
+    fn talk_with_jobs(requests: &str, handlers: HandlerPlacement) -> (Vec<String>, usize) {
         let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), handlers);
         let mut connection = Connection::new(service.now());
         connection.receive(requests.as_bytes(), &mut service);
@@ -866,9 +866,11 @@ mod tests {
             ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing", "/wait/1", "/mixed?spin=100:1"];
         let requests = targets.map(|target| GET.replacen('/', target, 1)).concat();
         let expected = ["200", "200", "200", "200", "404", "200", "200"].map(String::from).to_vec();
-        for (handlers, jobs) in
-            [(Handlers::InPlace, 0), (Handlers::OffloadBlocking, 3), (Handlers::OffloadAll, 7)]
-        {
+        for (handlers, jobs) in [
+            (HandlerPlacement::InPlace, 0),
+            (HandlerPlacement::OffloadBlocking, 3),
+            (HandlerPlacement::OffloadAll, 7),
+        ] {
             assert_eq!(talk_with_jobs(&requests, handlers), (expected.clone(), jobs), "{handlers:?}");
         }
     }

@@ -19,6 +19,7 @@ pub use handler::{Job, Reply};
 pub(crate) use response::write_fixed_head;
 pub use response::{Status, UNAVAILABLE};
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,7 +32,7 @@ use date::DateCache;
 pub struct Service {
     site: Arc<Site>,
     timeouts: Timeouts,
-    handlers: Handlers,
+    handlers: HandlerPlacement,
     now: Instant,
     date: DateCache,
     closing: bool,
@@ -56,7 +57,7 @@ impl Default for Timeouts {
 
 /// Place where handlers run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handlers {
+pub enum HandlerPlacement {
     /// On the thread that drives the connection.
     InPlace,
     /// Handlers that block or burn CPU time run where the driver runs a [`Job`], pages on the
@@ -66,7 +67,7 @@ pub enum Handlers {
     OffloadAll,
 }
 
-impl Handlers {
+impl HandlerPlacement {
     /// Returns true if the handler of `route` runs as a [`Job`]. A handler that waits does so only
     /// if all handlers do.
     fn offload(self, route: &Route<'_>) -> bool {
@@ -78,9 +79,19 @@ impl Handlers {
     }
 }
 
+impl fmt::Display for HandlerPlacement {
+    /// Writes the place of a handler that blocks, which is the one that models differ in.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InPlace => "in place",
+            Self::OffloadBlocking | Self::OffloadAll => "offloaded",
+        })
+    }
+}
+
 impl Service {
     /// Creates a service for one thread.
-    pub fn new(site: Arc<Site>, timeouts: Timeouts, handlers: Handlers) -> Self {
+    pub fn new(site: Arc<Site>, timeouts: Timeouts, handlers: HandlerPlacement) -> Self {
         let (now, date) = (Instant::now(), DateCache::default());
         Self { site, timeouts, handlers, now, date, closing: false }
     }

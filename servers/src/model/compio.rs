@@ -29,7 +29,7 @@ use socket2::SockRef;
 
 use crate::blocking::connection::READ_BYTES;
 use crate::completion::probe;
-use crate::http::{Connection, Handlers, Job, Reply, Service};
+use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
 use crate::net::shards::{connection_limits, run_each};
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
@@ -43,7 +43,7 @@ const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Compio { loops: options, threads: 1, handlers: Handlers::InPlace })
+    Box::new(Compio { loops: options, threads: 1, handlers: HandlerPlacement::InPlace })
 }
 
 /// Checks that the kernel has the features that are needed, and allows their use. The build has no
@@ -63,7 +63,7 @@ pub struct Compio {
     pub loops: Options,
     /// Threads for handlers that block, over all runtimes.
     pub threads: usize,
-    pub handlers: Handlers,
+    pub handlers: HandlerPlacement,
 }
 
 impl ConcurrencyModel for Compio {

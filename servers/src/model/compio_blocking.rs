@@ -5,7 +5,7 @@
 
 use std::num::NonZero;
 
-use crate::http::Handlers;
+use crate::http::HandlerPlacement;
 use crate::{ConcurrencyModel, Options};
 
 use super::compio::Compio;
@@ -15,5 +15,5 @@ pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
     // Each runtime has a pool of its own, of at least one thread.
     let loops = NonZero::new(options.beside_pool().event_loops().min(threads));
     let loops = Options { workers: loops, ..options };
-    Box::new(Compio { loops, threads, handlers: Handlers::OffloadBlocking })
+    Box::new(Compio { loops, threads, handlers: HandlerPlacement::OffloadBlocking })
 }

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use crate::blocking::handler_pool::HandlerPool;
-use crate::http::{Handlers, Job, Reply, Service};
+use crate::http::{HandlerPlacement, Job, Reply, Service};
 use crate::readiness::event_loop::{EventLoop, Token};
 use crate::readiness::mailbox::Mailbox;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
@@ -36,7 +36,7 @@ impl ConcurrencyModel for EpollWorkers {
         pool.start_workers(self.options.blocking_workers(), move |(token, job)| {
             answered.put((token, job.run()));
         })?;
-        let service = Service::new(site, self.options.timeouts, Handlers::OffloadAll);
+        let service = Service::new(site, self.options.timeouts, HandlerPlacement::OffloadAll);
         let max_connections = self.options.max_connections.get();
         let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, service, max_connections);
         event_loop.watch_wake(replies.as_fd())?;

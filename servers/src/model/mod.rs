@@ -1,7 +1,7 @@
 //! Roster of the models: each model has a file of its own and an entry here.
 //!
-//! The traits of a model are declared here rather than in its file, so that they are known even if
-//! a build leaves out the file.
+//! The profile of a model is declared here rather than in its file, so that it is known even if a
+//! build leaves out the file.
 
 mod busy_poll;
 #[cfg(feature = "compio")]
@@ -42,10 +42,11 @@ use std::num::NonZeroUsize;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-pub use profile::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
+pub use profile::{AcceptStrategy, ConnectionLimit, Execution, Profile, Readiness};
 
-use profile::traits;
+use profile::profile;
 
+use crate::http::HandlerPlacement;
 use crate::{ConcurrencyModel, Options, event_loops, thread_limit};
 
 /// Returns the constructor of a model, or the reason why it is not part of this build.
@@ -68,19 +69,25 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "iterative",
         about: "one connection after the other, on one thread",
-        traits: traits(Waits::Blocking, Runs::Thread, Accepts::OneAcceptor, AtOnce::One, Handlers::InPlace),
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Thread,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::One,
+            HandlerPlacement::InPlace,
+        ),
         build: built!(iterative),
         probe: None,
     },
     Entry {
         name: "fork",
         about: "a process per connection",
-        traits: traits(
-            Waits::Blocking,
-            Runs::Process,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Process,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(fork),
         probe: None,
@@ -88,12 +95,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "prefork",
         about: "a fixed set of processes that all accept",
-        traits: traits(
-            Waits::Blocking,
-            Runs::ProcessPool,
-            Accepts::SharedListener,
-            AtOnce::Workers,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::ProcessPool,
+            AcceptStrategy::SharedListener,
+            ConnectionLimit::Workers,
+            HandlerPlacement::InPlace,
         ),
         build: built!(prefork),
         probe: None,
@@ -101,12 +108,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "thread",
         about: "a thread per connection",
-        traits: traits(
-            Waits::Blocking,
-            Runs::Thread,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Thread,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(thread),
         probe: None,
@@ -114,19 +121,25 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "thread-pool",
         about: "a fixed set of threads fed by one acceptor through a bounded queue",
-        traits: traits(Waits::Blocking, Runs::Pool, Accepts::OneAcceptor, AtOnce::Workers, Handlers::InPlace),
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Pool,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::Workers,
+            HandlerPlacement::InPlace,
+        ),
         build: built!(thread_pool),
         probe: None,
     },
     Entry {
         name: "prethread",
         about: "a fixed set of threads that all accept",
-        traits: traits(
-            Waits::Blocking,
-            Runs::Pool,
-            Accepts::SharedListener,
-            AtOnce::Workers,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Pool,
+            AcceptStrategy::SharedListener,
+            ConnectionLimit::Workers,
+            HandlerPlacement::InPlace,
         ),
         build: built!(prethread),
         probe: None,
@@ -135,12 +148,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "busy-poll",
         about: "one thread that tries every non-blocking socket in turn, never sleeping",
-        traits: traits(
-            Waits::Spin,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Spin,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(busy_poll),
         probe: None,
@@ -148,12 +161,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "select",
         about: "one thread that gives the kernel a set of sockets with every wait",
-        traits: traits(
-            Waits::Select,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::SelectableFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Select,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::SelectableFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(select),
         probe: None,
@@ -161,12 +174,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "poll",
         about: "one thread that gives the kernel a list of sockets with every wait",
-        traits: traits(
-            Waits::Poll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Poll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(poll),
         probe: None,
@@ -175,12 +188,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "epoll",
         about: "one thread with readiness notification through the `polling` crate",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(epoll),
         probe: None,
@@ -188,12 +201,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "epoll-level",
         about: "one thread with epoll by hand, level-triggered",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(epoll_level),
         probe: None,
@@ -201,12 +214,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "epoll-edge",
         about: "one thread with epoll by hand, edge-triggered",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(epoll_edge),
         probe: None,
@@ -215,19 +228,25 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "epoll-sharded",
         about: "an event loop per processor, each with a listener of its own",
-        traits: traits(Waits::Epoll, Runs::EventLoops, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoops,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
+        ),
         build: built!(epoll_sharded),
         probe: None,
     },
     Entry {
         name: "epoll-handoff",
         about: "an event loop per processor, fed by one acceptor",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoops,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoops,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(epoll_handoff),
         probe: None,
@@ -235,12 +254,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "epoll-workers",
         about: "one event loop for input and output, a pool of threads for handlers",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadAll,
         ),
         build: built!(epoll_workers),
         probe: None,
@@ -249,12 +268,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "io-uring",
         about: "one thread that leaves accepting, receiving and sending to the kernel",
-        traits: traits(
-            Waits::IoUring,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(io_uring),
         probe: PROBE_IO_URING,
@@ -262,12 +281,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "io-uring-sharded",
         about: "a thread per processor with a ring and a listener of its own",
-        traits: traits(
-            Waits::IoUring,
-            Runs::EventLoops,
-            Accepts::Shards,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::EventLoops,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(io_uring_sharded),
         probe: PROBE_IO_URING,
@@ -276,12 +295,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "tokio",
         about: "a task per connection, on a few threads that take work from each other",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(tokio if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
@@ -289,19 +308,25 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "tokio-sharded",
         about: "a tokio runtime per processor, each with a listener of its own",
-        traits: traits(Waits::Epoll, Runs::AsyncTasks, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
+        ),
         build: built!(tokio_sharded if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
     },
     Entry {
         name: "tokio-blocking",
         about: "as tokio, and handlers that block run on threads for that",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadBlocking,
         ),
         build: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
@@ -309,12 +334,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "smol",
         about: "a task per connection, on a few threads that share one reactor",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(smol if feature = "smol", else WITHOUT_SMOL),
         probe: None,
@@ -322,12 +347,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "smol-blocking",
         about: "as smol, and handlers that block run on threads for that",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadBlocking,
         ),
         build: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
         probe: None,
@@ -335,12 +360,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "compio",
         about: "a compio runtime with an io_uring per processor, each with a listener of its own",
-        traits: traits(
-            Waits::IoUring,
-            Runs::AsyncTasks,
-            Accepts::Shards,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::AsyncTasks,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(compio if feature = "compio", else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
@@ -348,12 +373,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "compio-blocking",
         about: "as compio, and handlers that block run on threads for that",
-        traits: traits(
-            Waits::IoUring,
-            Runs::AsyncTasks,
-            Accepts::Shards,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::AsyncTasks,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadBlocking,
         ),
         build: built!(compio_blocking if feature = "compio", else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
@@ -362,12 +387,12 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "may",
         about: "a green thread per connection, on a few threads of the kernel",
-        traits: traits(
-            Waits::Epoll,
-            Runs::GreenThreads,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::GreenThreads,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
         build: built!(may if feature = "may", else WITHOUT_MAY),
         probe: None,
@@ -405,8 +430,8 @@ pub struct Entry {
     pub name: &'static str,
     /// Description in one sentence.
     pub about: &'static str,
-    /// Traits that the model declares about itself, for grouping.
-    pub traits: Traits,
+    /// Declarations of the model about itself, for grouping.
+    pub profile: Profile,
     /// Constructor, or the reason why the model is not part of this build.
     build: Result<Build, &'static str>,
     /// Check that this machine has what the model needs, if there is something to check; its error
@@ -432,8 +457,9 @@ impl Entry {
     /// after the message "listening on". Models with processes, and those with one loop that runs
     /// its handlers, need none.
     fn check_threads(&self) -> Result<(), String> {
-        let is_one_loop = self.traits.runs == Runs::EventLoop && self.traits.handlers == Handlers::InPlace;
-        if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
+        let is_one_loop = self.profile.execution == Execution::EventLoop
+            && self.profile.handlers == HandlerPlacement::InPlace;
+        if is_one_loop || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool) {
             return Ok(());
         }
         thread_limit::why_no_threads().map_or(Ok(()), |reason| Err(reason.to_owned()))
@@ -443,9 +469,9 @@ impl Entry {
     /// those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
         // With a pool for handlers, `workers` is the size of that pool.
-        let workers = workers.filter(|_| self.traits.handlers == Handlers::InPlace);
-        match self.traits.runs {
-            Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => {
+        let workers = workers.filter(|_| self.profile.handlers == HandlerPlacement::InPlace);
+        match self.profile.execution {
+            Execution::EventLoops | Execution::AsyncTasks | Execution::GreenThreads => {
                 event_loops(workers).saturating_mul(DESCRIPTORS_PER_LOOP)
             }
             _ => 0,
@@ -455,9 +481,9 @@ impl Entry {
     /// Returns the most connections for which the model can have a thread or a process each, if it
     /// needs one.
     pub fn most_connections(&self) -> usize {
-        let most = match (self.traits.runs, self.traits.at_once) {
-            (Runs::Thread, AtOnce::OpenFiles) => thread_limit::most_threads(),
-            (Runs::Process, _) => thread_limit::most_processes(),
+        let most = match (self.profile.execution, self.profile.connection_limit) {
+            (Execution::Thread, ConnectionLimit::OpenFiles) => thread_limit::most_threads(),
+            (Execution::Process, _) => thread_limit::most_processes(),
             _ => None,
         };
         most.map_or(usize::MAX, |(most, _)| most)
@@ -467,10 +493,10 @@ impl Entry {
     /// started, however few other threads or processes there are.
     fn check_tasks(&self, options: &Options) -> Result<(), String> {
         let pool = options.blocking_workers();
-        let most = match self.traits.runs {
-            Runs::ProcessPool => thread_limit::most_processes(),
-            Runs::Pool => thread_limit::most_threads(),
-            _ if self.traits.handlers == Handlers::Offloaded => thread_limit::most_threads(),
+        let most = match self.profile.execution {
+            Execution::ProcessPool => thread_limit::most_processes(),
+            Execution::Pool => thread_limit::most_threads(),
+            _ if self.profile.handlers != HandlerPlacement::InPlace => thread_limit::most_threads(),
             _ => None,
         };
         if let Some((most, setting)) = most
@@ -481,7 +507,7 @@ impl Entry {
                  ask for fewer with --workers"
             ));
         }
-        if !matches!(self.traits.runs, Runs::ProcessPool | Runs::Pool) {
+        if !matches!(self.profile.execution, Execution::ProcessPool | Execution::Pool) {
             return Ok(());
         }
         let pool = pool as u64;

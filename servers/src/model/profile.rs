@@ -1,32 +1,34 @@
-//! Traits that a model declares, so that tests, reports and people can group models without knowing
-//! them.
+//! Profile of a model: its declarations about itself, so that tests, reports and people can group
+//! models without knowing them.
 
 use std::fmt;
 
-/// Traits that a model declares about itself.
+use crate::http::HandlerPlacement;
+
+/// Declarations of a model about itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Traits {
+pub struct Profile {
     /// Mechanism by which the model learns that a connection is ready.
-    pub waits: Waits,
+    pub readiness: Readiness,
     /// Thread, process or task that runs a connection.
-    pub runs: Runs,
+    pub execution: Execution,
     /// Way in which connections are accepted.
-    pub accepts: Accepts,
+    pub accept_strategy: AcceptStrategy,
     /// Limit of the connections that the model serves at once.
-    pub at_once: AtOnce,
-    /// Place where a handler runs that blocks.
-    pub handlers: Handlers,
+    pub connection_limit: ConnectionLimit,
+    /// Place where handlers run.
+    pub handlers: HandlerPlacement,
 }
 
-/// Builds the traits of an entry from a row of values.
-pub(super) const fn traits(
-    waits: Waits,
-    runs: Runs,
-    accepts: Accepts,
-    at_once: AtOnce,
-    handlers: Handlers,
-) -> Traits {
-    Traits { waits, runs, accepts, at_once, handlers }
+/// Builds the profile of an entry from a row of values.
+pub(super) const fn profile(
+    readiness: Readiness,
+    execution: Execution,
+    accept_strategy: AcceptStrategy,
+    connection_limit: ConnectionLimit,
+    handlers: HandlerPlacement,
+) -> Profile {
+    Profile { readiness, execution, accept_strategy, connection_limit, handlers }
 }
 
 /// Defines an enum whose variants have texts for people and reports.
@@ -46,7 +48,7 @@ macro_rules! named {
 
 named! {
     /// Mechanism by which a model learns that a connection is ready.
-    Waits {
+    Readiness {
         /// Each call blocks until it is done.
         Blocking = "blocking",
         /// The model tries every socket over and over.
@@ -64,7 +66,7 @@ named! {
 
 named! {
     /// Thread, process or task that runs a connection.
-    Runs {
+    Execution {
         /// A process of its own.
         Process = "process",
         /// A process of a fixed set, for as long as the connection lives.
@@ -86,7 +88,7 @@ named! {
 
 named! {
     /// Way in which connections are accepted.
-    Accepts {
+    AcceptStrategy {
         /// One thread accepts for all.
         OneAcceptor = "one acceptor",
         /// All threads or processes accept from the same socket.
@@ -98,7 +100,7 @@ named! {
 
 named! {
     /// Limit of the connections that a model serves at once. Further ones wait to be accepted.
-    AtOnce {
+    ConnectionLimit {
         /// The model serves one connection at a time.
         One = "one",
         /// Each worker serves one connection at a time.
@@ -110,24 +112,15 @@ named! {
     }
 }
 
-named! {
-    /// Place where a handler runs that blocks.
-    Handlers {
-        /// In the thread or process of its connection; other connections there wait.
-        InPlace = "in place",
-        /// On a separate thread for handlers.
-        Offloaded = "offloaded",
-    }
-}
-
-impl Traits {
-    /// Returns the traits with their names, in display order.
+impl Profile {
+    /// Returns the declarations with the names that they have in records and in the output of
+    /// `c10k models`, in display order.
     pub fn named(&self) -> [(&'static str, String); 5] {
         [
-            ("waits", self.waits.to_string()),
-            ("runs", self.runs.to_string()),
-            ("accepts", self.accepts.to_string()),
-            ("at_once", self.at_once.to_string()),
+            ("waits", self.readiness.to_string()),
+            ("runs", self.execution.to_string()),
+            ("accepts", self.accept_strategy.to_string()),
+            ("at_once", self.connection_limit.to_string()),
             ("handlers", self.handlers.to_string()),
         ]
     }

@@ -20,20 +20,20 @@ use smol::{Async, Executor, Timer};
 use crate::blocking::connection::{READ_BYTES, write_pending};
 use crate::blocking::handler_pool::HandlerPool;
 use crate::blocking::pool::start_worker;
-use crate::http::{Connection, Handlers, Job, Reply, Service};
+use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Smol { options, threads: options.event_loops(), handlers: Handlers::InPlace })
+    Box::new(Smol { options, threads: options.event_loops(), handlers: HandlerPlacement::InPlace })
 }
 
 pub struct Smol {
     pub options: Options,
     /// Threads that run tasks.
     pub threads: usize,
-    pub handlers: Handlers,
+    pub handlers: HandlerPlacement,
 }
 
 impl ConcurrencyModel for Smol {
@@ -49,7 +49,7 @@ impl ConcurrencyModel for Smol {
         thread_limit::try_out(1)?;
         smol::block_on(async {});
         let executor = Arc::new(Executor::new());
-        if handlers != Handlers::InPlace {
+        if handlers != HandlerPlacement::InPlace {
             pool.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
                 // If the connection has ended meanwhile, the reply is not needed.
                 let _ = reply.try_send(job.run());

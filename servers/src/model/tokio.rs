@@ -24,21 +24,21 @@ use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
 use crate::blocking::connection::READ_BYTES;
-use crate::http::{Connection, Handlers, Job, Reply, Service};
+use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
 use crate::net::listener::is_empty;
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
 
 pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Tokio { options, threads: options.event_loops(), handlers: Handlers::InPlace })
+    Box::new(Tokio { options, threads: options.event_loops(), handlers: HandlerPlacement::InPlace })
 }
 
 pub struct Tokio {
     pub options: Options,
     /// Threads that run tasks.
     pub threads: usize,
-    pub handlers: Handlers,
+    pub handlers: HandlerPlacement,
 }
 
 impl ConcurrencyModel for Tokio {

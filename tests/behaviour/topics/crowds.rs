@@ -7,7 +7,7 @@ use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::holdings::Holdings;
 use crate::machine::check_room;
-use crate::model::{AtOnce, Model};
+use crate::model::{ConnectionLimit, Model};
 use crate::server::{Server, WORKERS};
 use crate::wait;
 
@@ -54,7 +54,7 @@ fn take_turn() -> MutexGuard<'static, ()> {
 fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     const CONNECTIONS: usize = 9000;
     const ACTIVE: usize = 100;
-    if model.at_once != AtOnce::OpenFiles {
+    if model.connection_limit != ConnectionLimit::OpenFiles {
         return Outcome::Skipped("holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into());
     }
     let _turn = take_turn();
@@ -93,13 +93,13 @@ fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
 /// Clients that connect while the pool or the `select` set is full are neither refused nor
 /// forgotten, and are served in the end.
 fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
-    let holds_about = match model.at_once {
-        AtOnce::OpenFiles => {
+    let holds_about = match model.connection_limit {
+        ConnectionLimit::OpenFiles => {
             return Outcome::Skipped("holds all, see lets_connections_beyond_the_maximum_wait".into());
         }
-        AtOnce::One => 1,
-        AtOnce::Workers => WORKERS,
-        AtOnce::SelectableFiles => 1024,
+        ConnectionLimit::One => 1,
+        ConnectionLimit::Workers => WORKERS,
+        ConnectionLimit::SelectableFiles => 1024,
     };
     let _turn = take_turn();
     if let Err(reason) = check_room(model, holds_about) {

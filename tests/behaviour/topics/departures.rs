@@ -7,7 +7,7 @@ use super::{Behaviour, Outcome, behaviours};
 use crate::client::{Client, get};
 use crate::holdings::Holdings;
 use crate::load::Load;
-use crate::model::{Model, Runs};
+use crate::model::{Execution, Model};
 use crate::processes::Process;
 use crate::server::{Server, WORKERS, assert_are_gone};
 use crate::wait;
@@ -117,7 +117,7 @@ fn survives_the_death_of_its_children(model: &Model) {
 /// Kills each worker of a pool in turn, or as many children as a pool has, while clients send
 /// requests. A worker has one client at a time, so each kill may cost one request.
 fn loses_no_more_than_the_connection_of_a_killed_worker(model: &Model) -> Outcome {
-    if !matches!(model.runs, Runs::Process | Runs::ProcessPool) {
+    if !matches!(model.execution, Execution::Process | Execution::ProcessPool) {
         return Outcome::Skipped("has no worker processes".into());
     }
     let server = Server::start(model);

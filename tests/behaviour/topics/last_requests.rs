@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, test_kill_process_group};
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, Client, get};
-use crate::model::{AtOnce, Model};
+use crate::model::{ConnectionLimit, Model};
 use crate::server::Server;
 use crate::wait;
 
@@ -118,8 +118,11 @@ fn assert_group_is_gone(server: &Server) {
 fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
     let launch = Server::launch(model).one_queue().own_group().pool(1);
     // A loop that runs handlers in place accepts no connection while a handler sleeps.
-    let launch =
-        if model.at_once == AtOnce::Workers || model.offloads_handlers { launch } else { launch.workers(1) };
+    let launch = if model.connection_limit == ConnectionLimit::Workers || model.offloads_handlers {
+        launch
+    } else {
+        launch.workers(1)
+    };
     let mut server = launch.start();
     let mut busy = server.connect();
     busy.send(get("/sleep/300000"));

@@ -10,7 +10,7 @@ use rustix::process::geteuid;
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::load::{Load, Tally};
-use crate::model::{Model, Runs};
+use crate::model::{Execution, Model};
 use crate::processes::Process;
 use crate::scarcity::{Limit, Scarcity, first_free_file};
 use crate::server::{Launch, Server, WINDOW, WORKERS};
@@ -253,7 +253,7 @@ const SPARE_MEMORY: u64 = 192 * 1024;
 /// In models that make a thread for each connection, its stack is by far the largest part of the
 /// connection's memory.
 fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
-    if model.runs != Runs::Thread || !model.has_a_task_per_connection() {
+    if model.execution != Execution::Thread || !model.has_a_task_per_connection() {
         return Outcome::Skipped("makes no threads for its connections".into());
     }
     let server = Server::start(model);

@@ -7,7 +7,7 @@ use c10k_servers::site::mix::{Kind, Mix};
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, Client, get};
-use crate::model::{AtOnce, Model};
+use crate::model::{ConnectionLimit, Model};
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -76,7 +76,7 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
 /// With a single worker, a request that arrives while a handler waits is answered after that
 /// handler only where the handler has the thread or process that the request needs.
 fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
-    let keeps = matches!(model.at_once, AtOnce::One | AtOnce::Workers);
+    let keeps = matches!(model.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
     // The workers of a model that offloads run the handlers: one waits, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
     let mut waiting = server.connect();
