@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 
-use io_uring::{IoUring, Probe, opcode};
+use io_uring::IoUring;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -22,11 +22,7 @@ pub fn probe() -> Result<(), String> {
         explain(Errno::from_io_error(&error).unwrap_or(Errno::IO), switch.as_deref().map(str::trim))
     };
     let mut io_uring = ring::open().map_err(explain)?;
-    let mut known = Probe::new();
-    io_uring.submitter().register_probe(&mut known).map_err(explain)?;
-    // The loop needs a mode of receiving that is not a request of its own, so it can't be probed.
-    // `SendZc` is as old as that mode.
-    if !known.is_supported(opcode::SendZc::CODE) {
+    if !ring::is_new_enough(&io_uring).map_err(explain)? {
         return Err(TOO_OLD.into());
     }
     Ring::new(&mut io_uring).map(drop).and_then(|()| try_enter()).map_err(explain)

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::request::{Framing, MAX_BODY_BYTES, MAX_HEAD_BYTES};
-use super::response::Status;
+use super::status::Status;
 
 /// Longest line that gives a chunk's size, extensions included; no well-meaning client sends a
 /// longer one.

@@ -5,14 +5,15 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Service;
 use super::body::BodyReader;
 use super::buffer::try_append;
 use super::handler::{self, Job, Reply};
 use super::request::{self, Framing, Head, Method, Version};
 use super::response::{
-    self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, Status, TEXT_PLAIN, UNAVAILABLE,
+    self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, TEXT_PLAIN, UNAVAILABLE,
 };
+use super::service::Service;
+use super::status::Status;
 use crate::site::mix::Drawn;
 use crate::site::{self, Page, Route};
 
@@ -602,7 +603,7 @@ fn empty(buffer: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{HandlerPlacement, Timeouts};
+    use super::super::service::{HandlerPlacement, Timeouts};
     use super::*;
     use crate::site::Site;
 

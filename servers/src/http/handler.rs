@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::response::Status;
+use super::status::Status;
 use crate::site::mix::{Drawn, Kind};
 use crate::site::{Page, Route, Site};
 

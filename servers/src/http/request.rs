@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use memchr::memchr;
 
-use super::response::Status;
+use super::status::Status;
 
 /// The longest head, from the request line to the empty line. Servers in the field allow 8 to 32
 /// KiB.

@@ -15,7 +15,9 @@ use std::time::Duration;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
-use crate::site::MAX_HANDLER_TIME;
+/// The longest time of `/spin`, `/sleep` and `/wait`, so that a typing error does not block a
+/// server for an hour.
+pub const MAX_HANDLER_TIME: Duration = Duration::from_mins(1);
 
 /// Mix of a target without a query.
 const DEFAULT: Mix = Mix {

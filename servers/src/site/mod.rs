@@ -10,15 +10,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::mix::{Counter, Drawn, Kind, Mix};
-use crate::http::{self, Status};
+use self::mix::{Counter, Drawn, Kind, MAX_HANDLER_TIME, Mix};
+use crate::http::response::write_fixed_head;
+use crate::http::status::Status;
 
 /// The largest body of `/bytes/N`.
 pub const MAX_SYNTHETIC_BYTES: usize = 16 * 1024 * 1024;
-
-/// The longest time of `/spin`, `/sleep` and `/wait`, so that a typing error does not block a
-/// server for an hour.
-pub const MAX_HANDLER_TIME: Duration = Duration::from_mins(1);
 
 /// Largest size of all files together. They are held in memory, so that no model is measured by the
 /// speed of a disk.
@@ -57,7 +54,7 @@ pub struct Page {
 impl Page {
     fn new(content_type: &str, body: Vec<u8>) -> Arc<Self> {
         let mut fixed_head = Vec::new();
-        http::write_fixed_head(&mut fixed_head, Status::Ok, content_type, body.len());
+        write_fixed_head(&mut fixed_head, Status::Ok, content_type, body.len());
         Arc::new(Self { fixed_head: fixed_head.into_boxed_slice(), body: body.into_boxed_slice() })
     }
 }
