@@ -6,28 +6,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::body::BodyReader;
-use super::buffer::try_append;
+use super::buffer::{empty, try_append};
 use super::handler::{self, Job, Reply};
+use super::output::Output;
 use super::request::{self, Framing, Head, Method, Version};
-use super::response::{
-    self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, TEXT_PLAIN, UNAVAILABLE,
-};
+use super::response::After;
 use super::service::Service;
 use super::status::Status;
+use crate::site::Route;
 use crate::site::mix::Drawn;
-use crate::site::{self, Page, Route};
-
-/// Largest body that is copied behind its head, so that both leave in one write; larger ones are
-/// sent without a copy.
-const COPY_LIMIT_BYTES: usize = 16 * 1024;
-
-/// Largest buffer that an idle connection keeps: enough for a response with a copied body, and its
-/// head.
-const KEPT_BYTES: usize = 2 * COPY_LIMIT_BYTES;
-
-/// Unsent output up to which pipelined requests are answered; further requests wait until the
-/// client has read.
-const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
 
 /// Most bytes that are read and dropped after an error, so that the client sees the response rather
 /// than a reset (RFC 9112, section 9.6).
@@ -64,11 +51,7 @@ pub struct Connection {
     input: Vec<u8>,
     /// Number of bytes of `input` already searched for the end of a head.
     scanned: usize,
-    /// Bytes to send; those before index `sent` have been sent.
-    output: Vec<u8>,
-    sent: usize,
-    /// Body that follows `output`.
-    large_body: Option<LargeBody>,
+    output: Output,
     state: State,
     /// Time at which the client last did something that the server waited for.
     progress: Instant,
@@ -119,43 +102,6 @@ struct Request {
     keep_alive: bool,
 }
 
-/// Body that is sent without a copy.
-#[derive(Debug)]
-enum LargeBody {
-    Page {
-        page: Arc<Page>,
-        sent: usize,
-    },
-    Pattern {
-        length: usize,
-        sent: usize,
-    },
-    /// Not a body, but a whole response that ends the connection.
-    Refusal {
-        sent: usize,
-    },
-}
-
-impl LargeBody {
-    fn pending(&self) -> &[u8] {
-        match self {
-            Self::Page { page, sent } => &page.body[*sent..],
-            Self::Pattern { length, sent } => site::pattern(*sent, length - sent),
-            Self::Refusal { sent } => &UNAVAILABLE[*sent..],
-        }
-    }
-
-    fn advance(&mut self, count: usize) -> bool {
-        let (sent, length) = match self {
-            Self::Page { page, sent } => (sent, page.body.len()),
-            Self::Pattern { length, sent } => (sent, *length),
-            Self::Refusal { sent } => (sent, UNAVAILABLE.len()),
-        };
-        *sent += count;
-        *sent == length
-    }
-}
-
 /// Outcome of one step through the input.
 enum Step {
     Consumed(usize),
@@ -168,9 +114,7 @@ impl Connection {
         Self {
             input: Vec::new(),
             scanned: 0,
-            output: Vec::new(),
-            sent: 0,
-            large_body: None,
+            output: Output::default(),
             state: State::Head,
             progress: now,
             head_began: None,
@@ -212,7 +156,7 @@ impl Connection {
     /// client.
     pub fn deadline(&self, service: &Service) -> Option<Instant> {
         match (&self.state, self.head_began) {
-            _ if self.has_output() => Some(self.progress + service.timeouts.idle),
+            _ if !self.output.is_empty() => Some(self.progress + service.timeouts.idle),
             (State::Working { .. } | State::Waiting { .. }, _) => None,
             (State::Lingering { since, .. }, _) => Some(*since + LINGER_TIME),
             (_, Some(began)) => Some(began + service.timeouts.head),
@@ -225,11 +169,11 @@ impl Connection {
     pub fn time_out(&mut self, service: &mut Service) {
         self.progress = service.now;
         let is_asking = self.head_began.is_some() || matches!(self.state, State::Body { .. });
-        if is_asking && !self.has_output() {
+        if is_asking && self.output.is_empty() {
             let input = mem::take(&mut self.input);
             self.refuse(Status::RequestTimeout, &input, service);
         } else {
-            (self.output, self.sent, self.large_body) = (Vec::new(), 0, None);
+            self.output = Output::default();
             self.state = State::Closed;
         }
     }
@@ -243,29 +187,20 @@ impl Connection {
     /// together with the connection. They stay at the same address until a method changes the
     /// connection, even if it is moved.
     pub fn pending_pieces(&self) -> [&[u8]; 2] {
-        [&self.output[self.sent..], self.large_body.as_ref().map_or(&[], LargeBody::pending)]
+        self.output.pending()
     }
 
     /// Returns true if reading is all that is left to do once [`Self::pending_output`] is sent.
     pub fn reads_after_output(&self) -> bool {
-        self.large_body.is_none() && self.input.is_empty() && matches!(self.state, State::Head)
+        !self.output.has_large_body() && self.input.is_empty() && matches!(self.state, State::Head)
     }
 
     /// Notes that the first `count` bytes of [`Self::pending_output`] were sent; requests that
     /// waited for space in the output are then answered.
     pub fn advance(&mut self, count: usize, service: &mut Service) {
         self.progress = service.now;
-        let small = count.min(self.output.len() - self.sent);
-        self.sent += small;
-        if self.sent == self.output.len() {
-            empty(&mut self.output);
-            self.sent = 0;
-        }
-        let large = count - small;
-        if large > 0 && self.large_body.as_mut().is_some_and(|body| body.advance(large)) {
-            self.large_body = None;
-        }
-        if !self.input.is_empty() && !self.has_output() {
+        self.output.advance(count);
+        if !self.input.is_empty() && self.output.is_empty() {
             self.answer_buffered(service);
             self.time_head(service.now);
         }
@@ -274,7 +209,7 @@ impl Connection {
     /// Returns the next action that the connection needs.
     pub fn want(&self) -> Want {
         match self.state {
-            _ if self.has_output() => Want::Write,
+            _ if !self.output.is_empty() => Want::Write,
             State::Closing { linger: true } => Want::ShutdownWrite,
             State::Closing { linger: false } | State::Closed => Want::Close,
             State::Lingering { dropped, .. } if dropped > LINGER_LIMIT_BYTES => Want::Close,
@@ -332,7 +267,7 @@ impl Connection {
     /// next request has come.
     pub fn is_idle(&self) -> bool {
         match self.state {
-            State::Head => self.input.is_empty() && !self.has_output(),
+            State::Head => self.input.is_empty() && self.output.is_empty(),
             // Everything was sent; reading on is a courtesy to the client that ends with the
             // server.
             State::Lingering { .. } | State::Closed => true,
@@ -345,13 +280,13 @@ impl Connection {
     /// Returns true if nothing of a next request has come; an empty line, half or whole, does not
     /// count.
     fn is_between_requests(&self) -> bool {
-        matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && !self.has_output()
+        matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && self.output.is_empty()
     }
 
     /// Starts the clock of a head that has begun, and stops the clock of a complete one.
     fn time_head(&mut self, now: Instant) {
         let is_partial =
-            matches!(self.state, State::Head) && !self.has_output() && !self.is_between_requests();
+            matches!(self.state, State::Head) && self.output.is_empty() && !self.is_between_requests();
         self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
@@ -370,12 +305,8 @@ impl Connection {
     /// there is no place for it.
     fn shed(&mut self) {
         (self.input, self.scanned, self.head_began) = (Vec::new(), 0, None);
-        self.large_body.get_or_insert(LargeBody::Refusal { sent: 0 });
+        self.output.write_refusal();
         self.state = State::Closing { linger: true };
-    }
-
-    fn has_output(&self) -> bool {
-        !self.output.is_empty() || self.large_body.is_some()
     }
 
     fn answer_buffered(&mut self, service: &mut Service) {
@@ -393,7 +324,7 @@ impl Connection {
     /// they took.
     fn answer(&mut self, input: &[u8], service: &mut Service) -> usize {
         let mut consumed = 0;
-        while self.output.len() < OUTPUT_LIMIT_BYTES && self.large_body.is_none() {
+        while self.output.has_space() {
             match self.step(&input[consumed..], service) {
                 Ok(Step::Consumed(bytes)) => consumed += bytes,
                 Ok(Step::NeedMore) => break,
@@ -413,11 +344,10 @@ impl Connection {
             State::Body { request, .. } => request.method == Method::Head,
             _ => input.starts_with(b"HEAD "),
         };
-        if self.output.try_reserve(STATUS_BYTES).is_err() {
+        let date = service.date.at(service.now);
+        if self.output.write_reply(&Reply::Status(status), After::Close, !is_head, date).is_err() {
             return self.shed();
         }
-        let date = service.date.at(service.now);
-        response::write_status(&mut self.output, status, After::Close, !is_head, date);
         self.state = State::Closing { linger: true };
         self.head_began = None;
     }
@@ -469,7 +399,7 @@ impl Connection {
             // Without this response, the client sends the body after a while all the same (RFC
             // 9110, section 10.1.1).
             if head.expects_continue && input.len() == end {
-                let _ = try_append(&mut self.output, CONTINUE);
+                self.output.write_continue();
             }
             self.state = State::Body { reader: BodyReader::new(head.framing), request };
         } else {
@@ -516,66 +446,10 @@ impl Connection {
             self.state = State::Closing { linger: false };
             After::Close
         };
-        let with_body = head.method != Method::Head;
-        let (head_length, body_length) = match reply {
-            Reply::Page(page) => (page.fixed_head.len() + HEAD_END_BYTES, page.body.len()),
-            &Reply::Bytes(length) => (FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES, length),
-            Reply::Status(_) | Reply::Mixed(_) => (STATUS_BYTES, 0),
-        };
-        let Some(copied) = self.reserve(head_length, if with_body { body_length } else { 0 }) else {
-            return self.shed();
-        };
-        match reply {
-            Reply::Page(page) => {
-                self.output.extend_from_slice(&page.fixed_head);
-                response::finish_head(&mut self.output, after, date);
-                if with_body {
-                    self.write_page(page, copied);
-                }
-            }
-            &Reply::Bytes(length) => {
-                response::write_fixed_head(&mut self.output, Status::Ok, TEXT_PLAIN, length);
-                response::finish_head(&mut self.output, after, date);
-                if with_body {
-                    self.write_pattern(length, copied);
-                }
-            }
-            &Reply::Status(status) => {
-                response::write_status(&mut self.output, status, after, with_body, date);
-            }
-            &Reply::Mixed(kind) => response::write_mixed(&mut self.output, kind, after, with_body, date),
+        if self.output.write_reply(reply, after, head.method != Method::Head, date).is_err() {
+            self.shed();
         }
     }
-
-    /// Reserves memory in `output` for a whole response, or for its head only if the body is large;
-    /// returns `None` if there is none.
-    fn reserve(&mut self, head: usize, body: usize) -> Option<Copied> {
-        let (copied, length) =
-            if body <= COPY_LIMIT_BYTES { (Copied::Whole, head + body) } else { (Copied::Head, head) };
-        self.output.try_reserve(length).is_ok().then_some(copied)
-    }
-
-    fn write_page(&mut self, page: &Arc<Page>, copied: Copied) {
-        match copied {
-            Copied::Whole => self.output.extend_from_slice(&page.body),
-            Copied::Head => self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 }),
-        }
-    }
-
-    fn write_pattern(&mut self, length: usize, copied: Copied) {
-        match copied {
-            Copied::Whole => self.output.extend_from_slice(site::pattern(0, length)),
-            Copied::Head => self.large_body = Some(LargeBody::Pattern { length, sent: 0 }),
-        }
-    }
-}
-
-/// Part of a response that is copied into `output`. A body that is not part of it is sent without a
-/// copy.
-#[derive(Debug, Clone, Copy)]
-enum Copied {
-    Whole,
-    Head,
 }
 
 impl Request {
@@ -593,16 +467,9 @@ impl Request {
     }
 }
 
-/// Empties a buffer, and keeps it for the next request unless it has grown beyond [`KEPT_BYTES`].
-fn empty(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    if buffer.capacity() > KEPT_BYTES {
-        *buffer = Vec::new();
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::buffer::KEPT_BYTES;
     use super::super::service::{HandlerPlacement, Timeouts};
     use super::*;
     use crate::site::Site;
@@ -925,7 +792,7 @@ mod tests {
         service.close_after_responses();
         let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
-        let text = String::from_utf8_lossy(&connection.output).into_owned();
+        let text = String::from_utf8_lossy(connection.output.pending()[0]).into_owned();
         assert!(text.contains("Connection: close\r\n"), "{text}");
     }
 }

@@ -10,6 +10,8 @@ mod date;
 #[cfg(feature = "handicap")]
 mod handicap;
 mod handler;
+mod large_body;
+mod output;
 mod request;
 pub(crate) mod response;
 mod service;
