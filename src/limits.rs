@@ -115,5 +115,5 @@ pub fn why_not_here(entry: &Entry) -> Option<String> {
         Ok(max_connections) => max_connections,
         Err(error) => return Some(error.to_string()),
     };
-    entry.build(Options { workers: None, max_connections, timeouts: Timeouts::default() }).err()
+    entry.check(&Options { workers: None, max_connections, timeouts: Timeouts::default() }).err()
 }

@@ -1,5 +1,5 @@
-//! Every concurrency model of c10k behind one trait, serving the same bytes through the same HTTP
-//! code.
+//! Every concurrency model of c10k as a function of one signature, serving the same bytes through
+//! the same HTTP code.
 //!
 //! A model decides only how its threads, processes or tasks wait, and for what. The served content
 //! is the [`Site`](site::Site), HTTP is the [`http::Connection`], and connections come from the
@@ -20,28 +20,16 @@ pub mod site;
 #[cfg_attr(not(feature = "may"), allow(dead_code))]
 mod thread_limit;
 
-use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
 use http::{HandlerPlacement, Service, Timeouts};
-pub use model::{AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, find};
+pub use model::{AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, Serve, find};
 pub use net::listener::{Listener, Listening};
 pub use net::shutdown::{DRAIN_TIME, Shutdown};
 use site::Site;
 pub use thread_limit::why_no_threads;
-
-/// One way of serving many connections at once.
-pub trait ConcurrencyModel {
-    /// Serves `site` on `listener` until `shutdown` is signalled, then lets requests in flight
-    /// finish and returns.
-    ///
-    /// # Errors
-    /// When the server as a whole can't continue; an error on one connection ends only that
-    /// connection.
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()>;
-}
 
 /// Settings of a model; each model uses those that apply to it.
 #[derive(Debug, Clone, Copy)]

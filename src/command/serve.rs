@@ -75,9 +75,9 @@ impl Args {
         let site = self.site()?;
         let timeouts = Timeouts { head: self.head_timeout, idle: self.idle_timeout };
         let options = Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
-        let model = self
+        let serve = self
             .model
-            .build(options)
+            .check(&options)
             .map_err(|reason| anyhow!("the model {} can't run here: {reason}", self.model.name))?;
         let listener = self.listen()?;
         if listener.backlog() < self.backlog {
@@ -89,8 +89,7 @@ impl Args {
         }
         let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
         print(&format!("listening on {}\n", listener.local_address()?))?;
-        model
-            .serve(listener, Arc::new(site), shutdown)
+        serve(options, listener, Arc::new(site), shutdown)
             .with_context(|| format!("the model {} cannot go on", self.model.name))?;
         drop(ballast);
         Ok(ExitCode::SUCCESS)

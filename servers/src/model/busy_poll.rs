@@ -14,36 +14,26 @@ use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
 use crate::net::timeout_scan::TimeoutScan;
 use crate::readiness::connection::{Next, NonBlockingConnection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(BusyPoll { options })
-}
-
-struct BusyPoll {
-    options: Options,
-}
-
-impl ConcurrencyModel for BusyPoll {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let mut list = List::new(self.options.service(site));
-        while !shutdown.is_signalled() {
-            let capacity = self.options.max_connections.get() - list.connections.len();
-            listener.accept_some(capacity, |stream| list.add(stream))?;
-            list.turn();
-        }
-        for stream in listener.close() {
-            list.add(stream);
-        }
-        list.service.close_after_responses();
-        while !list.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
-            list.turn();
-            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                list.connections.retain(|connection| !connection.is_idle());
-            }
-        }
-        Ok(())
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let mut list = List::new(options.service(site));
+    while !shutdown.is_signalled() {
+        let capacity = options.max_connections.get() - list.connections.len();
+        listener.accept_some(capacity, |stream| list.add(stream))?;
+        list.turn();
     }
+    for stream in listener.close() {
+        list.add(stream);
+    }
+    list.service.close_after_responses();
+    while !list.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
+        list.turn();
+        if shutdown.last_call().is_some_and(|left| left.is_zero()) {
+            list.connections.retain(|connection| !connection.is_idle());
+        }
+    }
+    Ok(())
 }
 
 /// All connections, and the state to serve them.

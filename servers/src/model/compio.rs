@@ -33,7 +33,7 @@ use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
 use crate::net::shards::{connection_limits, run_each};
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::{Listener, Options, Shutdown, Site};
 
 /// Read buffers of each thread. A buffer is used only from the arrival of a request to its
 /// response; in a burst of more requests than this, some wait for a turn.
@@ -42,8 +42,39 @@ const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 /// Time until an idle thread for handlers ends; as with tokio.
 const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Compio { loops: options, threads: 1, handlers: HandlerPlacement::InPlace })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    serve_with(1, HandlerPlacement::InPlace, options, listener, site, shutdown)
+}
+
+/// Serves with `options.workers` runtimes, and with this number of threads for handlers that block,
+/// over all runtimes.
+pub fn serve_with(
+    threads: usize,
+    handlers: HandlerPlacement,
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let shards = listener.into_shards(options.event_loops())?;
+    let threads = (threads / shards.len()).max(1);
+    let shards = shards.into_iter().zip(connection_limits(&options));
+    run_each(shards, &shutdown, |(listener, max_connections)| {
+        let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+        tasks::use_service(service, shutdown.clone());
+        let runtime = make_runtime(threads)?;
+        // Created now rather than for the first client, which could not be told that there is
+        // no memory for them.
+        runtime.buffer_pool()?;
+        runtime.block_on(async {
+            let runtime = OnCompio {
+                listener: PollFd::new(listener)?,
+                signal: PollFd::new(shutdown.clone())?,
+                threads: Rc::new(Threads::new(threads)),
+            };
+            tasks::serve(&runtime, max_connections, options.timeouts, &shutdown).await
+        })
+    })
 }
 
 /// Checks that the kernel has the features that are needed, and allows their use. The build has no
@@ -56,39 +87,6 @@ pub fn probe() -> Result<(), String> {
              `sysctl kernel.io_uring_disabled`"
         )
     })
-}
-
-pub struct Compio {
-    /// Options of the runtimes; `workers` is their number.
-    pub loops: Options,
-    /// Threads for handlers that block, over all runtimes.
-    pub threads: usize,
-    pub handlers: HandlerPlacement,
-}
-
-impl ConcurrencyModel for Compio {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { loops: options, handlers, .. } = self;
-        let shards = listener.into_shards(options.event_loops())?;
-        let threads = (self.threads / shards.len()).max(1);
-        let shards = shards.into_iter().zip(connection_limits(options));
-        run_each(shards, &shutdown, |(listener, max_connections)| {
-            let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
-            tasks::use_service(service, shutdown.clone());
-            let runtime = make_runtime(threads)?;
-            // Created now rather than for the first client, which could not be told that there is
-            // no memory for them.
-            runtime.buffer_pool()?;
-            runtime.block_on(async {
-                let runtime = OnCompio {
-                    listener: PollFd::new(listener)?,
-                    signal: PollFd::new(shutdown.clone())?,
-                    threads: Rc::new(Threads::new(threads)),
-                };
-                tasks::serve(&runtime, max_connections, options.timeouts, &shutdown).await
-            })
-        })
-    }
 }
 
 fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {

@@ -40,7 +40,7 @@ use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::TimeoutScan;
 use crate::net::timers::Timers;
 use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
+use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the
 /// start.
@@ -56,85 +56,72 @@ const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 /// Events that report the end of a connection, whatever it waits for.
 const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(May { options })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let _end = shutdown.signal_at_end();
+    let count = *WORKERS.get_or_init(|| options.event_loops());
+    // Threads are not pinned to processors, as with all models; stack sizes are counted in words.
+    config().set_workers(count).set_worker_pin(false);
+    config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
+    // may's threads start with the first green thread, and one more for may's own timers. Here, a
+    // failure to start them is an ordinary error.
+    thread_limit::try_out(count + 1)?;
+    start_green(0, || {})?;
+    let workers = Workers::start(count, options.timeouts, &shutdown)?;
+    let accepted = accept(options, &listener, &workers, &site, &shutdown);
+    if accepted.is_err() {
+        // Green threads can't be ended from here; the signal tells them to end.
+        shutdown.signal();
+    }
+    for stream in listener.close() {
+        start(options, stream, &workers, &site, &shutdown);
+    }
+    workers.set_pace(DRAIN_TICK)?;
+    while workers.is_draining() {
+        thread::sleep(DRAIN_TICK);
+    }
+    accepted
 }
 
-struct May {
+fn accept(
     options: Options,
+    listener: &Listener,
+    workers: &Workers,
+    site: &Arc<Site>,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
+    let capacity = Arc::new(Capacity::new()?);
+    let (max, acceptor) = (options.max_connections.get(), Waker::from(Arc::clone(&capacity)));
+    while !shutdown.is_signalled() {
+        capacity.wait(|| workers.have_capacity(max, &acceptor), shutdown)?;
+        if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
+            start(options, stream, workers, site, shutdown);
+        }
+    }
+    Ok(())
 }
 
-impl ConcurrencyModel for May {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let _end = shutdown.signal_at_end();
-        let count = *WORKERS.get_or_init(|| self.options.event_loops());
-        // Threads are not pinned to processors, as with all models; stack sizes are counted in
-        // words.
-        config().set_workers(count).set_worker_pin(false);
-        config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        // may's threads start with the first green thread, and one more for may's own timers. Here,
-        // a failure to start them is an ordinary error.
-        thread_limit::try_out(count + 1)?;
-        start_green(0, || {})?;
-        let workers = Workers::start(count, self.options.timeouts, &shutdown)?;
-        let accepted = self.accept(&listener, &workers, &site, &shutdown);
-        if accepted.is_err() {
-            // Green threads can't be ended from here; the signal tells them to end.
-            shutdown.signal();
-        }
-        for stream in listener.close() {
-            self.start(stream, &workers, &site, &shutdown);
-        }
-        workers.set_pace(DRAIN_TICK)?;
-        while workers.is_draining() {
-            thread::sleep(DRAIN_TICK);
-        }
-        accepted
+/// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
+fn start(options: Options, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
+    let mut buffer = Vec::new();
+    if buffer.try_reserve_exact(READ_BYTES).is_err() {
+        return refuse(&stream);
     }
-}
-
-impl May {
-    fn accept(
-        &self,
-        listener: &Listener,
-        workers: &Workers,
-        site: &Arc<Site>,
-        shutdown: &Shutdown,
-    ) -> io::Result<()> {
-        let capacity = Arc::new(Capacity::new()?);
-        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&capacity)));
-        while !shutdown.is_signalled() {
-            capacity.wait(|| workers.have_capacity(max, &acceptor), shutdown)?;
-            if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
-                self.start(stream, workers, site, shutdown);
-            }
+    let number = number(&stream, workers.0.len());
+    let worker = &workers.0[number];
+    let registration = worker.registry.register();
+    let clock = Arc::clone(&worker.clock);
+    let stream = Arc::new(stream);
+    let served = Arc::clone(&stream);
+    let (site, shutdown) = (Arc::clone(site), shutdown.clone());
+    let serve = move || {
+        let mut service = options.service(site);
+        if let Ok(stream) = GreenStream::new(served, registration, clock, options.timeouts.idle) {
+            // An error ends only this connection.
+            let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
         }
-        Ok(())
-    }
-
-    /// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
-    fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
-        let mut buffer = Vec::new();
-        if buffer.try_reserve_exact(READ_BYTES).is_err() {
-            return refuse(&stream);
-        }
-        let number = number(&stream, workers.0.len());
-        let worker = &workers.0[number];
-        let registration = worker.registry.register();
-        let clock = Arc::clone(&worker.clock);
-        let stream = Arc::new(stream);
-        let served = Arc::clone(&stream);
-        let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
-        let serve = move || {
-            let mut service = options.service(site);
-            if let Ok(stream) = GreenStream::new(served, registration, clock, options.timeouts.idle) {
-                // An error ends only this connection.
-                let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
-            }
-        };
-        if start_green(number, serve).is_err() {
-            refuse(&stream);
-        }
+    };
+    if start_green(number, serve).is_err() {
+        refuse(&stream);
     }
 }
 

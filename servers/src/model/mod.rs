@@ -3,6 +3,11 @@
 //! The profile of a model is declared here rather than in its file, so that it is known even if a
 //! build leaves out the file.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "all models have the signature of `Serve`; some take what others only borrow"
+)]
+
 mod busy_poll;
 #[cfg(feature = "compio")]
 mod compio;
@@ -38,7 +43,9 @@ mod tokio_blocking;
 #[cfg(feature = "tokio")]
 mod tokio_sharded;
 
+use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
@@ -47,19 +54,19 @@ pub use profile::{AcceptStrategy, ConnectionLimit, Execution, Profile, Readiness
 use profile::profile;
 
 use crate::http::HandlerPlacement;
-use crate::{ConcurrencyModel, Options, event_loops, thread_limit};
+use crate::{Listener, Options, Shutdown, Site, event_loops, thread_limit};
 
-/// Returns the constructor of a model, or the reason why it is not part of this build.
+/// Returns the function of a model, or the reason why it is not part of this build.
 macro_rules! built {
     ($module:ident) => {
-        Ok($module::build)
+        Ok($module::serve)
     };
     ($module:ident if $condition:meta, else $reason:expr) => {{
         #[cfg($condition)]
-        let build: Result<Build, &str> = Ok($module::build);
+        let serve: Result<Serve, &str> = Ok($module::serve);
         #[cfg(not($condition))]
-        let build: Result<Build, &str> = Err($reason);
-        build
+        let serve: Result<Serve, &str> = Err($reason);
+        serve
     }};
 }
 
@@ -76,7 +83,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::One,
             HandlerPlacement::InPlace,
         ),
-        build: built!(iterative),
+        serve: built!(iterative),
         probe: None,
     },
     Entry {
@@ -89,7 +96,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(fork),
+        serve: built!(fork),
         probe: None,
     },
     Entry {
@@ -102,7 +109,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::Workers,
             HandlerPlacement::InPlace,
         ),
-        build: built!(prefork),
+        serve: built!(prefork),
         probe: None,
     },
     Entry {
@@ -115,7 +122,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(thread),
+        serve: built!(thread),
         probe: None,
     },
     Entry {
@@ -128,7 +135,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::Workers,
             HandlerPlacement::InPlace,
         ),
-        build: built!(thread_pool),
+        serve: built!(thread_pool),
         probe: None,
     },
     Entry {
@@ -141,7 +148,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::Workers,
             HandlerPlacement::InPlace,
         ),
-        build: built!(prethread),
+        serve: built!(prethread),
         probe: None,
     },
     // Polled.
@@ -155,7 +162,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(busy_poll),
+        serve: built!(busy_poll),
         probe: None,
     },
     Entry {
@@ -168,7 +175,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::SelectableFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(select),
+        serve: built!(select),
         probe: None,
     },
     Entry {
@@ -181,7 +188,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(poll),
+        serve: built!(poll),
         probe: None,
     },
     // Readiness, one loop.
@@ -195,7 +202,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(epoll),
+        serve: built!(epoll),
         probe: None,
     },
     Entry {
@@ -208,7 +215,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_level),
+        serve: built!(epoll_level),
         probe: None,
     },
     Entry {
@@ -221,7 +228,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_edge),
+        serve: built!(epoll_edge),
         probe: None,
     },
     // Readiness, many loops.
@@ -235,7 +242,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_sharded),
+        serve: built!(epoll_sharded),
         probe: None,
     },
     Entry {
@@ -248,7 +255,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_handoff),
+        serve: built!(epoll_handoff),
         probe: None,
     },
     Entry {
@@ -261,7 +268,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadAll,
         ),
-        build: built!(epoll_workers),
+        serve: built!(epoll_workers),
         probe: None,
     },
     // Completion.
@@ -275,7 +282,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(io_uring),
+        serve: built!(io_uring),
         probe: PROBE_IO_URING,
     },
     Entry {
@@ -288,7 +295,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(io_uring_sharded),
+        serve: built!(io_uring_sharded),
         probe: PROBE_IO_URING,
     },
     // Async runtimes.
@@ -302,7 +309,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(tokio if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
     },
     Entry {
@@ -315,7 +322,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(tokio_sharded if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio_sharded if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
     },
     Entry {
@@ -328,7 +335,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadBlocking,
         ),
-        build: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
         probe: None,
     },
     Entry {
@@ -341,7 +348,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(smol if feature = "smol", else WITHOUT_SMOL),
+        serve: built!(smol if feature = "smol", else WITHOUT_SMOL),
         probe: None,
     },
     Entry {
@@ -354,7 +361,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadBlocking,
         ),
-        build: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
+        serve: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
         probe: None,
     },
     Entry {
@@ -367,7 +374,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(compio if feature = "compio", else WITHOUT_COMPIO),
+        serve: built!(compio if feature = "compio", else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
     },
     Entry {
@@ -380,7 +387,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadBlocking,
         ),
-        build: built!(compio_blocking if feature = "compio", else WITHOUT_COMPIO),
+        serve: built!(compio_blocking if feature = "compio", else WITHOUT_COMPIO),
         probe: PROBE_COMPIO,
     },
     // Green threads.
@@ -394,7 +401,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        build: built!(may if feature = "may", else WITHOUT_MAY),
+        serve: built!(may if feature = "may", else WITHOUT_MAY),
         probe: None,
     },
 ];
@@ -409,7 +416,12 @@ const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol
 #[cfg(not(feature = "tokio"))]
 const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 
-type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
+/// A concurrency model: serves a site on a listener until the shutdown is signalled, then lets
+/// requests in flight finish and returns. Of the options, each model uses those that apply to it.
+///
+/// It fails when the server as a whole can't continue; an error on one connection ends only that
+/// connection.
+pub type Serve = fn(Options, Listener, Arc<Site>, Shutdown) -> io::Result<()>;
 
 type Probe = fn() -> Result<(), String>;
 
@@ -432,25 +444,25 @@ pub struct Entry {
     pub about: &'static str,
     /// Declarations of the model about itself, for grouping.
     pub profile: Profile,
-    /// Constructor, or the reason why the model is not part of this build.
-    build: Result<Build, &'static str>,
+    /// Function of the model, or the reason why it is not part of this build.
+    serve: Result<Serve, &'static str>,
     /// Check that this machine has what the model needs, if there is something to check; its error
     /// says what is missing.
     probe: Option<Probe>,
 }
 
 impl Entry {
-    /// Creates the model.
+    /// Checks that the model can run here with these options, and returns its function.
     ///
     /// # Errors
     /// The reason why the model can't run here: left out of this build, not for this system, or not
     /// with these limits. In one line, with the next step if there is one.
-    pub fn build(&self, options: Options) -> Result<Box<dyn ConcurrencyModel>, String> {
-        let build = self.build?;
-        self.check_tasks(&options)?;
+    pub fn check(&self, options: &Options) -> Result<Serve, String> {
+        let serve = self.serve?;
+        self.check_tasks(options)?;
         self.check_threads()?;
         self.probe.map_or(Ok(()), |probe| probe())?;
-        Ok(build(options))
+        Ok(serve)
     }
 
     /// Checks that threads can be started, if the model needs some: otherwise the server would end

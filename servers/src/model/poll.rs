@@ -13,21 +13,11 @@ use rustix::io::Errno;
 
 use crate::readiness::connection::Interest;
 use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Poll { options })
-}
-
-struct Poll {
-    options: Options,
-}
-
-impl ConcurrencyModel for Poll {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (poller, service) = (List::default(), self.options.service(site));
-        EventLoop::new(poller, service, self.options.max_connections.get()).serve(&listener, &shutdown)
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let (poller, service) = (List::default(), options.service(site));
+    EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)
 }
 
 /// List of the sockets, kept from wait to wait.

@@ -23,53 +23,51 @@ use crate::blocking::pool::start_worker;
 use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
+use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Smol { options, threads: options.event_loops(), handlers: HandlerPlacement::InPlace })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    serve_with(options.event_loops(), HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
-pub struct Smol {
-    pub options: Options,
-    /// Threads that run tasks.
-    pub threads: usize,
-    pub handlers: HandlerPlacement,
-}
-
-impl ConcurrencyModel for Smol {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, threads: workers, handlers } = *self;
-        // The job queue and the channel are closed when this returns, which ends the threads. A
-        // thread that is in a handler is not waited for.
-        let pool = Arc::new(HandlerThreads::default());
-        let _end_of_jobs = pool.close_at_end();
-        let (_end, ended) = channel::bounded::<()>(1);
-        // The reactor's own thread comes first: the reactor panics without it, while an error is
-        // returned if a later thread can't be started.
-        thread_limit::try_out(1)?;
-        smol::block_on(async {});
-        let executor = Arc::new(Executor::new());
-        if handlers != HandlerPlacement::InPlace {
-            pool.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
-                // If the connection has ended meanwhile, the reply is not needed.
-                let _ = reply.try_send(job.run());
-            })?;
-        }
-        for started in 0..workers {
-            let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
-            let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
-            start_worker(started, workers, move || {
-                tasks::use_service(service, shutdown);
-                let _ = smol::block_on(executor.run(ended.recv()));
-            })?;
-        }
-        let serving =
-            executor.spawn(serve(listener, shutdown, options, Arc::clone(&pool), Arc::clone(&executor)));
-        smol::future::block_on(serving)
+/// Serves with this number of threads that run tasks.
+pub fn serve_with(
+    workers: usize,
+    handlers: HandlerPlacement,
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    // The job queue and the channel are closed when this returns, which ends the threads. A thread
+    // that is in a handler is not waited for.
+    let pool = Arc::new(HandlerThreads::default());
+    let _end_of_jobs = pool.close_at_end();
+    let (_end, ended) = channel::bounded::<()>(1);
+    // The reactor's own thread comes first: the reactor panics without it, while an error is
+    // returned if a later thread can't be started.
+    thread_limit::try_out(1)?;
+    smol::block_on(async {});
+    let executor = Arc::new(Executor::new());
+    if handlers != HandlerPlacement::InPlace {
+        pool.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
+            // If the connection has ended meanwhile, the reply is not needed.
+            let _ = reply.try_send(job.run());
+        })?;
     }
+    for started in 0..workers {
+        let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+        let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
+        start_worker(started, workers, move || {
+            tasks::use_service(service, shutdown);
+            let _ = smol::block_on(executor.run(ended.recv()));
+        })?;
+    }
+    let serving =
+        executor.spawn(serve_tasks(listener, shutdown, options, Arc::clone(&pool), Arc::clone(&executor)));
+    smol::future::block_on(serving)
 }
 
-async fn serve(
+async fn serve_tasks(
     listener: Listener,
     shutdown: Shutdown,
     options: Options,

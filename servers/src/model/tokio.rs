@@ -28,44 +28,42 @@ use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
 use crate::net::listener::is_empty;
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, thread_limit};
+use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Tokio { options, threads: options.event_loops(), handlers: HandlerPlacement::InPlace })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    serve_with(options.event_loops(), HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
-pub struct Tokio {
-    pub options: Options,
-    /// Threads that run tasks.
-    pub threads: usize,
-    pub handlers: HandlerPlacement,
-}
-
-impl ConcurrencyModel for Tokio {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, threads: workers, handlers } = *self;
-        thread_limit::try_out(workers)?;
-        let service_shutdown = shutdown.clone();
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(workers)
-            .max_blocking_threads(options.blocking_workers())
-            .on_thread_start(move || {
-                let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
-                tasks::use_service(service, service_shutdown.clone());
-            })
-            .enable_io()
-            .enable_time()
-            .build()?;
-        let serving = runtime.spawn(async move { serve(&listener, &shutdown, &options).await });
-        let served = runtime.block_on(serving);
-        // A handler that blocks is not waited for.
-        runtime.shutdown_background();
-        served.unwrap_or_else(|panic| Err(panic.into()))
-    }
+/// Serves with this number of threads that run tasks.
+pub fn serve_with(
+    workers: usize,
+    handlers: HandlerPlacement,
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    thread_limit::try_out(workers)?;
+    let service_shutdown = shutdown.clone();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(options.blocking_workers())
+        .on_thread_start(move || {
+            let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+            tasks::use_service(service, service_shutdown.clone());
+        })
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let serving = runtime.spawn(async move { serve_tasks(&listener, &shutdown, &options).await });
+    let served = runtime.block_on(serving);
+    // A handler that blocks is not waited for.
+    runtime.shutdown_background();
+    served.unwrap_or_else(|panic| Err(panic.into()))
 }
 
 /// Serves on the runtime that the caller runs on.
-pub async fn serve(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
+pub async fn serve_tasks(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
     let runtime = OnTokio { listener, readiness: watch(listener.as_fd())?, signal: watch(shutdown.as_fd())? };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, shutdown).await
 }
