@@ -54,7 +54,11 @@ pub use profile::{AcceptStrategy, ConnectionLimit, Execution, Profile, Readiness
 use profile::profile;
 
 use crate::http::HandlerPlacement;
-use crate::{Listener, Options, Shutdown, Site, event_loops, thread_limit};
+use crate::net::listener::Listener;
+use crate::net::shutdown::Shutdown;
+use crate::options::{Options, event_loops};
+use crate::site::Site;
+use crate::thread_limit;
 
 /// Returns the function of a model, or the reason why it is not part of this build.
 macro_rules! built {
