@@ -21,7 +21,10 @@ pub mod site;
 #[cfg_attr(not(feature = "may"), allow(dead_code))]
 mod thread_limit;
 
-pub use model::{AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, Serve, find};
+pub use completion::probe::NoIoUring;
+pub use model::{
+    AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, Serve, Unavailable, find,
+};
 pub use net::listener::{Listener, Listening};
 pub use net::shutdown::{DRAIN_TIME, Shutdown};
 pub use options::Options;

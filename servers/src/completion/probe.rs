@@ -12,18 +12,48 @@ use super::ring::{self, Ring};
 /// System setting that allows an `io_uring`: 0 to all processes, 1 to a group, 2 to none.
 const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
 
+/// Reason why there is no `io_uring` with everything that the loop needs. Its text is one line, with
+/// the next step.
+#[derive(Debug, thiserror::Error)]
+pub enum NoIoUring {
+    /// The kernel has none, or hides it.
+    #[error(
+        "this system has no io_uring: needs Linux 6.0 or newer, built with CONFIG_IO_URING; \
+         in a container, a security profile that allows it"
+    )]
+    Missing,
+    /// The system setting forbids it; this is its value.
+    #[error(
+        "the system allows no io_uring: kernel.io_uring_disabled is {0}; \
+         the superuser can allow it with `sysctl kernel.io_uring_disabled=0`"
+    )]
+    SwitchedOff(String),
+    /// Something other than the system setting forbids it.
+    #[error(
+        "a security policy allows no io_uring, such as the seccomp profile of a container: \
+         allow io_uring_setup, io_uring_enter and io_uring_register in it"
+    )]
+    Forbidden,
+    /// The limit of locked memory is too low; this is its value.
+    #[error("there is no memory for an io_uring: raise the limit of locked memory, `ulimit -l` ({0})")]
+    NoMemory(String),
+    /// The kernel lacks a feature.
+    #[error("needs Linux 6.0 or newer, for receiving with one request and provided buffers")]
+    TooOld,
+    /// The kernel reports an error that says nothing about the cause.
+    #[error("io_uring fails: {0}")]
+    Failed(Errno),
+}
+
 /// Creates an `io_uring`, to find out if that works.
-///
-/// # Errors
-/// The reason why it does not work, in one line, with the next step.
-pub fn probe() -> Result<(), String> {
+pub fn probe() -> Result<(), NoIoUring> {
     let explain = |error: io::Error| {
         let switch = fs::read_to_string(SWITCH).ok();
         explain(Errno::from_io_error(&error).unwrap_or(Errno::IO), switch.as_deref().map(str::trim))
     };
     let mut io_uring = ring::open().map_err(explain)?;
     if !ring::is_new_enough(&io_uring).map_err(explain)? {
-        return Err(TOO_OLD.into());
+        return Err(NoIoUring::TooOld);
     }
     Ring::new(&mut io_uring).map(drop).and_then(|()| try_enter()).map_err(explain)
 }
@@ -33,35 +63,21 @@ pub fn try_enter() -> io::Result<()> {
     IoUring::new(1)?.submit().map(drop)
 }
 
-const TOO_OLD: &str = "needs Linux 6.0 or newer, for receiving with one request and provided buffers";
-
-/// Returns the reason why there is no ring after the system has answered `error`, and the next
-/// step; `switch` is the value of [`SWITCH`].
-fn explain(error: Errno, switch: Option<&str>) -> String {
+/// Returns the reason why there is no ring after the system has answered `error`; `switch` is the
+/// value of [`SWITCH`].
+fn explain(error: Errno, switch: Option<&str>) -> NoIoUring {
     match (error, switch) {
-        (Errno::NOSYS, _) => {
-            "this system has no io_uring: needs Linux 6.0 or newer, built with CONFIG_IO_URING; \
-             in a container, a security profile that allows it"
-                .into()
+        (Errno::NOSYS, _) => NoIoUring::Missing,
+        (Errno::PERM | Errno::ACCESS, Some(switch @ ("1" | "2"))) => {
+            NoIoUring::SwitchedOff(switch.to_owned())
         }
-        (Errno::PERM | Errno::ACCESS, Some(switch @ ("1" | "2"))) => format!(
-            "the system allows no io_uring: kernel.io_uring_disabled is {switch}; \
-             the superuser can allow it with `sysctl kernel.io_uring_disabled=0`"
-        ),
-        (Errno::PERM | Errno::ACCESS, _) => {
-            "a security policy allows no io_uring, such as the seccomp profile of a container: \
-             allow io_uring_setup, io_uring_enter and io_uring_register in it"
-                .into()
-        }
+        (Errno::PERM | Errno::ACCESS, _) => NoIoUring::Forbidden,
         (Errno::NOMEM, _) => {
             let limit = getrlimit(Resource::Memlock).current;
-            let limit = limit.map_or("unlimited".into(), |bytes| format!("{} KiB", bytes / 1024));
-            format!(
-                "there is no memory for an io_uring: raise the limit of locked memory, `ulimit -l` ({limit})"
-            )
+            NoIoUring::NoMemory(limit.map_or("unlimited".into(), |bytes| format!("{} KiB", bytes / 1024)))
         }
-        (Errno::INVAL, _) => TOO_OLD.into(),
-        (error, _) => format!("io_uring fails: {error}"),
+        (Errno::INVAL, _) => NoIoUring::TooOld,
+        (error, _) => NoIoUring::Failed(error),
     }
 }
 
@@ -80,7 +96,7 @@ mod tests {
             (Errno::INVAL, Some("0"), "Linux 6.0"),
             (Errno::MFILE, None, "open files"),
         ] {
-            let text = explain(error, switch);
+            let text = explain(error, switch).to_string();
             assert!(text.contains(part), "{error:?}: {text}");
             assert_eq!(text.lines().count(), 1);
             assert!(!text.contains("  "), "{text}");

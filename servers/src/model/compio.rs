@@ -79,14 +79,9 @@ pub fn serve_with(
 
 /// Checks that the kernel has the features that are needed, and allows their use. The build has no
 /// other driver that could take over.
-pub fn probe() -> Result<(), String> {
-    let runtime = make_runtime(1).and_then(|runtime| runtime.buffer_pool().map(|_| ()));
-    runtime.and_then(|()| probe::try_enter()).map_err(|error| {
-        format!(
-            "needs io_uring with rings of buffers, as Linux has since 5.19: {error}; containers often forbid it, and see \
-             `sysctl kernel.io_uring_disabled`"
-        )
-    })
+pub fn probe() -> io::Result<()> {
+    make_runtime(1)?.buffer_pool()?;
+    probe::try_enter()
 }
 
 fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {

@@ -42,6 +42,7 @@ mod tokio;
 mod tokio_blocking;
 #[cfg(feature = "tokio")]
 mod tokio_sharded;
+mod unavailable;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -50,9 +51,11 @@ use std::sync::Arc;
 use rustix::process::{Resource, geteuid, getrlimit};
 
 pub use profile::{AcceptStrategy, ConnectionLimit, Execution, Profile, Readiness};
+pub use unavailable::Unavailable;
 
 use profile::profile;
 
+use crate::completion::probe::probe;
 use crate::http::HandlerPlacement;
 use crate::net::listener::Listener;
 use crate::net::shutdown::Shutdown;
@@ -60,16 +63,16 @@ use crate::options::{Options, event_loops};
 use crate::site::Site;
 use crate::thread_limit;
 
-/// Returns the function of a model, or the reason why it is not part of this build.
+/// Returns the function of a model, or the feature without which it is not part of this build.
 macro_rules! built {
     ($module:ident) => {
         Ok($module::serve)
     };
-    ($module:ident if $condition:meta, else $reason:expr) => {{
-        #[cfg($condition)]
+    ($module:ident, feature $feature:tt) => {{
+        #[cfg(feature = $feature)]
         let serve: Result<Serve, &str> = Ok($module::serve);
-        #[cfg(not($condition))]
-        let serve: Result<Serve, &str> = Err($reason);
+        #[cfg(not(feature = $feature))]
+        let serve: Result<Serve, &str> = Err($feature);
         serve
     }};
 }
@@ -313,7 +316,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        serve: built!(tokio if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio, feature "tokio"),
         probe: None,
     },
     Entry {
@@ -326,7 +329,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        serve: built!(tokio_sharded if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio_sharded, feature "tokio"),
         probe: None,
     },
     Entry {
@@ -339,7 +342,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadBlocking,
         ),
-        serve: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio_blocking, feature "tokio"),
         probe: None,
     },
     Entry {
@@ -352,7 +355,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        serve: built!(smol if feature = "smol", else WITHOUT_SMOL),
+        serve: built!(smol, feature "smol"),
         probe: None,
     },
     Entry {
@@ -365,7 +368,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadBlocking,
         ),
-        serve: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
+        serve: built!(smol_blocking, feature "smol"),
         probe: None,
     },
     Entry {
@@ -378,7 +381,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        serve: built!(compio if feature = "compio", else WITHOUT_COMPIO),
+        serve: built!(compio, feature "compio"),
         probe: PROBE_COMPIO,
     },
     Entry {
@@ -391,7 +394,7 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::OffloadBlocking,
         ),
-        serve: built!(compio_blocking if feature = "compio", else WITHOUT_COMPIO),
+        serve: built!(compio_blocking, feature "compio"),
         probe: PROBE_COMPIO,
     },
     // Green threads.
@@ -405,20 +408,10 @@ pub const ROSTER: &[Entry] = &[
             ConnectionLimit::OpenFiles,
             HandlerPlacement::InPlace,
         ),
-        serve: built!(may if feature = "may", else WITHOUT_MAY),
+        serve: built!(may, feature "may"),
         probe: None,
     },
 ];
-
-// Reasons why a model is not part of this build.
-#[cfg(not(feature = "compio"))]
-const WITHOUT_COMPIO: &str = "left out of this build; build with the feature `compio`";
-#[cfg(not(feature = "may"))]
-const WITHOUT_MAY: &str = "left out of this build; build with the feature `may`";
-#[cfg(not(feature = "smol"))]
-const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
-#[cfg(not(feature = "tokio"))]
-const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
 
 /// A concurrency model: serves a site on a listener until the shutdown is signalled, then lets
 /// requests in flight finish and returns. Of the options, each model uses those that apply to it.
@@ -427,11 +420,11 @@ const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tok
 /// connection.
 pub type Serve = fn(Options, Listener, Arc<Site>, Shutdown) -> io::Result<()>;
 
-type Probe = fn() -> Result<(), String>;
+type Probe = fn() -> Result<(), Unavailable>;
 
-const PROBE_IO_URING: Option<Probe> = Some(crate::completion::probe::probe);
+const PROBE_IO_URING: Option<Probe> = Some(|| probe().map_err(Unavailable::NoIoUring));
 #[cfg(feature = "compio")]
-const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
+const PROBE_COMPIO: Option<Probe> = Some(|| compio::probe().map_err(Unavailable::NoBufferRings));
 #[cfg(not(feature = "compio"))]
 const PROBE_COMPIO: Option<Probe> = None;
 
@@ -448,7 +441,7 @@ pub struct Entry {
     pub about: &'static str,
     /// Declarations of the model about itself, for grouping.
     pub profile: Profile,
-    /// Function of the model, or the reason why it is not part of this build.
+    /// Function of the model, or the feature without which it is not part of this build.
     serve: Result<Serve, &'static str>,
     /// Check that this machine has what the model needs, if there is something to check; its error
     /// says what is missing.
@@ -460,9 +453,9 @@ impl Entry {
     ///
     /// # Errors
     /// The reason why the model can't run here: left out of this build, not for this system, or not
-    /// with these limits. In one line, with the next step if there is one.
-    pub fn check(&self, options: &Options) -> Result<Serve, String> {
-        let serve = self.serve?;
+    /// with these limits.
+    pub fn check(&self, options: &Options) -> Result<Serve, Unavailable> {
+        let serve = self.serve.map_err(|feature| Unavailable::LeftOut { feature })?;
         self.check_tasks(options)?;
         self.check_threads()?;
         self.probe.map_or(Ok(()), |probe| probe())?;
@@ -472,13 +465,13 @@ impl Entry {
     /// Checks that threads can be started, if the model needs some: otherwise the server would end
     /// after the message "listening on". Models with processes, and those with one loop that runs
     /// its handlers, need none.
-    fn check_threads(&self) -> Result<(), String> {
+    fn check_threads(&self) -> Result<(), Unavailable> {
         let is_one_loop = self.profile.execution == Execution::EventLoop
             && self.profile.handlers == HandlerPlacement::InPlace;
         if is_one_loop || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool) {
             return Ok(());
         }
-        thread_limit::why_no_threads().map_or(Ok(()), |reason| Err(reason.to_owned()))
+        thread_limit::why_no_threads().map_or(Ok(()), |reason| Err(Unavailable::NoThreads(reason)))
     }
 
     /// Returns the number of descriptors that the model needs beside those of its connections and
@@ -507,8 +500,8 @@ impl Entry {
 
     /// Checks that the model's pool is within the limits of the system; a larger one can't be
     /// started, however few other threads or processes there are.
-    fn check_tasks(&self, options: &Options) -> Result<(), String> {
-        let pool = options.blocking_workers();
+    fn check_tasks(&self, options: &Options) -> Result<(), Unavailable> {
+        let workers = options.blocking_workers();
         let most = match self.profile.execution {
             Execution::ProcessPool => thread_limit::most_processes(),
             Execution::Pool => thread_limit::most_threads(),
@@ -516,22 +509,18 @@ impl Entry {
             _ => None,
         };
         if let Some((most, setting)) = most
-            && pool > most
+            && workers > most
         {
-            return Err(format!(
-                "its {pool} workers are more than this system allows: {most}, see `sysctl {setting}`; \
-                 ask for fewer with --workers"
-            ));
+            return Err(Unavailable::MoreWorkersThanTheSystemAllows { workers, most, setting });
         }
         if !matches!(self.profile.execution, Execution::ProcessPool | Execution::Pool) {
             return Ok(());
         }
-        let pool = pool as u64;
         match getrlimit(Resource::Nproc).current {
             // The limit does not apply to the superuser.
-            Some(limit) if limit < pool && !geteuid().is_root() => Err(format!(
-                "its {pool} workers need more processes than allowed: {limit}, see `ulimit -u`; ask for fewer with --workers"
-            )),
+            Some(limit) if limit < workers as u64 && !geteuid().is_root() => {
+                Err(Unavailable::MoreWorkersThanTheUserMayHave { workers, limit })
+            }
             _ => Ok(()),
         }
     }
