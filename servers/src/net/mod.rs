@@ -7,3 +7,4 @@ pub mod shards;
 pub mod shutdown;
 pub mod timeout_scan;
 pub mod timers;
+pub mod wake_up;

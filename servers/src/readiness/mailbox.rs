@@ -1,53 +1,46 @@
 //! Queue through which other threads pass items to an event loop and wake it.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crossbeam::queue::SegQueue;
-use rustix::event::{EventfdFlags, eventfd};
+
+use crate::net::wake_up::WakeUp;
 
 /// A queue with a descriptor that is readable while there may be something in it.
 #[derive(Debug)]
 pub struct Mailbox<T> {
     queue: SegQueue<T>,
-    /// True if the loop was woken and has not checked the queue yet, so that another system call is
-    /// not needed.
-    is_woken: AtomicBool,
-    eventfd: OwnedFd,
+    /// Armed unless the loop was woken and has not checked the queue yet, so that one system call
+    /// wakes it for many items.
+    wake_up: WakeUp,
 }
 
 impl<T> Mailbox<T> {
     pub fn new() -> io::Result<Self> {
-        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        Ok(Self { queue: SegQueue::new(), is_woken: AtomicBool::new(false), eventfd })
+        let wake_up = WakeUp::new()?;
+        wake_up.arm();
+        Ok(Self { queue: SegQueue::new(), wake_up })
     }
 
     /// Puts `item` into the queue and wakes the loop.
     pub fn put(&self, item: T) {
         self.queue.push(item);
-        self.wake();
-    }
-
-    /// Wakes the loop, so that it checks the queue.
-    pub fn wake(&self) {
-        if !self.is_woken.swap(true, Ordering::AcqRel) {
-            let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
-        }
+        self.wake_up.wake();
     }
 
     /// Takes items until the queue is empty.
     pub fn take(&self) -> impl Iterator<Item = T> + '_ {
-        let _ = rustix::io::read(&self.eventfd, &mut [0; 8]);
+        self.wake_up.clear();
         // From here on, the next item wakes the loop again.
-        self.is_woken.swap(false, Ordering::AcqRel);
+        self.wake_up.arm();
         std::iter::from_fn(|| self.queue.pop())
     }
 }
 
 impl<T> AsFd for Mailbox<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.eventfd.as_fd()
+        self.wake_up.as_fd()
     }
 }
 
