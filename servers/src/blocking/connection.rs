@@ -136,9 +136,8 @@ pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> i
 /// Returns true if more data may come although the end was read. The end may be only the server's
 /// own: after the receiving side is shut down, the kernel still takes data that is on its way.
 fn may_go_on(connection: &Connection, shutdown: &Shutdown) -> bool {
-    shutdown.last_call().is_some_and(|left| {
-        !left.is_zero() || (!connection.is_idle() && !shutdown.drain_time_left().is_zero())
-    })
+    shutdown.is_signalled()
+        && (!shutdown.is_last_call_over() || (!connection.is_idle() && shutdown.has_drain_time()))
 }
 
 fn time_left(connection: &Connection, service: &Service) -> Duration {

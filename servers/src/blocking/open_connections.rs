@@ -86,7 +86,7 @@ impl OpenConnections {
         for (_, stream) in &state.streams {
             let _ = stream.shutdown(net::Shutdown::Read);
         }
-        while !state.streams.is_empty() && !shutdown.drain_time_left().is_zero() {
+        while !state.streams.is_empty() && shutdown.has_drain_time() {
             state = self.wait(state, shutdown.drain_time_left());
         }
         drop(state);

@@ -110,12 +110,12 @@ impl<'a> CompletionLoop<'a> {
     /// connection.
     fn drain(mut self, shutdown: &Shutdown) -> io::Result<()> {
         self.service.close_after_responses();
-        while !self.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
-            self.turn(Some(DRAIN_TICK))?;
-            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                self.close_where(|connection, _| connection.is_idle());
-            }
-        }
+        shutdown.drain(
+            &mut self,
+            |this| this.connections.is_empty(),
+            |this| this.turn(Some(DRAIN_TICK)),
+            |this| this.close_where(|connection, _| connection.is_idle()),
+        )?;
         self.close_where(|_, _| true);
         while !self.connections.is_empty() {
             self.turn(None)?;

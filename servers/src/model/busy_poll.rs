@@ -27,13 +27,12 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
         list.add(stream);
     }
     list.service.close_after_responses();
-    while !list.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
+    let turn = |list: &mut List| {
         list.turn();
-        if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-            list.connections.retain(|connection| !connection.is_idle());
-        }
-    }
-    Ok(())
+        io::Result::Ok(())
+    };
+    let close_idle = |list: &mut List| list.connections.retain(|connection| !connection.is_idle());
+    shutdown.drain(&mut list, |list| list.connections.is_empty(), turn, close_idle)
 }
 
 /// All connections, and the state to serve them.

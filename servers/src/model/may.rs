@@ -180,7 +180,7 @@ impl Worker {
         start_green(number, move || {
             // `ticks` is declared last, so it is dropped first, before `clock` closes its timer.
             let (clock, ticks) = (clock, ticks);
-            while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || registry.count() > 0 {
+            while !shutdown.is_signalled() || shutdown.has_drain_time() || registry.count() > 0 {
                 ticks.wait_io();
                 if shutdown.is_signalled() {
                     registry.interrupt_all();

@@ -40,7 +40,7 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
 /// listen backlog. In a stopping server, it waits only until the end of the drain time.
 fn hand_over(queue: &Sender<Registered>, mut stream: Registered, shutdown: &Shutdown) {
     while let Err(SendTimeoutError::Timeout(back)) = queue.send_timeout(stream, FULL_QUEUE_CHECK) {
-        if shutdown.is_signalled() && shutdown.drain_time_left().is_zero() {
+        if shutdown.is_signalled() && !shutdown.has_drain_time() {
             return;
         }
         stream = back;

@@ -1,4 +1,9 @@
-//! Graceful stop: one value that signals set and that any number of loops and threads can wait for.
+//! Graceful stop: one value that signals set and that any number of loops and threads can wait for,
+//! and the policy for the connections that are open then.
+//!
+//! From the signal on, every response ends its connection. For a moment, a client without a request
+//! in progress may still send one, because it was on its way; then idle connections end. When the
+//! drain time is over, all connections end.
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -116,6 +121,35 @@ impl Shutdown {
     /// Returns the time left for requests in flight; to be called only after the signal.
     pub fn drain_time_left(&self) -> Duration {
         DRAIN_TIME.saturating_sub(self.time_since())
+    }
+
+    /// Returns true once connections without a request in progress end; never before the signal.
+    pub(crate) fn is_last_call_over(&self) -> bool {
+        self.last_call().is_some_and(|left| left.is_zero())
+    }
+
+    /// Returns true while requests in flight may still finish; to be called only after the signal.
+    pub(crate) fn has_drain_time(&self) -> bool {
+        !self.drain_time_left().is_zero()
+    }
+
+    /// Lets a stopping server with many connections on this thread finish its requests in flight.
+    /// Calls `turn`, which waits for [`DRAIN_TICK`] at most, until there are no connections or the
+    /// drain time is over, and `close_idle` after every turn in which idle connections end.
+    pub(crate) fn drain<S>(
+        &self,
+        server: &mut S,
+        is_empty: impl Fn(&S) -> bool,
+        mut turn: impl FnMut(&mut S) -> io::Result<()>,
+        close_idle: impl Fn(&mut S),
+    ) -> io::Result<()> {
+        while !is_empty(server) && self.has_drain_time() {
+            turn(server)?;
+            if self.is_last_call_over() {
+                close_idle(server);
+            }
+        }
+        Ok(())
     }
 
     /// Returns the time since the signal was first seen.

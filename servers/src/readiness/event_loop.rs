@@ -269,14 +269,13 @@ impl<P: Poller> EventLoop<P> {
     /// From now on every response ends its connection.
     pub fn drain(mut self, shutdown: &Shutdown, mut between: impl FnMut(&mut Self, Woken)) -> io::Result<()> {
         self.service.close_after_responses();
-        while !self.connections.is_empty() && !shutdown.drain_time_left().is_zero() {
-            let woken = self.turn(Some(DRAIN_TICK))?;
-            between(&mut self, woken);
-            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                self.each_where(|connection, _| connection.is_idle(), Self::close);
-            }
-        }
-        Ok(())
+        let turn = |this: &mut Self| {
+            let woken = this.turn(Some(DRAIN_TICK))?;
+            between(this, woken);
+            io::Result::Ok(())
+        };
+        let close_idle = |this: &mut Self| this.each_where(|connection, _| connection.is_idle(), Self::close);
+        shutdown.drain(&mut self, |this| this.connections.is_empty(), turn, close_idle)
     }
 
     /// Takes waiting connections, up to the connection limit.

@@ -119,7 +119,7 @@ impl ConnectionRegistry {
 
     /// Returns true if a stopping server has tasks to wait for, and time left for that.
     pub fn is_draining(&self) -> bool {
-        self.count() > 0 && !self.shutdown.drain_time_left().is_zero()
+        self.count() > 0 && self.shutdown.has_drain_time()
     }
 
     /// Interrupts the tasks that have waited too long.
@@ -222,7 +222,7 @@ impl Registration {
         if limits.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Some(Interruption::TimedOut);
         }
-        let last_call_is_over = self.registry.shutdown.last_call().is_some_and(|left| left.is_zero());
+        let last_call_is_over = self.registry.shutdown.is_last_call_over();
         let is_second = self.was_interrupted_late.replace(last_call_is_over);
         (limits.is_idle && is_second).then_some(Interruption::Stopped)
     }
