@@ -153,7 +153,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_split_of_mutated_requests_gives_the_same_answers(
+    fn any_split_of_mutated_requests_gets_the_same_responses(
         bytes in input(), steps in prop::collection::vec(1..3000usize, 1..4), takes in 1..30_000usize,
     ) {
         let whole = talk(&bytes, &[], usize::MAX);
@@ -162,7 +162,7 @@ proptest! {
     }
 
     #[test]
-    fn byte_by_byte_gives_the_same_answers(bytes in input().prop_filter("short", |bytes| bytes.len() < 2000)) {
+    fn requests_sent_byte_by_byte_get_the_same_responses(bytes in input().prop_filter("short", |bytes| bytes.len() < 2000)) {
         prop_assert_eq!(talk(&bytes, &[1], usize::MAX), talk(&bytes, &[], usize::MAX));
     }
 

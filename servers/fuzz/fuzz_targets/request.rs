@@ -64,12 +64,12 @@ fuzz_target!(|input: ([u8; 4], &[u8])| {
     if is_slow(bytes) {
         return;
     }
-    let (answers, want) = talk(bytes, &[]);
+    let (responses, want) = talk(bytes, &[]);
     for steps in [&steps[..], &[1]] {
         let (in_pieces, wants) = talk(bytes, steps);
         assert_eq!(
             String::from_utf8_lossy(&in_pieces),
-            String::from_utf8_lossy(&answers),
+            String::from_utf8_lossy(&responses),
             "pieces of {steps:?}"
         );
         assert_eq!(closes(wants), closes(want), "pieces of {steps:?}");

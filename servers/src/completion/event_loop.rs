@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_for_others_behind_what_is_sent_at_once() {
+    fn pipelined_requests_do_not_wait_behind_a_send_at_once() {
         if super::super::probe::probe().is_err() {
             return;
         }

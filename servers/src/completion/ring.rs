@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_at_once_completes_only_if_it_could_not_be() {
+    fn a_send_at_once_completes_only_if_it_was_not_possible() {
         let [server, mut client] = pair();
         let bytes = vec![b'a'; 64 << 20];
         with_ring(|ring| {
@@ -488,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_back_what_the_kernel_still_has_when_it_is_dropped() {
+    fn a_ring_that_is_dropped_takes_its_requests_back() {
         let [server, _client] = pair();
         let bytes = vec![b'a'; 64 << 20];
         with_ring(|ring| {

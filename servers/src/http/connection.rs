@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn any_split_of_the_bytes_gives_the_same_answers() {
+    fn any_split_of_the_bytes_gets_the_same_responses() {
         let input = [
             GET,
             "\r\nHEAD /bytes/70000 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -597,7 +597,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_stops_sending_still_gets_its_answer() {
+    fn a_client_that_stops_sending_still_gets_its_response() {
         let mut service = service();
         let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
@@ -656,7 +656,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_connection_ends_without_a_word_a_minute_after_its_last_answer() {
+    fn an_idle_connection_ends_without_a_response_a_minute_after_the_last_one() {
         let (mut connection, mut service, begin) = at_a_time();
         connection.receive(GET.as_bytes(), &mut service);
         service.set_time(begin + seconds(9));
@@ -683,7 +683,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_stops_coming_is_told_and_a_client_that_stops_reading_is_cut() {
+    fn a_body_that_stops_coming_gets_a_response_and_a_client_that_stops_reading_gets_none() {
         let (mut connection, mut service, begin) = at_a_time();
         connection.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", &mut service);
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
@@ -699,7 +699,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_panics_costs_its_connection_and_an_answer_says_so() {
+    fn a_handler_that_panics_gets_a_500_and_ends_its_connection() {
         let (text, want) = talk(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n", 999);
         assert_eq!(statuses(&text), ["500"]);
         assert!(text.contains("Connection: close\r\n"), "{text}");
@@ -729,7 +729,7 @@ mod tests {
     }
 
     #[test]
-    fn handlers_run_elsewhere_answer_in_order_all_the_same() {
+    fn handlers_that_run_elsewhere_keep_the_order_of_responses() {
         let targets =
             ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing", "/wait/1", "/mixed?spin=100:1"];
         let requests = targets.map(|target| GET.replacen('/', target, 1)).concat();
@@ -744,7 +744,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_behind_a_handler_that_waits_stay_in_line() {
+    fn requests_behind_a_handler_that_waits_keep_their_order() {
         let (mut connection, mut service, begin) = at_a_time();
         let requests =
             ["/", "/wait/5000", "/mixed?wait=100:7", "/"].map(|target| GET.replacen('/', target, 1));
@@ -764,7 +764,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_shed_hears_what_was_answered_and_then_why() {
+    fn a_shed_connection_sends_earlier_responses_and_then_a_refusal() {
         let (mut connection, mut service, _) = at_a_time();
         connection.receive(&[GET.as_bytes(), PART_OF_A_HEAD].concat(), &mut service);
         connection.shed();
@@ -774,7 +774,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_shed_behind_a_large_body_hears_that_to_its_end() {
+    fn a_connection_shed_during_a_large_body_sends_it_to_its_end() {
         let (mut connection, mut service, _) = at_a_time();
         connection.receive(b"GET /bytes/70000 HTTP/1.1\r\nHost: a\r\n\r\nGET /", &mut service);
         connection.shed();
@@ -787,7 +787,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_answer_of_a_stopping_server_closes() {
+    fn the_last_response_of_a_stopping_server_closes() {
         let mut service = service();
         service.close_after_responses();
         let mut connection = Connection::new(Instant::now());

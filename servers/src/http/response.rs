@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_takes_more_room_than_is_made_for_it() {
+    fn no_response_takes_more_memory_than_is_reserved_for_it() {
         let date = [b'a'; 29];
         for status in
             [Status::RequestHeaderFieldsTooLarge, Status::MethodNotAllowed, Status::ServiceUnavailable]

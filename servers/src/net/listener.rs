@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn closing_gives_back_who_has_arrived_and_refuses_who_comes() {
+    fn closing_returns_the_waiting_connections_and_refuses_new_ones() {
         let listener = listener(false);
         let address = listener.local_address().unwrap();
         let clients: Vec<TcpStream> = (0..5).map(|_| connect(&listener)).collect();
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_share_an_address_with_each_other_and_with_nobody_else() {
+    fn shards_share_an_address_with_each_other_and_with_no_other_listener() {
         let shards = listener(true).into_shards(3).unwrap();
         let address = shards[2].local_address().unwrap();
         assert!(shards.iter().all(|shard| shard.local_address().unwrap() == address));

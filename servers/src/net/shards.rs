@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_divided_without_a_rest() {
+    fn the_connection_limit_is_divided_without_a_remainder() {
         let number = |number| std::num::NonZero::new(number);
         for (workers, max, expected) in
             [(3, 8, &[3, 3, 2][..]), (2, 3, &[2, 1]), (8, 2, &[1, 1]), (1, 5, &[5])]

@@ -16,8 +16,8 @@ impl<T: Ord> Default for Timers<T> {
 
 impl<T: Ord> Timers<T> {
     /// Adds a timer.
-    pub fn add(&mut self, until: Instant, whom: T) {
-        self.0.push(Reverse((until, whom)));
+    pub fn add(&mut self, until: Instant, item: T) {
+        self.0.push(Reverse((until, item)));
     }
 
     /// Returns the earliest time.
@@ -28,7 +28,7 @@ impl<T: Ord> Timers<T> {
     /// Takes the earliest timer that is due at `now`, if there is one.
     pub fn take_due(&mut self, now: Instant) -> Option<T> {
         self.next().filter(|&until| until <= now)?;
-        self.0.pop().map(|Reverse((_, whom))| whom)
+        self.0.pop().map(|Reverse((_, item))| item)
     }
 }
 
@@ -39,12 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_due_is_told_once_and_the_earliest_first() {
+    fn a_due_timer_is_taken_once_and_the_earliest_comes_first() {
         let begin = Instant::now();
         let at = |milliseconds| begin + Duration::from_millis(milliseconds);
         let mut timers = Timers::default();
-        for (until, whom) in [(30, 'c'), (10, 'a'), (20, 'b')] {
-            timers.add(at(until), whom);
+        for (until, item) in [(30, 'c'), (10, 'a'), (20, 'b')] {
+            timers.add(at(until), item);
         }
         assert_eq!((timers.next(), timers.take_due(at(9))), (Some(at(10)), None));
         assert_eq!((timers.take_due(at(20)), timers.take_due(at(20))), (Some('a'), Some('b')));

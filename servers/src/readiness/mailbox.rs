@@ -54,17 +54,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_waits_gets_everything_that_many_threads_leave() {
+    fn a_waiting_loop_gets_all_items_of_many_threads() {
         const EACH: usize = 10_000;
         let mailbox = Arc::new(Mailbox::new().unwrap());
         for _ in 0..2 {
             let mailbox = Arc::clone(&mailbox);
             thread::spawn(move || (0..EACH).for_each(|i| mailbox.put(i)));
         }
-        let (mut taken, patience) = (0, Timespec { tv_sec: 30, tv_nsec: 0 });
+        let (mut taken, limit) = (0, Timespec { tv_sec: 30, tv_nsec: 0 });
         while taken < 2 * EACH {
-            let ready = poll(&mut [PollFd::new(&*mailbox, PollFlags::IN)], Some(&patience)).unwrap();
-            assert_eq!(ready, 1, "nobody woke the loop after {taken}");
+            let ready = poll(&mut [PollFd::new(&*mailbox, PollFlags::IN)], Some(&limit)).unwrap();
+            assert_eq!(ready, 1, "no wake-up came after {taken} items");
             taken += mailbox.take().count();
         }
     }
