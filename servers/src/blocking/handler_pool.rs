@@ -1,4 +1,4 @@
-//! Pool of threads for handlers, and its job queue, which wakes no more threads than there are jobs.
+//! Pool of threads for handlers, with a job queue that wakes no more threads than there are jobs.
 //!
 //! A channel would do, but its receivers spin for a while before they sleep; on a machine with few
 //! processors, that takes CPU time from the threads that have work.

@@ -12,8 +12,8 @@ use super::ring::{self, Ring};
 /// System setting that allows an `io_uring`: 0 to all processes, 1 to a group, 2 to none.
 const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
 
-/// Reason why there is no `io_uring` with everything that the loop needs. Its text is one line, with
-/// the next step.
+/// Reason why there is no `io_uring` with everything that the loop needs. Its text is one line,
+/// with the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum NoIoUring {
     /// The kernel has none, or hides it.
