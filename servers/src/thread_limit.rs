@@ -70,7 +70,8 @@ pub fn why_no_threads() -> Option<&'static str> {
 /// # Errors
 /// When a thread can't be started.
 pub fn try_out(threads: usize) -> io::Result<()> {
-    let (before, gate) = (count(), RwLock::new(()));
+    let before = count();
+    let gate = RwLock::new(());
     let tried = thread::scope(|scope| {
         // No thread passes before the last one has started.
         let closed = gate.write().unwrap_or_else(PoisonError::into_inner);

@@ -130,7 +130,8 @@ mod tests {
 
     #[test]
     fn every_job_is_taken_once_and_the_threads_end_with_the_queue() {
-        let (pool, sum) = (HandlerPool::default(), AtomicUsize::new(0));
+        let pool = HandlerPool::default();
+        let sum = AtomicUsize::new(0);
         thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {

@@ -39,7 +39,8 @@ pub fn start(
     for started in 0..workers {
         let (site, shutdown, next, alive) = (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
         // Allocated here, so that a lack of memory fails the start and not the running server.
-        let (mut service, mut buffer) = (options.service(site), Vec::with_capacity(READ_BYTES));
+        let mut service = options.service(site);
+        let mut buffer = Vec::with_capacity(READ_BYTES);
         let work = move || {
             while let Some(stream) = next() {
                 // An error ends only this connection.

@@ -79,7 +79,8 @@ enum Accepting {
 impl<'a> CompletionLoop<'a> {
     fn new(ring: Ring<'a>, listener: &'a Listener, service: Service, max_connections: usize) -> Self {
         let scan = TimeoutScan::new(service.timeouts(), service.now());
-        let (connections, accepting) = (Slab::new(), Accepting::Nothing);
+        let connections = Slab::new();
+        let accepting = Accepting::Nothing;
         Self {
             ring,
             connections,
@@ -290,13 +291,15 @@ mod tests {
         let idle_timeout = Duration::from_secs(10);
         let listening =
             Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded: false };
-        let (listener, shutdown) = (Listener::bind(listening).unwrap(), Shutdown::new().unwrap());
+        let listener = Listener::bind(listening).unwrap();
+        let shutdown = Shutdown::new().unwrap();
         let service =
             Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
         thread::scope(|scope| {
             scope.spawn(|| serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap());
             let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
-            let (mut text, begin) = (String::new(), Instant::now());
+            let mut text = String::new();
+            let begin = Instant::now();
             client.write_all(bytes).unwrap();
             client.shutdown(std::net::Shutdown::Write).unwrap();
             client.read_to_string(&mut text).unwrap();

@@ -179,7 +179,8 @@ impl<'r> Ring<'r> {
 
     /// Accepts connections: one, or all that come.
     pub fn accept(&mut self, listener: BorrowedFd<'_>, all: bool) {
-        let (fd, flags) = (Fd(listener.as_raw_fd()), libc::SOCK_CLOEXEC);
+        let fd = Fd(listener.as_raw_fd());
+        let flags = libc::SOCK_CLOEXEC;
         let entry = if all {
             opcode::AcceptMulti::new(fd).flags(flags).build()
         } else {

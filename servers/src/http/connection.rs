@@ -126,7 +126,8 @@ impl Connection {
     /// Handlers run inside this call, unless the service says otherwise: `/sleep` and `/spin` keep
     /// the calling thread until they are done, `/wait` does not.
     pub fn receive(&mut self, bytes: &[u8], service: &mut Service) {
-        let (before, was_between_requests) = (self.progress, self.is_between_requests());
+        let before = self.progress;
+        let was_between_requests = self.is_between_requests();
         self.progress = service.now;
         if let State::Lingering { dropped, .. } = &mut self.state {
             *dropped += bytes.len();
@@ -484,7 +485,8 @@ mod tests {
     /// [`Want`].
     fn talk(input: &[u8], step: usize) -> (String, Want) {
         let mut service = service();
-        let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
+        let mut connection = Connection::new(Instant::now());
+        let mut output = Vec::new();
         for piece in input.chunks(step) {
             if connection.want() != Want::Read {
                 break;
@@ -616,7 +618,8 @@ mod tests {
 
     /// Returns a connection and its service with the clock set, and the time.
     fn at_a_time() -> (Connection, Service, Instant) {
-        let (mut service, now) = (service(), Instant::now());
+        let mut service = service();
+        let now = Instant::now();
         service.set_time(now);
         (Connection::new(now), service, now)
     }
@@ -646,7 +649,8 @@ mod tests {
     #[test]
     fn every_head_of_a_connection_has_its_own_clock() {
         let (mut connection, mut service, begin) = at_a_time();
-        let (now, request_and_part) = (begin + seconds(5), [GET.as_bytes(), PART_OF_A_HEAD].concat());
+        let now = begin + seconds(5);
+        let request_and_part = [GET.as_bytes(), PART_OF_A_HEAD].concat();
         service.set_time(begin);
         connection.receive(PART_OF_A_HEAD, &mut service);
         service.set_time(now);
@@ -711,7 +715,8 @@ mod tests {
         let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), handlers);
         let mut connection = Connection::new(service.now());
         connection.receive(requests.as_bytes(), &mut service);
-        let (mut text, mut jobs) = (String::new(), 0);
+        let mut text = String::new();
+        let mut jobs = 0;
         loop {
             match connection.want() {
                 Want::Write => text += &take_output(&mut connection, &mut service),

@@ -73,7 +73,8 @@ impl fmt::Display for HandlerPlacement {
 impl Service {
     /// Creates a service for one thread.
     pub fn new(site: Arc<Site>, timeouts: Timeouts, handlers: HandlerPlacement) -> Self {
-        let (now, date) = (Instant::now(), DateCache::default());
+        let now = Instant::now();
+        let date = DateCache::default();
         Self { site, timeouts, handlers, now, date, closing: false }
     }
 

@@ -12,6 +12,7 @@ use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{Listener, Options, Shutdown, Site};
 
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let (poller, service) = (RawEpoll::new(Trigger::Edge)?, options.service(site));
+    let poller = RawEpoll::new(Trigger::Edge)?;
+    let service = options.service(site);
     EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)
 }

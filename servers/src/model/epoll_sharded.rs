@@ -18,7 +18,8 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
     let shards = listener.into_shards(options.event_loops())?;
     let shards = shards.into_iter().zip(connection_limits(&options));
     run_each(shards, &shutdown, |(listener, max_connections)| {
-        let (poller, service) = (RawEpoll::new(Trigger::Edge)?, options.service(Arc::clone(&site)));
+        let poller = RawEpoll::new(Trigger::Edge)?;
+        let service = options.service(Arc::clone(&site));
         EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
     })
 }

@@ -12,6 +12,7 @@ use crate::completion::{event_loop, ring};
 use crate::{Listener, Options, Shutdown, Site};
 
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let (service, max_connections) = (options.service(site), options.max_connections.get());
+    let service = options.service(site);
+    let max_connections = options.max_connections.get();
     event_loop::serve(ring::open()?, &listener, service, max_connections, &shutdown)
 }

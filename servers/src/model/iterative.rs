@@ -12,7 +12,8 @@ use crate::blocking::open_connections::{OpenConnections, Registered};
 use crate::{Listener, Options, Shutdown, Site};
 
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let (mut service, mut buffer) = (options.service(site), Vec::with_capacity(READ_BYTES));
+    let mut service = options.service(site);
+    let mut buffer = Vec::with_capacity(READ_BYTES);
     let _end = shutdown.signal_at_end();
     // Starts a thread that waits for the shutdown, while this one waits for a client.
     let open = OpenConnections::until(&shutdown)?;

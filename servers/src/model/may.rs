@@ -90,7 +90,8 @@ fn accept(
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     let capacity = Arc::new(Capacity::new()?);
-    let (max, acceptor) = (options.max_connections.get(), Waker::from(Arc::clone(&capacity)));
+    let max = options.max_connections.get();
+    let acceptor = Waker::from(Arc::clone(&capacity));
     while !shutdown.is_signalled() {
         capacity.wait(|| workers.have_capacity(max, &acceptor), shutdown)?;
         if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {

@@ -16,7 +16,8 @@ use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
 use crate::{Listener, Options, Shutdown, Site};
 
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let (poller, service) = (List::default(), options.service(site));
+    let poller = List::default();
+    let service = options.service(site);
     EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)
 }
 

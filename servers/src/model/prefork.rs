@@ -25,7 +25,8 @@ const REFILL_PAUSE: Duration = Duration::from_millis(100);
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
     listener.set_blocking(true)?;
     let mut children = Children::watch()?;
-    let (mut service, mut buffer) = (options.service(site), Vec::with_capacity(READ_BYTES));
+    let mut service = options.service(site);
+    let mut buffer = Vec::with_capacity(READ_BYTES);
     let workers = options.blocking_workers();
     let mut start = |children: &mut Children| {
         while children.count() < workers {

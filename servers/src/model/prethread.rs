@@ -18,7 +18,8 @@ use crate::{Listener, Options, Shutdown, Site};
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
     listener.set_blocking(true)?;
     let _end = shutdown.signal_at_end();
-    let (listener, open) = (Arc::new(listener), OpenConnections::until(&shutdown)?);
+    let listener = Arc::new(listener);
+    let open = OpenConnections::until(&shutdown)?;
     // Queue for connections that have arrived when the listener is closed; it is empty and open
     // until then.
     let (leave, left) = unbounded();

@@ -23,7 +23,8 @@ use crate::{Listener, Options, Shutdown, Site};
 const OTHER_DESCRIPTORS: usize = 24;
 
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let (poller, service) = (Sets::new(), options.service(site));
+    let poller = Sets::new();
+    let service = options.service(site);
     let max_connections = options.max_connections.get().min(FD_SETSIZE - OTHER_DESCRIPTORS);
     EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
 }

@@ -19,7 +19,8 @@ use crate::{Listener, Options, Shutdown, Site};
 const FULL_QUEUE_CHECK: Duration = Duration::from_millis(50);
 
 pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let (workers, max) = (options.blocking_workers(), options.max_connections.get());
+    let workers = options.blocking_workers();
+    let max = options.max_connections.get();
     let (queue, waiting) = bounded(workers.min(max - workers));
     let _end = shutdown.signal_at_end();
     let open = OpenConnections::until(&shutdown)?;

@@ -61,7 +61,8 @@ impl Listener {
             // another server of ours. A bind without sharing fails if there is one.
             drop(bind(Listening { sharded: false, ..listening })?);
         }
-        let (socket, backlog) = (bind(listening)?, listening.backlog);
+        let socket = bind(listening)?;
+        let backlog = listening.backlog;
         Ok(Self {
             socket,
             listening,
@@ -325,7 +326,8 @@ mod tests {
 
     #[test]
     fn accepted_connections_inherit_tcp_nodelay_and_the_timeouts() {
-        let (listener, shutdown) = (listener(false), Shutdown::new().unwrap());
+        let listener = listener(false);
+        let shutdown = Shutdown::new().unwrap();
         let _client = connect(&listener);
         let accepted = listener.wait_accept(&shutdown).unwrap().unwrap();
         assert!(accepted.nodelay().unwrap());
@@ -335,7 +337,8 @@ mod tests {
 
     #[test]
     fn waiting_ends_with_the_shutdown() {
-        let (listener, shutdown) = (listener(false), Shutdown::new().unwrap());
+        let listener = listener(false);
+        let shutdown = Shutdown::new().unwrap();
         let signal = shutdown.clone();
         let thread = std::thread::spawn(move || signal.signal());
         assert!(listener.wait_accept(&shutdown).unwrap().is_none());

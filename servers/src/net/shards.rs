@@ -25,7 +25,8 @@ pub fn run_each<T: Send>(
                 ended.unwrap_or_else(|panic| resume_unwind(panic))
             })
         };
-        let (mut threads, mut started) = (Vec::new(), Ok(()));
+        let mut threads = Vec::new();
+        let mut started = Ok(());
         for input in inputs {
             match start(input) {
                 Ok(thread) => threads.push(thread),
@@ -45,7 +46,8 @@ pub fn run_each<T: Send>(
 
 /// Returns the connection limit of each event loop; the limits add up to the limit of the server.
 pub fn connection_limits(options: &Options) -> impl Iterator<Item = usize> + use<> {
-    let (loops, max) = (options.event_loops(), options.max_connections.get());
+    let loops = options.event_loops();
+    let max = options.max_connections.get();
     (0..loops).map(move |i| max / loops + usize::from(i < max % loops))
 }
 
@@ -59,7 +61,8 @@ mod tests {
         for (workers, max, expected) in
             [(3, 8, &[3, 3, 2][..]), (2, 3, &[2, 1]), (8, 2, &[1, 1]), (1, 5, &[5])]
         {
-            let (max_connections, timeouts) = (number(max).unwrap(), crate::http::Timeouts::default());
+            let max_connections = number(max).unwrap();
+            let timeouts = crate::http::Timeouts::default();
             let options = Options { workers: number(workers), max_connections, timeouts };
             assert_eq!(connection_limits(&options).collect::<Vec<_>>(), expected);
         }

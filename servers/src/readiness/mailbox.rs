@@ -61,7 +61,8 @@ mod tests {
             let mailbox = Arc::clone(&mailbox);
             thread::spawn(move || (0..EACH).for_each(|i| mailbox.put(i)));
         }
-        let (mut taken, limit) = (0, Timespec { tv_sec: 30, tv_nsec: 0 });
+        let mut taken = 0;
+        let limit = Timespec { tv_sec: 30, tv_nsec: 0 };
         while taken < 2 * EACH {
             let ready = poll(&mut [PollFd::new(&*mailbox, PollFlags::IN)], Some(&limit)).unwrap();
             assert_eq!(ready, 1, "no wake-up came after {taken} items");

@@ -77,7 +77,8 @@ impl Kind {
 impl Mix {
     /// Parses the query of a target; returns `None` if it does not describe a mix.
     pub fn parse(query: &[u8]) -> Option<Self> {
-        let (mut mix, none) = (DEFAULT, Share { of_a_million: 0, time: Duration::ZERO });
+        let mut mix = DEFAULT;
+        let none = Share { of_a_million: 0, time: Duration::ZERO };
         let query = std::str::from_utf8(query).ok()?;
         if !query.is_empty() {
             (mix.wait, mix.spin) = (none, none);
@@ -140,7 +141,8 @@ impl Counter {
     /// Creates a counter at zero. Where there is no memory that processes can share, each process
     /// counts for itself.
     pub fn at_zero() -> Self {
-        let (length, protection) = (size_of::<AtomicU64>(), ProtFlags::READ | ProtFlags::WRITE);
+        let length = size_of::<AtomicU64>();
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the kernel chooses the address, so the mapping replaces nothing.
         let shared = unsafe { mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::SHARED) };
         let shared = shared.ok().and_then(|memory| NonNull::new(memory.cast::<AtomicU64>()));

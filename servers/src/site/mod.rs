@@ -120,7 +120,8 @@ impl Site {
                 format!("{}: not a folder", root.display()),
             ));
         }
-        let (mut pages, mut total) = (HashMap::new(), 0);
+        let mut pages = HashMap::new();
+        let mut total = 0;
         for file in files_below(&root).map_err(|error| at(&root, error))? {
             total += fs::metadata(&file).map_err(|error| at(&file, error))?.len();
             if total > MAX_ROOT_BYTES {
@@ -191,7 +192,8 @@ fn synthetic(path: &[u8]) -> Option<Route<'static>> {
 /// Returns the regular files below a folder, in the order of their paths, without links that lead
 /// out of it.
 fn files_below(root: &Path) -> io::Result<Vec<PathBuf>> {
-    let (mut files, mut folders) = (Vec::new(), vec![root.to_path_buf()]);
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder)? {
             let entry = entry?;
@@ -220,7 +222,8 @@ fn url_paths(root: &Path, file: &Path) -> Vec<Box<[u8]>> {
 /// Decodes percent-encoding; an invalid escape stays as it is, so that no page is found.
 fn decode(path: &[u8]) -> Vec<u8> {
     let hex = |byte: Option<&u8>| byte.and_then(|&byte| char::from(byte).to_digit(16));
-    let (mut decoded, mut i) = (Vec::with_capacity(path.len()), 0);
+    let mut decoded = Vec::with_capacity(path.len());
+    let mut i = 0;
     while i < path.len() {
         match (path[i], hex(path.get(i + 1)), hex(path.get(i + 2))) {
             (b'%', Some(high), Some(low)) => {
