@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
+use c10k_servers::http::{Connection, HandlerPlacement, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use criterion::{Criterion, Throughput, criterion_group};
 
@@ -40,7 +40,8 @@ fn http_core(criterion: &mut Criterion) {
         ("head", 1, &head),
         ("pipelined_16", BATCH, &batch),
     ] {
-        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+        let mut service =
+            Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
         let mut connection = Connection::new(Instant::now());
         group.throughput(Throughput::Elements(requests as u64));
         group.bench_function(name, |bencher| {

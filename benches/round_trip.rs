@@ -72,7 +72,8 @@ fn models() -> Vec<&'static Entry> {
         |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(C10K.path()).is_none();
     let mut families = HashSet::new();
     let is_first = |entry: &&Entry| {
-        families.insert((entry.traits.waits.to_string(), entry.traits.runs.to_string())) || is_filtered
+        families.insert((entry.profile.readiness.to_string(), entry.profile.execution.to_string()))
+            || is_filtered
     };
     ROSTER.iter().filter(is_here).filter(is_first).collect()
 }

@@ -115,5 +115,6 @@ pub fn why_not_here(entry: &Entry) -> Option<String> {
         Ok(max_connections) => max_connections,
         Err(error) => return Some(error.to_string()),
     };
-    entry.build(Options { workers: None, max_connections, timeouts: Timeouts::default() }).err()
+    let options = Options { workers: None, max_connections, timeouts: Timeouts::default() };
+    entry.check(&options).err().map(|reason| reason.to_string())
 }

@@ -22,7 +22,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// Page that every server serves, byte for byte.
-const PAGE: &str = include_str!("../../servers/src/default_page.html");
+const PAGE: &str = include_str!("../../servers/src/site/default_page.html");
 
 /// The media type of [`PAGE`].
 const PAGE_TYPE: &str = "text/html; charset=utf-8";

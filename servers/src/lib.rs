@@ -1,5 +1,5 @@
-//! Every concurrency model of c10k behind one trait, serving the same bytes through the same HTTP
-//! code.
+//! Every concurrency model of c10k as a function of one signature, serving the same bytes through
+//! the same HTTP code.
 //!
 //! A model decides only how its threads, processes or tasks wait, and for what. The served content
 //! is the [`Site`](site::Site), HTTP is the [`http::Connection`], and connections come from the
@@ -9,106 +9,24 @@
 compile_error!("c10k is for Linux: it needs epoll, io_uring and /proc");
 
 mod blocking;
-mod buffer;
-// Each runtime uses only part of this module, so a build without some of them has dead code.
-#[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
-#[cfg_attr(not(all(feature = "may", feature = "tokio")), allow(dead_code))]
-mod calls;
-mod children;
-mod event_loop;
+mod completion;
 pub mod http;
-mod jobs;
-mod listener;
-mod loops;
-mod mailbox;
-pub mod mix;
 mod model;
-mod open_connections;
-mod peer;
-mod pool;
-mod raw_epoll;
-mod room;
-mod shutdown;
+mod net;
+mod options;
+mod readiness;
+#[cfg(any(feature = "compio", feature = "may", feature = "smol", feature = "tokio"))]
+mod runtimes;
 pub mod site;
-mod sweep;
-#[cfg(any(feature = "compio", feature = "smol", feature = "tokio"))]
-mod tasks;
 #[cfg_attr(not(feature = "may"), allow(dead_code))]
-mod threads;
-mod timers;
-mod uring;
+mod thread_limit;
 
-use std::io;
-use std::num::NonZeroUsize;
-use std::sync::Arc;
-use std::thread;
-
-use http::{Handlers, Service, Timeouts};
-pub use listener::{Listener, Listening};
-pub use model::{Accepts, AtOnce, Entry, ROSTER, Runs, Traits, Waits, find};
-pub use shutdown::{DRAIN_TIME, Shutdown};
-use site::Site;
-pub use threads::why_none as why_no_threads;
-
-/// One way of serving many connections at once.
-pub trait ConcurrencyModel {
-    /// Serves `site` on `listener` until `shutdown` is signalled, then lets requests in flight
-    /// finish and returns.
-    ///
-    /// # Errors
-    /// When the server as a whole can't continue; an error on one connection ends only that
-    /// connection.
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()>;
-}
-
-/// Settings of a model; each model uses those that apply to it.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// Size of a pool, or number of event loops; if `None`, the model chooses a default for this
-    /// machine.
-    pub workers: Option<NonZeroUsize>,
-    /// Most connections served at once; further ones wait in the listen backlog. Event loops with
-    /// listeners of their own divide this number among them.
-    pub max_connections: NonZeroUsize,
-    /// Time limits for clients.
-    pub timeouts: Timeouts,
-}
-
-impl Options {
-    /// Returns the number of workers, each of which serves one connection at a time and mostly
-    /// waits.
-    fn blocking_workers(&self) -> usize {
-        let workers = self.workers.map_or(cpus() * BLOCKING_WORKERS_PER_CPU, NonZeroUsize::get);
-        workers.min(self.max_connections.get())
-    }
-
-    /// Returns the number of event loops: `workers`, or one for each processor that this process
-    /// may use, but no more than `max_connections`.
-    fn event_loops(&self) -> usize {
-        event_loops(self.workers).min(self.max_connections.get())
-    }
-
-    /// Returns these options for the event loops of a model where `workers` is the size of a pool
-    /// beside them.
-    #[cfg(any(feature = "compio", feature = "smol", feature = "tokio"))]
-    fn beside_pool(self) -> Self {
-        Self { workers: None, ..self }
-    }
-
-    fn service(&self, site: Arc<Site>) -> Service {
-        Service::new(site, self.timeouts, Handlers::InPlace)
-    }
-}
-
-/// Workers per processor if the user sets no number: many, because they mostly wait. Apache httpd
-/// starts at most 400 threads, Tomcat 200.
-const BLOCKING_WORKERS_PER_CPU: usize = 256;
-
-/// Returns the requested number of event loops, or one for each processor.
-fn event_loops(workers: Option<NonZeroUsize>) -> usize {
-    workers.map_or_else(cpus, NonZeroUsize::get)
-}
-
-fn cpus() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
+pub use completion::probe::NoIoUring;
+pub use model::{
+    AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, Serve, Unavailable, find,
+};
+pub use net::listener::{Listener, Listening};
+pub use net::shutdown::{DRAIN_TIME, Shutdown};
+pub use options::Options;
+pub(crate) use site::Site;
+pub use thread_limit::why_no_threads;

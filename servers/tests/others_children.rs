@@ -50,7 +50,8 @@ fn main() -> ExitCode {
 fn leaves_the_children_of_others_alone(model: &str) {
     let timeouts = Timeouts::default();
     let (workers, max_connections) = (NonZero::new(2), NonZero::new(8).unwrap());
-    let model = find(model).unwrap().build(Options { workers, max_connections, timeouts }).unwrap();
+    let options = Options { workers, max_connections, timeouts };
+    let serve = find(model).unwrap().check(&options).unwrap();
     let listening = Listening {
         address: ([127, 0, 0, 1], 0).into(),
         backlog: 16,
@@ -64,7 +65,7 @@ fn leaves_the_children_of_others_alone(model: &str) {
     let mut client =
         Command::new(env::current_exe().unwrap()).env("ADDRESS_OF_PARENT", address).spawn().unwrap();
     alarm::set(PATIENCE_S);
-    model.serve(listener, Arc::new(Site::embedded()), Shutdown::on_signals().unwrap()).unwrap();
+    serve(options, listener, Arc::new(Site::embedded()), Shutdown::on_signals().unwrap()).unwrap();
     alarm::cancel();
     assert_eq!(early.wait().unwrap().code(), Some(3));
     assert_eq!(client.wait().unwrap().code(), Some(7));
@@ -75,8 +76,8 @@ fn ask(address: &str) {
     for _ in 0..REQUESTS {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        let mut response = String::new();
+        stream.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
     }
 }

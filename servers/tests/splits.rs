@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
+use c10k_servers::http::{Connection, HandlerPlacement, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use proptest::prelude::*;
 
@@ -36,35 +36,35 @@ enum Mutation {
 }
 
 impl Mutation {
-    fn apply(&self, octets: &mut Vec<u8>) {
-        let length = octets.len();
+    fn apply(&self, bytes: &mut Vec<u8>) {
+        let length = bytes.len();
         let place = |share: f64| (share * length as f64) as usize;
         match self {
-            Self::Replace(share, octet) => {
-                if let Some(old) = octets.get_mut(place(*share)) {
-                    *old = *octet;
+            Self::Replace(share, byte) => {
+                if let Some(old) = bytes.get_mut(place(*share)) {
+                    *old = *byte;
                 }
             }
             Self::Insert(share, more) => {
                 let at = place(*share);
-                octets.splice(at..at, more.iter().copied());
+                bytes.splice(at..at, more.iter().copied());
             }
             Self::Remove(share, count) => {
                 let at = place(*share);
-                octets.drain(at..(at + count).min(octets.len()));
+                bytes.drain(at..(at + count).min(bytes.len()));
             }
             Self::Repeat(share, count) => {
                 let at = place(*share);
-                let again = octets[at..(at + count).min(octets.len())].to_vec();
-                octets.splice(at..at, again);
+                let again = bytes[at..(at + count).min(bytes.len())].to_vec();
+                bytes.splice(at..at, again);
             }
-            Self::Cut(share) => octets.truncate(place(*share)),
+            Self::Cut(share) => bytes.truncate(place(*share)),
         }
     }
 }
 
 /// Returns a strategy for bytes that mean something in HTTP, or any others.
-fn octets() -> impl Strategy<Value = Vec<u8>> {
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let telling = prop::sample::select(vec![
         "\r\n",
         "\n",
@@ -92,15 +92,15 @@ fn octets() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => telling.prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::collection::vec(any::<u8>(), 1..20),
-        1 => (any::<u8>(), 1..20_000usize).prop_map(|(octet, count)| vec![octet; count]),
+        1 => (any::<u8>(), 1..20_000usize).prop_map(|(byte, count)| vec![byte; count]),
     ]
 }
 
 fn mutation() -> impl Strategy<Value = Mutation> {
     let share = || 0.0..1.0;
     prop_oneof![
-        (share(), any::<u8>()).prop_map(|(at, octet)| Mutation::Replace(at, octet)),
-        (share(), octets()).prop_map(|(at, more)| Mutation::Insert(at, more)),
+        (share(), any::<u8>()).prop_map(|(at, byte)| Mutation::Replace(at, byte)),
+        (share(), bytes()).prop_map(|(at, more)| Mutation::Insert(at, more)),
         (share(), 1..40usize).prop_map(|(at, count)| Mutation::Remove(at, count)),
         (share(), 1..200usize).prop_map(|(at, count)| Mutation::Repeat(at, count)),
         share().prop_map(Mutation::Cut),
@@ -110,21 +110,22 @@ fn mutation() -> impl Strategy<Value = Mutation> {
 fn input() -> impl Strategy<Value = Vec<u8>> {
     let requests = prop::collection::vec(prop::sample::select(REQUESTS.to_vec()), 1..6);
     (requests, prop::collection::vec(mutation(), 0..5)).prop_map(|(requests, mutations)| {
-        let mut octets = requests.concat().into_bytes();
+        let mut bytes = requests.concat().into_bytes();
         for mutation in &mutations {
-            mutation.apply(&mut octets);
+            mutation.apply(&mut bytes);
         }
-        octets
+        bytes
     })
 }
 
-/// Returns the responses to a client that sends `octets` in pieces of the lengths `steps`, over and
+/// Returns the responses to a client that sends `bytes` in pieces of the lengths `steps`, over and
 /// over, and takes at most `at_most` bytes at a time. The second value is true if the connection
 /// then ends.
-fn talk(octets: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
-    let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+fn talk(bytes: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
+    let mut service =
+        Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
     let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
-    let (mut rest, mut steps) = (octets, steps.iter().cycle());
+    let (mut rest, mut steps) = (bytes, steps.iter().cycle());
     while !rest.is_empty() && connection.want() == Want::Read {
         let step = steps.next().map_or(rest.len(), |&step| step.clamp(1, rest.len()));
         connection.receive(&rest[..step], &mut service);
@@ -152,24 +153,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_split_of_mutated_requests_gives_the_same_answers(
-        octets in input(), steps in prop::collection::vec(1..3000usize, 1..4), takes in 1..30_000usize,
+    fn any_split_of_mutated_requests_gets_the_same_responses(
+        bytes in input(), steps in prop::collection::vec(1..3000usize, 1..4), takes in 1..30_000usize,
     ) {
-        let whole = talk(&octets, &[], usize::MAX);
-        prop_assert_eq!(&talk(&octets, &steps, usize::MAX), &whole);
-        prop_assert_eq!(&talk(&octets, &steps, takes), &whole);
+        let whole = talk(&bytes, &[], usize::MAX);
+        prop_assert_eq!(&talk(&bytes, &steps, usize::MAX), &whole);
+        prop_assert_eq!(&talk(&bytes, &steps, takes), &whole);
     }
 
     #[test]
-    fn octet_by_octet_gives_the_same_answers(octets in input().prop_filter("short", |octets| octets.len() < 2000)) {
-        prop_assert_eq!(talk(&octets, &[1], usize::MAX), talk(&octets, &[], usize::MAX));
+    fn requests_sent_byte_by_byte_get_the_same_responses(bytes in input().prop_filter("short", |bytes| bytes.len() < 2000)) {
+        prop_assert_eq!(talk(&bytes, &[1], usize::MAX), talk(&bytes, &[], usize::MAX));
     }
 
     #[test]
-    fn a_client_that_leaves_is_let_go(octets in input()) {
-        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), Handlers::InPlace);
+    fn a_client_that_leaves_is_let_go(bytes in input()) {
+        let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
         let mut connection = Connection::new(Instant::now());
-        connection.receive(&octets, &mut service);
+        connection.receive(&bytes, &mut service);
         connection.receive_end();
         while connection.want() == Want::Write {
             let pending = connection.pending_output().iter().map(|part| part.len()).sum();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
-use c10k_servers::{Accepts, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
+use c10k_servers::{AcceptStrategy, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
 use rustix::io::Errno;
 
 use crate::cpus::CpuList;
@@ -75,9 +75,9 @@ impl Args {
         let site = self.site()?;
         let timeouts = Timeouts { head: self.head_timeout, idle: self.idle_timeout };
         let options = Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
-        let model = self
+        let serve = self
             .model
-            .build(options)
+            .check(&options)
             .map_err(|reason| anyhow!("the model {} can't run here: {reason}", self.model.name))?;
         let listener = self.listen()?;
         if listener.backlog() < self.backlog {
@@ -89,8 +89,7 @@ impl Args {
         }
         let shutdown = Shutdown::on_signals().context("cannot handle signals")?;
         print(&format!("listening on {}\n", listener.local_address()?))?;
-        model
-            .serve(listener, Arc::new(site), shutdown)
+        serve(options, listener, Arc::new(site), shutdown)
             .with_context(|| format!("the model {} cannot go on", self.model.name))?;
         drop(ballast);
         Ok(ExitCode::SUCCESS)
@@ -98,7 +97,7 @@ impl Args {
 
     fn listen(&self) -> Result<Listener> {
         let Address { name, all } = &self.addr;
-        let sharded = self.model.traits.accepts == Accepts::Shards;
+        let sharded = self.model.profile.accept_strategy == AcceptStrategy::Shards;
         let bind = |address| {
             let (backlog, idle_timeout) = (self.backlog, self.idle_timeout);
             Listener::bind(Listening { address, backlog, idle_timeout, sharded })

@@ -56,7 +56,7 @@ pub struct ServerTable {
     serves_page: bool,
 }
 
-/// Declared traits of a server, as far as they are known, in the terms of the roster.
+/// Declared profile of a server, as far as it is known, in the terms of the roster.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProfileTable {
@@ -118,7 +118,7 @@ impl TryFrom<ServerTable> for Subject {
 }
 
 impl ProfileTable {
-    /// Returns the known traits by name, in the order of the roster.
+    /// Returns the known declarations by name, in the order of the roster.
     fn named(self) -> Vec<(String, String)> {
         let Self { waits, runs, accepts, at_once, handlers } = self;
         let named = [

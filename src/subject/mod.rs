@@ -30,7 +30,7 @@ pub struct Subject {
     pub name: String,
     /// Way to start and stop its process.
     pub launch: Launch,
-    /// Declared traits by name (`waits`, `runs`, `accepts`, …), in display order.
+    /// Declared profile by name (`waits`, `runs`, `accepts`, …), in display order.
     pub profile: Vec<(String, String)>,
     /// Path on this server by path of the workload, where the two differ.
     pub paths: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ impl Subject {
         Self {
             name: entry.name.to_owned(),
             launch: Launch::Model { entry, args },
-            profile: entry.traits.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
+            profile: entry.profile.named().map(|(name, value)| (name.to_owned(), value)).to_vec(),
             paths: BTreeMap::new(),
             serves_page: true,
         }

@@ -4,7 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use anyhow::Result;
-use c10k_servers::{AtOnce, Entry};
+use c10k_servers::{ConnectionLimit, Entry};
 use rustix::process::Signal;
 
 use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
@@ -45,7 +45,7 @@ fn command(words: &[String], settings: &Settings<'_>) -> Command {
 /// Returns the words of the model's command.
 pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<String> {
     let workers = match settings.workers {
-        None if entry.traits.at_once != AtOnce::Workers => None,
+        None if entry.profile.connection_limit != ConnectionLimit::Workers => None,
         _ => Some(settings.workers_or_connections().to_string()),
     };
     let backlog = settings.backlog.map(|backlog| [BACKLOG.to_owned(), backlog.to_string()]);
@@ -55,7 +55,11 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
 /// Returns the words of the model's command, with a placeholder for the size of a pool that depends
 /// on the workload.
 pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
-    serve(entry, args, (entry.traits.at_once == AtOnce::Workers).then(|| "{workers}".to_owned()))
+    serve(
+        entry,
+        args,
+        (entry.profile.connection_limit == ConnectionLimit::Workers).then(|| "{workers}".to_owned()),
+    )
 }
 
 fn serve(entry: &Entry, args: &[String], workers: Option<String>) -> Vec<String> {

@@ -362,7 +362,7 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()>
 
 #[cfg(test)]
 mod tests {
-    use c10k_servers::AtOnce;
+    use c10k_servers::ConnectionLimit;
 
     use super::*;
 
@@ -504,7 +504,9 @@ mod tests {
     #[test]
     fn every_model_that_serves_several_has_its_idle_memory_measured() {
         let suite = Suite::read("anatomy", false).unwrap();
-        for entry in c10k_servers::ROSTER.iter().filter(|entry| entry.traits.at_once != AtOnce::One) {
+        for entry in
+            c10k_servers::ROSTER.iter().filter(|entry| entry.profile.connection_limit != ConnectionLimit::One)
+        {
             let filters = [format!("^{}/.*idle", entry.name).parse().unwrap()];
             assert_eq!(suite.cells(&filters).len(), 1, "{}", entry.name);
         }

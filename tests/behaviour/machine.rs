@@ -4,7 +4,7 @@ use std::fs;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use crate::model::{Model, Runs};
+use crate::model::{Execution, Model};
 
 /// Memory of a connection, in KiB, at the server and in the kernel for both of its ends; measured,
 /// with a reserve. A connection without a task takes 10 KiB in the kernel and less than 1 KiB in
@@ -28,11 +28,11 @@ pub fn check_room(model: &Model, connections: usize) -> Result<(), String> {
     let connections = connections as u64;
     let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     require("open files, see `ulimit -Hn`", connections + OTHER_FILES, Some(files))?;
-    let (kib, tasks, mappings) = match model.runs {
+    let (kib, tasks, mappings) = match model.execution {
         _ if !model.serves_several() => (0, 0, 0),
-        Runs::Process | Runs::ProcessPool => (KIB_PER_PROCESS, 1, 0),
-        Runs::Thread | Runs::ThreadPool => (KIB_PER_THREAD, 1, MAPPINGS_PER_THREAD),
-        Runs::Loop => (0, 0, 0),
+        Execution::Process | Execution::ProcessPool => (KIB_PER_PROCESS, 1, 0),
+        Execution::Thread | Execution::ThreadPool => (KIB_PER_THREAD, 1, MAPPINGS_PER_THREAD),
+        Execution::Loop => (0, 0, 0),
     };
     let kib = connections * (KIB_PER_CONNECTION + kib) + OTHER_KIB;
     require("KiB of available memory", kib, available_kib())?;

@@ -4,7 +4,7 @@
 //! A test is a model and a behaviour, named `MODEL::behaviour`, and filters work as with any
 //! `cargo test`: `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested
 //! without a change here: the list of models comes from `c10k models --json`. A new behaviour is a
-//! function and a line in the list on top of its subject's file.
+//! function and a line in the list on top of its topic's file.
 //!
 //! That line also says which models are tested. A behaviour that depends only on the HTTP core is
 //! tested on one model of each family, and on all models with `-- --include-ignored`.
@@ -22,7 +22,7 @@ mod processes;
 mod scarcity;
 #[path = "../support/server.rs"]
 mod server;
-mod subjects;
+mod topics;
 #[path = "../support/wait.rs"]
 mod wait;
 
@@ -36,7 +36,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use model::Model;
 use plan::Pair;
-use subjects::{AskedOf, Outcome};
+use topics::{AskedOf, Outcome};
 
 /// Number of tests that run at once for each processor. Most of them wait, for a timeout or for a
 /// server's drain time. Six leave a processor idle for some of its time, since all tests have

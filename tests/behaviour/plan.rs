@@ -2,7 +2,7 @@
 //! and the pairs that are left to another model.
 
 use crate::model::Model;
-use crate::subjects::{AskedOf, Behaviour, PARTS};
+use crate::topics::{AskedOf, Behaviour, PARTS};
 
 /// A model and a behaviour that it must show.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +15,7 @@ pub struct Pair {
 
 /// Returns all pairs, part by part.
 pub fn pairs(models: &[Model]) -> Vec<Pair> {
-    PARTS.iter().flat_map(|subjects| pairs_of_part(models, &subjects.concat())).collect()
+    PARTS.iter().flat_map(|topics| pairs_of_part(models, &topics.concat())).collect()
 }
 
 /// Returns the pairs of one part, in turns. A turn has every model once, each with another

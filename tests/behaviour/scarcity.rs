@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::model::Runs;
+use crate::model::Execution;
 use crate::processes::Process;
 use crate::server::Server;
 
@@ -33,8 +33,8 @@ impl Scarcity {
         };
         // The processes of a pool accept connections. Processes that come and go with connections
         // inherit the limit from their parent, or have ended already.
-        let processes = match server.model.runs {
-            Runs::ProcessPool => server.processes(),
+        let processes = match server.model.execution {
+            Execution::ProcessPool => server.processes(),
             _ => vec![server.process()],
         };
         let before = processes.into_iter().map(set).collect::<Result<_, String>>()?;

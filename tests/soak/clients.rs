@@ -203,8 +203,8 @@ impl Turn {
     }
 }
 
-fn send(client: &mut Client, octets: impl AsRef<[u8]>) -> Result<(), String> {
-    client.try_send(octets).then_some(()).ok_or_else(|| "it does not take a request".into())
+fn send(client: &mut Client, bytes: impl AsRef<[u8]>) -> Result<(), String> {
+    client.try_send(bytes).then_some(()).ok_or_else(|| "it does not take a request".into())
 }
 
 fn expect_status(client: &mut Client, statuses: &[u16]) -> Result<usize, String> {
@@ -267,15 +267,15 @@ fn sends_half_a_body(mut client: Client, _: &mut Turn) -> Result<usize, String> 
 }
 
 fn says_nothing(mut client: Client, _: &mut Turn) -> Result<usize, String> {
-    let octets = client.read_until_over();
-    (octets == 0).then_some(0).ok_or_else(|| "it speaks to who says nothing".into())
+    let bytes = client.read_until_over();
+    (bytes == 0).then_some(0).ok_or_else(|| "it speaks to who says nothing".into())
 }
 
 fn half_closes_in_a_request(mut client: Client, _: &mut Turn) -> Result<usize, String> {
     client.try_send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf");
     client.shut_sending();
-    let octets = client.read_until_over();
-    (octets == 0).then_some(0).ok_or_else(|| "it answers half a request".into())
+    let bytes = client.read_until_over();
+    (bytes == 0).then_some(0).ok_or_else(|| "it answers half a request".into())
 }
 
 fn half_closes_behind_requests(mut client: Client, turn: &mut Turn) -> Result<usize, String> {

@@ -153,7 +153,7 @@ fn check_growth(quiet: &[Sample]) -> Result<(), Failed> {
     let (second, last) = (&quiet[third..2 * third], &quiet[2 * third..]);
     let memory_noise = HEAP_NOISE_BYTES + TASK_NOISE_BYTES * median(last, |sample| sample.tasks);
     for (what, of, noise) in [
-        ("octets of memory", (|sample: &Sample| sample.memory) as fn(&Sample) -> u64, memory_noise),
+        ("bytes of memory", (|sample: &Sample| sample.memory) as fn(&Sample) -> u64, memory_noise),
         ("descriptors", |sample| sample.open_files, FILE_NOISE),
         ("threads and processes", |sample| sample.tasks, TASK_NOISE),
     ] {

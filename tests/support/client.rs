@@ -39,12 +39,12 @@ pub fn get(target: &str) -> String {
 
 /// Returns the documented body of `/bytes/N`.
 pub fn pattern(length: usize) -> Vec<u8> {
-    let octet = |i: usize| match i % 64 {
+    let byte = |i: usize| match i % 64 {
         63 => b'\n',
         column => b'0' + ((i / 64 + column) % 64) as u8,
     };
     // The pattern repeats every 64 lines.
-    let block: Vec<u8> = (0..64 * 64).map(octet).collect();
+    let block: Vec<u8> = (0..64 * 64).map(byte).collect();
     let mut pattern = block.repeat(length.div_ceil(block.len()));
     pattern.truncate(length);
     pattern
@@ -63,11 +63,11 @@ impl Client {
 
     /// Connects a client with a small receive buffer, so that the server soon has to wait for it.
     #[track_caller]
-    pub fn connect_with_small_buffer(address: SocketAddr, octets: usize) -> Self {
+    pub fn connect_with_small_buffer(address: SocketAddr, bytes: usize) -> Self {
         let socket =
             Socket::new(Domain::for_address(address), Type::STREAM, None).expect("sockets can be had");
         // Set before connecting, since the handshake agrees on the window.
-        socket.set_recv_buffer_size(octets).expect("a buffer's size can be set");
+        socket.set_recv_buffer_size(bytes).expect("a buffer's size can be set");
         socket.connect(&address.into()).expect("the server takes connections");
         Self::of(socket.into())
     }
@@ -81,13 +81,13 @@ impl Client {
 
     /// Sends bytes as they are.
     #[track_caller]
-    pub fn send(&mut self, octets: impl AsRef<[u8]>) {
-        self.stream.write_all(octets.as_ref()).expect("the server takes what is sent");
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).expect("the server takes what is sent");
     }
 
     /// Sends bytes to a server that may have gone away. Returns true if it took them.
-    pub fn try_send(&mut self, octets: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(octets.as_ref()).is_ok()
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Sends a GET request and reads the response.
@@ -99,8 +99,8 @@ impl Client {
 
     /// Sends bytes and reads one response.
     #[track_caller]
-    pub fn ask(&mut self, octets: impl AsRef<[u8]>) -> Answer {
-        self.send(octets);
+    pub fn ask(&mut self, bytes: impl AsRef<[u8]>) -> Answer {
+        self.send(bytes);
         self.answer()
     }
 
@@ -148,19 +148,19 @@ impl Client {
         Ok(Answer { status, head, body })
     }
 
-    /// Reads exactly `octets` bytes.
+    /// Reads exactly `count` bytes.
     #[track_caller]
-    pub fn read_exactly(&mut self, octets: usize) -> Vec<u8> {
-        self.try_read_exactly(octets).expect("the server sends more")
+    pub fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+        self.try_read_exactly(count).expect("the server sends more")
     }
 
     /// Reads until the connection is over, ended or reset. Returns the number of bytes.
     pub fn read_until_over(&mut self) -> usize {
-        let mut octets = 0;
+        let mut bytes = 0;
         while self.receive().is_ok_and(|received| received > 0) {
-            octets += std::mem::take(&mut self.received).len();
+            bytes += std::mem::take(&mut self.received).len();
         }
-        octets
+        bytes
     }
 
     /// Reads a head and leaves its body unread. Returns the length of the body.
@@ -184,7 +184,7 @@ impl Client {
     pub fn assert_is_over(&mut self) {
         let result = self.receive();
         let over = match &result {
-            Ok(octets) => *octets == 0,
+            Ok(bytes) => *bytes == 0,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         };
         assert!(over, "{result:?}");
@@ -204,7 +204,7 @@ impl Client {
         let result = self.stream.peek(&mut [0]);
         self.stream.set_nonblocking(false).expect("and blocking again");
         match result {
-            Ok(octets) => octets > 0,
+            Ok(bytes) => bytes > 0,
             Err(error) => {
                 assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "instead of an answer: {error}");
                 false
@@ -260,7 +260,7 @@ impl Client {
         match self.receive()? {
             0 => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("the end after {} octets of an answer", self.received.len()),
+                format!("the end after {} bytes of an answer", self.received.len()),
             )),
             _ => Ok(()),
         }
@@ -269,19 +269,19 @@ impl Client {
     /// Receives until a head is there, and returns its length.
     fn receive_head(&mut self) -> io::Result<usize> {
         loop {
-            if let Some(end) = self.received.windows(4).position(|octets| octets == b"\r\n\r\n") {
+            if let Some(end) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 return Ok(end + 4);
             }
             self.receive_more()?;
         }
     }
 
-    /// Reads exactly `octets` bytes; an error if there are fewer.
-    pub fn try_read_exactly(&mut self, octets: usize) -> io::Result<Vec<u8>> {
-        while self.received.len() < octets {
+    /// Reads exactly `count` bytes; an error if there are fewer.
+    pub fn try_read_exactly(&mut self, count: usize) -> io::Result<Vec<u8>> {
+        while self.received.len() < count {
             self.receive_more()?;
         }
-        let rest = self.received.split_off(octets);
+        let rest = self.received.split_off(count);
         Ok(std::mem::replace(&mut self.received, rest))
     }
 }

@@ -18,8 +18,8 @@ pub struct Model {
     pub family: [&'static str; 4],
     /// True if the model uses a whole processor by design.
     pub spins: bool,
-    pub runs: Runs,
-    pub at_once: AtOnce,
+    pub execution: Execution,
+    pub connection_limit: ConnectionLimit,
     /// True if each loop has a listener of its own, so that there is no order among all waiting
     /// connections.
     pub is_sharded: bool,
@@ -31,7 +31,7 @@ pub struct Model {
 
 /// Kind of process or thread that runs a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Runs {
+pub enum Execution {
     Process,
     ProcessPool,
     Thread,
@@ -42,7 +42,7 @@ pub enum Runs {
 
 /// Bound on the connections that are served at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AtOnce {
+pub enum ConnectionLimit {
     One,
     Workers,
     /// Descriptors that fit into the set of `select(2)`.
@@ -53,7 +53,7 @@ pub enum AtOnce {
 impl Model {
     /// Returns true if the model serves several connections at once.
     pub fn serves_several(&self) -> bool {
-        self.at_once != AtOnce::One
+        self.connection_limit != ConnectionLimit::One
     }
 
     /// Returns `wanted`, but at most one for a model that serves one connection at a time.
@@ -76,7 +76,7 @@ impl Model {
 
     /// Returns true if the model makes a process or a thread for each new connection.
     pub fn has_a_task_per_connection(&self) -> bool {
-        self.serves_several() && matches!(self.runs, Runs::Process | Runs::Thread)
+        self.serves_several() && matches!(self.execution, Execution::Process | Execution::Thread)
     }
 }
 
@@ -99,19 +99,19 @@ fn read_model(entry: &Value) -> Model {
         name: text("name").expect("a model has a name"),
         family: ["waits", "runs", "accepts", "handlers"].map(|key| text(key).unwrap_or_default()),
         spins: text("waits") == Some("spin"),
-        runs: match text("runs") {
-            Some("process") => Runs::Process,
-            Some("process pool") => Runs::ProcessPool,
-            Some("thread") => Runs::Thread,
-            Some("thread pool") => Runs::ThreadPool,
-            Some("event loop" | "event loops" | "async tasks" | "green threads") => Runs::Loop,
+        execution: match text("runs") {
+            Some("process") => Execution::Process,
+            Some("process pool") => Execution::ProcessPool,
+            Some("thread") => Execution::Thread,
+            Some("thread pool") => Execution::ThreadPool,
+            Some("event loop" | "event loops" | "async tasks" | "green threads") => Execution::Loop,
             other => panic!("nobody told the tests what runs {other:?}"),
         },
-        at_once: match text("at_once") {
-            Some("one") => AtOnce::One,
-            Some("workers") => AtOnce::Workers,
-            Some("FD_SETSIZE") => AtOnce::SelectableFiles,
-            Some("open files") => AtOnce::OpenFiles,
+        connection_limit: match text("at_once") {
+            Some("one") => ConnectionLimit::One,
+            Some("workers") => ConnectionLimit::Workers,
+            Some("FD_SETSIZE") => ConnectionLimit::SelectableFiles,
+            Some("open files") => ConnectionLimit::OpenFiles,
             other => panic!("nobody told the tests how many at once {other:?} is"),
         },
         is_sharded: text("accepts") == Some("SO_REUSEPORT shards"),

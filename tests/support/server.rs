@@ -16,7 +16,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::client::Client;
-use crate::model::{AtOnce, C10K, Model, Runs};
+use crate::model::{C10K, ConnectionLimit, Execution, Model};
 use crate::processes::{Process, descendants};
 use crate::wait::{self, PATIENCE};
 
@@ -65,7 +65,7 @@ impl Launch {
 
     /// Sets the number of connections that are served at once, where that depends on a pool.
     pub fn pool(mut self, workers: usize) -> Self {
-        if self.model.at_once == AtOnce::Workers {
+        if self.model.connection_limit == ConnectionLimit::Workers {
             self.workers = workers;
         }
         self
@@ -204,8 +204,8 @@ impl Server {
         Launch {
             model: *model,
             address: own_address(),
-            workers: match model.runs {
-                Runs::Loop if !model.offloads_handlers => LOOPS,
+            workers: match model.execution {
+                Execution::Loop if !model.offloads_handlers => LOOPS,
                 _ => WORKERS,
             },
             arguments: Vec::new(),
@@ -273,9 +273,9 @@ impl Server {
     /// serve before the last one is made.
     #[track_caller]
     pub fn await_pool(&self) {
-        wait::until("all workers are there", || match self.model.runs {
-            Runs::ProcessPool => self.children().len() == self.workers,
-            Runs::ThreadPool => self.process().threads() > self.workers,
+        wait::until("all workers are there", || match self.model.execution {
+            Execution::ProcessPool => self.children().len() == self.workers,
+            Execution::ThreadPool => self.process().threads() > self.workers,
             _ => true,
         });
     }

@@ -1,26 +1,27 @@
-//! Requests of any octets: however they are split, every server answers the same, and comes to an end.
+//! Requests of any bytes: every split of the same bytes gets the same responses, and the connection
+//! comes to an end.
 
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
-use c10k_servers::http::{Connection, Handlers, Service, Timeouts, Want};
+use c10k_servers::http::{Connection, HandlerPlacement, Service, Timeouts, Want};
 use c10k_servers::site::Site;
 use libfuzzer_sys::fuzz_target;
 
 static SITE: LazyLock<Arc<Site>> = LazyLock::new(|| Arc::new(Site::embedded()));
 
-/// What a client gets when it sends `octets` in pieces whose lengths are `steps` over and over, and what the server waits
-/// for then.
-fn talk(octets: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
-    let mut service = Service::new(Arc::clone(&SITE), Timeouts::default(), Handlers::InPlace);
+/// Returns the responses to a client that sends `bytes` in pieces of the lengths `steps`, over and
+/// over, and the next action that the connection then needs.
+fn talk(bytes: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
+    let mut service = Service::new(Arc::clone(&SITE), Timeouts::default(), HandlerPlacement::InPlace);
     let (mut connection, mut output, mut at) = (Connection::new(Instant::now()), Vec::new(), 0);
     let mut steps = steps.iter().cycle();
-    while at < octets.len() && connection.want() == Want::Read {
-        let step = steps.next().map_or(octets.len(), |&step| usize::from(step).max(1));
-        let end = octets.len().min(at + step);
-        connection.receive(&octets[at..end], &mut service);
+    while at < bytes.len() && connection.want() == Want::Read {
+        let step = steps.next().map_or(bytes.len(), |&step| usize::from(step).max(1));
+        let end = bytes.len().min(at + step);
+        connection.receive(&bytes[at..end], &mut service);
         at = end;
         while connection.want() == Want::Write {
             let before = output.len();
@@ -32,9 +33,10 @@ fn talk(octets: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
     (comparable(&output), connection.want())
 }
 
-/// Without what may differ: the time, and the interim answers that only a client that waits is given.
+/// Removes the parts that may differ: the time, and interim responses, which only a client that
+/// waits for one is given.
 fn comparable(output: &[u8]) -> Vec<u8> {
-    let lines = output.split_inclusive(|&octet| octet == b'\n');
+    let lines = output.split_inclusive(|&byte| byte == b'\n');
     let text: Vec<u8> = lines.filter(|line| !line.starts_with(b"Date: ")).flatten().copied().collect();
     let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
     let mut rest = Vec::with_capacity(text.len());
@@ -50,32 +52,32 @@ fn comparable(output: &[u8]) -> Vec<u8> {
     rest
 }
 
-/// Whether a handler would take its time, or megabytes.
-fn is_slow(octets: &[u8]) -> bool {
+/// Returns true if a handler may take long, or answer with megabytes.
+fn is_slow(bytes: &[u8]) -> bool {
     [&b"sleep"[..], b"spin", b"bytes", b"%"]
         .iter()
-        .any(|name| octets.windows(name.len()).any(|at| at == *name))
+        .any(|name| bytes.windows(name.len()).any(|at| at == *name))
 }
 
 fuzz_target!(|input: ([u8; 4], &[u8])| {
-    let (steps, octets) = input;
-    if is_slow(octets) {
+    let (steps, bytes) = input;
+    if is_slow(bytes) {
         return;
     }
-    let (answers, want) = talk(octets, &[]);
+    let (responses, want) = talk(bytes, &[]);
     for steps in [&steps[..], &[1]] {
-        let (in_pieces, wants) = talk(octets, steps);
+        let (in_pieces, wants) = talk(bytes, steps);
         assert_eq!(
             String::from_utf8_lossy(&in_pieces),
-            String::from_utf8_lossy(&answers),
+            String::from_utf8_lossy(&responses),
             "pieces of {steps:?}"
         );
         assert_eq!(closes(wants), closes(want), "pieces of {steps:?}");
     }
 });
 
-/// Whether the conversation is over, in whichever way: whether it lingers first hangs on what the client says behind its
-/// last request, and so on the split.
+/// Returns true if the connection ends. It may linger first: that depends on the bytes that come
+/// behind the last request, and so on the split.
 fn closes(want: Want) -> bool {
     want != Want::Read
 }

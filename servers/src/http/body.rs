@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::request::{Framing, MAX_BODY_BYTES, MAX_HEAD_BYTES};
-use super::response::Status;
+use super::status::Status;
 
 /// Longest line that gives a chunk's size, extensions included; no well-meaning client sends a
 /// longer one.
@@ -128,7 +128,7 @@ fn line(input: &[u8], limit: usize, too_long: Status) -> Result<Option<&[u8]>, S
 /// Parses the size in a chunk's line: hexadecimal digits, then nothing or extensions after a
 /// semicolon.
 fn chunk_size(line: &[u8]) -> Result<u64, Status> {
-    let digits = line.split(|&octet| octet == b';').next().unwrap_or_default();
+    let digits = line.split(|&byte| byte == b';').next().unwrap_or_default();
     let valid = !digits.is_empty() && digits.iter().all(u8::is_ascii_hexdigit);
     std::str::from_utf8(digits)
         .ok()
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_a_length_to_the_octet() {
+    fn counts_a_length_to_the_byte() {
         assert_eq!(read(Framing::Length(5), b"helloGET", 999), Ok(Some(3)));
         assert_eq!(read(Framing::Length(5), b"hell", 1), Ok(None));
     }

@@ -5,28 +5,16 @@ use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Service;
 use super::body::BodyReader;
+use super::buffer::{empty, try_append};
 use super::handler::{self, Job, Reply};
+use super::output::Output;
 use super::request::{self, Framing, Head, Method, Version};
-use super::response::{
-    self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, Status, TEXT_PLAIN, UNAVAILABLE,
-};
-use crate::buffer::try_append;
-use crate::mix::Drawn;
-use crate::site::{self, Page, Route};
-
-/// Largest body that is copied behind its head, so that both leave in one write; larger ones are
-/// sent without a copy.
-const COPY_LIMIT_BYTES: usize = 16 * 1024;
-
-/// Largest buffer that an idle connection keeps: enough for a response with a copied body, and its
-/// head.
-const KEPT_BYTES: usize = 2 * COPY_LIMIT_BYTES;
-
-/// Unsent output up to which pipelined requests are answered; further requests wait until the
-/// client has read.
-const OUTPUT_LIMIT_BYTES: usize = 64 * 1024;
+use super::response::After;
+use super::service::Service;
+use super::status::Status;
+use crate::site::Route;
+use crate::site::mix::Drawn;
 
 /// Most bytes that are read and dropped after an error, so that the client sees the response rather
 /// than a reset (RFC 9112, section 9.6).
@@ -63,11 +51,7 @@ pub struct Connection {
     input: Vec<u8>,
     /// Number of bytes of `input` already searched for the end of a head.
     scanned: usize,
-    /// Bytes to send; those before index `sent` have been sent.
-    output: Vec<u8>,
-    sent: usize,
-    /// Body that follows `output`.
-    large_body: Option<LargeBody>,
+    output: Output,
     state: State,
     /// Time at which the client last did something that the server waited for.
     progress: Instant,
@@ -118,43 +102,6 @@ struct Request {
     keep_alive: bool,
 }
 
-/// Body that is sent without a copy.
-#[derive(Debug)]
-enum LargeBody {
-    Page {
-        page: Arc<Page>,
-        sent: usize,
-    },
-    Pattern {
-        length: usize,
-        sent: usize,
-    },
-    /// Not a body, but a whole response that ends the connection.
-    Refusal {
-        sent: usize,
-    },
-}
-
-impl LargeBody {
-    fn pending(&self) -> &[u8] {
-        match self {
-            Self::Page { page, sent } => &page.body[*sent..],
-            Self::Pattern { length, sent } => site::pattern(*sent, length - sent),
-            Self::Refusal { sent } => &UNAVAILABLE[*sent..],
-        }
-    }
-
-    fn advance(&mut self, octets: usize) -> bool {
-        let (sent, length) = match self {
-            Self::Page { page, sent } => (sent, page.body.len()),
-            Self::Pattern { length, sent } => (sent, *length),
-            Self::Refusal { sent } => (sent, UNAVAILABLE.len()),
-        };
-        *sent += octets;
-        *sent == length
-    }
-}
-
 /// Outcome of one step through the input.
 enum Step {
     Consumed(usize),
@@ -167,9 +114,7 @@ impl Connection {
         Self {
             input: Vec::new(),
             scanned: 0,
-            output: Vec::new(),
-            sent: 0,
-            large_body: None,
+            output: Output::default(),
             state: State::Head,
             progress: now,
             head_began: None,
@@ -180,16 +125,17 @@ impl Connection {
     ///
     /// Handlers run inside this call, unless the service says otherwise: `/sleep` and `/spin` keep
     /// the calling thread until they are done, `/wait` does not.
-    pub fn receive(&mut self, octets: &[u8], service: &mut Service) {
-        let (before, was_between_requests) = (self.progress, self.is_between_requests());
+    pub fn receive(&mut self, bytes: &[u8], service: &mut Service) {
+        let before = self.progress;
+        let was_between_requests = self.is_between_requests();
         self.progress = service.now;
         if let State::Lingering { dropped, .. } = &mut self.state {
-            *dropped += octets.len();
+            *dropped += bytes.len();
         } else if self.input.is_empty() {
             // The common case: complete requests, parsed without a copy.
-            let consumed = self.answer(octets, service);
-            self.keep(&octets[consumed..]);
-        } else if self.keep(octets) {
+            let consumed = self.answer(bytes, service);
+            self.keep(&bytes[consumed..]);
+        } else if self.keep(bytes) {
             self.answer_buffered(service);
         }
         if was_between_requests && self.is_between_requests() {
@@ -211,7 +157,7 @@ impl Connection {
     /// client.
     pub fn deadline(&self, service: &Service) -> Option<Instant> {
         match (&self.state, self.head_began) {
-            _ if self.has_output() => Some(self.progress + service.timeouts.idle),
+            _ if !self.output.is_empty() => Some(self.progress + service.timeouts.idle),
             (State::Working { .. } | State::Waiting { .. }, _) => None,
             (State::Lingering { since, .. }, _) => Some(*since + LINGER_TIME),
             (_, Some(began)) => Some(began + service.timeouts.head),
@@ -224,11 +170,11 @@ impl Connection {
     pub fn time_out(&mut self, service: &mut Service) {
         self.progress = service.now;
         let is_asking = self.head_began.is_some() || matches!(self.state, State::Body { .. });
-        if is_asking && !self.has_output() {
+        if is_asking && self.output.is_empty() {
             let input = mem::take(&mut self.input);
             self.refuse(Status::RequestTimeout, &input, service);
         } else {
-            (self.output, self.sent, self.large_body) = (Vec::new(), 0, None);
+            self.output = Output::default();
             self.state = State::Closed;
         }
     }
@@ -242,29 +188,20 @@ impl Connection {
     /// together with the connection. They stay at the same address until a method changes the
     /// connection, even if it is moved.
     pub fn pending_pieces(&self) -> [&[u8]; 2] {
-        [&self.output[self.sent..], self.large_body.as_ref().map_or(&[], LargeBody::pending)]
+        self.output.pending()
     }
 
     /// Returns true if reading is all that is left to do once [`Self::pending_output`] is sent.
     pub fn reads_after_output(&self) -> bool {
-        self.large_body.is_none() && self.input.is_empty() && matches!(self.state, State::Head)
+        !self.output.has_large_body() && self.input.is_empty() && matches!(self.state, State::Head)
     }
 
-    /// Notes that the first `octets` bytes of [`Self::pending_output`] were sent; requests that
+    /// Notes that the first `count` bytes of [`Self::pending_output`] were sent; requests that
     /// waited for space in the output are then answered.
-    pub fn advance(&mut self, octets: usize, service: &mut Service) {
+    pub fn advance(&mut self, count: usize, service: &mut Service) {
         self.progress = service.now;
-        let small = octets.min(self.output.len() - self.sent);
-        self.sent += small;
-        if self.sent == self.output.len() {
-            empty(&mut self.output);
-            self.sent = 0;
-        }
-        let large = octets - small;
-        if large > 0 && self.large_body.as_mut().is_some_and(|body| body.advance(large)) {
-            self.large_body = None;
-        }
-        if !self.input.is_empty() && !self.has_output() {
+        self.output.advance(count);
+        if !self.input.is_empty() && self.output.is_empty() {
             self.answer_buffered(service);
             self.time_head(service.now);
         }
@@ -273,7 +210,7 @@ impl Connection {
     /// Returns the next action that the connection needs.
     pub fn want(&self) -> Want {
         match self.state {
-            _ if self.has_output() => Want::Write,
+            _ if !self.output.is_empty() => Want::Write,
             State::Closing { linger: true } => Want::ShutdownWrite,
             State::Closing { linger: false } | State::Closed => Want::Close,
             State::Lingering { dropped, .. } if dropped > LINGER_LIMIT_BYTES => Want::Close,
@@ -331,7 +268,7 @@ impl Connection {
     /// next request has come.
     pub fn is_idle(&self) -> bool {
         match self.state {
-            State::Head => self.input.is_empty() && !self.has_output(),
+            State::Head => self.input.is_empty() && self.output.is_empty(),
             // Everything was sent; reading on is a courtesy to the client that ends with the
             // server.
             State::Lingering { .. } | State::Closed => true,
@@ -344,20 +281,20 @@ impl Connection {
     /// Returns true if nothing of a next request has come; an empty line, half or whole, does not
     /// count.
     fn is_between_requests(&self) -> bool {
-        matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && !self.has_output()
+        matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && self.output.is_empty()
     }
 
     /// Starts the clock of a head that has begun, and stops the clock of a complete one.
     fn time_head(&mut self, now: Instant) {
         let is_partial =
-            matches!(self.state, State::Head) && !self.has_output() && !self.is_between_requests();
+            matches!(self.state, State::Head) && self.output.is_empty() && !self.is_between_requests();
         self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
     /// Keeps input that can't be answered yet; without memory for it, sheds the connection and
     /// returns false.
-    fn keep(&mut self, octets: &[u8]) -> bool {
-        let kept = try_append(&mut self.input, octets).is_ok();
+    fn keep(&mut self, bytes: &[u8]) -> bool {
+        let kept = try_append(&mut self.input, bytes).is_ok();
         if !kept {
             self.shed();
         }
@@ -369,12 +306,8 @@ impl Connection {
     /// there is no place for it.
     fn shed(&mut self) {
         (self.input, self.scanned, self.head_began) = (Vec::new(), 0, None);
-        self.large_body.get_or_insert(LargeBody::Refusal { sent: 0 });
+        self.output.write_refusal();
         self.state = State::Closing { linger: true };
-    }
-
-    fn has_output(&self) -> bool {
-        !self.output.is_empty() || self.large_body.is_some()
     }
 
     fn answer_buffered(&mut self, service: &mut Service) {
@@ -392,9 +325,9 @@ impl Connection {
     /// they took.
     fn answer(&mut self, input: &[u8], service: &mut Service) -> usize {
         let mut consumed = 0;
-        while self.output.len() < OUTPUT_LIMIT_BYTES && self.large_body.is_none() {
+        while self.output.has_space() {
             match self.step(&input[consumed..], service) {
-                Ok(Step::Consumed(octets)) => consumed += octets,
+                Ok(Step::Consumed(bytes)) => consumed += bytes,
                 Ok(Step::NeedMore) => break,
                 Err(status) => {
                     self.refuse(status, &input[consumed..], service);
@@ -412,11 +345,10 @@ impl Connection {
             State::Body { request, .. } => request.method == Method::Head,
             _ => input.starts_with(b"HEAD "),
         };
-        if self.output.try_reserve(STATUS_BYTES).is_err() {
+        let date = service.date.at(service.now);
+        if self.output.write_reply(&Reply::Status(status), After::Close, !is_head, date).is_err() {
             return self.shed();
         }
-        let date = service.date.at(service.now);
-        response::write_status(&mut self.output, status, After::Close, !is_head, date);
         self.state = State::Closing { linger: true };
         self.head_began = None;
     }
@@ -468,7 +400,7 @@ impl Connection {
             // Without this response, the client sends the body after a while all the same (RFC
             // 9110, section 10.1.1).
             if head.expects_continue && input.len() == end {
-                let _ = try_append(&mut self.output, CONTINUE);
+                self.output.write_continue();
             }
             self.state = State::Body { reader: BodyReader::new(head.framing), request };
         } else {
@@ -515,66 +447,10 @@ impl Connection {
             self.state = State::Closing { linger: false };
             After::Close
         };
-        let with_body = head.method != Method::Head;
-        let (head_length, body_length) = match reply {
-            Reply::Page(page) => (page.fixed_head.len() + HEAD_END_BYTES, page.body.len()),
-            &Reply::Bytes(length) => (FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES, length),
-            Reply::Status(_) | Reply::Mixed(_) => (STATUS_BYTES, 0),
-        };
-        let Some(room) = self.make_room(head_length, if with_body { body_length } else { 0 }) else {
-            return self.shed();
-        };
-        match reply {
-            Reply::Page(page) => {
-                self.output.extend_from_slice(&page.fixed_head);
-                response::finish_head(&mut self.output, after, date);
-                if with_body {
-                    self.write_page(page, room);
-                }
-            }
-            &Reply::Bytes(length) => {
-                response::write_fixed_head(&mut self.output, Status::Ok, TEXT_PLAIN, length);
-                response::finish_head(&mut self.output, after, date);
-                if with_body {
-                    self.write_pattern(length, room);
-                }
-            }
-            &Reply::Status(status) => {
-                response::write_status(&mut self.output, status, after, with_body, date);
-            }
-            &Reply::Mixed(kind) => response::write_mixed(&mut self.output, kind, after, with_body, date),
+        if self.output.write_reply(reply, after, head.method != Method::Head, date).is_err() {
+            self.shed();
         }
     }
-
-    /// Reserves memory in `output` for a whole response, or for its head only if the body is large;
-    /// returns `None` if there is none.
-    fn make_room(&mut self, head: usize, body: usize) -> Option<Room> {
-        let (room, length) =
-            if body <= COPY_LIMIT_BYTES { (Room::All, head + body) } else { (Room::Head, head) };
-        self.output.try_reserve(length).is_ok().then_some(room)
-    }
-
-    fn write_page(&mut self, page: &Arc<Page>, room: Room) {
-        match room {
-            Room::All => self.output.extend_from_slice(&page.body),
-            Room::Head => self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 }),
-        }
-    }
-
-    fn write_pattern(&mut self, length: usize, room: Room) {
-        match room {
-            Room::All => self.output.extend_from_slice(site::pattern(0, length)),
-            Room::Head => self.large_body = Some(LargeBody::Pattern { length, sent: 0 }),
-        }
-    }
-}
-
-/// Part of a response that is copied into `output`. A body that is not part of it is sent without a
-/// copy.
-#[derive(Debug, Clone, Copy)]
-enum Room {
-    All,
-    Head,
 }
 
 impl Request {
@@ -592,31 +468,25 @@ impl Request {
     }
 }
 
-/// Empties a buffer, and keeps it for the next request unless it has grown beyond [`KEPT_BYTES`].
-fn empty(buffer: &mut Vec<u8>) {
-    buffer.clear();
-    if buffer.capacity() > KEPT_BYTES {
-        *buffer = Vec::new();
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Handlers, Timeouts};
+    use super::super::buffer::KEPT_BYTES;
+    use super::super::service::{HandlerPlacement, Timeouts};
     use super::*;
     use crate::site::Site;
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn service() -> Service {
-        Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), Handlers::InPlace)
+        Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), HandlerPlacement::InPlace)
     }
 
     /// Feeds `input` in pieces of `step` bytes and takes all output; returns it with the last
     /// [`Want`].
     fn talk(input: &[u8], step: usize) -> (String, Want) {
         let mut service = service();
-        let (mut connection, mut output) = (Connection::new(Instant::now()), Vec::new());
+        let mut connection = Connection::new(Instant::now());
+        let mut output = Vec::new();
         for piece in input.chunks(step) {
             if connection.want() != Want::Read {
                 break;
@@ -642,7 +512,7 @@ mod tests {
     }
 
     #[test]
-    fn any_split_of_the_octets_gives_the_same_answers() {
+    fn any_split_of_the_bytes_gets_the_same_responses() {
         let input = [
             GET,
             "\r\nHEAD /bytes/70000 HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -729,7 +599,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_stops_sending_still_gets_its_answer() {
+    fn a_client_that_stops_sending_still_gets_its_response() {
         let mut service = service();
         let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
@@ -748,7 +618,8 @@ mod tests {
 
     /// Returns a connection and its service with the clock set, and the time.
     fn at_a_time() -> (Connection, Service, Instant) {
-        let (mut service, now) = (service(), Instant::now());
+        let mut service = service();
+        let now = Instant::now();
         service.set_time(now);
         (Connection::new(now), service, now)
     }
@@ -760,13 +631,13 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_ten_seconds_from_its_first_octet_however_it_comes() {
+    fn a_head_has_ten_seconds_from_its_first_byte_however_it_comes() {
         let (mut connection, mut service, begin) = at_a_time();
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
         for i in 0..PART_OF_A_HEAD.len() as u64 {
             service.set_time(begin + seconds(20) + Duration::from_millis(i * 100));
             connection.receive(&PART_OF_A_HEAD[i as usize..][..1], &mut service);
-            assert_eq!(connection.deadline(&service), Some(begin + seconds(30)), "after {i} octets");
+            assert_eq!(connection.deadline(&service), Some(begin + seconds(30)), "after {i} bytes");
         }
         connection.time_out(&mut service);
         assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["408"]);
@@ -778,7 +649,8 @@ mod tests {
     #[test]
     fn every_head_of_a_connection_has_its_own_clock() {
         let (mut connection, mut service, begin) = at_a_time();
-        let (now, request_and_part) = (begin + seconds(5), [GET.as_bytes(), PART_OF_A_HEAD].concat());
+        let now = begin + seconds(5);
+        let request_and_part = [GET.as_bytes(), PART_OF_A_HEAD].concat();
         service.set_time(begin);
         connection.receive(PART_OF_A_HEAD, &mut service);
         service.set_time(now);
@@ -788,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_connection_ends_without_a_word_a_minute_after_its_last_answer() {
+    fn an_idle_connection_ends_without_a_response_a_minute_after_the_last_one() {
         let (mut connection, mut service, begin) = at_a_time();
         connection.receive(GET.as_bytes(), &mut service);
         service.set_time(begin + seconds(9));
@@ -815,7 +687,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_stops_coming_is_told_and_a_client_that_stops_reading_is_cut() {
+    fn a_body_that_stops_coming_gets_a_response_and_a_client_that_stops_reading_gets_none() {
         let (mut connection, mut service, begin) = at_a_time();
         connection.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", &mut service);
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
@@ -831,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn a_handler_that_panics_costs_its_connection_and_an_answer_says_so() {
+    fn a_handler_that_panics_gets_a_500_and_ends_its_connection() {
         let (text, want) = talk(b"GET /panic HTTP/1.1\r\nHost: a\r\n\r\n", 999);
         assert_eq!(statuses(&text), ["500"]);
         assert!(text.contains("Connection: close\r\n"), "{text}");
@@ -839,11 +711,12 @@ mod tests {
     }
 
     /// Runs the jobs of `requests`; returns the statuses of the responses and the number of jobs.
-    fn talk_with_jobs(requests: &str, handlers: Handlers) -> (Vec<String>, usize) {
+    fn talk_with_jobs(requests: &str, handlers: HandlerPlacement) -> (Vec<String>, usize) {
         let mut service = Service::new(Arc::new(Site::embedded()), Timeouts::default(), handlers);
         let mut connection = Connection::new(service.now());
         connection.receive(requests.as_bytes(), &mut service);
-        let (mut text, mut jobs) = (String::new(), 0);
+        let mut text = String::new();
+        let mut jobs = 0;
         loop {
             match connection.want() {
                 Want::Write => text += &take_output(&mut connection, &mut service),
@@ -861,20 +734,22 @@ mod tests {
     }
 
     #[test]
-    fn handlers_run_elsewhere_answer_in_order_all_the_same() {
+    fn handlers_that_run_elsewhere_keep_the_order_of_responses() {
         let targets =
             ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing", "/wait/1", "/mixed?spin=100:1"];
         let requests = targets.map(|target| GET.replacen('/', target, 1)).concat();
         let expected = ["200", "200", "200", "200", "404", "200", "200"].map(String::from).to_vec();
-        for (handlers, jobs) in
-            [(Handlers::InPlace, 0), (Handlers::OffloadBlocking, 3), (Handlers::OffloadAll, 7)]
-        {
+        for (handlers, jobs) in [
+            (HandlerPlacement::InPlace, 0),
+            (HandlerPlacement::OffloadBlocking, 3),
+            (HandlerPlacement::OffloadAll, 7),
+        ] {
             assert_eq!(talk_with_jobs(&requests, handlers), (expected.clone(), jobs), "{handlers:?}");
         }
     }
 
     #[test]
-    fn requests_behind_a_handler_that_waits_stay_in_line() {
+    fn requests_behind_a_handler_that_waits_keep_their_order() {
         let (mut connection, mut service, begin) = at_a_time();
         let requests =
             ["/", "/wait/5000", "/mixed?wait=100:7", "/"].map(|target| GET.replacen('/', target, 1));
@@ -894,7 +769,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_shed_hears_what_was_answered_and_then_why() {
+    fn a_shed_connection_sends_earlier_responses_and_then_a_refusal() {
         let (mut connection, mut service, _) = at_a_time();
         connection.receive(&[GET.as_bytes(), PART_OF_A_HEAD].concat(), &mut service);
         connection.shed();
@@ -904,7 +779,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_shed_behind_a_large_body_hears_that_to_its_end() {
+    fn a_connection_shed_during_a_large_body_sends_it_to_its_end() {
         let (mut connection, mut service, _) = at_a_time();
         connection.receive(b"GET /bytes/70000 HTTP/1.1\r\nHost: a\r\n\r\nGET /", &mut service);
         connection.shed();
@@ -917,12 +792,12 @@ mod tests {
     }
 
     #[test]
-    fn the_last_answer_of_a_stopping_server_closes() {
+    fn the_last_response_of_a_stopping_server_closes() {
         let mut service = service();
-        service.close_after_answers();
+        service.close_after_responses();
         let mut connection = Connection::new(Instant::now());
         connection.receive(GET.as_bytes(), &mut service);
-        let text = String::from_utf8_lossy(&connection.output).into_owned();
+        let text = String::from_utf8_lossy(connection.output.pending()[0]).into_owned();
         assert!(text.contains("Connection: close\r\n"), "{text}");
     }
 }

@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn looks_at_the_wall_clock_once_a_second() {
-        let (mut cache, now) = (DateCache::default(), Instant::now());
+        let mut cache = DateCache::default();
+        let now = Instant::now();
         cache.at(now);
         let until = cache.valid_until.unwrap();
         assert!(until > now && until <= now + Duration::from_secs(1));

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::response::Status;
-use crate::mix::{Drawn, Kind};
+use super::status::Status;
+use crate::site::mix::{Drawn, Kind};
 use crate::site::{Page, Route, Site};
 
 /// Response of a handler, before it is written.

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 
 use memchr::memchr;
 
-use super::response::Status;
+use super::status::Status;
 
 /// The longest head, from the request line to the empty line. Servers in the field allow 8 to 32
 /// KiB.
@@ -307,7 +307,7 @@ impl Fields {
     }
 
     fn take_connection(&mut self, value: &[u8]) {
-        for option in value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii) {
+        for option in value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii) {
             self.close |= option.eq_ignore_ascii_case(b"close");
             self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
         }
@@ -330,9 +330,9 @@ impl Fields {
             return Err(Status::BadRequest);
         }
         let chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
-        let codings = value.split(|&octet| octet == b',').count();
-        let last = value.rsplit(|&octet| octet == b',').next().is_some_and(chunked);
-        let chunked_codings = value.split(|&octet| octet == b',').filter(|coding| chunked(coding)).count();
+        let codings = value.split(|&byte| byte == b',').count();
+        let last = value.rsplit(|&byte| byte == b',').next().is_some_and(chunked);
+        let chunked_codings = value.split(|&byte| byte == b',').filter(|coding| chunked(coding)).count();
         self.transfer_encoding = Some(match (codings, chunked_codings, last) {
             (1, 1, _) => Ok(()),
             // An unknown coding, with or without chunks; any other value leaves the end of the body

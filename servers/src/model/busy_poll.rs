@@ -10,67 +10,58 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::blocking::READ_BYTES;
+use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::peer::{Next, Peer};
-use crate::sweep::Sweep;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::net::timeout_scan::TimeoutScan;
+use crate::readiness::connection::{Next, NonBlockingConnection};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(BusyPoll { options })
-}
-
-struct BusyPoll {
-    options: Options,
-}
-
-impl ConcurrencyModel for BusyPoll {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let mut list = List::new(self.options.service(site));
-        while !shutdown.is_signalled() {
-            let room = self.options.max_connections.get() - list.peers.len();
-            listener.accept_some(room, |stream| list.add(stream))?;
-            list.turn();
-        }
-        for stream in listener.close() {
-            list.add(stream);
-        }
-        list.service.close_after_answers();
-        while !list.peers.is_empty() && !shutdown.drain_time_left().is_zero() {
-            list.turn();
-            if shutdown.last_call().is_some_and(|left| left.is_zero()) {
-                list.peers.retain(|peer| !peer.is_idle());
-            }
-        }
-        Ok(())
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let mut list = List::new(options.service(site));
+    while !shutdown.is_signalled() {
+        let capacity = options.max_connections.get() - list.connections.len();
+        listener.accept_some(capacity, |stream| list.add(stream))?;
+        list.turn();
     }
+    for stream in listener.close() {
+        list.add(stream);
+    }
+    list.service.close_after_responses();
+    let turn = |list: &mut List| {
+        list.turn();
+        io::Result::Ok(())
+    };
+    let close_idle = |list: &mut List| list.connections.retain(|connection| !connection.is_idle());
+    shutdown.drain(&mut list, |list| list.connections.is_empty(), turn, close_idle)
 }
 
 /// All connections, and the state to serve them.
 struct List {
-    peers: Vec<Peer>,
+    connections: Vec<NonBlockingConnection>,
     service: Service,
     buffer: Vec<u8>,
-    sweep: Sweep,
+    scan: TimeoutScan,
 }
 
 impl List {
     fn new(service: Service) -> Self {
-        let sweep = Sweep::new(service.timeouts(), service.now());
-        Self { peers: Vec::new(), service, buffer: vec![0; READ_BYTES], sweep }
+        let scan = TimeoutScan::new(service.timeouts(), service.now());
+        Self { connections: Vec::new(), service, buffer: vec![0; READ_BYTES], scan }
     }
 
     fn add(&mut self, stream: TcpStream) {
-        self.peers.push(Peer::new(stream, &self.service));
+        self.connections.push(NonBlockingConnection::new(stream, &self.service));
     }
 
     /// Tries every connection once.
     fn turn(&mut self) {
-        let Self { peers, service, buffer, sweep } = self;
+        let Self { connections, service, buffer, scan } = self;
         service.set_time(Instant::now());
-        peers.retain_mut(|peer| peer.turn(service, buffer) != Next::Close);
-        if sweep.is_due(service.now()) {
-            peers.retain_mut(|peer| !peer.is_overdue(service) || peer.time_out(service) != Next::Close);
+        connections.retain_mut(|connection| connection.turn(service, buffer) != Next::Close);
+        if scan.is_due(service.now()) {
+            connections.retain_mut(|connection| {
+                !connection.is_overdue(service) || connection.time_out(service) != Next::Close
+            });
         }
     }
 }

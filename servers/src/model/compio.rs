@@ -27,13 +27,13 @@ use compio::runtime::fd::PollFd;
 use compio::runtime::{self, RuntimeBuilder};
 use socket2::SockRef;
 
-use crate::blocking::READ_BYTES;
-use crate::calls::Callee;
-use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::loops::{connections_by_loop, run_each};
-use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::uring;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::blocking::connection::READ_BYTES;
+use crate::completion::probe;
+use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
+use crate::net::shards::{connection_limits, run_each};
+use crate::runtimes::connection_registry::Registration;
+use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
+use crate::{Listener, Options, Shutdown, Site};
 
 /// Read buffers of each thread. A buffer is used only from the arrival of a request to its
 /// response; in a burst of more requests than this, some wait for a turn.
@@ -42,53 +42,46 @@ const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 /// Time until an idle thread for handlers ends; as with tokio.
 const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Compio { loops: options, threads: 1, handlers: Handlers::InPlace })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    serve_with(1, HandlerPlacement::InPlace, options, listener, site, shutdown)
+}
+
+/// Serves with `options.workers` runtimes, and with this number of threads for handlers that block,
+/// over all runtimes.
+pub fn serve_with(
+    threads: usize,
+    handlers: HandlerPlacement,
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let shards = listener.into_shards(options.event_loops())?;
+    let threads = (threads / shards.len()).max(1);
+    let shards = shards.into_iter().zip(connection_limits(&options));
+    run_each(shards, &shutdown, |(listener, max_connections)| {
+        let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+        tasks::use_service(service, shutdown.clone());
+        let runtime = make_runtime(threads)?;
+        // Created now rather than for the first client, which could not be told that there is
+        // no memory for them.
+        runtime.buffer_pool()?;
+        runtime.block_on(async {
+            let runtime = OnCompio {
+                listener: PollFd::new(listener)?,
+                signal: PollFd::new(shutdown.clone())?,
+                threads: Rc::new(Threads::new(threads)),
+            };
+            tasks::serve(&runtime, max_connections, options.timeouts, &shutdown).await
+        })
+    })
 }
 
 /// Checks that the kernel has the features that are needed, and allows their use. The build has no
 /// other driver that could take over.
-pub fn probe() -> Result<(), String> {
-    let runtime = make_runtime(1).and_then(|runtime| runtime.buffer_pool().map(|_| ()));
-    runtime.and_then(|()| uring::try_enter()).map_err(|error| {
-        format!(
-            "needs io_uring with rings of buffers, as Linux has since 5.19: {error}; containers often forbid it, and see \
-             `sysctl kernel.io_uring_disabled`"
-        )
-    })
-}
-
-pub struct Compio {
-    /// Options of the runtimes; `workers` is their number.
-    pub loops: Options,
-    /// Threads for handlers that block, over all runtimes.
-    pub threads: usize,
-    pub handlers: Handlers,
-}
-
-impl ConcurrencyModel for Compio {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { loops: options, handlers, .. } = self;
-        let shards = listener.into_shards(options.event_loops())?;
-        let threads = (self.threads / shards.len()).max(1);
-        let shards = shards.into_iter().zip(connections_by_loop(options));
-        run_each(shards, &shutdown, |(listener, max_connections)| {
-            let service = Service::new(Arc::clone(&site), options.timeouts, *handlers);
-            tasks::use_service(service, shutdown.clone());
-            let runtime = make_runtime(threads)?;
-            // Created now rather than for the first client, which could not be told that there is
-            // no memory for them.
-            runtime.buffer_pool()?;
-            runtime.block_on(async {
-                let runtime = OnCompio {
-                    listener: PollFd::new(listener)?,
-                    signal: PollFd::new(shutdown.clone())?,
-                    threads: Rc::new(Threads::new(threads)),
-                };
-                tasks::serve(&runtime, max_connections, options.timeouts, &shutdown).await
-            })
-        })
-    }
+pub fn probe() -> io::Result<()> {
+    make_runtime(1)?.buffer_pool()?;
+    probe::try_enter()
 }
 
 fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {
@@ -137,10 +130,10 @@ impl Runtime for OnCompio {
         compio::time::sleep(time).await;
     }
 
-    fn start(&self, stream: net::TcpStream, callee: Callee) {
+    fn start(&self, stream: net::TcpStream, registration: Registration) {
         if let Ok(stream) = TcpStream::from_std(stream) {
             let socket = Socket { stream, since: Instant::now(), threads: Rc::clone(&self.threads) };
-            runtime::spawn(serve_connection(socket, callee)).detach();
+            runtime::spawn(serve_connection(socket, registration)).detach();
         }
     }
 }

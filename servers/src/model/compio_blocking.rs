@@ -3,17 +3,18 @@
 //! The threads of the runtimes go on, at the cost of a hand-over and two wake-ups for every such
 //! request. Handlers that take no time stay in their tasks.
 
+use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 
-use crate::http::Handlers;
-use crate::{ConcurrencyModel, Options};
+use super::compio::serve_with;
+use crate::http::HandlerPlacement;
+use crate::{Listener, Options, Shutdown, Site};
 
-use super::compio::Compio;
-
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
     let threads = options.blocking_workers();
     // Each runtime has a pool of its own, of at least one thread.
     let loops = NonZero::new(options.beside_pool().event_loops().min(threads));
-    let loops = Options { workers: loops, ..options };
-    Box::new(Compio { loops, threads, handlers: Handlers::OffloadBlocking })
+    let options = Options { workers: loops, ..options };
+    serve_with(threads, HandlerPlacement::OffloadBlocking, options, listener, site, shutdown)
 }

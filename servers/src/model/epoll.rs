@@ -11,24 +11,14 @@ use std::sync::Arc;
 
 use polling::{Event, Events, PollMode};
 
-use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::peer::Interest;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::readiness::connection::Interest;
+use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Epoll { options })
-}
-
-struct Epoll {
-    options: Options,
-}
-
-impl ConcurrencyModel for Epoll {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let poller = Polling { poller: polling::Poller::new()?, events: Events::new() };
-        let service = self.options.service(site);
-        EventLoop::new(poller, service, self.options.max_connections.get()).serve(&listener, &shutdown)
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let poller = Polling { poller: polling::Poller::new()?, events: Events::new() };
+    let service = options.service(site);
+    EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)
 }
 
 struct Polling {

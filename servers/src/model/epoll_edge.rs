@@ -7,21 +7,12 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::event_loop::EventLoop;
-use crate::raw_epoll::{RawEpoll, Trigger};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::readiness::event_loop::EventLoop;
+use crate::readiness::raw_epoll::{RawEpoll, Trigger};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(EpollEdge { options })
-}
-
-struct EpollEdge {
-    options: Options,
-}
-
-impl ConcurrencyModel for EpollEdge {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (poller, service) = (RawEpoll::new(Trigger::Edge)?, self.options.service(site));
-        EventLoop::new(poller, service, self.options.max_connections.get()).serve(&listener, &shutdown)
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let poller = RawEpoll::new(Trigger::Edge)?;
+    let service = options.service(site);
+    EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)
 }

@@ -9,26 +9,17 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::event_loop::EventLoop;
-use crate::loops::{connections_by_loop, run_each};
-use crate::raw_epoll::{RawEpoll, Trigger};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::net::shards::{connection_limits, run_each};
+use crate::readiness::event_loop::EventLoop;
+use crate::readiness::raw_epoll::{RawEpoll, Trigger};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(EpollSharded { options })
-}
-
-struct EpollSharded {
-    options: Options,
-}
-
-impl ConcurrencyModel for EpollSharded {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let shards = listener.into_shards(self.options.event_loops())?;
-        let shards = shards.into_iter().zip(connections_by_loop(&self.options));
-        run_each(shards, &shutdown, |(listener, max_connections)| {
-            let (poller, service) = (RawEpoll::new(Trigger::Edge)?, self.options.service(Arc::clone(&site)));
-            EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
-        })
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let shards = listener.into_shards(options.event_loops())?;
+    let shards = shards.into_iter().zip(connection_limits(&options));
+    run_each(shards, &shutdown, |(listener, max_connections)| {
+        let poller = RawEpoll::new(Trigger::Edge)?;
+        let service = options.service(Arc::clone(&site));
+        EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
+    })
 }

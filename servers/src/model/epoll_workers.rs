@@ -9,42 +9,34 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use crate::event_loop::{EventLoop, Token};
-use crate::http::{Handlers, Job, Reply, Service};
-use crate::jobs::Jobs;
-use crate::mailbox::Mailbox;
-use crate::raw_epoll::{RawEpoll, Trigger};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::blocking::handler_pool::HandlerPool;
+use crate::http::{HandlerPlacement, Job, Reply, Service};
+use crate::readiness::event_loop::{EventLoop, Token};
+use crate::readiness::mailbox::Mailbox;
+use crate::readiness::raw_epoll::{RawEpoll, Trigger};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(EpollWorkers { options })
-}
-
-struct EpollWorkers {
-    options: Options,
-}
-
-impl ConcurrencyModel for EpollWorkers {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (jobs, replies) =
-            (Arc::new(Jobs::<(Token, Job)>::default()), Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?));
-        // Closes the queue also if only some of the workers could be started.
-        let _end = jobs.close_at_end();
-        let answered = Arc::clone(&replies);
-        jobs.start_workers(self.options.blocking_workers(), move |(token, job)| {
-            answered.put((token, job.run()));
-        })?;
-        let service = Service::new(site, self.options.timeouts, Handlers::OffloadAll);
-        let max_connections = self.options.max_connections.get();
-        let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, service, max_connections);
-        event_loop.watch_wake(replies.as_fd())?;
-        event_loop.serve_and(&listener, &shutdown, |event_loop, woken| {
-            if woken.wake {
-                for (token, reply) in replies.take() {
-                    event_loop.finish_job(token, &reply);
-                }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let (pool, replies) = (
+        Arc::new(HandlerPool::<(Token, Job)>::default()),
+        Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?),
+    );
+    // Closes the queue also if only some of the workers could be started.
+    let _end = pool.close_at_end();
+    let answered = Arc::clone(&replies);
+    pool.start_workers(options.blocking_workers(), move |(token, job)| {
+        answered.put((token, job.run()));
+    })?;
+    let service = Service::new(site, options.timeouts, HandlerPlacement::OffloadAll);
+    let max_connections = options.max_connections.get();
+    let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, service, max_connections);
+    event_loop.watch_wake(replies.as_fd())?;
+    event_loop.serve_and(&listener, &shutdown, |event_loop, woken| {
+        if woken.wake {
+            for (token, reply) in replies.take() {
+                event_loop.finish_job(token, &reply);
             }
-            jobs.give(event_loop.jobs());
-        })
-    }
+        }
+        pool.give(event_loop.jobs());
+    })
 }

@@ -11,48 +11,38 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags};
 
-use crate::blocking::READ_BYTES;
-use crate::children::Children;
+use crate::blocking::children::Children;
+use crate::blocking::connection::READ_BYTES;
 use crate::http::Service;
-use crate::listener::refuse;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::net::listener::refuse;
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Fork { options })
-}
-
-struct Fork {
-    options: Options,
-}
-
-impl ConcurrencyModel for Fork {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let mut parent = Parent {
-            children: Children::watch()?,
-            service: self.options.service(site),
-            buffer: Vec::with_capacity(READ_BYTES),
-        };
-        let mut listener = Some(listener);
-        while let Some(accepting) = listener.as_ref().filter(|_| !shutdown.is_signalled()) {
-            parent.children.reap_ended()?;
-            if parent.children.count() >= self.options.max_connections.get() {
-                parent.children.wait(&[PollFd::new(&shutdown, PollFlags::IN)], None)?;
-                continue;
-            }
-            match accepting.accept_blocking() {
-                Ok(stream) => parent.fork(&stream, &mut listener, &shutdown),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let fds = [PollFd::new(accepting, PollFlags::IN), PollFd::new(&shutdown, PollFlags::IN)];
-                    parent.children.wait(&fds, None)?;
-                }
-                Err(error) => return Err(error),
-            }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let mut parent = Parent {
+        children: Children::watch()?,
+        service: options.service(site),
+        buffer: Vec::with_capacity(READ_BYTES),
+    };
+    let mut listener = Some(listener);
+    while let Some(accepting) = listener.as_ref().filter(|_| !shutdown.is_signalled()) {
+        parent.children.reap_ended()?;
+        if parent.children.count() >= options.max_connections.get() {
+            parent.children.wait(&[PollFd::new(&shutdown, PollFlags::IN)], None)?;
+            continue;
         }
-        for stream in listener.take().iter().flat_map(Listener::close_blocking) {
-            parent.fork(&stream, &mut listener, &shutdown);
+        match accepting.accept_blocking() {
+            Ok(stream) => parent.fork(&stream, &mut listener, &shutdown),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let fds = [PollFd::new(accepting, PollFlags::IN), PollFd::new(&shutdown, PollFlags::IN)];
+                parent.children.wait(&fds, None)?;
+            }
+            Err(error) => return Err(error),
         }
-        parent.children.drain(&shutdown)
     }
+    for stream in listener.take().iter().flat_map(Listener::close_blocking) {
+        parent.fork(&stream, &mut listener, &shutdown);
+    }
+    parent.children.drain(&shutdown)
 }
 
 struct Parent {

@@ -8,19 +8,11 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, uring};
+use crate::completion::{event_loop, ring};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(IoUring { options })
-}
-
-struct IoUring {
-    options: Options,
-}
-
-impl ConcurrencyModel for IoUring {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (service, max_connections) = (self.options.service(site), self.options.max_connections.get());
-        uring::serve(uring::open()?, &listener, service, max_connections, &shutdown)
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let service = options.service(site);
+    let max_connections = options.max_connections.get();
+    event_loop::serve(ring::open()?, &listener, service, max_connections, &shutdown)
 }

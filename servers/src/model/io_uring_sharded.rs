@@ -8,27 +8,18 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::loops::{connections_by_loop, run_each};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, uring};
+use crate::completion::{event_loop, ring};
+use crate::net::shards::{connection_limits, run_each};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(IoUringSharded { options })
-}
-
-struct IoUringSharded {
-    options: Options,
-}
-
-impl ConcurrencyModel for IoUringSharded {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let shards = listener.into_shards(self.options.event_loops())?;
-        // All rings are created before any connection is served: if that fails, the server does not
-        // start.
-        let rings = shards.iter().map(|_| uring::open()).collect::<io::Result<Vec<_>>>()?;
-        let loops = rings.into_iter().zip(shards).zip(connections_by_loop(&self.options));
-        run_each(loops, &shutdown, |((ring, listener), max_connections)| {
-            let service = self.options.service(Arc::clone(&site));
-            uring::serve(ring, &listener, service, max_connections, &shutdown)
-        })
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let shards = listener.into_shards(options.event_loops())?;
+    // All rings are created before any connection is served: if that fails, the server does not
+    // start.
+    let rings = shards.iter().map(|_| ring::open()).collect::<io::Result<Vec<_>>>()?;
+    let loops = rings.into_iter().zip(shards).zip(connection_limits(&options));
+    run_each(loops, &shutdown, |((io_uring, listener), max_connections)| {
+        let service = options.service(Arc::clone(&site));
+        event_loop::serve(io_uring, &listener, service, max_connections, &shutdown)
+    })
 }

@@ -7,32 +7,23 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::blocking::{READ_BYTES, serve_connection};
-use crate::open_connections::{OpenConnections, Registered};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::blocking::connection::{READ_BYTES, serve_connection};
+use crate::blocking::open_connections::{OpenConnections, Registered};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Iterative { options })
-}
-
-struct Iterative {
-    options: Options,
-}
-
-impl ConcurrencyModel for Iterative {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (mut service, mut buffer) = (self.options.service(site), Vec::with_capacity(READ_BYTES));
-        let _end = shutdown.signal_at_end();
-        // Starts a thread that waits for the shutdown, while this one waits for a client.
-        let open = OpenConnections::until(&shutdown)?;
-        while let Some(stream) = listener.wait_accept(&shutdown)? {
-            let stream = open.register(stream);
-            let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
-        }
-        let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
-        for stream in left {
-            let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
-        }
-        Ok(())
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let mut service = options.service(site);
+    let mut buffer = Vec::with_capacity(READ_BYTES);
+    let _end = shutdown.signal_at_end();
+    // Starts a thread that waits for the shutdown, while this one waits for a client.
+    let open = OpenConnections::until(&shutdown)?;
+    while let Some(stream) = listener.wait_accept(&shutdown)? {
+        let stream = open.register(stream);
+        let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
     }
+    let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
+    for stream in left {
+        let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
+    }
+    Ok(())
 }

@@ -12,7 +12,7 @@
 //! thread still reads from its stack. If the green thread were woken on another kernel thread
 //! meanwhile, it could end, and its stack could be freed or in use by another one (may 0.3.51,
 //! `subscribe` in `src/io/sys/unix/wait_io.rs`). So every wake-up of a green thread comes from its
-//! own kernel thread: it is notified of the socket there, and calls are made there.
+//! own kernel thread: it is notified of the socket there, and interrupted there.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -32,15 +32,15 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
 };
 
-use crate::blocking::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
-use crate::calls::{Callee, Callees, Patience, Verdict};
+use crate::blocking::connection::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
 use crate::http::Timeouts;
-use crate::listener::refuse;
-use crate::room::Room;
-use crate::shutdown::DRAIN_TICK;
-use crate::sweep::Sweep;
-use crate::timers::Timers;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
+use crate::net::capacity::Capacity;
+use crate::net::listener::refuse;
+use crate::net::shutdown::DRAIN_TICK;
+use crate::net::timeout_scan::TimeoutScan;
+use crate::net::timers::Timers;
+use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
+use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the
 /// start.
@@ -56,85 +56,73 @@ const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 /// Events that report the end of a connection, whatever it waits for.
 const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(May { options })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let _end = shutdown.signal_at_end();
+    let count = *WORKERS.get_or_init(|| options.event_loops());
+    // Threads are not pinned to processors, as with all models; stack sizes are counted in words.
+    config().set_workers(count).set_worker_pin(false);
+    config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
+    // may's threads start with the first green thread, and one more for may's own timers. Here, a
+    // failure to start them is an ordinary error.
+    thread_limit::try_out(count + 1)?;
+    start_green(0, || {})?;
+    let workers = Workers::start(count, options.timeouts, &shutdown)?;
+    let accepted = accept(options, &listener, &workers, &site, &shutdown);
+    if accepted.is_err() {
+        // Green threads can't be ended from here; the signal tells them to end.
+        shutdown.signal();
+    }
+    for stream in listener.close() {
+        start(options, stream, &workers, &site, &shutdown);
+    }
+    workers.set_pace(DRAIN_TICK)?;
+    while workers.is_draining() {
+        thread::sleep(DRAIN_TICK);
+    }
+    accepted
 }
 
-struct May {
+fn accept(
     options: Options,
+    listener: &Listener,
+    workers: &Workers,
+    site: &Arc<Site>,
+    shutdown: &Shutdown,
+) -> io::Result<()> {
+    let capacity = Arc::new(Capacity::new()?);
+    let max = options.max_connections.get();
+    let acceptor = Waker::from(Arc::clone(&capacity));
+    while !shutdown.is_signalled() {
+        capacity.wait(|| workers.have_capacity(max, &acceptor), shutdown)?;
+        if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
+            start(options, stream, workers, site, shutdown);
+        }
+    }
+    Ok(())
 }
 
-impl ConcurrencyModel for May {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let _end = shutdown.signal_at_end();
-        let count = *WORKERS.get_or_init(|| self.options.event_loops());
-        // Threads are not pinned to processors, as with all models; stack sizes are counted in
-        // words.
-        config().set_workers(count).set_worker_pin(false);
-        config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-        // may's threads start with the first green thread, and one more for may's own timers. Here,
-        // a failure to start them is an ordinary error.
-        threads::try_out(count + 1)?;
-        start_green(0, || {})?;
-        let workers = Workers::start(count, self.options.timeouts, &shutdown)?;
-        let accepted = self.accept(&listener, &workers, &site, &shutdown);
-        if accepted.is_err() {
-            // Green threads can't be ended from here; the signal tells them to end.
-            shutdown.signal();
-        }
-        for stream in listener.close() {
-            self.start(stream, &workers, &site, &shutdown);
-        }
-        workers.set_pace(DRAIN_TICK)?;
-        while workers.are_awaited() {
-            thread::sleep(DRAIN_TICK);
-        }
-        accepted
+/// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
+fn start(options: Options, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
+    let mut buffer = Vec::new();
+    if buffer.try_reserve_exact(READ_BYTES).is_err() {
+        return refuse(&stream);
     }
-}
-
-impl May {
-    fn accept(
-        &self,
-        listener: &Listener,
-        workers: &Workers,
-        site: &Arc<Site>,
-        shutdown: &Shutdown,
-    ) -> io::Result<()> {
-        let room = Arc::new(Room::new()?);
-        let (max, acceptor) = (self.options.max_connections.get(), Waker::from(Arc::clone(&room)));
-        while !shutdown.is_signalled() {
-            room.wait(|| workers.have_room(max, &acceptor), shutdown)?;
-            if let Some(stream) = listener.wait_accept_non_blocking(shutdown)? {
-                self.start(stream, workers, site, shutdown);
-            }
+    let number = number(&stream, workers.0.len());
+    let worker = &workers.0[number];
+    let registration = worker.registry.register();
+    let clock = Arc::clone(&worker.clock);
+    let stream = Arc::new(stream);
+    let served = Arc::clone(&stream);
+    let (site, shutdown) = (Arc::clone(site), shutdown.clone());
+    let serve = move || {
+        let mut service = options.service(site);
+        if let Ok(stream) = GreenStream::new(served, registration, clock, options.timeouts.idle) {
+            // An error ends only this connection.
+            let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
         }
-        Ok(())
-    }
-
-    /// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
-    fn start(&self, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
-        let mut buffer = Vec::new();
-        if buffer.try_reserve_exact(READ_BYTES).is_err() {
-            return refuse(&stream);
-        }
-        let number = number(&stream, workers.0.len());
-        let worker = &workers.0[number];
-        let callee = worker.callees.register();
-        let clock = Arc::clone(&worker.clock);
-        let stream = Arc::new(stream);
-        let served = Arc::clone(&stream);
-        let (options, site, shutdown) = (self.options, Arc::clone(site), shutdown.clone());
-        let serve = move || {
-            let mut service = options.service(site);
-            if let Ok(stream) = GreenStream::new(served, callee, clock, options.timeouts.idle) {
-                // An error ends only this connection.
-                let _ = serve_connection(&stream, &mut service, &mut buffer, &shutdown);
-            }
-        };
-        if start_green(number, serve).is_err() {
-            refuse(&stream);
-        }
+    };
+    if start_green(number, serve).is_err() {
+        refuse(&stream);
     }
 }
 
@@ -144,19 +132,19 @@ struct Workers(Vec<Worker>);
 /// One of may's kernel threads.
 struct Worker {
     /// Connections that this thread serves.
-    callees: Arc<Callees>,
-    /// Timer that wakes this thread to call its connections.
+    registry: Arc<ConnectionRegistry>,
+    /// Timer that wakes this thread to interrupt its connections.
     clock: Arc<Clock>,
 }
 
 impl Workers {
-    /// Makes each worker call the connections that it serves, at regular intervals.
+    /// Makes each worker interrupt the connections that it serves, at regular intervals.
     fn start(count: usize, timeouts: Timeouts, shutdown: &Shutdown) -> io::Result<Self> {
         let mut workers = Vec::new();
         for (number, timer) in timers(count)?.into_iter().enumerate() {
-            let clock = Arc::new(Clock::new(timer, Sweep::period(timeouts))?);
-            let worker = Worker { callees: Callees::new(shutdown.clone()), clock };
-            worker.start_calls(number, Sweep::new(timeouts, Instant::now()), shutdown.clone())?;
+            let clock = Arc::new(Clock::new(timer, TimeoutScan::period(timeouts))?);
+            let worker = Worker { registry: ConnectionRegistry::new(shutdown.clone()), clock };
+            worker.start_interrupts(number, TimeoutScan::new(timeouts, Instant::now()), shutdown.clone())?;
             workers.push(worker);
         }
         Ok(Self(workers))
@@ -164,44 +152,44 @@ impl Workers {
 
     /// Returns true if the workers together serve fewer than `max` connections; otherwise
     /// `acceptor` is woken when one has ended.
-    fn have_room(&self, max: usize, acceptor: &Waker) -> bool {
-        let have_room = || self.0.iter().map(|worker| worker.callees.count()).sum::<usize>() < max;
+    fn have_capacity(&self, max: usize, acceptor: &Waker) -> bool {
+        let have_capacity = || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
         // Checked once more, for connections that have ended meanwhile.
-        have_room() || {
-            self.0.iter().for_each(|worker| worker.callees.wake_at_end(acceptor));
-            have_room()
+        have_capacity() || {
+            self.0.iter().for_each(|worker| worker.registry.wake_at_end(acceptor));
+            have_capacity()
         }
     }
 
     /// Returns true if a stopping server has connections to wait for, and time left for that.
-    fn are_awaited(&self) -> bool {
-        self.0.iter().any(|worker| worker.callees.are_awaited())
+    fn is_draining(&self) -> bool {
+        self.0.iter().any(|worker| worker.registry.is_draining())
     }
 
-    /// Sets the interval of the calls.
+    /// Sets the interval of the interruptions.
     fn set_pace(&self, pace: Duration) -> io::Result<()> {
         self.0.iter().try_for_each(|worker| worker.clock.set_pace(pace))
     }
 }
 
 impl Worker {
-    /// Makes the worker call its connections: those that wait too long, those whose time has come,
-    /// and in a stopping server all of them, until there are none.
-    fn start_calls(&self, number: usize, mut sweep: Sweep, shutdown: Shutdown) -> io::Result<()> {
-        let (callees, clock) = (Arc::clone(&self.callees), Arc::clone(&self.clock));
+    /// Makes the worker interrupt its connections: those that wait too long, those whose time has
+    /// come, and in a stopping server all of them, until there are none.
+    fn start_interrupts(&self, number: usize, mut scan: TimeoutScan, shutdown: Shutdown) -> io::Result<()> {
+        let (registry, clock) = (Arc::clone(&self.registry), Arc::clone(&self.clock));
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
             // `ticks` is declared last, so it is dropped first, before `clock` closes its timer.
             let (clock, ticks) = (clock, ticks);
-            while !shutdown.is_signalled() || !shutdown.drain_time_left().is_zero() || callees.count() > 0 {
+            while !shutdown.is_signalled() || shutdown.has_drain_time() || registry.count() > 0 {
                 ticks.wait_io();
                 if shutdown.is_signalled() {
-                    callees.call_all();
+                    registry.interrupt_all();
                 } else {
-                    callees.look_after(&mut sweep);
+                    registry.scan_if_due(&mut scan);
                 }
                 while let Some(key) = clock.take_due() {
-                    callees.call(key);
+                    registry.interrupt(key);
                 }
             }
         })
@@ -233,8 +221,8 @@ impl Clock {
         alarms.set(&self.timer)
     }
 
-    /// Schedules a call of the connection with that key.
-    fn call_at(&self, time: Instant, key: usize) {
+    /// Schedules an interruption of the connection with that key.
+    fn interrupt_at(&self, time: Instant, key: usize) {
         let mut alarms = self.alarms();
         let earliest = alarms.waiting.next();
         alarms.waiting.add(time, key);
@@ -311,7 +299,7 @@ struct GreenStream {
     /// number could be that of another socket.
     events: CoIo<RawFd>,
     stream: Arc<TcpStream>,
-    callee: Callee,
+    registration: Registration,
     clock: Arc<Clock>,
     /// Timeout of a read; `write_timeout` is the one of a write.
     timeout: Cell<Duration>,
@@ -327,35 +315,35 @@ struct GreenStream {
 impl GreenStream {
     fn new(
         stream: Arc<TcpStream>,
-        mut callee: Callee,
+        mut registration: Registration,
         clock: Arc<Clock>,
         timeout: Duration,
     ) -> io::Result<Self> {
         let events = CoIo::new(stream.as_raw_fd())?;
-        callee.listen(&Waker::from(Arc::new(GreenWaker(events.waker()))));
+        registration.set_waker(&Waker::from(Arc::new(GreenWaker(events.waker()))));
         let (is_drained, ends) = (Cell::new(true), Cell::new(false));
         let (timeout, write_timeout) = (Cell::new(timeout), timeout);
         let home = thread::current().id();
-        Ok(Self { events, stream, callee, clock, timeout, write_timeout, is_drained, ends, home })
+        Ok(Self { events, stream, registration, clock, timeout, write_timeout, is_drained, ends, home })
     }
 
     /// Lets other green threads run until the kernel reports that the socket is ready for something
     /// in `wanted`.
     fn wait(&self, wanted: EventFlags, timeout: Duration) -> io::Result<()> {
         let deadline = Some(Instant::now() + timeout);
-        self.callee.wait_until(deadline);
+        self.registration.set_deadline(deadline);
         while !self.hear().intersects(wanted | END) {
-            match self.callee.verdict(Patience { deadline, is_idle: wanted == EventFlags::IN }) {
+            match self.registration.interruption(WaitLimits { deadline, is_idle: wanted == EventFlags::IN }) {
                 None => {}
-                Some(Verdict::TooLong) => return Err(io::ErrorKind::TimedOut.into()),
-                Some(Verdict::Stopped) => return Err(STOPPED.into()),
+                Some(Interruption::TimedOut) => return Err(io::ErrorKind::TimedOut.into()),
+                Some(Interruption::Stopped) => return Err(STOPPED.into()),
             }
         }
         Ok(())
     }
 
     /// Lets other green threads run until the kernel has events of the socket or this connection is
-    /// called; returns the events.
+    /// interrupted; returns the events.
     fn hear(&self) -> EventFlags {
         let told = EventFlags::from_bits_retain(self.events.wait_io() as u32);
         debug_assert_eq!(self.home, thread::current().id(), "see the head of this file");
@@ -402,8 +390,8 @@ impl BlockingStream for GreenStream {
         }
     }
 
-    fn write(&self, octets: &[u8]) -> io::Result<usize> {
-        self.write_when_ready(|stream| BlockingStream::write(stream, octets))
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.write_when_ready(|stream| BlockingStream::write(stream, bytes))
     }
 
     fn write_vectored(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -415,14 +403,14 @@ impl BlockingStream for GreenStream {
     }
 
     fn pause(&self, _time: Duration) {
-        // Only a stopping server makes a connection pause, and such a server calls all connections
-        // at every tick.
+        // Only a stopping server makes a connection pause, and such a server interrupts all
+        // connections at every tick.
         self.hear();
     }
 
     fn wait_until(&self, time: Instant) {
-        self.callee.wait_until(None);
-        self.clock.call_at(time, self.callee.key());
+        self.registration.set_deadline(None);
+        self.clock.interrupt_at(time, self.registration.key());
         while Instant::now() < time {
             self.hear();
         }

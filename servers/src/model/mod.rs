@@ -1,7 +1,12 @@
 //! Roster of the models: each model has a file of its own and an entry here.
 //!
-//! The traits of a model are declared here rather than in its file, so that they are known even if
-//! a build leaves out the file.
+//! The profile of a model is declared here rather than in its file, so that it is known even if a
+//! build leaves out the file.
+
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "all models have the signature of `Serve`; some take what others only borrow"
+)]
 
 mod busy_poll;
 #[cfg(feature = "compio")]
@@ -23,6 +28,7 @@ mod may;
 mod poll;
 mod prefork;
 mod prethread;
+mod profile;
 mod select;
 #[cfg(feature = "smol")]
 mod smol;
@@ -36,29 +42,38 @@ mod tokio;
 mod tokio_blocking;
 #[cfg(feature = "tokio")]
 mod tokio_sharded;
-mod traits;
+mod unavailable;
 
+use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-pub use traits::{Accepts, AtOnce, Handlers, Runs, Traits, Waits};
+pub use profile::{AcceptStrategy, ConnectionLimit, Execution, Profile, Readiness};
+pub use unavailable::Unavailable;
 
-use traits::traits;
+use profile::profile;
 
-use crate::{ConcurrencyModel, Options, event_loops, threads};
+use crate::completion::probe::probe;
+use crate::http::HandlerPlacement;
+use crate::net::listener::Listener;
+use crate::net::shutdown::Shutdown;
+use crate::options::{Options, event_loops};
+use crate::site::Site;
+use crate::thread_limit;
 
-/// Returns the constructor of a model, or the reason why it is not part of this build.
+/// Returns the function of a model, or the feature without which it is not part of this build.
 macro_rules! built {
     ($module:ident) => {
-        Ok($module::build)
+        Ok($module::serve)
     };
-    ($module:ident if $condition:meta, else $reason:expr) => {{
-        #[cfg($condition)]
-        let build: Result<Build, &str> = Ok($module::build);
-        #[cfg(not($condition))]
-        let build: Result<Build, &str> = Err($reason);
-        build
+    ($module:ident, feature $feature:tt) => {{
+        #[cfg(feature = $feature)]
+        let serve: Result<Serve, &str> = Ok($module::serve);
+        #[cfg(not(feature = $feature))]
+        let serve: Result<Serve, &str> = Err($feature);
+        serve
     }};
 }
 
@@ -68,329 +83,348 @@ pub const ROSTER: &[Entry] = &[
     Entry {
         name: "iterative",
         about: "one connection after the other, on one thread",
-        traits: traits(Waits::Blocking, Runs::Thread, Accepts::OneAcceptor, AtOnce::One, Handlers::InPlace),
-        build: built!(iterative),
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Thread,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::One,
+            HandlerPlacement::InPlace,
+        ),
+        serve: built!(iterative),
         probe: None,
     },
     Entry {
         name: "fork",
         about: "a process per connection",
-        traits: traits(
-            Waits::Blocking,
-            Runs::Process,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Process,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(fork),
+        serve: built!(fork),
         probe: None,
     },
     Entry {
         name: "prefork",
         about: "a fixed set of processes that all accept",
-        traits: traits(
-            Waits::Blocking,
-            Runs::ProcessPool,
-            Accepts::SharedListener,
-            AtOnce::Workers,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::ProcessPool,
+            AcceptStrategy::SharedListener,
+            ConnectionLimit::Workers,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(prefork),
+        serve: built!(prefork),
         probe: None,
     },
     Entry {
         name: "thread",
         about: "a thread per connection",
-        traits: traits(
-            Waits::Blocking,
-            Runs::Thread,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Thread,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(thread),
+        serve: built!(thread),
         probe: None,
     },
     Entry {
         name: "thread-pool",
         about: "a fixed set of threads fed by one acceptor through a bounded queue",
-        traits: traits(Waits::Blocking, Runs::Pool, Accepts::OneAcceptor, AtOnce::Workers, Handlers::InPlace),
-        build: built!(thread_pool),
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Pool,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::Workers,
+            HandlerPlacement::InPlace,
+        ),
+        serve: built!(thread_pool),
         probe: None,
     },
     Entry {
         name: "prethread",
         about: "a fixed set of threads that all accept",
-        traits: traits(
-            Waits::Blocking,
-            Runs::Pool,
-            Accepts::SharedListener,
-            AtOnce::Workers,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Blocking,
+            Execution::Pool,
+            AcceptStrategy::SharedListener,
+            ConnectionLimit::Workers,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(prethread),
+        serve: built!(prethread),
         probe: None,
     },
     // Polled.
     Entry {
         name: "busy-poll",
         about: "one thread that tries every non-blocking socket in turn, never sleeping",
-        traits: traits(
-            Waits::Spin,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Spin,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(busy_poll),
+        serve: built!(busy_poll),
         probe: None,
     },
     Entry {
         name: "select",
         about: "one thread that gives the kernel a set of sockets with every wait",
-        traits: traits(
-            Waits::Select,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::SelectableFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Select,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::SelectableFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(select),
+        serve: built!(select),
         probe: None,
     },
     Entry {
         name: "poll",
         about: "one thread that gives the kernel a list of sockets with every wait",
-        traits: traits(
-            Waits::Poll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Poll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(poll),
+        serve: built!(poll),
         probe: None,
     },
     // Readiness, one loop.
     Entry {
         name: "epoll",
         about: "one thread with readiness notification through the `polling` crate",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(epoll),
+        serve: built!(epoll),
         probe: None,
     },
     Entry {
         name: "epoll-level",
         about: "one thread with epoll by hand, level-triggered",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_level),
+        serve: built!(epoll_level),
         probe: None,
     },
     Entry {
         name: "epoll-edge",
         about: "one thread with epoll by hand, edge-triggered",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_edge),
+        serve: built!(epoll_edge),
         probe: None,
     },
     // Readiness, many loops.
     Entry {
         name: "epoll-sharded",
         about: "an event loop per processor, each with a listener of its own",
-        traits: traits(Waits::Epoll, Runs::EventLoops, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
-        build: built!(epoll_sharded),
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoops,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
+        ),
+        serve: built!(epoll_sharded),
         probe: None,
     },
     Entry {
         name: "epoll-handoff",
         about: "an event loop per processor, fed by one acceptor",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoops,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoops,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(epoll_handoff),
+        serve: built!(epoll_handoff),
         probe: None,
     },
     Entry {
         name: "epoll-workers",
         about: "one event loop for input and output, a pool of threads for handlers",
-        traits: traits(
-            Waits::Epoll,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadAll,
         ),
-        build: built!(epoll_workers),
+        serve: built!(epoll_workers),
         probe: None,
     },
     // Completion.
     Entry {
         name: "io-uring",
         about: "one thread that leaves accepting, receiving and sending to the kernel",
-        traits: traits(
-            Waits::IoUring,
-            Runs::EventLoop,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::EventLoop,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(io_uring),
+        serve: built!(io_uring),
         probe: PROBE_IO_URING,
     },
     Entry {
         name: "io-uring-sharded",
         about: "a thread per processor with a ring and a listener of its own",
-        traits: traits(
-            Waits::IoUring,
-            Runs::EventLoops,
-            Accepts::Shards,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::EventLoops,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(io_uring_sharded),
+        serve: built!(io_uring_sharded),
         probe: PROBE_IO_URING,
     },
     // Async runtimes.
     Entry {
         name: "tokio",
         about: "a task per connection, on a few threads that take work from each other",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(tokio if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio, feature "tokio"),
         probe: None,
     },
     Entry {
         name: "tokio-sharded",
         about: "a tokio runtime per processor, each with a listener of its own",
-        traits: traits(Waits::Epoll, Runs::AsyncTasks, Accepts::Shards, AtOnce::OpenFiles, Handlers::InPlace),
-        build: built!(tokio_sharded if feature = "tokio", else WITHOUT_TOKIO),
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
+        ),
+        serve: built!(tokio_sharded, feature "tokio"),
         probe: None,
     },
     Entry {
         name: "tokio-blocking",
         about: "as tokio, and handlers that block run on threads for that",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadBlocking,
         ),
-        build: built!(tokio_blocking if feature = "tokio", else WITHOUT_TOKIO),
+        serve: built!(tokio_blocking, feature "tokio"),
         probe: None,
     },
     Entry {
         name: "smol",
         about: "a task per connection, on a few threads that share one reactor",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(smol if feature = "smol", else WITHOUT_SMOL),
+        serve: built!(smol, feature "smol"),
         probe: None,
     },
     Entry {
         name: "smol-blocking",
         about: "as smol, and handlers that block run on threads for that",
-        traits: traits(
-            Waits::Epoll,
-            Runs::AsyncTasks,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::AsyncTasks,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadBlocking,
         ),
-        build: built!(smol_blocking if feature = "smol", else WITHOUT_SMOL),
+        serve: built!(smol_blocking, feature "smol"),
         probe: None,
     },
     Entry {
         name: "compio",
         about: "a compio runtime with an io_uring per processor, each with a listener of its own",
-        traits: traits(
-            Waits::IoUring,
-            Runs::AsyncTasks,
-            Accepts::Shards,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::AsyncTasks,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(compio if feature = "compio", else WITHOUT_COMPIO),
+        serve: built!(compio, feature "compio"),
         probe: PROBE_COMPIO,
     },
     Entry {
         name: "compio-blocking",
         about: "as compio, and handlers that block run on threads for that",
-        traits: traits(
-            Waits::IoUring,
-            Runs::AsyncTasks,
-            Accepts::Shards,
-            AtOnce::OpenFiles,
-            Handlers::Offloaded,
+        profile: profile(
+            Readiness::IoUring,
+            Execution::AsyncTasks,
+            AcceptStrategy::Shards,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::OffloadBlocking,
         ),
-        build: built!(compio_blocking if feature = "compio", else WITHOUT_COMPIO),
+        serve: built!(compio_blocking, feature "compio"),
         probe: PROBE_COMPIO,
     },
     // Green threads.
     Entry {
         name: "may",
         about: "a green thread per connection, on a few threads of the kernel",
-        traits: traits(
-            Waits::Epoll,
-            Runs::GreenThreads,
-            Accepts::OneAcceptor,
-            AtOnce::OpenFiles,
-            Handlers::InPlace,
+        profile: profile(
+            Readiness::Epoll,
+            Execution::GreenThreads,
+            AcceptStrategy::OneAcceptor,
+            ConnectionLimit::OpenFiles,
+            HandlerPlacement::InPlace,
         ),
-        build: built!(may if feature = "may", else WITHOUT_MAY),
+        serve: built!(may, feature "may"),
         probe: None,
     },
 ];
 
-// Reasons why a model is not part of this build.
-#[cfg(not(feature = "compio"))]
-const WITHOUT_COMPIO: &str = "left out of this build; build with the feature `compio`";
-#[cfg(not(feature = "may"))]
-const WITHOUT_MAY: &str = "left out of this build; build with the feature `may`";
-#[cfg(not(feature = "smol"))]
-const WITHOUT_SMOL: &str = "left out of this build; build with the feature `smol`";
-#[cfg(not(feature = "tokio"))]
-const WITHOUT_TOKIO: &str = "left out of this build; build with the feature `tokio`";
+/// A concurrency model: serves a site on a listener until the shutdown is signalled, then lets
+/// requests in flight finish and returns. Of the options, each model uses those that apply to it.
+///
+/// It fails when the server as a whole can't continue; an error on one connection ends only that
+/// connection.
+pub type Serve = fn(Options, Listener, Arc<Site>, Shutdown) -> io::Result<()>;
 
-type Build = fn(Options) -> Box<dyn ConcurrencyModel>;
+type Probe = fn() -> Result<(), Unavailable>;
 
-type Probe = fn() -> Result<(), String>;
-
-const PROBE_IO_URING: Option<Probe> = Some(crate::uring::probe);
+const PROBE_IO_URING: Option<Probe> = Some(|| probe().map_err(Unavailable::NoIoUring));
 #[cfg(feature = "compio")]
-const PROBE_COMPIO: Option<Probe> = Some(compio::probe);
+const PROBE_COMPIO: Option<Probe> = Some(|| compio::probe().map_err(Unavailable::NoBufferRings));
 #[cfg(not(feature = "compio"))]
 const PROBE_COMPIO: Option<Probe> = None;
 
@@ -405,47 +439,48 @@ pub struct Entry {
     pub name: &'static str,
     /// Description in one sentence.
     pub about: &'static str,
-    /// Traits that the model declares about itself, for grouping.
-    pub traits: Traits,
-    /// Constructor, or the reason why the model is not part of this build.
-    build: Result<Build, &'static str>,
+    /// Declarations of the model about itself, for grouping.
+    pub profile: Profile,
+    /// Function of the model, or the feature without which it is not part of this build.
+    serve: Result<Serve, &'static str>,
     /// Check that this machine has what the model needs, if there is something to check; its error
     /// says what is missing.
     probe: Option<Probe>,
 }
 
 impl Entry {
-    /// Creates the model.
+    /// Checks that the model can run here with these options, and returns its function.
     ///
     /// # Errors
     /// The reason why the model can't run here: left out of this build, not for this system, or not
-    /// with these limits. In one line, with the next step if there is one.
-    pub fn build(&self, options: Options) -> Result<Box<dyn ConcurrencyModel>, String> {
-        let build = self.build?;
-        self.check_tasks(&options)?;
+    /// with these limits.
+    pub fn check(&self, options: &Options) -> Result<Serve, Unavailable> {
+        let serve = self.serve.map_err(|feature| Unavailable::LeftOut { feature })?;
+        self.check_tasks(options)?;
         self.check_threads()?;
         self.probe.map_or(Ok(()), |probe| probe())?;
-        Ok(build(options))
+        Ok(serve)
     }
 
     /// Checks that threads can be started, if the model needs some: otherwise the server would end
     /// after the message "listening on". Models with processes, and those with one loop that runs
     /// its handlers, need none.
-    fn check_threads(&self) -> Result<(), String> {
-        let is_one_loop = self.traits.runs == Runs::EventLoop && self.traits.handlers == Handlers::InPlace;
-        if is_one_loop || matches!(self.traits.runs, Runs::Process | Runs::ProcessPool) {
+    fn check_threads(&self) -> Result<(), Unavailable> {
+        let is_one_loop = self.profile.execution == Execution::EventLoop
+            && self.profile.handlers == HandlerPlacement::InPlace;
+        if is_one_loop || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool) {
             return Ok(());
         }
-        threads::why_none().map_or(Ok(()), |reason| Err(reason.to_owned()))
+        thread_limit::why_no_threads().map_or(Ok(()), |reason| Err(Unavailable::NoThreads(reason)))
     }
 
     /// Returns the number of descriptors that the model needs beside those of its connections and
     /// those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
         // With a pool for handlers, `workers` is the size of that pool.
-        let workers = workers.filter(|_| self.traits.handlers == Handlers::InPlace);
-        match self.traits.runs {
-            Runs::EventLoops | Runs::AsyncTasks | Runs::GreenThreads => {
+        let workers = workers.filter(|_| self.profile.handlers == HandlerPlacement::InPlace);
+        match self.profile.execution {
+            Execution::EventLoops | Execution::AsyncTasks | Execution::GreenThreads => {
                 event_loops(workers).saturating_mul(DESCRIPTORS_PER_LOOP)
             }
             _ => 0,
@@ -455,9 +490,9 @@ impl Entry {
     /// Returns the most connections for which the model can have a thread or a process each, if it
     /// needs one.
     pub fn most_connections(&self) -> usize {
-        let most = match (self.traits.runs, self.traits.at_once) {
-            (Runs::Thread, AtOnce::OpenFiles) => threads::most_threads(),
-            (Runs::Process, _) => threads::most_processes(),
+        let most = match (self.profile.execution, self.profile.connection_limit) {
+            (Execution::Thread, ConnectionLimit::OpenFiles) => thread_limit::most_threads(),
+            (Execution::Process, _) => thread_limit::most_processes(),
             _ => None,
         };
         most.map_or(usize::MAX, |(most, _)| most)
@@ -465,31 +500,27 @@ impl Entry {
 
     /// Checks that the model's pool is within the limits of the system; a larger one can't be
     /// started, however few other threads or processes there are.
-    fn check_tasks(&self, options: &Options) -> Result<(), String> {
-        let pool = options.blocking_workers();
-        let most = match self.traits.runs {
-            Runs::ProcessPool => threads::most_processes(),
-            Runs::Pool => threads::most_threads(),
-            _ if self.traits.handlers == Handlers::Offloaded => threads::most_threads(),
+    fn check_tasks(&self, options: &Options) -> Result<(), Unavailable> {
+        let workers = options.blocking_workers();
+        let most = match self.profile.execution {
+            Execution::ProcessPool => thread_limit::most_processes(),
+            Execution::Pool => thread_limit::most_threads(),
+            _ if self.profile.handlers != HandlerPlacement::InPlace => thread_limit::most_threads(),
             _ => None,
         };
         if let Some((most, setting)) = most
-            && pool > most
+            && workers > most
         {
-            return Err(format!(
-                "its {pool} workers are more than this system allows: {most}, see `sysctl {setting}`; \
-                 ask for fewer with --workers"
-            ));
+            return Err(Unavailable::MoreWorkersThanTheSystemAllows { workers, most, setting });
         }
-        if !matches!(self.traits.runs, Runs::ProcessPool | Runs::Pool) {
+        if !matches!(self.profile.execution, Execution::ProcessPool | Execution::Pool) {
             return Ok(());
         }
-        let pool = pool as u64;
         match getrlimit(Resource::Nproc).current {
             // The limit does not apply to the superuser.
-            Some(limit) if limit < pool && !geteuid().is_root() => Err(format!(
-                "its {pool} workers need more processes than allowed: {limit}, see `ulimit -u`; ask for fewer with --workers"
-            )),
+            Some(limit) if limit < workers as u64 && !geteuid().is_root() => {
+                Err(Unavailable::MoreWorkersThanTheUserMayHave { workers, limit })
+            }
             _ => Ok(()),
         }
     }

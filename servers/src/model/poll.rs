@@ -11,23 +11,14 @@ use std::sync::Arc;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::peer::Interest;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::readiness::connection::Interest;
+use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Poll { options })
-}
-
-struct Poll {
-    options: Options,
-}
-
-impl ConcurrencyModel for Poll {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (poller, service) = (List::default(), self.options.service(site));
-        EventLoop::new(poller, service, self.options.max_connections.get()).serve(&listener, &shutdown)
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let poller = List::default();
+    let service = options.service(site);
+    EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)
 }
 
 /// List of the sockets, kept from wait to wait.

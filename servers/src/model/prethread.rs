@@ -11,45 +11,37 @@ use std::sync::Arc;
 
 use crossbeam::channel::unbounded;
 
-use crate::open_connections::OpenConnections;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, pool};
+use crate::blocking::open_connections::OpenConnections;
+use crate::blocking::pool;
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Prethread { options })
-}
-
-struct Prethread {
-    options: Options,
-}
-
-impl ConcurrencyModel for Prethread {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        listener.set_blocking(true)?;
-        let _end = shutdown.signal_at_end();
-        let (listener, open) = (Arc::new(listener), OpenConnections::until(&shutdown)?);
-        // Queue for connections that have arrived when the listener is closed; it is empty and open
-        // until then.
-        let (leave, left) = unbounded();
-        let next = {
-            let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
-            move || {
-                let accepted = accept(&listener, &shutdown);
-                accepted.map(|stream| open.register(stream)).or_else(|| left.recv().ok())
-            }
-        };
-        let pool = pool::start(self.options, &site, &shutdown, next).inspect_err(|_| {
-            // The threads that have started wait in `accept`.
-            shutdown.signal();
-            drop(listener.close());
-        })?;
-        shutdown.wait()?;
-        for stream in listener.close_blocking() {
-            let _ = leave.send(open.register(stream));
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    listener.set_blocking(true)?;
+    let _end = shutdown.signal_at_end();
+    let listener = Arc::new(listener);
+    let open = OpenConnections::until(&shutdown)?;
+    // Queue for connections that have arrived when the listener is closed; it is empty and open
+    // until then.
+    let (leave, left) = unbounded();
+    let next = {
+        let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
+        move || {
+            let accepted = accept(&listener, &shutdown);
+            accepted.map(|stream| open.register(stream)).or_else(|| left.recv().ok())
         }
-        drop(leave);
-        pool.await_end(&shutdown);
-        Ok(())
+    };
+    let pool = pool::start(options, &site, &shutdown, next).inspect_err(|_| {
+        // The threads that have started wait in `accept`.
+        shutdown.signal();
+        drop(listener.close());
+    })?;
+    shutdown.wait()?;
+    for stream in listener.close_blocking() {
+        let _ = leave.send(open.register(stream));
     }
+    drop(leave);
+    pool.await_end(&shutdown);
+    Ok(())
 }
 
 /// Waits for a connection; `None` once the server stops.

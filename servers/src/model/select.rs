@@ -14,28 +14,19 @@ use nix::errno::Errno;
 use nix::sys::select::{FD_SETSIZE, FdSet, select};
 use nix::sys::time::{TimeVal, TimeValLike};
 
-use crate::event_loop::{EventLoop, Poller, Ready, Timeout};
-use crate::peer::Interest;
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site};
+use crate::readiness::connection::Interest;
+use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
+use crate::{Listener, Options, Shutdown, Site};
 
 /// Descriptors that are not connections: standard streams, the listener and its spare one, the
 /// shutdown.
 const OTHER_DESCRIPTORS: usize = 24;
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Select { options })
-}
-
-struct Select {
-    options: Options,
-}
-
-impl ConcurrencyModel for Select {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let (poller, service) = (Sets::new(), self.options.service(site));
-        let max_connections = self.options.max_connections.get().min(FD_SETSIZE - OTHER_DESCRIPTORS);
-        EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let poller = Sets::new();
+    let service = options.service(site);
+    let max_connections = options.max_connections.get().min(FD_SETSIZE - OTHER_DESCRIPTORS);
+    EventLoop::new(poller, service, max_connections).serve(&listener, &shutdown)
 }
 
 /// Sets of sockets, kept from wait to wait.

@@ -17,63 +17,61 @@ use rustix::io::Errno;
 use smol::channel::{self, Sender};
 use smol::{Async, Executor, Timer};
 
-use crate::blocking::{READ_BYTES, write_pending};
-use crate::calls::Callee;
-use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::jobs::Jobs;
-use crate::pool::start_worker;
-use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, threads};
+use crate::blocking::connection::{READ_BYTES, write_pending};
+use crate::blocking::handler_pool::HandlerPool;
+use crate::blocking::pool::start_worker;
+use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
+use crate::runtimes::connection_registry::Registration;
+use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
+use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Smol { options, threads: options.event_loops(), handlers: Handlers::InPlace })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    serve_with(options.event_loops(), HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
-pub struct Smol {
-    pub options: Options,
-    /// Threads that run tasks.
-    pub threads: usize,
-    pub handlers: Handlers,
-}
-
-impl ConcurrencyModel for Smol {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, threads: workers, handlers } = *self;
-        // The job queue and the channel are closed when this returns, which ends the threads. A
-        // thread that is in a handler is not waited for.
-        let jobs = Arc::new(HandlerJobs::default());
-        let _end_of_jobs = jobs.close_at_end();
-        let (_end, ended) = channel::bounded::<()>(1);
-        // The reactor's own thread comes first: the reactor panics without it, while an error is
-        // returned if a later thread can't be started.
-        threads::try_out(1)?;
-        smol::block_on(async {});
-        let executor = Arc::new(Executor::new());
-        if handlers != Handlers::InPlace {
-            jobs.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
-                // If the connection has ended meanwhile, the reply is not needed.
-                let _ = reply.try_send(job.run());
-            })?;
-        }
-        for started in 0..workers {
-            let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
-            let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
-            start_worker(started, workers, move || {
-                tasks::use_service(service, shutdown);
-                let _ = smol::block_on(executor.run(ended.recv()));
-            })?;
-        }
-        let serving =
-            executor.spawn(serve(listener, shutdown, options, Arc::clone(&jobs), Arc::clone(&executor)));
-        smol::future::block_on(serving)
+/// Serves with this number of threads that run tasks.
+pub fn serve_with(
+    workers: usize,
+    handlers: HandlerPlacement,
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    // The job queue and the channel are closed when this returns, which ends the threads. A thread
+    // that is in a handler is not waited for.
+    let pool = Arc::new(HandlerThreads::default());
+    let _end_of_jobs = pool.close_at_end();
+    let (_end, ended) = channel::bounded::<()>(1);
+    // The reactor's own thread comes first: the reactor panics without it, while an error is
+    // returned if a later thread can't be started.
+    thread_limit::try_out(1)?;
+    smol::block_on(async {});
+    let executor = Arc::new(Executor::new());
+    if handlers != HandlerPlacement::InPlace {
+        pool.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
+            // If the connection has ended meanwhile, the reply is not needed.
+            let _ = reply.try_send(job.run());
+        })?;
     }
+    for started in 0..workers {
+        let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+        let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
+        start_worker(started, workers, move || {
+            tasks::use_service(service, shutdown);
+            let _ = smol::block_on(executor.run(ended.recv()));
+        })?;
+    }
+    let serving =
+        executor.spawn(serve_tasks(listener, shutdown, options, Arc::clone(&pool), Arc::clone(&executor)));
+    smol::future::block_on(serving)
 }
 
-async fn serve(
+async fn serve_tasks(
     listener: Listener,
     shutdown: Shutdown,
     options: Options,
-    jobs: Arc<HandlerJobs>,
+    pool: Arc<HandlerThreads>,
     executor: Arc<Executor<'static>>,
 ) -> io::Result<()> {
     let runtime = OnSmol {
@@ -81,7 +79,7 @@ async fn serve(
         readiness: Async::new_nonblocking(listener.as_fd())?,
         signal: Async::new_nonblocking(shutdown.as_fd())?,
         executor: &executor,
-        jobs: &jobs,
+        pool: &pool,
     };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, &shutdown).await
 }
@@ -91,7 +89,7 @@ struct OnSmol<'a> {
     readiness: Async<BorrowedFd<'a>>,
     signal: Async<BorrowedFd<'a>>,
     executor: &'a Executor<'static>,
-    jobs: &'a Arc<HandlerJobs>,
+    pool: &'a Arc<HandlerThreads>,
 }
 
 impl Runtime for OnSmol<'_> {
@@ -113,11 +111,11 @@ impl Runtime for OnSmol<'_> {
         Timer::after(time).await;
     }
 
-    fn start(&self, stream: TcpStream, callee: Callee) {
+    fn start(&self, stream: TcpStream, registration: Registration) {
         // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = Async::new_nonblocking(stream) {
-            let socket = Socket { stream, jobs: Arc::clone(self.jobs) };
-            self.executor.spawn(serve_connection(socket, callee)).detach();
+            let socket = Socket { stream, pool: Arc::clone(self.pool) };
+            self.executor.spawn(serve_connection(socket, registration)).detach();
         }
     }
 }
@@ -126,11 +124,11 @@ impl Runtime for OnSmol<'_> {
 /// own rather than those of `smol::unblock`, which starts threads as it needs them: if one can't be
 /// started, it tries again and again (`blocking` 1.7.0), and since its queue is locked meanwhile,
 /// its other threads stand still until it succeeds.
-type HandlerJobs = Jobs<(Job, Sender<Reply<'static>>)>;
+type HandlerThreads = HandlerPool<(Job, Sender<Reply<'static>>)>;
 
 struct Socket {
     stream: Async<TcpStream>,
-    jobs: Arc<HandlerJobs>,
+    pool: Arc<HandlerThreads>,
 }
 
 impl Stream for Socket {
@@ -159,7 +157,7 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let (sender, reply) = channel::bounded(1);
-        self.jobs.give_one((job, sender));
+        self.pool.give_one((job, sender));
         reply.recv().await.map_err(io::Error::other)
     }
 }
@@ -168,7 +166,7 @@ fn try_receive(stream: &TcpStream, mut take: impl FnMut(&[u8])) -> rustix::io::R
     // The buffer is on the stack, so that the connection does not keep it while it waits for its
     // client.
     let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
-    let (octets, _) = rustix::io::read(stream, &mut buffer)?;
-    take(octets);
+    let (bytes, _) = rustix::io::read(stream, &mut buffer)?;
+    take(bytes);
     Ok(())
 }

@@ -3,12 +3,14 @@
 //! The few threads that run tasks go on, at the cost of a hand-over and two wake-ups for every such
 //! request. Handlers that take no time stay in their tasks.
 
-use crate::http::Handlers;
-use crate::{ConcurrencyModel, Options};
+use std::io;
+use std::sync::Arc;
 
-use super::smol::Smol;
+use super::smol::serve_with;
+use crate::http::HandlerPlacement;
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
     let threads = options.beside_pool().event_loops();
-    Box::new(Smol { options, threads, handlers: Handlers::OffloadBlocking })
+    serve_with(threads, HandlerPlacement::OffloadBlocking, options, listener, site, shutdown)
 }

@@ -23,48 +23,47 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Builder;
 
-use crate::blocking::READ_BYTES;
-use crate::calls::Callee;
-use crate::http::{Connection, Handlers, Job, Reply, Service};
-use crate::tasks::{self, Runtime, Stream, serve_connection};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, listener, threads};
+use crate::blocking::connection::READ_BYTES;
+use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
+use crate::net::listener::is_empty;
+use crate::runtimes::connection_registry::Registration;
+use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
+use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(Tokio { options, threads: options.event_loops(), handlers: Handlers::InPlace })
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    serve_with(options.event_loops(), HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
-pub struct Tokio {
-    pub options: Options,
-    /// Threads that run tasks.
-    pub threads: usize,
-    pub handlers: Handlers,
-}
-
-impl ConcurrencyModel for Tokio {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let Self { options, threads: workers, handlers } = *self;
-        threads::try_out(workers)?;
-        let service_shutdown = shutdown.clone();
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(workers)
-            .max_blocking_threads(options.blocking_workers())
-            .on_thread_start(move || {
-                let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
-                tasks::use_service(service, service_shutdown.clone());
-            })
-            .enable_io()
-            .enable_time()
-            .build()?;
-        let serving = runtime.spawn(async move { serve(&listener, &shutdown, &options).await });
-        let served = runtime.block_on(serving);
-        // A handler that blocks is not waited for.
-        runtime.shutdown_background();
-        served.unwrap_or_else(|panic| Err(panic.into()))
-    }
+/// Serves with this number of threads that run tasks.
+pub fn serve_with(
+    workers: usize,
+    handlers: HandlerPlacement,
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    thread_limit::try_out(workers)?;
+    let service_shutdown = shutdown.clone();
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(workers)
+        .max_blocking_threads(options.blocking_workers())
+        .on_thread_start(move || {
+            let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
+            tasks::use_service(service, service_shutdown.clone());
+        })
+        .enable_io()
+        .enable_time()
+        .build()?;
+    let serving = runtime.spawn(async move { serve_tasks(&listener, &shutdown, &options).await });
+    let served = runtime.block_on(serving);
+    // A handler that blocks is not waited for.
+    runtime.shutdown_background();
+    served.unwrap_or_else(|panic| Err(panic.into()))
 }
 
 /// Serves on the runtime that the caller runs on.
-pub async fn serve(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
+pub async fn serve_tasks(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
     let runtime = OnTokio { listener, readiness: watch(listener.as_fd())?, signal: watch(shutdown.as_fd())? };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, shutdown).await
 }
@@ -88,7 +87,7 @@ impl Runtime for OnTokio<'_> {
             match self.listener.accept() {
                 // tokio is notified once when connections come, and must not wait for that while
                 // some are left.
-                Err(error) if listener::is_empty(&error) => ready.clear_ready(),
+                Err(error) if is_empty(&error) => ready.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::task::yield_now().await,
                 accepted => return accepted,
             }
@@ -107,10 +106,10 @@ impl Runtime for OnTokio<'_> {
         tokio::time::sleep(time).await;
     }
 
-    fn start(&self, stream: std::net::TcpStream, callee: Callee) {
+    fn start(&self, stream: std::net::TcpStream, registration: Registration) {
         // If the kernel's tables are full, the connection is closed, which is all that can be done.
         if let Ok(stream) = TcpStream::from_std(stream) {
-            tokio::spawn(serve_connection(stream, callee));
+            tokio::spawn(serve_connection(stream, registration));
         }
     }
 }

@@ -4,12 +4,14 @@
 //! on, at the cost of a hand-over and two wake-ups for every such request. Handlers that take no
 //! time stay in their tasks.
 
-use crate::http::Handlers;
-use crate::{ConcurrencyModel, Options};
+use std::io;
+use std::sync::Arc;
 
-use super::tokio::Tokio;
+use super::tokio::serve_with;
+use crate::http::HandlerPlacement;
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
     let threads = options.beside_pool().event_loops();
-    Box::new(Tokio { options, threads, handlers: Handlers::OffloadBlocking })
+    serve_with(threads, HandlerPlacement::OffloadBlocking, options, listener, site, shutdown)
 }

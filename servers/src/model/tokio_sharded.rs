@@ -11,28 +11,19 @@ use std::sync::Arc;
 
 use tokio::runtime::Builder;
 
-use super::tokio::serve;
-use crate::loops::{connections_by_loop, run_each};
-use crate::{ConcurrencyModel, Listener, Options, Shutdown, Site, tasks};
+use super::tokio::serve_tasks;
+use crate::net::shards::{connection_limits, run_each};
+use crate::runtimes::tasks;
+use crate::{Listener, Options, Shutdown, Site};
 
-pub fn build(options: Options) -> Box<dyn ConcurrencyModel> {
-    Box::new(TokioSharded { options })
-}
-
-struct TokioSharded {
-    options: Options,
-}
-
-impl ConcurrencyModel for TokioSharded {
-    fn serve(&self, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-        let shards = listener.into_shards(self.options.event_loops())?;
-        let shards = shards.into_iter().zip(connections_by_loop(&self.options));
-        run_each(shards, &shutdown, |(listener, max_connections)| {
-            let max_connections = NonZero::new(max_connections).unwrap_or(NonZero::<usize>::MIN);
-            let options = Options { max_connections, ..self.options };
-            tasks::use_service(options.service(Arc::clone(&site)), shutdown.clone());
-            let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-            runtime.block_on(serve(&listener, &shutdown, &options))
-        })
-    }
+pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+    let shards = listener.into_shards(options.event_loops())?;
+    let shards = shards.into_iter().zip(connection_limits(&options));
+    run_each(shards, &shutdown, |(listener, max_connections)| {
+        let max_connections = NonZero::new(max_connections).unwrap_or(NonZero::<usize>::MIN);
+        let options = Options { max_connections, ..options };
+        tasks::use_service(options.service(Arc::clone(&site)), shutdown.clone());
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        runtime.block_on(serve_tasks(&listener, &shutdown, &options))
+    })
 }

@@ -1,0 +1,62 @@
+//! Fixed set of threads that each serve one connection at a time, shared by the models with such a
+//! pool.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+
+use crate::blocking::connection::{READ_BYTES, STACK_BYTES, serve_connection};
+use crate::blocking::open_connections::Registered;
+use crate::thread_limit::start_error;
+use crate::{Options, Shutdown, Site};
+
+/// A running pool.
+#[derive(Debug)]
+pub struct Pool {
+    /// Channel on which nothing is ever sent; it closes when the last worker ends.
+    workers: Receiver<Infallible>,
+}
+
+impl Pool {
+    /// Waits until all workers have ended, but no longer than the drain time.
+    pub fn await_end(self, shutdown: &Shutdown) {
+        let _ = self.workers.recv_timeout(shutdown.drain_time_left());
+    }
+}
+
+/// Starts the threads. Each serves the connections that `next` returns, until it returns `None`.
+pub fn start(
+    options: Options,
+    site: &Arc<Site>,
+    shutdown: &Shutdown,
+    next: impl Fn() -> Option<Registered> + Clone + Send + 'static,
+) -> io::Result<Pool> {
+    let workers = options.blocking_workers();
+    let (alive, pool) = bounded(0);
+    for started in 0..workers {
+        let (site, shutdown, next, alive) = (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
+        // Allocated here, so that a lack of memory fails the start and not the running server.
+        let mut service = options.service(site);
+        let mut buffer = Vec::with_capacity(READ_BYTES);
+        let work = move || {
+            while let Some(stream) = next() {
+                // An error ends only this connection.
+                let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
+            }
+            drop::<Sender<Infallible>>(alive);
+        };
+        start_worker(started, workers, work)?;
+    }
+    Ok(Pool { workers: pool })
+}
+
+/// Starts one of `workers` threads; an error names the next step.
+pub fn start_worker(started: usize, workers: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let builder = thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
+    let place = started + 1;
+    let started = builder.spawn(work).map(|_| ());
+    started.map_err(|error| start_error(format_args!("worker {place} of {workers} (--workers)"), &error))
+}

@@ -1,0 +1,52 @@
+//! Reasons why a model can't run here.
+
+use std::io;
+
+use crate::completion::probe::NoIoUring;
+
+/// Reason why a model can't run here. Its text is one line, with the next step if there is one.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// The model is not part of this build.
+    #[error("left out of this build; build with the feature `{feature}`")]
+    LeftOut {
+        /// Feature of the crate that the model belongs to.
+        feature: &'static str,
+    },
+    /// The system allows fewer threads or processes than the model's pool has.
+    #[error(
+        "its {workers} workers are more than this system allows: {most}, see `sysctl {setting}`; \
+         ask for fewer with --workers"
+    )]
+    MoreWorkersThanTheSystemAllows {
+        /// Size of the pool.
+        workers: usize,
+        /// Most threads or processes of this system.
+        most: usize,
+        /// Setting that limits them.
+        setting: &'static str,
+    },
+    /// The user may have fewer processes than the model's pool has.
+    #[error(
+        "its {workers} workers need more processes than allowed: {limit}, see `ulimit -u`; \
+         ask for fewer with --workers"
+    )]
+    MoreWorkersThanTheUserMayHave {
+        /// Size of the pool.
+        workers: usize,
+        /// Limit of the user's processes.
+        limit: u64,
+    },
+    /// No thread can be started; the text says why.
+    #[error("{0}")]
+    NoThreads(&'static str),
+    /// There is no `io_uring` with all that the models of this crate need.
+    #[error(transparent)]
+    NoIoUring(#[from] NoIoUring),
+    /// There is no `io_uring` with all that compio needs.
+    #[error(
+        "needs io_uring with rings of buffers, as Linux has since 5.19: {0}; containers often forbid it, \
+         and see `sysctl kernel.io_uring_disabled`"
+    )]
+    NoBufferRings(io::Error),
+}
