@@ -5,6 +5,8 @@
 //! sent to a [`Target`], [`start`] runs it on worker threads with one event loop each, and a
 //! [`Measurement`] holds the results.
 
+#![forbid(unsafe_code)]
+
 pub mod addresses;
 pub mod bound;
 pub mod check;

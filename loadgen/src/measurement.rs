@@ -557,8 +557,8 @@ mod tests {
     #[test]
     fn what_the_generator_is_out_of_is_told_from_what_the_server_does() {
         let mut limits = GeneratorLimits::default();
-        for errno in [libc::EMFILE, libc::ENFILE, libc::EADDRNOTAVAIL, libc::ENOBUFS, libc::ECONNREFUSED] {
-            limits.note(&io::Error::from_raw_os_error(errno));
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::CONNREFUSED] {
+            limits.note(&errno.into());
         }
         limits.note(&io::ErrorKind::TimedOut.into());
         assert_eq!(limits, GeneratorLimits { descriptors: 2, ports: 1, memory: 1 });
