@@ -10,6 +10,7 @@
 pub mod addresses;
 pub mod bound;
 pub mod check;
+mod clock;
 pub mod confidence;
 #[doc(hidden)] // Public for loadgen/fuzz alone.
 pub mod connection;
@@ -20,6 +21,7 @@ mod kernel;
 mod listener_drops;
 pub mod measurement;
 pub mod percentile;
+mod plan;
 mod reach;
 mod recorder;
 mod run;

@@ -17,8 +17,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::clock::nanos;
 use crate::connection::{Connection, KnownHead, Progress};
-use crate::run::{Plan, nanos};
+use crate::plan::Plan;
 use crate::source::Sources;
 use crate::workload::Lifetime;
 

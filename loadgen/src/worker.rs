@@ -9,6 +9,7 @@ mod connect;
 mod exchange;
 mod idle;
 mod pace;
+mod report;
 mod timer;
 
 use std::collections::VecDeque;
@@ -27,16 +28,18 @@ use rustix::io::Errno;
 use rustix::thread::set_current_timer_slack;
 use slab::Slab;
 
+use crate::clock::nanos;
 use crate::connection::{Connection, KnownHead};
 use crate::measurement::GeneratorLimits;
+use crate::plan::{Plan, TICK, share};
 use crate::recorder::{Age, Interval, Recorder};
-use crate::run::{Message, Plan, nanos, share};
 use crate::schedule::Schedule;
 use crate::silence::Pauses;
 use crate::source::Sources;
 use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
+pub(crate) use self::report::{Ending, Message};
 use self::timer::Timer;
 
 /// Size of the read buffer; larger responses take several reads.
@@ -44,9 +47,6 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Most events that one wait returns.
 const EVENTS: usize = 512;
-
-/// Longest time between two looks at the clock while no event comes.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// Most requests that wait in a worker's line, 1 MiB of them. Further requests that are due stay in
 /// the schedule, which yields their times when it is their turn, or when the run ends.
@@ -85,51 +85,6 @@ const LINGERING: u64 = 1 << 63;
 
 /// Time for which an open loop waits for the responses to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// Report of a worker at the end of the measured part.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    /// Ages of the requests that were sent and have no response.
-    pub in_flight_ages: Vec<Age>,
-    /// Ages of the requests that were due and could not be sent.
-    pub unsent_ages: Vec<Age>,
-    pub established: u64,
-    pub served: u64,
-    pub starved: u64,
-    pub never_asked: u64,
-    /// Connections without a response when the measured part began, and the number of them that had
-    /// one within it.
-    pub unserved_at_begin: u64,
-    pub served_later: u64,
-    pub opened_total: u64,
-    /// Begin and end of the measured part, in nanoseconds of the clock.
-    pub window: (u64, u64),
-    /// Requests of the measured part that a schedule called for.
-    pub scheduled: u64,
-    /// Requests answered with a good status, per connection that the workload calls for.
-    pub answers: Vec<u64>,
-    pub arrivals: Vec<u64>,
-    pub idle_established: u64,
-    pub idle_answered: u64,
-    pub limits: GeneratorLimits,
-    /// Error of the last connection that could not be made.
-    pub connect_error: Option<io::Error>,
-    /// Time at which the last request of the measured part ended.
-    pub last_done: u64,
-    pub pauses: Pauses,
-    /// Time of the measured part in which the worker had nothing to do but wait.
-    pub idle: Duration,
-    pub usage: ThreadUsage,
-    /// Time for which the worker was ready to run and had no processor.
-    pub cpu_wait: Option<Duration>,
-}
-
-impl Ending {
-    /// Returns the ages of all requests of the measured part without a response, sent or not.
-    pub fn ages(&self) -> impl Iterator<Item = &Age> {
-        self.in_flight_ages.iter().chain(&self.unsent_ages)
-    }
-}
 
 /// One of the connections that the workload calls for at once. It may use many sockets over its
 /// life.

@@ -8,9 +8,10 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{LINGERING, State, TICK, Worker};
+use super::{LINGERING, State, Worker};
+use crate::clock::nanos;
 use crate::connection::Connection;
-use crate::run::nanos;
+use crate::plan::TICK;
 use crate::workload::Lifetime;
 
 /// Events that a socket is registered for, once for its whole life.

@@ -6,9 +6,9 @@ use std::time::Duration;
 use rustix::event::epoll;
 
 use super::{Job, LINGERING, State, Worker};
+use crate::clock::nanos;
 use crate::connection::{Head, Progress, ProtocolError, Reason};
 use crate::recorder::Stages;
-use crate::run::nanos;
 
 /// Time for a server to close a connection that it was asked to close, before the client closes it.
 const LINGER: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use rustix::event::epoll;
 use slab::Slab;
 
 use super::Worker;
+use crate::clock::nanos;
 use crate::connection::{Connection, Progress};
-use crate::run::nanos;
 
 /// Connections that are opened at the same time, so that a listen backlog is not flooded.
 const WINDOW: usize = 128;

@@ -2,9 +2,9 @@
 //! in an open one.
 
 use super::{Job, MAX_DISPATCHED, MAX_LINE, State, Worker};
+use crate::clock::nanos;
 use crate::measurement::MAX_ARRIVALS;
 use crate::recorder::Age;
-use crate::run::nanos;
 use crate::workload::Lifetime;
 
 /// Parts of equal length that the rest of a schedule is cut into; the requests of a part share one
