@@ -114,7 +114,7 @@ fn estimate(survival: &[(u64, f64)], quantile: f64) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::check::fixture::times;
-    use crate::recorder::empty_times;
+    use crate::times::empty_times;
 
     /// Returns the bounds for requests with these latencies and others that were given up at these
     /// ages.

@@ -9,8 +9,8 @@ use crate::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
     KernelCounters, Measurement, Requests, Silence, StartUp, Times,
 };
-use crate::recorder::empty_times;
 use crate::schedule::Schedule;
+use crate::times::empty_times;
 use crate::workload::{Arrivals, Pacing, Until, Workload};
 
 /// Length of the measured part, in seconds and batches.
