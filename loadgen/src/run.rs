@@ -327,10 +327,10 @@ fn summarize(
     let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
     let status = total.status_codes.failures();
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
-    let last_answer = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
+    let last_done = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
     let end = match plan.workload.until {
         Until::Elapsed(_) => endings.iter().map(|ending| ending.window.1).max().unwrap_or_default(),
-        Until::Requests(_) => last_answer,
+        Until::Requests(_) => last_done,
     };
     let mut limits = GeneratorLimits::default();
     for ending in endings {
@@ -354,7 +354,7 @@ fn summarize(
         kinds: total.kinds,
         bytes: total.bytes,
         generator: generator(endings),
-        fairness: Fairness::of(all(|ending| &ending.answers)),
+        fairness: Fairness::of(all(|ending| &ending.responses)),
         bodies: total.bodies,
         generator_limits: limits,
         start_up: StartUp {

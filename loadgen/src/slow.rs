@@ -71,7 +71,7 @@ struct Client {
     was_established: bool,
     /// Bytes of the request that were sent.
     written: usize,
-    answer: Connection,
+    response: Connection,
     /// Requests that this socket may still carry.
     left: u64,
 }
@@ -187,13 +187,13 @@ impl Slow {
         }
         let Some(read) = ready(socket.read(&mut self.piece))? else { return Ok(Turn::GoesOn) };
         if read == 0 {
-            let head = client.answer.receive_end();
+            let head = client.response.receive_end();
             return Ok(head.map_or(Turn::Lost, |head| Turn::Answered {
                 is_good: head.status < 400,
                 keep_alive: false,
             }));
         }
-        match client.answer.receive(&self.piece[..read], self.is_head, &mut self.known_head) {
+        match client.response.receive(&self.piece[..read], self.is_head, &mut self.known_head) {
             Ok(Progress::Partial) => Ok(Turn::GoesOn),
             Ok(Progress::Whole { head, consumed }) if consumed == read => {
                 Ok(Turn::Answered { is_good: head.status < 400, keep_alive: head.keep_alive })

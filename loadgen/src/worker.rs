@@ -48,9 +48,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// Most events that one wait returns.
 const EVENTS: usize = 512;
 
-/// Most requests that wait in a worker's line, 1 MiB of them. Further requests that are due stay in
-/// the schedule, which yields their times when it is their turn, or when the run ends.
-const MAX_LINE: usize = 1 << 17;
+/// Most requests that wait in a worker's backlog, 1 MiB of them. Further requests that are due stay
+/// in the schedule, which yields their times when it is their turn, or when the run ends.
+const MAX_BACKLOG: usize = 1 << 17;
 
 /// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
 /// and for an end: a rate may be so high that the worker would do nothing else.
@@ -92,9 +92,9 @@ const GRACE: Duration = Duration::from_secs(1);
 struct Slot {
     socket: Option<TcpStream>,
     state: State,
-    answer: Connection,
+    response: Connection,
     /// The request that is to be sent or is under way.
-    job: Option<Job>,
+    pending: Option<PendingRequest>,
     /// Index of its address among those of the target.
     address: usize,
     /// Requests that this socket may still carry.
@@ -113,14 +113,14 @@ struct Slot {
     /// True if it had no response yet when the measured part began.
     is_late: bool,
     /// Responses in the measured part, and the number of them with a good status.
-    answers: u64,
-    good_answers: u64,
+    responses: u64,
+    good_responses: u64,
 }
 
 impl Slot {
     /// Returns true if the measured part had no request for it.
     fn is_never_asked(&self) -> bool {
-        self.asked == 0 && self.job.is_none() && self.failures == 0
+        self.asked == 0 && self.pending.is_none() && self.failures == 0
     }
 }
 
@@ -143,7 +143,7 @@ enum State {
 
 /// A request, from the moment at which it should be sent.
 #[derive(Debug, Default, Clone, Copy)]
-struct Job {
+struct PendingRequest {
     intended: u64,
     sent: u64,
     first_byte: Option<u64>,
@@ -160,7 +160,7 @@ struct Job {
     connect_wait: Option<u64>,
 }
 
-impl Job {
+impl PendingRequest {
     /// Returns the age of the request at `now`.
     fn age(&self, now: u64) -> Age {
         let latency = now.saturating_sub(self.intended);
@@ -218,9 +218,9 @@ pub(crate) struct Worker {
     /// Schedule of an open loop, and its next time on the clock, once that is known.
     schedule: Option<Schedule>,
     next_due: u64,
-    /// Intended send times of requests that are due and wait for a connection, [`MAX_LINE`] at
+    /// Intended send times of requests that are due and wait for a connection, [`MAX_BACKLOG`] at
     /// most, and slots that wait for a request.
-    line: VecDeque<u64>,
+    backlog: VecDeque<u64>,
     free: VecDeque<usize>,
     scheduled: u64,
     arrivals: Vec<u64>,
@@ -287,7 +287,7 @@ impl Worker {
                 }
             },
             next_due: u64::MAX,
-            line: VecDeque::new(),
+            backlog: VecDeque::new(),
             free: VecDeque::new(),
             scheduled: 0,
             arrivals: Vec::new(),
@@ -389,10 +389,10 @@ impl Worker {
         self.plan.clock.now() - now
     }
 
-    /// Returns the next time of the schedule. `u64::MAX` if the line is full: a response has to
+    /// Returns the next time of the schedule. `u64::MAX` if the backlog is full: a response has to
     /// make room first.
     fn next_wake(&self) -> u64 {
-        if self.line.len() < MAX_LINE { self.next_due } else { u64::MAX }
+        if self.backlog.len() < MAX_BACKLOG { self.next_due } else { u64::MAX }
     }
 
     /// Takes the events that there are, or that come within `timeout`. The timeout is whole
@@ -419,8 +419,8 @@ impl Worker {
             Until::Elapsed(_) if is_open && now < self.window.1.saturating_add(nanos(GRACE)) => {
                 now >= self.window.1
                     && self.next_due >= self.window.1
-                    && self.line.is_empty()
-                    && !self.slots.iter().any(|slot| slot.job.is_some())
+                    && self.backlog.is_empty()
+                    && !self.slots.iter().any(|slot| slot.pending.is_some())
             }
             Until::Elapsed(_) => now >= self.window.1,
             Until::Requests(_) => {
@@ -430,7 +430,7 @@ impl Worker {
                     State::Free => self.next_due == u64::MAX && self.is_ready && self.window.0 <= now,
                     _ => gave_up(slot),
                 };
-                self.slots.iter().all(finished) && (self.line.is_empty() || self.slots.iter().all(gave_up))
+                self.slots.iter().all(finished) && (self.backlog.is_empty() || self.slots.iter().all(gave_up))
             }
         }
     }
@@ -545,8 +545,8 @@ impl Worker {
     fn note_begin(&mut self) {
         let is_closed = self.schedule.is_none() && self.plan.has_start_up();
         for slot in &mut self.slots {
-            let counts = |job: Job| !job.has_ticket && self.plan.counts_in_flight(false);
-            slot.asked += u64::from(slot.job.is_some_and(counts));
+            let counts = |pending: PendingRequest| !pending.has_ticket && self.plan.counts_in_flight(false);
+            slot.asked += u64::from(slot.pending.is_some_and(counts));
             slot.is_late = is_closed && !slot.was_answered;
         }
     }
@@ -576,35 +576,35 @@ impl Worker {
             self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
         let has_begun = self.usage_at_begin.is_some();
         let cpu_wait_before = self.cpu_wait_before.unwrap_or_default();
-        let age = |job: Job| {
-            let counts = has_begun && self.plan.counts_in_flight(job.has_ticket);
+        let age = |pending: PendingRequest| {
+            let counts = has_begun && self.plan.counts_in_flight(pending.has_ticket);
             // An open loop went on waiting for the response, a closed one did not.
             let until = if self.schedule.is_some() { now } else { end };
-            counts.then(|| job.age(until))
+            counts.then(|| pending.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
-        let is_starved = |slot: &&Slot| slot.was_established && slot.answers == 0 && !slot.is_never_asked();
-        // A request of a connection that is not established yet waits like one in line.
+        let is_starved = |slot: &&Slot| slot.was_established && slot.responses == 0 && !slot.is_never_asked();
+        // A request of a connection that is not established yet waits like one in the backlog.
         let assigned = self.slots.iter().filter(|slot| slot.state != State::Waiting);
         Ending {
             in_flight_ages: waiting
-                .filter_map(|slot| age(slot.job?))
+                .filter_map(|slot| age(slot.pending?))
                 .chain(self.late_ages.drain(..))
                 .collect(),
             unsent_ages: self
-                .line
+                .backlog
                 .iter()
-                .map(|&intended| self.in_line(intended))
-                .chain(assigned.filter_map(|slot| slot.job))
+                .map(|&intended| self.backlogged(intended))
+                .chain(assigned.filter_map(|slot| slot.pending))
                 .filter_map(age)
                 .chain(missed)
                 .collect(),
             established: self.slots.iter().filter(|slot| slot.was_established).count() as u64,
-            served: self.slots.iter().filter(|slot| slot.answers > 0).count() as u64,
+            served: self.slots.iter().filter(|slot| slot.responses > 0).count() as u64,
             starved: self.slots.iter().filter(is_starved).count() as u64,
             never_asked: self.slots.iter().filter(|slot| slot.is_never_asked()).count() as u64,
             unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
-            served_later: self.slots.iter().filter(|slot| slot.is_late && slot.answers > 0).count() as u64,
+            served_later: self.slots.iter().filter(|slot| slot.is_late && slot.responses > 0).count() as u64,
             opened_total: self.opened_total,
             idle_established: self.idle.len() as u64,
             idle_answered: self.idle_answered,
@@ -612,7 +612,7 @@ impl Worker {
             connect_error: self.connect_error.take(),
             window: (self.window.0, end),
             scheduled: self.scheduled,
-            answers: self.slots.iter().map(|slot| slot.good_answers).collect(),
+            responses: self.slots.iter().map(|slot| slot.good_responses).collect(),
             arrivals: std::mem::take(&mut self.arrivals),
             last_done: self.last_done,
             pauses: std::mem::take(&mut self.pauses),

@@ -73,22 +73,22 @@ impl Worker {
             epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(key as u64), EVERYTHING)?;
             Ok(socket)
         });
-        if let Some(mut job) = self.slots[key].job {
-            if std::mem::take(&mut job.lag_is_open) {
-                self.note_lag(job, began);
+        if let Some(mut pending) = self.slots[key].pending {
+            if std::mem::take(&mut pending.lag_is_open) {
+                self.note_lag(pending, began);
             }
             // Only for the first try: the time of a failed try is not the generator's doing.
-            if let Some(since) = job.lacks_connection_since.take() {
-                job.connect_wait = Some(began.saturating_sub(since));
+            if let Some(since) = pending.lacks_connection_since.take() {
+                pending.connect_wait = Some(began.saturating_sub(since));
             }
-            self.slots[key].job = Some(job);
+            self.slots[key].pending = Some(pending);
         }
         let slot = &mut self.slots[key];
         slot.address = self.next_address;
         slot.state = State::Connecting;
         slot.connect_began = began;
         slot.connect_took = None;
-        slot.answer = Connection::default();
+        slot.response = Connection::default();
         slot.left = match self.plan.workload.lifetime {
             Lifetime::Persistent => u64::MAX,
             Lifetime::Requests(requests) => u64::from(requests.get()),
@@ -98,7 +98,7 @@ impl Worker {
             Ok(socket) => slot.socket = Some(socket),
             Err(error) => return self.connect_failed(key, error, now),
         }
-        if self.slots[key].job.is_some() {
+        if self.slots[key].pending.is_some() {
             // On loopback the handshake is over by now and this goes through; elsewhere an event
             // will follow.
             self.send(key, self.plan.clock.now());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::event::epoll;
 
-use super::{Job, LINGERING, State, Worker};
+use super::{LINGERING, PendingRequest, State, Worker};
 use crate::clock::nanos;
 use crate::connection::{Head, Progress, ProtocolError, Reason};
 use crate::recorder::Stages;
@@ -50,7 +50,7 @@ impl Worker {
                 let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
                 self.connect_failed(key, error, self.plan.clock.now());
             }
-            State::Connecting if slot.job.is_some() => self.send(key, self.plan.clock.now()),
+            State::Connecting if slot.pending.is_some() => self.send(key, self.plan.clock.now()),
             State::Connecting => {
                 let now = self.plan.clock.now();
                 self.established(key, now);
@@ -79,30 +79,30 @@ impl Worker {
     pub(super) fn send(&mut self, key: usize, now: u64) {
         let slot = &mut self.slots[key];
         let request = if slot.left == 1 { &self.last_request } else { &self.request };
-        let (Some(socket), Some(job)) = (&mut slot.socket, &mut slot.job) else { return };
-        let written = match socket.write(&request[job.written..]) {
+        let (Some(socket), Some(pending)) = (&mut slot.socket, &mut slot.pending) else { return };
+        let written = match socket.write(&request[pending.written..]) {
             Ok(written) => written,
             // Not connected yet, or the socket's buffer is full: an event will follow.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) if slot.state == State::Connecting => return self.connect_failed(key, error, now),
             Err(error) => {
-                job.sent = now;
+                pending.sent = now;
                 return self.fail(key, &Failure::Reset(Some(error)), now);
             }
         };
         if slot.state == State::Connecting && written == 0 {
             return;
         }
-        let begins = job.written == 0;
+        let begins = pending.written == 0;
         if begins {
-            job.sent = now;
+            pending.sent = now;
         }
-        job.written += written;
+        pending.written += written;
         let is_connecting = slot.state == State::Connecting;
-        let arrived = (begins && job.lag_is_open).then_some(*job);
+        let arrived = (begins && pending.lag_is_open).then_some(*pending);
         self.recorder.bytes.written += written as u64;
-        if let Some(job) = arrived {
-            self.note_lag(job, now);
+        if let Some(pending) = arrived {
+            self.note_lag(pending, now);
         }
         if is_connecting {
             self.established(key, now);
@@ -113,7 +113,7 @@ impl Worker {
     pub(super) fn request_goes_on(&self, key: usize) -> bool {
         let slot = &self.slots[key];
         let request = if slot.left == 1 { &self.last_request } else { &self.request };
-        slot.job.is_some_and(|job| job.written < request.len())
+        slot.pending.is_some_and(|pending| pending.written < request.len())
     }
 
     /// Reads until the response is complete or the socket is empty. `ending` says that the server
@@ -131,16 +131,16 @@ impl Worker {
             };
             let now = self.plan.clock.now();
             if read == 0 {
-                return match slot.answer.receive_end() {
+                return match slot.response.receive_end() {
                     Some(head) => self.answered(key, head, true, now),
                     None => self.fail(key, &Failure::Reset(None), now),
                 };
             }
             self.recorder.bytes.read += read as u64;
-            if let Some(job) = &mut slot.job {
-                job.first_byte.get_or_insert(now);
+            if let Some(pending) = &mut slot.pending {
+                pending.first_byte.get_or_insert(now);
             }
-            match slot.answer.receive(&buffer[..read], to_head, &mut self.known_head) {
+            match slot.response.receive(&buffer[..read], to_head, &mut self.known_head) {
                 Ok(Progress::Whole { head, consumed }) if consumed == read => {
                     return self.answered(key, head, ending, now);
                 }
@@ -159,43 +159,44 @@ impl Worker {
 
     pub(super) fn answered(&mut self, key: usize, head: Head, server_closed: bool, now: u64) {
         self.cross_boundaries(now);
-        let Some(job) = self.slots[key].job else { return };
-        if now >= job.sent + nanos(self.plan.workload.timeout) {
+        let Some(pending) = self.slots[key].pending else { return };
+        if now >= pending.sent + nanos(self.plan.workload.timeout) {
             // The response came after the timeout, and before the next scan for timeouts.
             return self.fail(key, &Failure::Timeout, now);
         }
-        self.note_if_late(job, now);
-        self.note_answer(now);
+        self.note_if_late(pending, now);
+        self.note_response(now);
         let slot = &mut self.slots[key];
         slot.was_answered = true;
-        if self.plan.is_counted(job.has_ticket, now, self.window) {
+        if self.plan.is_counted(pending.has_ticket, now, self.window) {
             self.last_done = now;
-            slot.answers += 1;
+            slot.responses += 1;
             self.recorder.status_codes.count(head.status);
             if head.status < 400 {
-                slot.good_answers += 1;
+                slot.good_responses += 1;
                 self.recorder.redirected += u64::from(is_redirection(head.status));
                 if head.has_body() && !self.is_head {
-                    self.recorder.bodies.count(slot.answer.body_bytes());
+                    self.recorder.bodies.count(slot.response.body_bytes());
                 }
                 self.recorder.answered_after_end += u64::from(now >= self.window.1);
                 self.recorder.record(Stages {
-                    intended: job.intended,
-                    sent: job.sent,
-                    first_byte: job.first_byte.unwrap_or(now),
+                    intended: pending.intended,
+                    sent: pending.sent,
+                    first_byte: pending.first_byte.unwrap_or(now),
                     done: now,
-                    connect_wait: job.connect_wait,
+                    connect_wait: pending.connect_wait,
                     connect_took: slot.connect_took.take(),
                 });
                 if let Some(kind) = head.kind {
-                    self.recorder.record_kind(self.known_head.kind(kind), now - job.intended);
+                    self.recorder.record_kind(self.known_head.kind(kind), now - pending.intended);
                 }
             } else {
                 self.recorder.count_error(slot.address, |errors| &mut errors.status);
             }
         }
         // The server answered before the whole request was sent, and will not read the rest.
-        let was_cut = job.written < if slot.left == 1 { self.last_request.len() } else { self.request.len() };
+        let was_cut =
+            pending.written < if slot.left == 1 { self.last_request.len() } else { self.request.len() };
         slot.left -= 1;
         let closes = slot.left == 0 && !self.plan.workload.asks_to_close();
         if server_closed || was_cut || closes {
@@ -207,49 +208,51 @@ impl Worker {
     }
 
     /// Records the time since the previous response, if it is long.
-    fn note_answer(&mut self, now: u64) {
+    fn note_response(&mut self, now: u64) {
         if self.pauses.is_long(now) {
             self.end_pause(now);
         }
-        self.pauses.note_answer(now);
+        self.pauses.note_response(now);
     }
 
     /// Records the time since the last response, as far as a request waited in it. A closed loop
     /// always has a request that waits for a response or a connection; an open loop may have none.
     pub(super) fn end_pause(&mut self, end: u64) {
-        let sent = self.slots.iter().filter_map(|slot| slot.job).map(|job| job.intended);
+        let sent = self.slots.iter().filter_map(|slot| slot.pending).map(|pending| pending.intended);
         let waiting_since = match self.schedule {
             None => Some(0),
-            Some(_) => sent.chain(self.line.front().copied()).min(),
+            Some(_) => sent.chain(self.backlog.front().copied()).min(),
         };
         self.pauses.end_pause(end, waiting_since);
     }
 
     pub(super) fn fail(&mut self, key: usize, failure: &Failure, now: u64) {
         self.cross_boundaries(now);
-        if let Some(job) = self.slots[key].job {
-            self.note_if_late(job, now);
-            self.pauses.note_failure(job.intended);
+        if let Some(pending) = self.slots[key].pending {
+            self.note_if_late(pending, now);
+            self.pauses.note_failure(pending.intended);
         }
         let slot = &mut self.slots[key];
         slot.socket = None;
-        if let Some(job) = slot.job.filter(|job| self.plan.is_counted(job.has_ticket, now, self.window)) {
+        if let Some(pending) =
+            slot.pending.filter(|pending| self.plan.is_counted(pending.has_ticket, now, self.window))
+        {
             self.last_done = now;
-            self.count_failure(key, job, failure);
+            self.count_failure(key, pending, failure);
             if matches!(failure, Failure::Timeout) {
                 // The request took at least that long; without its age, a server that is too slow
                 // would look fast.
-                self.recorder.record_age(job.age(now));
+                self.recorder.record_age(pending.age(now));
             }
         }
         self.next(key, now);
     }
 
     /// Counts a failure by its kind, and keeps the first of each kind as an example.
-    fn count_failure(&mut self, key: usize, job: Job, failure: &Failure) {
+    fn count_failure(&mut self, key: usize, pending: PendingRequest, failure: &Failure) {
         let place = self.slots[key].address;
         let address = self.plan.target.addresses[place];
-        let answer = if job.first_byte.is_some() { "within an answer" } else { "before an answer" };
+        let answer = if pending.first_byte.is_some() { "within an answer" } else { "before an answer" };
         self.recorder.count_error(
             place,
             match failure {
@@ -268,12 +271,12 @@ impl Worker {
             }
             Failure::Timeout => {
                 let (timeout, sent) = (self.plan.workload.timeout, self.request.len());
-                examples.timeout.get_or_insert_with(|| match job.first_byte {
+                examples.timeout.get_or_insert_with(|| match pending.first_byte {
                     Some(_) => format!("{address}: no end of an answer within {timeout:?}"),
-                    None if job.written < sent => {
+                    None if pending.written < sent => {
                         format!(
                             "{address}: took {} of {sent} bytes of a request within {timeout:?}",
-                            job.written
+                            pending.written
                         )
                     }
                     None => format!("{address}: no answer within {timeout:?}"),
@@ -288,9 +291,9 @@ impl Worker {
     /// Keeps the age that a request had at the end of the measured part, if it ended later: it was
     /// in flight at that moment, and the worker notices the end only when it looks at the clock
     /// again.
-    pub(super) fn note_if_late(&mut self, job: Job, now: u64) {
-        if now >= self.window.1 && job.intended < self.window.1 && self.plan.counts_in_flight(false) {
-            self.late_ages.push(job.age(self.window.1));
+    pub(super) fn note_if_late(&mut self, pending: PendingRequest, now: u64) {
+        if now >= self.window.1 && pending.intended < self.window.1 && self.plan.counts_in_flight(false) {
+            self.late_ages.push(pending.age(self.window.1));
         }
     }
 
@@ -301,7 +304,7 @@ impl Worker {
         for key in 0..self.slots.len() {
             let slot = &self.slots[key];
             match slot.state {
-                State::Waiting if slot.job.is_some_and(|job| now >= job.sent + timeout) => {
+                State::Waiting if slot.pending.is_some_and(|pending| now >= pending.sent + timeout) => {
                     self.fail(key, &Failure::Timeout, now);
                 }
                 State::Connecting if now >= slot.connect_began + timeout => {

@@ -43,7 +43,7 @@ struct Asking {
     /// Bytes of the request that were written; the connection is established as soon as there are
     /// any.
     written: usize,
-    answer: Connection,
+    response: Connection,
 }
 
 /// State of a connection after an event.
@@ -91,7 +91,7 @@ impl Worker {
         {
             opening.left -= 1;
             let Ok(socket) = self.connect() else { continue };
-            let mut asking = Asking { socket, began: now, written: 0, answer: Connection::default() };
+            let mut asking = Asking { socket, began: now, written: 0, response: Connection::default() };
             if self.write_idle(&mut asking) == Step::Lost {
                 continue;
             }
@@ -152,7 +152,7 @@ impl Worker {
             }
             Err(_) => return Step::Lost,
         };
-        match asking.answer.receive(&buffer[..read], self.is_head, &mut self.known_head) {
+        match asking.response.receive(&buffer[..read], self.is_head, &mut self.known_head) {
             // This includes a response that ends with its connection: a closed connection can't be
             // held.
             _ if read == 0 => Step::Lost,

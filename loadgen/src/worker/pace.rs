@@ -1,7 +1,7 @@
 //! The send times of requests: right after the previous response in a closed loop, by the schedule
 //! in an open one.
 
-use super::{Job, MAX_DISPATCHED, MAX_LINE, State, Worker};
+use super::{MAX_BACKLOG, MAX_DISPATCHED, PendingRequest, State, Worker};
 use crate::clock::nanos;
 use crate::measurement::MAX_ARRIVALS;
 use crate::recorder::Age;
@@ -15,46 +15,50 @@ impl Worker {
     /// Gives a free slot its next request, which is sent as soon as there is a connection.
     pub(super) fn next(&mut self, key: usize, now: u64) {
         if self.schedule.is_some() {
-            return self.next_of_line(key, now);
+            return self.next_of_backlog(key, now);
         }
         if !self.has_started && self.slots[key].was_answered {
-            self.slots[key].job = None;
+            self.slots[key].pending = None;
             self.slots[key].state = State::Held;
             return;
         }
         let measured = now >= self.window.0;
         let over = now >= self.window.1 || (measured && !self.plan.take_ticket());
         if over {
-            self.slots[key].job = None;
+            self.slots[key].pending = None;
             self.slots[key].state = State::Done;
             return;
         }
-        self.begin(key, Job { intended: now, has_ticket: measured, ..Job::default() }, now);
+        self.begin(
+            key,
+            PendingRequest { intended: now, has_ticket: measured, ..PendingRequest::default() },
+            now,
+        );
     }
 
-    pub(super) fn begin(&mut self, key: usize, job: Job, now: u64) {
+    pub(super) fn begin(&mut self, key: usize, pending: PendingRequest, now: u64) {
         let slot = &mut self.slots[key];
-        slot.asked += u64::from(job.has_ticket);
+        slot.asked += u64::from(pending.has_ticket);
         if slot.socket.is_some() {
-            slot.job = Some(job);
+            slot.pending = Some(pending);
             return self.send(key, now);
         }
         // A request that was due earlier, and finds this connection free, has waited for the
         // generator since then.
-        let since = if job.lag_is_open { job.intended } else { now };
-        slot.job = Some(Job { lacks_connection_since: Some(since), ..job });
+        let since = if pending.lag_is_open { pending.intended } else { now };
+        slot.pending = Some(PendingRequest { lacks_connection_since: Some(since), ..pending });
         slot.state = State::Closed;
         self.to_open.push_back(key);
     }
 
     /// Gives a free slot of an open loop the request that has waited longest, or lets the slot wait
     /// for the schedule.
-    pub(super) fn next_of_line(&mut self, key: usize, now: u64) {
-        if let Some(intended) = self.line.pop_front() {
-            return self.begin(key, self.in_line(intended), now);
+    pub(super) fn next_of_backlog(&mut self, key: usize, now: u64) {
+        if let Some(intended) = self.backlog.pop_front() {
+            return self.begin(key, self.backlogged(intended), now);
         }
         let slot = &mut self.slots[key];
-        slot.job = None;
+        slot.pending = None;
         if slot.socket.is_some() || self.plan.workload.lifetime != Lifetime::Persistent {
             // A connection with a lifetime is made when a request needs it; the connect is part of
             // that latency.
@@ -66,9 +70,9 @@ impl Worker {
         }
     }
 
-    /// Returns the job of a request that has waited in line.
-    pub(super) fn in_line(&self, intended: u64) -> Job {
-        Job { intended, has_ticket: intended >= self.window.0, ..Job::default() }
+    /// Returns a request that has waited in the backlog.
+    pub(super) fn backlogged(&self, intended: u64) -> PendingRequest {
+        PendingRequest { intended, has_ticket: intended >= self.window.0, ..PendingRequest::default() }
     }
 
     /// Returns the next time of the schedule, on the run's clock. The schedule begins with the
@@ -79,10 +83,10 @@ impl Worker {
     }
 
     /// Sends the requests of an open loop that are due; a request that finds no connection free
-    /// waits in line. Returns the number of requests that were due.
+    /// waits in the backlog. Returns the number of requests that were due.
     pub(super) fn dispatch_due(&mut self) -> usize {
         let mut dispatched = 0;
-        while self.next_due != u64::MAX && self.line.len() < MAX_LINE && dispatched < MAX_DISPATCHED {
+        while self.next_due != u64::MAX && self.backlog.len() < MAX_BACKLOG && dispatched < MAX_DISPATCHED {
             let now = self.plan.clock.now();
             let intended = self.next_due;
             if intended > now {
@@ -99,24 +103,29 @@ impl Worker {
             dispatched += 1;
             self.next_due = self.due();
             self.scheduled += u64::from(measured);
-            let job = Job { intended, has_ticket: measured, lag_is_open: true, ..Job::default() };
+            let pending = PendingRequest {
+                intended,
+                has_ticket: measured,
+                lag_is_open: true,
+                ..PendingRequest::default()
+            };
             if let Some(key) = self.pop_free() {
-                self.begin(key, job, now);
+                self.begin(key, pending, now);
             } else {
                 // The request waits for a connection and not for the generator, so it arrives now.
-                self.note_arrival(job, now);
-                self.line.push_back(intended);
+                self.note_arrival(pending, now);
+                self.backlog.push_back(intended);
             }
         }
         dispatched
     }
 
     /// Queues requests that were due before the end but never sent, so that a stalled worker, or
-    /// one whose line was full, reports them. Returns the ages of further ones, which do not fit
-    /// into the line.
+    /// one whose backlog was full, reports them. Returns the ages of further ones, which do not fit
+    /// into the backlog.
     pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
         let had_free = self.slots.iter().any(|slot| slot.state == State::Free);
-        while self.next_due < end && self.line.len() < MAX_LINE {
+        while self.next_due < end && self.backlog.len() < MAX_BACKLOG {
             let intended = self.next_due;
             let measured = intended >= self.window.0;
             if measured && !self.plan.take_ticket() {
@@ -128,7 +137,7 @@ impl Worker {
             if had_free && measured {
                 self.recorder.times.send_lag.saturating_record(now - intended);
             }
-            self.line.push_back(intended);
+            self.backlog.push_back(intended);
         }
         let rest = self.count_rest(end, now);
         for age in rest.iter().filter(|_| had_free) {
@@ -159,20 +168,21 @@ impl Worker {
         ages.filter(|age| age.count > 0).collect()
     }
 
-    /// Records the arrival of a request of the measured part: its send, or its entry into the line.
-    pub(super) fn note_arrival(&mut self, job: Job, now: u64) {
-        if job.has_ticket && self.arrivals.len() < MAX_ARRIVALS {
+    /// Records the arrival of a request of the measured part: its send, or its entry into the
+    /// backlog.
+    pub(super) fn note_arrival(&mut self, pending: PendingRequest, now: u64) {
+        if pending.has_ticket && self.arrivals.len() < MAX_ARRIVALS {
             self.arrivals.push(now.saturating_sub(self.window.0));
         }
     }
 
     /// Records the send lag, and the arrival, of a request of the measured part that found a
     /// connection free.
-    pub(super) fn note_lag(&mut self, job: Job, now: u64) {
-        if job.has_ticket {
-            self.recorder.times.send_lag.saturating_record(now - job.intended);
+    pub(super) fn note_lag(&mut self, pending: PendingRequest, now: u64) {
+        if pending.has_ticket {
+            self.recorder.times.send_lag.saturating_record(now - pending.intended);
         }
-        self.note_arrival(job, now);
+        self.note_arrival(pending, now);
     }
 
     /// Takes a slot that waits for a request; slots that were closed meanwhile are passed over.

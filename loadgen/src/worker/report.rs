@@ -40,7 +40,7 @@ pub(crate) struct Ending {
     /// Requests of the measured part that a schedule called for.
     pub scheduled: u64,
     /// Requests answered with a good status, per connection that the workload calls for.
-    pub answers: Vec<u64>,
+    pub responses: Vec<u64>,
     pub arrivals: Vec<u64>,
     pub idle_established: u64,
     pub idle_answered: u64,
