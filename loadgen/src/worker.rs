@@ -9,27 +9,27 @@ mod connect;
 mod exchange;
 mod idle;
 mod pace;
+mod pending;
+mod poller;
 mod report;
+mod slot;
 mod timer;
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
 use std::num::NonZero;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-use rustix::io::Errno;
+use rustix::event::epoll;
 use rustix::thread::set_current_timer_slack;
 use slab::Slab;
 
 use crate::clock::nanos;
-use crate::connection::{Connection, KnownHead};
+use crate::connection::KnownHead;
 use crate::measurement::GeneratorLimits;
 use crate::plan::{Plan, TICK, share};
 use crate::recorder::{Age, Interval, Recorder};
@@ -39,8 +39,10 @@ use crate::source::Sources;
 use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
+use self::pending::PendingRequest;
+use self::poller::Poller;
 pub(crate) use self::report::{Ending, Message};
-use self::timer::Timer;
+use self::slot::{Slot, State};
 
 /// Size of the read buffer; larger responses take several reads.
 const READ_BYTES: usize = 64 * 1024;
@@ -86,90 +88,6 @@ const LINGERING: u64 = 1 << 63;
 /// Time for which an open loop waits for the responses to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// One of the connections that the workload calls for at once. It may use many sockets over its
-/// life.
-#[derive(Debug, Default)]
-struct Slot {
-    socket: Option<TcpStream>,
-    state: State,
-    response: Connection,
-    /// The request that is to be sent or is under way.
-    pending: Option<PendingRequest>,
-    /// Index of its address among those of the target.
-    address: usize,
-    /// Requests that this socket may still carry.
-    left: u64,
-    /// Time of the `connect` call, and time until the connection was established. The latter is
-    /// kept until a recorded request has reported it.
-    connect_began: u64,
-    connect_took: Option<u64>,
-    /// Failed tries to connect in a row.
-    failures: u32,
-    was_established: bool,
-    was_answered: bool,
-    /// Requests of the measured part that were given to this connection, including the one that was
-    /// in flight when the part began, if that one counts.
-    asked: u64,
-    /// True if it had no response yet when the measured part began.
-    is_late: bool,
-    /// Responses in the measured part, and the number of them with a good status.
-    responses: u64,
-    good_responses: u64,
-}
-
-impl Slot {
-    /// Returns true if the measured part had no request for it.
-    fn is_never_asked(&self) -> bool {
-        self.asked == 0 && self.pending.is_none() && self.failures == 0
-    }
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Has a request to send and no connection; waits for its turn to make one.
-    #[default]
-    Closed,
-    Connecting,
-    /// Waits for a response.
-    Waiting,
-    /// Waits for the schedule of an open loop; it has a connection, or makes one when a request
-    /// comes.
-    Free,
-    /// Has had its first response and sends no further request until the warm-up begins.
-    Held,
-    /// Has nothing to send any more.
-    Done,
-}
-
-/// A request, from the moment at which it should be sent.
-#[derive(Debug, Default, Clone, Copy)]
-struct PendingRequest {
-    intended: u64,
-    sent: u64,
-    first_byte: Option<u64>,
-    /// Bytes of the request that were written.
-    written: usize,
-    /// True if the request was begun within the measured part and has taken one of its tickets.
-    has_ticket: bool,
-    /// True if nothing but the generator delays the request, because it has a connection or only
-    /// has to make one, and its send lag is not recorded yet.
-    lag_is_open: bool,
-    /// Time from which on the request lacks only a connection, until a connect for it begins, and
-    /// the length of that wait.
-    lacks_connection_since: Option<u64>,
-    connect_wait: Option<u64>,
-}
-
-impl PendingRequest {
-    /// Returns the age of the request at `now`.
-    fn age(&self, now: u64) -> Age {
-        let latency = now.saturating_sub(self.intended);
-        let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
-        let response = latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0));
-        Age { latency, response, count: 1 }
-    }
-}
-
 /// Limits of the wait for first responses: number of connections that have had one, time since
 /// which no further one came, and time at which the wait ends.
 #[derive(Debug)]
@@ -185,8 +103,7 @@ pub(crate) struct Worker {
     /// Bytes of a request, and of the last request of a connection.
     request: Vec<u8>,
     last_request: Vec<u8>,
-    epoll: OwnedFd,
-    timer: Timer,
+    poller: Poller,
     slots: Vec<Slot>,
     /// Slots in [`State::Closed`]: those to be opened next, and those that wait until a given time
     /// for another try.
@@ -256,12 +173,10 @@ impl Worker {
         let share = share(workload.connections, index, workers);
         let request = plan.target.render(&workload.request, false);
         let last_request = plan.target.render(&workload.request, workload.asks_to_close());
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         Ok(Self {
             request,
             last_request,
-            timer: Timer::new(&epoll)?,
-            epoll,
+            poller: Poller::new()?,
             slots: (0..share).map(|_| Slot::default()).collect(),
             to_open: VecDeque::new(),
             to_retry: Vec::new(),
@@ -373,19 +288,16 @@ impl Worker {
     /// slept.
     fn wait(&mut self, events: &mut Vec<epoll::Event>) -> u64 {
         let Pacing::Open { spin, .. } = self.plan.workload.pacing else {
-            self.wait_for(TICK, events);
+            self.poller.wait(TICK, events);
             return 0;
         };
         let now = self.plan.clock.now();
         let wake_at = self.next_wake().saturating_sub(nanos(spin));
         if wake_at <= now {
-            self.wait_for(Duration::ZERO, events);
+            self.poller.wait(Duration::ZERO, events);
             return 0;
         }
-        if wake_at < now + nanos(TICK) {
-            self.timer.arm(wake_at, now);
-        }
-        self.wait_for(TICK, events);
+        self.poller.wait_until(wake_at, now, events);
         self.plan.clock.now() - now
     }
 
@@ -393,18 +305,6 @@ impl Worker {
     /// make room first.
     fn next_wake(&self) -> u64 {
         if self.backlog.len() < MAX_BACKLOG { self.next_due } else { u64::MAX }
-    }
-
-    /// Takes the events that there are, or that come within `timeout`. The timeout is whole
-    /// milliseconds, because no kernel refuses such a call; the timer provides the exact times.
-    fn wait_for(&self, timeout: Duration, events: &mut Vec<epoll::Event>) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
-        match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            // The descriptor and the buffer are ours; nothing else can be wrong with the call
-            // (epoll_wait(2)).
-            Err(error) => panic!("epoll_wait: {error}"),
-        }
     }
 
     /// Returns true if the measured part is over: its time has passed, its requests are done, or

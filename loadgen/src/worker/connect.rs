@@ -8,7 +8,8 @@ use rustix::event::epoll;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{LINGERING, State, Worker};
+use super::slot::State;
+use super::{LINGERING, Worker};
 use crate::clock::nanos;
 use crate::connection::Connection;
 use crate::plan::TICK;
@@ -70,7 +71,7 @@ impl Worker {
         // Not `now`: other connections may have been opened since.
         let began = self.plan.clock.now();
         let socket = self.connect().and_then(|socket| {
-            epoll::add(&self.epoll, &socket, epoll::EventData::new_u64(key as u64), EVERYTHING)?;
+            self.poller.add(&socket, key as u64, EVERYTHING)?;
             Ok(socket)
         });
         if let Some(mut pending) = self.slots[key].pending {
@@ -109,7 +110,7 @@ impl Worker {
     /// so by itself.
     pub(super) fn look_again(&self, key: usize) {
         if let Some(socket) = &self.slots[key].socket {
-            let _ = epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(key as u64), EVERYTHING);
+            let _ = self.poller.modify(socket, key as u64, EVERYTHING);
         }
     }
 
@@ -174,9 +175,8 @@ impl Worker {
             return;
         };
         let entry = self.lingering.vacant_entry();
-        let data = epoll::EventData::new_u64(entry.key() as u64 | LINGERING);
-        if epoll::modify(&self.epoll, &socket, data, epoll::EventFlags::RDHUP | epoll::EventFlags::ET).is_ok()
-        {
+        let key = entry.key() as u64 | LINGERING;
+        if self.poller.modify(&socket, key, epoll::EventFlags::RDHUP | epoll::EventFlags::ET).is_ok() {
             entry.insert((socket, now));
         }
     }

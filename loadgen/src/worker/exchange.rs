@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rustix::event::epoll;
 
-use super::{LINGERING, PendingRequest, State, Worker};
+use super::pending::PendingRequest;
+use super::slot::State;
+use super::{LINGERING, Worker};
 use crate::clock::nanos;
 use crate::connection::{Head, Progress, ProtocolError, Reason};
 use crate::recorder::Stages;

@@ -96,8 +96,7 @@ impl Worker {
                 continue;
             }
             let entry = opening.asking.vacant_entry();
-            let data = epoll::EventData::new_u64(entry.key() as u64);
-            if epoll::add(&self.epoll, &asking.socket, data, self.interest(&asking)).is_ok() {
+            if self.poller.add(&asking.socket, entry.key() as u64, self.interest(&asking)).is_ok() {
                 entry.insert(asking);
             }
         }
@@ -116,7 +115,7 @@ impl Worker {
         let mut step = Step::GoesOn;
         if asking.written < self.request.len() {
             step = self.write_idle(asking);
-            let _ = epoll::modify(&self.epoll, &asking.socket, event.data, self.interest(asking));
+            let _ = self.poller.modify(&asking.socket, event.data.u64(), self.interest(asking));
         }
         if step == Step::GoesOn && asking.written > 0 {
             step = self.read_idle(asking, buffer);
@@ -174,7 +173,7 @@ impl Worker {
     /// Keeps a connection to the end of the run, if it is established.
     fn hold(&mut self, asking: Asking) {
         if asking.written > 0 {
-            let _ = epoll::delete(&self.epoll, &asking.socket);
+            self.poller.remove(&asking.socket);
             self.idle.push(asking.socket);
         }
     }

@@ -1,7 +1,9 @@
 //! The send times of requests: right after the previous response in a closed loop, by the schedule
 //! in an open one.
 
-use super::{MAX_BACKLOG, MAX_DISPATCHED, PendingRequest, State, Worker};
+use super::pending::PendingRequest;
+use super::slot::State;
+use super::{MAX_BACKLOG, MAX_DISPATCHED, Worker};
 use crate::clock::nanos;
 use crate::measurement::MAX_ARRIVALS;
 use crate::recorder::Age;
