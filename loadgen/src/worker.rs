@@ -6,13 +6,17 @@
 //! response at once, without a wait in between.
 
 mod connect;
+mod connecting;
+mod dialer;
 mod exchange;
 mod idle;
+mod lingering;
 mod pace;
 mod pending;
 mod poller;
 mod report;
 mod slot;
+mod start_up;
 mod timer;
 
 use std::collections::VecDeque;
@@ -26,23 +30,26 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender};
 use rustix::event::epoll;
 use rustix::thread::set_current_timer_slack;
-use slab::Slab;
 
 use crate::clock::nanos;
 use crate::connection::KnownHead;
-use crate::measurement::GeneratorLimits;
 use crate::plan::{Plan, TICK, share};
 use crate::recorder::{Age, Interval, Recorder};
 use crate::schedule::Schedule;
 use crate::silence::Pauses;
-use crate::source::Sources;
 use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
+use self::connecting::Connecting;
+pub(crate) use self::connecting::FIRST_CONNECTION;
+use self::dialer::Dialer;
+use self::lingering::Lingering;
 use self::pending::PendingRequest;
 use self::poller::Poller;
 pub(crate) use self::report::{Ending, Message};
 use self::slot::{Slot, State};
+pub(crate) use self::start_up::NEXT_FIRST_ANSWER;
+use self::start_up::StartUp;
 
 /// Size of the read buffer; larger responses take several reads.
 const READ_BYTES: usize = 64 * 1024;
@@ -61,10 +68,6 @@ const MAX_DISPATCHED: usize = 1024;
 /// Time between two scans for requests without a response, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
-/// Time for which a run tries to reach its server before it gives up; a server that is just being
-/// started takes no longer.
-pub(crate) const FIRST_CONNECTION: Duration = Duration::from_secs(1);
-
 /// Time between two looks at the idle connections of the other workers, until all are open.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 
@@ -72,30 +75,8 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 /// up a connection.
 const MAX_TRIES: u32 = 9;
 
-/// Time to wait for one more first response, once every connection is established, before the
-/// warm-up begins all the same: a server may never have a worker for the remaining connections. No
-/// other request is sent meanwhile, so that the server has all of this time to start what it starts
-/// for a connection.
-pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
-
-/// Time to wait for all first responses together: a server that starts up one connection after
-/// another must not take longer than the measurement.
-const FIRST_ANSWERS: Duration = Duration::from_secs(5);
-
-/// Bit in the key of a connection that only waits to be closed.
-const LINGERING: u64 = 1 << 63;
-
 /// Time for which an open loop waits for the responses to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// Limits of the wait for first responses: number of connections that have had one, time since
-/// which no further one came, and time at which the wait ends.
-#[derive(Debug)]
-struct Patience {
-    answered: usize,
-    since: u64,
-    until: u64,
-}
 
 pub(crate) struct Worker {
     plan: Arc<Plan>,
@@ -105,15 +86,10 @@ pub(crate) struct Worker {
     last_request: Vec<u8>,
     poller: Poller,
     slots: Vec<Slot>,
-    /// Slots in [`State::Closed`]: those to be opened next, and those that wait until a given time
-    /// for another try.
-    to_open: VecDeque<usize>,
-    to_retry: Vec<(u64, usize)>,
-    connecting: usize,
-    lingering: Slab<(TcpStream, u64)>,
-    /// Index of the target's address whose turn it is.
-    next_address: usize,
-    sources: Sources,
+    dialer: Dialer,
+    connecting: Connecting,
+    lingering: Lingering,
+    start_up: StartUp,
     known_head: KnownHead,
     recorder: Recorder,
     /// Empty recorder, made before the measured part begins: making one takes a hundred
@@ -121,7 +97,6 @@ pub(crate) struct Worker {
     fresh: Option<Box<Recorder>>,
     /// Recordings of the warm-up; releasing their memory can wait, too.
     forgotten: Option<Box<Recorder>>,
-    opened_total: u64,
     window: (u64, u64),
     /// Length of the intervals that are handed over, in nanoseconds.
     interval_ns: u64,
@@ -146,23 +121,10 @@ pub(crate) struct Worker {
     /// Connections that are only held, and the number of them that had a response.
     idle: Vec<TcpStream>,
     idle_answered: u64,
-    /// Time of the first failed try to connect, number of failures because the generator lacked a
-    /// resource, and error of the last failure.
-    first_failed_try: u64,
-    limits: GeneratorLimits,
-    connect_error: Option<io::Error>,
-    /// Earliest time of the next connect, and time between two connects.
-    next_open: u64,
-    open_every: u64,
     last_done: u64,
     pauses: Pauses,
     /// Nanoseconds of the measured part without anything to do.
     idle_ns: u64,
-    is_ready: bool,
-    /// Limits of the wait for first responses; set once every connection is established.
-    patience: Option<Patience>,
-    /// True if the warm-up has begun, or the measured part if there is no warm-up.
-    has_started: bool,
     /// True if requests are HEAD, whose responses have no body.
     is_head: bool,
 }
@@ -178,17 +140,14 @@ impl Worker {
             last_request,
             poller: Poller::new()?,
             slots: (0..share).map(|_| Slot::default()).collect(),
-            to_open: VecDeque::new(),
-            to_retry: Vec::new(),
-            connecting: 0,
-            lingering: Slab::new(),
-            next_address: index,
-            sources: Sources::new(&plan.target.addresses, workload.connections + workload.idle),
+            dialer: Dialer::new(&plan, index),
+            connecting: Connecting::new(),
+            lingering: Lingering::default(),
+            start_up: StartUp::default(),
             known_head: KnownHead::default(),
             recorder: Recorder::default(),
             fresh: Some(Box::default()),
             forgotten: None,
-            opened_total: 0,
             window: (u64::MAX, u64::MAX),
             interval_ns: nanos(workload.interval).max(1),
             stretch: 0,
@@ -209,17 +168,9 @@ impl Worker {
             late_ages: Vec::new(),
             idle: Vec::new(),
             idle_answered: 0,
-            first_failed_try: u64::MAX,
-            limits: GeneratorLimits::default(),
-            connect_error: None,
-            next_open: 0,
-            open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
             last_done: 0,
             pauses: Pauses::default(),
             idle_ns: 0,
-            is_ready: false,
-            patience: None,
-            has_started: false,
             is_head: workload.request.method == "HEAD",
             messages,
             plan,
@@ -327,7 +278,9 @@ impl Worker {
                 let gave_up = |slot: &Slot| slot.failures >= MAX_TRIES;
                 let finished = |slot: &Slot| match slot.state {
                     State::Done => true,
-                    State::Free => self.next_due == u64::MAX && self.is_ready && self.window.0 <= now,
+                    State::Free => {
+                        self.next_due == u64::MAX && self.start_up.is_ready() && self.window.0 <= now
+                    }
                     _ => gave_up(slot),
                 };
                 self.slots.iter().all(finished) && (self.backlog.is_empty() || self.slots.iter().all(gave_up))
@@ -340,17 +293,13 @@ impl Worker {
         if !self.plan.is_server_reached() {
             self.look_for_server(now);
         }
-        if !self.is_ready && self.has_begun_serving(now) {
-            self.is_ready = true;
-            self.plan.worker_is_ready(now);
-        }
+        self.start_up.look(&self.slots, &self.connecting, &self.plan, now);
         if self.window.0 == u64::MAX || self.window.1 == u64::MAX {
             self.window = self.plan.window();
             if self.usage_at_begin.is_none() {
                 self.next_boundary = self.window.0;
             }
-            if self.window.0 != u64::MAX && !self.has_started {
-                self.has_started = true;
+            if self.window.0 != u64::MAX && self.start_up.end() {
                 self.next_due = self.due();
                 self.release(now);
             }
@@ -361,45 +310,17 @@ impl Worker {
             self.cpu_wait_before = cpu_wait();
         }
         self.cross_boundaries(now);
-        self.retry(now);
+        self.connecting.retry(now);
     }
 
     /// Notes when a connection of the run is established, and ends the run if none could be made
     /// for a while: there will be nothing to measure.
     fn look_for_server(&mut self, now: u64) {
-        if self.opened_total > 0 {
+        if self.connecting.opened_total() > 0 {
             self.plan.server_was_reached();
-        } else if now >= self.first_failed_try.saturating_add(nanos(FIRST_CONNECTION)) {
+        } else if self.connecting.has_failed_for_long(now) {
             self.plan.abandon();
         }
-    }
-
-    /// Returns true if every connection was answered or could not be made. A connection that only
-    /// waits to be accepted counts as established, so established connections get some time to be
-    /// served, and no more: a server may never have a worker for one.
-    fn has_begun_serving(&mut self, now: u64) -> bool {
-        // Before any connection is established, nothing can be measured.
-        if !self.plan.is_server_reached() && self.first_failed_try != u64::MAX {
-            return false;
-        }
-        let has_tried = |slot: &Slot| slot.was_established || slot.failures > 0 || slot.state == State::Free;
-        if !self.slots.iter().all(has_tried) {
-            return false;
-        }
-        let has_news = |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
-        let answered = self.slots.iter().filter(has_news).count();
-        answered == self.slots.len() || self.is_out_of_patience(answered, now)
-    }
-
-    /// Returns true if no further connection has had its first response for too long, or if the
-    /// wait for all of them has taken too long.
-    fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
-        let until = now + nanos(FIRST_ANSWERS);
-        let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
-        if answered > patience.answered {
-            *patience = Patience { answered, since: now, ..*patience };
-        }
-        now >= patience.until || now >= patience.since + nanos(NEXT_FIRST_ANSWER)
     }
 
     /// Sends the next request on connections that were held after their first response.
@@ -505,11 +426,11 @@ impl Worker {
             never_asked: self.slots.iter().filter(|slot| slot.is_never_asked()).count() as u64,
             unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
             served_later: self.slots.iter().filter(|slot| slot.is_late && slot.responses > 0).count() as u64,
-            opened_total: self.opened_total,
+            opened_total: self.connecting.opened_total(),
             idle_established: self.idle.len() as u64,
             idle_answered: self.idle_answered,
-            limits: self.limits,
-            connect_error: self.connect_error.take(),
+            limits: self.dialer.limits(),
+            connect_error: self.connecting.take_error(),
             window: (self.window.0, end),
             scheduled: self.scheduled,
             responses: self.slots.iter().map(|slot| slot.good_responses).collect(),

@@ -1,19 +1,15 @@
 //! One request and its response: written, read, checked, timed, or given up.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
 
 use rustix::event::epoll;
 
+use super::Worker;
 use super::pending::PendingRequest;
 use super::slot::State;
-use super::{LINGERING, Worker};
 use crate::clock::nanos;
 use crate::connection::{Head, Progress, ProtocolError, Reason};
 use crate::recorder::Stages;
-
-/// Time for a server to close a connection that it was asked to close, before the client closes it.
-const LINGER: Duration = Duration::from_secs(1);
 
 /// Reads from one connection, 4 MiB together, before other connections and the clock are looked at.
 const READS_PER_EVENT: usize = 64;
@@ -37,10 +33,7 @@ impl Worker {
     pub(super) fn on_event(&mut self, event: epoll::Event, buffer: &mut [u8]) {
         use epoll::EventFlags as Flags;
         let (data, flags) = (event.data.u64(), event.flags);
-        if data & LINGERING != 0 {
-            // `lingering` does not hold the timer's key: the timer's events only wake the worker. A
-            // server that sends data instead of closing is not waited for either.
-            let _ = self.lingering.try_remove((data & !LINGERING) as usize);
+        if self.lingering.take_event(data) {
             return;
         }
         let key = data as usize;
@@ -315,6 +308,6 @@ impl Worker {
                 _ => {}
             }
         }
-        self.lingering.retain(|_, (_, since)| now < *since + nanos(LINGER));
+        self.lingering.expire(now);
     }
 }

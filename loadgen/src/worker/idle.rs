@@ -87,10 +87,10 @@ impl Worker {
         while opening.left > 0
             && opening.asking.len() < opening.window
             && !self.plan.is_stopped()
-            && self.take_turn(now)
+            && self.dialer.take_turn(now)
         {
             opening.left -= 1;
-            let Ok(socket) = self.connect() else { continue };
+            let Ok(socket) = self.dialer.connect(&self.plan.target.addresses) else { continue };
             let mut asking = Asking { socket, began: now, written: 0, response: Connection::default() };
             if self.write_idle(&mut asking) == Step::Lost {
                 continue;

@@ -19,7 +19,7 @@ impl Worker {
         if self.schedule.is_some() {
             return self.next_of_backlog(key, now);
         }
-        if !self.has_started && self.slots[key].was_answered {
+        if !self.start_up.is_over() && self.slots[key].was_answered {
             self.slots[key].pending = None;
             self.slots[key].state = State::Held;
             return;
@@ -50,7 +50,7 @@ impl Worker {
         let since = if pending.lag_is_open { pending.intended } else { now };
         slot.pending = Some(PendingRequest { lacks_connection_since: Some(since), ..pending });
         slot.state = State::Closed;
-        self.to_open.push_back(key);
+        self.connecting.push(key);
     }
 
     /// Gives a free slot of an open loop the request that has waited longest, or lets the slot wait
@@ -68,7 +68,7 @@ impl Worker {
             self.free.push_back(key);
         } else {
             slot.state = State::Closed;
-            self.to_open.push_back(key);
+            self.connecting.push(key);
         }
     }
 

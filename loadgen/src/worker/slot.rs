@@ -4,6 +4,7 @@ use std::net::TcpStream;
 
 use super::pending::PendingRequest;
 use crate::connection::Connection;
+use crate::workload::Lifetime;
 
 /// One of the connections that the workload calls for at once. It may use many sockets over its
 /// life.
@@ -37,6 +38,37 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Begins to connect to the address with this index.
+    pub fn begin_connect(&mut self, address: usize, lifetime: Lifetime, began: u64) {
+        self.address = address;
+        self.state = State::Connecting;
+        self.connect_began = began;
+        self.connect_took = None;
+        self.response = Connection::default();
+        self.left = match lifetime {
+            Lifetime::Persistent => u64::MAX,
+            Lifetime::Requests(requests) => u64::from(requests.get()),
+        };
+    }
+
+    /// Notes that the connection was established.
+    pub fn established(&mut self, now: u64) {
+        self.connect_took = Some(now - self.connect_began);
+        // The state is no longer `Connecting`, so that a request which is sent at once does not
+        // count the connection again.
+        self.state = State::Free;
+        self.was_established = true;
+        self.failures = 0;
+    }
+
+    /// Notes that the connection could not be made. Returns the number of failed tries in a row.
+    pub fn connect_failed(&mut self) -> u32 {
+        self.socket = None;
+        self.state = State::Closed;
+        self.failures += 1;
+        self.failures
+    }
+
     /// Returns true if the measured part had no request for it.
     pub fn is_never_asked(&self) -> bool {
         self.asked == 0 && self.pending.is_none() && self.failures == 0
