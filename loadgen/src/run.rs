@@ -120,7 +120,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         endings: Vec::new(),
     };
     for index in 0..threads {
-        let worker = Worker::new(Arc::clone(&plan), index, threads, sender.clone())?;
+        let worker = Worker::new(Arc::clone(&plan), index, sender.clone())?;
         let idle = share(plan.workload.idle, index, threads);
         let release = release.clone();
         let guard = AbandonOnPanic(Arc::clone(&plan));
@@ -460,7 +460,7 @@ mod tests {
     fn a_worker_that_panics_frees_those_that_wait_for_its_idle_connections() {
         let plan = plan(2);
         let (sender, messages) = unbounded();
-        let other = Worker::new(Arc::clone(&plan), 0, 2, sender).unwrap();
+        let other = Worker::new(Arc::clone(&plan), 0, sender).unwrap();
         let (hold, release) = bounded::<()>(0);
         drop(hold);
         let waiting = thread::spawn(move || other.run(0, &release));

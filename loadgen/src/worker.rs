@@ -12,6 +12,7 @@ mod exchange;
 mod idle;
 mod lingering;
 mod pace;
+mod pacer;
 mod pending;
 mod poller;
 mod report;
@@ -19,7 +20,6 @@ mod slot;
 mod start_up;
 mod timer;
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::TcpStream;
 use std::num::NonZero;
@@ -35,7 +35,6 @@ use crate::clock::nanos;
 use crate::connection::KnownHead;
 use crate::plan::{Plan, TICK, share};
 use crate::recorder::{Age, Interval, Recorder};
-use crate::schedule::Schedule;
 use crate::silence::Pauses;
 use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
@@ -44,6 +43,7 @@ use self::connecting::Connecting;
 pub(crate) use self::connecting::FIRST_CONNECTION;
 use self::dialer::Dialer;
 use self::lingering::Lingering;
+use self::pacer::Pacer;
 use self::pending::PendingRequest;
 use self::poller::Poller;
 pub(crate) use self::report::{Ending, Message};
@@ -56,10 +56,6 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Most events that one wait returns.
 const EVENTS: usize = 512;
-
-/// Most requests that wait in a worker's backlog, 1 MiB of them. Further requests that are due stay
-/// in the schedule, which yields their times when it is their turn, or when the run ends.
-const MAX_BACKLOG: usize = 1 << 17;
 
 /// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
 /// and for an end: a rate may be so high that the worker would do nothing else.
@@ -90,6 +86,7 @@ pub(crate) struct Worker {
     connecting: Connecting,
     lingering: Lingering,
     start_up: StartUp,
+    pacer: Pacer,
     known_head: KnownHead,
     recorder: Recorder,
     /// Empty recorder, made before the measured part begins: making one takes a hundred
@@ -107,14 +104,6 @@ pub(crate) struct Worker {
     usage_at_begin: Option<ThreadUsage>,
     /// Wait for a processor up to the last tick before the measured part.
     cpu_wait_before: Option<Duration>,
-    /// Schedule of an open loop, and its next time on the clock, once that is known.
-    schedule: Option<Schedule>,
-    next_due: u64,
-    /// Intended send times of requests that are due and wait for a connection, [`MAX_BACKLOG`] at
-    /// most, and slots that wait for a request.
-    backlog: VecDeque<u64>,
-    free: VecDeque<usize>,
-    scheduled: u64,
     arrivals: Vec<u64>,
     /// Ages, at the end of the measured part, of requests that ended after it.
     late_ages: Vec<Age>,
@@ -130,9 +119,9 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub fn new(plan: Arc<Plan>, index: usize, workers: usize, messages: Sender<Message>) -> io::Result<Self> {
+    pub fn new(plan: Arc<Plan>, index: usize, messages: Sender<Message>) -> io::Result<Self> {
         let workload = &plan.workload;
-        let share = share(workload.connections, index, workers);
+        let share = share(workload.connections, index, plan.workers());
         let request = plan.target.render(&workload.request, false);
         let last_request = plan.target.render(&workload.request, workload.asks_to_close());
         Ok(Self {
@@ -144,6 +133,7 @@ impl Worker {
             connecting: Connecting::new(),
             lingering: Lingering::default(),
             start_up: StartUp::default(),
+            pacer: Pacer::new(&plan, index),
             known_head: KnownHead::default(),
             recorder: Recorder::default(),
             fresh: Some(Box::default()),
@@ -154,16 +144,6 @@ impl Worker {
             next_boundary: u64::MAX,
             usage_at_begin: None,
             cpu_wait_before: None,
-            schedule: match workload.pacing {
-                Pacing::Closed => None,
-                Pacing::Open { rate, arrivals, seed, .. } => {
-                    Some(Schedule::new(rate, arrivals, seed, index, workers))
-                }
-            },
-            next_due: u64::MAX,
-            backlog: VecDeque::new(),
-            free: VecDeque::new(),
-            scheduled: 0,
             arrivals: Vec::new(),
             late_ages: Vec::new(),
             idle: Vec::new(),
@@ -243,7 +223,7 @@ impl Worker {
             return 0;
         };
         let now = self.plan.clock.now();
-        let wake_at = self.next_wake().saturating_sub(nanos(spin));
+        let wake_at = self.pacer.next_wake().saturating_sub(nanos(spin));
         if wake_at <= now {
             self.poller.wait(Duration::ZERO, events);
             return 0;
@@ -252,25 +232,19 @@ impl Worker {
         self.plan.clock.now() - now
     }
 
-    /// Returns the next time of the schedule. `u64::MAX` if the backlog is full: a response has to
-    /// make room first.
-    fn next_wake(&self) -> u64 {
-        if self.backlog.len() < MAX_BACKLOG { self.next_due } else { u64::MAX }
-    }
-
     /// Returns true if the measured part is over: its time has passed, its requests are done, or
     /// the run was stopped.
     fn is_over(&self, now: u64) -> bool {
         if self.plan.is_stopped() {
             return true;
         }
-        let is_open = self.schedule.is_some();
+        let is_open = self.pacer.is_open();
         match self.plan.workload.until {
             // An open loop waits some time for the responses to its last requests.
             Until::Elapsed(_) if is_open && now < self.window.1.saturating_add(nanos(GRACE)) => {
                 now >= self.window.1
-                    && self.next_due >= self.window.1
-                    && self.backlog.is_empty()
+                    && self.pacer.next_due() >= self.window.1
+                    && self.pacer.has_no_backlog()
                     && !self.slots.iter().any(|slot| slot.pending.is_some())
             }
             Until::Elapsed(_) => now >= self.window.1,
@@ -279,11 +253,12 @@ impl Worker {
                 let finished = |slot: &Slot| match slot.state {
                     State::Done => true,
                     State::Free => {
-                        self.next_due == u64::MAX && self.start_up.is_ready() && self.window.0 <= now
+                        self.pacer.next_due() == u64::MAX && self.start_up.is_ready() && self.window.0 <= now
                     }
                     _ => gave_up(slot),
                 };
-                self.slots.iter().all(finished) && (self.backlog.is_empty() || self.slots.iter().all(gave_up))
+                self.slots.iter().all(finished)
+                    && (self.pacer.has_no_backlog() || self.slots.iter().all(gave_up))
             }
         }
     }
@@ -300,7 +275,7 @@ impl Worker {
                 self.next_boundary = self.window.0;
             }
             if self.window.0 != u64::MAX && self.start_up.end() {
-                self.next_due = self.due();
+                self.pacer.start(self.window.0.saturating_sub(nanos(self.plan.workload.warmup)));
                 self.release(now);
             }
         }
@@ -364,7 +339,7 @@ impl Worker {
     /// marks connections of a closed loop that still wait for their first response. An open loop is
     /// left out: it sends its first request on some connections only later, by design.
     fn note_begin(&mut self) {
-        let is_closed = self.schedule.is_none() && self.plan.has_start_up();
+        let is_closed = !self.pacer.is_open() && self.plan.has_start_up();
         for slot in &mut self.slots {
             let counts = |pending: PendingRequest| !pending.has_ticket && self.plan.counts_in_flight(false);
             slot.asked += u64::from(slot.pending.is_some_and(counts));
@@ -400,7 +375,7 @@ impl Worker {
         let age = |pending: PendingRequest| {
             let counts = has_begun && self.plan.counts_in_flight(pending.has_ticket);
             // An open loop went on waiting for the response, a closed one did not.
-            let until = if self.schedule.is_some() { now } else { end };
+            let until = if self.pacer.is_open() { now } else { end };
             counts.then(|| pending.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
@@ -413,9 +388,9 @@ impl Worker {
                 .chain(self.late_ages.drain(..))
                 .collect(),
             unsent_ages: self
-                .backlog
-                .iter()
-                .map(|&intended| self.backlogged(intended))
+                .pacer
+                .backlog()
+                .map(|intended| self.backlogged(intended))
                 .chain(assigned.filter_map(|slot| slot.pending))
                 .filter_map(age)
                 .chain(missed)
@@ -432,7 +407,7 @@ impl Worker {
             limits: self.dialer.limits(),
             connect_error: self.connecting.take_error(),
             window: (self.window.0, end),
-            scheduled: self.scheduled,
+            scheduled: self.pacer.scheduled(),
             responses: self.slots.iter().map(|slot| slot.good_responses).collect(),
             arrivals: std::mem::take(&mut self.arrivals),
             last_done: self.last_done,

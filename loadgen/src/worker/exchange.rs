@@ -213,10 +213,11 @@ impl Worker {
     /// Records the time since the last response, as far as a request waited in it. A closed loop
     /// always has a request that waits for a response or a connection; an open loop may have none.
     pub(super) fn end_pause(&mut self, end: u64) {
-        let sent = self.slots.iter().filter_map(|slot| slot.pending).map(|pending| pending.intended);
-        let waiting_since = match self.schedule {
-            None => Some(0),
-            Some(_) => sent.chain(self.backlog.front().copied()).min(),
+        let waiting_since = if self.pacer.is_open() {
+            let sent = self.slots.iter().filter_map(|slot| slot.pending).map(|pending| pending.intended);
+            sent.chain(self.pacer.backlog().next()).min()
+        } else {
+            Some(0)
         };
         self.pauses.end_pause(end, waiting_since);
     }
