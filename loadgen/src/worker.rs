@@ -11,10 +11,12 @@ mod dialer;
 mod exchange;
 mod idle;
 mod lingering;
+mod own_time;
 mod pace;
 mod pacer;
 mod pending;
 mod poller;
+mod recording;
 mod report;
 mod slot;
 mod start_up;
@@ -34,18 +36,18 @@ use rustix::thread::set_current_timer_slack;
 use crate::clock::nanos;
 use crate::connection::KnownHead;
 use crate::plan::{Plan, TICK, share};
-use crate::recorder::{Age, Interval, Recorder};
 use crate::silence::Pauses;
-use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
 use self::connecting::Connecting;
 pub(crate) use self::connecting::FIRST_CONNECTION;
 use self::dialer::Dialer;
 use self::lingering::Lingering;
+use self::own_time::OwnTime;
 use self::pacer::Pacer;
 use self::pending::PendingRequest;
 use self::poller::Poller;
+use self::recording::Recording;
 pub(crate) use self::report::{Ending, Message};
 use self::slot::{Slot, State};
 pub(crate) use self::start_up::NEXT_FIRST_ANSWER;
@@ -76,7 +78,6 @@ const GRACE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Worker {
     plan: Arc<Plan>,
-    messages: Sender<Message>,
     /// Bytes of a request, and of the last request of a connection.
     request: Vec<u8>,
     last_request: Vec<u8>,
@@ -87,33 +88,13 @@ pub(crate) struct Worker {
     lingering: Lingering,
     start_up: StartUp,
     pacer: Pacer,
+    recording: Recording,
+    pauses: Pauses,
+    own_time: OwnTime,
     known_head: KnownHead,
-    recorder: Recorder,
-    /// Empty recorder, made before the measured part begins: making one takes a hundred
-    /// microseconds, by which the first request of an open loop would be late.
-    fresh: Option<Box<Recorder>>,
-    /// Recordings of the warm-up; releasing their memory can wait, too.
-    forgotten: Option<Box<Recorder>>,
-    window: (u64, u64),
-    /// Length of the intervals that are handed over, in nanoseconds.
-    interval_ns: u64,
-    /// Number of the interval that is being recorded, and the time at which it ends. Before the
-    /// measured part, that is the time at which the part begins.
-    stretch: u64,
-    next_boundary: u64,
-    usage_at_begin: Option<ThreadUsage>,
-    /// Wait for a processor up to the last tick before the measured part.
-    cpu_wait_before: Option<Duration>,
-    arrivals: Vec<u64>,
-    /// Ages, at the end of the measured part, of requests that ended after it.
-    late_ages: Vec<Age>,
     /// Connections that are only held, and the number of them that had a response.
     idle: Vec<TcpStream>,
     idle_answered: u64,
-    last_done: u64,
-    pauses: Pauses,
-    /// Nanoseconds of the measured part without anything to do.
-    idle_ns: u64,
     /// True if requests are HEAD, whose responses have no body.
     is_head: bool,
 }
@@ -134,25 +115,13 @@ impl Worker {
             lingering: Lingering::default(),
             start_up: StartUp::default(),
             pacer: Pacer::new(&plan, index),
+            recording: Recording::new(workload.interval, messages),
+            pauses: Pauses::default(),
+            own_time: OwnTime::default(),
             known_head: KnownHead::default(),
-            recorder: Recorder::default(),
-            fresh: Some(Box::default()),
-            forgotten: None,
-            window: (u64::MAX, u64::MAX),
-            interval_ns: nanos(workload.interval).max(1),
-            stretch: 0,
-            next_boundary: u64::MAX,
-            usage_at_begin: None,
-            cpu_wait_before: None,
-            arrivals: Vec::new(),
-            late_ages: Vec::new(),
             idle: Vec::new(),
             idle_answered: 0,
-            last_done: 0,
-            pauses: Pauses::default(),
-            idle_ns: 0,
             is_head: workload.request.method == "HEAD",
-            messages,
             plan,
         })
     }
@@ -194,14 +163,13 @@ impl Worker {
             }
             let began = std::mem::replace(&mut now, self.plan.clock.now());
             self.pauses.note_awake(now);
-            if (self.window.0..self.window.1).contains(&began) {
-                self.idle_ns += if is_idle { now - began } else { slept };
+            let (begin, end) = self.recording.window();
+            if (begin..end).contains(&began) {
+                self.own_time.add_idle(if is_idle { now - began } else { slept });
             }
         }
         let ending = self.end(now);
-        let _ = self.messages.send(Message::Ended(Box::new(ending)));
-        // The receiver then sees the end of the last worker, even if another one panicked.
-        drop(self.messages);
+        self.recording.close(ending);
         let _ = release.recv();
     }
 
@@ -238,22 +206,23 @@ impl Worker {
         if self.plan.is_stopped() {
             return true;
         }
+        let (begin, end) = self.recording.window();
         let is_open = self.pacer.is_open();
         match self.plan.workload.until {
             // An open loop waits some time for the responses to its last requests.
-            Until::Elapsed(_) if is_open && now < self.window.1.saturating_add(nanos(GRACE)) => {
-                now >= self.window.1
-                    && self.pacer.next_due() >= self.window.1
+            Until::Elapsed(_) if is_open && now < end.saturating_add(nanos(GRACE)) => {
+                now >= end
+                    && self.pacer.next_due() >= end
                     && self.pacer.has_no_backlog()
                     && !self.slots.iter().any(|slot| slot.pending.is_some())
             }
-            Until::Elapsed(_) => now >= self.window.1,
+            Until::Elapsed(_) => now >= end,
             Until::Requests(_) => {
                 let gave_up = |slot: &Slot| slot.failures >= MAX_TRIES;
                 let finished = |slot: &Slot| match slot.state {
                     State::Done => true,
                     State::Free => {
-                        self.pacer.next_due() == u64::MAX && self.start_up.is_ready() && self.window.0 <= now
+                        self.pacer.next_due() == u64::MAX && self.start_up.is_ready() && begin <= now
                     }
                     _ => gave_up(slot),
                 };
@@ -269,20 +238,14 @@ impl Worker {
             self.look_for_server(now);
         }
         self.start_up.look(&self.slots, &self.connecting, &self.plan, now);
-        if self.window.0 == u64::MAX || self.window.1 == u64::MAX {
-            self.window = self.plan.window();
-            if self.usage_at_begin.is_none() {
-                self.next_boundary = self.window.0;
-            }
-            if self.window.0 != u64::MAX && self.start_up.end() {
-                self.pacer.start(self.window.0.saturating_sub(nanos(self.plan.workload.warmup)));
-                self.release(now);
-            }
+        self.recording.look_at_window(&self.plan);
+        let (begin, _) = self.recording.window();
+        if begin != u64::MAX && self.start_up.end() {
+            self.pacer.start(begin.saturating_sub(nanos(self.plan.workload.warmup)));
+            self.release(now);
         }
-        if now < self.window.0 {
-            // Not at the begin of the part: the worker may have no processor from then until the
-            // end.
-            self.cpu_wait_before = cpu_wait();
+        if now < begin {
+            self.own_time.look();
         }
         self.cross_boundaries(now);
         self.connecting.retry(now);
@@ -309,30 +272,15 @@ impl Worker {
 
     /// Begins to record when the measured part begins, and hands over whole intervals.
     fn cross_boundaries(&mut self, now: u64) {
-        // The last interval stays open until the end: responses that belong to it may still come.
-        if now < self.next_boundary || self.next_boundary >= self.window.1 {
+        if !self.recording.is_at_boundary(now) {
             return;
         }
-        if self.usage_at_begin.is_none() {
-            self.usage_at_begin = Some(ThreadUsage::now());
+        if !self.recording.has_begun() {
+            self.own_time.begin();
             self.note_begin();
-            self.begin_recording();
-            let _ = self.messages.send(Message::Begun);
-            self.next_boundary += self.interval_ns;
+            self.recording.begin();
         }
-        while now >= self.next_boundary && self.next_boundary < self.window.1 {
-            self.hand_over(self.interval_ns);
-            self.next_boundary += self.interval_ns;
-        }
-    }
-
-    /// Discards the recordings of the warm-up, once. The first request of an open loop calls this
-    /// itself and leaves the rest of the begin for later: nothing may make it late.
-    fn begin_recording(&mut self) {
-        if let Some(mut fresh) = self.fresh.take() {
-            std::mem::swap(&mut self.recorder, &mut fresh);
-            self.forgotten = Some(fresh);
-        }
+        self.recording.hand_over_due(now);
     }
 
     /// Counts the request in flight on each connection if it belongs to the measured part, and
@@ -347,31 +295,20 @@ impl Worker {
         }
     }
 
-    fn hand_over(&mut self, length_ns: u64) {
-        let interval = Interval {
-            number: self.stretch,
-            begin: Duration::from_nanos(self.stretch * self.interval_ns),
-            length: Duration::from_nanos(length_ns),
-            seen: Box::new(std::mem::take(&mut self.recorder)),
-        };
-        let _ = self.messages.send(Message::Interval(interval));
-        self.stretch += 1;
-    }
-
     fn end(&mut self, now: u64) -> Ending {
-        let end = now.min(self.window.1);
+        let (begin, end) = self.recording.window();
+        let end = now.min(end);
         // Even if the worker had no processor during all of the measured part.
         let mut missed = Vec::new();
-        if self.window.0 <= end {
+        if begin <= end {
             self.cross_boundaries(end);
             missed = self.miss_due(end, now);
-            self.hand_over(end.saturating_sub(self.window.0 + self.stretch * self.interval_ns));
+            self.recording.hand_over_last(end);
         }
         self.end_pause(u64::MAX);
-        let usage =
-            self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
-        let has_begun = self.usage_at_begin.is_some();
-        let cpu_wait_before = self.cpu_wait_before.unwrap_or_default();
+        let usage = self.own_time.usage();
+        let late_ages = self.recording.take_late_ages();
+        let has_begun = self.recording.has_begun();
         let age = |pending: PendingRequest| {
             let counts = has_begun && self.plan.counts_in_flight(pending.has_ticket);
             // An open loop went on waiting for the response, a closed one did not.
@@ -383,10 +320,7 @@ impl Worker {
         // A request of a connection that is not established yet waits like one in the backlog.
         let assigned = self.slots.iter().filter(|slot| slot.state != State::Waiting);
         Ending {
-            in_flight_ages: waiting
-                .filter_map(|slot| age(slot.pending?))
-                .chain(self.late_ages.drain(..))
-                .collect(),
+            in_flight_ages: waiting.filter_map(|slot| age(slot.pending?)).chain(late_ages).collect(),
             unsent_ages: self
                 .pacer
                 .backlog()
@@ -406,15 +340,15 @@ impl Worker {
             idle_answered: self.idle_answered,
             limits: self.dialer.limits(),
             connect_error: self.connecting.take_error(),
-            window: (self.window.0, end),
+            window: (begin, end),
             scheduled: self.pacer.scheduled(),
             responses: self.slots.iter().map(|slot| slot.good_responses).collect(),
-            arrivals: std::mem::take(&mut self.arrivals),
-            last_done: self.last_done,
+            arrivals: self.recording.take_arrivals(),
+            last_done: self.recording.last_done(),
             pauses: std::mem::take(&mut self.pauses),
-            idle: Duration::from_nanos(self.idle_ns),
+            idle: self.own_time.idle(),
             usage,
-            cpu_wait: cpu_wait().map(|wait| wait.saturating_sub(cpu_wait_before)),
+            cpu_wait: self.own_time.cpu_wait(),
         }
     }
 }

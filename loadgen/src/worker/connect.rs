@@ -31,17 +31,16 @@ impl Worker {
             self.poller.add(&socket, key as u64, EVERYTHING)?;
             Ok(socket)
         });
-        if let Some(mut pending) = self.slots[key].pending {
+        let slot = &mut self.slots[key];
+        if let Some(pending) = &mut slot.pending {
             if std::mem::take(&mut pending.lag_is_open) {
-                self.note_lag(pending, began);
+                self.recording.note_send(*pending, began);
             }
             // Only for the first try: the time of a failed try is not the generator's doing.
             if let Some(since) = pending.lacks_connection_since.take() {
                 pending.connect_wait = Some(began.saturating_sub(since));
             }
-            self.slots[key].pending = Some(pending);
         }
-        let slot = &mut self.slots[key];
         slot.begin_connect(self.dialer.address(), self.plan.workload.lifetime, began);
         match socket {
             Ok(socket) => slot.socket = Some(socket),
@@ -65,9 +64,7 @@ impl Worker {
     pub(super) fn connect_failed(&mut self, key: usize, error: io::Error, now: u64) {
         let slot = &mut self.slots[key];
         let failures = slot.connect_failed();
-        let address = self.plan.target.addresses[slot.address];
-        self.recorder.examples.connect.get_or_insert_with(|| format!("{address}: {error}"));
-        self.recorder.count_error(slot.address, |errors| &mut errors.connect);
+        self.recording.record_connect_failure(&self.plan, slot.address, &error);
         self.connecting.note_failure(key, slot.connect_began, failures, error, now);
     }
 

@@ -9,7 +9,6 @@ use super::pending::PendingRequest;
 use super::slot::State;
 use crate::clock::nanos;
 use crate::connection::{Head, Progress, ProtocolError, Reason};
-use crate::recorder::Stages;
 
 /// Reads from one connection, 4 MiB together, before other connections and the clock are looked at.
 const READS_PER_EVENT: usize = 64;
@@ -21,12 +20,6 @@ pub(super) enum Failure {
     Reset(Option<io::Error>),
     Timeout,
     Protocol(ProtocolError),
-}
-
-/// Returns true if a client would follow this status to another URL. A 300 offers a choice, and a
-/// 304 says that there is nothing new (RFC 9110, section 15.4).
-fn is_redirection(status: u16) -> bool {
-    matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
 impl Worker {
@@ -95,9 +88,9 @@ impl Worker {
         pending.written += written;
         let is_connecting = slot.state == State::Connecting;
         let arrived = (begins && pending.lag_is_open).then_some(*pending);
-        self.recorder.bytes.written += written as u64;
+        self.recording.bytes().written += written as u64;
         if let Some(pending) = arrived {
-            self.note_lag(pending, now);
+            self.recording.note_send(pending, now);
         }
         if is_connecting {
             self.established(key, now);
@@ -131,7 +124,7 @@ impl Worker {
                     None => self.fail(key, &Failure::Reset(None), now),
                 };
             }
-            self.recorder.bytes.read += read as u64;
+            self.recording.bytes().read += read as u64;
             if let Some(pending) = &mut slot.pending {
                 pending.first_byte.get_or_insert(now);
             }
@@ -159,35 +152,14 @@ impl Worker {
             // The response came after the timeout, and before the next scan for timeouts.
             return self.fail(key, &Failure::Timeout, now);
         }
-        self.note_if_late(pending, now);
+        self.recording.note_if_late(&self.plan, pending, now);
         self.note_response(now);
         let slot = &mut self.slots[key];
         slot.was_answered = true;
-        if self.plan.is_counted(pending.has_ticket, now, self.window) {
-            self.last_done = now;
-            slot.responses += 1;
-            self.recorder.status_codes.count(head.status);
-            if head.status < 400 {
-                slot.good_responses += 1;
-                self.recorder.redirected += u64::from(is_redirection(head.status));
-                if head.has_body() && !self.is_head {
-                    self.recorder.bodies.count(slot.response.body_bytes());
-                }
-                self.recorder.answered_after_end += u64::from(now >= self.window.1);
-                self.recorder.record(Stages {
-                    intended: pending.intended,
-                    sent: pending.sent,
-                    first_byte: pending.first_byte.unwrap_or(now),
-                    done: now,
-                    connect_wait: pending.connect_wait,
-                    connect_took: slot.connect_took.take(),
-                });
-                if let Some(kind) = head.kind {
-                    self.recorder.record_kind(self.known_head.kind(kind), now - pending.intended);
-                }
-            } else {
-                self.recorder.count_error(slot.address, |errors| &mut errors.status);
-            }
+        if self.plan.is_counted(pending.has_ticket, now, self.recording.window()) {
+            let body_bytes = (head.has_body() && !self.is_head).then(|| slot.response.body_bytes());
+            let kind = head.kind.map(|kind| self.known_head.kind(kind));
+            self.recording.record_response(slot, pending, head, body_bytes, kind, now);
         }
         // The server answered before the whole request was sent, and will not read the rest.
         let was_cut =
@@ -225,72 +197,18 @@ impl Worker {
     pub(super) fn fail(&mut self, key: usize, failure: &Failure, now: u64) {
         self.cross_boundaries(now);
         if let Some(pending) = self.slots[key].pending {
-            self.note_if_late(pending, now);
+            self.recording.note_if_late(&self.plan, pending, now);
             self.pauses.note_failure(pending.intended);
         }
         let slot = &mut self.slots[key];
         slot.socket = None;
-        if let Some(pending) =
-            slot.pending.filter(|pending| self.plan.is_counted(pending.has_ticket, now, self.window))
-        {
-            self.last_done = now;
-            self.count_failure(key, pending, failure);
-            if matches!(failure, Failure::Timeout) {
-                // The request took at least that long; without its age, a server that is too slow
-                // would look fast.
-                self.recorder.record_age(pending.age(now));
-            }
+        let window = self.recording.window();
+        let is_counted = |pending: &PendingRequest| self.plan.is_counted(pending.has_ticket, now, window);
+        if let Some(pending) = slot.pending.filter(is_counted) {
+            let request_bytes = self.request.len();
+            self.recording.record_failure(&self.plan, slot.address, request_bytes, pending, failure, now);
         }
         self.next(key, now);
-    }
-
-    /// Counts a failure by its kind, and keeps the first of each kind as an example.
-    fn count_failure(&mut self, key: usize, pending: PendingRequest, failure: &Failure) {
-        let place = self.slots[key].address;
-        let address = self.plan.target.addresses[place];
-        let answer = if pending.first_byte.is_some() { "within an answer" } else { "before an answer" };
-        self.recorder.count_error(
-            place,
-            match failure {
-                Failure::Reset(_) => |errors| &mut errors.reset,
-                Failure::Timeout => |errors| &mut errors.timeout,
-                Failure::Protocol(_) => |errors| &mut errors.protocol,
-            },
-        );
-        let examples = &mut self.recorder.examples;
-        match failure {
-            Failure::Reset(error) => {
-                examples.reset.get_or_insert_with(|| match error {
-                    Some(error) => format!("{address}: {error}, {answer}"),
-                    None => format!("{address}: closed by the server {answer}"),
-                });
-            }
-            Failure::Timeout => {
-                let (timeout, sent) = (self.plan.workload.timeout, self.request.len());
-                examples.timeout.get_or_insert_with(|| match pending.first_byte {
-                    Some(_) => format!("{address}: no end of an answer within {timeout:?}"),
-                    None if pending.written < sent => {
-                        format!(
-                            "{address}: took {} of {sent} bytes of a request within {timeout:?}",
-                            pending.written
-                        )
-                    }
-                    None => format!("{address}: no answer within {timeout:?}"),
-                });
-            }
-            Failure::Protocol(error) => {
-                examples.protocol.get_or_insert_with(|| format!("{address}: {error}"));
-            }
-        }
-    }
-
-    /// Keeps the age that a request had at the end of the measured part, if it ended later: it was
-    /// in flight at that moment, and the worker notices the end only when it looks at the clock
-    /// again.
-    pub(super) fn note_if_late(&mut self, pending: PendingRequest, now: u64) {
-        if now >= self.window.1 && pending.intended < self.window.1 && self.plan.counts_in_flight(false) {
-            self.late_ages.push(pending.age(self.window.1));
-        }
     }
 
     /// Gives up requests, connects and closes that take longer than the timeout, in one pass over

@@ -4,7 +4,6 @@
 use super::pending::PendingRequest;
 use super::slot::State;
 use super::{MAX_DISPATCHED, Worker};
-use crate::measurement::MAX_ARRIVALS;
 use crate::recorder::Age;
 use crate::workload::Lifetime;
 
@@ -19,8 +18,9 @@ impl Worker {
             self.slots[key].state = State::Held;
             return;
         }
-        let measured = now >= self.window.0;
-        let over = now >= self.window.1 || (measured && !self.plan.take_ticket());
+        let (begin, end) = self.recording.window();
+        let measured = now >= begin;
+        let over = now >= end || (measured && !self.plan.take_ticket());
         if over {
             self.slots[key].pending = None;
             self.slots[key].state = State::Done;
@@ -69,12 +69,17 @@ impl Worker {
 
     /// Returns a request that has waited in the backlog.
     pub(super) fn backlogged(&self, intended: u64) -> PendingRequest {
-        PendingRequest { intended, has_ticket: intended >= self.window.0, ..PendingRequest::default() }
+        PendingRequest {
+            intended,
+            has_ticket: intended >= self.recording.window().0,
+            ..PendingRequest::default()
+        }
     }
 
     /// Sends the requests of an open loop that are due; a request that finds no connection free
     /// waits in the backlog. Returns the number of requests that were due.
     pub(super) fn dispatch_due(&mut self) -> usize {
+        let (begin, end) = self.recording.window();
         let mut dispatched = 0;
         while self.pacer.next_wake() != u64::MAX && dispatched < MAX_DISPATCHED {
             let now = self.plan.clock.now();
@@ -82,13 +87,13 @@ impl Worker {
             if intended > now {
                 break;
             }
-            let measured = intended >= self.window.0;
-            if intended >= self.window.1 || (measured && !self.plan.take_ticket()) {
+            let measured = intended >= begin;
+            if intended >= end || (measured && !self.plan.take_ticket()) {
                 self.pacer.stop();
                 break;
             }
             if measured {
-                self.begin_recording();
+                self.recording.forget_warm_up();
             }
             dispatched += 1;
             self.pacer.advance(measured);
@@ -102,7 +107,7 @@ impl Worker {
                 self.begin(key, pending, now);
             } else {
                 // The request waits for a connection and not for the generator, so it arrives now.
-                self.note_arrival(pending, now);
+                self.recording.note_arrival(pending, now);
                 self.pacer.push_backlog(intended);
             }
         }
@@ -114,27 +119,11 @@ impl Worker {
     pub(super) fn miss_due(&mut self, end: u64, now: u64) -> Vec<Age> {
         // Send lag is the lateness of requests for which a connection was free.
         let had_free = self.slots.iter().any(|slot| slot.state == State::Free);
-        self.pacer.miss_due(&self.plan, (self.window.0, end), now, |lag, count| {
+        let window = (self.recording.window().0, end);
+        self.pacer.miss_due(&self.plan, window, now, |lag, count| {
             if had_free {
-                self.recorder.times.send_lag.saturating_record_n(lag, count);
+                self.recording.note_lag(lag, count);
             }
         })
-    }
-
-    /// Records the arrival of a request of the measured part: its send, or its entry into the
-    /// backlog.
-    pub(super) fn note_arrival(&mut self, pending: PendingRequest, now: u64) {
-        if pending.has_ticket && self.arrivals.len() < MAX_ARRIVALS {
-            self.arrivals.push(now.saturating_sub(self.window.0));
-        }
-    }
-
-    /// Records the send lag, and the arrival, of a request of the measured part that found a
-    /// connection free.
-    pub(super) fn note_lag(&mut self, pending: PendingRequest, now: u64) {
-        if pending.has_ticket {
-            self.recorder.times.send_lag.saturating_record(now - pending.intended);
-        }
-        self.note_arrival(pending, now);
     }
 }
