@@ -4,15 +4,17 @@
 //! Epoll is edge-triggered, and each socket is registered once for its whole life: a request costs
 //! one write and one read, and no call changes what is waited for. The next request follows a
 //! response at once, without a wait in between.
+//!
+//! The worker is made of parts that know nothing of each other's fields. This file is its loop, and
+//! `course.rs` leads a request through the parts.
 
-mod connect;
 mod connecting;
+mod course;
 mod dialer;
 mod exchange;
 mod idle;
 mod lingering;
 mod own_time;
-mod pace;
 mod pacer;
 mod pending;
 mod poller;
@@ -23,7 +25,6 @@ mod start_up;
 mod timer;
 
 use std::io;
-use std::net::TcpStream;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
@@ -34,7 +35,6 @@ use rustix::event::epoll;
 use rustix::thread::set_current_timer_slack;
 
 use crate::clock::nanos;
-use crate::connection::KnownHead;
 use crate::plan::{Plan, TICK, share};
 use crate::silence::Pauses;
 use crate::workload::{Pacing, Until};
@@ -42,6 +42,8 @@ use crate::workload::{Pacing, Until};
 use self::connecting::Connecting;
 pub(crate) use self::connecting::FIRST_CONNECTION;
 use self::dialer::Dialer;
+use self::exchange::Exchange;
+use self::idle::Idle;
 use self::lingering::Lingering;
 use self::own_time::OwnTime;
 use self::pacer::Pacer;
@@ -59,10 +61,6 @@ const READ_BYTES: usize = 64 * 1024;
 /// Most events that one wait returns.
 const EVENTS: usize = 512;
 
-/// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
-/// and for an end: a rate may be so high that the worker would do nothing else.
-const MAX_DISPATCHED: usize = 1024;
-
 /// Time between two scans for requests without a response, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
@@ -76,52 +74,40 @@ const MAX_TRIES: u32 = 9;
 /// Time for which an open loop waits for the responses to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// The parts of an event loop, and the connections that they work on.
 pub(crate) struct Worker {
     plan: Arc<Plan>,
-    /// Bytes of a request, and of the last request of a connection.
-    request: Vec<u8>,
-    last_request: Vec<u8>,
     poller: Poller,
     slots: Vec<Slot>,
     dialer: Dialer,
     connecting: Connecting,
     lingering: Lingering,
     start_up: StartUp,
+    exchange: Exchange,
     pacer: Pacer,
     recording: Recording,
     pauses: Pauses,
     own_time: OwnTime,
-    known_head: KnownHead,
-    /// Connections that are only held, and the number of them that had a response.
-    idle: Vec<TcpStream>,
-    idle_answered: u64,
-    /// True if requests are HEAD, whose responses have no body.
-    is_head: bool,
+    idle: Idle,
 }
 
 impl Worker {
     pub fn new(plan: Arc<Plan>, index: usize, messages: Sender<Message>) -> io::Result<Self> {
         let workload = &plan.workload;
         let share = share(workload.connections, index, plan.workers());
-        let request = plan.target.render(&workload.request, false);
-        let last_request = plan.target.render(&workload.request, workload.asks_to_close());
         Ok(Self {
-            request,
-            last_request,
             poller: Poller::new()?,
             slots: (0..share).map(|_| Slot::default()).collect(),
             dialer: Dialer::new(&plan, index),
             connecting: Connecting::new(),
             lingering: Lingering::default(),
             start_up: StartUp::default(),
+            exchange: Exchange::new(&plan),
             pacer: Pacer::new(&plan, index),
             recording: Recording::new(workload.interval, messages),
             pauses: Pauses::default(),
             own_time: OwnTime::default(),
-            known_head: KnownHead::default(),
-            idle: Vec::new(),
-            idle_answered: 0,
-            is_head: workload.request.method == "HEAD",
+            idle: Idle::default(),
             plan,
         })
     }
@@ -133,7 +119,15 @@ impl Worker {
         let (mut next_tick, mut next_expire) = (0, 0);
         // By default the kernel wakes a sleeping thread up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
-        self.open_idle(idle, &mut buffer, &mut events);
+        self.idle = Idle::open(
+            idle,
+            &self.plan,
+            &self.poller,
+            &mut self.dialer,
+            &mut self.exchange,
+            &mut buffer,
+            &mut events,
+        );
         self.await_others();
         let mut now = self.plan.clock.now();
         self.pauses.note_awake(now);
@@ -336,8 +330,8 @@ impl Worker {
             unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
             served_later: self.slots.iter().filter(|slot| slot.is_late && slot.responses > 0).count() as u64,
             opened_total: self.connecting.opened_total(),
-            idle_established: self.idle.len() as u64,
-            idle_answered: self.idle_answered,
+            idle_established: self.idle.held(),
+            idle_answered: self.idle.answered(),
             limits: self.dialer.limits(),
             connect_error: self.connecting.take_error(),
             window: (begin, end),
