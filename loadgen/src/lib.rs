@@ -35,6 +35,7 @@ mod source;
 pub mod summary;
 mod target;
 mod time_wait;
+mod timeline;
 mod times;
 mod usage;
 mod worker;

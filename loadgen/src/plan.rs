@@ -2,11 +2,12 @@
 //! of its measured part, and the rules by which a request counts.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::clock::{Clock, nanos};
 use crate::target::Target;
+use crate::timeline::Timeline;
 use crate::workload::{Pacing, Until, Workload};
 
 /// Longest time between two looks at the clock while no event comes.
@@ -30,17 +31,6 @@ pub(crate) struct Plan {
     reached: AtomicBool,
 }
 
-/// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not
-/// known.
-#[derive(Debug)]
-struct Timeline {
-    workers_opening_idle: AtomicUsize,
-    may_send: AtomicBool,
-    workers_to_come: AtomicUsize,
-    begin: AtomicU64,
-    end: AtomicU64,
-}
-
 impl Plan {
     /// Creates the plan of a run on this number of threads.
     pub fn new(target: Target, workload: Workload, threads: usize, stop: Arc<AtomicBool>) -> Self {
@@ -48,20 +38,14 @@ impl Plan {
             Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
             Until::Elapsed(_) => 0,
         };
-        let slow = workload.slow;
+        // One more for slow clients, which have a thread of their own.
+        let opening_idle = threads + usize::from(workload.slow > 0);
         Self {
             target,
             workload,
             clock: Clock::start(),
             workers: threads,
-            timeline: Timeline {
-                // One more for slow clients, which have a thread of their own.
-                workers_opening_idle: AtomicUsize::new(threads + usize::from(slow > 0)),
-                may_send: AtomicBool::new(false),
-                workers_to_come: AtomicUsize::new(threads),
-                begin: AtomicU64::new(u64::MAX),
-                end: AtomicU64::new(u64::MAX),
-            },
+            timeline: Timeline::new(threads, opening_idle),
             tickets: AtomicI64::new(tickets),
             stop,
             abandoned: AtomicBool::new(false),
@@ -72,19 +56,12 @@ impl Plan {
     /// Notes that a worker has opened its idle connections, if it has any. The last such report
     /// begins the measured part of a run in which every request counts.
     pub fn worker_has_idle(&self, now: u64) {
-        if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
-            return;
-        }
-        if self.counts_all() {
-            self.timeline.begin.store(now, Ordering::Release);
-        }
-        // Written last: a worker that sees it sees the begin, too.
-        self.timeline.may_send.store(true, Ordering::Release);
+        self.timeline.note_idle(self.counts_all(), now);
     }
 
     /// Returns true if the idle connections of all workers are open.
     pub fn may_send(&self) -> bool {
-        self.timeline.may_send.load(Ordering::Acquire)
+        self.timeline.may_send()
     }
 
     /// Returns true if requests count from the first one on: a closed loop over a number of
@@ -96,7 +73,7 @@ impl Plan {
 
     /// Returns the moment at which the measured part began, once a worker has reported it.
     pub fn begun(&self) -> Instant {
-        self.clock.instant(self.timeline.begin.load(Ordering::Acquire))
+        self.clock.instant(self.timeline.window().0)
     }
 
     /// Returns the number of threads that share the schedule.
@@ -127,15 +104,11 @@ impl Plan {
     /// Notes that the connections of a worker are ready. The last such report sets the begin of the
     /// measured part.
     pub fn worker_is_ready(&self, now: u64) {
-        if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let begin = now + nanos(self.workload.warmup).max(self.notice());
-            if let Until::Elapsed(time) = self.workload.until {
-                self.timeline.end.store(begin + nanos(time), Ordering::Release);
-            }
-            // If every request counts, the begin is set already.
-            let _ =
-                self.timeline.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
-        }
+        let length = match self.workload.until {
+            Until::Elapsed(time) => Some(nanos(time)),
+            Until::Requests(_) => None,
+        };
+        self.timeline.note_ready(now + nanos(self.workload.warmup).max(self.notice()), length);
     }
 
     /// Returns the least time between the announcement of the measured part and its begin, in
@@ -148,9 +121,7 @@ impl Plan {
 
     /// Returns the begin and the end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
-        // The begin is written last: a worker that sees it sees the end too.
-        let begin = self.timeline.begin.load(Ordering::Acquire);
-        (begin, self.timeline.end.load(Ordering::Acquire))
+        self.timeline.window()
     }
 
     pub fn is_stopped(&self) -> bool {
