@@ -20,6 +20,7 @@ mod hdr_log;
 mod kernel;
 mod listener_drops;
 pub mod measurement;
+mod merge;
 mod outcome;
 pub mod percentile;
 mod plan;
