@@ -17,6 +17,7 @@ pub mod connection;
 pub mod example;
 mod follow;
 mod hdr_log;
+mod intervals;
 mod kernel;
 mod listener_drops;
 pub mod measurement;

@@ -1,17 +1,18 @@
-//! One run: starts the workers, and merges what they report.
+//! One run: starts the workers, hands on their progress, and ends with the measurement.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::measurement::{Batch, GeneratorLimits, KernelCounters, MAX_BATCHES, Measurement, Times};
+use crate::intervals::Intervals;
+use crate::measurement::{GeneratorLimits, KernelCounters, Measurement};
 use crate::merge::merge;
 use crate::plan::{Plan, share};
-use crate::recorder::{Interval, Recorder};
+use crate::recorder::Interval;
 use crate::slow::{Slow, SlowClients};
 use crate::target::Target;
 use crate::time_wait;
@@ -70,16 +71,7 @@ pub struct Run {
     slow: Option<JoinHandle<SlowClients>>,
     begun: bool,
     ended: bool,
-    /// True if requests without a response were entered at their age.
-    censored: bool,
-    /// Intervals that some workers have not reported yet, with the number of workers that have.
-    open_intervals: Vec<(usize, Interval)>,
-    total: Recorder,
-    batches: Vec<Batch>,
-    /// Number of intervals per batch.
-    intervals_per_batch: u64,
-    /// Number and end of the last interval.
-    last_interval: (u64, Duration),
+    intervals: Intervals,
     /// Counters before the first connect: most drops come while connections are made, before the
     /// measured part.
     kernel_at_start: Option<KernelCounters>,
@@ -103,12 +95,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         slow: None,
         begun: false,
         ended: false,
-        censored: false,
-        open_intervals: Vec::new(),
-        total: Recorder::default(),
-        batches: Vec::new(),
-        intervals_per_batch: 1,
-        last_interval: (0, Duration::ZERO),
+        intervals: Intervals::new(threads),
         kernel_at_start: KernelCounters::now(&plan.target),
         endings: Vec::new(),
     };
@@ -158,21 +145,17 @@ impl Run {
                 }
                 Message::Begun => {}
                 Message::Interval(interval) => {
-                    if let Some(interval) = self.add(interval) {
+                    if let Some(interval) = self.intervals.add(interval) {
                         return Some(Event::Interval(interval));
                     }
                 }
                 Message::Ended(ending) => self.endings.push(*ending),
             }
         }
-        // Workers that were stopped may have ended in different intervals; the earliest comes
-        // first.
-        self.open_intervals.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
-        if let Some((_, interval)) = self.open_intervals.pop() {
-            self.keep(&interval);
+        if let Some(interval) = self.intervals.pop_open() {
             return Some(Event::Interval(interval));
         }
-        if let Some(interval) = self.censored() {
+        if let Some(interval) = self.intervals.censor(self.endings.iter().flat_map(Ending::ages)) {
             return Some(Event::Interval(interval));
         }
         (!std::mem::replace(&mut self.ended, true)).then_some(Event::Ended)
@@ -197,26 +180,13 @@ impl Run {
         if let Some(error) = self.connect_error() {
             return Err(RunError::Unreachable { url: self.plan.target.url.clone(), error });
         }
-        if self.total.completed == 0 {
-            self.forget_ages();
-        }
         let kernel = self.kernel_at_start.and_then(|begin| {
             let grown = KernelCounters::now(&self.plan.target)?.since(begin);
             Some(KernelCounters { time_wait, ..grown })
         });
-        let total = std::mem::take(&mut self.total);
-        let measured = merge(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings);
+        let (total, batches) = self.intervals.take();
+        let measured = merge(&self.plan, total, batches, kernel, &self.endings);
         Ok(Measurement { slow, ..measured })
-    }
-
-    /// Drops the ages of requests that timed out: without a completed request they are no
-    /// latencies.
-    fn forget_ages(&mut self) {
-        let times = &mut self.total.times;
-        for ages in [&mut times.latency, &mut times.response, &mut times.unanswered] {
-            ages.reset();
-        }
-        self.batches.iter_mut().for_each(|batch| batch.latency.reset());
     }
 
     /// Returns the error of a connect, if no connection of the run was ever established.
@@ -226,79 +196,6 @@ impl Run {
             return None;
         }
         self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
-    }
-
-    /// Returns the requests without a response, once all workers have ended, as an interval of no
-    /// length. Each is entered at its age, the least that its latency can be, so that a server that
-    /// hangs does not look fast. Ages below the median are left out: such a request may still be an
-    /// ordinary one. Without a completed request there is no distribution to correct.
-    fn censored(&mut self) -> Option<Interval> {
-        if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
-            return None;
-        }
-        let times = &self.total.times;
-        let median = |times: &Times| times.value_at_quantile(0.5);
-        let (latency, response) = (median(&times.latency), median(&times.response));
-        let mut seen = Box::<Recorder>::default();
-        for age in self.endings.iter().flat_map(Ending::ages) {
-            if age.latency > latency {
-                seen.times.latency.saturating_record_n(age.latency, age.count);
-                seen.times.unanswered.saturating_record_n(age.latency, age.count);
-            }
-            if age.response > response {
-                seen.times.response.saturating_record_n(age.response, age.count);
-            }
-        }
-        if seen.times.latency.is_empty() {
-            return None;
-        }
-        let (number, begin) = self.last_interval;
-        let interval = Interval { number, begin, length: Duration::ZERO, seen };
-        self.total.merge(&interval.seen);
-        if let Some(last) = self.batches.last_mut() {
-            *last = Batch::join(&[last.clone(), Batch::of(&interval)]);
-        }
-        Some(interval)
-    }
-
-    /// Merges a worker's results of an interval with those of the other workers. Returns the
-    /// interval when all workers have reported it.
-    fn add(&mut self, interval: Interval) -> Option<Interval> {
-        let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
-            None => {
-                self.open_intervals.push((1, interval));
-                self.open_intervals.len() - 1
-            }
-            Some(at) => {
-                let (workers, open) = &mut self.open_intervals[at];
-                *workers += 1;
-                open.length = open.length.max(interval.length);
-                open.seen.merge(&interval.seen);
-                at
-            }
-        };
-        if self.open_intervals[at].0 < self.threads.len() {
-            return None;
-        }
-        let (_, interval) = self.open_intervals.swap_remove(at);
-        self.keep(&interval);
-        Some(interval)
-    }
-
-    /// Adds an interval to the total and to its batch.
-    fn keep(&mut self, interval: &Interval) {
-        self.total.merge(&interval.seen);
-        // Intervals come in order.
-        self.last_interval = (interval.number, interval.begin + interval.length);
-        if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
-            if self.batches.len() == MAX_BATCHES {
-                self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
-                self.intervals_per_batch *= 2;
-            }
-            self.batches.push(Batch::of(interval));
-        } else if let Some(last) = self.batches.last_mut() {
-            *last = Batch::join(&[last.clone(), Batch::of(interval)]);
-        }
     }
 }
 
