@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::connection::{MAX_HEAD_BYTES, Reason, head_end, with_head};
+use crate::head::{head_end, with_head};
+use crate::protocol_error::{MAX_HEAD_BYTES, Reason};
 use crate::reach::reach;
 use crate::run::RunError;
 use crate::target::{Request, Target, TargetError};
