@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_maximum_is_a_bound_where_the_oldest_has_no_answer() {
+    fn the_maximum_is_a_bound_where_the_oldest_has_no_response() {
         assert_eq!(names(bounds(&[(1_000, 100_000)], &[(2_000, 1)])), ["max"]);
     }
 

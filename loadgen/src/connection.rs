@@ -255,7 +255,7 @@ mod tests {
         (statuses, Ok(connection.is_within()))
     }
 
-    const ANSWERS: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello\
+    const RESPONSES: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello\
         HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nHELLO\
         HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n\
         HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x=y\r\nabc\r\n0A\r\n0123456789\r\n0\r\nT: x\r\n\r\n\
@@ -263,10 +263,10 @@ mod tests {
         HTTP/1.1 201 Created\nX: a\n b\nContent-Length: 2\n\r\nok";
 
     #[test]
-    fn any_split_of_the_bytes_gives_the_same_answers() {
-        for step in 1..=ANSWERS.len() {
+    fn any_split_of_the_bytes_gives_the_same_responses() {
+        for step in 1..=RESPONSES.len() {
             assert_eq!(
-                read(ANSWERS.as_bytes(), step),
+                read(RESPONSES.as_bytes(), step),
                 (vec![200, 200, 204, 200, 404, 201], Ok(false)),
                 "pieces of {step}"
             );
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_length_ends_with_the_connection() {
+    fn a_response_without_a_length_ends_with_the_connection() {
         let (mut connection, mut known) = (Connection::default(), KnownHead::default());
         let bytes = b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts";
         assert_eq!(connection.receive(bytes, false, &mut known), Ok(Progress::Partial));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_ends_within_an_answer_has_none() {
+    fn a_response_that_the_connection_cuts_off_is_none() {
         for bytes in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
             let (mut connection, mut known) = (Connection::default(), KnownHead::default());
             assert_eq!(connection.receive(bytes.as_bytes(), false, &mut known), Ok(Progress::Partial));
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_head_has_no_body() {
+    fn the_response_to_head_has_no_body() {
         let (mut connection, mut known) = (Connection::default(), KnownHead::default());
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         let progress = connection.receive(bytes, true, &mut known).unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_no_answer_and_says_why() {
+    fn refuses_invalid_responses_and_says_why() {
         let head = |rest: &str| format!("HTTP/1.1 200 OK\r\n{rest}");
         let chunked = |rest: &str| head("Transfer-Encoding: chunked\r\n\r\n") + rest;
         for (bytes, reason) in [
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_heads_as_other_clients_do() {
+    fn accepts_heads_that_other_clients_accept() {
         let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X: y\r\n".repeat(150));
         let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 2\r\n\r\nok", "y".repeat(70_000));
         for bytes in [
@@ -350,8 +350,8 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
         ) {
             // Mutilated responses reach deeper states than noise alone.
-            let cut = at.min(ANSWERS.len());
-            let input = [&ANSWERS.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
+            let cut = at.min(RESPONSES.len());
+            let input = [&RESPONSES.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
             let (whole, in_pieces) = (read(&input, input.len().max(1)), read(&input, step));
             prop_assert_eq!(whole.0, in_pieces.0);
             prop_assert_eq!(whole.1.is_ok(), in_pieces.1.is_ok());

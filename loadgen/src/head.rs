@@ -1,7 +1,7 @@
 //! Meaning of a response's head: status, framing of the body, and whether the connection stays.
 //!
-//! [`KnownHead`] makes that cheap: servers repeat themselves, and a head that was parsed before only
-//! needs to be compared.
+//! [`KnownHead`] makes that cheap: servers repeat themselves, and a head that was parsed before
+//! only needs to be compared.
 
 use memchr::memchr_iter;
 
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_may_name_what_its_request_was() {
+    fn server_timing_names_the_kind_of_the_request() {
         let mut known = KnownHead::default();
         let mut kind = |field: &str| {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{field}\r\n");
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_who_keeps_the_connection_open() {
+    fn keep_alive_depends_on_version_framing_and_connection_field() {
         let keep_alive =
             |head: &str| parse(head.as_bytes(), false, &mut Kinds::default()).unwrap().keep_alive;
         assert!(keep_alive("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_a_head_shows_the_field_and_no_line_where_none_is_known() {
+    fn an_error_of_a_head_shows_the_field_at_fault_if_it_is_known() {
         let shown = |head: &str| {
             let head = format!("HTTP/1.1 {head}\r\n\r\n");
             parse(head.as_bytes(), false, &mut Kinds::default()).unwrap_err().to_string()

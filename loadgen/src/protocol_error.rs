@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_shows_the_line_that_it_is_about() {
+    fn an_error_shows_the_line_at_fault() {
         let error = ProtocolError::new(Reason::NotHttp, b"SSH-2.0-\x01\r\nmore");
         let text = "the answer does not begin with HTTP/1.: \"SSH-2.0-\\x01\"";
         assert_eq!(error.to_string(), text);

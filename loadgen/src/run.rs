@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_panics_frees_those_that_wait_for_its_idle_connections() {
+    fn a_panic_frees_workers_that_wait_for_idle_connections() {
         let plan = plan(2);
         let (sender, messages) = unbounded();
         let other = Worker::new(Arc::clone(&plan), 0, sender).unwrap();

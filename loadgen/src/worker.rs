@@ -52,7 +52,7 @@ use self::poller::Poller;
 use self::recording::Recording;
 pub(crate) use self::report::{Ending, Message};
 use self::slot::{Slot, State};
-pub(crate) use self::start_up::NEXT_FIRST_ANSWER;
+pub(crate) use self::start_up::NEXT_FIRST_RESPONSE;
 use self::start_up::StartUp;
 
 /// Size of the read buffer; larger responses take several reads.

@@ -1,5 +1,5 @@
-//! Course of a request through the parts of a worker: it is given to a connection, which may have to
-//! be opened for it, it is sent, and it is answered or fails.
+//! Course of a request through the parts of a worker: it is given to a connection, which may have
+//! to be opened for it, it is sent, and it is answered or fails.
 //!
 //! A request is begun right after the previous response in a closed loop, and by the schedule in an
 //! open one.

@@ -33,8 +33,9 @@ impl Lingering {
         }
     }
 
-    /// Takes an event of one of these connections, or of the timer. Returns false if the key is that
-    /// of another connection. A server that sends data instead of closing is not waited for either.
+    /// Takes an event of one of these connections, or of the timer. Returns false if the key is
+    /// that of another connection. A server that sends data instead of closing is not waited for
+    /// either.
     pub fn take_event(&mut self, key: u64) -> bool {
         let is_taken = key & LINGERING != 0;
         if is_taken {

@@ -75,7 +75,7 @@ impl Pacer {
     }
 
     /// Returns the time at which the next request can be taken. `u64::MAX` if the backlog is full:
-    /// a response has to make room first.
+    /// a response has to come first.
     pub fn next_wake(&self) -> u64 {
         if self.backlog.len() < MAX_BACKLOG { self.next_due } else { u64::MAX }
     }

@@ -12,11 +12,11 @@ use crate::plan::Plan;
 /// warm-up begins all the same: a server may never have a worker for the remaining connections. No
 /// other request is sent meanwhile, so that the server has all of this time to start what it starts
 /// for a connection.
-pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
+pub(crate) const NEXT_FIRST_RESPONSE: Duration = Duration::from_secs(1);
 
 /// Time to wait for all first responses together: a server that starts up one connection after
 /// another must not take longer than the measurement.
-const FIRST_ANSWERS: Duration = Duration::from_secs(5);
+const FIRST_RESPONSES: Duration = Duration::from_secs(5);
 
 /// Progress of the start-up.
 #[derive(Debug, Default)]
@@ -25,13 +25,13 @@ pub(super) struct StartUp {
     /// True if the warm-up has begun, or the measured part if there is no warm-up.
     is_over: bool,
     /// Limits of the wait for first responses; set once every connection is established.
-    patience: Option<Patience>,
+    wait: Option<Wait>,
 }
 
 /// Limits of the wait for first responses: number of connections that have had one, time since
 /// which no further one came, and time at which the wait ends.
 #[derive(Debug)]
-struct Patience {
+struct Wait {
     answered: usize,
     since: u64,
     until: u64,
@@ -75,17 +75,17 @@ impl StartUp {
         }
         let has_news = |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
         let answered = slots.iter().filter(has_news).count();
-        answered == slots.len() || self.is_out_of_patience(answered, now)
+        answered == slots.len() || self.has_waited_enough(answered, now)
     }
 
     /// Returns true if no further connection has had its first response for too long, or if the
     /// wait for all of them has taken too long.
-    fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
-        let until = now + nanos(FIRST_ANSWERS);
-        let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
-        if answered > patience.answered {
-            *patience = Patience { answered, since: now, ..*patience };
+    fn has_waited_enough(&mut self, answered: usize, now: u64) -> bool {
+        let until = now + nanos(FIRST_RESPONSES);
+        let wait = self.wait.get_or_insert(Wait { answered, since: now, until });
+        if answered > wait.answered {
+            *wait = Wait { answered, since: now, ..*wait };
         }
-        now >= patience.until || now >= patience.since + nanos(NEXT_FIRST_ANSWER)
+        now >= wait.until || now >= wait.since + nanos(NEXT_FIRST_RESPONSE)
     }
 }
