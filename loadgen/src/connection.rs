@@ -238,8 +238,9 @@ mod tests {
     /// Reads responses from `bytes` in pieces of `step` bytes. Returns their statuses, and true if
     /// a response is incomplete at the end.
     fn read(bytes: &[u8], step: usize) -> (Vec<u16>, Result<bool, Reason>) {
-        let (mut connection, mut known, mut statuses) =
-            (Connection::default(), KnownHead::default(), Vec::new());
+        let mut connection = Connection::default();
+        let mut known = KnownHead::default();
+        let mut statuses = Vec::new();
         for mut piece in bytes.chunks(step) {
             while !piece.is_empty() {
                 match connection.receive(piece, false, &mut known) {
@@ -275,7 +276,8 @@ mod tests {
 
     #[test]
     fn a_response_without_a_length_ends_with_the_connection() {
-        let (mut connection, mut known) = (Connection::default(), KnownHead::default());
+        let mut connection = Connection::default();
+        let mut known = KnownHead::default();
         let bytes = b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts";
         assert_eq!(connection.receive(bytes, false, &mut known), Ok(Progress::Partial));
         assert!(connection.receive_end().is_some_and(|head| head.status == 200 && !head.keep_alive));
@@ -284,7 +286,8 @@ mod tests {
     #[test]
     fn a_response_that_the_connection_cuts_off_is_none() {
         for bytes in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
-            let (mut connection, mut known) = (Connection::default(), KnownHead::default());
+            let mut connection = Connection::default();
+            let mut known = KnownHead::default();
             assert_eq!(connection.receive(bytes.as_bytes(), false, &mut known), Ok(Progress::Partial));
             assert_eq!(connection.receive_end(), None, "{bytes:?}");
         }
@@ -292,7 +295,8 @@ mod tests {
 
     #[test]
     fn the_response_to_head_has_no_body() {
-        let (mut connection, mut known) = (Connection::default(), KnownHead::default());
+        let mut connection = Connection::default();
+        let mut known = KnownHead::default();
         let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
         let progress = connection.receive(bytes, true, &mut known).unwrap();
         assert!(matches!(progress, Progress::Whole { consumed, .. } if consumed == bytes.len()));
@@ -352,7 +356,8 @@ mod tests {
             // Mutilated responses reach deeper states than noise alone.
             let cut = at.min(RESPONSES.len());
             let input = [&RESPONSES.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
-            let (whole, in_pieces) = (read(&input, input.len().max(1)), read(&input, step));
+            let whole = read(&input, input.len().max(1));
+            let in_pieces = read(&input, step);
             prop_assert_eq!(whole.0, in_pieces.0);
             prop_assert_eq!(whole.1.is_ok(), in_pieces.1.is_ok());
         }

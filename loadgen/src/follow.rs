@@ -58,7 +58,8 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     stream.write_all(request)?;
-    let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
+    let mut head = Vec::new();
+    let mut buffer = [0; 4096];
     loop {
         match head_end(&head, 0) {
             Some(end) if is_interim(&head[..end]) => drop(head.drain(..end)),

@@ -148,7 +148,11 @@ fn meaning(
     if status == 101 {
         return Err(at(Reason::Switched));
     }
-    let (mut length, mut chunked, mut close, mut keep_alive, mut kind) = (None, None, false, false, None);
+    let mut length = None;
+    let mut chunked = None;
+    let mut close = false;
+    let mut keep_alive = false;
+    let mut kind = None;
     for header in response.headers.iter() {
         if header.name.eq_ignore_ascii_case("content-length") {
             let value = content_length(header.value.trim_ascii());

@@ -152,8 +152,7 @@ mod tests {
     }
 
     fn worker(unanswered: &[Pause], asleep: &[Pause]) -> Pauses {
-        let (unanswered, asleep) = (unanswered.to_vec(), asleep.to_vec());
-        Pauses { unanswered, asleep, ..Pauses::default() }
+        Pauses { unanswered: unanswered.to_vec(), asleep: asleep.to_vec(), ..Pauses::default() }
     }
 
     fn silence(workers: &[&[Pause]]) -> (u64, u64) {

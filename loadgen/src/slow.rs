@@ -112,7 +112,8 @@ impl Slow {
     pub fn run(mut self, release: &Receiver<()>) -> SlowClients {
         let begin = self.plan.clock.now();
         let every = (nanos(BEAT) / self.clients.len() as u64).max(1);
-        let (mut turns, mut stand) = (0, false);
+        let mut turns = 0;
+        let mut stand = false;
         while release.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let now = self.plan.clock.now();
             let due = (now - begin) / every;

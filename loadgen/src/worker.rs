@@ -115,8 +115,10 @@ impl Worker {
     /// Runs to the end of the measured part, then holds the connections until `release` is
     /// disconnected.
     pub fn run(mut self, idle: usize, release: &Receiver<()>) {
-        let (mut buffer, mut events) = (vec![0; READ_BYTES], Vec::with_capacity(EVENTS));
-        let (mut next_tick, mut next_expire) = (0, 0);
+        let mut buffer = vec![0; READ_BYTES];
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut next_tick = 0;
+        let mut next_expire = 0;
         // By default the kernel wakes a sleeping thread up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
         self.idle = Idle::open(

@@ -218,11 +218,12 @@ impl Worker {
     /// Continues with the connection that an event is for.
     pub(super) fn on_event(&mut self, event: epoll::Event, buffer: &mut [u8]) {
         use epoll::EventFlags as Flags;
-        let (data, flags) = (event.data.u64(), event.flags);
+        let data = event.data.u64();
         if self.lingering.take_event(data) {
             return;
         }
         let key = data as usize;
+        let flags = event.flags;
         let slot = &self.slots[key];
         let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
         match slot.state {
