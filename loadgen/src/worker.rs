@@ -159,8 +159,7 @@ impl Worker {
             }
             let began = std::mem::replace(&mut now, self.plan.clock.now());
             self.pauses.note_awake(now);
-            let (begin, end) = self.recording.window();
-            if (begin..end).contains(&began) {
+            if self.recording.is_measured(began) {
                 self.own_time.add_idle(if is_idle { now - began } else { slept });
             }
         }

@@ -137,7 +137,9 @@ mod tests {
     #[test]
     fn as_many_as_fit_a_backlog_are_opened_at_the_same_time_until_all_have_started() {
         let mut connecting = Connecting::new();
-        (0..=MAX_CONNECTING).for_each(|key| connecting.push(key));
+        for key in 0..=MAX_CONNECTING {
+            connecting.push(key);
+        }
         for key in 0..MAX_CONNECTING {
             assert!(connecting.may_open(false));
             assert_eq!(connecting.begin(), Some(key));

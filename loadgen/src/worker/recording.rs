@@ -71,6 +71,11 @@ impl Recording {
         self.window
     }
 
+    /// Returns true if this time lies in the measured part.
+    pub fn is_measured(&self, at: u64) -> bool {
+        (self.window.0..self.window.1).contains(&at)
+    }
+
     /// Asks the plan for the begin and the end of the measured part, until both are known.
     pub fn look_at_window(&mut self, plan: &Plan) {
         if self.window.0 == u64::MAX || self.window.1 == u64::MAX {
