@@ -114,7 +114,7 @@ fn estimate(survival: &[(u64, f64)], quantile: f64) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::check::fixture::times;
-    use crate::recorder::empty_times;
+    use crate::times::empty_times;
 
     /// Returns the bounds for requests with these latencies and others that were given up at these
     /// ages.
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_maximum_is_a_bound_where_the_oldest_has_no_answer() {
+    fn the_maximum_is_a_bound_where_the_oldest_has_no_response() {
         assert_eq!(names(bounds(&[(1_000, 100_000)], &[(2_000, 1)])), ["max"]);
     }
 

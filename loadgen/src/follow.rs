@@ -4,7 +4,8 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::connection::{MAX_HEAD_BYTES, Reason, head_end, with_head};
+use crate::head::{head_end, with_head};
+use crate::protocol_error::{MAX_HEAD_BYTES, Reason};
 use crate::reach::reach;
 use crate::run::RunError;
 use crate::target::{Request, Target, TargetError};
@@ -57,7 +58,8 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
     stream.write_all(request)?;
-    let (mut head, mut buffer) = (Vec::new(), [0; 4096]);
+    let mut head = Vec::new();
+    let mut buffer = [0; 4096];
     loop {
         match head_end(&head, 0) {
             Some(end) if is_interim(&head[..end]) => drop(head.drain(..end)),

@@ -5,19 +5,28 @@
 //! sent to a [`Target`], [`start`] runs it on worker threads with one event loop each, and a
 //! [`Measurement`] holds the results.
 
+#![forbid(unsafe_code)]
+
 pub mod addresses;
 pub mod bound;
 pub mod check;
+mod clock;
 pub mod confidence;
 #[doc(hidden)] // Public for loadgen/fuzz alone.
 pub mod connection;
 pub mod example;
 mod follow;
 mod hdr_log;
+mod head;
+mod intervals;
 mod kernel;
 mod listener_drops;
 pub mod measurement;
+mod merge;
+mod outcome;
 pub mod percentile;
+mod plan;
+mod protocol_error;
 mod reach;
 mod recorder;
 mod run;
@@ -30,6 +39,8 @@ mod source;
 pub mod summary;
 mod target;
 mod time_wait;
+mod timeline;
+mod times;
 mod usage;
 mod worker;
 pub mod workload;
@@ -38,11 +49,12 @@ pub use follow::{FollowError, follow};
 pub use hdr_log::HdrLog;
 pub use measurement::Measurement;
 pub use reach::reach;
-pub use recorder::{Interval, Recorder, empty_times};
+pub use recorder::{Interval, Recorder};
 pub use run::{Event, Run, RunError, start};
 pub use settings::Settings;
 pub use slow::SlowClients;
 pub use source::{ephemeral_ports, first_ephemeral_port};
 pub use summary::Summary;
 pub use target::{Request, Target, TargetError};
+pub use times::empty_times;
 pub use workload::Workload;

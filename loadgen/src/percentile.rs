@@ -58,7 +58,7 @@ mod tests {
     use statrs::distribution::{ContinuousCDF, Gamma};
 
     use super::*;
-    use crate::recorder::empty_times;
+    use crate::times::empty_times;
 
     fn one_to(count: u64) -> Times {
         let mut times = empty_times();

@@ -16,7 +16,7 @@ use crate::target::{Request, Target};
 use crate::worker::FIRST_CONNECTION;
 
 /// Longest time for a response from an address: the kernel sends a lost SYN again after 1 s.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// Pause between two tries, while a server may still be starting.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
@@ -28,7 +28,7 @@ struct Tried {
     /// True if it accepted a connection.
     accepted: bool,
     /// Error if no byte of a response came.
-    answer: io::Result<()>,
+    response: io::Result<()>,
 }
 
 /// Sends one request to each address of `target`, all at the same time, and leaves out the
@@ -44,9 +44,9 @@ pub fn reach(target: Target, request: &Request, timeout: Duration) -> Result<Tar
     let request = target.render(request, true);
     let begin = Instant::now();
     loop {
-        let tried = try_each(&target.addresses, &request, timeout.min(PATIENCE));
-        if tried.iter().any(|tried| tried.answer.is_ok()) {
-            return Ok(without_silent(target, tried, |tried| tried.answer.is_ok()));
+        let tried = try_each(&target.addresses, &request, timeout.min(MAX_WAIT));
+        if tried.iter().any(|tried| tried.response.is_ok()) {
+            return Ok(without_silent(target, tried, |tried| tried.response.is_ok()));
         }
         if tried.iter().any(|tried| tried.accepted) {
             return Ok(without_silent(target, tried, |tried| tried.accepted));
@@ -58,27 +58,27 @@ pub fn reach(target: Target, request: &Request, timeout: Duration) -> Result<Tar
     }
 }
 
-fn try_each(addresses: &[SocketAddr], request: &[u8], patience: Duration) -> Vec<Tried> {
+fn try_each(addresses: &[SocketAddr], request: &[u8], max_wait: Duration) -> Vec<Tried> {
     thread::scope(|scope| {
-        let spawn = |&address| scope.spawn(move || Tried::now(address, request, patience));
+        let spawn = |&address| scope.spawn(move || Tried::now(address, request, max_wait));
         let tries: Vec<_> = addresses.iter().map(spawn).collect();
         tries.into_iter().map(|thread| thread.join().expect("a try does not panic")).collect()
     })
 }
 
 impl Tried {
-    fn now(address: SocketAddr, request: &[u8], patience: Duration) -> Self {
-        match TcpStream::connect_timeout(&address, patience) {
-            Ok(stream) => Self { address, accepted: true, answer: first_byte(stream, request, patience) },
-            Err(error) => Self { address, accepted: false, answer: Err(error) },
+    fn now(address: SocketAddr, request: &[u8], max_wait: Duration) -> Self {
+        match TcpStream::connect_timeout(&address, max_wait) {
+            Ok(stream) => Self { address, accepted: true, response: first_byte(stream, request, max_wait) },
+            Err(error) => Self { address, accepted: false, response: Err(error) },
         }
     }
 }
 
 /// Waits for the first byte of a response.
-fn first_byte(mut stream: TcpStream, request: &[u8], patience: Duration) -> io::Result<()> {
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
+fn first_byte(mut stream: TcpStream, request: &[u8], max_wait: Duration) -> io::Result<()> {
+    stream.set_read_timeout(Some(max_wait))?;
+    stream.set_write_timeout(Some(max_wait))?;
     stream.write_all(request)?;
     stream.read_exact(&mut [0])
 }
@@ -86,7 +86,7 @@ fn first_byte(mut stream: TcpStream, request: &[u8], patience: Duration) -> io::
 fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bool) -> Target {
     target.addresses.clear();
     for tried in tried {
-        match &tried.answer {
+        match &tried.response {
             Err(error) if !stays(&tried) => target.left_out.push(LeftOut::new(tried.address, error)),
             _ => target.addresses.push(tried.address),
         }
@@ -97,7 +97,7 @@ fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bo
 /// Returns the error that is reported for all addresses. A refusal comes from the machine that was
 /// meant; other errors may come from a kind of address that this machine has no network for.
 fn most_telling(tried: Vec<Tried>) -> io::Error {
-    let mut errors: Vec<_> = tried.into_iter().filter_map(|tried| tried.answer.err()).collect();
+    let mut errors: Vec<_> = tried.into_iter().filter_map(|tried| tried.response.err()).collect();
     let refusal = errors.iter().position(|error| error.kind() == ErrorKind::ConnectionRefused);
     errors.swap_remove(refusal.unwrap_or(0))
 }
@@ -191,7 +191,7 @@ mod tests {
         let (_other, refusing) = bind([127, 0, 0, 1]);
         let error = reach(target(&[silent, refusing]), &Request::default(), STEP).unwrap_err().to_string();
         assert!(error.contains("refused") && error.contains("start the server"), "{error}");
-        let error = |kind: ErrorKind| Tried { address: silent, accepted: false, answer: Err(kind.into()) };
+        let error = |kind: ErrorKind| Tried { address: silent, accepted: false, response: Err(kind.into()) };
         let errors = vec![error(ErrorKind::NetworkUnreachable), error(ErrorKind::ConnectionRefused)];
         assert_eq!(most_telling(errors).kind(), ErrorKind::ConnectionRefused);
     }

@@ -3,16 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
 use crate::example::{ErrorExamples, StatusCodes};
-use crate::measurement::{Bodies, Bytes, Distributions, Errors, Times};
-
-/// Longest time that can be recorded, in nanoseconds: 10 minutes. Longer times count as this one.
-const LONGEST_NS: u64 = 600_000_000_000;
-
-/// Significant digits of a recorded time: 0.1 % of the value, as is usual in the field.
-const SIGNIFICANT_DIGITS: u8 = 3;
+use crate::outcome::{Bodies, Bytes, Errors};
+use crate::times::{Distributions, Times, empty_times};
 
 /// Counts and times of one worker in one interval.
 #[derive(Debug, Clone)]
@@ -81,11 +74,6 @@ pub struct Interval {
     pub length: Duration,
     /// Results of the interval.
     pub seen: Box<Recorder>,
-}
-
-/// Returns an empty distribution.
-pub fn empty_times() -> Times {
-    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS).expect("the bounds are constants that fit")
 }
 
 impl Default for Recorder {

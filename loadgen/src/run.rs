@@ -1,248 +1,23 @@
-//! One run: starts the workers, sets the begin of the measured part, and merges what the workers
-//! report.
+//! One run: starts the workers, hands on their progress, and ends with the measurement.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 
-use crate::addresses::Addresses;
-use crate::example::ErrorExamples;
-use crate::measurement::{
-    Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters, MAX_BATCHES,
-    Measurement, Requests, StartUp, Times,
-};
-use crate::recorder::{Age, Interval, Recorder};
-use crate::silence;
+use crate::intervals::Intervals;
+use crate::measurement::{GeneratorLimits, KernelCounters, Measurement};
+use crate::merge::merge;
+use crate::plan::{Plan, share};
+use crate::recorder::Interval;
 use crate::slow::{Slow, SlowClients};
 use crate::target::Target;
 use crate::time_wait;
-use crate::worker::{self, Ending, TICK};
-use crate::workload::{Pacing, Until, Workload};
-
-/// State that all workers of a run share.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub target: Target,
-    pub workload: Workload,
-    pub clock: Clock,
-    workers: usize,
-    timeline: Timeline,
-    /// Requests of the measured part that may still be sent, where their number ends it.
-    tickets: AtomicI64,
-    /// Set by the caller that started the run, to end it early.
-    stop: Arc<AtomicBool>,
-    /// Set when the [`Run`] was dropped, or no connection can be made.
-    abandoned: AtomicBool,
-    /// Set when the first connection of any worker is established.
-    reached: AtomicBool,
-}
-
-/// Clock of a run: nanoseconds since its begin.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock(Instant);
-
-impl Clock {
-    pub fn now(self) -> u64 {
-        self.at(Instant::now())
-    }
-
-    fn at(self, instant: Instant) -> u64 {
-        u64::try_from(instant.duration_since(self.0).as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn instant(self, ns: u64) -> Instant {
-        self.0 + Duration::from_nanos(ns)
-    }
-}
-
-/// Begin and end of the measured part, in nanoseconds of the clock; `u64::MAX` while they are not
-/// known.
-#[derive(Debug)]
-struct Timeline {
-    workers_opening_idle: AtomicUsize,
-    may_send: AtomicBool,
-    workers_to_come: AtomicUsize,
-    begin: AtomicU64,
-    end: AtomicU64,
-}
-
-impl Plan {
-    fn new(target: Target, workload: Workload, threads: usize, stop: Arc<AtomicBool>) -> Self {
-        let tickets = match workload.until {
-            Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
-            Until::Elapsed(_) => 0,
-        };
-        let slow = workload.slow;
-        Self {
-            target,
-            workload,
-            clock: Clock(Instant::now()),
-            workers: threads,
-            timeline: Timeline {
-                // One more for slow clients, which have a thread of their own.
-                workers_opening_idle: AtomicUsize::new(threads + usize::from(slow > 0)),
-                may_send: AtomicBool::new(false),
-                workers_to_come: AtomicUsize::new(threads),
-                begin: AtomicU64::new(u64::MAX),
-                end: AtomicU64::new(u64::MAX),
-            },
-            tickets: AtomicI64::new(tickets),
-            stop,
-            abandoned: AtomicBool::new(false),
-            reached: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes that a worker has opened its idle connections, if it has any. The last such report
-    /// begins the measured part of a run in which every request counts.
-    pub fn worker_has_idle(&self, now: u64) {
-        if self.timeline.workers_opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
-            return;
-        }
-        if self.counts_all() {
-            self.timeline.begin.store(now, Ordering::Release);
-        }
-        // Written last: a worker that sees it sees the begin, too.
-        self.timeline.may_send.store(true, Ordering::Release);
-    }
-
-    /// Returns true if the idle connections of all workers are open.
-    pub fn may_send(&self) -> bool {
-        self.timeline.may_send.load(Ordering::Acquire)
-    }
-
-    /// Returns true if requests count from the first one on: a closed loop over a number of
-    /// requests without a warm-up sends these requests and no others.
-    fn counts_all(&self) -> bool {
-        let Workload { pacing, until, warmup, .. } = &self.workload;
-        *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
-    }
-
-    /// Returns the moment at which the measured part began, once a worker has reported it.
-    fn begun(&self) -> Instant {
-        self.clock.instant(self.timeline.begin.load(Ordering::Acquire))
-    }
-
-    /// Returns the number of threads that share the schedule.
-    pub fn workers(&self) -> usize {
-        self.workers
-    }
-
-    /// Returns true if requests are sent before the measured part.
-    pub fn has_start_up(&self) -> bool {
-        !self.counts_all()
-    }
-
-    /// Notes that a connection was established.
-    pub fn server_was_reached(&self) {
-        self.reached.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns true if a connection of the run was established at some time.
-    pub fn is_server_reached(&self) -> bool {
-        self.reached.load(Ordering::Relaxed)
-    }
-
-    /// Ends the run: its [`Run`] was dropped, or no connection can be made.
-    pub fn abandon(&self) {
-        self.abandoned.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes that the connections of a worker are ready. The last such report sets the begin of the
-    /// measured part.
-    pub fn worker_is_ready(&self, now: u64) {
-        if self.timeline.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let begin = now + nanos(self.workload.warmup).max(self.notice());
-            if let Until::Elapsed(time) = self.workload.until {
-                self.timeline.end.store(begin + nanos(time), Ordering::Release);
-            }
-            // If every request counts, the begin is set already.
-            let _ =
-                self.timeline.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns the least time between the announcement of the measured part and its begin, in
-    /// nanoseconds. Other workers see the announcement a tick later, and an open loop must already
-    /// wait for its first request.
-    fn notice(&self) -> u64 {
-        let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
-        if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
-    }
-
-    /// Returns the begin and the end of the measured part, as far as they are known.
-    pub fn window(&self) -> (u64, u64) {
-        // The begin is written last: a worker that sees it sees the end too.
-        let begin = self.timeline.begin.load(Ordering::Acquire);
-        (begin, self.timeline.end.load(Ordering::Acquire))
-    }
-
-    pub fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
-    }
-
-    /// Returns true if a request that ended at `now` belongs to the measured part. In a closed loop
-    /// of a given time, every request that ended in the part counts, whenever it began: otherwise
-    /// requests in flight at the begin would be missing from the throughput. In an open loop,
-    /// requests that were due in the part count. For a number of requests, those with a ticket
-    /// count.
-    pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
-        match (self.workload.pacing, self.workload.until) {
-            (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),
-            (Pacing::Open { .. }, _) | (_, Until::Requests(_)) => has_ticket,
-        }
-    }
-
-    /// Returns true if a request without a response at the end belongs to the measured part.
-    pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
-        has_ticket
-            || matches!((self.workload.pacing, self.workload.until), (Pacing::Closed, Until::Elapsed(_)))
-    }
-
-    /// Takes a ticket for one more request of the measured part. Returns false if none is left.
-    pub fn take_ticket(&self) -> bool {
-        self.take_tickets(1) > 0
-    }
-
-    /// Takes up to `wanted` tickets, and returns their number.
-    pub fn take_tickets(&self, wanted: u64) -> u64 {
-        match self.workload.until {
-            Until::Elapsed(_) => wanted,
-            Until::Requests(_) => {
-                let wanted_signed = i64::try_from(wanted).unwrap_or(i64::MAX / 2);
-                let left = self.tickets.fetch_sub(wanted_signed, Ordering::Relaxed);
-                wanted.min(left.max(0).cast_unsigned())
-            }
-        }
-    }
-}
-
-/// Returns the share of worker `index` in `whole`. Shares are even; the first workers take the
-/// remainder.
-pub(crate) fn share(whole: usize, index: usize, workers: usize) -> usize {
-    whole / workers + usize::from(index < whole % workers)
-}
-
-pub(crate) fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Report of a worker while it runs.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// The worker passed the begin of the measured part.
-    Begun,
-    /// Results of an interval of the measured part.
-    Interval(Interval),
-    /// The worker passed the end; its connections are still open.
-    Ended(Box<Ending>),
-}
+use crate::worker::{Ending, Message, Worker};
+use crate::workload::Workload;
 
 /// Progress of a run, for its caller.
 #[derive(Debug)]
@@ -296,16 +71,7 @@ pub struct Run {
     slow: Option<JoinHandle<SlowClients>>,
     begun: bool,
     ended: bool,
-    /// True if requests without a response were entered at their age.
-    censored: bool,
-    /// Intervals that some workers have not reported yet, with the number of workers that have.
-    open_intervals: Vec<(usize, Interval)>,
-    total: Recorder,
-    batches: Vec<Batch>,
-    /// Number of intervals per batch.
-    intervals_per_batch: u64,
-    /// Number and end of the last interval.
-    last_interval: (u64, Duration),
+    intervals: Intervals,
     /// Counters before the first connect: most drops come while connections are made, before the
     /// measured part.
     kernel_at_start: Option<KernelCounters>,
@@ -329,17 +95,12 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
         slow: None,
         begun: false,
         ended: false,
-        censored: false,
-        open_intervals: Vec::new(),
-        total: Recorder::default(),
-        batches: Vec::new(),
-        intervals_per_batch: 1,
-        last_interval: (0, Duration::ZERO),
+        intervals: Intervals::new(threads),
         kernel_at_start: KernelCounters::now(&plan.target),
         endings: Vec::new(),
     };
     for index in 0..threads {
-        let worker = worker::Worker::new(Arc::clone(&plan), index, threads, sender.clone())?;
+        let worker = Worker::new(Arc::clone(&plan), index, sender.clone())?;
         let idle = share(plan.workload.idle, index, threads);
         let release = release.clone();
         let guard = AbandonOnPanic(Arc::clone(&plan));
@@ -384,21 +145,17 @@ impl Run {
                 }
                 Message::Begun => {}
                 Message::Interval(interval) => {
-                    if let Some(interval) = self.add(interval) {
+                    if let Some(interval) = self.intervals.add(interval) {
                         return Some(Event::Interval(interval));
                     }
                 }
                 Message::Ended(ending) => self.endings.push(*ending),
             }
         }
-        // Workers that were stopped may have ended in different intervals; the earliest comes
-        // first.
-        self.open_intervals.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
-        if let Some((_, interval)) = self.open_intervals.pop() {
-            self.keep(&interval);
+        if let Some(interval) = self.intervals.pop_open() {
             return Some(Event::Interval(interval));
         }
-        if let Some(interval) = self.censored() {
+        if let Some(interval) = self.intervals.censor(self.endings.iter().flat_map(Ending::ages)) {
             return Some(Event::Interval(interval));
         }
         (!std::mem::replace(&mut self.ended, true)).then_some(Event::Ended)
@@ -423,26 +180,13 @@ impl Run {
         if let Some(error) = self.connect_error() {
             return Err(RunError::Unreachable { url: self.plan.target.url.clone(), error });
         }
-        if self.total.completed == 0 {
-            self.forget_ages();
-        }
         let kernel = self.kernel_at_start.and_then(|begin| {
             let grown = KernelCounters::now(&self.plan.target)?.since(begin);
             Some(KernelCounters { time_wait, ..grown })
         });
-        let total = std::mem::take(&mut self.total);
-        let measured = summarize(&self.plan, total, std::mem::take(&mut self.batches), kernel, &self.endings);
+        let (total, batches) = self.intervals.take();
+        let measured = merge(&self.plan, total, batches, kernel, &self.endings);
         Ok(Measurement { slow, ..measured })
-    }
-
-    /// Drops the ages of requests that timed out: without a completed request they are no
-    /// latencies.
-    fn forget_ages(&mut self) {
-        let times = &mut self.total.times;
-        for ages in [&mut times.latency, &mut times.response, &mut times.unanswered] {
-            ages.reset();
-        }
-        self.batches.iter_mut().for_each(|batch| batch.latency.reset());
     }
 
     /// Returns the error of a connect, if no connection of the run was ever established.
@@ -453,217 +197,12 @@ impl Run {
         }
         self.endings.iter_mut().find_map(|ending| ending.connect_error.take())
     }
-
-    /// Returns the requests without a response, once all workers have ended, as an interval of no
-    /// length. Each is entered at its age, the least that its latency can be, so that a server that
-    /// hangs does not look fast. Ages below the median are left out: such a request may still be an
-    /// ordinary one. Without a completed request there is no distribution to correct.
-    fn censored(&mut self) -> Option<Interval> {
-        if std::mem::replace(&mut self.censored, true) || self.total.completed == 0 {
-            return None;
-        }
-        let times = &self.total.times;
-        let median = |times: &Times| times.value_at_quantile(0.5);
-        let (latency, response) = (median(&times.latency), median(&times.response));
-        let mut seen = Box::<Recorder>::default();
-        for age in self.endings.iter().flat_map(Ending::ages) {
-            if age.latency > latency {
-                seen.times.latency.saturating_record_n(age.latency, age.count);
-                seen.times.unanswered.saturating_record_n(age.latency, age.count);
-            }
-            if age.response > response {
-                seen.times.response.saturating_record_n(age.response, age.count);
-            }
-        }
-        if seen.times.latency.is_empty() {
-            return None;
-        }
-        let (number, begin) = self.last_interval;
-        let interval = Interval { number, begin, length: Duration::ZERO, seen };
-        self.total.merge(&interval.seen);
-        if let Some(last) = self.batches.last_mut() {
-            *last = Batch::join(&[last.clone(), Batch::of(&interval)]);
-        }
-        Some(interval)
-    }
-
-    /// Merges a worker's results of an interval with those of the other workers. Returns the
-    /// interval when all workers have reported it.
-    fn add(&mut self, interval: Interval) -> Option<Interval> {
-        let at = match self.open_intervals.iter().position(|(_, open)| open.number == interval.number) {
-            None => {
-                self.open_intervals.push((1, interval));
-                self.open_intervals.len() - 1
-            }
-            Some(at) => {
-                let (workers, open) = &mut self.open_intervals[at];
-                *workers += 1;
-                open.length = open.length.max(interval.length);
-                open.seen.merge(&interval.seen);
-                at
-            }
-        };
-        if self.open_intervals[at].0 < self.threads.len() {
-            return None;
-        }
-        let (_, interval) = self.open_intervals.swap_remove(at);
-        self.keep(&interval);
-        Some(interval)
-    }
-
-    /// Adds an interval to the total and to its batch.
-    fn keep(&mut self, interval: &Interval) {
-        self.total.merge(&interval.seen);
-        // Intervals come in order.
-        self.last_interval = (interval.number, interval.begin + interval.length);
-        if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
-            if self.batches.len() == MAX_BATCHES {
-                self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
-                self.intervals_per_batch *= 2;
-            }
-            self.batches.push(Batch::of(interval));
-        } else if let Some(last) = self.batches.last_mut() {
-            *last = Batch::join(&[last.clone(), Batch::of(interval)]);
-        }
-    }
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
         self.plan.abandon();
     }
-}
-
-/// Merges the results of all workers.
-fn summarize(
-    plan: &Plan,
-    total: Recorder,
-    batches: Vec<Batch>,
-    kernel: Option<KernelCounters>,
-    endings: &[Ending],
-) -> Measurement {
-    let sum = |of| sum(endings, of);
-    let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
-    let status = total.status_codes.failures();
-    let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
-    let last_answer = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
-    let end = match plan.workload.until {
-        Until::Elapsed(_) => endings.iter().map(|ending| ending.window.1).max().unwrap_or_default(),
-        Until::Requests(_) => last_answer,
-    };
-    let mut limits = GeneratorLimits::default();
-    for ending in endings {
-        limits += ending.limits;
-    }
-    let mut arrivals = all(|ending| &ending.arrivals);
-    arrivals.sort_unstable();
-    Measurement {
-        target: plan.target.url.clone(),
-        workload: plan.workload.clone(),
-        duration: Duration::from_nanos(end.saturating_sub(begin)),
-        requests: requests(plan, &total, endings),
-        connections: connections(plan.workload.connections, endings),
-        slow: None,
-        errors: total.errors,
-        addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
-        errors_at: errors_at(&plan.target.addresses, &total.errors_at),
-        error_examples: ErrorExamples { status, ..total.examples },
-        status_codes: total.status_codes,
-        times: total.times,
-        kinds: total.kinds,
-        bytes: total.bytes,
-        generator: generator(endings),
-        fairness: Fairness::of(all(|ending| &ending.answers)),
-        bodies: total.bodies,
-        generator_limits: limits,
-        start_up: StartUp {
-            took_s: if begin == u64::MAX { 0.0 } else { Duration::from_nanos(begin).as_secs_f64() },
-            unserved: sum(|ending| ending.unserved_at_begin),
-            served_later: sum(|ending| ending.served_later),
-        },
-        batches,
-        arrivals,
-        idle: endings.iter().map(|ending| ending.idle).sum(),
-        silence: silence::longest(endings.iter().map(|ending| &ending.pauses), (begin, end)),
-        kernel,
-        generator_cpus: Vec::new(),
-        has_one_processor: false,
-        server: None,
-    }
-}
-
-fn sum(endings: &[Ending], of: fn(&Ending) -> u64) -> u64 {
-    endings.iter().map(of).sum()
-}
-
-fn requests(plan: &Plan, total: &Recorder, endings: &[Ending]) -> Requests {
-    let errors = total.errors;
-    let failed = errors.reset + errors.timeout + errors.status + errors.protocol;
-    let in_flight = sum(endings, |ending| requests_of(&ending.in_flight_ages));
-    let unsent = sum(endings, |ending| requests_of(&ending.unsent_ages));
-    let sent = total.completed + failed + in_flight;
-    Requests {
-        intended: match (plan.workload.pacing, plan.workload.until) {
-            (_, Until::Requests(requests)) => requests,
-            (Pacing::Open { .. }, _) => sum(endings, |ending| ending.scheduled),
-            (Pacing::Closed, _) => sent + unsent,
-        },
-        sent,
-        completed: total.completed,
-        redirected: total.redirected,
-        failed,
-        in_flight_at_end: in_flight,
-        never_answered: never_answered(plan, total, endings),
-        answered_after_end: total.answered_after_end,
-    }
-}
-
-fn connections(requested: usize, endings: &[Ending]) -> Connections {
-    let sum = |of| sum(endings, of);
-    Connections {
-        requested: requested as u64,
-        established: sum(|ending| ending.established),
-        served: sum(|ending| ending.served),
-        starved: sum(|ending| ending.starved),
-        never_asked: sum(|ending| ending.never_asked),
-        opened_total: sum(|ending| ending.opened_total),
-        idle_established: sum(|ending| ending.idle_established),
-        idle_answered: sum(|ending| ending.idle_answered),
-    }
-}
-
-/// Returns the CPU time of the workers. The caller of a run fills in the fields about processors.
-fn generator(endings: &[Ending]) -> Generator {
-    Generator {
-        threads: endings.len(),
-        user_s: endings.iter().map(|ending| ending.usage.user.as_secs_f64()).sum(),
-        system_s: endings.iter().map(|ending| ending.usage.system.as_secs_f64()).sum(),
-        cpu_wait_s: endings.iter().map(|ending| Some(ending.cpu_wait?.as_secs_f64())).sum(),
-        ..Generator::default()
-    }
-}
-
-/// Returns errors by address, if there are several addresses; with one, all errors are its errors.
-fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> Vec<ErrorsAt> {
-    let told = errors_at.iter().filter(|_| addresses.len() > 1);
-    told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()
-}
-
-/// Returns the number of requests that should have had a response or an error, and had neither. In
-/// a closed loop, each connection has a request in flight at the end; only requests that have
-/// waited longer than any answered one count.
-fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
-    let longest = match plan.workload.pacing {
-        Pacing::Open { .. } => None,
-        Pacing::Closed => Some(total.times.service.max() + total.times.connect.max()),
-    };
-    let ages = endings.iter().flat_map(Ending::ages);
-    let beyond = ages.filter(|age| longest.is_none_or(|longest| age.response > longest));
-    beyond.map(|age| age.count).sum()
-}
-
-fn requests_of(ages: &[Age]) -> u64 {
-    ages.iter().map(|age| age.count).sum()
 }
 
 #[cfg(test)]
@@ -676,10 +215,10 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_panics_frees_those_that_wait_for_its_idle_connections() {
+    fn a_panic_frees_workers_that_wait_for_idle_connections() {
         let plan = plan(2);
         let (sender, messages) = unbounded();
-        let other = worker::Worker::new(Arc::clone(&plan), 0, 2, sender).unwrap();
+        let other = Worker::new(Arc::clone(&plan), 0, sender).unwrap();
         let (hold, release) = bounded::<()>(0);
         drop(hold);
         let waiting = thread::spawn(move || other.run(0, &release));

@@ -21,7 +21,7 @@ pub(crate) struct Pauses {
     /// Pauses between two looks of the worker at its events. The machine gave it no processor, so
     /// it could not notice a response.
     asleep: Vec<Pause>,
-    last_answer: u64,
+    last_response: u64,
     /// Intended send time of the earliest request that failed since the last response.
     first_failed: Option<u64>,
     /// Time of the worker's last look at its events; none before its first look.
@@ -32,7 +32,7 @@ impl Pauses {
     /// Returns true if a response at `now` ends a pause long enough for [`Pauses::end_pause`] to
     /// keep.
     pub fn is_long(&self, now: u64) -> bool {
-        now.saturating_sub(self.last_answer) >= SHORTEST_PAUSE
+        now.saturating_sub(self.last_response) >= SHORTEST_PAUSE
     }
 
     /// Keeps the time since the last response as a pause. `waiting_since` is the intended send time
@@ -41,11 +41,11 @@ impl Pauses {
     pub fn end_pause(&mut self, end: u64, waiting_since: Option<u64>) {
         let first_due = waiting_since.into_iter().chain(self.first_failed).min();
         let waiting_since = first_due.unwrap_or(u64::MAX);
-        self.unanswered.push(Pause { begin: self.last_answer, end, waiting_since });
+        self.unanswered.push(Pause { begin: self.last_response, end, waiting_since });
     }
 
-    pub fn note_answer(&mut self, now: u64) {
-        self.last_answer = now;
+    pub fn note_response(&mut self, now: u64) {
+        self.last_response = now;
         self.first_failed = None;
     }
 
@@ -152,8 +152,7 @@ mod tests {
     }
 
     fn worker(unanswered: &[Pause], asleep: &[Pause]) -> Pauses {
-        let (unanswered, asleep) = (unanswered.to_vec(), asleep.to_vec());
-        Pauses { unanswered, asleep, ..Pauses::default() }
+        Pauses { unanswered: unanswered.to_vec(), asleep: asleep.to_vec(), ..Pauses::default() }
     }
 
     fn silence(workers: &[&[Pause]]) -> (u64, u64) {
@@ -237,7 +236,7 @@ mod tests {
     fn with_failures(failed_ms: &[u64]) -> (u128, u128) {
         let mut pauses = Pauses::default();
         pauses.note_failure(500 * MS);
-        pauses.note_answer(1_000 * MS);
+        pauses.note_response(1_000 * MS);
         for at_ms in failed_ms {
             pauses.note_failure(at_ms * MS);
         }
@@ -256,7 +255,7 @@ mod tests {
     #[test]
     fn a_pause_without_any_request_is_no_silence() {
         let mut pauses = Pauses::default();
-        pauses.note_answer(1_000 * MS);
+        pauses.note_response(1_000 * MS);
         assert!(!pauses.is_long(1_049 * MS));
         pauses.end_pause(61_000 * MS, None);
         assert_eq!(longest([&pauses].into_iter(), (0, 100_000 * MS)), Silence::default());

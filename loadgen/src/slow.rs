@@ -17,8 +17,9 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::clock::nanos;
 use crate::connection::{Connection, KnownHead, Progress};
-use crate::run::{Plan, nanos};
+use crate::plan::Plan;
 use crate::source::Sources;
 use crate::workload::Lifetime;
 
@@ -70,7 +71,7 @@ struct Client {
     was_established: bool,
     /// Bytes of the request that were sent.
     written: usize,
-    answer: Connection,
+    response: Connection,
     /// Requests that this socket may still carry.
     left: u64,
 }
@@ -111,7 +112,8 @@ impl Slow {
     pub fn run(mut self, release: &Receiver<()>) -> SlowClients {
         let begin = self.plan.clock.now();
         let every = (nanos(BEAT) / self.clients.len() as u64).max(1);
-        let (mut turns, mut stand) = (0, false);
+        let mut turns = 0;
+        let mut stand = false;
         while release.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let now = self.plan.clock.now();
             let due = (now - begin) / every;
@@ -186,13 +188,13 @@ impl Slow {
         }
         let Some(read) = ready(socket.read(&mut self.piece))? else { return Ok(Turn::GoesOn) };
         if read == 0 {
-            let head = client.answer.receive_end();
+            let head = client.response.receive_end();
             return Ok(head.map_or(Turn::Lost, |head| Turn::Answered {
                 is_good: head.status < 400,
                 keep_alive: false,
             }));
         }
-        match client.answer.receive(&self.piece[..read], self.is_head, &mut self.known_head) {
+        match client.response.receive(&self.piece[..read], self.is_head, &mut self.known_head) {
             Ok(Progress::Partial) => Ok(Turn::GoesOn),
             Ok(Progress::Whole { head, consumed }) if consumed == read => {
                 Ok(Turn::Answered { is_good: head.status < 400, keep_alive: head.keep_alive })

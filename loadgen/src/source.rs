@@ -9,8 +9,8 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 
+use nix::sys::socket::{setsockopt, sockopt};
 use socket2::Socket;
 
 /// Most addresses in 127.0.0.0/8 that are used; with the default range, they suffice for 3.5
@@ -53,7 +53,9 @@ impl Sources {
         }
         self.next = (self.next + 1) % self.count;
         let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + self.next);
-        leave_port_to_connect(socket)?;
+        // Binding then chooses only the address, so that one port can serve several destinations,
+        // and a port in `TIME_WAIT` can be used again (ip(7)).
+        setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
         socket.bind(&SocketAddr::from((source, 0)).into())
     }
 }
@@ -80,25 +82,6 @@ fn port_range() -> Option<(u16, u16)> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
     let mut bounds = text.split_whitespace().filter_map(|bound| bound.parse().ok());
     Some((bounds.next()?, bounds.next()?))
-}
-
-/// Sets `IP_BIND_ADDRESS_NO_PORT`: binding then chooses only the address, so that one port can
-/// serve several destinations, and a port in `TIME_WAIT` can be used again (ip(7)).
-fn leave_port_to_connect(socket: &Socket) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    let length = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the kernel reads `length` bytes from a pointer to a value of that size, which
-    // outlives the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_IP,
-            libc::IP_BIND_ADDRESS_NO_PORT,
-            (&raw const on).cast(),
-            length,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[cfg(test)]

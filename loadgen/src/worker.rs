@@ -4,40 +4,56 @@
 //! Epoll is edge-triggered, and each socket is registered once for its whole life: a request costs
 //! one write and one read, and no call changes what is waited for. The next request follows a
 //! response at once, without a wait in between.
+//!
+//! The worker is made of parts that know nothing of each other's fields. This file is its loop, and
+//! `course.rs` leads a request through the parts.
 
-mod connect;
+mod connecting;
+mod course;
+mod dialer;
 mod exchange;
 mod idle;
-mod pace;
+mod lingering;
+mod own_time;
+mod pacer;
+mod pending;
+mod poller;
+mod recording;
+mod report;
+mod slot;
+mod start_up;
 mod timer;
 
-use std::collections::VecDeque;
 use std::io;
-use std::net::TcpStream;
 use std::num::NonZero;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender};
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
-use rustix::io::Errno;
+use rustix::event::epoll;
 use rustix::thread::set_current_timer_slack;
-use slab::Slab;
 
-use crate::connection::{Connection, KnownHead};
-use crate::measurement::GeneratorLimits;
-use crate::recorder::{Age, Interval, Recorder};
-use crate::run::{Message, Plan, nanos, share};
-use crate::schedule::Schedule;
+use crate::clock::nanos;
+use crate::plan::{Plan, TICK, share};
 use crate::silence::Pauses;
-use crate::source::Sources;
-use crate::usage::{ThreadUsage, cpu_wait};
 use crate::workload::{Pacing, Until};
 
-use self::timer::Timer;
+use self::connecting::Connecting;
+pub(crate) use self::connecting::FIRST_CONNECTION;
+use self::dialer::Dialer;
+use self::exchange::Exchange;
+use self::idle::Idle;
+use self::lingering::Lingering;
+use self::own_time::OwnTime;
+use self::pacer::Pacer;
+use self::pending::PendingRequest;
+use self::poller::Poller;
+use self::recording::Recording;
+pub(crate) use self::report::{Ending, Message};
+use self::slot::{Slot, State};
+pub(crate) use self::start_up::NEXT_FIRST_RESPONSE;
+use self::start_up::StartUp;
 
 /// Size of the read buffer; larger responses take several reads.
 const READ_BYTES: usize = 64 * 1024;
@@ -45,23 +61,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// Most events that one wait returns.
 const EVENTS: usize = 512;
 
-/// Longest time between two looks at the clock while no event comes.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
-
-/// Most requests that wait in a worker's line, 1 MiB of them. Further requests that are due stay in
-/// the schedule, which yields their times when it is their turn, or when the run ends.
-const MAX_LINE: usize = 1 << 17;
-
-/// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
-/// and for an end: a rate may be so high that the worker would do nothing else.
-const MAX_DISPATCHED: usize = 1024;
-
 /// Time between two scans for requests without a response, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
-
-/// Time for which a run tries to reach its server before it gives up; a server that is just being
-/// started takes no longer.
-pub(crate) const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 
 /// Time between two looks at the idle connections of the other workers, until all are open.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
@@ -70,288 +71,43 @@ const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 /// up a connection.
 const MAX_TRIES: u32 = 9;
 
-/// Time to wait for one more first response, once every connection is established, before the
-/// warm-up begins all the same: a server may never have a worker for the remaining connections. No
-/// other request is sent meanwhile, so that the server has all of this time to start what it starts
-/// for a connection.
-pub(crate) const NEXT_FIRST_ANSWER: Duration = Duration::from_secs(1);
-
-/// Time to wait for all first responses together: a server that starts up one connection after
-/// another must not take longer than the measurement.
-const FIRST_ANSWERS: Duration = Duration::from_secs(5);
-
-/// Bit in the key of a connection that only waits to be closed.
-const LINGERING: u64 = 1 << 63;
-
 /// Time for which an open loop waits for the responses to its last requests.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Report of a worker at the end of the measured part.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    /// Ages of the requests that were sent and have no response.
-    pub in_flight_ages: Vec<Age>,
-    /// Ages of the requests that were due and could not be sent.
-    pub unsent_ages: Vec<Age>,
-    pub established: u64,
-    pub served: u64,
-    pub starved: u64,
-    pub never_asked: u64,
-    /// Connections without a response when the measured part began, and the number of them that had
-    /// one within it.
-    pub unserved_at_begin: u64,
-    pub served_later: u64,
-    pub opened_total: u64,
-    /// Begin and end of the measured part, in nanoseconds of the clock.
-    pub window: (u64, u64),
-    /// Requests of the measured part that a schedule called for.
-    pub scheduled: u64,
-    /// Requests answered with a good status, per connection that the workload calls for.
-    pub answers: Vec<u64>,
-    pub arrivals: Vec<u64>,
-    pub idle_established: u64,
-    pub idle_answered: u64,
-    pub limits: GeneratorLimits,
-    /// Error of the last connection that could not be made.
-    pub connect_error: Option<io::Error>,
-    /// Time at which the last request of the measured part ended.
-    pub last_done: u64,
-    pub pauses: Pauses,
-    /// Time of the measured part in which the worker had nothing to do but wait.
-    pub idle: Duration,
-    pub usage: ThreadUsage,
-    /// Time for which the worker was ready to run and had no processor.
-    pub cpu_wait: Option<Duration>,
-}
-
-impl Ending {
-    /// Returns the ages of all requests of the measured part without a response, sent or not.
-    pub fn ages(&self) -> impl Iterator<Item = &Age> {
-        self.in_flight_ages.iter().chain(&self.unsent_ages)
-    }
-}
-
-/// One of the connections that the workload calls for at once. It may use many sockets over its
-/// life.
-#[derive(Debug, Default)]
-struct Slot {
-    socket: Option<TcpStream>,
-    state: State,
-    answer: Connection,
-    /// The request that is to be sent or is under way.
-    job: Option<Job>,
-    /// Index of its address among those of the target.
-    address: usize,
-    /// Requests that this socket may still carry.
-    left: u64,
-    /// Time of the `connect` call, and time until the connection was established. The latter is
-    /// kept until a recorded request has reported it.
-    connect_began: u64,
-    connect_took: Option<u64>,
-    /// Failed tries to connect in a row.
-    failures: u32,
-    was_established: bool,
-    was_answered: bool,
-    /// Requests of the measured part that were given to this connection, including the one that was
-    /// in flight when the part began, if that one counts.
-    asked: u64,
-    /// True if it had no response yet when the measured part began.
-    is_late: bool,
-    /// Responses in the measured part, and the number of them with a good status.
-    answers: u64,
-    good_answers: u64,
-}
-
-impl Slot {
-    /// Returns true if the measured part had no request for it.
-    fn is_never_asked(&self) -> bool {
-        self.asked == 0 && self.job.is_none() && self.failures == 0
-    }
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Has a request to send and no connection; waits for its turn to make one.
-    #[default]
-    Closed,
-    Connecting,
-    /// Waits for a response.
-    Waiting,
-    /// Waits for the schedule of an open loop; it has a connection, or makes one when a request
-    /// comes.
-    Free,
-    /// Has had its first response and sends no further request until the warm-up begins.
-    Held,
-    /// Has nothing to send any more.
-    Done,
-}
-
-/// A request, from the moment at which it should be sent.
-#[derive(Debug, Default, Clone, Copy)]
-struct Job {
-    intended: u64,
-    sent: u64,
-    first_byte: Option<u64>,
-    /// Bytes of the request that were written.
-    written: usize,
-    /// True if the request was begun within the measured part and has taken one of its tickets.
-    has_ticket: bool,
-    /// True if nothing but the generator delays the request, because it has a connection or only
-    /// has to make one, and its send lag is not recorded yet.
-    lag_is_open: bool,
-    /// Time from which on the request lacks only a connection, until a connect for it begins, and
-    /// the length of that wait.
-    lacks_connection_since: Option<u64>,
-    connect_wait: Option<u64>,
-}
-
-impl Job {
-    /// Returns the age of the request at `now`.
-    fn age(&self, now: u64) -> Age {
-        let latency = now.saturating_sub(self.intended);
-        let waits = self.lacks_connection_since.map(|since| now.saturating_sub(since));
-        let response = latency.saturating_sub(waits.or(self.connect_wait).unwrap_or(0));
-        Age { latency, response, count: 1 }
-    }
-}
-
-/// Limits of the wait for first responses: number of connections that have had one, time since
-/// which no further one came, and time at which the wait ends.
-#[derive(Debug)]
-struct Patience {
-    answered: usize,
-    since: u64,
-    until: u64,
-}
-
+/// The parts of an event loop, and the connections that they work on.
 pub(crate) struct Worker {
     plan: Arc<Plan>,
-    messages: Sender<Message>,
-    /// Bytes of a request, and of the last request of a connection.
-    request: Vec<u8>,
-    last_request: Vec<u8>,
-    epoll: OwnedFd,
-    timer: Timer,
+    poller: Poller,
     slots: Vec<Slot>,
-    /// Slots in [`State::Closed`]: those to be opened next, and those that wait until a given time
-    /// for another try.
-    to_open: VecDeque<usize>,
-    to_retry: Vec<(u64, usize)>,
-    connecting: usize,
-    lingering: Slab<(TcpStream, u64)>,
-    /// Index of the target's address whose turn it is.
-    next_address: usize,
-    sources: Sources,
-    known_head: KnownHead,
-    recorder: Recorder,
-    /// Empty recorder, made before the measured part begins: making one takes a hundred
-    /// microseconds, by which the first request of an open loop would be late.
-    fresh: Option<Box<Recorder>>,
-    /// Recordings of the warm-up; releasing their memory can wait, too.
-    forgotten: Option<Box<Recorder>>,
-    opened_total: u64,
-    window: (u64, u64),
-    /// Length of the intervals that are handed over, in nanoseconds.
-    interval_ns: u64,
-    /// Number of the interval that is being recorded, and the time at which it ends. Before the
-    /// measured part, that is the time at which the part begins.
-    stretch: u64,
-    next_boundary: u64,
-    usage_at_begin: Option<ThreadUsage>,
-    /// Wait for a processor up to the last tick before the measured part.
-    cpu_wait_before: Option<Duration>,
-    /// Schedule of an open loop, and its next time on the clock, once that is known.
-    schedule: Option<Schedule>,
-    next_due: u64,
-    /// Intended send times of requests that are due and wait for a connection, [`MAX_LINE`] at
-    /// most, and slots that wait for a request.
-    line: VecDeque<u64>,
-    free: VecDeque<usize>,
-    scheduled: u64,
-    arrivals: Vec<u64>,
-    /// Ages, at the end of the measured part, of requests that ended after it.
-    late_ages: Vec<Age>,
-    /// Connections that are only held, and the number of them that had a response.
-    idle: Vec<TcpStream>,
-    idle_answered: u64,
-    /// Time of the first failed try to connect, number of failures because the generator lacked a
-    /// resource, and error of the last failure.
-    first_failed_try: u64,
-    limits: GeneratorLimits,
-    connect_error: Option<io::Error>,
-    /// Earliest time of the next connect, and time between two connects.
-    next_open: u64,
-    open_every: u64,
-    last_done: u64,
+    dialer: Dialer,
+    connecting: Connecting,
+    lingering: Lingering,
+    start_up: StartUp,
+    exchange: Exchange,
+    pacer: Pacer,
+    recording: Recording,
     pauses: Pauses,
-    /// Nanoseconds of the measured part without anything to do.
-    idle_ns: u64,
-    is_ready: bool,
-    /// Limits of the wait for first responses; set once every connection is established.
-    patience: Option<Patience>,
-    /// True if the warm-up has begun, or the measured part if there is no warm-up.
-    has_started: bool,
-    /// True if requests are HEAD, whose responses have no body.
-    is_head: bool,
+    own_time: OwnTime,
+    idle: Idle,
 }
 
 impl Worker {
-    pub fn new(plan: Arc<Plan>, index: usize, workers: usize, messages: Sender<Message>) -> io::Result<Self> {
+    pub fn new(plan: Arc<Plan>, index: usize, messages: Sender<Message>) -> io::Result<Self> {
         let workload = &plan.workload;
-        let share = share(workload.connections, index, workers);
-        let request = plan.target.render(&workload.request, false);
-        let last_request = plan.target.render(&workload.request, workload.asks_to_close());
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let share = share(workload.connections, index, plan.workers());
         Ok(Self {
-            request,
-            last_request,
-            timer: Timer::new(&epoll)?,
-            epoll,
+            poller: Poller::new()?,
             slots: (0..share).map(|_| Slot::default()).collect(),
-            to_open: VecDeque::new(),
-            to_retry: Vec::new(),
-            connecting: 0,
-            lingering: Slab::new(),
-            next_address: index,
-            sources: Sources::new(&plan.target.addresses, workload.connections + workload.idle),
-            known_head: KnownHead::default(),
-            recorder: Recorder::default(),
-            fresh: Some(Box::default()),
-            forgotten: None,
-            opened_total: 0,
-            window: (u64::MAX, u64::MAX),
-            interval_ns: nanos(workload.interval).max(1),
-            stretch: 0,
-            next_boundary: u64::MAX,
-            usage_at_begin: None,
-            cpu_wait_before: None,
-            schedule: match workload.pacing {
-                Pacing::Closed => None,
-                Pacing::Open { rate, arrivals, seed, .. } => {
-                    Some(Schedule::new(rate, arrivals, seed, index, workers))
-                }
-            },
-            next_due: u64::MAX,
-            line: VecDeque::new(),
-            free: VecDeque::new(),
-            scheduled: 0,
-            arrivals: Vec::new(),
-            late_ages: Vec::new(),
-            idle: Vec::new(),
-            idle_answered: 0,
-            first_failed_try: u64::MAX,
-            limits: GeneratorLimits::default(),
-            connect_error: None,
-            next_open: 0,
-            open_every: workload.connect_rate.map_or(0, |rate| (1e9 / rate * workers as f64) as u64),
-            last_done: 0,
+            dialer: Dialer::new(&plan, index),
+            connecting: Connecting::new(),
+            lingering: Lingering::default(),
+            start_up: StartUp::default(),
+            exchange: Exchange::new(&plan),
+            pacer: Pacer::new(&plan, index),
+            recording: Recording::new(workload.interval, messages),
             pauses: Pauses::default(),
-            idle_ns: 0,
-            is_ready: false,
-            patience: None,
-            has_started: false,
-            is_head: workload.request.method == "HEAD",
-            messages,
+            own_time: OwnTime::default(),
+            idle: Idle::default(),
             plan,
         })
     }
@@ -359,11 +115,21 @@ impl Worker {
     /// Runs to the end of the measured part, then holds the connections until `release` is
     /// disconnected.
     pub fn run(mut self, idle: usize, release: &Receiver<()>) {
-        let (mut buffer, mut events) = (vec![0; READ_BYTES], Vec::with_capacity(EVENTS));
-        let (mut next_tick, mut next_expire) = (0, 0);
+        let mut buffer = vec![0; READ_BYTES];
+        let mut events = Vec::with_capacity(EVENTS);
+        let mut next_tick = 0;
+        let mut next_expire = 0;
         // By default the kernel wakes a sleeping thread up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
-        self.open_idle(idle, &mut buffer, &mut events);
+        self.idle = Idle::open(
+            idle,
+            &self.plan,
+            &self.poller,
+            &mut self.dialer,
+            &mut self.exchange,
+            &mut buffer,
+            &mut events,
+        );
         self.await_others();
         let mut now = self.plan.clock.now();
         self.pauses.note_awake(now);
@@ -393,14 +159,12 @@ impl Worker {
             }
             let began = std::mem::replace(&mut now, self.plan.clock.now());
             self.pauses.note_awake(now);
-            if (self.window.0..self.window.1).contains(&began) {
-                self.idle_ns += if is_idle { now - began } else { slept };
+            if self.recording.is_measured(began) {
+                self.own_time.add_idle(if is_idle { now - began } else { slept });
             }
         }
         let ending = self.end(now);
-        let _ = self.messages.send(Message::Ended(Box::new(ending)));
-        // The receiver then sees the end of the last worker, even if another one panicked.
-        drop(self.messages);
+        self.recording.close(ending);
         let _ = release.recv();
     }
 
@@ -418,38 +182,17 @@ impl Worker {
     /// slept.
     fn wait(&mut self, events: &mut Vec<epoll::Event>) -> u64 {
         let Pacing::Open { spin, .. } = self.plan.workload.pacing else {
-            self.wait_for(TICK, events);
+            self.poller.wait(TICK, events);
             return 0;
         };
         let now = self.plan.clock.now();
-        let wake_at = self.next_wake().saturating_sub(nanos(spin));
+        let wake_at = self.pacer.next_wake().saturating_sub(nanos(spin));
         if wake_at <= now {
-            self.wait_for(Duration::ZERO, events);
+            self.poller.wait(Duration::ZERO, events);
             return 0;
         }
-        if wake_at < now + nanos(TICK) {
-            self.timer.arm(wake_at, now);
-        }
-        self.wait_for(TICK, events);
+        self.poller.wait_until(wake_at, now, events);
         self.plan.clock.now() - now
-    }
-
-    /// Returns the next time of the schedule. `u64::MAX` if the line is full: a response has to
-    /// make room first.
-    fn next_wake(&self) -> u64 {
-        if self.line.len() < MAX_LINE { self.next_due } else { u64::MAX }
-    }
-
-    /// Takes the events that there are, or that come within `timeout`. The timeout is whole
-    /// milliseconds, because no kernel refuses such a call; the timer provides the exact times.
-    fn wait_for(&self, timeout: Duration, events: &mut Vec<epoll::Event>) {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };
-        match epoll::wait(&self.epoll, spare_capacity(events), Some(&timeout)) {
-            Ok(_) | Err(Errno::INTR) => {}
-            // The descriptor and the buffer are ours; nothing else can be wrong with the call
-            // (epoll_wait(2)).
-            Err(error) => panic!("epoll_wait: {error}"),
-        }
     }
 
     /// Returns true if the measured part is over: its time has passed, its requests are done, or
@@ -458,24 +201,28 @@ impl Worker {
         if self.plan.is_stopped() {
             return true;
         }
-        let is_open = self.schedule.is_some();
+        let (begin, end) = self.recording.window();
+        let is_open = self.pacer.is_open();
         match self.plan.workload.until {
             // An open loop waits some time for the responses to its last requests.
-            Until::Elapsed(_) if is_open && now < self.window.1.saturating_add(nanos(GRACE)) => {
-                now >= self.window.1
-                    && self.next_due >= self.window.1
-                    && self.line.is_empty()
-                    && !self.slots.iter().any(|slot| slot.job.is_some())
+            Until::Elapsed(_) if is_open && now < end.saturating_add(nanos(GRACE)) => {
+                now >= end
+                    && self.pacer.next_due() >= end
+                    && self.pacer.has_no_backlog()
+                    && !self.slots.iter().any(|slot| slot.pending.is_some())
             }
-            Until::Elapsed(_) => now >= self.window.1,
+            Until::Elapsed(_) => now >= end,
             Until::Requests(_) => {
                 let gave_up = |slot: &Slot| slot.failures >= MAX_TRIES;
                 let finished = |slot: &Slot| match slot.state {
                     State::Done => true,
-                    State::Free => self.next_due == u64::MAX && self.is_ready && self.window.0 <= now,
+                    State::Free => {
+                        self.pacer.next_due() == u64::MAX && self.start_up.is_ready() && begin <= now
+                    }
                     _ => gave_up(slot),
                 };
-                self.slots.iter().all(finished) && (self.line.is_empty() || self.slots.iter().all(gave_up))
+                self.slots.iter().all(finished)
+                    && (self.pacer.has_no_backlog() || self.slots.iter().all(gave_up))
             }
         }
     }
@@ -485,66 +232,28 @@ impl Worker {
         if !self.plan.is_server_reached() {
             self.look_for_server(now);
         }
-        if !self.is_ready && self.has_begun_serving(now) {
-            self.is_ready = true;
-            self.plan.worker_is_ready(now);
+        self.start_up.look(&self.slots, &self.connecting, &self.plan, now);
+        self.recording.look_at_window(&self.plan);
+        let (begin, _) = self.recording.window();
+        if begin != u64::MAX && self.start_up.end() {
+            self.pacer.start(begin.saturating_sub(nanos(self.plan.workload.warmup)));
+            self.release(now);
         }
-        if self.window.0 == u64::MAX || self.window.1 == u64::MAX {
-            self.window = self.plan.window();
-            if self.usage_at_begin.is_none() {
-                self.next_boundary = self.window.0;
-            }
-            if self.window.0 != u64::MAX && !self.has_started {
-                self.has_started = true;
-                self.next_due = self.due();
-                self.release(now);
-            }
-        }
-        if now < self.window.0 {
-            // Not at the begin of the part: the worker may have no processor from then until the
-            // end.
-            self.cpu_wait_before = cpu_wait();
+        if now < begin {
+            self.own_time.look();
         }
         self.cross_boundaries(now);
-        self.retry(now);
+        self.connecting.retry(now);
     }
 
     /// Notes when a connection of the run is established, and ends the run if none could be made
     /// for a while: there will be nothing to measure.
     fn look_for_server(&mut self, now: u64) {
-        if self.opened_total > 0 {
+        if self.connecting.opened_total() > 0 {
             self.plan.server_was_reached();
-        } else if now >= self.first_failed_try.saturating_add(nanos(FIRST_CONNECTION)) {
+        } else if self.connecting.has_failed_for_long(now) {
             self.plan.abandon();
         }
-    }
-
-    /// Returns true if every connection was answered or could not be made. A connection that only
-    /// waits to be accepted counts as established, so established connections get some time to be
-    /// served, and no more: a server may never have a worker for one.
-    fn has_begun_serving(&mut self, now: u64) -> bool {
-        // Before any connection is established, nothing can be measured.
-        if !self.plan.is_server_reached() && self.first_failed_try != u64::MAX {
-            return false;
-        }
-        let has_tried = |slot: &Slot| slot.was_established || slot.failures > 0 || slot.state == State::Free;
-        if !self.slots.iter().all(has_tried) {
-            return false;
-        }
-        let has_news = |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
-        let answered = self.slots.iter().filter(has_news).count();
-        answered == self.slots.len() || self.is_out_of_patience(answered, now)
-    }
-
-    /// Returns true if no further connection has had its first response for too long, or if the
-    /// wait for all of them has taken too long.
-    fn is_out_of_patience(&mut self, answered: usize, now: u64) -> bool {
-        let until = now + nanos(FIRST_ANSWERS);
-        let patience = self.patience.get_or_insert(Patience { answered, since: now, until });
-        if answered > patience.answered {
-            *patience = Patience { answered, since: now, ..*patience };
-        }
-        now >= patience.until || now >= patience.since + nanos(NEXT_FIRST_ANSWER)
     }
 
     /// Sends the next request on connections that were held after their first response.
@@ -558,112 +267,83 @@ impl Worker {
 
     /// Begins to record when the measured part begins, and hands over whole intervals.
     fn cross_boundaries(&mut self, now: u64) {
-        // The last interval stays open until the end: responses that belong to it may still come.
-        if now < self.next_boundary || self.next_boundary >= self.window.1 {
+        if !self.recording.is_at_boundary(now) {
             return;
         }
-        if self.usage_at_begin.is_none() {
-            self.usage_at_begin = Some(ThreadUsage::now());
+        if !self.recording.has_begun() {
+            self.own_time.begin();
             self.note_begin();
-            self.begin_recording();
-            let _ = self.messages.send(Message::Begun);
-            self.next_boundary += self.interval_ns;
+            self.recording.begin();
         }
-        while now >= self.next_boundary && self.next_boundary < self.window.1 {
-            self.hand_over(self.interval_ns);
-            self.next_boundary += self.interval_ns;
-        }
-    }
-
-    /// Discards the recordings of the warm-up, once. The first request of an open loop calls this
-    /// itself and leaves the rest of the begin for later: nothing may make it late.
-    fn begin_recording(&mut self) {
-        if let Some(mut fresh) = self.fresh.take() {
-            std::mem::swap(&mut self.recorder, &mut fresh);
-            self.forgotten = Some(fresh);
-        }
+        self.recording.hand_over_due(now);
     }
 
     /// Counts the request in flight on each connection if it belongs to the measured part, and
     /// marks connections of a closed loop that still wait for their first response. An open loop is
     /// left out: it sends its first request on some connections only later, by design.
     fn note_begin(&mut self) {
-        let is_closed = self.schedule.is_none() && self.plan.has_start_up();
+        let is_closed = !self.pacer.is_open() && self.plan.has_start_up();
         for slot in &mut self.slots {
-            let counts = |job: Job| !job.has_ticket && self.plan.counts_in_flight(false);
-            slot.asked += u64::from(slot.job.is_some_and(counts));
+            let counts = |pending: PendingRequest| !pending.has_ticket && self.plan.counts_in_flight(false);
+            slot.asked += u64::from(slot.pending.is_some_and(counts));
             slot.is_late = is_closed && !slot.was_answered;
         }
     }
 
-    fn hand_over(&mut self, length_ns: u64) {
-        let interval = Interval {
-            number: self.stretch,
-            begin: Duration::from_nanos(self.stretch * self.interval_ns),
-            length: Duration::from_nanos(length_ns),
-            seen: Box::new(std::mem::take(&mut self.recorder)),
-        };
-        let _ = self.messages.send(Message::Interval(interval));
-        self.stretch += 1;
-    }
-
     fn end(&mut self, now: u64) -> Ending {
-        let end = now.min(self.window.1);
+        let (begin, end) = self.recording.window();
+        let end = now.min(end);
         // Even if the worker had no processor during all of the measured part.
         let mut missed = Vec::new();
-        if self.window.0 <= end {
+        if begin <= end {
             self.cross_boundaries(end);
             missed = self.miss_due(end, now);
-            self.hand_over(end.saturating_sub(self.window.0 + self.stretch * self.interval_ns));
+            self.recording.hand_over_last(end);
         }
         self.end_pause(u64::MAX);
-        let usage =
-            self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin));
-        let has_begun = self.usage_at_begin.is_some();
-        let cpu_wait_before = self.cpu_wait_before.unwrap_or_default();
-        let age = |job: Job| {
-            let counts = has_begun && self.plan.counts_in_flight(job.has_ticket);
+        let usage = self.own_time.usage();
+        let late_ages = self.recording.take_late_ages();
+        let has_begun = self.recording.has_begun();
+        let age = |pending: PendingRequest| {
+            let counts = has_begun && self.plan.counts_in_flight(pending.has_ticket);
             // An open loop went on waiting for the response, a closed one did not.
-            let until = if self.schedule.is_some() { now } else { end };
-            counts.then(|| job.age(until))
+            let until = if self.pacer.is_open() { now } else { end };
+            counts.then(|| pending.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
-        let is_starved = |slot: &&Slot| slot.was_established && slot.answers == 0 && !slot.is_never_asked();
-        // A request of a connection that is not established yet waits like one in line.
+        let is_starved = |slot: &&Slot| slot.was_established && slot.responses == 0 && !slot.is_never_asked();
+        // A request of a connection that is not established yet waits like one in the backlog.
         let assigned = self.slots.iter().filter(|slot| slot.state != State::Waiting);
         Ending {
-            in_flight_ages: waiting
-                .filter_map(|slot| age(slot.job?))
-                .chain(self.late_ages.drain(..))
-                .collect(),
+            in_flight_ages: waiting.filter_map(|slot| age(slot.pending?)).chain(late_ages).collect(),
             unsent_ages: self
-                .line
-                .iter()
-                .map(|&intended| self.in_line(intended))
-                .chain(assigned.filter_map(|slot| slot.job))
+                .pacer
+                .backlog()
+                .map(|intended| self.backlogged(intended))
+                .chain(assigned.filter_map(|slot| slot.pending))
                 .filter_map(age)
                 .chain(missed)
                 .collect(),
             established: self.slots.iter().filter(|slot| slot.was_established).count() as u64,
-            served: self.slots.iter().filter(|slot| slot.answers > 0).count() as u64,
+            served: self.slots.iter().filter(|slot| slot.responses > 0).count() as u64,
             starved: self.slots.iter().filter(is_starved).count() as u64,
             never_asked: self.slots.iter().filter(|slot| slot.is_never_asked()).count() as u64,
             unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
-            served_later: self.slots.iter().filter(|slot| slot.is_late && slot.answers > 0).count() as u64,
-            opened_total: self.opened_total,
-            idle_established: self.idle.len() as u64,
-            idle_answered: self.idle_answered,
-            limits: self.limits,
-            connect_error: self.connect_error.take(),
-            window: (self.window.0, end),
-            scheduled: self.scheduled,
-            answers: self.slots.iter().map(|slot| slot.good_answers).collect(),
-            arrivals: std::mem::take(&mut self.arrivals),
-            last_done: self.last_done,
+            served_later: self.slots.iter().filter(|slot| slot.is_late && slot.responses > 0).count() as u64,
+            opened_total: self.connecting.opened_total(),
+            idle_established: self.idle.held(),
+            idle_answered: self.idle.answered(),
+            limits: self.dialer.limits(),
+            connect_error: self.connecting.take_error(),
+            window: (begin, end),
+            scheduled: self.pacer.scheduled(),
+            responses: self.slots.iter().map(|slot| slot.good_responses).collect(),
+            arrivals: self.recording.take_arrivals(),
+            last_done: self.recording.last_done(),
             pauses: std::mem::take(&mut self.pauses),
-            idle: Duration::from_nanos(self.idle_ns),
+            idle: self.own_time.idle(),
             usage,
-            cpu_wait: cpu_wait().map(|wait| wait.saturating_sub(cpu_wait_before)),
+            cpu_wait: self.own_time.cpu_wait(),
         }
     }
 }

@@ -258,20 +258,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_run_is_told_second_by_second_and_a_short_one_in_twentieths() {
+    fn a_long_run_is_reported_every_second_and_a_short_one_in_twentieths() {
         let of = |ms| Workload::interval_of(Duration::from_millis(ms)).as_millis();
         assert_eq!([60_000, 20_000].map(of), [1000, 1000]);
         assert_eq!([10_000, 1_200, 600, 300].map(of), [500, 60, 30, 20]);
     }
 
     #[test]
-    fn no_stretch_is_shorter_than_a_worker_can_tell() {
+    fn no_interval_is_shorter_than_a_worker_can_tell() {
         assert_eq!(Workload::interval_of(Duration::from_millis(100)), SHORTEST_INTERVAL);
         assert_eq!(Workload::interval_of(Duration::ZERO), SHORTEST_INTERVAL);
     }
 
     #[test]
-    fn twenty_stretches_hold_a_short_run_whatever_its_length() {
+    fn twenty_intervals_cover_a_short_run_of_any_length() {
         for ns in [500_000_001, 1_234_567_891, 9_999_999_999] {
             let duration = Duration::from_nanos(ns);
             let interval = Workload::interval_of(duration);

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 /// where the response ended; then the outcome of the rest.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
-    answers: Vec<(u16, bool, usize)>,
+    responses: Vec<(u16, bool, usize)>,
     is_refused: bool,
     /// Status of the response that the end of the connection completes.
     at_end: Option<u16>,
@@ -18,8 +18,10 @@ struct Read {
 
 /// Reads responses from pieces of `bytes`, whose lengths are `steps` over and over.
 fn read(bytes: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
-    let (mut connection, mut known) = (Connection::default(), KnownHead::default());
-    let (mut answers, mut at) = (Vec::new(), 0);
+    let mut connection = Connection::default();
+    let mut known = KnownHead::default();
+    let mut responses = Vec::new();
+    let mut at = 0;
     let mut steps = steps.iter().cycle();
     while at < bytes.len() {
         let step = steps.next().map_or(bytes.len(), |&step| usize::from(step).max(1));
@@ -34,13 +36,13 @@ fn read(bytes: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
                 Ok(Progress::Whole { head, consumed }) => {
                     assert!(consumed <= piece.len() && consumed > 0);
                     piece = &piece[consumed..];
-                    answers.push((head.status, head.keep_alive, at - piece.len()));
+                    responses.push((head.status, head.keep_alive, at - piece.len()));
                 }
-                Err(_) => return Read { answers, is_refused: true, at_end: None },
+                Err(_) => return Read { responses, is_refused: true, at_end: None },
             }
         }
     }
-    Read { answers, is_refused: false, at_end: connection.receive_end().map(|head| head.status) }
+    Read { responses, is_refused: false, at_end: connection.receive_end().map(|head| head.status) }
 }
 
 fuzz_target!(|input: (bool, [u8; 4], &[u8])| {

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_a_server_that_closes_behind_a_thousand_answers() {
+    fn passes_a_server_that_closes_after_a_thousand_responses() {
         assert_eq!(with("persistent", 74).unwrap().verdict, Verdict::Pass);
     }
 

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_of_answers_that_wait_for_an_acknowledgement() {
+    fn warns_of_responses_that_wait_for_an_acknowledgement() {
         for (slow, share) in [(1000, "100 %"), (300, "30 %"), (200, "20 %")] {
             let judgement = judge(&with(2, slow, 42)).unwrap();
             assert_eq!(judgement.verdict, Verdict::Warn, "{slow}");
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_answers_that_take_another_time() {
+    fn passes_responses_that_take_another_time() {
         for measured in
             [with(2, 0, 42), with(2, 100, 42), with(2, 1000, 10), with(2, 1000, 200), with(42, 1000, 1)]
         {

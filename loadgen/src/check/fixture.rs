@@ -9,8 +9,8 @@ use crate::measurement::{
     Batch, Bodies, Bytes, Connections, Distributions, Errors, Fairness, Generator, GeneratorLimits,
     KernelCounters, Measurement, Requests, Silence, StartUp, Times,
 };
-use crate::recorder::empty_times;
 use crate::schedule::Schedule;
+use crate::times::empty_times;
 use crate::workload::{Arrivals, Pacing, Until, Workload};
 
 /// Length of the measured part, in seconds and batches.
@@ -72,7 +72,7 @@ pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
 }
 
 /// Changes a measurement into that of a server that took every request and answered none.
-pub fn forget_answers(measured: &mut Measurement) {
+pub fn forget_responses(measured: &mut Measurement) {
     let in_flight = measured.requests.intended.min(CONNECTIONS);
     set_batches(measured, vec![batch(0, 1); SECONDS as usize]);
     measured.requests = Requests {

@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn says_nothing_of_numbers_where_nothing_completed() {
         let mut measured = disturbed(None);
-        fixture::forget_answers(&mut measured);
+        fixture::forget_responses(&mut measured);
         let detail = told(&measured);
         assert!(!detail.contains("throughput"), "{detail}");
     }

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn a_measurement_of_nothing_is_judged_without_a_panic_and_is_not_valid() {
         for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
-            fixture::forget_answers(&mut measured);
+            fixture::forget_responses(&mut measured);
             assert!(!is_valid(&outcomes(&measured)));
         }
     }

@@ -134,7 +134,7 @@ mod tests {
     use crate::measurement::Requests;
     use crate::workload::{Arrivals, Pacing};
 
-    fn with_answers(completed: u64) -> Judgement {
+    fn with_responses(completed: u64) -> Judgement {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.requests.completed = completed;
         measured.requests.sent = completed + 64;
@@ -157,9 +157,9 @@ mod tests {
 
     #[test]
     fn warns_when_a_few_are_left_and_fails_when_the_line_grows() {
-        assert_eq!(with_answers(9950).verdict, Verdict::Pass);
-        assert_eq!(with_answers(9850).verdict, Verdict::Warn);
-        let judgement = with_answers(7000);
+        assert_eq!(with_responses(9950).verdict, Verdict::Pass);
+        assert_eq!(with_responses(9850).verdict, Verdict::Warn);
+        let judgement = with_responses(7000);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(judgement.detail.starts_with("71 % of 10000 requests were sent, 70 % answered"));
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn fails_when_the_line_was_answered_only_after_the_end() {
+    fn fails_when_the_backlog_was_answered_only_after_the_end() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.requests.answered_after_end = 3_000;
         // If the median latency is the service time, late responses come from a stall at the end.
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_request_is_an_answer_here() {
+    fn a_failed_request_counts_as_answered() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.requests.completed = 8000;
         measured.requests.failed = 2000;

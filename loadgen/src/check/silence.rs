@@ -95,9 +95,9 @@ fn usual_s(measured: &Measurement) -> f64 {
 /// run may have fewer responses than connections.
 fn usual_service_s(measured: &Measurement) -> f64 {
     let service = &measured.times.service;
-    let answers = service.len();
-    let stuck = measured.connections.requested.min(answers / 2);
-    let quantile = USUAL * (answers - stuck) as f64 / answers as f64;
+    let responses = service.len();
+    let stuck = measured.connections.requested.min(responses / 2);
+    let quantile = USUAL * (responses - stuck) as f64 / responses as f64;
     service.value_at_quantile(quantile) as f64 / 1e9
 }
 
@@ -219,8 +219,8 @@ mod tests {
         for (connections, others) in [(64, 4), (64, 1), (10_000, 4), (1, 1)] {
             for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
                 measured.connections.requested = connections;
-                let answers = [(1_000_000, connections * others), (3_000_000_000, connections)];
-                measured.times.service = times(&answers);
+                let responses = [(1_000_000, connections * others), (3_000_000_000, connections)];
+                measured.times.service = times(&responses);
                 let judgement = silent_for(measured, 3_000);
                 assert_eq!(judgement.verdict, Verdict::Fail, "{connections} × {others}");
             }
@@ -228,14 +228,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_server_with_fewer_answers_than_connections_is_not_silent() {
+    fn a_slow_server_with_fewer_responses_than_connections_is_not_silent() {
         let mut measured = fixture::closed();
         measured.times.service = times(&[(1_200_000_000, CONNECTIONS / 2)]);
         assert_eq!(silent_for(measured, 1_200).verdict, Verdict::Pass);
     }
 
     #[test]
-    fn a_connect_rate_leaves_times_without_answers_where_connections_are_made_again() {
+    fn a_connect_rate_leaves_times_without_responses_where_connections_are_made_again() {
         let verdict = |lifetime| {
             let mut measured = fixture::closed();
             measured.workload.connect_rate = Some(2.0);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_of_few_requests_leaves_times_without_answers() {
+    fn a_schedule_of_few_requests_leaves_times_without_responses() {
         let mut measured = fixture::open(Arrivals::Poisson);
         let Pacing::Open { rate, .. } = &mut measured.workload.pacing else { unreachable!() };
         *rate = 2.0;
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn does_not_apply_where_nothing_was_answered() {
         let mut measured = fixture::closed();
-        fixture::forget_answers(&mut measured);
+        fixture::forget_responses(&mut measured);
         assert_eq!(judge(&measured), None);
     }
 }

@@ -10,7 +10,7 @@
 
 use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Measurement, StartUp};
-use crate::worker::NEXT_FIRST_ANSWER;
+use crate::worker::NEXT_FIRST_RESPONSE;
 use crate::workload::Pacing;
 
 pub(super) const CHECK: Check = Check { name: "start-up", judge };
@@ -37,7 +37,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         ", and {served_later} of them were within the measured part, which holds their start: use a longer --warmup"
     );
     // If every response takes longer than the wait for the first ones, there is nothing to start.
-    let is_slow = u128::from(measured.times.service.min()) > NEXT_FIRST_ANSWER.as_nanos();
+    let is_slow = u128::from(measured.times.service.min()) > NEXT_FIRST_RESPONSE.as_nanos();
     let fail = if is_slow { f64::INFINITY } else { MAX_LATE_SHARE };
     Some(Judgement::new(Verdict::above(served_later as f64 / asked as f64, 0.0, fail), detail))
 }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_whose_answers_take_seconds_has_nothing_to_start() {
+    fn a_server_whose_responses_take_seconds_has_nothing_to_start() {
         let mut measured = fixture::closed();
         measured.start_up = StartUp { took_s: 2.0, unserved: 64, served_later: 64 };
         measured.times.service = fixture::times(&[(2_000_000_000, 100)]);

@@ -23,7 +23,7 @@ const MAX_RATIO: f64 = 10.0;
 
 /// Responses per connection from which on unfairness can be told from chance: Poisson counts of
 /// mean m have an index of m / (m + 1), 0.99 here, and differ by less than a factor of 3.
-const MIN_ANSWERS: u64 = 100;
+const MIN_RESPONSES: u64 = 100;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let connections = measured.connections;
@@ -88,7 +88,7 @@ fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<Finding> 
             "answers per connection range from {min} to {max}, median {median}; Jain's index is {jain:.2}, and 1 when even"
         )
     };
-    (median >= MIN_ANSWERS && (jain < MIN_JAIN || ratio > MAX_RATIO)).then(|| (Verdict::Warn, detail()))
+    (median >= MIN_RESPONSES && (jain < MIN_JAIN || ratio > MAX_RATIO)).then(|| (Verdict::Warn, detail()))
 }
 
 #[cfg(test)]
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn fails_when_more_than_one_in_a_hundred_never_had_an_answer() {
+    fn fails_when_more_than_one_in_a_hundred_never_had_a_response() {
         let judgement = judge(&starved(512, 101)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert_eq!(judgement.detail, "512 asked, 101 never served");
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn idle_connections_without_an_answer_count_as_well() {
+    fn idle_connections_without_a_response_count_as_well() {
         let mut measured = fixture::closed();
         measured.workload.idle = 1000;
         measured.connections.idle_answered = 1000;

@@ -1,17 +1,13 @@
-//! One request and its response: written, read, checked, timed, or given up.
+//! One request and its response on a socket: written, read and checked.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
 
-use rustix::event::epoll;
-
-use super::{Job, LINGERING, State, Worker};
-use crate::connection::{Head, Progress, ProtocolError, Reason};
-use crate::recorder::Stages;
-use crate::run::nanos;
-
-/// Time for a server to close a connection that it was asked to close, before the client closes it.
-const LINGER: Duration = Duration::from_secs(1);
+use super::pending::PendingRequest;
+use super::slot::{Slot, State};
+use crate::clock::Clock;
+use crate::connection::{Connection, Head, KnownHead, Progress, ProtocolError, Reason};
+use crate::measurement::Bytes;
+use crate::plan::Plan;
 
 /// Reads from one connection, 4 MiB together, before other connections and the clock are looked at.
 const READS_PER_EVENT: usize = 64;
@@ -25,291 +21,166 @@ pub(super) enum Failure {
     Protocol(ProtocolError),
 }
 
-/// Returns true if a client would follow this status to another URL. A 300 offers a choice, and a
-/// 304 says that there is nothing new (RFC 9110, section 15.4).
-fn is_redirection(status: u16) -> bool {
-    matches!(status, 301 | 302 | 303 | 307 | 308)
+/// Result of a try to send a request.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// There is no connection yet.
+    Nothing,
+    /// The request is under way, as far as the socket's buffer took it. If this is its begin, and
+    /// only the generator has delayed it, it is returned: it arrives now.
+    UnderWay {
+        arrived: Option<PendingRequest>,
+    },
+    Failed(io::Error),
 }
 
-impl Worker {
-    pub(super) fn on_event(&mut self, event: epoll::Event, buffer: &mut [u8]) {
-        use epoll::EventFlags as Flags;
-        let (data, flags) = (event.data.u64(), event.flags);
-        if data & LINGERING != 0 {
-            // `lingering` does not hold the timer's key: the timer's events only wake the worker. A
-            // server that sends data instead of closing is not waited for either.
-            let _ = self.lingering.try_remove((data & !LINGERING) as usize);
-            return;
-        }
-        let key = data as usize;
-        let slot = &self.slots[key];
-        let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
-        match slot.state {
-            State::Connecting if flags.intersects(Flags::ERR | Flags::HUP) => {
-                let error = slot.socket.as_ref().and_then(|socket| socket.take_error().ok().flatten());
-                let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
-                self.connect_failed(key, error, self.plan.clock.now());
-            }
-            State::Connecting if slot.job.is_some() => self.send(key, self.plan.clock.now()),
-            State::Connecting => {
-                let now = self.plan.clock.now();
-                self.established(key, now);
-                self.next(key, now);
-            }
-            State::Waiting => {
-                if flags.contains(Flags::OUT) && self.request_goes_on(key) {
-                    self.send(key, self.plan.clock.now());
-                }
-                if flags.contains(Flags::IN) || ending {
-                    self.receive(key, ending, buffer);
-                }
-            }
-            // The server closed a connection without a request. A new one is made, at once or when
-            // a request needs it.
-            State::Free if ending => {
-                self.slots[key].socket = None;
-                self.next(key, self.plan.clock.now());
-            }
-            State::Held if ending => self.slots[key].socket = None,
-            State::Closed | State::Free | State::Held | State::Done => {}
+/// Result of reading what there is of a response.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// The response is not complete; an event will follow.
+    Partial,
+    /// The response is not complete, and the socket was not read empty.
+    Unread,
+    /// The response is complete. `is_closed` says that the server has closed its side.
+    Whole {
+        head: Head,
+        is_closed: bool,
+        now: u64,
+    },
+    Failed {
+        failure: Failure,
+        now: u64,
+    },
+}
+
+/// Bytes of the requests of a worker, and the last head of a response.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// Bytes of a request, and of the last request of a connection.
+    request: Vec<u8>,
+    last_request: Vec<u8>,
+    /// True if requests are HEAD, whose responses have no body.
+    is_head: bool,
+    known_head: KnownHead,
+}
+
+impl Exchange {
+    pub fn new(plan: &Plan) -> Self {
+        let workload = &plan.workload;
+        Self {
+            request: plan.target.render(&workload.request, false),
+            last_request: plan.target.render(&workload.request, workload.asks_to_close()),
+            is_head: workload.request.method == "HEAD",
+            known_head: KnownHead::default(),
         }
     }
 
-    /// Sends the slot's request, or what is left of it.
-    pub(super) fn send(&mut self, key: usize, now: u64) {
-        let slot = &mut self.slots[key];
-        let request = if slot.left == 1 { &self.last_request } else { &self.request };
-        let (Some(socket), Some(job)) = (&mut slot.socket, &mut slot.job) else { return };
-        let written = match socket.write(&request[job.written..]) {
+    /// Returns the bytes of a request that is not the last one of its connection.
+    pub fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// Returns the bytes of the next request of a connection.
+    fn request_of(&self, slot: &Slot) -> &[u8] {
+        if slot.left == 1 { &self.last_request } else { &self.request }
+    }
+
+    /// Returns true if a part of the slot's request is not sent yet.
+    pub fn goes_on(&self, slot: &Slot) -> bool {
+        slot.pending.is_some_and(|pending| pending.written < self.request_of(slot).len())
+    }
+
+    /// Returns the name of the kind that a response gives its request.
+    pub fn kind(&self, head: Head) -> Option<&str> {
+        head.kind.map(|kind| self.known_head.kind(kind))
+    }
+
+    /// Returns the length of the body of the slot's last response, if it was to have one.
+    pub fn body_bytes(&self, slot: &Slot, head: Head) -> Option<u64> {
+        (head.has_body() && !self.is_head).then(|| slot.response.body_bytes())
+    }
+
+    /// Sends the slot's request, or what is left of it, and adds its bytes to `bytes`.
+    pub fn send(&self, slot: &mut Slot, now: u64, bytes: &mut Bytes) -> Sent {
+        let request = self.request_of(slot);
+        let is_connecting = slot.state == State::Connecting;
+        let (Some(socket), Some(pending)) = (&mut slot.socket, &mut slot.pending) else {
+            return Sent::Nothing;
+        };
+        let written = match socket.write(&request[pending.written..]) {
             Ok(written) => written,
             // Not connected yet, or the socket's buffer is full: an event will follow.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) if slot.state == State::Connecting => return self.connect_failed(key, error, now),
             Err(error) => {
-                job.sent = now;
-                return self.fail(key, &Failure::Reset(Some(error)), now);
+                if !is_connecting {
+                    pending.sent = now;
+                }
+                return Sent::Failed(error);
             }
         };
-        if slot.state == State::Connecting && written == 0 {
-            return;
+        if is_connecting && written == 0 {
+            return Sent::Nothing;
         }
-        let begins = job.written == 0;
+        let begins = pending.written == 0;
         if begins {
-            job.sent = now;
+            pending.sent = now;
         }
-        job.written += written;
-        let is_connecting = slot.state == State::Connecting;
-        let arrived = (begins && job.lag_is_open).then_some(*job);
-        self.recorder.bytes.written += written as u64;
-        if let Some(job) = arrived {
-            self.note_lag(job, now);
-        }
-        if is_connecting {
-            self.established(key, now);
-        }
-        self.slots[key].state = State::Waiting;
+        pending.written += written;
+        bytes.written += written as u64;
+        Sent::UnderWay { arrived: (begins && pending.lag_is_open).then_some(*pending) }
     }
 
-    pub(super) fn request_goes_on(&self, key: usize) -> bool {
-        let slot = &self.slots[key];
-        let request = if slot.left == 1 { &self.last_request } else { &self.request };
-        slot.job.is_some_and(|job| job.written < request.len())
-    }
-
-    /// Reads until the response is complete or the socket is empty. `ending` says that the server
-    /// has closed its side, so that a read will return the end of the stream.
-    pub(super) fn receive(&mut self, key: usize, ending: bool, buffer: &mut [u8]) {
-        let to_head = self.is_head;
+    /// Reads until the response is complete or the socket is empty, and adds the bytes to `bytes`.
+    /// `ending` says that the server has closed its side, so that a read will return the end of the
+    /// stream.
+    pub fn receive(
+        &mut self,
+        slot: &mut Slot,
+        ending: bool,
+        buffer: &mut [u8],
+        clock: Clock,
+        bytes: &mut Bytes,
+    ) -> Received {
         for _ in 0..READS_PER_EVENT {
-            let slot = &mut self.slots[key];
-            let Some(socket) = &mut slot.socket else { return };
+            let Some(socket) = &mut slot.socket else { return Received::Partial };
             let read = match socket.read(buffer) {
                 Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Partial,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return self.fail(key, &Failure::Reset(Some(error)), self.plan.clock.now()),
+                Err(error) => {
+                    return Received::Failed { failure: Failure::Reset(Some(error)), now: clock.now() };
+                }
             };
-            let now = self.plan.clock.now();
+            let now = clock.now();
             if read == 0 {
-                return match slot.answer.receive_end() {
-                    Some(head) => self.answered(key, head, true, now),
-                    None => self.fail(key, &Failure::Reset(None), now),
+                return match slot.response.receive_end() {
+                    Some(head) => Received::Whole { head, is_closed: true, now },
+                    None => Received::Failed { failure: Failure::Reset(None), now },
                 };
             }
-            self.recorder.bytes.read += read as u64;
-            if let Some(job) = &mut slot.job {
-                job.first_byte.get_or_insert(now);
+            bytes.read += read as u64;
+            if let Some(pending) = &mut slot.pending {
+                pending.first_byte.get_or_insert(now);
             }
-            match slot.answer.receive(&buffer[..read], to_head, &mut self.known_head) {
+            match self.take(&mut slot.response, &buffer[..read]) {
                 Ok(Progress::Whole { head, consumed }) if consumed == read => {
-                    return self.answered(key, head, ending, now);
+                    return Received::Whole { head, is_closed: ending, now };
                 }
                 // Edge-triggered: a short read has emptied the socket, and an event will follow.
-                Ok(Progress::Partial) if read < buffer.len() && !ending => return,
+                Ok(Progress::Partial) if read < buffer.len() && !ending => return Received::Partial,
                 Ok(Progress::Partial) => {}
                 Ok(Progress::Whole { consumed, .. }) => {
                     let excess = ProtocolError::new(Reason::Excess, &buffer[consumed..read]);
-                    return self.fail(key, &Failure::Protocol(excess), now);
+                    return Received::Failed { failure: Failure::Protocol(excess), now };
                 }
-                Err(error) => return self.fail(key, &Failure::Protocol(error), now),
+                Err(error) => return Received::Failed { failure: Failure::Protocol(error), now },
             }
         }
-        self.look_again(key);
+        Received::Unread
     }
 
-    pub(super) fn answered(&mut self, key: usize, head: Head, server_closed: bool, now: u64) {
-        self.cross_boundaries(now);
-        let Some(job) = self.slots[key].job else { return };
-        if now >= job.sent + nanos(self.plan.workload.timeout) {
-            // The response came after the timeout, and before the next scan for timeouts.
-            return self.fail(key, &Failure::Timeout, now);
-        }
-        self.note_if_late(job, now);
-        self.note_answer(now);
-        let slot = &mut self.slots[key];
-        slot.was_answered = true;
-        if self.plan.is_counted(job.has_ticket, now, self.window) {
-            self.last_done = now;
-            slot.answers += 1;
-            self.recorder.status_codes.count(head.status);
-            if head.status < 400 {
-                slot.good_answers += 1;
-                self.recorder.redirected += u64::from(is_redirection(head.status));
-                if head.has_body() && !self.is_head {
-                    self.recorder.bodies.count(slot.answer.body_bytes());
-                }
-                self.recorder.answered_after_end += u64::from(now >= self.window.1);
-                self.recorder.record(Stages {
-                    intended: job.intended,
-                    sent: job.sent,
-                    first_byte: job.first_byte.unwrap_or(now),
-                    done: now,
-                    connect_wait: job.connect_wait,
-                    connect_took: slot.connect_took.take(),
-                });
-                if let Some(kind) = head.kind {
-                    self.recorder.record_kind(self.known_head.kind(kind), now - job.intended);
-                }
-            } else {
-                self.recorder.count_error(slot.address, |errors| &mut errors.status);
-            }
-        }
-        // The server answered before the whole request was sent, and will not read the rest.
-        let was_cut = job.written < if slot.left == 1 { self.last_request.len() } else { self.request.len() };
-        slot.left -= 1;
-        let closes = slot.left == 0 && !self.plan.workload.asks_to_close();
-        if server_closed || was_cut || closes {
-            slot.socket = None;
-        } else if slot.left == 0 || !head.keep_alive {
-            self.linger(key, now);
-        }
-        self.next(key, now);
-    }
-
-    /// Records the time since the previous response, if it is long.
-    fn note_answer(&mut self, now: u64) {
-        if self.pauses.is_long(now) {
-            self.end_pause(now);
-        }
-        self.pauses.note_answer(now);
-    }
-
-    /// Records the time since the last response, as far as a request waited in it. A closed loop
-    /// always has a request that waits for a response or a connection; an open loop may have none.
-    pub(super) fn end_pause(&mut self, end: u64) {
-        let sent = self.slots.iter().filter_map(|slot| slot.job).map(|job| job.intended);
-        let waiting_since = match self.schedule {
-            None => Some(0),
-            Some(_) => sent.chain(self.line.front().copied()).min(),
-        };
-        self.pauses.end_pause(end, waiting_since);
-    }
-
-    pub(super) fn fail(&mut self, key: usize, failure: &Failure, now: u64) {
-        self.cross_boundaries(now);
-        if let Some(job) = self.slots[key].job {
-            self.note_if_late(job, now);
-            self.pauses.note_failure(job.intended);
-        }
-        let slot = &mut self.slots[key];
-        slot.socket = None;
-        if let Some(job) = slot.job.filter(|job| self.plan.is_counted(job.has_ticket, now, self.window)) {
-            self.last_done = now;
-            self.count_failure(key, job, failure);
-            if matches!(failure, Failure::Timeout) {
-                // The request took at least that long; without its age, a server that is too slow
-                // would look fast.
-                self.recorder.record_age(job.age(now));
-            }
-        }
-        self.next(key, now);
-    }
-
-    /// Counts a failure by its kind, and keeps the first of each kind as an example.
-    fn count_failure(&mut self, key: usize, job: Job, failure: &Failure) {
-        let place = self.slots[key].address;
-        let address = self.plan.target.addresses[place];
-        let answer = if job.first_byte.is_some() { "within an answer" } else { "before an answer" };
-        self.recorder.count_error(
-            place,
-            match failure {
-                Failure::Reset(_) => |errors| &mut errors.reset,
-                Failure::Timeout => |errors| &mut errors.timeout,
-                Failure::Protocol(_) => |errors| &mut errors.protocol,
-            },
-        );
-        let examples = &mut self.recorder.examples;
-        match failure {
-            Failure::Reset(error) => {
-                examples.reset.get_or_insert_with(|| match error {
-                    Some(error) => format!("{address}: {error}, {answer}"),
-                    None => format!("{address}: closed by the server {answer}"),
-                });
-            }
-            Failure::Timeout => {
-                let (timeout, sent) = (self.plan.workload.timeout, self.request.len());
-                examples.timeout.get_or_insert_with(|| match job.first_byte {
-                    Some(_) => format!("{address}: no end of an answer within {timeout:?}"),
-                    None if job.written < sent => {
-                        format!(
-                            "{address}: took {} of {sent} bytes of a request within {timeout:?}",
-                            job.written
-                        )
-                    }
-                    None => format!("{address}: no answer within {timeout:?}"),
-                });
-            }
-            Failure::Protocol(error) => {
-                examples.protocol.get_or_insert_with(|| format!("{address}: {error}"));
-            }
-        }
-    }
-
-    /// Keeps the age that a request had at the end of the measured part, if it ended later: it was
-    /// in flight at that moment, and the worker notices the end only when it looks at the clock
-    /// again.
-    pub(super) fn note_if_late(&mut self, job: Job, now: u64) {
-        if now >= self.window.1 && job.intended < self.window.1 && self.plan.counts_in_flight(false) {
-            self.late_ages.push(job.age(self.window.1));
-        }
-    }
-
-    /// Gives up requests, connects and closes that take longer than the timeout, in one pass over
-    /// all connections.
-    pub(super) fn expire(&mut self, now: u64) {
-        let timeout = nanos(self.plan.workload.timeout);
-        for key in 0..self.slots.len() {
-            let slot = &self.slots[key];
-            match slot.state {
-                State::Waiting if slot.job.is_some_and(|job| now >= job.sent + timeout) => {
-                    self.fail(key, &Failure::Timeout, now);
-                }
-                State::Connecting if now >= slot.connect_began + timeout => {
-                    self.connect_failed(key, io::ErrorKind::TimedOut.into(), now);
-                }
-                _ => {}
-            }
-        }
-        self.lingering.retain(|_, (_, since)| now < *since + nanos(LINGER));
+    /// Adds bytes to a response.
+    pub fn take(&mut self, response: &mut Connection, bytes: &[u8]) -> Result<Progress, ProtocolError> {
+        response.receive(bytes, self.is_head, &mut self.known_head)
     }
 }

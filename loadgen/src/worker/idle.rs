@@ -12,9 +12,12 @@ use std::time::Duration;
 use rustix::event::epoll;
 use slab::Slab;
 
-use super::Worker;
+use super::dialer::Dialer;
+use super::exchange::Exchange;
+use super::poller::Poller;
+use crate::clock::nanos;
 use crate::connection::{Connection, Progress};
-use crate::run::nanos;
+use crate::plan::{Plan, TICK};
 
 /// Connections that are opened at the same time, so that a listen backlog is not flooded.
 const WINDOW: usize = 128;
@@ -23,9 +26,20 @@ const WINDOW: usize = 128;
 /// connections never answers most of them, and they should be open all the same.
 const STALL: Duration = Duration::from_millis(50);
 
+/// Connections that are only held, and the number of them that had a response.
+#[derive(Debug, Default)]
+pub(super) struct Idle {
+    held: Vec<TcpStream>,
+    answered: u64,
+}
+
 /// Idle connections of a worker that are being opened.
-#[derive(Debug)]
-struct Opening {
+struct Opening<'a> {
+    plan: &'a Plan,
+    poller: &'a Poller,
+    dialer: &'a mut Dialer,
+    exchange: &'a mut Exchange,
+    idle: Idle,
     /// Connections that are still to be opened.
     left: usize,
     /// Connections without a response yet.
@@ -43,7 +57,7 @@ struct Asking {
     /// Bytes of the request that were written; the connection is established as soon as there are
     /// any.
     written: usize,
-    answer: Connection,
+    response: Connection,
 }
 
 /// State of a connection after an event.
@@ -56,87 +70,146 @@ enum Step {
     Lost,
 }
 
-impl Worker {
+impl Idle {
     /// Opens `count` idle connections. Returns when each was answered or has reached the timeout of
     /// a request; connections that are established by then are held.
-    pub(super) fn open_idle(&mut self, count: usize, buffer: &mut [u8], events: &mut Vec<epoll::Event>) {
-        let last_news = self.plan.clock.now();
-        let mut opening = Opening { left: count, asking: Slab::new(), window: WINDOW, last_news };
-        while opening.left + opening.asking.len() > 0 && !self.plan.is_stopped() {
-            self.open_more(&mut opening);
-            self.wait(events);
+    pub fn open(
+        count: usize,
+        plan: &Plan,
+        poller: &Poller,
+        dialer: &mut Dialer,
+        exchange: &mut Exchange,
+        buffer: &mut [u8],
+        events: &mut Vec<epoll::Event>,
+    ) -> Self {
+        let mut opening = Opening {
+            plan,
+            poller,
+            dialer,
+            exchange,
+            idle: Self::default(),
+            left: count,
+            asking: Slab::new(),
+            window: WINDOW,
+            last_news: plan.clock.now(),
+        };
+        while opening.left + opening.asking.len() > 0 && !plan.is_stopped() {
+            opening.open_more();
+            poller.wait(TICK, events);
             for event in events.drain(..) {
-                self.on_idle_event(&mut opening, event, buffer);
+                opening.on_event(event, buffer);
             }
-            self.stop_waiting(&mut opening);
+            opening.stop_waiting();
         }
-        for asking in opening.asking.drain() {
-            self.hold(asking);
+        let idle = opening.finish();
+        if !idle.held.is_empty() {
+            plan.server_was_reached();
         }
-        if !self.idle.is_empty() {
-            self.plan.server_was_reached();
-        }
+        idle
     }
 
-    fn open_more(&mut self, opening: &mut Opening) {
+    /// Returns the number of connections that are held.
+    pub fn held(&self) -> u64 {
+        self.held.len() as u64
+    }
+
+    /// Returns the number of connections that had a response.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+}
+
+impl Opening<'_> {
+    fn open_more(&mut self) {
         let now = self.plan.clock.now();
-        if now >= opening.last_news + nanos(STALL) {
-            opening.window = opening.window.saturating_mul(2);
-            opening.last_news = now;
+        if now >= self.last_news + nanos(STALL) {
+            self.window = self.window.saturating_mul(2);
+            self.last_news = now;
         }
-        while opening.left > 0
-            && opening.asking.len() < opening.window
+        while self.left > 0
+            && self.asking.len() < self.window
             && !self.plan.is_stopped()
-            && self.take_turn(now)
+            && self.dialer.take_turn(now)
         {
-            opening.left -= 1;
-            let Ok(socket) = self.connect() else { continue };
-            let mut asking = Asking { socket, began: now, written: 0, answer: Connection::default() };
-            if self.write_idle(&mut asking) == Step::Lost {
+            self.left -= 1;
+            let Ok(socket) = self.dialer.connect(&self.plan.target.addresses) else { continue };
+            let mut asking = Asking { socket, began: now, written: 0, response: Connection::default() };
+            let request = self.exchange.request();
+            if asking.write(request) == Step::Lost {
                 continue;
             }
-            let entry = opening.asking.vacant_entry();
-            let data = epoll::EventData::new_u64(entry.key() as u64);
-            if epoll::add(&self.epoll, &asking.socket, data, self.interest(&asking)).is_ok() {
+            let entry = self.asking.vacant_entry();
+            if self.poller.add(&asking.socket, entry.key() as u64, asking.interest(request)).is_ok() {
                 entry.insert(asking);
             }
         }
     }
 
-    /// Returns the events to wait for on an idle connection. They are level-triggered, unlike those
-    /// of measured connections: no idle connection is worth a second read per event.
-    fn interest(&self, asking: &Asking) -> epoll::EventFlags {
-        let goes_on = asking.written < self.request.len();
-        epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
-    }
-
-    fn on_idle_event(&mut self, opening: &mut Opening, event: epoll::Event, buffer: &mut [u8]) {
-        let key = event.data.u64() as usize;
-        let Some(asking) = opening.asking.get_mut(key) else { return };
+    fn on_event(&mut self, event: epoll::Event, buffer: &mut [u8]) {
+        let data = event.data.u64();
+        let key = data as usize;
+        let Some(asking) = self.asking.get_mut(key) else { return };
+        let request = self.exchange.request();
         let mut step = Step::GoesOn;
-        if asking.written < self.request.len() {
-            step = self.write_idle(asking);
-            let _ = epoll::modify(&self.epoll, &asking.socket, event.data, self.interest(asking));
+        if asking.written < request.len() {
+            step = asking.write(request);
+            let _ = self.poller.modify(&asking.socket, data, asking.interest(request));
         }
         if step == Step::GoesOn && asking.written > 0 {
-            step = self.read_idle(asking, buffer);
+            step = asking.read(self.exchange, buffer);
         }
         match step {
             Step::GoesOn => {}
             Step::Answered => {
-                opening.last_news = self.plan.clock.now();
-                self.idle_answered += 1;
-                self.hold(opening.asking.remove(key));
+                self.last_news = self.plan.clock.now();
+                self.idle.answered += 1;
+                let asking = self.asking.remove(key);
+                self.hold(asking);
             }
             Step::Lost => {
-                opening.asking.remove(key);
+                self.asking.remove(key);
             }
         }
     }
 
-    fn write_idle(&self, asking: &mut Asking) -> Step {
-        match asking.socket.write(&self.request[asking.written..]) {
-            Ok(written) => asking.written += written,
+    /// Holds connections without a response when the timeout of a request has passed.
+    fn stop_waiting(&mut self) {
+        let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
+        let late = self.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);
+        for key in late.collect::<Vec<_>>() {
+            let asking = self.asking.remove(key);
+            self.hold(asking);
+        }
+    }
+
+    /// Keeps a connection to the end of the run, if it is established.
+    fn hold(&mut self, asking: Asking) {
+        if asking.written > 0 {
+            self.poller.remove(&asking.socket);
+            self.idle.held.push(asking.socket);
+        }
+    }
+
+    /// Holds the connections that are left.
+    fn finish(mut self) -> Idle {
+        for (_, asking) in std::mem::take(&mut self.asking) {
+            self.hold(asking);
+        }
+        self.idle
+    }
+}
+
+impl Asking {
+    /// Returns the events to wait for on an idle connection. They are level-triggered, unlike those
+    /// of measured connections: no idle connection is worth a second read per event.
+    fn interest(&self, request: &[u8]) -> epoll::EventFlags {
+        let goes_on = self.written < request.len();
+        epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
+    }
+
+    fn write(&mut self, request: &[u8]) -> Step {
+        match self.socket.write(&request[self.written..]) {
+            Ok(written) => self.written += written,
             // Not connected yet, or the socket's buffer is full: an event will follow.
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => return Step::Lost,
@@ -144,38 +217,21 @@ impl Worker {
         Step::GoesOn
     }
 
-    fn read_idle(&mut self, asking: &mut Asking, buffer: &mut [u8]) -> Step {
-        let read = match asking.socket.read(buffer) {
+    fn read(&mut self, exchange: &mut Exchange, buffer: &mut [u8]) -> Step {
+        let read = match self.socket.read(buffer) {
             Ok(read) => read,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
                 return Step::GoesOn;
             }
             Err(_) => return Step::Lost,
         };
-        match asking.answer.receive(&buffer[..read], self.is_head, &mut self.known_head) {
+        match exchange.take(&mut self.response, &buffer[..read]) {
             // This includes a response that ends with its connection: a closed connection can't be
             // held.
             _ if read == 0 => Step::Lost,
             Ok(Progress::Partial) => Step::GoesOn,
             Ok(Progress::Whole { head, consumed }) if consumed == read && head.keep_alive => Step::Answered,
             Ok(Progress::Whole { .. }) | Err(_) => Step::Lost,
-        }
-    }
-
-    /// Holds connections without a response when the timeout of a request has passed.
-    fn stop_waiting(&mut self, opening: &mut Opening) {
-        let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
-        let late = opening.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);
-        for key in late.collect::<Vec<_>>() {
-            self.hold(opening.asking.remove(key));
-        }
-    }
-
-    /// Keeps a connection to the end of the run, if it is established.
-    fn hold(&mut self, asking: Asking) {
-        if asking.written > 0 {
-            let _ = epoll::delete(&self.epoll, &asking.socket);
-            self.idle.push(asking.socket);
         }
     }
 }
