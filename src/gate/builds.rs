@@ -9,11 +9,10 @@ use anyhow::{Context, Result, ensure};
 use c10k_ci::block::Arm;
 use c10k_ci::plan::Server;
 
-use super::arm_name;
 use super::build_command::{BuildCommand, target_folder};
 use super::checkout::Checkout;
 use super::revision::{Repository, Revision};
-use super::sides::Side;
+use super::sides::{Side, arm_name};
 use crate::interrupt::Interrupt;
 use crate::output::note;
 use crate::subject::{Launch, Program, Subject};

@@ -13,9 +13,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::counts::{self, Counting};
-use super::sides::Running;
+use super::measuring::Measuring;
+use super::sides::{Running, arm_name};
 use super::tail::{PERCENTILES, Percentile};
-use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
 use crate::subject::RunningSubject;
 use crate::subject::client::status_of;
@@ -100,7 +100,7 @@ pub fn rehearse(gate: &Measuring<'_>, lane: Lane, interrupt: &Interrupt) -> Resu
 
 fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
     let begun = Instant::now();
-    let running = gate.sides.start(gate, &mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
+    let running = gate.start(&mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
     let mut rehearsal = Rehearsal {
         blocks: 0,
         block_time: begun.elapsed(),

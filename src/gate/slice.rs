@@ -12,8 +12,9 @@ use c10k_loadgen::{Summary, Target, Workload};
 use c10k_reports::metric;
 use c10k_reports::record::{Cell, Outcome, Record};
 
+use super::measuring::Measuring;
+use super::rehearsal::Rehearsal;
 use super::tail::Latencies;
-use super::{Measuring, Rehearsal};
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
 use crate::subject::RunningSubject;
