@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Bench;
 use super::counted::{self, Counts};
+use super::definition::Bench;
 use crate::probe;
 
 /// Longest time for perf to open its counters, and to write its counts.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::counted::{self, Counts};
-use super::{Bench, Pass};
+use super::definition::{Bench, Pass};
 
 pub(super) const PASS: Pass =
     Pass { name: "system_calls", estimate: Duration::from_secs(6), run: per_request };

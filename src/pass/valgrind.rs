@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use super::Bench;
 use super::counted::{self, Counts};
+use super::definition::Bench;
 
 /// Longest time for the server's processes to write their reports, once the first of them has
 /// ended.

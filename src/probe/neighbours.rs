@@ -6,8 +6,9 @@
 
 use anyhow::Result;
 
+use super::cpu;
+use super::definition::{Finish, Probe, Read};
 use super::tree::Tree;
-use super::{Finish, Probe, Read, cpu};
 use crate::processor_time::Look;
 
 pub(super) const PROBE: Probe = Probe { name: "neighbours", read: Read::Both(begin) };

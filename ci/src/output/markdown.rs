@@ -1,7 +1,8 @@
 //! The result as Markdown for a pull request or a step summary, the verdict first. It stays below
 //! 60 KB, which every platform accepts.
 
-use super::{Format, text};
+use super::format::Format;
+use super::text;
 use crate::gate::Gate;
 use crate::verdict::{Judged, Verdict};
 

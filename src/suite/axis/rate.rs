@@ -5,7 +5,8 @@ use std::time::Duration;
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_reports::record::Scale;
 
-use super::{Axis, any_rate, number, read_rate};
+use super::definition::Axis;
+use super::values::{any_rate, number, read_rate};
 
 /// Time before a send at which a worker stops sleeping and spins, as in `c10k load`.
 pub const SPIN: Duration = Duration::from_micros(100);
