@@ -13,6 +13,7 @@ mod perf;
 mod system_calls;
 mod user_instructions;
 mod valgrind;
+mod wait;
 
 pub use definition::{Bench, Pass};
 

@@ -11,13 +11,13 @@ use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::counted::{self, Counts};
 use super::definition::{Bench, Pass};
+use super::wait;
 
 pub(super) const PASS: Pass =
     Pass { name: "system_calls", estimate: Duration::from_secs(6), run: per_request };
@@ -27,9 +27,6 @@ const KEY: &str = "system_calls_per_request";
 
 /// Longest time for strace to write its counts, once the server has ended.
 const STRACE_TIME: Duration = Duration::from_secs(5);
-
-/// Time between two looks for the counts.
-const POLL_TIME: Duration = Duration::from_millis(5);
 
 /// Number of calls per request below which a call does not count. Rarer calls belong to something
 /// that happens now and then, such as threads that meet while they start, and differ from run to
@@ -90,17 +87,9 @@ fn prefix(output: &Path) -> [OsString; 6] {
 
 /// Waits for the summary, which strace writes when the last process has ended.
 fn read_summary(path: &Path) -> Result<Counts> {
-    let deadline = Instant::now() + STRACE_TIME;
-    loop {
-        if let Some(counts) = std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary) {
-            return Ok(counts);
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "strace did not write down what it counted within {STRACE_TIME:?}"
-        );
-        thread::sleep(POLL_TIME);
-    }
+    let look = || Ok(std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary));
+    wait::within(STRACE_TIME, look)?
+        .with_context(|| format!("strace did not write down what it counted within {STRACE_TIME:?}"))
 }
 
 /// Reads `% time, seconds, usecs/call, calls, [errors,] syscall` lines; `None` while the last one,
