@@ -170,7 +170,7 @@ impl Bench<'_> {
 }
 
 fn open(rate: f64) -> Pacing {
-    Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::from_micros(100) }
+    Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: time::SPIN }
 }
 
 /// Returns the expected latencies, in nanoseconds, if a server stops for `length` and requests come

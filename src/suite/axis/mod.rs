@@ -47,8 +47,6 @@ pub const ALL: &[Axis] = &[
     path::AXIS,
 ];
 
-pub use rate::SPIN;
-
 /// Key of the axis that a subject may set for itself, whatever the workload.
 pub const WORKERS: &str = workers::AXIS.key;
 
