@@ -67,7 +67,8 @@ impl Responder {
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
         socket.listen(4096)?;
         let listener = TcpListener::from(socket);
-        let (address, stop) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let address = listener.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
         let mut state = State::new(listener, script)?;
         let flag = Arc::clone(&stop);
         let thread = thread::Builder::new().name("responder".into()).spawn(move || {
@@ -185,7 +186,8 @@ impl State {
         };
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let (data, flags) = (self.connections.len() as u64, epoll::EventFlags::IN | epoll::EventFlags::ET);
+        let data = self.connections.len() as u64;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(data), flags)?;
         self.connections.push(stream);
         Ok(())

@@ -68,7 +68,8 @@ fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothin
     let output = bench.bench(&["--resume", dir.to_str().expect("it is text")]);
     assert!(output.status.success(), "{output:?}");
     let records = bench.records();
-    let (once, all) = (standing(&records), standing(&records).into_iter().collect::<BTreeSet<_>>());
+    let once = standing(&records);
+    let all = standing(&records).into_iter().collect::<BTreeSet<_>>();
     assert_eq!((once.len(), all.len()), (6, 6), "{once:?}");
     // The same seed has the same order.
     let other = Bench::new(SIX);
@@ -81,7 +82,8 @@ fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothin
 fn a_run_that_is_whole_has_nothing_to_go_on_with() {
     let bench = Bench::new(SIX);
     assert!(bench.run(&["--seed", "5"]).status.success());
-    let (dir, before) = (bench.run_dir(), bench.records());
+    let dir = bench.run_dir();
+    let before = bench.records();
     let output = bench.bench(&["--resume", dir.to_str().expect("it is text")]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(bench.records(), before);

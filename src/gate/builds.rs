@@ -58,7 +58,8 @@ impl Builder<'_> {
         let revisions = [repository.find(base)?, repository.find(candidate)?];
         let one = |place: usize| {
             let (arm, folder) = FOLDERS[place];
-            let (name, revision) = (names[place], &revisions[place]);
+            let name = names[place];
+            let revision = &revisions[place];
             note(&format!("building {} {name} ({revision})\n", arm_name(arm)));
             let checkout = Checkout::new(&repository, revision, &self.folder.join(folder));
             let built =

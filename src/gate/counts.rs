@@ -141,8 +141,12 @@ impl Counting {
         if !self.uncounted.iter().any(|other| other.key == key && other.reason == reason) {
             note(&format!("not counted: {key}: {reason}\n"));
         }
-        let (workload, key, reason) = (workload.into(), key.into(), reason.into());
-        self.uncounted.push(Unjudged { workload, key, reason, decides });
+        self.uncounted.push(Unjudged {
+            workload: workload.into(),
+            key: key.into(),
+            reason: reason.into(),
+            decides,
+        });
     }
 
     /// True if the candidate has failed this count before the first block.

@@ -152,7 +152,8 @@ impl Measuring<'_> {
 
     fn check_answer(&self, workload: usize, server: &RunningSubject) -> Result<()> {
         let load = &self.suite.workloads[workload].load;
-        let (request, path) = (&load.workload.request, &load.path);
+        let request = &load.workload.request;
+        let path = &load.path;
         let target = Target::resolve(&format!("http://{}{path}", server.address()))?;
         let status = status_of(server.address(), &target.render(request, true));
         let status = status.with_context(|| format!("{} {path} has no answer", request.method))?;

@@ -36,7 +36,8 @@ fn section(gate: &Gate, workload: &str) -> String {
     );
     markdown.extend(gate.judgement.judged_of(workload).map(row));
     for one in gate.judgement.unjudged.iter().filter(|one| one.workload == workload) {
-        let (key, reason) = (escape(&one.key), escape(&one.reason));
+        let key = escape(&one.key);
+        let reason = escape(&one.reason);
         markdown += &format!("| {key} | – | – | – | not judged: {reason} | – |\n");
     }
     markdown

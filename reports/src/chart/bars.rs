@@ -92,7 +92,8 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, y: f64, cell: &CellResult, quant
         let text = cell.why_nothing().unwrap_or("not known");
         return canvas.text(text, (x(0.0) + 6.0, y), Font { color: FAILED, ..TEXT });
     };
-    let (spread, half) = (value.spread, BAR_PX / 2.0);
+    let spread = value.spread;
+    let half = BAR_PX / 2.0;
     let mut end = x(spread.median);
     let color = look(cell.subject).color;
     if cell.doubts().is_empty() {

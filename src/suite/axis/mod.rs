@@ -116,7 +116,8 @@ mod tests {
     #[test]
     fn an_end_that_closes_needs_connections_that_end() {
         let mut load = Load::default();
-        let (close, client) = (find("close").unwrap(), Parameter::Text("client".to_owned()));
+        let close = find("close").unwrap();
+        let client = Parameter::Text("client".to_owned());
         let refused = (close.apply)(&client, &mut load).unwrap_err().to_string();
         assert!(refused.contains("`lifetime`"), "{refused}");
         load.workload.lifetime = c10k_loadgen::workload::Lifetime::SHORT;
