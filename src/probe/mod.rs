@@ -2,7 +2,7 @@
 //! probe, one file, and one line in [`ALL`].
 //!
 //! A probe reads what the kernel counts anyway, so that a look costs little and does not slow the
-//! server. Anything that would slow the server is a pass of its own, see [`pass`](crate::pass). A
+//! server. Anything that would slow the server is a pass of its own, see `src/pass/`. A
 //! probe that fails is a missing number with its reason, never a failed measurement.
 
 mod charge;
