@@ -26,7 +26,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::cpus::CpuList;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Event key of the listener; the key of a connection is its index.
 const LISTENER: u64 = u64::MAX;
@@ -211,7 +211,7 @@ impl State {
             self.due.pop();
             // A client that is gone needs no response, and the time of a response that was not sent
             // is not recorded.
-            if self.connections[index].write(ANSWER).is_ok() {
+            if self.connections[index].write(RESPONSE).is_ok() {
                 self.held.push(u64::try_from(asked.elapsed().as_nanos())?);
             }
         }

@@ -156,7 +156,7 @@ impl Measuring<'_> {
         let path = &load.path;
         let target = Target::resolve(&format!("http://{}{path}", server.address()))?;
         let status = status_of(server.address(), &target.render(request, true));
-        let status = status.with_context(|| format!("{} {path} has no answer", request.method))?;
+        let status = status.with_context(|| format!("{} {path} has no response", request.method))?;
         ensure!(
             (200..400).contains(&status),
             "{} {path} is answered with status {status}; correct the server, or the workload in the suite",
@@ -195,7 +195,7 @@ impl Measuring<'_> {
         let duration = self.suite.pace.duration;
         ensure!(
             [&warmed, &slice].iter().any(|measured| measured.has_answers_below(duration / SLICE_OF_ANSWERS)),
-            "answers take {:.0?}, and slices are {duration:.0?}: set a longer `duration` in the suite",
+            "responses take {:.0?}, and slices are {duration:.0?}: set a longer `duration` in the suite",
             slice.median()
         );
         let lacking = PERCENTILES.iter().map(|percentile| percentile.key).filter(|key| !slice.has(key));

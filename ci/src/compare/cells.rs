@@ -114,7 +114,7 @@ fn detail(cell: &CellResult, doubt: Doubt) -> Option<String> {
         Doubt::Disturbed => cell.measured().find_map(|(record, _)| record.disturbed.clone()),
         Doubt::Unserved => {
             let Unserved { asked, never_served } = cell.unserved()?;
-            Some(format!("{never_served} of {asked} had no answer"))
+            Some(format!("{never_served} of {asked} had no response"))
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `slow`: clients beside the measured ones that send their requests and read their answers slowly.
+//! `slow`: clients beside the measured ones that send their requests and read their responses
+//! slowly.
 
 use c10k_reports::record::{Parameter, Scale};
 
