@@ -121,13 +121,14 @@ fn a_disk_that_fills_up_loses_one_measurement_and_the_run_goes_on_from_there() {
     let is_written_first =
         |file: &PathBuf| ["json", "hlog"].iter().any(|end| file.extension() == Some(end.as_ref()));
     let bytes = |file: PathBuf| file.metadata().expect("it is there").len();
-    // Room for each file that a run writes before its page, and for a few lines of a longer record.
+    // The limit allows each file that a run writes before its page, and a few lines of a longer
+    // record.
     let record = first.run_dir().join("record.jsonl");
-    let room = files.filter(is_written_first).chain([record]).map(bytes).max().expect("there are files");
+    let largest = files.filter(is_written_first).chain([record]).map(bytes).max().expect("there are files");
     let bench = Bench::new(SMALL);
     let mut shell = Command::new("bash");
     // 25 is SIGXFSZ, which would end it.
-    let script = format!("trap '' 25; ulimit -f {}; exec \"$@\"", (room * 3 / 2).div_ceil(1024));
+    let script = format!("trap '' 25; ulimit -f {}; exec \"$@\"", (largest * 3 / 2).div_ceil(1024));
     shell.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_c10k"), "bench", "suite.toml"]);
     let output = shell.args(["--rounds", "6", "--seed", "5"]).current_dir(bench.folder.path()).output();
     let output = output.expect("the command can be run");

@@ -7,7 +7,8 @@ use super::tree::Tree;
 /// Numbers that are read about a process tree, or the machine, over the measured part.
 #[derive(Debug, Clone, Copy)]
 pub struct Probe {
-    /// Name in [`Readings::missing`](super::Readings::missing), in snake case like the keys of readings.
+    /// Name in [`Readings::missing`](super::Readings::missing), in snake case like the keys of
+    /// readings.
     pub name: &'static str,
     pub(super) read: Read,
 }
