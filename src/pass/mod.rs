@@ -11,9 +11,9 @@ mod hardware_counters;
 mod one_connection;
 mod perf;
 mod system_calls;
+mod tool;
 mod user_instructions;
 mod valgrind;
-mod wait;
 
 pub use definition::{Bench, Pass};
 

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::counted::{self, Counts};
 use super::definition::Bench;
-use super::wait;
+use super::tool;
 use crate::probe;
 
 /// Longest time for perf to open its counters, and to write its counts.
@@ -75,7 +75,7 @@ impl Perf {
             fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().contains("perf_event"))
         };
         let descriptors = format!("/proc/{}/fd", self.0.id());
-        let opened = wait::within(PERF_TIME, || {
+        let opened = tool::within(PERF_TIME, || {
             let mut files = fs::read_dir(&descriptors).into_iter().flatten().flatten();
             Ok(files.any(is_counter).then_some(()))
         })?;
@@ -85,7 +85,7 @@ impl Perf {
     /// Makes perf write its counts, and waits until it has ended.
     fn finish(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.0), Signal::INT).context("cannot stop perf")?;
-        let ended = wait::within(PERF_TIME, || Ok(self.0.try_wait()?))?;
+        let ended = tool::within(PERF_TIME, || Ok(self.0.try_wait()?))?;
         ended.with_context(|| format!("perf did not end within {PERF_TIME:?}"))?;
         Ok(())
     }

@@ -7,16 +7,15 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::counted::{self, Counts};
 use super::definition::Bench;
-use super::wait;
+use super::tool;
 
 /// Longest time for the server's processes to write their reports, once the first of them has
 /// ended.
@@ -91,7 +90,7 @@ fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
 /// process has ended.
 fn await_reports(dir: &Path, counter: &Counter) -> Result<Vec<u64>> {
     let mut last: Vec<Option<u64>> = Vec::new();
-    let found = wait::within(REPORT_TIME, || {
+    let found = tool::within(REPORT_TIME, || {
         last = reports(dir, counter)?;
         Ok(last.iter().copied().collect::<Option<Vec<u64>>>())
     })?;
@@ -128,16 +127,14 @@ fn why_not(counter: &Counter) -> Option<anyhow::Error> {
     let try_it = || -> Result<()> {
         let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
         let prefix = prefix(counter, dir.path());
-        let said = match Command::new(&prefix[0]).args(&prefix[1..]).arg("true").output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!("valgrind is not installed; install it, such as by `apt-get install valgrind`")
-            }
-            said => said.context("cannot run valgrind")?.stderr,
-        };
-        let said = String::from_utf8_lossy(&said);
-        let last = said.trim().lines().next_back().unwrap_or("it does not say why");
+        let command = &mut Command::new(&prefix[0]);
+        let said = tool::output("valgrind", command.args(&prefix[1..]).arg("true"))?.stderr;
         let counts: Option<Vec<u64>> = reports(dir.path(), counter)?.into_iter().collect();
-        ensure!(counts.is_some_and(|counts| !counts.is_empty()), "valgrind cannot run here: {last}");
+        ensure!(
+            counts.is_some_and(|counts| !counts.is_empty()),
+            "valgrind cannot run here: {}",
+            tool::last_line(&said)
+        );
         Ok(())
     };
     try_it().err().map(|error| anyhow!("{error:#}"))
