@@ -70,8 +70,6 @@ impl Measuring<'_> {
     /// Returns the plan: the decisions of the rehearsal and the arguments, by which the blocks are
     /// judged.
     pub fn plan(&self, rehearsal: &Rehearsal, lane: Lane, cpus: &CpuList) -> Plan {
-        let numbers =
-            |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
         Plan {
             version: plan::VERSION,
             started_utc: Timestamp::now().to_string(),
@@ -79,8 +77,8 @@ impl Measuring<'_> {
             c10k_version: env!("CARGO_PKG_VERSION").into(),
             c10k_revision: environment::REVISION.into(),
             machine: environment::machine(cpus.numbers().len()),
-            server_cpus: numbers(&self.placement.server),
-            generator_cpus: numbers(&self.placement.generator),
+            server_cpus: CpuList::numbers_of(self.placement.server.as_ref()),
+            generator_cpus: CpuList::numbers_of(self.placement.generator.as_ref()),
             base: self.sides.described(Arm::Base),
             candidate: self.sides.described(Arm::Candidate),
             null: self.sides.has_null(),
