@@ -48,6 +48,11 @@ impl CpuList {
         &self.0
     }
 
+    /// Returns the numbers of the processors of a process that may be pinned; none if it is not.
+    pub(crate) fn numbers_of(cpus: Option<&Self>) -> Vec<usize> {
+        cpus.map_or_else(Vec::new, |cpus| cpus.numbers().to_vec())
+    }
+
     /// Returns the first `count` processors, or all if there are fewer.
     #[must_use]
     pub fn first(&self, count: NonZeroUsize) -> Self {

@@ -44,7 +44,6 @@ pub const REVISION: &str = env!("C10K_REVISION");
 /// Describes what a run measures, where, and how. A run writes this before its first measurement.
 pub fn of(plan: &Plan<'_>) -> Environment {
     let suite = plan.suite;
-    let numbers = |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
     Environment {
         version: VERSION,
         suite: suite.name.clone(),
@@ -56,8 +55,8 @@ pub fn of(plan: &Plan<'_>) -> Environment {
         seed: plan.seed,
         rounds: suite.pace.rounds,
         machine: machine(plan.cpus.numbers().len()),
-        server_cpus: numbers(&plan.placement.server),
-        generator_cpus: numbers(&plan.placement.generator),
+        server_cpus: CpuList::numbers_of(plan.placement.server.as_ref()),
+        generator_cpus: CpuList::numbers_of(plan.placement.generator.as_ref()),
         cores: plan.placement.cores.as_ref().map(|cores| cores.lists().to_vec()),
         quota_cpus: Quota::of(None).ok().and_then(|quota| quota.cpus()),
         no_cgroup: cgroup::why_none(),

@@ -61,9 +61,9 @@ pub fn measure(
     };
     let Generator { threads, user_s, system_s, cpu_wait_s, .. } = measured.generator;
     measured.generator = Generator { threads, user_s, system_s, cpu_wait_s, ..generator };
-    measured.generator_cpus = own.cpus.as_ref().map_or_else(Vec::new, |cpus| cpus.numbers().to_vec());
+    measured.generator_cpus = CpuList::numbers_of(own.cpus.as_ref());
     measured.has_one_processor = CpuList::before_pinning().is_ok_and(|cpus| cpus.numbers().len() == 1);
-    measured.server = server.map(|_| server_time(server_cpus, &readings));
+    measured.server = server.map(|_| server_time(server_cpus.as_ref(), &readings));
     Ok((measured, readings))
 }
 
@@ -112,10 +112,10 @@ impl Own {
     }
 }
 
-fn server_time(cpus: Option<CpuList>, readings: &Readings) -> ServerTime {
+fn server_time(cpus: Option<&CpuList>, readings: &Readings) -> ServerTime {
     let read = |key: &str| readings.values.get(key).copied();
     ServerTime {
-        cpus: cpus.map_or_else(Vec::new, |cpus| cpus.numbers().to_vec()),
+        cpus: CpuList::numbers_of(cpus),
         ran_s: read("server_cpu_user_s")
             .zip(read("server_cpu_system_s"))
             .map(|(user_s, system_s)| user_s + system_s),

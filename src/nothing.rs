@@ -61,11 +61,13 @@ fn next_step(measured: &Measurement) -> String {
         Some("reset") => "the server closes connections: see what it says".into(),
         Some("timeout") => {
             let timeout = measured.workload.timeout;
-            format!("no answer comes within {timeout:?}: see what the server does, or try a longer --timeout")
+            format!(
+                "no response comes within {timeout:?}: see what the server does, or try a longer --timeout"
+            )
         }
-        Some("status") => "the answers are of status 400 or above: check the path of the URL".into(),
+        Some("status") => "the responses are of status 400 or above: check the path of the URL".into(),
         Some(_) => {
-            "no answer can be read as HTTP/1.1: check the port of the URL, and what the server sends".into()
+            "no response can be read as HTTP/1.1: check the port of the URL, and what the server sends".into()
         }
     }
 }

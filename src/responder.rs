@@ -26,7 +26,7 @@ use socket2::{Domain, Socket, Type};
 
 use crate::cpus::CpuList;
 
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Event key of the listener; the key of a connection is its index.
 const LISTENER: u64 = u64::MAX;
@@ -67,7 +67,8 @@ impl Responder {
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
         socket.listen(4096)?;
         let listener = TcpListener::from(socket);
-        let (address, stop) = (listener.local_addr()?, Arc::new(AtomicBool::new(false)));
+        let address = listener.local_addr()?;
+        let stop = Arc::new(AtomicBool::new(false));
         let mut state = State::new(listener, script)?;
         let flag = Arc::clone(&stop);
         let thread = thread::Builder::new().name("responder".into()).spawn(move || {
@@ -185,7 +186,8 @@ impl State {
         };
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
-        let (data, flags) = (self.connections.len() as u64, epoll::EventFlags::IN | epoll::EventFlags::ET);
+        let data = self.connections.len() as u64;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&self.epoll, &stream, epoll::EventData::new_u64(data), flags)?;
         self.connections.push(stream);
         Ok(())
@@ -209,7 +211,7 @@ impl State {
             self.due.pop();
             // A client that is gone needs no response, and the time of a response that was not sent
             // is not recorded.
-            if self.connections[index].write(ANSWER).is_ok() {
+            if self.connections[index].write(RESPONSE).is_ok() {
                 self.held.push(u64::try_from(asked.elapsed().as_nanos())?);
             }
         }

@@ -11,6 +11,10 @@ pub const LONGEST: Duration = Duration::from_hours(24);
 /// Shortest measured part. A request takes a part of it, however fast the machine is.
 pub const SHORTEST_MEASURED: Duration = Duration::from_millis(1);
 
+/// Time before each send of an open loop in which a worker of the generator spins instead of
+/// sleeping. `c10k load` has the same default.
+pub const SPIN: Duration = Duration::from_micros(100);
+
 /// Reads `300ms`, `2s`, `1min 30s`.
 pub fn parse(text: &str) -> Result<Duration> {
     parse_from(Duration::ZERO, text)

@@ -225,7 +225,8 @@ fn a_full_disk_leaves_no_folder_of_a_run() {
 fn a_run_that_cannot_be_rendered_takes_nothing_from_the_others() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
     bench.run(&[]);
-    let (good, runs) = (bench.run_dir(), bench.folder.path().join("reports/runs"));
+    let good = bench.run_dir();
+    let runs = bench.folder.path().join("reports/runs");
     for name in ["0-empty", "9-damaged"] {
         fs::create_dir(runs.join(name)).expect("a folder can be made");
     }

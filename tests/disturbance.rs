@@ -80,7 +80,8 @@ fn a_program_that_spins_beside_a_run_is_told_and_makes_no_model_the_slower_one()
     drop(spinners);
     assert!(output.status.success(), "{output:?}");
     let disturbed = |record: &&Value| !record["disturbed"].is_null();
-    let (records, all) = (bench.records(), bench.all_records());
+    let records = bench.records();
+    let all = bench.all_records();
     assert_eq!(records.iter().filter(disturbed).count(), 6, "{records:#?}");
     assert_eq!(all.len() - records.len(), 3, "as many as may be measured again");
     let page = bench.page();

@@ -68,7 +68,8 @@ fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothin
     let output = bench.bench(&["--resume", dir.to_str().expect("it is text")]);
     assert!(output.status.success(), "{output:?}");
     let records = bench.records();
-    let (once, all) = (standing(&records), standing(&records).into_iter().collect::<BTreeSet<_>>());
+    let once = standing(&records);
+    let all = standing(&records).into_iter().collect::<BTreeSet<_>>();
     assert_eq!((once.len(), all.len()), (6, 6), "{once:?}");
     // The same seed has the same order.
     let other = Bench::new(SIX);
@@ -81,7 +82,8 @@ fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothin
 fn a_run_that_is_whole_has_nothing_to_go_on_with() {
     let bench = Bench::new(SIX);
     assert!(bench.run(&["--seed", "5"]).status.success());
-    let (dir, before) = (bench.run_dir(), bench.records());
+    let dir = bench.run_dir();
+    let before = bench.records();
     let output = bench.bench(&["--resume", dir.to_str().expect("it is text")]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(bench.records(), before);
@@ -119,13 +121,14 @@ fn a_disk_that_fills_up_loses_one_measurement_and_the_run_goes_on_from_there() {
     let is_written_first =
         |file: &PathBuf| ["json", "hlog"].iter().any(|end| file.extension() == Some(end.as_ref()));
     let bytes = |file: PathBuf| file.metadata().expect("it is there").len();
-    // Room for each file that a run writes before its page, and for a few lines of a longer record.
+    // The limit allows each file that a run writes before its page, and a few lines of a longer
+    // record.
     let record = first.run_dir().join("record.jsonl");
-    let room = files.filter(is_written_first).chain([record]).map(bytes).max().expect("there are files");
+    let largest = files.filter(is_written_first).chain([record]).map(bytes).max().expect("there are files");
     let bench = Bench::new(SMALL);
     let mut shell = Command::new("bash");
     // 25 is SIGXFSZ, which would end it.
-    let script = format!("trap '' 25; ulimit -f {}; exec \"$@\"", (room * 3 / 2).div_ceil(1024));
+    let script = format!("trap '' 25; ulimit -f {}; exec \"$@\"", (largest * 3 / 2).div_ceil(1024));
     shell.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_c10k"), "bench", "suite.toml"]);
     let output = shell.args(["--rounds", "6", "--seed", "5"]).current_dir(bench.folder.path()).output();
     let output = output.expect("the command can be run");

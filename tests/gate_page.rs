@@ -34,12 +34,14 @@ fn text(path: &Path) -> String {
 #[test]
 fn a_gate_leaves_a_page_with_histograms_that_is_rendered_again_without_measuring() {
     let folder = tempfile::tempdir().unwrap();
-    let (reports, suite) = (folder.path().join("reports"), folder.path().join("suite.toml"));
+    let reports = folder.path().join("reports");
+    let suite = folder.path().join("suite.toml");
     let gate = reports.join("gate");
     fs::create_dir_all(reports.join("runs")).unwrap();
     fs::write(&suite, SUITE).unwrap();
     let server = format!("'{}' serve epoll --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_c10k"));
-    let (suite, output) = (suite.to_str().unwrap(), gate.to_str().unwrap());
+    let suite = suite.to_str().unwrap();
+    let output = gate.to_str().unwrap();
     let servers = ["gate", "--base-command", &server, "--candidate-command", &server];
     let rest = ["--suite", suite, "--seed", "7", "--output", output, "--budget"];
     let run = |budget| c10k(&[&servers[..], &rest, &[budget]].concat());

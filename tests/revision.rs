@@ -63,7 +63,8 @@ fn the_revision_is_that_of_the_sources_and_of_no_other_repository() {
     let script = BuildScript::compile();
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let (own, other) = (folder.path().join("own"), folder.path().join("other"));
-    let (revision, _) = (commit(&own), commit(&other));
+    let revision = commit(&own);
+    commit(&other);
     assert_eq!(script.revision(&own, &[]), revision);
     let other_git = other.join(".git");
     for variables in [

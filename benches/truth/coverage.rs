@@ -51,7 +51,9 @@ pub fn run(quick: bool) -> Result<String> {
     let runs = if quick { QUICK_RUNS } else { many::RUNS };
     let short = Duration::from_secs(10);
     let mut text = head(runs);
-    let (mut least, mut least_shown, mut most_shown_of_short) = (1.0_f64, 1.0_f64, 0.0_f64);
+    let mut least = 1.0_f64;
+    let mut least_shown = 1.0_f64;
+    let mut most_shown_of_short = 0.0_f64;
     for process in PROCESSES {
         let truth_ns = process.truth_ns(PERCENTILES.map(|(_, quantile, _)| quantile));
         for length in [short, MIN_LENGTH, 2 * MIN_LENGTH] {

@@ -91,7 +91,8 @@ fn marks_on_the_page(run: Run) -> String {
     let rounds = run.environment.rounds;
     let failed = run.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed(_))).count();
     let results = Results::without_histograms(run);
-    let (mut columns, mut marked) = (0, Vec::new());
+    let mut columns = 0;
+    let mut marked = Vec::new();
     for (index, workload) in results.environment.workloads.iter().enumerate() {
         let cells: Vec<&CellResult> = results.of_workload(index).collect();
         let is_shown = |metric: &&Metric| cells.iter().any(|cell| cell.value(metric).is_some());
@@ -102,7 +103,8 @@ fn marks_on_the_page(run: Run) -> String {
             }
         }
     }
-    let (count, names) = (marked.len(), marked.join(", "));
+    let count = marked.len();
+    let names = marked.join(", ");
     let lost = if failed > 0 { format!(" Measurements that failed: {failed}.") } else { String::new() };
     format!(
         "The page of eleven equals after {rounds} rounds: {count} of {columns} columns marked. {names}{lost}\n"
@@ -270,7 +272,8 @@ fn steadiness(measured: &[Measured]) -> Result<String> {
     for Measured { workload, metric, logs } in measured {
         if HEADLINES.contains(&metric.key) {
             let values: Vec<f64> = logs.iter().flatten().map(|log| log.exp()).collect();
-            let (variation, ratio) = (variation(&values), highest_over_lowest(&values));
+            let variation = variation(&values);
+            let ratio = highest_over_lowest(&values);
             writeln!(text, "| {workload} | {} | {:.0} % | {ratio:.2} |", metric.title, variation * 100.0)?;
         }
     }

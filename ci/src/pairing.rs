@@ -30,7 +30,8 @@ pub fn difference(cell: &CellOfBlock, arm: Arm, of: impl Fn(&Slice) -> f64) -> O
 }
 
 fn estimate(cell: &CellOfBlock, arm: Arm, effect: impl Fn(&Slice, &Slice) -> Option<f64>) -> Option<f64> {
-    let (mut pairs, mut effects) = (0, Vec::new());
+    let mut pairs = 0;
+    let mut effects = Vec::new();
     for (base, other) in cell.pairs(arm) {
         pairs += 1;
         effects.extend(effect(base, other));

@@ -60,7 +60,9 @@ pub struct Unjudged {
 
 /// Returns all series of `arm`, failures first, and the metrics that can't be judged.
 pub fn of(blocks: &[Block], arm: Arm, margins: &Margins) -> (Vec<Series>, Vec<Unjudged>) {
-    let (mut failed, mut series, mut unjudged) = (Vec::new(), Vec::new(), Vec::new());
+    let mut failed = Vec::new();
+    let mut series = Vec::new();
+    let mut unjudged = Vec::new();
     for workload in workloads(blocks) {
         let cells: Vec<Option<&CellOfBlock>> = blocks.iter().map(|block| cell(block, &workload)).collect();
         failed.extend(failures(&workload, &cells, arm));

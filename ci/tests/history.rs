@@ -254,6 +254,17 @@ fn a_gate_that_is_there_already_is_refused_and_nothing_changes() {
 }
 
 #[test]
+fn empty_lines_count_as_lines() {
+    let entries = entries(&[1.0, 1.0]);
+    let line = serde_json::to_string(&entries[0]).unwrap();
+    let file = File::with(&format!("\n{line}\n\n"));
+    let error = history::append(&file.path, &entries[0]).unwrap_err();
+    assert!(error.to_string().ends_with("line 2 is this gate already"), "{error}");
+    assert_eq!(history::append(&file.path, &entries[1]).unwrap(), 4);
+    assert_eq!(history::read(&file.path).unwrap(), entries);
+}
+
+#[test]
 fn a_line_without_an_end_is_not_glued_to_the_next() {
     let entries = entries(&[1.0, 1.0]);
     let file = File::with(&serde_json::to_string(&entries[0]).unwrap());

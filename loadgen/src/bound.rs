@@ -6,7 +6,7 @@
 //! estimation from incomplete observations"): each censored value hands its share to the values
 //! above it (Efron 1967, "The two sample problem with censored data"). A percentile is a bound in
 //! two cases: the estimate does not exist, because no answered request lies so far up, or the
-//! estimate is above the shown value by more than [`TOLERANCE`].
+//! estimate is above the shown value by more than `TOLERANCE`.
 //!
 //! Rejected: to call every percentile at or above a censored value a bound. A closed loop always
 //! ends with a request in flight on each connection, most of them as young as any, and each

@@ -12,7 +12,7 @@
 //! standard error between sections, Student's t turns it into limits of the share, and the limits
 //! of the quantile are read from the distribution. Sections have to be long compared with the time
 //! over which requests are alike (Schmeiser 1982, "Batch size effects in the analysis of simulation
-//! output": few long ones lose little). The [`SECTIONS`] of a run of five minutes are 37 s each,
+//! output": few long ones lose little). The `SECTIONS` of a run of five minutes are 37 s each,
 //! which is long compared with a level that needs ten seconds to change.
 //!
 //! **The workload decides if an interval is shown**: the length and the rate that an open loop was

@@ -25,7 +25,7 @@ pub struct Target {
     pub url: String,
     /// All addresses of its host; connections use them in turn.
     pub addresses: Vec<SocketAddr>,
-    /// Further addresses that [`reach`](crate::reach) left out.
+    /// Further addresses that [`reach`](fn@crate::reach) left out.
     pub left_out: Vec<LeftOut>,
     location: Url,
     /// True if another server redirected to it.

@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::error::Error;
 use crate::whole_file::WholeFile;
 
+/// Name of the page in the folder of a run, of a gate, of a history, and of all reports.
+pub const PAGE_FILE: &str = "index.html";
+
 /// Writes `contents` to `path`. A reader never sees half of the file, and a crash leaves the old
 /// file.
 pub fn replace(path: &Path, contents: &str) -> Result<(), Error> {

@@ -24,7 +24,7 @@ pub mod statistics;
 mod whole_file;
 
 pub use error::Error;
-pub use file::slug;
+pub use file::{PAGE_FILE, slug};
 pub use load::{claim_of, load_run};
 #[cfg(feature = "render")]
 pub use page::document;

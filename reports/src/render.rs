@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 
 use crate::chart::Figures;
 use crate::error::Error;
-use crate::file;
+use crate::file::{self, PAGE_FILE};
 use crate::load::load_run;
 use crate::page::{self, Listed, Place};
 use crate::record::RUNS_DIR;
 use crate::results::Results;
-
-const PAGE_FILE: &str = "index.html";
 
 /// Path of criterion's pages, relative to the folder of all reports.
 const CRITERION_PAGE: &str = "criterion/report/index.html";

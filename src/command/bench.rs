@@ -103,7 +103,8 @@ impl Args {
         for (suite, cells) in selected {
             let plan = Plan::new(suite, &cells, self.seed.unwrap_or_else(rand::random), &place);
             let filters = self.filters.iter().map(ToString::to_string).collect();
-            let (subjects, servers) = (self.subjects.clone(), self.servers.clone());
+            let subjects = self.subjects.clone();
+            let servers = self.servers.clone();
             plans.push(Plan { source: Source { filters, subjects, servers, ..plan.source }, ..plan });
         }
         for (name, reason) in plans.iter().flat_map(|plan| &plan.skipped) {
@@ -138,7 +139,8 @@ impl Args {
         complete(&mut suite, Some(*rounds), &source.subjects, &source.servers)?;
         let filters = source.filters.iter().map(|filter| filter.parse()).collect::<Result<Vec<Filter>>>()?;
         limits::check_threads()?;
-        let (c10k, cpus) = (Program::this()?, CpuList::available()?);
+        let c10k = Program::this()?;
+        let cpus = CpuList::available()?;
         // The parent of the run's folder holds all runs, and lies in the folder of the reports.
         let dir = dir.canonicalize()?;
         let reports_dir = dir.ancestors().nth(2).unwrap_or(&dir);

@@ -49,7 +49,7 @@ const DELAY_PERCENTILES: &[f64] = &[1.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.
 const STALL_PERCENTILES: &[f64] = &[50.0, 90.0, 95.0, 99.0, 99.9, 100.0];
 
 /// Requests per second of the measurements in which the times of responses matter.
-const ANSWERS_RATE: f64 = 1000.0;
+const RESPONSES_RATE: f64 = 1000.0;
 
 /// Requests per second of the measurement in which the times of sends matter.
 const SENDS_RATE: f64 = 10_000.0;
@@ -122,11 +122,11 @@ impl Bench<'_> {
         let (sends, _) = self.measure(Script::Null, open(SENDS_RATE), 64)?;
         let script = Script::Delays { median: DELAY_MEDIAN, sigma: DELAY_SIGMA, seed: 1 };
         // Enough connections that no request waits for one.
-        let (answers, held) = self.measure(script, open(ANSWERS_RATE), 512)?;
+        let (responses, held) = self.measure(script, open(RESPONSES_RATE), 512)?;
         let length = self.duration.mul_f64(STALL_SHARE);
         let script = Script::Stall { after: self.duration.mul_f64((1.0 - STALL_SHARE) / 2.0), length };
-        let late = (length.as_secs_f64() * ANSWERS_RATE) as usize;
-        let (stalled, _) = self.measure(script, open(ANSWERS_RATE), late + 96)?;
+        let late = (length.as_secs_f64() * RESPONSES_RATE) as usize;
+        let (stalled, _) = self.measure(script, open(RESPONSES_RATE), late + 96)?;
         let cpu_accounts = self.compare_cpu_accounts();
         let used_s = closed.generator.user_s + closed.generator.system_s;
         let lag = &sends.times.send_lag;
@@ -137,7 +137,7 @@ impl Bench<'_> {
             highest_rps_per_worker: closed.requests.completed as f64 / closed.duration.as_secs_f64(),
             cpu_us_per_request: used_s * 1e6 / closed.requests.completed.max(1) as f64,
             send_lag_us: (lag_us(0.5), lag_us(0.99)),
-            delays: compare(held, &answers.times.service, DELAY_PERCENTILES),
+            delays: compare(held, &responses.times.service, DELAY_PERCENTILES),
             stall: compare(late_by(&stalled, length), &stalled.times.latency, STALL_PERCENTILES),
             cpu_accounts: Some(cpu_accounts),
         })
@@ -170,14 +170,14 @@ impl Bench<'_> {
 }
 
 fn open(rate: f64) -> Pacing {
-    Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::from_micros(100) }
+    Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: time::SPIN }
 }
 
 /// Returns the expected latencies, in nanoseconds, if a server stops for `length` and requests come
 /// evenly. Requests that come during the stop wait for its end, the first one the longest. The
 /// others wait no longer than usual; that time is taken from the measurement.
 fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
-    let period_ns = 1e9 / ANSWERS_RATE;
+    let period_ns = 1e9 / RESPONSES_RATE;
     let late = (length.as_nanos() as f64 / period_ns) as u64;
     let usual = measured.times.latency.value_at_quantile(0.4);
     let on_time = measured.requests.intended.saturating_sub(late);
@@ -209,7 +209,7 @@ fn text(calibration: &Calibration) -> String {
          send lag          p50 {lag_p50:.1} µs, p99 {lag_p99:.1} µs at {SENDS_RATE:.0} requests/s\n"
     );
     for (title, comparisons) in [
-        ("answers held back for known times", &calibration.delays),
+        ("responses held back for known times", &calibration.delays),
         ("a server that stops for a known time", &calibration.stall),
     ] {
         text += &format!(

@@ -105,7 +105,7 @@ impl Args {
         if let Some(Err(error)) = index {
             note(&format!("c10k: {error}\n"));
         }
-        note(&format!("page: {}\n", self.output.join(page::PAGE_FILE).display()));
+        note(&format!("page: {}\n", self.output.join(c10k_reports::PAGE_FILE).display()));
     }
 
     /// Measures as the arguments ask. The builds are removed at the end.

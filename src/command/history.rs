@@ -7,15 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use c10k_ci::gate::Gate;
 use c10k_ci::history::{self, Entry, History, Names};
-use c10k_reports::WholeFile;
+use c10k_reports::{PAGE_FILE, WholeFile};
 
 use crate::output::{note, print};
 
 /// Default path of the history.
 const FILE: &str = "ci/history/gate.jsonl";
-
-/// Name of the page's file.
-const PAGE_FILE: &str = "index.html";
 
 /// Find the revisions since which a server is slower or faster, in a history of gates
 #[derive(Debug, clap::Args)]

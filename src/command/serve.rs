@@ -99,19 +99,25 @@ impl Args {
         let Address { name, all } = &self.addr;
         let sharded = self.model.profile.accept_strategy == AcceptStrategy::Shards;
         let bind = |address| {
-            let (backlog, idle_timeout) = (self.backlog, self.idle_timeout);
-            Listener::bind(Listening { address, backlog, idle_timeout, sharded })
+            Listener::bind(Listening {
+                address,
+                backlog: self.backlog,
+                idle_timeout: self.idle_timeout,
+                sharded,
+            })
         };
         let (address, listener) = first_here(all, bind)?;
         if all.len() > 1 {
-            let (count, ip) = (all.len(), address.ip());
+            let count = all.len();
+            let ip = address.ip();
             note(&format!("c10k: {name} has {count} addresses; this server listens on {ip} alone\n"));
         }
         Ok(listener)
     }
 
     fn ballast(&self) -> Result<Vec<u8>> {
-        let (bytes, mut ballast) = (self.ballast << 20, Vec::new());
+        let bytes = self.ballast << 20;
+        let mut ballast = Vec::new();
         ballast.try_reserve_exact(bytes).context("there is no memory for --ballast; ask for less")?;
         ballast.resize(bytes, 1);
         Ok(black_box(ballast))

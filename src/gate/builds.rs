@@ -9,11 +9,10 @@ use anyhow::{Context, Result, ensure};
 use c10k_ci::block::Arm;
 use c10k_ci::plan::Server;
 
-use super::arm_name;
 use super::build_command::{BuildCommand, target_folder};
 use super::checkout::Checkout;
 use super::revision::{Repository, Revision};
-use super::sides::Side;
+use super::sides::{Side, arm_name};
 use crate::interrupt::Interrupt;
 use crate::output::note;
 use crate::subject::{Launch, Program, Subject};
@@ -59,7 +58,8 @@ impl Builder<'_> {
         let revisions = [repository.find(base)?, repository.find(candidate)?];
         let one = |place: usize| {
             let (arm, folder) = FOLDERS[place];
-            let (name, revision) = (names[place], &revisions[place]);
+            let name = names[place];
+            let revision = &revisions[place];
             note(&format!("building {} {name} ({revision})\n", arm_name(arm)));
             let checkout = Checkout::new(&repository, revision, &self.folder.join(folder));
             let built =

@@ -23,7 +23,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use super::{Measuring, Side, arm_name};
+use super::measuring::Measuring;
+use super::sides::{Side, arm_name};
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
 use crate::output::note;
@@ -62,7 +63,7 @@ pub struct Counting {
 /// When a server does not start or fails a workload, or nothing can be counted.
 pub(super) fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Counting> {
     let mut random = ChaCha8Rng::seed_from_u64(gate.seed);
-    let running = gate.sides.start(gate, &mut random, interrupt)?;
+    let running = gate.start(&mut random, interrupt)?;
     let answered =
         (0..gate.suite.workloads.len()).try_for_each(|workload| gate.check_answers(workload, &running));
     running.stop()?;
@@ -140,8 +141,12 @@ impl Counting {
         if !self.uncounted.iter().any(|other| other.key == key && other.reason == reason) {
             note(&format!("not counted: {key}: {reason}\n"));
         }
-        let (workload, key, reason) = (workload.into(), key.into(), reason.into());
-        self.uncounted.push(Unjudged { workload, key, reason, decides });
+        self.uncounted.push(Unjudged {
+            workload: workload.into(),
+            key: key.into(),
+            reason: reason.into(),
+            decides,
+        });
     }
 
     /// True if the candidate has failed this count before the first block.

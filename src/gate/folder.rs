@@ -13,7 +13,7 @@ use c10k_ci::block_line;
 use c10k_ci::gate::{BLOCKS_FILE, Gate, PLAN_FILE};
 use c10k_ci::plan::Plan;
 use c10k_ci::{histograms, output, page};
-use c10k_reports::WholeFile;
+use c10k_reports::{PAGE_FILE, WholeFile};
 
 use super::checkout;
 
@@ -155,7 +155,7 @@ impl Folder {
     }
 
     fn remove_results(&self) -> Result<()> {
-        let mut files = output::ALL.iter().map(|format| format.file).chain([page::PAGE_FILE]);
+        let mut files = output::ALL.iter().map(|format| format.file).chain([PAGE_FILE]);
         files.try_for_each(|file| self.remove(file))
     }
 

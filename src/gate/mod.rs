@@ -14,6 +14,7 @@ pub mod counts;
 pub mod folder;
 mod git;
 mod idle;
+mod measuring;
 mod rehearsal;
 pub mod revision;
 mod sides;
@@ -24,7 +25,6 @@ mod tail;
 use anyhow::{Context, Result, ensure};
 use c10k_ci::block::{Arm, Block, VERSION};
 use c10k_ci::histograms;
-use c10k_ci::margin::Margins;
 use c10k_ci::plan::{self, Plan};
 use jiff::Timestamp;
 use rand::seq::SliceRandom;
@@ -34,25 +34,14 @@ use rand_chacha::ChaCha8Rng;
 use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::Interrupt;
-use crate::plan::Placement;
-use crate::suite::{Suite, SuiteWorkload};
+use crate::suite::SuiteWorkload;
 
 use cell::MeasuredCell;
 use idle::Idle;
+pub use measuring::Measuring;
 pub use rehearsal::{Lane, Rehearsal};
-use sides::Running;
+use sides::{Running, arm_name};
 pub use sides::{Side, Sides};
-
-/// The servers that a gate compares, and the load that it sends them.
-#[derive(Debug)]
-pub struct Measuring<'a> {
-    pub suite: &'a Suite,
-    pub sides: Sides,
-    pub placement: Placement,
-    /// Margins; only metrics that have one are kept.
-    pub margins: &'a Margins,
-    pub seed: u64,
-}
 
 /// Measures all blocks, and passes each to `keep` as soon as it is complete.
 ///
@@ -81,8 +70,6 @@ impl Measuring<'_> {
     /// Returns the plan: the decisions of the rehearsal and the arguments, by which the blocks are
     /// judged.
     pub fn plan(&self, rehearsal: &Rehearsal, lane: Lane, cpus: &CpuList) -> Plan {
-        let numbers =
-            |cpus: &Option<CpuList>| cpus.as_ref().map_or(Vec::new(), |cpus| cpus.numbers().to_vec());
         Plan {
             version: plan::VERSION,
             started_utc: Timestamp::now().to_string(),
@@ -90,8 +77,8 @@ impl Measuring<'_> {
             c10k_version: env!("CARGO_PKG_VERSION").into(),
             c10k_revision: environment::REVISION.into(),
             machine: environment::machine(cpus.numbers().len()),
-            server_cpus: numbers(&self.placement.server),
-            generator_cpus: numbers(&self.placement.generator),
+            server_cpus: CpuList::numbers_of(self.placement.server.as_ref()),
+            generator_cpus: CpuList::numbers_of(self.placement.generator.as_ref()),
             base: self.sides.described(Arm::Base),
             candidate: self.sides.described(Arm::Candidate),
             null: self.sides.has_null(),
@@ -128,7 +115,7 @@ impl Measuring<'_> {
     ) -> Result<Block> {
         let mut random = ChaCha8Rng::seed_from_u64(self.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
-        let running = self.sides.start(self, &mut random, interrupt)?;
+        let running = self.start(&mut random, interrupt)?;
         let mut workloads: Vec<usize> = (0..self.suite.workloads.len()).collect();
         workloads.shuffle(&mut random);
         let cell = |workload: usize| {
@@ -184,14 +171,5 @@ impl Measuring<'_> {
                 format!("cannot write the histograms of {}; is there free space?", cell.workload)
             })
         })
-    }
-}
-
-/// Returns the name of the server of `arm` in messages.
-fn arm_name(arm: Arm) -> &'static str {
-    match arm {
-        Arm::Base => "the base",
-        Arm::Candidate => "the candidate",
-        Arm::Null => "the copy of the base",
     }
 }

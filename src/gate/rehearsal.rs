@@ -13,9 +13,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
 use super::counts::{self, Counting};
-use super::sides::Running;
+use super::measuring::Measuring;
+use super::sides::{Running, arm_name};
 use super::tail::{PERCENTILES, Percentile};
-use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
 use crate::subject::RunningSubject;
 use crate::subject::client::status_of;
@@ -100,7 +100,7 @@ pub fn rehearse(gate: &Measuring<'_>, lane: Lane, interrupt: &Interrupt) -> Resu
 
 fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
     let begun = Instant::now();
-    let running = gate.sides.start(gate, &mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
+    let running = gate.start(&mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
     let mut rehearsal = Rehearsal {
         blocks: 0,
         block_time: begun.elapsed(),
@@ -152,10 +152,11 @@ impl Measuring<'_> {
 
     fn check_answer(&self, workload: usize, server: &RunningSubject) -> Result<()> {
         let load = &self.suite.workloads[workload].load;
-        let (request, path) = (&load.workload.request, &load.path);
+        let request = &load.workload.request;
+        let path = &load.path;
         let target = Target::resolve(&format!("http://{}{path}", server.address()))?;
         let status = status_of(server.address(), &target.render(request, true));
-        let status = status.with_context(|| format!("{} {path} has no answer", request.method))?;
+        let status = status.with_context(|| format!("{} {path} has no response", request.method))?;
         ensure!(
             (200..400).contains(&status),
             "{} {path} is answered with status {status}; correct the server, or the workload in the suite",
@@ -194,7 +195,7 @@ impl Measuring<'_> {
         let duration = self.suite.pace.duration;
         ensure!(
             [&warmed, &slice].iter().any(|measured| measured.has_answers_below(duration / SLICE_OF_ANSWERS)),
-            "answers take {:.0?}, and slices are {duration:.0?}: set a longer `duration` in the suite",
+            "responses take {:.0?}, and slices are {duration:.0?}: set a longer `duration` in the suite",
             slice.median()
         );
         let lacking = PERCENTILES.iter().map(|percentile| percentile.key).filter(|key| !slice.has(key));

@@ -8,9 +8,10 @@ use c10k_ci::plan::Server;
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-use super::{Measuring, arm_name};
 use crate::interrupt::Interrupt;
+use crate::plan::Placement;
 use crate::subject::{Program, RunningSubject, Settings, Subject};
+use crate::suite::Suite;
 
 /// One server of the comparison.
 #[derive(Debug, Clone)]
@@ -69,18 +70,19 @@ impl Sides {
     /// Starts all servers, one after the other in random order.
     pub(super) fn start(
         &self,
-        gate: &Measuring<'_>,
+        suite: &Suite,
+        placement: &Placement,
         random: &mut impl Rng,
         interrupt: &Interrupt,
     ) -> Result<Running> {
         let mut sides: Vec<&Side> = self.0.iter().collect();
         sides.shuffle(random);
-        let loads = gate.suite.workloads.iter().map(|workload| workload.load.connections());
+        let loads = suite.workloads.iter().map(|workload| workload.load.connections());
         let connections = loads.max().unwrap_or(1);
         let running = sides.into_iter().map(|side| {
             let settings = Settings {
-                cpus: gate.placement.server.as_ref(),
-                workers: gate.suite.subjects[0].workers,
+                cpus: placement.server.as_ref(),
+                workers: suite.subjects[0].workers,
                 interrupt: Some(interrupt),
                 ..Settings::new(&side.c10k, connections)
             };
@@ -116,5 +118,14 @@ impl Running {
             server.stop().with_context(|| arm_name(arm))?;
         }
         Ok(())
+    }
+}
+
+/// Returns the name of the server of `arm` in messages.
+pub(super) fn arm_name(arm: Arm) -> &'static str {
+    match arm {
+        Arm::Base => "the base",
+        Arm::Candidate => "the candidate",
+        Arm::Null => "the copy of the base",
     }
 }

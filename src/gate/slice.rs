@@ -12,11 +12,13 @@ use c10k_loadgen::{Summary, Target, Workload};
 use c10k_reports::metric;
 use c10k_reports::record::{Cell, Outcome, Record};
 
+use super::measuring::Measuring;
+use super::rehearsal::Rehearsal;
 use super::tail::Latencies;
-use super::{Measuring, Rehearsal};
 use crate::interrupt::Interrupt;
 use crate::measure::measure;
 use crate::subject::RunningSubject;
+use crate::time;
 
 /// Unmeasured traffic at the start of a slice, in which connections are opened and queues fill. It
 /// is longer than a round trip of all connections.
@@ -25,9 +27,6 @@ const WARMUP: Duration = Duration::from_millis(15);
 /// Checks that are about the server rather than the machine or the generator. A check that the
 /// candidate fails and its base does not is a regression by itself.
 const OF_THE_SERVER: &[&str] = &["answers", "connections-reused", "errors", "silence", "starvation"];
-
-/// Time before a send of an open loop at which a worker begins to spin, as in `c10k load`.
-const SPIN: Duration = Duration::from_micros(100);
 
 /// Measurement of a slice.
 #[derive(Debug)]
@@ -172,7 +171,7 @@ impl Measuring<'_> {
             ..load.workload.clone()
         };
         if let Some((rate, seed)) = rate {
-            generated.pacing = Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: SPIN };
+            generated.pacing = Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: time::SPIN };
         }
         let target = Target::resolve(&format!("http://{}{}", server.address(), load.path))?;
         let (measured, readings) =

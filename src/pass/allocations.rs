@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::definition::{Bench, Pass};
 use super::valgrind::{self, Counter};
-use super::{Bench, Pass};
 
 pub(super) const PASS: Pass = Pass { name: "allocations", estimate: Duration::from_secs(4), run: measure };
 

@@ -11,7 +11,7 @@ use anyhow::{Result, ensure};
 use c10k_loadgen::Workload;
 use c10k_loadgen::workload::{Lifetime, Pacing, Until};
 
-use super::Bench;
+use super::definition::Bench;
 use crate::measure::measure;
 use crate::subject::RunningSubject;
 

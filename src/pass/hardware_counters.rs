@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{Bench, Pass, perf};
+use super::definition::{Bench, Pass};
+use super::perf;
 
 pub(super) const PASS: Pass =
     Pass { name: "hardware_counters", estimate: Duration::from_secs(3), run: measure };

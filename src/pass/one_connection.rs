@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Bench, Pass};
+use super::definition::{Bench, Pass};
 use crate::probe;
 use crate::subject::client::Client;
 

@@ -8,21 +8,18 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::Bench;
 use super::counted::{self, Counts};
+use super::definition::Bench;
+use super::tool;
 use crate::probe;
 
 /// Longest time for perf to open its counters, and to write its counts.
 const PERF_TIME: Duration = Duration::from_secs(5);
-
-/// Time between two checks of perf's progress.
-const POLL_TIME: Duration = Duration::from_millis(5);
 
 /// Returns events per request, by the event's name without a suffix such as `:u`.
 pub fn per_request(bench: &Bench<'_>, events: &[&str]) -> Result<BTreeMap<String, f64>> {
@@ -74,26 +71,22 @@ impl Perf {
 
     /// Waits until perf has opened a counter.
     fn await_counters(&self) -> Result<()> {
-        let deadline = Instant::now() + PERF_TIME;
         let is_counter = |entry: fs::DirEntry| {
             fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().contains("perf_event"))
         };
         let descriptors = format!("/proc/{}/fd", self.0.id());
-        while !fs::read_dir(&descriptors).into_iter().flatten().flatten().any(is_counter) {
-            ensure!(Instant::now() < deadline, "perf opened no counter within {PERF_TIME:?}");
-            thread::sleep(POLL_TIME);
-        }
-        Ok(())
+        let opened = tool::within(PERF_TIME, || {
+            let mut files = fs::read_dir(&descriptors).into_iter().flatten().flatten();
+            Ok(files.any(is_counter).then_some(()))
+        })?;
+        opened.with_context(|| format!("perf opened no counter within {PERF_TIME:?}"))
     }
 
     /// Makes perf write its counts, and waits until it has ended.
     fn finish(&mut self) -> Result<()> {
         kill_process(Pid::from_child(&self.0), Signal::INT).context("cannot stop perf")?;
-        let deadline = Instant::now() + PERF_TIME;
-        while self.0.try_wait()?.is_none() {
-            ensure!(Instant::now() < deadline, "perf did not end within {PERF_TIME:?}");
-            thread::sleep(POLL_TIME);
-        }
+        let ended = tool::within(PERF_TIME, || Ok(self.0.try_wait()?))?;
+        ended.with_context(|| format!("perf did not end within {PERF_TIME:?}"))?;
         Ok(())
     }
 }

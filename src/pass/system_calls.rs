@@ -8,16 +8,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::counted::{self, Counts};
-use super::{Bench, Pass};
+use super::definition::{Bench, Pass};
+use super::tool;
 
 pub(super) const PASS: Pass =
     Pass { name: "system_calls", estimate: Duration::from_secs(6), run: per_request };
@@ -27,9 +26,6 @@ const KEY: &str = "system_calls_per_request";
 
 /// Longest time for strace to write its counts, once the server has ended.
 const STRACE_TIME: Duration = Duration::from_secs(5);
-
-/// Time between two looks for the counts.
-const POLL_TIME: Duration = Duration::from_millis(5);
 
 /// Number of calls per request below which a call does not count. Rarer calls belong to something
 /// that happens now and then, such as threads that meet while they start, and differ from run to
@@ -53,22 +49,12 @@ fn ensure_strace_works() -> Result<()> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
     let [strace, args @ ..] = &prefix(&output);
-    let said = match Command::new(strace).args(args).arg("true").output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("strace is not installed; install it, such as by `apt-get install strace`")
-        }
-        // The output ends once all processes that can write to it have ended, including strace.
-        said => said.context("cannot run strace")?.stderr,
-    };
+    // The output ends once all processes that can write to it have ended, including strace.
+    let said = tool::output("strace", Command::new(strace).args(args).arg("true"))?.stderr;
     // The exit status is that of `true`, even if strace could not trace it.
     let counted = std::fs::read_to_string(output).ok().as_deref().and_then(parse_summary);
-    ensure!(counted.is_some(), "strace cannot trace here: {}", last_line(&said));
+    ensure!(counted.is_some(), "strace cannot trace here: {}", tool::last_line(&said));
     Ok(())
-}
-
-fn last_line(said: &[u8]) -> String {
-    let said = String::from_utf8_lossy(said);
-    said.trim().lines().next_back().unwrap_or("it does not say why").to_owned()
 }
 
 /// Counts all calls of a server from its start to its end, with this number of requests in between.
@@ -90,17 +76,9 @@ fn prefix(output: &Path) -> [OsString; 6] {
 
 /// Waits for the summary, which strace writes when the last process has ended.
 fn read_summary(path: &Path) -> Result<Counts> {
-    let deadline = Instant::now() + STRACE_TIME;
-    loop {
-        if let Some(counts) = std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary) {
-            return Ok(counts);
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "strace did not write down what it counted within {STRACE_TIME:?}"
-        );
-        thread::sleep(POLL_TIME);
-    }
+    let look = || Ok(std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary));
+    tool::within(STRACE_TIME, look)?
+        .with_context(|| format!("strace did not write down what it counted within {STRACE_TIME:?}"))
 }
 
 /// Reads `% time, seconds, usecs/call, calls, [errors,] syscall` lines; `None` while the last one,

@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::definition::{Bench, Pass};
+use super::perf;
 use super::valgrind::{self, Counter};
-use super::{Bench, Pass, perf};
 
 pub(super) const PASS: Pass =
     Pass { name: "user_instructions", estimate: Duration::from_secs(4), run: measure };

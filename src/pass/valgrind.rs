@@ -7,23 +7,19 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
-use super::Bench;
 use super::counted::{self, Counts};
+use super::definition::Bench;
+use super::tool;
 
 /// Longest time for the server's processes to write their reports, once the first of them has
 /// ended.
 const REPORT_TIME: Duration = Duration::from_secs(5);
-
-/// Time between two looks for the reports.
-const POLL_TIME: Duration = Duration::from_millis(5);
 
 /// Names of the two counts: the count of the tool, and the number of processes that reported it.
 const COUNTED: &str = "counted";
@@ -93,21 +89,19 @@ fn prefix(counter: &Counter, dir: &Path) -> Vec<OsString> {
 /// Waits for the reports of all processes. A process may still be writing its report when the first
 /// process has ended.
 fn await_reports(dir: &Path, counter: &Counter) -> Result<Vec<u64>> {
-    let deadline = Instant::now() + REPORT_TIME;
-    loop {
-        let reports = reports(dir, counter)?;
-        if let Some(counts) = reports.iter().copied().collect() {
-            return Ok(counts);
-        }
-        let missing = reports.iter().filter(|report| report.is_none()).count();
-        ensure!(
-            Instant::now() < deadline,
+    let mut last: Vec<Option<u64>> = Vec::new();
+    let found = tool::within(REPORT_TIME, || {
+        last = reports(dir, counter)?;
+        Ok(last.iter().copied().collect::<Option<Vec<u64>>>())
+    })?;
+    found.with_context(|| {
+        let missing = last.iter().filter(|report| report.is_none()).count();
+        format!(
             "{missing} of {} processes of the server ended without a report of valgrind, as a process does that is \
              killed; what they did is unknown",
-            reports.len()
-        );
-        thread::sleep(POLL_TIME);
-    }
+            last.len()
+        )
+    })
 }
 
 /// Reads the count of each process; `None` for a process that has not ended.
@@ -133,16 +127,14 @@ fn why_not(counter: &Counter) -> Option<anyhow::Error> {
     let try_it = || -> Result<()> {
         let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
         let prefix = prefix(counter, dir.path());
-        let said = match Command::new(&prefix[0]).args(&prefix[1..]).arg("true").output() {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                bail!("valgrind is not installed; install it, such as by `apt-get install valgrind`")
-            }
-            said => said.context("cannot run valgrind")?.stderr,
-        };
-        let said = String::from_utf8_lossy(&said);
-        let last = said.trim().lines().next_back().unwrap_or("it does not say why");
+        let command = &mut Command::new(&prefix[0]);
+        let said = tool::output("valgrind", command.args(&prefix[1..]).arg("true"))?.stderr;
         let counts: Option<Vec<u64>> = reports(dir.path(), counter)?.into_iter().collect();
-        ensure!(counts.is_some_and(|counts| !counts.is_empty()), "valgrind cannot run here: {last}");
+        ensure!(
+            counts.is_some_and(|counts| !counts.is_empty()),
+            "valgrind cannot run here: {}",
+            tool::last_line(&said)
+        );
         Ok(())
     };
     try_it().err().map(|error| anyhow!("{error:#}"))

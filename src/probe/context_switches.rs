@@ -20,8 +20,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use procfs::{FromBufRead, ProcError, ProcResult};
 
+use super::definition::{Finish, Probe, Read, Values};
+use super::tasks;
 use super::tree::{Member, Tree, cpu_clock, unless_gone};
-use super::{Finish, Probe, Read, Values, tasks};
 
 pub(super) const PROBE: Probe = Probe { name: "context_switches", read: Read::Both(begin) };
 

@@ -10,8 +10,9 @@ use anyhow::{Context, Result};
 use c10k_reports::record::CpuAccount;
 use procfs::ticks_per_second;
 
+use super::definition::{Finish, Probe, Read, Values};
+use super::server::Server;
 use super::tree::Tree;
-use super::{Finish, Probe, Read, Server, Values};
 use crate::cgroup::{CpuTime, Group};
 
 pub(super) const PROBE: Probe = Probe { name: "cpu", read: Read::Both(begin) };
@@ -24,6 +25,20 @@ fn begin(tree: &Tree) -> Result<Finish> {
 /// Returns the account that the CPU time of this server is from.
 pub(super) fn account(server: &Server) -> CpuAccount {
     server.group.as_ref().map_or(CpuAccount::ProcessClocks, Group::account)
+}
+
+impl Server {
+    /// Returns the CPU time of the server's processes since they were started, in seconds.
+    ///
+    /// # Errors
+    /// When the server is gone.
+    pub fn cpu_s(&self) -> Result<f64> {
+        self.charge();
+        match &self.group {
+            Some(group) => Ok(group.cpu_time()?.total_s),
+            None => total_s(&Tree::of(self)?),
+        }
+    }
 }
 
 /// CPU time of a server by both accounts, at the same moment.

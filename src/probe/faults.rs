@@ -6,8 +6,8 @@
 use anyhow::Result;
 use procfs::process::Stat;
 
+use super::definition::{Probe, Read, Values};
 use super::tree::Tree;
-use super::{Probe, Read, Values};
 
 pub(super) const PROBE: Probe = Probe { name: "faults", read: Read::Growth(read) };
 

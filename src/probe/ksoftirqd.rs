@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use procfs::ProcResult;
 use procfs::process::Process;
 
+use super::definition::{Probe, Read, Values};
 use super::tree::{Tree, cpu_clock, unless_gone};
-use super::{Probe, Read, Values};
 
 pub(super) const PROBE: Probe = Probe { name: "ksoftirqd", read: Read::Growth(read) };
 

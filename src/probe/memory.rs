@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use procfs::process::Process;
 use procfs::{ProcError, ProcResult};
 
+use super::definition::{Probe, Read, Values};
 use super::tree::{Tree, unless_gone};
-use super::{Probe, Read, Values};
 
 pub(super) const PROBE: Probe = Probe { name: "memory", read: Read::AtEnd(read) };
 

@@ -2,21 +2,13 @@
 //! probe, one file, and one line in [`ALL`].
 //!
 //! A probe reads what the kernel counts anyway, so that a look costs little and does not slow the
-//! server. Anything that would slow the server is a pass of its own, see [`pass`](crate::pass). A
+//! server. Anything that would slow the server is a pass of its own, see `src/pass/`. A
 //! probe that fails is a missing number with its reason, never a failed measurement.
-
-use std::collections::BTreeMap;
-use std::time::Instant;
-
-use anyhow::{Result, bail};
-use c10k_reports::record::CpuAccount;
-
-use crate::cgroup::Group;
-use crate::cpus::CpuList;
 
 mod charge;
 mod context_switches;
 mod cpu;
+mod definition;
 mod faults;
 #[cfg(test)]
 mod fixture;
@@ -24,14 +16,24 @@ mod ksoftirqd;
 mod memory;
 mod neighbours;
 mod noise;
+mod server;
 mod softirq;
 mod tasks;
 mod tcp;
 mod throttling;
 mod tree;
 
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use c10k_reports::record::CpuAccount;
+
 pub(crate) use cpu::BothAccounts;
+pub use definition::Probe;
+use definition::{Finish, Values};
 pub use memory::anonymous_now as anonymous_memory_now;
+pub use server::Server;
 use tree::Tree;
 
 /// Returns the processes of the tree of `pid`, including `pid`.
@@ -57,69 +59,6 @@ pub const ALL: &[Probe] = &[
     context_switches::PROBE,
     memory::PROBE,
 ];
-
-/// Numbers that are read about a process tree, or the machine, over the measured part.
-#[derive(Debug, Clone, Copy)]
-pub struct Probe {
-    /// Name in [`Readings::missing`], in snake case like the keys of readings.
-    pub name: &'static str,
-    read: Read,
-}
-
-/// Moments at which a probe looks.
-#[derive(Debug, Clone, Copy)]
-enum Read {
-    /// Counters that only grow. They are read at the beginning and at the end, and subtracted.
-    Growth(fn(&Tree) -> Result<Values>),
-    /// Amounts in use. They are read at the end only.
-    AtEnd(fn(&Tree) -> Result<Values>),
-    /// Any other kind: the first look returns the second look, which holds the numbers that the
-    /// first one read.
-    Both(fn(&Tree) -> Result<Finish>),
-}
-
-/// The second look of a probe.
-type Finish = Box<dyn FnOnce(&Tree) -> Result<Values>>;
-
-/// Key → value. A key ends in its unit; one without a unit is a count.
-type Values = Vec<(&'static str, f64)>;
-
-/// A server as the probes know it.
-#[derive(Debug, Clone)]
-pub struct Server {
-    /// ID of its process. Processes that it forks belong to the server.
-    pub pid: u32,
-    /// Cgroup of its own. Without it, the CPU time is read from the clocks of its processes.
-    pub(crate) group: Option<Group>,
-}
-
-/// A server that this harness did not start. Its cgroup may have other processes in it.
-impl From<u32> for Server {
-    fn from(pid: u32) -> Self {
-        Self { pid, group: None }
-    }
-}
-
-impl Server {
-    /// Returns the CPU time of the server's processes since they were started, in seconds.
-    ///
-    /// # Errors
-    /// When the server is gone.
-    pub fn cpu_s(&self) -> Result<f64> {
-        self.charge();
-        match &self.group {
-            Some(group) => Ok(group.cpu_time()?.total_s),
-            None => cpu::total_s(&Tree::of(self)?),
-        }
-    }
-
-    /// Brings the kernel's account of the server's CPU time up to date.
-    pub(crate) fn charge(&self) {
-        if let Ok(cpus) = CpuList::of(Some(self.pid.cast_signed())) {
-            charge::up_to_now(&cpus);
-        }
-    }
-}
 
 /// Numbers that the probes read in one measurement.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -176,27 +115,6 @@ impl Watch {
         readings.cpu_account = is_read.then(|| cpu::account(&self.server));
         readings
     }
-}
-
-impl Read {
-    fn begin(self, tree: &Tree) -> Result<Finish> {
-        match self {
-            Self::Growth(read) => {
-                let begin = read(tree)?;
-                Ok(Box::new(move |tree| Ok(growth(begin, read(tree)?))))
-            }
-            Self::AtEnd(read) => Ok(Box::new(read)),
-            Self::Both(begin) => begin(tree),
-        }
-    }
-}
-
-/// Returns the growth of counters. Both looks have the counters in the same order.
-fn growth(begin: Values, end: Values) -> Values {
-    let both = begin.into_iter().zip(end);
-    // A killed process that no process of the tree waited for takes its counts with it, so that a
-    // sum may fall.
-    both.map(|((_, begin), (key, end))| (key, (end - begin).max(0.0))).collect()
 }
 
 impl Readings {

@@ -6,8 +6,9 @@
 
 use anyhow::Result;
 
+use super::cpu;
+use super::definition::{Finish, Probe, Read};
 use super::tree::Tree;
-use super::{Finish, Probe, Read, cpu};
 use crate::processor_time::Look;
 
 pub(super) const PROBE: Probe = Probe { name: "neighbours", read: Read::Both(begin) };
@@ -36,7 +37,8 @@ mod tests {
 
     #[test]
     fn another_program_on_the_same_processors_counts_and_the_server_does_not() {
-        let (server, mut other) = (Shell::start("echo; read line"), Shell::start(BUSY));
+        let server = Shell::start("echo; read line");
+        let mut other = Shell::start(BUSY);
         let watch = Watch::begin(server.pid());
         other.ask();
         let readings = watch.end();

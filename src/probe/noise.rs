@@ -15,8 +15,9 @@ use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 use procfs::{CpuTime, CurrentSI, KernelStats, ticks_per_second};
 
+use super::cpu;
+use super::definition::{Probe, Read, Values};
 use super::tree::Tree;
-use super::{Probe, Read, Values, cpu};
 
 pub(super) const PROBE: Probe = Probe { name: "noise", read: Read::Growth(read) };
 

@@ -11,8 +11,8 @@ use std::fs;
 use anyhow::{Context, Result};
 use procfs::ticks_per_second;
 
+use super::definition::{Probe, Read, Values};
 use super::tree::Tree;
-use super::{Probe, Read, Values};
 use crate::cpus::CpuList;
 
 pub(super) const PROBE: Probe = Probe { name: "softirq", read: Read::Growth(read) };

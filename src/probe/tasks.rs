@@ -1,7 +1,7 @@
 //! `tasks`: threads of all the server's processes at the end of the measured part.
 
+use super::definition::{Probe, Read};
 use super::tree::{Member, Tree};
-use super::{Probe, Read};
 
 pub(super) const PROBE: Probe =
     Probe { name: "tasks", read: Read::AtEnd(|tree| Ok(vec![("tasks", count(tree) as f64)])) };

@@ -9,8 +9,8 @@ use std::fs;
 use anyhow::{Context, Result};
 use procfs::net::snmp;
 
+use super::definition::{Finish, Probe, Read, Values, growth};
 use super::tree::Tree;
-use super::{Finish, Probe, Read, Values, growth};
 
 pub(super) const PROBE: Probe = Probe { name: "tcp", read: Read::Both(begin) };
 

@@ -3,8 +3,8 @@
 
 use anyhow::Result;
 
+use super::definition::{Finish, Probe, Read};
 use super::tree::Tree;
-use super::{Finish, Probe, Read};
 use crate::quota::Quota;
 
 pub(super) const PROBE: Probe = Probe { name: "throttling", read: Read::Both(begin) };

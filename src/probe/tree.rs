@@ -11,7 +11,7 @@ use procfs::process::{Process, Stat, Task, all_processes};
 use procfs::{ProcError, ProcResult};
 use rustix::process::Signal;
 
-use super::Server;
+use super::server::Server;
 use crate::cgroup::Group;
 use crate::cpus::CpuList;
 

@@ -17,7 +17,7 @@ use super::search::{Highest, Search, Step};
 use super::{DISTURBED_STEPS, LONGEST_STEP, Objective, SHARES, error_share};
 use crate::interrupt::Interrupt;
 use crate::probe::Readings;
-use crate::suite::axis;
+use crate::time;
 
 /// Result of one measurement.
 type Measured = (Summary, Readings);
@@ -141,7 +141,7 @@ where
         };
         let seed = self.seed.wrapping_add((number as u64) << 32);
         Workload {
-            pacing: Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: axis::SPIN },
+            pacing: Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: time::SPIN },
             until: Until::Elapsed(duration),
             interval: Workload::interval_of(duration),
             ..self.workload.clone()

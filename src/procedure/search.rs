@@ -146,7 +146,9 @@ mod tests {
     /// Searches the capacity of a server that holds up to a rate. A share of the measurements is
     /// disturbed and breaks at any rate.
     fn search(capacity: f64, disturbed: f64, seed: u64) -> (Highest, u32) {
-        let (mut search, mut random, mut steps) = (Search::from(1.0), ChaCha8Rng::seed_from_u64(seed), 0);
+        let mut search = Search::from(1.0);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let mut steps = 0;
         while let Some((rate, _)) = search.next() {
             let breaks = rate > capacity || random.random_bool(disturbed);
             search.tell(if breaks { Step::Breaks } else { Step::Holds });

@@ -55,42 +55,44 @@ impl Client {
     /// When the response does not come in time, or has another status than 200 or no
     /// `Content-Length`.
     pub fn receive(&mut self) -> io::Result<Vec<u8>> {
-        let mut answer = Vec::new();
-        let head = self.receive_head(&mut answer)?;
+        let mut received = Vec::new();
+        let head = self.receive_head(&mut received)?;
         let length = match (head.status, head.body_length) {
             (200, Some(length)) => length,
             (200, None) => return Err(io::Error::other("it answered without a `Content-Length`")),
             (status, _) => return Err(io::Error::other(format!("it answered with status {status}"))),
         };
-        while answer.len() < head.length + length {
-            self.read(&mut answer)?;
+        while received.len() < head.length + length {
+            self.read(&mut received)?;
         }
-        Ok(answer.split_off(head.length))
+        Ok(received.split_off(head.length))
     }
 
     /// Reads the head of a response, and any part of the body that comes with it.
-    fn receive_head(&mut self, answer: &mut Vec<u8>) -> io::Result<Head> {
+    fn receive_head(&mut self, received: &mut Vec<u8>) -> io::Result<Head> {
         loop {
-            self.read(answer)?;
-            if let Some(head) = parse_head(answer)? {
+            self.read(received)?;
+            if let Some(head) = parse_head(received)? {
                 return Ok(head);
             }
         }
     }
 
-    fn read(&mut self, answer: &mut Vec<u8>) -> io::Result<()> {
+    fn read(&mut self, received: &mut Vec<u8>) -> io::Result<()> {
         let mut buffer = [0; 4096];
         let read = self.0.read(&mut buffer)?;
-        answer.extend_from_slice(&buffer[..read]);
+        received.extend_from_slice(&buffer[..read]);
         if read == 0 { Err(ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
     }
 }
 
 /// Parses the head of a response; returns `None` until it is complete.
-fn parse_head(answer: &[u8]) -> io::Result<Option<Head>> {
+fn parse_head(received: &[u8]) -> io::Result<Option<Head>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut response = httparse::Response::new(&mut fields);
-    let Status::Complete(length) = response.parse(answer).map_err(io::Error::other)? else { return Ok(None) };
+    let Status::Complete(length) = response.parse(received).map_err(io::Error::other)? else {
+        return Ok(None);
+    };
     let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
     let body_length = field.and_then(|field| str::from_utf8(field.value).ok()?.trim().parse().ok());
     Ok(Some(Head { status: response.code.unwrap_or_default(), length, body_length }))
@@ -155,20 +157,20 @@ mod tests {
     use super::*;
 
     /// Starts a server that gives one client this response.
-    fn server(answer: String) -> SocketAddr {
+    fn server(response: String) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
-            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(response.as_bytes()).unwrap();
         });
         address
     }
 
     #[track_caller]
-    fn assert_refused(answer: String, expected: &str) {
-        let error = format!("{:#}", check_page(server(answer), "/").unwrap_err());
+    fn assert_refused(response: String, expected: &str) {
+        let error = format!("{:#}", check_page(server(response), "/").unwrap_err());
         assert!(error.contains(expected) && !error.contains('\n'), "{error}");
     }
 

@@ -280,8 +280,9 @@ impl Find {
     }
 }
 
-/// Returns an address whose port no socket uses, not even one in `TIME_WAIT`. The kernel gives ports
-/// of this range to no other process, before the server listens or while it is slow to.
+/// Returns an address whose port no socket uses, not even one in `TIME_WAIT`. The kernel gives the
+/// ports of this range to no process that asks for any port, so that the port is still free when
+/// the server listens.
 fn free_port(range: Range<u16>) -> Option<SocketAddr> {
     let mut random = rand::rng();
     let ports = (0..PORT_TRIES).filter(|_| !range.is_empty()).map(|_| random.random_range(range.clone()));

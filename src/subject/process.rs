@@ -133,7 +133,9 @@ impl RunningSubject {
     /// Starts a server and waits until it is ready. Processes that the server starts have to stay
     /// in its process group.
     pub(super) fn start(start: Start<'_>) -> Result<Self> {
-        let (ready, address, patience) = (start.ready.clone(), start.address, start.patience);
+        let ready = start.ready.clone();
+        let address = start.address;
+        let patience = start.patience;
         let mut running = Self::spawn(start)?;
         match ready {
             Ready::Announced => running.address = running.await_announcement(patience)?,
@@ -170,7 +172,8 @@ impl RunningSubject {
     /// Waits for the line that says where the server listens.
     fn await_announcement(&mut self, patience: Duration) -> Result<SocketAddr> {
         let stdout = self.child.stdout.take().context("it has no standard output")?;
-        let (lines, deadline) = (first_line(stdout)?, Instant::now() + patience);
+        let lines = first_line(stdout)?;
+        let deadline = Instant::now() + patience;
         let line = loop {
             match lines.recv_timeout(LOOK_FOR_INTERRUPT) {
                 Ok(line) => break line?,
@@ -350,7 +353,8 @@ fn connect(address: SocketAddr, patience: Duration) -> io::Result<()> {
 fn first_line(stdout: ChildStdout) -> Result<Receiver<io::Result<String>>> {
     let (sender, receiver) = bounded(1);
     start_reader(move || {
-        let (mut stdout, mut line) = (BufReader::new(stdout), String::new());
+        let mut stdout = BufReader::new(stdout);
+        let mut line = String::new();
         let read = stdout.by_ref().take(KEPT_BYTES as u64).read_line(&mut line);
         let _ = sender.send(read.map(|_| line));
         let _ = io::copy(&mut stdout, &mut io::sink());
@@ -416,7 +420,8 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(folder);
         let stop = Stop { signal: Signal::TERM, may_end_it: false };
-        let (death, patience) = (Signal::KILL, START_TIME);
+        let death = Signal::KILL;
+        let patience = START_TIME;
         Start { command, cpus: None, address, ready, patience, stop, death, folder: None, interrupt: None }
     }
 

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 
 use c10k_loadgen::Workload;
 use c10k_loadgen::workload::{Arrivals, Closer, Lifetime, Pacing};
+use c10k_reports::format::plural;
 
 /// The requests of one workload, and the settings of its server.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,7 +64,7 @@ impl fmt::Display for Load {
                 write!(f, "Open loop at {rate} requests per second ({arrivals})")?;
             }
         }
-        write!(f, " over {}", plural(*connections, "connection"))?;
+        write!(f, " over {}", plural(*connections as u64, "connection"))?;
         match *lifetime {
             Lifetime::Persistent => write!(f, ", each kept open for the whole measurement")?,
             Lifetime::SHORT => write!(f, ", each used for one request")?,
@@ -73,14 +74,18 @@ impl fmt::Display for Load {
             write!(f, " and closed by the client")?;
         }
         if *idle > 0 {
-            write!(f, ", beside {}", plural(*idle, "idle connection"))?;
+            write!(f, ", beside {}", plural(*idle as u64, "idle connection"))?;
         }
         if *slow > 0 {
-            write!(f, ", beside {} of {slow_bytes_per_s} bytes per second", plural(*slow, "slow client"))?;
+            write!(
+                f,
+                ", beside {} of {slow_bytes_per_s} bytes per second",
+                plural(*slow as u64, "slow client")
+            )?;
         }
         write!(f, "; every request is {} {}", request.method, self.path)?;
         if !request.body.is_empty() {
-            write!(f, " with a body of {}", plural(request.body.len(), "byte"))?;
+            write!(f, " with a body of {}", plural(request.body.len() as u64, "byte"))?;
         }
         self.fmt_limits(f)?;
         write!(f, ".")
@@ -103,15 +108,11 @@ impl Load {
         ];
         for (count, who, what) in counts {
             if let Some(count) = count {
-                write!(f, "; {who} {}", plural(count.get(), what))?;
+                write!(f, "; {who} {}", plural(count.get() as u64, what))?;
             }
         }
         Ok(())
     }
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -125,7 +126,7 @@ mod tests {
         load.workload.lifetime = Lifetime::SHORT;
         assert_eq!(
             load.to_string(),
-            "Closed loop over 64 connections, each used for one request, beside 1000 idle connections; every \
+            "Closed loop over 64 connections, each used for one request, beside 1,000 idle connections; every \
              request is GET /."
         );
         load.workload.close = Some(Closer::Client);

@@ -4,6 +4,7 @@ pub mod axis;
 mod file;
 pub mod filter;
 pub mod load;
+mod name;
 mod schema;
 mod subject;
 mod workload;
@@ -25,6 +26,7 @@ use crate::time;
 use axis::Axis;
 use file::{All, File, Models, Pace};
 use filter::Filter;
+use name::check_name;
 pub use schema::schema;
 pub use subject::SuiteSubject;
 pub use workload::SuiteWorkload;
@@ -337,17 +339,6 @@ impl Suite {
         };
         setting_up.saturating_add(measuring + OVERHEAD)
     }
-}
-
-/// Checks a name, which is used in labels, on the command line, and in file names.
-fn check_name(what: &str, name: &str) -> Result<()> {
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    let valid = (1..=64).contains(&name.len()) && name.bytes().all(fits);
-    ensure!(
-        valid,
-        "the name of a {what} has 1 to 64 letters, digits, dots, dashes and underscores, unlike {name:?}"
-    );
-    Ok(())
 }
 
 fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()> {

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use c10k_servers::Entry;
 
-use super::check_name;
 use super::file::{Models, SubjectTable};
+use super::name::check_name;
 use crate::nearest::nearest;
 use crate::subject::{Subject, catalogue};
 

@@ -38,7 +38,8 @@ pub fn workloads(tables: Vec<WorkloadTable>, purpose: &str) -> Result<(Vec<Suite
             let load = load(&parameters).with_context(|| format!("the workload {name}"))?;
             names.push(name.clone());
             let subjects = table.subjects.clone();
-            let (objective, passes) = (table.objective.clone(), passes.clone());
+            let objective = table.objective.clone();
+            let passes = passes.clone();
             workloads.push(SuiteWorkload { name, parameters, load, objective, passes, subjects });
         }
         questions.push(Question {

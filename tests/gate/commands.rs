@@ -15,7 +15,8 @@ fn order(block: &Value) -> Vec<&Value> {
 
 #[test]
 fn identical_servers_have_a_verdict_in_all_formats_and_the_seed_repeats_their_orders() {
-    let (server, folder) = (epoll(), Folder::new());
+    let server = epoll();
+    let folder = Folder::new();
     let commands = ["--base-command", &server, "--candidate-command", &server, "--seed", "7"];
     let output = run_to_verdict(|| folder.gate(&[&commands[..], &["--json"]].concat()));
     let said = text(&output.stderr);

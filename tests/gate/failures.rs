@@ -65,7 +65,8 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
 
 #[test]
 fn a_command_that_is_no_server_is_told_with_its_side() {
-    let (folder, server) = (Folder::new(), epoll());
+    let folder = Folder::new();
+    let server = epoll();
     for (candidate, words) in [
         ("serve", &["--candidate-command", "{port}"][..]),
         ("serve 'x {port}", &["--candidate-command", "without an end"]),
@@ -81,7 +82,8 @@ fn a_command_that_is_no_server_is_told_with_its_side() {
 
 #[test]
 fn a_server_that_never_listens_is_told_and_an_interrupt_ends_the_wait_for_it() {
-    let (folder, server) = (Folder::new(), epoll());
+    let folder = Folder::new();
+    let server = epoll();
     let silent = "sh -c 'exec sleep 1000' {port}";
     let arguments = ["--base-command", &server, "--candidate-command", silent];
     let impatient = Folder::new();
@@ -107,7 +109,8 @@ fn a_candidate_that_dies_half_way_is_told_with_its_last_line() {
 
 #[test]
 fn a_folder_that_cannot_be_written_is_told() {
-    let (folder, server) = (Folder::new(), epoll());
+    let folder = Folder::new();
+    let server = epoll();
     folder.write("file", "");
     let mut command = Command::new(C10K);
     command.current_dir(folder.path()).args(["gate", "--suite", "suite.toml", "--output", "file/out"]);
@@ -118,7 +121,8 @@ fn a_folder_that_cannot_be_written_is_told() {
 
 #[test]
 fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
-    let (folder, server) = (Folder::new(), epoll());
+    let folder = Folder::new();
+    let server = epoll();
     // 25 is SIGXFSZ, which would end the command. Plans fit into these kilobytes, but not all
     // blocks do.
     let limit = "trap '' 25; ulimit -f 16; exec \"$@\"";
@@ -135,7 +139,8 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
 
 #[test]
 fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
-    let (folder, server) = (Folder::new(), epoll());
+    let folder = Folder::new();
+    let server = epoll();
     let output = run_to_verdict(|| {
         // A folder in the place of a result, made by the server after the gate has cleared old
         // results.
@@ -187,7 +192,8 @@ fn a_folder_with_files_of_the_user_is_refused_and_keeps_them() {
 
 #[test]
 fn a_second_gate_in_the_same_folder_says_so_and_leaves_the_first_one_alone() {
-    let (folder, server) = (Folder::new(), epoll());
+    let folder = Folder::new();
+    let server = epoll();
     let commands = ["--base-command", &server, "--candidate-command", &server];
     let first = folder.start(&[&commands[..], &["--budget", "1h"]].concat());
     wait::until("a block is measured", || folder.has("blocks.jsonl"));

@@ -7,8 +7,8 @@ use crate::server::{After, OK, Request, Server};
 
 /// Checks that responses of these bytes all count as complete, on connections that stay open.
 #[track_caller]
-fn all_complete(octets: &[u8], arguments: &str) {
-    let server = Server::answering(octets, After::Keep);
+fn all_complete(bytes: &[u8], arguments: &str) {
+    let server = Server::answering(bytes, After::Keep);
     let outcome = load(&server, &format!("--connections 2 --requests 50 {arguments}"));
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 50);
@@ -57,9 +57,9 @@ fn interim_answers_before_a_redirection_do_not_hide_it() {
 
 #[test]
 fn a_switch_of_protocols_that_nobody_asked_for_fails_at_once() {
-    let octets = *b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
+    let bytes = *b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
     for arguments in ["", "--follow"] {
-        let server = Server::answering(octets, After::Keep);
+        let server = Server::answering(bytes, After::Keep);
         let outcome = load(&server, &format!("--connections 1 --requests 5 {arguments}"));
         outcome.assert_errors(&[("protocol", 5)]);
         assert!(outcome.stderr.contains("switches to another protocol"), "{}", outcome.stderr);
@@ -78,12 +78,12 @@ fn a_post_without_a_body_says_so() {
 
 #[test]
 fn answers_without_a_body_end_with_their_heads() {
-    for octets in [
+    for bytes in [
         &b"HTTP/1.1 204 No Content\r\n\r\n"[..],
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 999\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     ] {
-        all_complete(octets, "");
+        all_complete(bytes, "");
     }
 }
 
@@ -116,10 +116,10 @@ fn chunked_answers_end_with_their_last_chunk() {
 
 #[test]
 fn a_large_answer_is_one_answer() {
-    let mut octets = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".to_vec();
-    octets.resize(octets.len() + 3_000_000, b'x');
-    let whole = octets.len() as u64;
-    let server = Server::answering(octets, After::Keep);
+    let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".to_vec();
+    bytes.resize(bytes.len() + 3_000_000, b'x');
+    let whole = bytes.len() as u64;
+    let server = Server::answering(bytes, After::Keep);
     let outcome = load(&server, "--connections 2 --requests 10");
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 10);

@@ -81,34 +81,34 @@ fn a_host_that_is_given_takes_the_place_of_the_urls() {
 }
 
 /// Returns bytes of every value, so arranged that a shift by one byte is noticed.
-fn octets(length: usize) -> Vec<u8> {
+fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at * 7 + at / 251) as u8).collect()
 }
 
 #[test]
-fn a_body_from_a_file_arrives_octet_by_octet() {
+fn a_body_from_a_file_arrives_byte_by_byte() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
-    fs::write(&file, octets(100_000)).expect("it can be written");
+    fs::write(&file, bytes(100_000)).expect("it can be written");
     let server = answering();
     let body = format!("@{}", file.display());
     let arguments = ["--connections", "2", "--requests", "6", "--method", "PUT", "--body", &body];
     all_complete(&load_url(&server.url(), &arguments), 6);
-    assert!(server.requests().iter().all(|request| request.body == octets(100_000)));
+    assert!(server.requests().iter().all(|request| request.body == bytes(100_000)));
 }
 
 #[test]
 fn a_large_body_arrives_at_a_server_that_reads_slowly() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
-    fs::write(&file, octets(1 << 20)).expect("it can be written");
+    fs::write(&file, bytes(1 << 20)).expect("it can be written");
     // 64 reads of 16 KiB with 2 ms before each.
     let server = Server::reading_slowly(16 * 1024, Duration::from_millis(2));
     let body = format!("@{}", file.display());
     let arguments = ["--connections", "2", "--requests", "4", "--method", "POST", "--body", &body];
     let outcome = load_url(&server.url(), &arguments);
     all_complete(&outcome, 4);
-    assert!(server.requests().iter().all(|request| request.body == octets(1 << 20)));
+    assert!(server.requests().iter().all(|request| request.body == bytes(1 << 20)));
     assert!(outcome.number("latency_us/min") >= 100_000.0, "{:#}", outcome.json);
     assert!(outcome.count("bytes/written") >= 4 << 20, "{:#}", outcome.json);
 }
@@ -117,7 +117,7 @@ fn a_large_body_arrives_at_a_server_that_reads_slowly() {
 fn a_server_that_stops_reading_within_a_body_has_the_request_time_out() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
-    fs::write(&file, octets(16 << 20)).expect("it can be written");
+    fs::write(&file, bytes(16 << 20)).expect("it can be written");
     let server = Server::greeting(|_, _| {
         std::thread::sleep(wait::PATIENCE);
         After::Close
@@ -133,7 +133,7 @@ fn a_server_that_stops_reading_within_a_body_has_the_request_time_out() {
 fn an_answer_before_the_body_was_read_does_not_break_the_next_request() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
-    fs::write(&file, octets(8 << 20)).expect("it can be written");
+    fs::write(&file, bytes(8 << 20)).expect("it can be written");
     // Answers as soon as the connection is established, then reads what comes and answers that.
     let server = Server::greeting(|_, socket| {
         let mut head = [0; 1024];
@@ -147,6 +147,6 @@ fn an_answer_before_the_body_was_read_does_not_break_the_next_request() {
         ["--connections", "1", "--requests", "2", "--method", "POST", "--timeout", "1s", "--body", &body];
     load_url(&server.url(), &arguments);
     for request in server.requests() {
-        assert!(request.body == octets(8 << 20), "another request began within the body of this one");
+        assert!(request.body == bytes(8 << 20), "another request began within the body of this one");
     }
 }

@@ -75,9 +75,20 @@ pub fn words(arguments: &str) -> Vec<&str> {
     arguments.split_whitespace().collect()
 }
 
+/// A process that ends with this value, also if a test fails.
+pub struct KilledOnDrop(pub Child);
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        // After its own end there is nothing left to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// A run that goes on, with the threads that read its output.
 pub struct Load {
-    child: Child,
+    child: KilledOnDrop,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
 }
@@ -109,7 +120,7 @@ impl Load {
             .expect("the command can be run");
         let stdout = read(child.stdout.take().expect("it is piped"));
         let stderr = read(child.stderr.take().expect("it is piped"));
-        Self { child, stdout, stderr }
+        Self { child: KilledOnDrop(child), stdout, stderr }
     }
 
     /// Interrupts the run, as Ctrl-C does.
@@ -118,14 +129,14 @@ impl Load {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the process is there");
+        kill_process(Pid::from_child(&self.child.0), signal).expect("the process is there");
     }
 
     /// Waits for the end of the run and reads its output. Fails if the end does not come within
     /// `limit`.
     #[track_caller]
     pub fn outcome(mut self, limit: Duration) -> Outcome {
-        let status = end_of(&mut self.child, limit);
+        let status = end_of(&mut self.child.0, limit);
         let (stdout, stderr) = (self.stdout.join(), self.stderr.join());
         let (stdout, stderr) = (stdout.expect("it speaks text"), stderr.expect("it speaks text"));
         assert!(!stderr.contains("panicked"), "{stderr}");

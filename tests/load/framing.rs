@@ -8,10 +8,10 @@ use crate::server::{After, Server};
 /// Checks that ten requests fail in the way of `kind` if every response consists of these bytes;
 /// `after` says what follows on the connection.
 #[track_caller]
-fn all_fail(kind: &str, octets: &[u8], after: After) {
-    let server = Server::answering(octets, after);
+fn all_fail(kind: &str, bytes: &[u8], after: After) {
+    let server = Server::answering(bytes, after);
     let outcome = load(&server, "--connections 2 --requests 10");
-    let text = String::from_utf8_lossy(octets).into_owned();
+    let text = String::from_utf8_lossy(bytes).into_owned();
     outcome.assert_errors(&[(kind, 10)]);
     assert_eq!(outcome.completed(), 0, "{text}");
 }
@@ -53,36 +53,36 @@ fn two_answers_to_one_request_are_a_protocol_error() {
 
 #[test]
 fn two_lengths_that_differ_are_a_protocol_error() {
-    let octets = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok";
-    all_fail("protocol", octets, After::Keep);
+    let bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok";
+    all_fail("protocol", bytes, After::Keep);
 }
 
 #[test]
 fn a_length_beside_chunks_is_a_protocol_error() {
-    let octets =
+    let bytes =
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
-    all_fail("protocol", octets, After::Keep);
+    all_fail("protocol", bytes, After::Keep);
 }
 
 #[test]
 fn lengths_that_are_no_numbers_are_protocol_errors() {
     for length in ["-1", "2x", "", "99999999999999999999999"] {
-        let octets = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nok");
-        all_fail("protocol", octets.as_bytes(), After::Keep);
+        let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nok");
+        all_fail("protocol", bytes.as_bytes(), After::Keep);
     }
 }
 
 #[test]
 fn chunks_that_are_none_are_protocol_errors() {
     for chunks in ["xyz\r\n", "2\r\nokay\r\n0\r\n\r\n", "2\nok\n0\n\n", "\r\n", "fffffffffffffffff\r\n"] {
-        let octets = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
-        all_fail("protocol", octets.as_bytes(), After::Keep);
+        let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        all_fail("protocol", bytes.as_bytes(), After::Keep);
     }
 }
 
 #[test]
 fn garbage_in_place_of_an_answer_is_a_protocol_error() {
-    for octets in [
+    for bytes in [
         &b"<html><body>as HTTP/0.9 did it</body></html>"[..],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -92,13 +92,13 @@ fn garbage_in_place_of_an_answer_is_a_protocol_error() {
         b"\r\n\r\n",
         b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     ] {
-        all_fail("protocol", octets, After::Keep);
-        all_fail("protocol", octets, After::Close);
+        all_fail("protocol", bytes, After::Keep);
+        all_fail("protocol", bytes, After::Close);
     }
 }
 
 #[test]
-fn octets_behind_an_answer_that_come_late_are_no_answer_to_the_next_request() {
+fn bytes_behind_an_answer_that_come_late_are_no_answer_to_the_next_request() {
     // So late that the next request is there. Sooner, the bytes might arrive in one piece with
     // their response.
     let server = Server::start(|_, socket| {
@@ -127,6 +127,6 @@ fn a_head_without_end_is_a_protocol_error_sooner_than_a_timeout() {
 
 #[test]
 fn header_fields_without_number_are_a_protocol_error() {
-    let octets = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: y\r\n".repeat(6000));
-    all_fail("protocol", octets.as_bytes(), After::Keep);
+    let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: y\r\n".repeat(6000));
+    all_fail("protocol", bytes.as_bytes(), After::Keep);
 }

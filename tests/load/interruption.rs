@@ -45,7 +45,8 @@ fn an_interrupted_run_tells_what_it_measured() {
         let outcome = run.outcome(PROMPTLY);
         outcome.assert_errors(&[]);
         assert!(outcome.completed() > 0);
-        let (duration, rate) = (outcome.number("duration_s"), outcome.number("throughput_rps"));
+        let duration = outcome.number("duration_s");
+        let rate = outcome.number("throughput_rps");
         assert!(duration > 0.0 && duration < 30.0, "{:#}", outcome.json);
         assert!((rate * duration - outcome.completed() as f64).abs() < 2.0, "{:#}", outcome.json);
         assert!(outcome.stderr.contains("interrupted; the result is of the first"), "{}", outcome.stderr);

@@ -156,7 +156,8 @@ fn more_than_a_server_can_do_waits_in_line_and_is_not_dropped() {
     let (service, latency) = (outcome.number("service_us/p50"), outcome.number("latency_us/p50"));
     assert!(service >= 50_000.0 && service < latency / 2.0, "{service} µs of {latency} µs");
     // The wait for a free connection is caused by the server, not by the generator.
-    let (lag, longest) = (outcome.number("send_lag_us/max"), outcome.number("latency_us/max"));
+    let lag = outcome.number("send_lag_us/max");
+    let longest = outcome.number("latency_us/max");
     assert!(lag < longest / 2.0, "{lag} µs of {longest} µs");
 }
 
@@ -225,7 +226,8 @@ fn one_late_answer_does_not_lower_the_throughput() {
     let (_server, outcome) = load_to_the_last(start, arguments);
     assert_eq!(outcome.completed(), 250);
     // If the wait for the last response counted, this product would be below 250.
-    let (throughput, duration) = (outcome.number("throughput_rps"), outcome.number("duration_s"));
+    let throughput = outcome.number("throughput_rps");
+    let duration = outcome.number("duration_s");
     assert!((throughput * duration - 250.0).abs() < 0.5, "{throughput} for {duration} s");
     assert!((duration - 0.5).abs() < 0.001, "{duration}");
     assert!(outcome.count("requests/answered_after_end") >= 1, "{:#}", outcome.json);

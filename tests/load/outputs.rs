@@ -29,7 +29,7 @@ pub struct Line {
 /// Reads a log as any other program would.
 #[track_caller]
 pub fn read_log(path: &Path) -> Vec<Line> {
-    let octets = fs::read(path).expect("the log is there");
+    let bytes = fs::read(path).expect("the log is there");
     let mut deserializer = Deserializer::new();
     let mut line = |entry| match entry {
         LogEntry::Interval(interval) => {
@@ -45,7 +45,7 @@ pub fn read_log(path: &Path) -> Vec<Line> {
     };
     // The reader does not know the legend; other readers skip it, as the documentation of the
     // format tells them to.
-    let text = String::from_utf8(octets).expect("it is text");
+    let text = String::from_utf8(bytes).expect("it is text");
     let text: String = text.split_inclusive('\n').filter(|line| !line.starts_with('"')).collect();
     IntervalLogIterator::new(text.as_bytes())
         .filter_map(|entry| line(entry.expect("every line parses")))

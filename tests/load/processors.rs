@@ -2,11 +2,11 @@
 //! took them.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use rustix::thread::{CpuSet, sched_getaffinity};
 
-use crate::command::{Outcome, load_url, load_within, until_shown, words};
+use crate::command::{KilledOnDrop, Outcome, load_url, load_within, until_shown, words};
 use crate::quota::Quota;
 use crate::server::{After, OK, Server};
 
@@ -40,7 +40,7 @@ fn cpu_of_several() -> Option<String> {
 
 /// A server that never sleeps, on one processor, until it is dropped.
 struct Busy {
-    child: Child,
+    process: KilledOnDrop,
     address: String,
 }
 
@@ -54,14 +54,7 @@ impl Busy {
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("it speaks text");
         let address = line.trim_end().strip_prefix("listening on ").expect("it says where it listens");
-        Self { child, address: address.to_owned() }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        Self { process: KilledOnDrop(child), address: address.to_owned() }
     }
 }
 
@@ -97,7 +90,7 @@ fn busy_loops_on_the_processor_of_the_generator_are_named() {
 fn a_server_on_the_processor_of_the_generator_is_named_on_both_sides() {
     let Some(cpu) = cpu_of_several() else { return };
     let server = Busy::on(&cpu);
-    let pid = server.child.id().to_string();
+    let pid = server.process.0.id().to_string();
     let arguments = [&words(ARGUMENTS)[..], &["--pin", &cpu, "--server-pid", &pid]].concat();
     let run = || load_url(&format!("http://{}/", server.address), &arguments);
     let outcome = until_shown("a shared processor", run, |outcome| {

@@ -20,7 +20,8 @@ fn every_tenth_request_is_reset_and_the_others_complete() {
     let resets = outcome.only_errors("reset");
     // The server counts more: some requests are reset while connections are made, before the
     // measured part begins.
-    let (completed, seen) = (outcome.completed(), server.resets());
+    let completed = outcome.completed();
+    let seen = server.resets();
     assert!(resets <= seen, "{resets} of {seen}");
     // No reset within the measured part is missing: of each ten requests, nine complete. Requests
     // in flight at its edges may count on either side.

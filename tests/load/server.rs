@@ -86,9 +86,9 @@ impl Server {
     }
 
     /// Starts a server that answers every request with these bytes.
-    pub fn answering(octets: impl Into<Vec<u8>>, after: After) -> Self {
-        let octets = octets.into();
-        Self::start(move |_, socket| socket.write_all(&octets).map(|()| after))
+    pub fn answering(bytes: impl Into<Vec<u8>>, after: After) -> Self {
+        let bytes = bytes.into();
+        Self::start(move |_, socket| socket.write_all(&bytes).map(|()| after))
     }
 
     /// Starts a server that runs `greeting` on each connection before a request is read.
@@ -96,11 +96,11 @@ impl Server {
         Self::build("127.0.0.1:0", |_, socket| socket.write_all(OK).map(|()| After::Keep), greeting, None)
     }
 
-    /// Starts a server that reads at most `octets` bytes at a time, with a pause before each read,
+    /// Starts a server that reads at most `count` bytes at a time, with a pause before each read,
     /// and answers 200.
-    pub fn reading_slowly(octets: usize, pause: Duration) -> Self {
+    pub fn reading_slowly(count: usize, pause: Duration) -> Self {
         let script = |_: &Request, socket: &mut TcpStream| socket.write_all(OK).map(|()| After::Keep);
-        Self::build("127.0.0.1:0", script, |_, _| After::Keep, Some((octets, pause)))
+        Self::build("127.0.0.1:0", script, |_, _| After::Keep, Some((count, pause)))
     }
 
     pub fn build(
@@ -242,7 +242,7 @@ struct Reader {
 impl Reader {
     fn request(&mut self, socket: &mut TcpStream) -> Option<(String, Vec<u8>)> {
         let end = loop {
-            if let Some(at) = self.rest.windows(4).position(|octets| octets == b"\r\n\r\n") {
+            if let Some(at) = self.rest.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 break at + 4;
             }
             self.fill(socket)?;

@@ -9,9 +9,9 @@ use crate::command::{Outcome, load, until_shown};
 use crate::server::{After, OK, Server};
 
 /// Writes one byte at a time with a pause after each.
-fn dribble(socket: &mut TcpStream, octets: &[u8], pause: Duration) -> std::io::Result<()> {
-    for octet in octets.chunks(1) {
-        socket.write_all(octet)?;
+fn dribble(socket: &mut TcpStream, bytes: &[u8], pause: Duration) -> std::io::Result<()> {
+    for byte in bytes.chunks(1) {
+        socket.write_all(byte)?;
         thread::sleep(pause);
     }
     Ok(())
@@ -29,7 +29,7 @@ fn pour(socket: &mut TcpStream) -> std::io::Result<()> {
 }
 
 #[test]
-fn an_answer_octet_by_octet_is_an_answer() {
+fn an_answer_byte_by_byte_is_an_answer() {
     let server =
         Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(2)).map(|()| After::Keep));
     let outcome = load(&server, "--connections 4 --requests 12");

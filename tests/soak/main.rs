@@ -128,12 +128,15 @@ fn soak(model: &Model, time: Duration, rows: &Mutex<Vec<String>>) -> Result<(), 
     let arguments = ["--panic-endpoint", "--head-timeout", &timeout, "--idle-timeout", &timeout];
     let mut server = Server::launch(model).pool(POOL).arguments(arguments).start();
     clients::warm_up(server.address, POOL);
-    let (begin, counts, mut quiet) = (Instant::now(), Counts::default(), Vec::new());
+    let begin = Instant::now();
+    let counts = Counts::default();
+    let mut quiet = Vec::new();
     for phase in 1..=phases {
         let end = begin + time / phases * phase;
         thread::scope(|scope| {
             for client in 0..GOOD_CLIENTS + HOSTILE_CLIENTS {
-                let (address, counts) = (server.address, &counts);
+                let address = server.address;
+                let counts = &counts;
                 let seed = u64::from(phase) << 32 | client as u64;
                 scope.spawn(move || clients::run(client < GOOD_CLIENTS, address, seed, end, counts));
             }

@@ -29,7 +29,8 @@ pub struct Sample {
 impl Sample {
     /// Waits until the clients have left and the server has noticed, and measures it.
     pub fn when_quiet(server: &Server) -> Self {
-        let (begin, mut same) = (Instant::now(), 0);
+        let begin = Instant::now();
+        let mut same = 0;
         let mut before = Self::of(server);
         while same < LOOKS && begin.elapsed() < PATIENCE {
             thread::sleep(BETWEEN_LOOKS);

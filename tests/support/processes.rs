@@ -102,7 +102,8 @@ pub fn descendants(ancestor: i32) -> Vec<Process> {
     for process in entries.flatten().filter_map(|entry| find_by_folder(&entry.path())) {
         children.entry(process.parent).or_default().push(process);
     }
-    let (mut found, mut parents) = (Vec::new(), vec![ancestor]);
+    let mut found = Vec::new();
+    let mut parents = vec![ancestor];
     while let Some(parent) = parents.pop() {
         for child in children.remove(&parent).unwrap_or_default() {
             parents.push(child.pid);

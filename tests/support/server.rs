@@ -297,7 +297,8 @@ impl Server {
     /// Returns the CPU time that the server takes during `window`, as a share of `window`.
     fn cpu_share_during(&self, window: Duration) -> f64 {
         let taken = || -> Duration { self.processes().iter().map(Process::cpu_time).sum() };
-        let (begin, before) = (Instant::now(), taken());
+        let begin = Instant::now();
+        let before = taken();
         thread::sleep(window);
         (taken().saturating_sub(before)).as_secs_f64() / begin.elapsed().as_secs_f64()
     }

@@ -33,8 +33,7 @@ pub struct Recording {
 impl Recording {
     /// Starts to record an open loop.
     pub fn open(arrivals: Arrivals, seed: u64, length: Duration, rate: f64) -> Self {
-        let spin = Duration::from_micros(100);
-        Self::new(Pacing::Open { rate, arrivals, seed, spin }, length)
+        Self::new(Pacing::Open { rate, arrivals, seed, spin: c10k::time::SPIN }, length)
     }
 
     /// Starts to record a closed loop.

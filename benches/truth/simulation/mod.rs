@@ -21,6 +21,7 @@ use rand_distr::{Distribution, Exp1, LogNormal};
 use statrs::distribution::{ContinuousCDF, LogNormal as LogNormalLaw};
 
 use measured::Recording;
+use queue::Server;
 
 /// Requests per second, unless a text says otherwise.
 pub const RATE: f64 = 1_000.0;
@@ -48,10 +49,6 @@ const DRIFT_MEMORY: f64 = 0.9;
 /// Seconds from one stall to the next, and the length of one.
 const STALL_EVERY_S: f64 = 5.0;
 const STALL_S: f64 = 0.1;
-
-/// A server during a run: function from a request's arrival, in seconds from the beginning of the
-/// measured part (negative in the warm-up), to its latency in seconds. Arrivals ascend.
-type Server = Box<dyn FnMut(f64, &mut ChaCha8Rng) -> f64>;
 
 /// Function that makes the server of one run, from a rate in requests per second.
 type MakeServer = fn(f64, &mut ChaCha8Rng) -> Server;

@@ -5,7 +5,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Exp, LogNormal};
 use statrs::distribution::{Discrete, DiscreteCDF, Poisson};
 
-use super::Server;
+/// A server during a run: function from a request's arrival, in seconds from the beginning of the
+/// measured part (negative in the warm-up), to its latency in seconds. Arrivals ascend.
+pub type Server = Box<dyn FnMut(f64, &mut ChaCha8Rng) -> f64>;
 
 /// A queue in front of one server: a request begins when the request before it has ended (Lindley
 /// 1952, "The theory of queues with a single server").

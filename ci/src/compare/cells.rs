@@ -46,7 +46,8 @@ fn check_subjects(a: &Side, b: &Side) -> Result<(), CompareError> {
         if let Some(subject) = side.subject.as_ref().filter(|only| !side.subjects().any(|name| name == *only))
         {
             let known = side.subjects().collect::<Vec<_>>().join(", ");
-            let (name, subject) = (side.name.clone(), subject.clone());
+            let name = side.name.clone();
+            let subject = subject.clone();
             return Err(CompareError::UnknownSubject { name, subject, known });
         }
     }
@@ -113,7 +114,7 @@ fn detail(cell: &CellResult, doubt: Doubt) -> Option<String> {
         Doubt::Disturbed => cell.measured().find_map(|(record, _)| record.disturbed.clone()),
         Doubt::Unserved => {
             let Unserved { asked, never_served } = cell.unserved()?;
-            Some(format!("{never_served} of {asked} had no answer"))
+            Some(format!("{never_served} of {asked} had no response"))
         }
     }
 }

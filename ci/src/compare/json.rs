@@ -53,6 +53,7 @@ pub fn write(comparison: &Comparison) -> serde_json::Result<String> {
 fn cell<'a>(judgement: &'a Judgement, pair: &'a Pair) -> ComparedCell<'a> {
     let mut cell = json::cell(judgement, &pair.label);
     cell.workload = &pair.workload;
-    let ([subject_a, subject_b], [rounds_a, rounds_b]) = (&pair.subjects, pair.rounds);
+    let [subject_a, subject_b] = &pair.subjects;
+    let [rounds_a, rounds_b] = pair.rounds;
     ComparedCell { cell, subject_a, subject_b, rounds_a, rounds_b }
 }

@@ -61,7 +61,8 @@ pub fn compare(a: &Side, b: &Side, margins: &Margins) -> Result<Comparison, Comp
         return Err(CompareError::Same);
     }
     let pairs = cells::pairs(a, b)?;
-    let (mut found, mut unjudged) = (Vec::new(), Vec::new());
+    let mut found = Vec::new();
+    let mut unjudged = Vec::new();
     for pair in &pairs {
         let cells = pair.cells(a, b);
         if let Some(reason) = pair.why_not(a, b) {

@@ -50,7 +50,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>, HistoryError> {
     if entries.is_empty() {
         return Err(HistoryError::Empty { path: path.to_owned() });
     }
-    Ok(entries)
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
 /// Adds a line at the end of a history, and creates the file if there is none. If that fails, the
@@ -64,9 +64,9 @@ pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
         Err(HistoryError::Missing { .. }) => String::new(),
         other => other?,
     };
-    let lines = entries(path, &text)?;
-    if let Some(place) = lines.iter().position(|line| line.is_same_gate(entry)) {
-        return Err(HistoryError::There { path: path.to_owned(), line: place + 1 });
+    let same = entries(path, &text)?.into_iter().find(|(_, other)| other.is_same_gate(entry));
+    if let Some((line, _)) = same {
+        return Err(HistoryError::There { path: path.to_owned(), line });
     }
     if !text.is_empty() && !text.ends_with('\n') {
         text += "\n";
@@ -74,7 +74,7 @@ pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
     text += &serde_json::to_string(entry).map_err(HistoryError::Unserializable)?;
     text += "\n";
     WholeFile::open(path)?.write(&text)?;
-    Ok(lines.len() + 1)
+    Ok(text.lines().count())
 }
 
 /// Creates the folder of a history, and locks it against other processes that add a line at the
@@ -97,9 +97,10 @@ fn text(path: &Path) -> Result<String, HistoryError> {
     })
 }
 
-fn entries(path: &Path, text: &str) -> Result<Vec<Entry>, HistoryError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(place, line)| entry(path, place + 1, line)).collect()
+/// Returns the entries with their lines, counted as an editor does: from 1, with empty lines.
+fn entries(path: &Path, text: &str) -> Result<Vec<(usize, Entry)>, HistoryError> {
+    let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    lines.map(|(number, line)| Ok((number, entry(path, number, line)?))).collect()
 }
 
 fn entry(path: &Path, number: usize, line: &str) -> Result<Entry, HistoryError> {

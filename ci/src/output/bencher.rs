@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Format;
+use super::format::Format;
 use crate::gate::Gate;
 
 /// The result in Bencher Metric Format.

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::Format;
+use super::format::Format;
 use crate::gate::Gate;
 use crate::series::Quantity;
 use crate::verdict::Judged;

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::Format;
-
+use super::format::Format;
 use crate::gate::Gate;
 use crate::verdict::{Judged, Judgement, Verdict};
 

@@ -4,7 +4,8 @@
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Format, text};
+use super::format::Format;
+use super::text;
 use crate::gate::Gate;
 use crate::verdict::{Judged, Verdict};
 

@@ -1,7 +1,8 @@
 //! The result as Markdown for a pull request or a step summary, the verdict first. It stays below
 //! 60 KB, which every platform accepts.
 
-use super::{Format, text};
+use super::format::Format;
+use super::text;
 use crate::gate::Gate;
 use crate::verdict::{Judged, Verdict};
 
@@ -35,7 +36,8 @@ fn section(gate: &Gate, workload: &str) -> String {
     );
     markdown.extend(gate.judgement.judged_of(workload).map(row));
     for one in gate.judgement.unjudged.iter().filter(|one| one.workload == workload) {
-        let (key, reason) = (escape(&one.key), escape(&one.reason));
+        let key = escape(&one.key);
+        let reason = escape(&one.reason);
         markdown += &format!("| {key} | – | – | – | not judged: {reason} | – |\n");
     }
     markdown

@@ -2,14 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use c10k_reports::{Error, WholeFile, format};
+use c10k_reports::{Error, PAGE_FILE, WholeFile, format};
 
 use super::context::Page;
 use super::{compared, failures, repeat, sensitivity, verdict, words, workloads};
 use crate::gate::Gate;
-
-/// File of the page in a gate's folder.
-pub const PAGE_FILE: &str = "index.html";
 
 /// Renders one section.
 type Section = fn(&Page) -> askama::Result<String>;

@@ -20,4 +20,4 @@ mod words;
 mod workloads;
 
 pub use context::reports_dir;
-pub use document::{PAGE_FILE, write};
+pub use document::write;

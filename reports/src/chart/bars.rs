@@ -9,7 +9,7 @@ use super::heading::Heading;
 use super::palette::{FAILED, INK, MUTED, look};
 use super::panel::{BELOW_PX, Frame, Panel, TEXT, TEXT_PX, WIDTH_PX};
 use super::quantity::Quantity;
-use super::reading::{bounds_note, doubts_note};
+use super::reading::{bounds_note, doubts_note, signed_name};
 use crate::metric::Format;
 use crate::results::{CellResult, Results};
 use crate::statistics::spread::Value;
@@ -41,13 +41,17 @@ pub fn draw(results: &Results, workload: usize, quantity: &Quantity) -> Option<S
     let size = (WIDTH_PX as u32, (top + rows_px + BELOW_PX) as u32);
     Some(canvas::draw(size, &label(results, &cells, &title, quantity), |canvas| {
         heading.draw(canvas);
-        let names = cells.iter().map(|cell| text_width_px(&name(results, cell), TEXT_PX));
+        let names = cells.iter().map(|cell| text_width_px(&signed_name(results, cell), TEXT_PX));
         let left = 20.0 + names.fold(0.0, f64::max);
         let frame = Frame { left, top, right: WIDTH_PX - NUMBER_PX, bottom: top + rows_px };
         let panel = Panel::draw(canvas, frame, x, Axis::bare());
         for (index, cell) in cells.iter().enumerate() {
             let y = top + ROW_PX * (index as f64 + 0.5);
-            canvas.text(&name(results, cell), (left - 8.0, y), Font { align: HPos::Right, ..font(cell) });
+            canvas.text(
+                &signed_name(results, cell),
+                (left - 8.0, y),
+                Font { align: HPos::Right, ..font(cell) },
+            );
             draw_row(canvas, &panel, y, cell, quantity);
         }
     }))
@@ -58,14 +62,10 @@ fn label(results: &Results, cells: &[&CellResult], title: &str, quantity: &Quant
     let number = |cell: &&CellResult| {
         let value = cell.value(quantity.metric);
         let number = value.map_or_else(|| "none".to_owned(), |value| number(value, quantity));
-        format!("{} {number}", name(results, cell))
+        format!("{} {number}", signed_name(results, cell))
     };
     let numbers: Vec<String> = cells.iter().map(number).collect();
     format!("{title}, in {}: {}", quantity.metric.unit, numbers.join("; "))
-}
-
-fn name(results: &Results, cell: &CellResult) -> String {
-    format!("{}{}", results.subject_name(cell), cell.signs())
 }
 
 /// Returns the font for a cell, which is muted if the numbers are in doubt.
@@ -92,7 +92,8 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, y: f64, cell: &CellResult, quant
         let text = cell.why_nothing().unwrap_or("not known");
         return canvas.text(text, (x(0.0) + 6.0, y), Font { color: FAILED, ..TEXT });
     };
-    let (spread, half) = (value.spread, BAR_PX / 2.0);
+    let spread = value.spread;
+    let half = BAR_PX / 2.0;
     let mut end = x(spread.median);
     let color = look(cell.subject).color;
     if cell.doubts().is_empty() {

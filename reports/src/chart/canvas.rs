@@ -3,7 +3,7 @@
 //!
 //! The backend has only whole coordinates, and no dashes, titles or scaling. So charts are drawn
 //! ten times too large and scaled back by the `viewBox`, and the text of the SVG is amended at the
-//! end: see [`finish`].
+//! end: see `finish`.
 
 use askama::Template;
 use plotters::backend::DrawingBackend as _;

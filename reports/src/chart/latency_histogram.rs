@@ -10,7 +10,7 @@ use super::heading::Heading;
 use super::kind::WorkloadChart;
 use super::palette::{FAILED, INK, look};
 use super::panel::{BELOW_PX, Frame, NOTE, Panel, TEXT, TEXT_PX, WIDTH_PX};
-use super::reading::doubts_note;
+use super::reading::{doubts_note, signed_name};
 use crate::format;
 use crate::results::{CellResult, Results};
 
@@ -50,7 +50,7 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let size = (WIDTH_PX as u32, (top + all_rows_px + BELOW_PX) as u32);
     Some(canvas::draw(size, &title, |canvas| {
         heading.draw(canvas);
-        let names = cells.iter().map(|cell| text_width_px(&name(results, cell), TEXT_PX));
+        let names = cells.iter().map(|cell| text_width_px(&signed_name(results, cell), TEXT_PX));
         let left = 20.0 + names.fold(0.0, f64::max);
         let frame = Frame { left, top, right: WIDTH_PX - SHARE_PX, bottom: top + all_rows_px };
         let panel = Panel::draw(canvas, frame, x.clone(), Axis::bare());
@@ -58,14 +58,10 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
             let bottom = top + row_px * (index as f64 + 1.0);
             canvas.line((left, bottom), (frame.right, bottom), INK, 0.8);
             let place = (left - 8.0, bottom - row_px / 2.0);
-            canvas.text(&name(results, cell), place, Font { align: HPos::Right, ..TEXT });
+            canvas.text(&signed_name(results, cell), place, Font { align: HPos::Right, ..TEXT });
             draw_row(canvas, &panel, &x, cell, Frame { top: bottom - row_px, bottom, ..frame });
         }
     }))
-}
-
-fn name(results: &Results, cell: &CellResult) -> String {
-    format!("{}{}", results.subject_name(cell), cell.signs())
 }
 
 fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row: Frame) {

@@ -1,4 +1,4 @@
-//! Notes on the marks of a chart: doubts, bounds, and the labels of its legend.
+//! Notes on the marks of a chart: doubts, bounds, names with signs, and the labels of its legend.
 
 use std::collections::BTreeMap;
 
@@ -24,6 +24,11 @@ pub fn bounds_note(cells: &[&CellResult], metric: &Metric, sign: &str) -> String
     let is_bound = |cell: &&CellResult| cell.value(metric).is_some_and(|value| value.at_least);
     let reason = metric.bound.filter(|_| cells.iter().any(is_bound)).map(|bound| bound.reason);
     reason.map_or_else(String::new, |reason| format!(", {sign}: at least this much, {reason}"))
+}
+
+/// Returns the name of the subject of a cell, with the signs of its doubts.
+pub fn signed_name(results: &Results, cell: &CellResult) -> String {
+    format!("{}{}", results.subject_name(cell), cell.signs())
 }
 
 /// Returns index and label of each subject among `cells`, in the order of the suite.

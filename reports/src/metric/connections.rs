@@ -1,4 +1,4 @@
-//! Metric: connections that never had an answer.
+//! Metric: connections that never had a response.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::summary;
@@ -6,9 +6,9 @@ use super::quantities::summary;
 /// The metric.
 pub const UNSERVED: Metric = Metric {
     key: "connections_unserved",
-    title: "Connections without an answer",
+    title: "Connections without a response",
     unit: "connections",
-    meaning: "Of those that the workload calls for at once, how many had no answer in the measured part.",
+    meaning: "Of those that the workload calls for at once, how many had no response in the measured part.",
     format: Format::Count,
     of: |record| {
         let connections = summary(record)?.connections;

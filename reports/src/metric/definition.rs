@@ -40,7 +40,7 @@ pub struct Metric {
 pub struct Bound {
     /// Function that returns true if the value of a record is a lower bound.
     pub applies: fn(&Record) -> bool,
-    /// True if the generator is the cause, false if requests without an answer are.
+    /// True if the generator is the cause, false if requests without a response are.
     pub by_generator: bool,
     /// Reason, as a phrase that follows "at least this much" and a colon.
     pub reason: &'static str,

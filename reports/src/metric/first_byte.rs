@@ -1,4 +1,4 @@
-//! Metrics: percentiles of the time to the first byte of an answer.
+//! Metrics: percentiles of the time to the first byte of a response.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::summary::Percentiles;
@@ -9,7 +9,7 @@ use super::quantities::{percentile, summary};
 /// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
-    meaning: "The first byte time runs from the actual send of a request to the first byte of its answer.",
+    meaning: "The first byte time runs from the actual send of a request to the first byte of its response.",
     format: Format::Time,
     of_every_round: true,
     ..PLAIN

@@ -11,7 +11,7 @@ use super::quantities::{UNANSWERED, is_bound, maximum, percentile, summary};
 /// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
-    meaning: "Latency runs from the intended send of a request to the last byte of its answer. On short \
+    meaning: "Latency runs from the intended send of a request to the last byte of its response. On short \
               connections the wait before the connect is in it.",
     format: Format::Time,
     of_every_round: true,

@@ -21,7 +21,7 @@ pub fn reading(record: &Record, key: &str) -> Option<f64> {
 /// Divides `total` by the number of completed requests; `None` if no request completed.
 ///
 /// Failed requests cost something too. Their cost is charged to the completed requests, so the
-/// result is the cost of a useful answer.
+/// result is the cost of a useful response.
 pub fn per_request(record: &Record, total: f64) -> Option<f64> {
     let completed = summary(record)?.requests.completed;
     (completed > 0).then(|| total / completed as f64)
@@ -38,14 +38,14 @@ pub fn percentile(percentiles: &Percentiles, quantile: f64, value: f64) -> Optio
     percentiles.supports(quantile).then_some(value)
 }
 
-/// Returns true if the percentile at `quantile` (0 to 1) of `times` rests on requests without an
-/// answer.
+/// Returns true if the percentile at `quantile` (0 to 1) of `times` rests on requests without a
+/// response.
 pub fn is_bound(record: &Record, times: fn(&Summary) -> &Percentiles, quantile: f64) -> bool {
     summary(record).is_some_and(|summary| times(summary).is_bound(quantile))
 }
 
-/// Reason why a percentile that rests on requests without an answer is a lower bound.
-pub const UNANSWERED: &str = "it rests on the ages of requests without an answer";
+/// Reason why a percentile that rests on requests without a response is a lower bound.
+pub const UNANSWERED: &str = "it rests on the ages of requests without a response";
 
 /// Returns the maximum of `percentiles`; `None` if there is no sample.
 pub fn maximum(percentiles: &Percentiles) -> Option<f64> {

@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_measurement_that_failed_has_no_rates() {
-        let failed = fixture::failed("epoll", "short-1", 1, "no answer");
+        let failed = fixture::failed("epoll", "short-1", 1, "no response");
         assert!(compute(&failed).is_empty());
     }
 

@@ -7,7 +7,7 @@ use super::quantities::{maximum, percentile, summary};
 /// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
-    meaning: "Service time runs from the actual send of a request to the last byte of its answer.",
+    meaning: "Service time runs from the actual send of a request to the last byte of its response.",
     format: Format::Time,
     of_every_round: true,
     ..PLAIN

@@ -1,5 +1,5 @@
 //! Metrics: bytes that crossed the client's sockets per request. They show if all subjects sent the
-//! same answer.
+//! same response.
 
 use super::definition::{Format, Metric, PLAIN};
 use super::quantities::{per_request, summary};

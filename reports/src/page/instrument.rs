@@ -81,7 +81,7 @@ fn generator(calibration: &Calibration) -> Generator {
         lag_p50: format::time_ns(lag_p50_us * 1e3),
         lag_p99: format::time_ns(lag_p99_us * 1e3),
         tables: [
-            Table { caption: "Answers held back for known, random times", rows: rows(&calibration.delays) },
+            Table { caption: "Responses held back for known, random times", rows: rows(&calibration.delays) },
             Table { caption: "A server that stopped for a known time", rows: rows(&calibration.stall) },
         ],
     }

@@ -150,7 +150,7 @@ fn start_up(cell: &CellResult) -> Option<String> {
     let start_ups = cell.measured().filter_map(|(_, summary)| summary.start_up);
     let worst = start_ups.max_by_key(|start_up| start_up.unserved).filter(|worst| worst.unserved > 0)?;
     Some(format!(
-        "the measured part began with {} not served yet, of which {} had a first answer within it",
+        "the measured part began with {} not served yet, of which {} had a first response within it",
         format::plural(worst.unserved, "connection"),
         format::count(worst.served_later)
     ))

@@ -112,7 +112,7 @@ pub struct Calibration {
     /// Lateness of the generator's sends in an open loop of 10,000 requests per second, in
     /// microseconds: median and 99th percentile.
     pub send_lag_us: (f64, f64),
-    /// Percentiles of answers that were held back for known, random times.
+    /// Percentiles of responses that were held back for known, random times.
     pub delays: Vec<Comparison>,
     /// Percentiles of the latency of a server that stopped for a known time.
     pub stall: Vec<Comparison>,

@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_measurement_that_failed_is_not_valid() {
-        let mut failed = fixture::failed("epoll", "short-64", 1, "no answer");
+        let mut failed = fixture::failed("epoll", "short-64", 1, "no response");
         failed.valid = true;
         record(&mut failed, &fixture::environment());
         assert!(!failed.valid);

@@ -161,7 +161,8 @@ mod tests {
         let mut run = RunWriter::create(reports.path(), &fixture::environment()).unwrap();
         let record = fixture::measured("epoll", "short-1", 1);
         run.append(&record).unwrap();
-        let (dir, path) = (run.dir().to_owned(), run.dir().join(RECORD_FILE));
+        let dir = run.dir().to_owned();
+        let path = run.dir().join(RECORD_FILE);
         let error = RunWriter::resume(&dir).unwrap_err().to_string();
         assert!(error.contains("another"), "{error}");
         drop(run);

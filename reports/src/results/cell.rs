@@ -49,7 +49,7 @@ pub enum State {
 pub struct Unserved {
     /// Connections that the workload called for at once.
     pub asked: u64,
-    /// Number of those connections that never had an answer.
+    /// Number of those connections that never had a response.
     pub never_served: u64,
 }
 

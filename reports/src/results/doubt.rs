@@ -12,7 +12,7 @@ pub enum Doubt {
     FailedCheck,
     /// Something other than the server determined the result of a round.
     Disturbed,
-    /// Connections had no answer; a connection that is not served costs nothing.
+    /// Connections had no response; a connection that is not served costs nothing.
     Unserved,
 }
 

@@ -210,7 +210,7 @@ mod tests {
         invalid.valid = false;
         let results = results(vec![
             fixture::measured("epoll", "short-1", 1),
-            fixture::failed("fork", "short-1", 1, "no answer"),
+            fixture::failed("fork", "short-1", 1, "no response"),
             invalid,
         ]);
         assert_eq!(results.cells.len(), 24);

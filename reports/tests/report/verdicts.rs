@@ -170,14 +170,14 @@ fn stalled(record: &mut Record) {
 }
 
 #[test]
-fn percentiles_that_rest_on_requests_without_an_answer_are_bounds() {
+fn percentiles_that_rest_on_requests_without_a_response_are_bounds() {
     let records = [rounds("epoll", 9e3, stalled), rounds("fork", 9e3, |_| {})];
     let (_reports, _, page) = render(&environment(), &records.concat());
     let row = row(&page, "epoll");
     assert!(row.contains(">2.40\u{a0}s<") && row.contains(">≥\u{a0}2.40\u{a0}s<"), "{row}");
-    assert!(row.contains("At least this much: it rests on the ages of requests without an answer."));
+    assert!(row.contains("At least this much: it rests on the ages of requests without a response."));
     assert!(row.contains("36 requests never answered"));
-    assert!(part(&page, "<p class=\"note\">≥", "</p>").contains("requests without an answer"));
+    assert!(part(&page, "<p class=\"note\">≥", "</p>").contains("requests without a response"));
     let stages = part(&page, "aria-label=\"Where the time goes under short-64\"", "</table>");
     assert!(part(stages, ">epoll", "</tr>").contains(">≥\u{a0}2.40\u{a0}s<"), "{stages}");
 }

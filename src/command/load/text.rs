@@ -256,7 +256,8 @@ fn histogram(latency: &Times) -> String {
     let rows = if high / low < 1.05 { 1 } else { ROWS };
     let factor = (high / low).powf(1.0 / rows as f64);
     let counts = counts(latency, low, factor, rows);
-    let (all, most) = (latency.len() as f64, counts.iter().copied().max().unwrap_or(1) as f64);
+    let all = latency.len() as f64;
+    let most = counts.iter().copied().max().unwrap_or(1) as f64;
     let line = |(row, &count): (usize, &u64)| {
         let from = low * factor.powf(row as f64) / 1e3;
         let share = share(count as f64 / all);

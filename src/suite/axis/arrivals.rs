@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, one_of, read_text};
+use super::definition::Axis;
+use super::values::{one_of, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "arrivals",

@@ -2,7 +2,8 @@
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, any_text, read_text};
+use super::definition::Axis;
+use super::values::{any_text, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "body",

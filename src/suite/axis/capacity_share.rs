@@ -3,9 +3,10 @@
 //! too much on another.
 
 use c10k_reports::record::{Parameter, Scale};
-
-use super::{Axis, number};
 use serde_json::json;
+
+use super::definition::Axis;
+use super::values::number;
 
 pub const AXIS: Axis = Axis {
     key: "capacity_share",

@@ -4,7 +4,8 @@ use anyhow::{Result, anyhow, ensure};
 use c10k_loadgen::workload::{Closer, Lifetime};
 use c10k_reports::record::Scale;
 
-use super::{Axis, one_of, read_text};
+use super::definition::Axis;
+use super::values::{one_of, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "close",

@@ -2,7 +2,8 @@
 
 use c10k_reports::record::Scale;
 
-use super::{Axis, any_rate, number, read_rate};
+use super::definition::Axis;
+use super::values::{any_rate, number, read_rate};
 use crate::limits;
 
 pub const AXIS: Axis = Axis {

@@ -3,7 +3,8 @@
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, count, count_from, read_count};
+use super::definition::Axis;
+use super::values::{count, count_from, read_count};
 
 pub const AXIS: Axis = Axis {
     key: "idle",

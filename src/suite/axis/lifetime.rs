@@ -6,7 +6,8 @@ use c10k_reports::record::{Parameter, Scale};
 use serde_json::json;
 use toml::Value;
 
-use super::{Axis, count_from, one_of, read_text};
+use super::definition::Axis;
+use super::values::{count_from, one_of, read_text};
 
 pub const AXIS: Axis = Axis {
     key: "lifetime",

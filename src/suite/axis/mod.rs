@@ -10,6 +10,7 @@ mod capacity_share;
 mod close;
 mod connect_rate;
 mod connections;
+mod definition;
 mod idle;
 mod lifetime;
 mod method;
@@ -19,17 +20,10 @@ mod rate;
 mod slow;
 mod slow_bytes_per_s;
 mod threads;
+mod values;
 mod workers;
 
-use std::num::NonZeroUsize;
-
-use anyhow::{Context, Result, bail, ensure};
-use c10k_reports::record::{self, Parameter, Scale};
-use serde_json::json;
-use toml::Value;
-
-use super::load::Load;
-use crate::limits;
+pub use definition::Axis;
 
 /// All axes, in the order in which a workload is named and applied: an axis may rely on the ones
 /// before it.
@@ -53,118 +47,26 @@ pub const ALL: &[Axis] = &[
     path::AXIS,
 ];
 
-pub use rate::SPIN;
-
 /// Key of the axis that a subject may set for itself, whatever the workload.
 pub const WORKERS: &str = workers::AXIS.key;
 
 /// Axes that say most about a workload: they name it if no axis varies.
 pub const TELLING: [&Axis; 2] = [&lifetime::AXIS, &connections::AXIS];
 
-/// A parameter that may vary between cells.
-#[derive(Debug)]
-pub struct Axis {
-    /// Key in suites, filters and records.
-    pub key: &'static str,
-    /// Title in charts.
-    pub title: &'static str,
-    /// Unit of the values; empty if they have none.
-    pub unit: &'static str,
-    /// Scale on which charts lay the values out.
-    pub scale: Scale,
-    /// Value of a workload that does not name the axis; `None` if the axis is then not in use.
-    pub default: Option<fn() -> Parameter>,
-    /// JSON Schema of a value, for editors.
-    pub schema: fn() -> serde_json::Value,
-    /// Reads a value as a suite writes it.
-    ///
-    /// # Errors
-    /// When the axis has no such value; the message says which values it has.
-    pub read: fn(&Value) -> Result<Parameter>,
-    /// Sets the value in a load.
-    ///
-    /// # Errors
-    /// When the value conflicts with the values of the axes before it.
-    pub apply: fn(&Parameter, &mut Load) -> Result<()>,
-    /// Text that a value adds to the name of a workload; empty if the name is clearer without it.
-    pub label: fn(&Parameter) -> String,
-}
-
-impl Axis {
-    /// Returns the axis in the form of records.
-    pub fn describe(&self) -> record::Axis {
-        record::Axis {
-            key: self.key.to_owned(),
-            title: self.title.to_owned(),
-            unit: self.unit.to_owned(),
-            scale: self.scale,
-        }
-    }
-}
-
 /// Returns the axis with that key.
 pub fn find(key: &str) -> Option<&'static Axis> {
     ALL.iter().find(|axis| axis.key == key)
-}
-
-fn count_from(least: u64) -> serde_json::Value {
-    json!({ "type": "integer", "minimum": least })
-}
-
-fn any_rate() -> serde_json::Value {
-    json!({ "type": "number", "exclusiveMinimum": 0, "maximum": limits::HIGHEST_RATE })
-}
-
-fn one_of(texts: &[&str]) -> serde_json::Value {
-    json!({ "enum": texts })
-}
-
-fn any_text() -> serde_json::Value {
-    json!({ "type": "string" })
-}
-
-/// Reads a whole number from `least` on.
-fn read_count(value: &Value, least: u64) -> Result<Parameter> {
-    match value.as_integer().and_then(|number| u64::try_from(number).ok()) {
-        Some(count) if count >= least => Ok(Parameter::Count(count)),
-        _ => bail!("write a whole number from {least}"),
-    }
-}
-
-/// Reads a number per second.
-fn read_rate(value: &Value) -> Result<Parameter> {
-    let rate = value.as_float().or_else(|| value.as_integer().map(|rate| rate as f64));
-    let rate = limits::check_rate(rate.unwrap_or_default())?;
-    Ok(value.as_integer().map_or(Parameter::Number(rate), |rate| Parameter::Count(rate.cast_unsigned())))
-}
-
-/// Reads a text that `parse` accepts.
-fn read_text(value: &Value, parse: impl FnOnce(&str) -> Result<()>) -> Result<Parameter> {
-    let text = value.as_str().context("write a text in quotes")?;
-    parse(text)?;
-    Ok(Parameter::Text(text.to_owned()))
-}
-
-fn number(value: &Parameter) -> Result<f64> {
-    value.number().context("the value is no number")
-}
-
-fn count(value: &Parameter) -> Result<usize> {
-    let Parameter::Count(count) = value else { bail!("the value {value} is no whole number") };
-    Ok(usize::try_from(*count)?)
-}
-
-fn nonzero(value: &Parameter) -> Result<NonZeroUsize> {
-    let count = count(value)?;
-    ensure!(count > 0, "the value must be at least 1");
-    Ok(NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN))
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
+    use c10k_reports::record::Parameter;
+    use toml::Value;
+
     use super::*;
+    use crate::suite::load::Load;
 
     #[test]
     fn keys_are_unique_and_can_stand_in_a_filter() {
@@ -214,7 +116,8 @@ mod tests {
     #[test]
     fn an_end_that_closes_needs_connections_that_end() {
         let mut load = Load::default();
-        let (close, client) = (find("close").unwrap(), Parameter::Text("client".to_owned()));
+        let close = find("close").unwrap();
+        let client = Parameter::Text("client".to_owned());
         let refused = (close.apply)(&client, &mut load).unwrap_err().to_string();
         assert!(refused.contains("`lifetime`"), "{refused}");
         load.workload.lifetime = c10k_loadgen::workload::Lifetime::SHORT;

@@ -5,7 +5,8 @@ use c10k_reports::record::{Parameter, Scale};
 use serde_json::json;
 use url::{Position, Url};
 
-use super::{Axis, read_text};
+use super::definition::Axis;
+use super::values::read_text;
 
 pub const AXIS: Axis = Axis {
     key: "path",

@@ -1,14 +1,11 @@
 //! `rate`: requests per second of an open loop; without it, the loop is closed.
 
-use std::time::Duration;
-
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_reports::record::Scale;
 
-use super::{Axis, any_rate, number, read_rate};
-
-/// Time before a send at which a worker stops sleeping and spins, as in `c10k load`.
-pub const SPIN: Duration = Duration::from_micros(100);
+use super::definition::Axis;
+use super::values::{any_rate, number, read_rate};
+use crate::time;
 
 pub const AXIS: Axis = Axis {
     key: "rate",
@@ -21,7 +18,7 @@ pub const AXIS: Axis = Axis {
     apply: |value, load| {
         // The runner sets the seed, a different one in each round.
         load.workload.pacing =
-            Pacing::Open { rate: number(value)?, arrivals: Arrivals::Constant, seed: 0, spin: SPIN };
+            Pacing::Open { rate: number(value)?, arrivals: Arrivals::Constant, seed: 0, spin: time::SPIN };
         Ok(())
     },
     label: |value| format!("rate-{value}"),

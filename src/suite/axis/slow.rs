@@ -1,8 +1,10 @@
-//! `slow`: clients beside the measured ones that send their requests and read their answers slowly.
+//! `slow`: clients beside the measured ones that send their requests and read their responses
+//! slowly.
 
 use c10k_reports::record::{Parameter, Scale};
 
-use super::{Axis, count, count_from, read_count};
+use super::definition::Axis;
+use super::values::{count, count_from, read_count};
 
 pub const AXIS: Axis = Axis {
     key: "slow",

@@ -3,7 +3,8 @@
 
 use c10k_reports::record::Scale;
 
-use super::{Axis, count_from, nonzero, read_count};
+use super::definition::Axis;
+use super::values::{count_from, nonzero, read_count};
 
 pub const AXIS: Axis = Axis {
     key: "workers",
