@@ -14,7 +14,7 @@ pub(crate) struct Intervals {
     total: Recorder,
     batches: Vec<Batch>,
     /// Number of intervals per batch.
-    intervals_per_batch: u64,
+    per_batch: u64,
     /// Number and end of the last interval.
     last: (u64, Duration),
     /// True if requests without a response were entered at their age.
@@ -29,7 +29,7 @@ impl Intervals {
             open: Vec::new(),
             total: Recorder::default(),
             batches: Vec::new(),
-            intervals_per_batch: 1,
+            per_batch: 1,
             last: (0, Duration::ZERO),
             is_censored: false,
         }
@@ -73,10 +73,10 @@ impl Intervals {
         self.total.merge(&interval.seen);
         // Intervals come in order.
         self.last = (interval.number, interval.begin + interval.length);
-        if interval.number.is_multiple_of(self.intervals_per_batch) || self.batches.is_empty() {
+        if interval.number.is_multiple_of(self.per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
                 self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
-                self.intervals_per_batch *= 2;
+                self.per_batch *= 2;
             }
             self.batches.push(Batch::of(interval));
         } else if let Some(last) = self.batches.last_mut() {

@@ -177,9 +177,9 @@ impl<P: Poller> EventLoop<P> {
                 listening = has_capacity;
                 let fd = listener.as_fd();
                 if has_capacity {
-                    self.poller.watch(fd, LISTENER)?
+                    self.poller.watch(fd, LISTENER)?;
                 } else {
-                    self.poller.unwatch(fd, LISTENER)?
+                    self.poller.unwatch(fd, LISTENER)?;
                 }
             }
         }
