@@ -35,7 +35,9 @@ fn main() {
     let revision = checkout.as_ref().and_then(Checkout::revision);
     println!("cargo:rustc-env=C10K_REVISION={}", revision.unwrap_or_else(|| "unknown".into()));
     let paths = |checkout: Checkout| {
-        WATCHED_OF_GIT.iter().filter_map(move |path| checkout.git(&["rev-parse", "--git-path", path]))
+        WATCHED_OF_GIT
+            .iter()
+            .filter_map(move |path| checkout.git(&["rev-parse", "--git-path", path]))
     };
     for path in checkout.into_iter().flat_map(paths).filter(|path| Path::new(path).exists()) {
         println!("cargo:rerun-if-changed={path}");
@@ -72,7 +74,8 @@ impl Checkout {
         for variable in self.variables.lines() {
             command.env_remove(variable);
         }
-        let output = command.args(["--no-optional-locks", "-C", &self.folder]).args(args).output().ok()?;
+        let output =
+            command.args(["--no-optional-locks", "-C", &self.folder]).args(args).output().ok()?;
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }

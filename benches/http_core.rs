@@ -40,8 +40,11 @@ fn http_core(criterion: &mut Criterion) {
         ("head", 1, &head),
         ("pipelined_16", BATCH, &batch),
     ] {
-        let mut service =
-            Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
+        let mut service = Service::new(
+            Arc::new(Site::embedded()),
+            Timeouts::default(),
+            HandlerPlacement::InPlace,
+        );
         let mut connection = Connection::new(Instant::now());
         group.throughput(Throughput::Elements(requests as u64));
         group.bench_function(name, |bencher| {

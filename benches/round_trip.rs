@@ -38,7 +38,8 @@ const SHORT: &[u8] = b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n
 const BODY_BYTES: usize = 1024;
 
 /// The `c10k` program, which serves the models.
-static C10K: LazyLock<Program> = LazyLock::new(|| Program::at(Path::new(env!("CARGO_BIN_EXE_c10k"))));
+static C10K: LazyLock<Program> =
+    LazyLock::new(|| Program::at(Path::new(env!("CARGO_BIN_EXE_c10k"))));
 
 /// Processors of the client and of the server.
 struct Placement {
@@ -68,8 +69,9 @@ fn round_trip(criterion: &mut Criterion) {
 /// Returns the models that can run here: one of each family, or all of them if there is a filter.
 fn models() -> Vec<&'static Entry> {
     let is_filtered = Asked::of_this_process().filters().next().is_some();
-    let is_here =
-        |entry: &&'static Entry| Subject::model(entry, Vec::new()).unavailable(C10K.path()).is_none();
+    let is_here = |entry: &&'static Entry| {
+        Subject::model(entry, Vec::new()).unavailable(C10K.path()).is_none()
+    };
     let mut families = HashSet::new();
     let is_first = |entry: &&Entry| {
         families.insert((entry.profile.readiness.to_string(), entry.profile.execution.to_string()))
@@ -145,7 +147,8 @@ fn short(address: SocketAddr) {
     stream.write_all(SHORT).expect("the server reads");
     let mut answer = Vec::with_capacity(4096);
     stream.read_to_end(&mut answer).expect("the server answers");
-    let head = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("the answer has a head");
+    let head =
+        answer.windows(4).position(|window| window == b"\r\n\r\n").expect("the answer has a head");
     check(&answer, head + 4 + BODY_BYTES);
 }
 

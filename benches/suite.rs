@@ -28,12 +28,16 @@ pub fn main() -> ExitCode {
     if !asked.has("bench") || asked.has("test") || asked.has("ignored") {
         return ExitCode::SUCCESS;
     }
-    if let Some(option) = ["profile-time", "load-baseline"].into_iter().find(|option| asked.gives(option)) {
+    if let Some(option) =
+        ["profile-time", "load-baseline"].into_iter().find(|option| asked.gives(option))
+    {
         eprintln!("the suites measure nothing with criterion's --{option}");
         return ExitCode::SUCCESS;
     }
     if let Some(option) = BASELINES.into_iter().find(|option| asked.gives(option)) {
-        eprintln!("--{option} is for criterion's benches; of the suites, every run is kept in reports/runs");
+        eprintln!(
+            "--{option} is for criterion's benches; of the suites, every run is kept in reports/runs"
+        );
     }
     // `exec` replaces this process, so that Ctrl-C reaches the process that has results to save.
     eprintln!("cannot run the suite: {}", bench(&asked).exec());
@@ -45,7 +49,9 @@ fn bench(asked: &Asked) -> Command {
     let reports = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports");
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
     command.args(["bench", "servers", "default", "--may-be-empty", "--output"]).arg(reports);
-    command.args(["quick", "strict"].iter().filter(|flag| asked.has(flag)).map(|flag| format!("--{flag}")));
+    command.args(
+        ["quick", "strict"].iter().filter(|flag| asked.has(flag)).map(|flag| format!("--{flag}")),
+    );
     let (axes, names): (Vec<_>, Vec<_>) =
         asked.filters().partition(|filter| is_axis(filter) && !asked.has("exact"));
     for filter in axes.into_iter().map(str::to_owned).chain(asked.joined(names.into_iter())) {

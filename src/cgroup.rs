@@ -163,7 +163,8 @@ impl Group {
     /// Reads a file that holds only a value in nanoseconds, and returns it in seconds.
     fn nanoseconds(&self, name: &str) -> Result<f64> {
         let text = self.read(name)?;
-        let value: u64 = text.trim().parse().with_context(|| format!("{name} says `{}`", text.trim()))?;
+        let value: u64 =
+            text.trim().parse().with_context(|| format!("{name} says `{}`", text.trim()))?;
         Ok(value as f64 / 1e9)
     }
 
@@ -189,7 +190,8 @@ impl Group {
 /// Reads a line of `cpu.stat`, such as `usage_usec 1500000`, in seconds.
 fn microseconds(stat: &str, wanted: &str) -> Result<f64> {
     let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
-    let value = lines.find(|(name, _)| *name == wanted).and_then(|(_, value)| value.parse::<u64>().ok());
+    let value =
+        lines.find(|(name, _)| *name == wanted).and_then(|(_, value)| value.parse::<u64>().ok());
     Ok(value.with_context(|| format!("this kernel does not tell {wanted}"))? as f64 / 1e6)
 }
 
@@ -205,7 +207,9 @@ fn parents() -> Result<Vec<Group>> {
     let first = memberships.iter().filter(|membership| is_account(membership));
     let second = memberships.iter().filter(|membership| membership.hierarchy == 0);
     let first = first.filter_map(|membership| Version::V1.group(membership, &mounts));
-    Ok(first.chain(second.filter_map(|membership| Version::V2.group(membership, &mounts))).collect())
+    Ok(first
+        .chain(second.filter_map(|membership| Version::V2.group(membership, &mounts)))
+        .collect())
 }
 
 /// Returns the groups that schedule the process `pid`, or the caller if `None`, with all groups
@@ -220,7 +224,10 @@ pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Versio
     let place = version.place(membership, &mounts, "cpu");
     let place = place.filter(|(mount_point, below)| mount_point.join(below).is_dir());
     let (mount_point, below) = place.with_context(|| {
-        format!("the cgroup {} that schedules the process can't be seen from here", membership.pathname)
+        format!(
+            "the cgroup {} that schedules the process can't be seen from here",
+            membership.pathname
+        )
     })?;
     Ok(below.ancestors().map(|path| (mount_point.join(path), version)).collect())
 }
@@ -229,7 +236,8 @@ pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Versio
 /// if version 1 has that controller (version 2 then does not have it), and the one of version 2
 /// otherwise.
 fn scheduling(memberships: &[ProcessCGroup]) -> Option<(Version, &ProcessCGroup)> {
-    let is_cpu = |membership: &&ProcessCGroup| membership.controllers.iter().any(|name| name == "cpu");
+    let is_cpu =
+        |membership: &&ProcessCGroup| membership.controllers.iter().any(|name| name == "cpu");
     let first = memberships.iter().find(is_cpu).map(|membership| (Version::V1, membership));
     let second = memberships.iter().find(|membership| membership.hierarchy == 0);
     first.or_else(|| Some((Version::V2, second?)))
@@ -255,7 +263,10 @@ impl Version {
     fn group(self, membership: &ProcessCGroup, mounts: &[MountInfo]) -> Option<Group> {
         let (mount_point, below) = self.place(membership, mounts, "cpuacct")?;
         // Collected, because joining an empty path leaves a slash at the end.
-        Some(Group { folder: mount_point.components().chain(below.components()).collect(), version: self })
+        Some(Group {
+            folder: mount_point.components().chain(below.components()).collect(),
+            version: self,
+        })
     }
 
     /// Returns the mount point of a controller's hierarchy, and the path of a group below that
@@ -288,7 +299,8 @@ mod tests {
     /// out.
     fn groups() -> Vec<OwnGroup> {
         let made = parents().unwrap().into_iter().map(|parent| OwnGroup::create_below(&[parent]));
-        made.filter_map(|made| made.inspect_err(|error| eprintln!("left out: {error:#}")).ok()).collect()
+        made.filter_map(|made| made.inspect_err(|error| eprintln!("left out: {error:#}")).ok())
+            .collect()
     }
 
     /// Runs a script in a group. Returns the CPU time in user mode and in the kernel that its shell
@@ -317,7 +329,8 @@ mod tests {
     fn children_that_have_ended_are_in_the_account() {
         let busy = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done";
         for group in groups() {
-            let (user_s, system_s) = run(&format!("for n in 1 2 3 4 5 6 7 8; do ({busy}); done"), &group);
+            let (user_s, system_s) =
+                run(&format!("for n in 1 2 3 4 5 6 7 8; do ({busy}); done"), &group);
             let told = group.group().cpu_time().unwrap().total_s;
             let truth = user_s + system_s;
             // The shell cuts each of its four numbers to 10 ms. The shell's own start is in these
@@ -335,7 +348,11 @@ mod tests {
         for group in groups() {
             run(children, &group);
             let CpuTime { total_s, user, system } = group.group().cpu_time().unwrap();
-            assert!(total_s > 0.02 && system > user, "{:?}: {user}, {system}", group.group().version);
+            assert!(
+                total_s > 0.02 && system > user,
+                "{:?}: {user}, {system}",
+                group.group().version
+            );
         }
     }
 

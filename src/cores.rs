@@ -17,7 +17,10 @@ impl Cores {
     /// Groups these processors by the siblings that the kernel reports for each. `None` if it does
     /// not report them, as in some virtual machines and containers.
     pub fn of(cpus: &CpuList) -> Option<Self> {
-        cpus.numbers().iter().all(|&cpu| siblings(cpu).is_some()).then(|| Self::group(cpus, siblings))
+        cpus.numbers()
+            .iter()
+            .all(|&cpu| siblings(cpu).is_some())
+            .then(|| Self::group(cpus, siblings))
     }
 
     /// Treats every processor as a core of its own.
@@ -66,7 +69,8 @@ impl Cores {
 
     /// Returns the cores of which both sides have processors.
     pub fn shared(&self, server: &CpuList, generator: &CpuList) -> Vec<&[usize]> {
-        let has = |core: &[usize], side: &CpuList| core.iter().any(|cpu| side.numbers().contains(cpu));
+        let has =
+            |core: &[usize], side: &CpuList| core.iter().any(|cpu| side.numbers().contains(cpu));
         let cores = self.0.iter().map(Vec::as_slice);
         cores.filter(|core| has(core, server) && has(core, generator)).collect()
     }
@@ -82,7 +86,8 @@ pub fn split(cpus: &CpuList) -> Option<(CpuList, CpuList)> {
 fn siblings(cpu: usize) -> Option<CpuList> {
     let folder = format!("/sys/devices/system/cpu/cpu{cpu}/topology");
     // The file is called `core_cpus_list` from Linux 5.3 on; kernels keep the old name as well.
-    let read = |name: &str| fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().parse().ok();
+    let read =
+        |name: &str| fs::read_to_string(format!("{folder}/{name}")).ok()?.trim().parse().ok();
     read("thread_siblings_list").or_else(|| read("core_cpus_list"))
 }
 
@@ -126,9 +131,12 @@ mod tests {
 
     #[test]
     fn processors_without_siblings_are_split_in_halves() {
-        for (cpus, server, generator) in
-            [("0-1", "0", "1"), ("0-2", "0", "1,2"), ("0-3", "0,1", "2,3"), ("0-7", "0,1,2,3", "4,5,6,7")]
-        {
+        for (cpus, server, generator) in [
+            ("0-1", "0", "1"),
+            ("0-2", "0", "1,2"),
+            ("0-3", "0,1", "2,3"),
+            ("0-7", "0,1,2,3", "4,5,6,7"),
+        ] {
             assert_eq!(split(cpus, |_| None), sides(server, generator, 0));
             assert_eq!(split(cpus, |cpu| CpuList::new(vec![cpu])), sides(server, generator, 0));
         }
@@ -156,8 +164,9 @@ mod tests {
         for threads in 1..=4 {
             for cores in 2..=8 {
                 let cpus = format!("0-{}", threads * cores - 1);
-                let siblings =
-                    |cpu: usize| CpuList::new((0..threads).map(|n| cpu % cores + n * cores).collect());
+                let siblings = |cpu: usize| {
+                    CpuList::new((0..threads).map(|n| cpu % cores + n * cores).collect())
+                };
                 let (server, generator, shared) = split(&cpus, siblings);
                 assert_eq!(shared, 0, "{cores} cores of {threads}: {server} and {generator}");
             }

@@ -64,8 +64,9 @@ impl CpuList {
     pub fn pin(&self) -> Result<()> {
         let available = Self::available()?;
         BEFORE_PINNING.get_or_init(|| available.clone());
-        pin_to(&self.set())
-            .with_context(|| format!("cannot pin to processors {self}; this process may use {available}"))
+        pin_to(&self.set()).with_context(|| {
+            format!("cannot pin to processors {self}; this process may use {available}")
+        })
     }
 
     /// Converts the list to the form that the kernel takes.
@@ -93,7 +94,8 @@ impl FromStr for CpuList {
         let mut cpus = Vec::new();
         for part in text.split(',') {
             let (first, last) = part.split_once('-').unwrap_or((part, part));
-            let number = |text: &str| text.parse::<usize>().ok().filter(|&cpu| cpu < CpuSet::MAX_CPU);
+            let number =
+                |text: &str| text.parse::<usize>().ok().filter(|&cpu| cpu < CpuSet::MAX_CPU);
             match (number(first), number(last)) {
                 (Some(first), Some(last)) if first <= last => cpus.extend(first..=last),
                 _ => bail!("`{part}` is no processor number or range; write a list like 0,2-3"),

@@ -26,7 +26,12 @@ pub fn machine(cpus: usize) -> Machine {
         cpu: cpu_model().unwrap_or_else(|| "unknown".into()),
         cpus,
         memory_bytes: memory_bytes(),
-        kernel: format!("{} {} {}", text(kernel.sysname()), text(kernel.release()), text(kernel.machine())),
+        kernel: format!(
+            "{} {} {}",
+            text(kernel.sysname()),
+            text(kernel.release()),
+            text(kernel.machine())
+        ),
         limits: limits(),
     }
 }
@@ -75,7 +80,8 @@ pub fn of(plan: &Plan<'_>) -> Environment {
 
 /// Returns the command line of this process.
 pub fn command_line() -> String {
-    let words: Vec<String> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    let words: Vec<String> =
+        std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
     // The words are quoted, so that a shell reads the same command line. No argument of a process
     // has a byte that can't be quoted.
     shlex::try_join(words.iter().map(String::as_str)).unwrap_or_else(|_| words.join(" "))
@@ -132,13 +138,16 @@ fn describe_workload(workload: &SuiteWorkload) -> record::WorkloadEntry {
 /// if its result can't be read or has another version.
 pub fn calibration(reports_dir: &Path) -> Option<Calibration> {
     let text = fs::read_to_string(reports_dir.join("calibration.json")).ok()?;
-    serde_json::from_str(&text).ok().filter(|calibration: &Calibration| calibration.version == VERSION)
+    serde_json::from_str(&text)
+        .ok()
+        .filter(|calibration: &Calibration| calibration.version == VERSION)
 }
 
 /// Reads the limits that affect results, in the order in which they are shown.
 fn limits() -> Vec<(String, String)> {
     let open_files = getrlimit(Resource::Nofile);
-    let limit = |value: Option<u64>| value.map_or_else(|| "unlimited".into(), |value| value.to_string());
+    let limit =
+        |value: Option<u64>| value.map_or_else(|| "unlimited".into(), |value| value.to_string());
     let sysctl = |name: &str| {
         let path = format!("/proc/sys/{}", name.replace('.', "/"));
         let text = fs::read_to_string(path).ok()?;

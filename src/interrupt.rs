@@ -21,14 +21,19 @@ impl Interrupt {
     pub fn catch() -> Result<Self> {
         let happened = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            signal_hook::flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&happened))
-                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&happened)))
-                .context("cannot handle signals")?;
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                128 + signal,
+                Arc::clone(&happened),
+            )
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&happened)))
+            .context("cannot handle signals")?;
         }
         // A closed terminal sends SIGHUP twice, from the shell and from the kernel, so a second
         // SIGHUP must not end the process.
         if !is_ignored(SIGHUP) {
-            signal_hook::flag::register(SIGHUP, Arc::clone(&happened)).context("cannot handle signals")?;
+            signal_hook::flag::register(SIGHUP, Arc::clone(&happened))
+                .context("cannot handle signals")?;
         }
         Ok(Self(happened))
     }

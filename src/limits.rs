@@ -26,7 +26,9 @@ pub fn whole<T: FromStr + PartialOrd + Display + Clone>(
 ) -> impl Fn(&str) -> Result<T> + Clone {
     move |text| {
         let number = text.parse().ok().filter(|number| bounds.contains(number));
-        number.with_context(|| format!("write a whole number from {} to {}", bounds.start(), bounds.end()))
+        number.with_context(|| {
+            format!("write a whole number from {} to {}", bounds.start(), bounds.end())
+        })
     }
 }
 

@@ -31,7 +31,8 @@ pub fn measure(
 ) -> Result<(Measurement, Readings)> {
     // Read before the measurement, because these values do not change in a run.
     let own = Own::of_this_process();
-    let server_cpus = server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
+    let server_cpus =
+        server.as_ref().and_then(|server| CpuList::of(Some(server.pid.cast_signed())).ok());
     if let Some(server) = &server {
         // The first call starts threads, which must not happen in the measured part.
         server.charge();
@@ -57,12 +58,15 @@ pub fn measure(
     let mut measured = run.finish()?;
     let readings = match (&server, readings) {
         (None, _) => Readings::default(),
-        (Some(_), readings) => readings.unwrap_or_else(|| Readings::none("the measured part did not begin")),
+        (Some(_), readings) => {
+            readings.unwrap_or_else(|| Readings::none("the measured part did not begin"))
+        }
     };
     let Generator { threads, user_s, system_s, cpu_wait_s, .. } = measured.generator;
     measured.generator = Generator { threads, user_s, system_s, cpu_wait_s, ..generator };
     measured.generator_cpus = CpuList::numbers_of(own.cpus.as_ref());
-    measured.has_one_processor = CpuList::before_pinning().is_ok_and(|cpus| cpus.numbers().len() == 1);
+    measured.has_one_processor =
+        CpuList::before_pinning().is_ok_and(|cpus| cpus.numbers().len() == 1);
     measured.server = server.map(|_| server_time(server_cpus.as_ref(), &readings));
     Ok((measured, readings))
 }
@@ -91,7 +95,10 @@ impl Own {
     }
 
     fn begin(&self) -> Begun {
-        Begun { look: self.look(), throttling: self.quota.clone().and_then(|quota| quota.begin().ok()) }
+        Begun {
+            look: self.look(),
+            throttling: self.quota.clone().and_then(|quota| quota.begin().ok()),
+        }
     }
 
     /// Returns the fields of [`Generator`] that are read from the machine.

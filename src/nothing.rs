@@ -38,7 +38,11 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
     }
     let sent = measured.requests.sent;
     let why = most_frequent(measured).map_or_else(String::new, |kind| example(measured, kind));
-    format!("no request completed of {sent} sent; errors: {}{why}; {}", measured.errors, next_step(measured))
+    format!(
+        "no request completed of {sent} sent; errors: {}{why}; {}",
+        measured.errors,
+        next_step(measured)
+    )
 }
 
 /// Returns the most frequent kind of error.
@@ -75,12 +79,15 @@ fn next_step(measured: &Measurement) -> String {
 /// Explains why responses are missing although there was no error: returns the details of the
 /// checks in [`REASONS`] that did not pass.
 fn without_errors(length: Duration, checks: &[CheckOutcome]) -> String {
-    let found =
-        |check: &&CheckOutcome| REASONS.contains(&check.name.as_str()) && check.verdict != Verdict::Pass;
+    let found = |check: &&CheckOutcome| {
+        REASONS.contains(&check.name.as_str()) && check.verdict != Verdict::Pass
+    };
     let reasons = checks.iter().filter(found).map(|check| check.detail.as_str());
     let reasons = reasons.collect::<Vec<_>>().join("; ");
     if reasons.is_empty() {
-        format!("the server had not answered after {length:.0?}: measure longer, or see what it does")
+        format!(
+            "the server had not answered after {length:.0?}: measure longer, or see what it does"
+        )
     } else {
         reasons
     }
@@ -109,7 +116,10 @@ mod tests {
 
     fn readings(other_s: f64, steal_s: f64) -> Readings {
         let values = [("machine_other_s", other_s), ("machine_steal_s", steal_s)];
-        Readings { values: values.map(|(key, value)| (key.to_owned(), value)).into(), ..Readings::default() }
+        Readings {
+            values: values.map(|(key, value)| (key.to_owned(), value)).into(),
+            ..Readings::default()
+        }
     }
 
     fn outcome(name: &str, verdict: Verdict, detail: &str) -> CheckOutcome {
@@ -129,7 +139,9 @@ mod tests {
 
     #[test]
     fn a_server_that_does_not_answer_is_told_where_no_check_explains_it() {
-        for checks in [vec![], vec![outcome("kernel-drops", Verdict::Pass, "7 are of other listeners")]] {
+        for checks in
+            [vec![], vec![outcome("kernel-drops", Verdict::Pass, "7 are of other listeners")]]
+        {
             let text = without_errors(LENGTH, &checks);
             assert!(text.starts_with("the server had not answered after 300ms"), "{text}");
         }

@@ -85,7 +85,11 @@ impl Placement {
     ///
     /// # Errors
     /// When the server has fewer processors.
-    pub fn server_with(&self, wanted: Option<NonZeroUsize>, cpus: &CpuList) -> Result<Option<CpuList>> {
+    pub fn server_with(
+        &self,
+        wanted: Option<NonZeroUsize>,
+        cpus: &CpuList,
+    ) -> Result<Option<CpuList>> {
         let Some(wanted) = wanted else { return Ok(self.server.clone()) };
         let available = self.server.as_ref().unwrap_or(cpus);
         let count = available.numbers().len();
@@ -139,15 +143,18 @@ impl<'a> Plan<'a> {
         let has_processors = self.placement.server_with(load.processors, self.cpus).map(|_| ());
         let has_rate = match load.capacity_share {
             None => Ok(()),
-            Some(_) => Err(anyhow!("its rate is a share of a capacity, which only `c10k gate` measures")),
+            Some(_) => {
+                Err(anyhow!("its rate is a share of a capacity, which only `c10k gate` measures"))
+            }
         };
         let has_backlog = match load.backlog {
-            Some(_) if !subject.takes_backlog() => {
-                Err(anyhow!("its command does not say how long its listen queue is; write {{backlog}} there"))
-            }
+            Some(_) if !subject.takes_backlog() => Err(anyhow!(
+                "its command does not say how long its listen queue is; write {{backlog}} there"
+            )),
             _ => Ok(()),
         };
-        let can_be = limits::check_connections(load.connections()).and(has_processors).and(has_rate);
+        let can_be =
+            limits::check_connections(load.connections()).and(has_processors).and(has_rate);
         let reason = can_be.and(has_backlog).err()?;
         Some((self.suite.label(cell), reason.to_string()))
     }

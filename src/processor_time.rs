@@ -55,18 +55,26 @@ impl Look {
     }
 
     fn parse(stat: &str, cpus: &CpuList, at: Instant) -> Result<Self> {
-        let mut look =
-            Self { at, processors: cpus.numbers().len(), idle_s: 0.0, interrupts_s: 0.0, steal_s: 0.0 };
+        let mut look = Self {
+            at,
+            processors: cpus.numbers().len(),
+            idle_s: 0.0,
+            interrupts_s: 0.0,
+            steal_s: 0.0,
+        };
         for cpu in cpus.numbers() {
             let name = format!("cpu{cpu} ");
             let line = stat.lines().find(|line| line.starts_with(&name));
-            let line = line.with_context(|| format!("/proc/stat does not tell of processor {cpu}"))?;
+            let line =
+                line.with_context(|| format!("/proc/stat does not tell of processor {cpu}"))?;
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             // Old kernels have fewer fields.
-            let ticks =
-                |field: usize| fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+            let ticks = |field: usize| {
+                fields.get(field).and_then(|text| text.parse::<u64>().ok()).unwrap_or(0)
+            };
             let seconds = |fields: &[usize]| {
-                fields.iter().map(|&field| ticks(field)).sum::<u64>() as f64 / ticks_per_second() as f64
+                fields.iter().map(|&field| ticks(field)).sum::<u64>() as f64
+                    / ticks_per_second() as f64
             };
             look.idle_s += seconds(&IDLE);
             look.interrupts_s += seconds(&INTERRUPTS);
@@ -95,7 +103,8 @@ impl Look {
 /// can't be read, this is assumed: the time of others is then too short, rather than too long.
 fn interrupts_are_apart() -> bool {
     static APART_HERE: LazyLock<bool> = LazyLock::new(|| {
-        procfs::kernel_config().map_or(true, |config| matches!(config.get(APART), Some(ConfigSetting::Yes)))
+        procfs::kernel_config()
+            .map_or(true, |config| matches!(config.get(APART), Some(ConfigSetting::Yes)))
     });
     *APART_HERE
 }
@@ -110,12 +119,17 @@ mod tests {
     fn what_is_neither_idle_nor_stolen_is_of_tasks_and_interrupts_are_where_the_kernel_has_them() {
         let cpus = "0,10".parse().unwrap();
         let begin = Instant::now();
-        let look =
-            |stat: &str, after_ms| Look::parse(stat, &cpus, begin + Duration::from_millis(after_ms)).unwrap();
-        let first =
-            look("cpu  9 9\ncpu0 1 0 1 100 0 0 0 0 0 0\ncpu1 0 0 0 0\ncpu10 1 0 1 200 5 1 2 3 0 0\n", 0);
-        let second =
-            look("cpu  9 9\ncpu0 3 0 3 140 0 0 5 0 0 0\ncpu1 7 0 0 0\ncpu10 1 0 1 250 15 1 2 8 0 0\n", 1000);
+        let look = |stat: &str, after_ms| {
+            Look::parse(stat, &cpus, begin + Duration::from_millis(after_ms)).unwrap()
+        };
+        let first = look(
+            "cpu  9 9\ncpu0 1 0 1 100 0 0 0 0 0 0\ncpu1 0 0 0 0\ncpu10 1 0 1 200 5 1 2 3 0 0\n",
+            0,
+        );
+        let second = look(
+            "cpu  9 9\ncpu0 3 0 3 140 0 0 5 0 0 0\ncpu1 7 0 0 0\ncpu10 1 0 1 250 15 1 2 8 0 0\n",
+            1000,
+        );
         for (interrupts_are_apart, by_tasks_s) in [(true, 0.9), (false, 0.95)] {
             let spent = second.spent_since(first, interrupts_are_apart);
             assert!((spent.idle_s - 1.0).abs() < 1e-9, "{spent:?}");
@@ -125,7 +139,8 @@ mod tests {
 
     #[test]
     fn a_processor_that_there_is_not_is_named() {
-        let error = Look::parse("cpu0 1 1 1 1\n", &"3".parse().unwrap(), Instant::now()).unwrap_err();
+        let error =
+            Look::parse("cpu0 1 1 1 1\n", &"3".parse().unwrap(), Instant::now()).unwrap_err();
         assert_eq!(error.to_string(), "/proc/stat does not tell of processor 3");
     }
 }

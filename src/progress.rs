@@ -20,7 +20,8 @@ impl Progress {
     pub fn new(total: usize, estimate: Duration) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64);
-            let style = ProgressStyle::with_template("{bar:30} {pos}/{len} · {eta} left · {wide_msg}");
+            let style =
+                ProgressStyle::with_template("{bar:30} {pos}/{len} · {eta} left · {wide_msg}");
             bar.set_style(style.expect("the template is a constant that is right"));
             bar
         });

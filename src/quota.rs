@@ -88,7 +88,9 @@ fn cpus(folder: &Path, version: Version) -> Result<Option<f64>> {
     };
     Ok(match version {
         Version::V1 => ratio(&read("cpu.cfs_quota_us")?, &read("cpu.cfs_period_us")?),
-        Version::V2 => read("cpu.max")?.split_once(' ').and_then(|(quota, period)| ratio(quota, period)),
+        Version::V2 => {
+            read("cpu.max")?.split_once(' ').and_then(|(quota, period)| ratio(quota, period))
+        }
     })
 }
 
@@ -102,8 +104,10 @@ fn ratio(quota: &str, period: &str) -> Option<f64> {
 
 fn throttled_s(group: &Limited) -> Result<f64> {
     let path = group.folder.join("cpu.stat");
-    let stat = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    stat_s(&stat, group.version).with_context(|| format!("{} does not tell of throttling", path.display()))
+    let stat =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    stat_s(&stat, group.version)
+        .with_context(|| format!("{} does not tell of throttling", path.display()))
 }
 
 fn stat_s(stat: &str, version: Version) -> Option<f64> {
@@ -111,7 +115,8 @@ fn stat_s(stat: &str, version: Version) -> Option<f64> {
         Version::V1 => ("throttled_time ", 1e9),
         Version::V2 => ("throttled_usec ", 1e6),
     };
-    let value = stat.lines().find_map(|line| line.strip_prefix(wanted)?.trim().parse::<u64>().ok())?;
+    let value =
+        stat.lines().find_map(|line| line.strip_prefix(wanted)?.trim().parse::<u64>().ok())?;
     Some(value as f64 / per_second)
 }
 
@@ -139,7 +144,8 @@ mod tests {
         let first = "nr_periods 11\nnr_throttled 10\nthrottled_time 682550868\n";
         assert!((stat_s(first, Version::V1).unwrap() - 0.682_550_868).abs() < 1e-9);
         assert!(
-            (stat_s("nr_throttled 1\nthrottled_usec 2500\n", Version::V2).unwrap() - 0.0025).abs() < 1e-9
+            (stat_s("nr_throttled 1\nthrottled_usec 2500\n", Version::V2).unwrap() - 0.0025).abs()
+                < 1e-9
         );
         assert_eq!(stat_s("usage_usec 5\n", Version::V2), None);
     }
@@ -157,7 +163,13 @@ mod tests {
         assert!((throttling.elapsed_s().unwrap() - 0.5).abs() < 1e-9);
         // A group that does not report the time is an error, not a time of zero.
         fs::write(&stat, "usage_usec 5\n").unwrap();
-        assert!(throttling.elapsed_s().unwrap_err().to_string().ends_with("does not tell of throttling"));
+        assert!(
+            throttling
+                .elapsed_s()
+                .unwrap_err()
+                .to_string()
+                .ends_with("does not tell of throttling")
+        );
         fs::remove_file(&stat).unwrap();
         assert!(throttling.elapsed_s().unwrap_err().to_string().starts_with("cannot read "));
     }

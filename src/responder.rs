@@ -139,7 +139,9 @@ impl Delays {
     fn due(&mut self, now: Instant) -> Instant {
         match self {
             Self::Null => now,
-            Self::Random(distribution, random) => now + Duration::from_secs_f64(distribution.sample(random)),
+            Self::Random(distribution, random) => {
+                now + Duration::from_secs_f64(distribution.sample(random))
+            }
             Self::Stall { after, length, first } => {
                 let begin = *first.get_or_insert(now) + *after;
                 if (begin..begin + *length).contains(&now) { begin + *length } else { now }

@@ -80,8 +80,14 @@ fn go_on(
         generator.pin()?;
     }
     let dir = writer.dir().to_owned();
-    let mut finished =
-        Finished { dir, failed: 0, with_failed_requests: 0, not_valid: 0, interrupted: false, lost: None };
+    let mut finished = Finished {
+        dir,
+        failed: 0,
+        with_failed_requests: 0,
+        not_valid: 0,
+        interrupted: false,
+        lost: None,
+    };
     let done: HashSet<(u32, &record::Cell)> = records
         .iter()
         .filter(|record| !record.superseded)
@@ -160,7 +166,8 @@ impl Measuring<'_> {
     /// Measures, and returns the record of the outcome. A failure is a record with its error.
     fn record(&self) -> Record {
         let suite = self.plan.suite;
-        let mut record = Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
+        let mut record =
+            Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
         record.parameters = suite.parameters(self.cell);
         record.command = self.command();
         match self.measure() {
@@ -205,26 +212,28 @@ impl Measuring<'_> {
             check_page(running.address(), path)?;
         }
         let target = Target::resolve(&format!("http://{}{path}", running.address()))?;
-        let (summary, readings, search) = match &self.plan.suite.workloads[self.cell.workload].objective {
-            None => {
-                let (summary, readings) = self.measure_once(&target, self.workload(), Some(log), &running)?;
-                (summary, readings, None)
-            }
-            Some(objective) => {
-                let capacity = Capacity {
-                    objective,
-                    workload: self.workload(),
-                    seed: self.plan.seed.wrapping_add(self.round.into()),
-                    interrupt: self.interrupt,
-                    drain: || drain(running.address(), path, self.plan.suite.timeout),
-                    measure: |workload, log: Option<&Path>| {
-                        self.measure_once(&target, workload, log, &running)
-                    },
-                };
-                let (summary, readings, search) = capacity.find(log)?;
-                (summary, readings, Some(search))
-            }
-        };
+        let (summary, readings, search) =
+            match &self.plan.suite.workloads[self.cell.workload].objective {
+                None => {
+                    let (summary, readings) =
+                        self.measure_once(&target, self.workload(), Some(log), &running)?;
+                    (summary, readings, None)
+                }
+                Some(objective) => {
+                    let capacity = Capacity {
+                        objective,
+                        workload: self.workload(),
+                        seed: self.plan.seed.wrapping_add(self.round.into()),
+                        interrupt: self.interrupt,
+                        drain: || drain(running.address(), path, self.plan.suite.timeout),
+                        measure: |workload, log: Option<&Path>| {
+                            self.measure_once(&target, workload, log, &running)
+                        },
+                    };
+                    let (summary, readings, search) = capacity.find(log)?;
+                    (summary, readings, Some(search))
+                }
+            };
         running.stop()?;
         Ok((summary, readings, search))
     }
@@ -242,8 +251,13 @@ impl Measuring<'_> {
         let append = |interval: &Interval| {
             file.as_mut().map_or(Ok(()), |file| file.append(interval)).with_context(cannot_write)
         };
-        let (measured, readings) =
-            measure(target.clone(), workload, Some(running.server()), self.interrupt.flag(), append)?;
+        let (measured, readings) = measure(
+            target.clone(),
+            workload,
+            Some(running.server()),
+            self.interrupt.flag(),
+            append,
+        )?;
         ensure!(
             measured.requests.completed > 0,
             "{}{}",
@@ -271,7 +285,9 @@ impl Measuring<'_> {
         for pass in &self.plan.suite.workloads[self.cell.workload].passes {
             match (pass.run)(&bench) {
                 Ok(values) => readings.values.extend(values),
-                Err(error) => _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}")),
+                Err(error) => {
+                    _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}"))
+                }
             }
         }
         Ok(())
@@ -298,7 +314,9 @@ impl Measuring<'_> {
             warmup: suite.pace.warmup,
             timeout: suite.timeout,
             interval: Workload::interval_of(suite.pace.duration),
-            threads: load.threads.map_or_else(|| self.plan.placement.generator_threads(), Into::into),
+            threads: load
+                .threads
+                .map_or_else(|| self.plan.placement.generator_threads(), Into::into),
             ..load.workload.clone()
         };
         if let Pacing::Open { seed, .. } = &mut workload.pacing {
@@ -371,7 +389,10 @@ fn describe(record: &Record) -> String {
         (Some(reason), true) => format!("; DISTURBED, measured again: {reason}"),
         (Some(reason), false) => format!("; DISTURBED: {reason}"),
     };
-    format!("{}/{} (round {}): {outcome}{disturbed}", record.cell.subject, record.cell.workload, record.round)
+    format!(
+        "{}/{} (round {}): {outcome}{disturbed}",
+        record.cell.subject, record.cell.workload, record.round
+    )
 }
 
 /// Describes the result of a search.
@@ -399,5 +420,7 @@ fn at_least(is_bound: bool) -> &'static str {
 /// Describes the checks that failed.
 fn verdicts(record: &Record) -> String {
     let failed = record.checks.iter().filter(|check| check.verdict == Verdict::Fail);
-    failed.fold(String::new(), |text, check| text + "; NOT VALID, " + &check.name + ": " + &check.detail)
+    failed.fold(String::new(), |text, check| {
+        text + "; NOT VALID, " + &check.name + ": " + &check.detail
+    })
 }

@@ -73,10 +73,14 @@ impl Scaling {
             ));
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let model = Model::nearest(capacities).ok_or("no curve fits the capacities that were measured")?;
+        let model =
+            Model::nearest(capacities).ok_or("no curve fits the capacities that were measured")?;
         let resampled = (0..RESAMPLES).filter_map(|_| {
             let draw = |(&processors, rounds): (&u32, &Vec<f64>)| {
-                (processors, rounds.iter().filter_map(|_| rounds.choose(&mut random).copied()).collect())
+                (
+                    processors,
+                    rounds.iter().filter_map(|_| rounds.choose(&mut random).copied()).collect(),
+                )
             };
             Model::nearest(&capacities.iter().map(draw).collect())
         });
@@ -112,8 +116,9 @@ impl Scaling {
     /// error is in words.
     pub fn processors_for(&self, rate: f64) -> Result<Need, String> {
         let farthest = self.measured * FARTHEST;
-        let fewest =
-            |model: &Model| (1..=farthest).find(|&processors| model.capacity(f64::from(processors)) >= rate);
+        let fewest = |model: &Model| {
+            (1..=farthest).find(|&processors| model.capacity(f64::from(processors)) >= rate)
+        };
         let beyond = || {
             format!(
                 "it needs more than {farthest} processors, {FARTHEST} times those that were measured, if any number is \
@@ -126,7 +131,11 @@ impl Scaling {
         needs.sort_unstable();
         let at = |share: f64| needs[((needs.len() - 1) as f64 * share).round() as usize];
         let (low, high) = (at(TAIL), at(1.0 - TAIL));
-        Ok(Need { low: low.min(likely), likely, high: (high < u32::MAX).then_some(high.max(likely)) })
+        Ok(Need {
+            low: low.min(likely),
+            likely,
+            high: (high < u32::MAX).then_some(high.max(likely)),
+        })
     }
 }
 
@@ -135,7 +144,11 @@ impl Scaling {
 pub fn machines_for(rate: f64, capacities: &[f64]) -> Option<Need> {
     let interval = c10k_reports::statistics::interval::Interval::of_ratios(capacities)?;
     let count = |capacity: f64| (rate / capacity).ceil().max(1.0) as u32;
-    Some(Need { low: count(interval.high), likely: count(interval.mean), high: Some(count(interval.low)) })
+    Some(Need {
+        low: count(interval.high),
+        likely: count(interval.mean),
+        high: Some(count(interval.low)),
+    })
 }
 
 /// The curve: λ, σ and κ.
@@ -150,9 +163,9 @@ impl Model {
     /// Fits the curve to the capacities; `None` if the fit fails. A coefficient that would be below
     /// zero is set to zero.
     fn nearest(capacities: &Capacities) -> Option<Self> {
-        let all = capacities
-            .iter()
-            .flat_map(|(&processors, rounds)| rounds.iter().map(move |rps| (f64::from(processors), *rps)));
+        let all = capacities.iter().flat_map(|(&processors, rounds)| {
+            rounds.iter().map(move |rps| (f64::from(processors), *rps))
+        });
         let mut points = Points(all.collect());
         let each = points.0.iter().map(|(processors, rps)| rps / processors).fold(0.0, f64::max);
         // Capacities are in units of the best processor, so that all parameters are of similar
@@ -161,7 +174,8 @@ impl Model {
         let mut fixed = [false; 3];
         loop {
             // A fixed parameter stays at zero.
-            let mut parameters = [1.0, if fixed[1] { 0.0 } else { 0.1 }, if fixed[2] { 0.0 } else { 0.01 }];
+            let mut parameters =
+                [1.0, if fixed[1] { 0.0 } else { 0.1 }, if fixed[2] { 0.0 } else { 0.01 }];
             let bounds = fixed.map(|fixed| MPPar { fixed, ..MPPar::default() });
             points.mpfit(&mut parameters, Some(&bounds), &rmpfit::MPConfig::default()).ok()?;
             match parameters.iter().rposition(|parameter| *parameter < 0.0) {
@@ -253,7 +267,8 @@ mod tests {
         ];
         let capacities = published.map(|(threads, rps)| (threads, vec![rps])).into();
         let Model { lambda, sigma, kappa } = Model::nearest(&capacities).unwrap();
-        for (found, published) in [(lambda, 995.6486), (sigma, 0.026_715_91), (kappa, 7.690_945e-4)] {
+        for (found, published) in [(lambda, 995.6486), (sigma, 0.026_715_91), (kappa, 7.690_945e-4)]
+        {
             assert!((found / published - 1.0).abs() < 1e-3, "{found} in place of {published}");
         }
     }
@@ -265,7 +280,11 @@ mod tests {
         let mut known = all.clone();
         let truth = known.remove(&held_out).unwrap()[1];
         let scaling = Scaling::fit(&known, 1).unwrap();
-        assert!((scaling.capacity(held_out) / truth - 1.0).abs() < 0.05, "{}", scaling.capacity(held_out));
+        assert!(
+            (scaling.capacity(held_out) / truth - 1.0).abs() < 0.05,
+            "{}",
+            scaling.capacity(held_out)
+        );
         let need = scaling.processors_for(truth).unwrap();
         assert!(need.low <= held_out && need.high.is_none_or(|high| held_out <= high), "{need:?}");
         assert!(scaling.residuals(&known).values().all(|residual| residual.abs() < 0.02));

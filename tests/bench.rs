@@ -95,7 +95,8 @@ fn a_measurement_that_did_not_run_to_its_end_is_a_failure_at_any_rate() {
 
 #[test]
 fn a_line_of_the_record_is_understood_without_any_other() {
-    let bench = Bench::new("models = [\"prefork\"]\n[[workload]]\nconnections = [1, 4]\nidle = 3\n");
+    let bench =
+        Bench::new("models = [\"prefork\"]\n[[workload]]\nconnections = [1, 4]\nidle = 3\n");
     assert_eq!(bench.run(&["--filter", "connections=4"]).status.code(), Some(0));
     let records = bench.records();
     let [record] = records.as_slice() else { panic!("one cell was meant: {records:#?}") };
@@ -105,8 +106,12 @@ fn a_line_of_the_record_is_understood_without_any_other() {
     // A pool has a worker for each connection of its own workload, the idle ones included.
     let command = record["command"].as_str().expect("the command is told");
     assert!(command.ends_with("--workers 7"), "{command}");
-    for key in ["throughput_rps", "server_cpu_us_per_request", "memory_pss_bytes", "latency_max_us"] {
-        assert!(record["metrics"][key].as_f64().is_some_and(|value| value > 0.0), "{key} in {record:#}");
+    for key in ["throughput_rps", "server_cpu_us_per_request", "memory_pss_bytes", "latency_max_us"]
+    {
+        assert!(
+            record["metrics"][key].as_f64().is_some_and(|value| value > 0.0),
+            "{key} in {record:#}"
+        );
     }
     assert!(!record["checks"].as_array().expect("checks are a list").is_empty());
     let environment: Value =
@@ -125,8 +130,10 @@ fn two_paths_three_rates_and_two_idle_counts_are_told_apart_and_drawn() {
     let output = bench.run(&[]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let records = bench.records();
-    let mut workloads: Vec<&str> =
-        records.iter().map(|record| record["cell"]["workload"].as_str().expect("it has a name")).collect();
+    let mut workloads: Vec<&str> = records
+        .iter()
+        .map(|record| record["cell"]["workload"].as_str().expect("it has a name"))
+        .collect();
     workloads.sort_unstable();
     workloads.dedup();
     assert_eq!(workloads.len(), 12);
@@ -140,7 +147,8 @@ fn two_paths_three_rates_and_two_idle_counts_are_told_apart_and_drawn() {
 fn a_list_as_json_tells_cells_and_the_estimated_time() {
     let bench = Bench::new("models = [\"epoll\", \"poll\"]\n[[workload]]\nconnections = [1, 2]\n");
     let output = bench.run(&["--list", "--json", "--filter", "connections=2"]);
-    let list: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else");
+    let list: Value =
+        serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else");
     assert_eq!(list["suite"], "test");
     assert!(list["estimated_s"].as_f64().is_some_and(|estimate| estimate > 0.6), "{list}");
     let cells = list["cells"].as_array().expect("cells are a list");
@@ -182,7 +190,9 @@ fn memory_per_connection_is_told_from_a_server_with_one() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let records = bench.records();
     let per_connection = |subject| {
-        of(&records, subject)["metrics"]["memory_per_connection_bytes"].as_f64().expect("it is told")
+        of(&records, subject)["metrics"]["memory_per_connection_bytes"]
+            .as_f64()
+            .expect("it is told")
     };
     assert!(per_connection("prefork") > 5.0 * per_connection("epoll").max(1.0), "{records:#?}");
 }
@@ -190,7 +200,8 @@ fn memory_per_connection_is_told_from_a_server_with_one() {
 #[test]
 fn a_server_from_the_command_line_is_measured_beside_the_suite() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
-    let server = format!("mine={} serve poll --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_c10k"));
+    let server =
+        format!("mine={} serve poll --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_c10k"));
     let output = bench.run(&["--server", &server, "--filter", "^mine/"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     assert!(of(&bench.records(), "mine")["metrics"]["throughput_rps"].as_f64().is_some());
@@ -235,10 +246,18 @@ fn a_run_that_cannot_be_rendered_takes_nothing_from_the_others() {
         fs::remove_file(page).expect("it was written");
     }
     let mut report = Command::new(env!("CARGO_BIN_EXE_c10k"));
-    report.arg("report").args([&runs.join("0-empty"), &good, &runs.join("9-damaged"), &runs.join("absent")]);
+    report.arg("report").args([
+        &runs.join("0-empty"),
+        &good,
+        &runs.join("9-damaged"),
+        &runs.join("absent"),
+    ]);
     let output = report.output().expect("the command can be run");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), format!("{}\n", good.join("index.html").display()));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        format!("{}\n", good.join("index.html").display())
+    );
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     for (line, name) in said.lines().zip(["0-empty", "9-damaged", "absent"]) {
         assert!(line.starts_with("c10k: cannot ") && line.contains(name), "{said}");
@@ -256,11 +275,14 @@ fn what_began_a_run_is_measured_to_its_end_although_its_file_is_replaced() {
     fs::hard_link(env!("CARGO_BIN_EXE_c10k"), &c10k).expect("it is on the same disk");
     let mut command = Command::new(&c10k);
     command.current_dir(bench.folder.path()).args(["bench", "suite.toml", "--rounds", "4"]);
-    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be run");
+    let running =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it can be run");
     let has_begun = || {
-        let runs = fs::read_dir(bench.folder.path().join("reports/runs")).into_iter().flatten().flatten();
-        runs.into_iter()
-            .any(|run| fs::metadata(run.path().join("record.jsonl")).is_ok_and(|file| file.len() > 0))
+        let runs =
+            fs::read_dir(bench.folder.path().join("reports/runs")).into_iter().flatten().flatten();
+        runs.into_iter().any(|run| {
+            fs::metadata(run.path().join("record.jsonl")).is_ok_and(|file| file.len() > 0)
+        })
     };
     wait::until("a round was measured", has_begun);
     fs::remove_file(&c10k).expect("it is there");
@@ -272,7 +294,9 @@ fn what_began_a_run_is_measured_to_its_end_although_its_file_is_replaced() {
         // A machine that is busy with other tests may complete nothing in so short a time.
         let failed = record["outcome"]["failed"].as_str().unwrap_or_default();
         assert!(!failed.contains("did not start"), "{record:#}");
-        assert!(record["command"].as_str().is_some_and(|command| command.contains("c10k serve epoll")));
+        assert!(
+            record["command"].as_str().is_some_and(|command| command.contains("c10k serve epoll"))
+        );
     }
 }
 
@@ -318,7 +342,10 @@ fn what_a_proc_of_processes_alone_does_not_tell_is_missing_and_not_0() {
         );
         assert!(record["readings"].get(key).is_none(), "{record:#}");
     }
-    assert!(record["readings"]["memory_pss_bytes"].as_f64().is_some_and(|bytes| bytes > 0.0), "{record:#}");
+    assert!(
+        record["readings"]["memory_pss_bytes"].as_f64().is_some_and(|bytes| bytes > 0.0),
+        "{record:#}"
+    );
     assert!(!bench.page().contains("<dd>0 B</dd>"));
 }
 
@@ -326,7 +353,9 @@ fn what_a_proc_of_processes_alone_does_not_tell_is_missing_and_not_0() {
 fn without_proc_there_is_a_reason_in_place_of_a_number() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
     let mount = "mount -t tmpfs none /proc";
-    let Some(output) = with_other_proc(mount, "exec \"$1\" bench suite.toml", &bench) else { return };
+    let Some(output) = with_other_proc(mount, "exec \"$1\" bench suite.toml", &bench) else {
+        return;
+    };
     assert!(refusal::line_of(output).contains("/proc"));
     let script = "\"$1\" serve epoll --addr 127.0.0.1:0 > address & server=$!
         until grep -q listening address; do sleep 0.05; done
@@ -350,9 +379,17 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
     for (server, wait_ms) in [("mine=sleep 60 {port}", 300), (&*format!("mine={deaf}"), 1200)] {
         let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
         let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
-        command.current_dir(bench.folder.path()).args(["bench", "suite.toml", "--filter", "^mine/"]);
-        let mut child =
-            command.args(["--server", server]).stderr(Stdio::piped()).spawn().expect("it is started");
+        command.current_dir(bench.folder.path()).args([
+            "bench",
+            "suite.toml",
+            "--filter",
+            "^mine/",
+        ]);
+        let mut child = command
+            .args(["--server", server])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it is started");
         let mut line = String::new();
         let stderr = child.stderr.take().expect("it is piped");
         BufReader::new(stderr).read_line(&mut line).expect("it can be read");
@@ -382,7 +419,9 @@ fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
     assert_eq!(environment["quota_cpus"], 0.3);
     assert_eq!(of(&bench.records(), "busy-poll")["valid"], false, "{said}");
     let page = bench.page();
-    for words in HELD.into_iter().chain(["0.3 processors, for c10k and", "Generator held by a CPU quota"]) {
+    for words in
+        HELD.into_iter().chain(["0.3 processors, for c10k and", "Generator held by a CPU quota"])
+    {
         assert!(page.contains(words), "{words:?} is not on the page");
     }
 }
@@ -403,9 +442,13 @@ fn on_one_processor_the_sharing_is_told_once_and_makes_nothing_invalid() {
     assert!(!bench.page().contains("--pin"), "{said}");
     let records = bench.records();
     let checks = of(&records, "epoll")["checks"].as_array().into_iter().flatten();
-    for check in checks.filter(|check| check["name"].as_str().unwrap_or("").ends_with("-cpu-wait")) {
+    for check in checks.filter(|check| check["name"].as_str().unwrap_or("").ends_with("-cpu-wait"))
+    {
         let detail = check["detail"].as_str().expect("it has words");
-        assert!(check["verdict"] != "fail" || detail.contains("by other programs and"), "{check:#}");
+        assert!(
+            check["verdict"] != "fail" || detail.contains("by other programs and"),
+            "{check:#}"
+        );
     }
 }
 

@@ -80,9 +80,16 @@ struct Shown {
 
 fn options_of_criterion() -> Vec<Shown> {
     let help = printed("criterion", &["--help"]);
-    let line = Regex::new(r"(?m)^ +(?:(-\w), |)(--[a-z-]+)( <)?").expect("it is a regular expression");
+    let line =
+        Regex::new(r"(?m)^ +(?:(-\w), |)(--[a-z-]+)( <)?").expect("it is a regular expression");
     let shown = |found: regex::Captures<'_>| Shown {
-        names: found.iter().skip(1).take(2).flatten().map(|name| name.as_str().to_owned()).collect(),
+        names: found
+            .iter()
+            .skip(1)
+            .take(2)
+            .flatten()
+            .map(|name| name.as_str().to_owned())
+            .collect(),
         has_value: found.get(3).is_some(),
     };
     let options: Vec<Shown> = line.captures_iter(&help).map(shown).collect();
@@ -95,8 +102,10 @@ fn takes_every_option() {
     for Shown { names, has_value } in &options {
         for name in names.iter().filter(|name| !["--help", "-h"].contains(&name.as_str())) {
             // A short option may have its value right after it.
-            let joined = if name.starts_with("--") { format!("{name}=20") } else { format!("{name}20") };
-            let forms: &[&[&str]] = if *has_value { &[&[name, "20"], &[&joined]] } else { &[&[name]] };
+            let joined =
+                if name.starts_with("--") { format!("{name}=20") } else { format!("{name}20") };
+            let forms: &[&[&str]] =
+                if *has_value { &[&[name, "20"], &[&joined]] } else { &[&[name]] };
             for form in forms {
                 assert_no_filter(form);
             }
@@ -167,7 +176,9 @@ fn takes_several_filters() {
     for model in ["epoll/", "fork/"] {
         assert!(names.iter().any(|name| name.starts_with(model)), "{model}: {names:?}");
     }
-    assert!(names.iter().all(|name| ["epoll/", "fork/"].iter().any(|model| name.starts_with(model))));
+    assert!(
+        names.iter().all(|name| ["epoll/", "fork/"].iter().any(|model| name.starts_with(model)))
+    );
     let narrowed = listed("suite", &["^epoll/", "^fork/", "lifetime=short"]);
     assert!(!narrowed.is_empty() && narrowed.len() < names.len(), "{narrowed:?} of {names:?}");
 }

@@ -23,7 +23,10 @@ const BENCHMARK: &str = "http_core/head";
 const SHORTEST: [&str; 5] = ["--bench", "--quick", "--noplot", "--exact", BENCHMARK];
 
 const TRIALS: [(&str, fn()); 4] = [
-    ("a_run_is_compared_with_the_baseline_that_was_saved_and_leaves_it", compares_with_a_saved_baseline),
+    (
+        "a_run_is_compared_with_the_baseline_that_was_saved_and_leaves_it",
+        compares_with_a_saved_baseline,
+    ),
     ("a_saved_baseline_takes_the_place_of_the_one_before", saves_again),
     ("a_baseline_that_there_is_not_is_refused", refuses_a_missing_baseline),
     ("a_lenient_comparison_does_without_a_baseline", is_lenient),
@@ -102,7 +105,10 @@ fn refuses_a_missing_baseline() {
     let output = Results::new().bench(&["--baseline", "elsewhere"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{output:?}");
-    assert!(said.contains("Baseline 'elsewhere' must exist") && said.contains("--save-baseline"), "{said}");
+    assert!(
+        said.contains("Baseline 'elsewhere' must exist") && said.contains("--save-baseline"),
+        "{said}"
+    );
 }
 
 fn is_lenient() {

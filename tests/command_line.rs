@@ -14,7 +14,10 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 
 fn c10k(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_c10k")).args(arguments).output().expect("the command can be run")
+    Command::new(env!("CARGO_BIN_EXE_c10k"))
+        .args(arguments)
+        .output()
+        .expect("the command can be run")
 }
 
 /// Runs the command, which has to refuse its arguments, and returns its message.
@@ -86,8 +89,11 @@ fn a_name_of_several_addresses_is_served_at_the_first_and_says_so() {
     let Some(hosts) = hosts::Hosts::new() else { return };
     let mut command = hosts.command(env!("CARGO_BIN_EXE_c10k"));
     command.args(["serve", "poll", "--addr", &format!("{}:0", hosts::NAME)]);
-    let mut server =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the command can be run");
+    let mut server = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
     let mut line = String::new();
     let stdout = server.stdout.as_mut().expect("it is piped");
     BufReader::new(stdout).read_line(&mut line).expect("it speaks text");
@@ -141,7 +147,9 @@ fn refuses_to_pin_to_processors_that_this_machine_has_not() {
 
 #[test]
 fn explains_itself() {
-    for arguments in [&["--help"][..], &["-h"], &["help"], &["serve", "--help"], &["models", "--help"]] {
+    for arguments in
+        [&["--help"][..], &["-h"], &["help"], &["serve", "--help"], &["models", "--help"]]
+    {
         let output = c10k(arguments);
         assert_eq!(output.status.code(), Some(0), "{arguments:?}");
         assert!(output.stderr.is_empty(), "{arguments:?}");
@@ -154,7 +162,10 @@ fn explains_itself() {
 fn tells_its_version() {
     let output = c10k(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stdout), concat!("c10k ", env!("CARGO_PKG_VERSION"), "\n"));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        concat!("c10k ", env!("CARGO_PKG_VERSION"), "\n")
+    );
 }
 
 #[test]
@@ -162,7 +173,8 @@ fn lists_every_model_for_people_and_for_programs() {
     let text = String::from_utf8(c10k(&["models"]).stdout).expect("it speaks text");
     let output = c10k(&["models", "--json"]);
     assert_eq!(output.status.code(), Some(0));
-    let roster: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else");
+    let roster: Value =
+        serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else");
     let entries = roster.as_array().expect("the roster is an array");
     assert!(entries.len() >= 4, "{roster}");
     for entry in entries {
@@ -171,13 +183,17 @@ fn lists_every_model_for_people_and_for_programs() {
         }
         assert!(entry["available"].is_boolean(), "{entry}");
         let name = entry["name"].as_str().expect("checked above");
-        assert!(text.lines().any(|line| line.split(' ').next() == Some(name)), "{name} is not in\n{text}");
+        assert!(
+            text.lines().any(|line| line.split(' ').next() == Some(name)),
+            "{name} is not in\n{text}"
+        );
     }
 }
 
 #[test]
 fn a_reader_that_has_gone_away_is_no_error() {
-    for arguments in ["models", "models --json", "bench --list", "--help", "--version", "help", "load --help"]
+    for arguments in
+        ["models", "models --json", "bench --list", "--help", "--version", "help", "load --help"]
     {
         let (reader, writer) = std::io::pipe().expect("a pipe can be made");
         drop(reader);

@@ -43,7 +43,8 @@ impl Runs {
         let mut writer = RunWriter::create(&self.0.path().join(name), environment).unwrap();
         for round in 1..=environment.rounds {
             for (place, cell) in environment.cells.iter().enumerate() {
-                let noise = 0.005 * (f64::from(round) * 2.3 + place as f64 * 1.7 + name.len() as f64).sin();
+                let noise =
+                    0.005 * (f64::from(round) * 2.3 + place as f64 * 1.7 + name.len() as f64).sin();
                 let cost = cost(&cell.subject, &cell.workload) * noise.exp();
                 let mut record = fixture::measured(&cell.subject, &cell.workload, round);
                 for (key, value) in
@@ -98,14 +99,16 @@ fn compared(a: &str, b: &str) -> (i32, Value, String) {
 
 fn metric<'a>(object: &'a Value, workload: &str, subject: &str, key: &str) -> &'a Value {
     let mut cells = object["cells"].as_array().unwrap().iter();
-    let cell = cells.find(|cell| cell["workload"] == workload && cell["subject_b"] == subject).unwrap();
+    let cell =
+        cells.find(|cell| cell["workload"] == workload && cell["subject_b"] == subject).unwrap();
     let mut metrics = cell["metrics"].as_array().unwrap().iter();
     metrics.find(|metric| metric["key"] == key).unwrap_or_else(|| panic!("{cell}"))
 }
 
 fn reasons(object: &Value, workload: &str, subject: &str) -> String {
     let mut cells = object["cells"].as_array().unwrap().iter();
-    let cell = cells.find(|cell| cell["workload"] == workload && cell["subject_b"] == subject).unwrap();
+    let cell =
+        cells.find(|cell| cell["workload"] == workload && cell["subject_b"] == subject).unwrap();
     cell["unjudged"].to_string()
 }
 
@@ -123,7 +126,10 @@ fn equal_runs_are_not_regressed() {
     let cpu = metric(&object, "short-1", "epoll", "server_cpu_us_per_request");
     assert!(cpu["low"].as_f64().unwrap() < 1.0 && cpu["high"].as_f64().unwrap() > 1.0, "{cpu}");
     assert!(cpu["smallest_detectable"].as_f64().unwrap() > 0.02, "{cpu}");
-    assert!(text.contains("weaker evidence than a gate") && text.contains("c10k gate --base"), "{text}");
+    assert!(
+        text.contains("weaker evidence than a gate") && text.contains("c10k gate --base"),
+        "{text}"
+    );
     assert!(text.lines().last().unwrap().starts_with("Not regressed, B against A"), "{text}");
 }
 
@@ -145,7 +151,10 @@ fn a_slower_run_is_regressed_where_it_is_slower() {
     assert_eq!(throughput["verdict"], "regressed");
     assert!(throughput["high"].as_f64().unwrap() < 0.95, "{throughput}");
     assert_eq!(metric(&object, "short-1", "epoll", "throughput_rps")["verdict"], "improved");
-    assert_eq!(metric(&object, "short-64", "busy-poll", "throughput_rps")["verdict"], "not regressed");
+    assert_eq!(
+        metric(&object, "short-64", "busy-poll", "throughput_rps")["verdict"],
+        "not regressed"
+    );
     let last = text.lines().last().unwrap();
     assert!(
         last.starts_with("REGRESSED, B against A: server_cpu_us_per_request of short-64 (epoll)"),
@@ -169,7 +178,10 @@ fn subjects_of_one_run_are_compared_round_by_round() {
     let (status, object, text) = compared(&side("busy-poll"), &side("epoll"));
     assert_eq!((status, &object["paired"]), (1, &true.into()), "{text}");
     let cpu = metric(&object, "short-64", "epoll", "server_cpu_us_per_request");
-    assert!(cpu["verdict"] == "regressed" && (cpu["ratio"].as_f64().unwrap() - 1.06).abs() < 0.01, "{cpu}");
+    assert!(
+        cpu["verdict"] == "regressed" && (cpu["ratio"].as_f64().unwrap() - 1.06).abs() < 0.01,
+        "{cpu}"
+    );
     assert_eq!(object["cells"][0]["subject_a"], "busy-poll");
     assert!(!text.contains("weaker evidence"), "{text}");
     let (status, object, _) = compared(&side("epoll"), &side("busy-poll"));
@@ -186,7 +198,10 @@ fn one_round_has_no_interval_and_no_verdict_and_says_how_many_it_needs() {
     let cpu = metric(&object, "short-1", "epoll", "server_cpu_us_per_request");
     assert!(cpu["low"].is_null() && cpu["verdict"] == "undecided", "{cpu}");
     assert!((cpu["ratio"].as_f64().unwrap() - 1.5).abs() < 0.02, "{cpu}");
-    assert!(text.contains("one round tells nothing of the noise; measure 3 rounds at least"), "{text}");
+    assert!(
+        text.contains("one round tells nothing of the noise; measure 3 rounds at least"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -198,7 +213,9 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
             return;
         }
         match (record.cell.subject.as_str(), record.cell.workload.as_str()) {
-            ("epoll", "short-1") => record.outcome = Outcome::Failed("no answer within 5 s".to_owned()),
+            ("epoll", "short-1") => {
+                record.outcome = Outcome::Failed("no answer within 5 s".to_owned())
+            }
             ("epoll", "short-64") => {
                 let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
                 summary.requests.failed = 12;
@@ -217,13 +234,20 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
         ("short-1", "epoll", "B: a round has no result (no answer within 5 s)"),
         ("short-64", "epoll", "B: requests failed (12 timeout)"),
         ("short-1", "busy-poll", "B: a check failed (generator-cpu: 99 %)"),
-        ("short-64", "busy-poll", "the value is a lower bound: the load generator was at its limit"),
+        (
+            "short-64",
+            "busy-poll",
+            "the value is a lower bound: the load generator was at its limit",
+        ),
     ];
     for (workload, subject, reason) in said {
         let reasons = reasons(&object, workload, subject);
         assert!(reasons.contains(reason) && text.contains(reason), "{reasons} has no {reason}");
     }
-    assert!(text.contains("UNDECIDED: not judged, for the reasons above: all metrics of "), "{text}");
+    assert!(
+        text.contains("UNDECIDED: not judged, for the reasons above: all metrics of "),
+        "{text}"
+    );
 }
 
 fn check(verdict: Verdict, effect: Option<Effect>) -> CheckOutcome {
@@ -284,7 +308,8 @@ fn margins_of_a_file_take_the_place_of_the_built_in_ones() {
     let slower: Cost = |_, _| 1.1;
     let (a, b) = (runs.write("a", 8, equal, |_| {}), runs.write("b", 8, slower, |_| {}));
     let file = runs.0.path().join("margins.toml");
-    fs::write(&file, "[throughput_rps]\nmargin = 0.3\ndecides = true\nreason = \"a test\"\n").unwrap();
+    fs::write(&file, "[throughput_rps]\nmargin = 0.3\ndecides = true\nreason = \"a test\"\n")
+        .unwrap();
     let output = compare(&[path(&a), path(&b), "--margins", path(&file)]);
     let text = text_of(&output);
     assert_eq!(output.status.code(), Some(0), "{text}");
@@ -313,7 +338,10 @@ fn what_cannot_be_compared_is_refused_in_a_line() {
     let runs = Runs::new();
     let a = runs.write("a", 3, equal, |_| {});
     let mut other = environment(3);
-    other.workloads.iter_mut().for_each(|workload| workload.name = format!("other-{}", workload.name));
+    other
+        .workloads
+        .iter_mut()
+        .for_each(|workload| workload.name = format!("other-{}", workload.name));
     fixture::plan_all_cells(&mut other);
     let b = runs.write_in("b", &other, equal, |_| {});
     let (a, b) = (path(&a), path(&b));

@@ -31,8 +31,9 @@ fn undisturbed(tables: &str, arguments: &[&str]) -> (Bench, Output) {
         let output = bench.run(arguments);
         let records = bench.records();
         let is_disturbed = |record: &Value| !record["disturbed"].is_null();
-        let is_open =
-            |record: &Value| !record["search"].is_null() && !record["search"]["breaks_rps"].is_number();
+        let is_open = |record: &Value| {
+            !record["search"].is_null() && !record["search"]["breaks_rps"].is_number()
+        };
         if !records.iter().any(|record| is_disturbed(record) || is_open(record)) {
             return (bench, output);
         }
@@ -46,7 +47,8 @@ struct Spinners(&'static AtomicBool);
 impl Spinners {
     fn start() -> Self {
         static ENDS: AtomicBool = AtomicBool::new(false);
-        let available = sched_getaffinity(None).expect("the processors of this process can be read");
+        let available =
+            sched_getaffinity(None).expect("the processors of this process can be read");
         for cpu in (0..CpuSet::MAX_CPU).filter(|&cpu| available.is_set(cpu)) {
             thread::spawn(move || {
                 let mut only = CpuSet::new();
@@ -74,7 +76,9 @@ fn a_program_that_spins_beside_a_run_is_told_and_makes_no_model_the_slower_one()
         return eprintln!("not shown: with one processor, server and generator disturb each other");
     }
     // Without the spinners, epoll is the better one by far.
-    let bench = Bench::new("models = [\"busy-poll\", \"epoll\"]\n[[workload]]\nconnections = 4\nidle = 40\n");
+    let bench = Bench::new(
+        "models = [\"busy-poll\", \"epoll\"]\n[[workload]]\nconnections = 4\nidle = 40\n",
+    );
     let spinners = Spinners::start();
     let output = bench.run(&["--rounds", "3"]);
     drop(spinners);

@@ -124,12 +124,14 @@ impl Server {
     fn start(arguments: &[&str]) -> Self {
         let start = ["serve", "poll", "--addr", "127.0.0.1:0"];
         let mut command = c10k(&[&start, arguments].concat());
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is started");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is started");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("it can be read");
         let address = line.trim_end().strip_prefix("listening on ");
-        let address = address.unwrap_or_else(|| panic!("serve {arguments:?} said {line:?}")).to_owned();
+        let address =
+            address.unwrap_or_else(|| panic!("serve {arguments:?} said {line:?}")).to_owned();
         Self(child, address)
     }
 
@@ -143,8 +145,10 @@ impl Server {
 fn options() -> Vec<(String, String)> {
     let command = c10k::command::options();
     let of = |command: &clap::Command| {
-        let takes_value = |option: &&clap::Arg| option.get_action().takes_values() && !option.is_positional();
-        let name = |option: &clap::Arg| option.get_long().expect("options have long names").to_owned();
+        let takes_value =
+            |option: &&clap::Arg| option.get_action().takes_values() && !option.is_positional();
+        let name =
+            |option: &clap::Arg| option.get_long().expect("options have long names").to_owned();
         let subcommand = command.get_name().to_owned();
         let names = command.get_arguments().filter(takes_value).map(name).collect::<Vec<_>>();
         names.into_iter().map(move |name| (subcommand.clone(), name))
@@ -181,12 +185,16 @@ fn rest<'a>(subcommand: &'a str, option: &str, url: &'a str) -> Vec<&'a str> {
 fn every_option_is_known_here() {
     let options = options();
     for known in OPTIONS {
-        let is_there = options.iter().any(|(subcommand, option)| known.0 == subcommand && known.1 == option);
+        let is_there =
+            options.iter().any(|(subcommand, option)| known.0 == subcommand && known.1 == option);
         assert!(is_there, "`{} --{}` is no option any more", known.0, known.1);
     }
     for (subcommand, option) in options {
         let is_known = OPTIONS.iter().any(|known| known.0 == subcommand && known.1 == option);
-        assert!(is_known, "say in OPTIONS what `{subcommand} --{option}` takes, and what its edges are");
+        assert!(
+            is_known,
+            "say in OPTIONS what `{subcommand} --{option}` takes, and what its edges are"
+        );
     }
 }
 
@@ -239,7 +247,14 @@ fn what_would_take_more_than_there_is_or_longer_than_a_day_is_refused() {
         (vec!["load", url, "--connections=2", "--connect-rate=0.0000001"], "longer than 1day"),
         (vec!["load", url, "--requests=2", "--rate=0.0000001"], "longer than 1day"),
         (
-            vec!["load", url, "--connections=1", "--lifetime=2", "--requests=4", "--connect-rate=0.0000001"],
+            vec![
+                "load",
+                url,
+                "--connections=1",
+                "--lifetime=2",
+                "--requests=4",
+                "--connect-rate=0.0000001",
+            ],
             "2 connections at 0.0000001 per second take longer than 1day",
         ),
         (vec!["serve", "poll", "--max-connections=18446744073709551615"], "at most"),

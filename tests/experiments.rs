@@ -94,7 +94,9 @@ fn a_run_that_is_being_measured_is_not_gone_on_with() {
     let bench = Bench::new(SIX);
     let mut child = start(&bench, &["--rounds", "20"]);
     let runs = bench.folder.path().join("reports/runs");
-    wait::until("it has begun", || std::fs::read_dir(&runs).is_ok_and(|mut runs| runs.next().is_some()));
+    wait::until("it has begun", || {
+        std::fs::read_dir(&runs).is_ok_and(|mut runs| runs.next().is_some())
+    });
     wait::until("it writes", || bench.run_dir().join("record.jsonl").is_file());
     let output = bench.bench(&["--resume", bench.run_dir().to_str().expect("it is text")]);
     kill_process(Pid::from_child(&child), Signal::INT).expect("it runs");
@@ -124,13 +126,15 @@ fn a_disk_that_fills_up_loses_one_measurement_and_the_run_goes_on_from_there() {
     // The limit allows each file that a run writes before its page, and a few lines of a longer
     // record.
     let record = first.run_dir().join("record.jsonl");
-    let largest = files.filter(is_written_first).chain([record]).map(bytes).max().expect("there are files");
+    let largest =
+        files.filter(is_written_first).chain([record]).map(bytes).max().expect("there are files");
     let bench = Bench::new(SMALL);
     let mut shell = Command::new("bash");
     // 25 is SIGXFSZ, which would end it.
     let script = format!("trap '' 25; ulimit -f {}; exec \"$@\"", (largest * 3 / 2).div_ceil(1024));
     shell.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_c10k"), "bench", "suite.toml"]);
-    let output = shell.args(["--rounds", "6", "--seed", "5"]).current_dir(bench.folder.path()).output();
+    let output =
+        shell.args(["--rounds", "6", "--seed", "5"]).current_dir(bench.folder.path()).output();
     let output = output.expect("the command can be run");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{said}");
@@ -165,7 +169,9 @@ fn servers_that_die_or_find_their_port_taken_are_failed_rows_and_the_others_go_o
     let output = bench.run(&[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let records = bench.records();
-    assert!(of(&records, "epoll")["metrics"]["throughput_rps"].as_f64().is_some_and(|rate| rate > 0.0));
+    assert!(
+        of(&records, "epoll")["metrics"]["throughput_rps"].as_f64().is_some_and(|rate| rate > 0.0)
+    );
     let failed = |subject| of(&records, subject)["outcome"]["failed"].as_str().unwrap_or_default();
     assert!(failed("finds-it-taken").contains("cannot listen on"), "{records:#?}");
     assert!(!failed("dies").is_empty() || of(&records, "dies")["valid"] == false, "{records:#?}");
@@ -200,9 +206,15 @@ fn a_claim_about_what_there_is_not_is_refused() {
         )
     };
     for (predicate, expected) in [
-        ("metric = \"throughput\"\nof = { subject = \"epoll\" }\nabove = 1", "did you mean `throughput_rps`"),
+        (
+            "metric = \"throughput\"\nof = { subject = \"epoll\" }\nabove = 1",
+            "did you mean `throughput_rps`",
+        ),
         ("metric = \"throughput_rps\"\nof = { subject = \"poll\" }\nabove = 1", "means 0"),
-        ("metric = \"throughput_rps\"\nof = { subject = \"epoll\" }", "neither `above` nor `below`"),
+        (
+            "metric = \"throughput_rps\"\nof = { subject = \"epoll\" }",
+            "neither `above` nor `below`",
+        ),
     ] {
         let output = Bench::new(&table(predicate)).run(&[]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();

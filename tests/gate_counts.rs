@@ -56,10 +56,12 @@ impl Folder {
         let output = output.expect("the command can be run");
         assert!(output.status.success(), "{}", said(&output));
         let runs = fs::read_dir(self.0.path().join("reports/runs")).expect("there are runs");
-        let run = runs.map(|entry| entry.expect("it can be read").path()).next().expect("there is a run");
+        let run =
+            runs.map(|entry| entry.expect("it can be read").path()).next().expect("there is a run");
         let text = fs::read_to_string(run.join("record.jsonl")).expect("there is a record");
         // A measurement that is disturbed is repeated, so the last one counts.
-        serde_json::from_str(text.lines().last().expect("there is a line")).expect("the record is JSON")
+        serde_json::from_str(text.lines().last().expect("there is a line"))
+            .expect("the record is JSON")
     }
 }
 
@@ -87,7 +89,8 @@ fn a_machine_that_can_count_nothing_is_told_what_to_install() {
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 4, "one line for each count, and the error: {said}");
     assert!(
-        lines[0].contains("system_calls_per_request") && lines[0].contains("apt-get install strace"),
+        lines[0].contains("system_calls_per_request")
+            && lines[0].contains("apt-get install strace"),
         "{said}"
     );
     for (line, key) in lines[1..3].iter().zip(["user_instructions", "allocations"]) {
@@ -114,14 +117,20 @@ fn one_system_call_more_is_a_regression_and_none_more_is_not() {
         assert_eq!(result["verdict"], verdict);
         let cell = &result["cells"][0];
         let calls = &cell["metrics"][0];
-        assert_eq!((&calls["key"], &calls["verdict"]), (&"system_calls_per_request".into(), &verdict.into()));
-        assert!((calls["ratio"].as_f64().expect("there is a ratio") - ratio).abs() < 0.01, "{calls}");
+        assert_eq!(
+            (&calls["key"], &calls["verdict"]),
+            (&"system_calls_per_request".into(), &verdict.into())
+        );
+        assert!(
+            (calls["ratio"].as_f64().expect("there is a ratio") - ratio).abs() < 0.01,
+            "{calls}"
+        );
         let left_out = cell["unjudged"].as_array().expect("some is left out");
         assert_eq!(left_out.len(), 2);
         assert!(
-            left_out
-                .iter()
-                .all(|one| one["reason"].as_str().is_some_and(|why| why.contains("install valgrind")))
+            left_out.iter().all(|one| one["reason"]
+                .as_str()
+                .is_some_and(|why| why.contains("install valgrind")))
         );
     }
 }
@@ -150,15 +159,18 @@ fn a_candidate_that_cannot_be_counted_leaves_the_gate_undecided_and_the_reason_i
 
 /// Returns the metrics that passes under valgrind read of a model, and the reasons for those that
 /// are missing.
-fn counted(model: &str, workload: &str) -> Option<(BTreeMap<String, f64>, BTreeMap<String, String>)> {
+fn counted(
+    model: &str,
+    workload: &str,
+) -> Option<(BTreeMap<String, f64>, BTreeMap<String, String>)> {
     installed("valgrind")?;
     let passes = "passes = [\"user_instructions\", \"allocations\"]\n";
     let tables = format!("[[workload]]\nconnections = 1\n{workload}{passes}");
     let record = Folder::new(&suite(model, &tables), &[]).bench();
     let read = |field: &Value| serde_json::from_value(field.clone()).expect("it is a map");
-    let missing = record
-        .get("missing")
-        .map_or_else(BTreeMap::new, |missing| serde_json::from_value(missing.clone()).expect("it is a map"));
+    let missing = record.get("missing").map_or_else(BTreeMap::new, |missing| {
+        serde_json::from_value(missing.clone()).expect("it is a map")
+    });
     Some((read(&record["metrics"]), missing))
 }
 

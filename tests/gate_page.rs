@@ -24,7 +24,10 @@ connections = 4
 const BUDGETS: [&str; 3] = ["15s", "45s", "120s"];
 
 fn c10k(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_c10k")).args(arguments).output().expect("the command can be run")
+    Command::new(env!("CARGO_BIN_EXE_c10k"))
+        .args(arguments)
+        .output()
+        .expect("the command can be run")
 }
 
 fn text(path: &Path) -> String {
@@ -45,8 +48,10 @@ fn a_gate_leaves_a_page_with_histograms_that_is_rendered_again_without_measuring
     let servers = ["gate", "--base-command", &server, "--candidate-command", &server];
     let rest = ["--suite", suite, "--seed", "7", "--output", output, "--budget"];
     let run = |budget| c10k(&[&servers[..], &rest, &[budget]].concat());
-    let is_long_enough = |run: &Output| !String::from_utf8_lossy(&run.stderr).contains("is too short");
-    let measured = BUDGETS.into_iter().map(run).find(is_long_enough).expect("two minutes are enough");
+    let is_long_enough =
+        |run: &Output| !String::from_utf8_lossy(&run.stderr).contains("is too short");
+    let measured =
+        BUDGETS.into_iter().map(run).find(is_long_enough).expect("two minutes are enough");
     let said = String::from_utf8_lossy(&measured.stderr).into_owned();
     // A busy machine may make two copies of one server look different; the gate is measured all the
     // same.
@@ -67,7 +72,10 @@ fn a_gate_leaves_a_page_with_histograms_that_is_rendered_again_without_measuring
 
     let page = text(&gate.join("index.html"));
     assert!(page.contains("Latency by percentile") && page.contains("Shift of each percentile"));
-    assert!(text(&reports.join("index.html")).contains("<a href=\"gate/index.html\">The newest gate</a>"));
+    assert!(
+        text(&reports.join("index.html"))
+            .contains("<a href=\"gate/index.html\">The newest gate</a>")
+    );
     let measurements = text(&gate.join("blocks.jsonl"));
     fs::remove_file(gate.join("index.html")).unwrap();
     let rendered = c10k(&["report", output]);

@@ -53,7 +53,8 @@ impl Folder {
     /// Simulates a gate of a revision with the given cost.
     fn gate(&self, name: &str, revisions: Option<(&str, &str)>, cost: f64, seed: u64) {
         let time = format!("2026-11-{:02}T03:00:00Z", seed % 30 + 1);
-        Simulated { workloads: &["closed"], cost, revisions, time: &time, seed }.write(&self.path(name));
+        Simulated { workloads: &["closed"], cost, revisions, time: &time, seed }
+            .write(&self.path(name));
     }
 
     fn text(&self, name: &str) -> String {
@@ -81,12 +82,17 @@ fn gates_that_were_added_tell_the_first_revision_of_a_step() {
     let table = folder.printed(&[]);
     let culprit = revision(CULPRIT);
     let line = table.lines().find(|line| line.contains("server_cpu_us_per_request")).expect(&table);
-    assert!(line.contains(&culprit[..12]) && line.contains("1.1") && line.contains("worse"), "{table}");
+    assert!(
+        line.contains(&culprit[..12]) && line.contains("1.1") && line.contains("worse"),
+        "{table}"
+    );
     assert!(folder.text("reports/history/index.html").contains(&culprit[..12]));
     let json: Value =
         serde_json::from_str(&folder.printed(&["--json", "--output", "page"])).expect("it is JSON");
     let series = json["groups"][0]["series"].as_array().expect("series are a list");
-    let of = |metric: &str| series.iter().find(|series| series["metric"] == metric).expect("it is there");
+    let of = |metric: &str| {
+        series.iter().find(|series| series["metric"] == metric).expect("it is there")
+    };
     assert_eq!(of("throughput_rps")["steps"][0]["first_revision"], culprit);
     assert_eq!(of("latency_p99_us")["steps"].as_array().map(Vec::len), Some(0));
     assert!(folder.path("page/index.html").is_file());
@@ -95,7 +101,10 @@ fn gates_that_were_added_tell_the_first_revision_of_a_step() {
         serde_json::from_str(folder.text("ci/history/gate.jsonl").lines().next().expect("a line"))
             .expect("it is JSON");
     let metrics = line["workloads"]["closed"].as_object().expect("it is measured");
-    assert!(metrics.values().all(|metric| (0.5..2.0).contains(&metric["ratio"].as_f64().unwrap())), "{line}");
+    assert!(
+        metrics.values().all(|metric| (0.5..2.0).contains(&metric["ratio"].as_f64().unwrap())),
+        "{line}"
+    );
 }
 
 #[test]
@@ -128,7 +137,9 @@ fn a_gate_of_commands_needs_names() {
     let line: Value = serde_json::from_str(&folder.text("other.jsonl")).expect("it is JSON");
     assert_eq!((&line["anchor"], &line["revision"]), (&"v1".into(), &"v2".into()));
     assert!(
-        folder.printed(&["other.jsonl"]).contains("1 gate: a step can be told from noise from 12 gates on")
+        folder
+            .printed(&["other.jsonl"])
+            .contains("1 gate: a step can be told from noise from 12 gates on")
     );
 }
 
@@ -139,7 +150,11 @@ fn a_file_that_is_missing_empty_or_damaged_is_told_in_a_line() {
     fs::write(folder.path("empty.jsonl"), "").expect("it can be written");
     assert!(folder.refused(&["empty.jsonl"]).contains("empty.jsonl is empty"));
     fs::write(folder.path("damaged.jsonl"), "{}\n").expect("it can be written");
-    assert!(folder.refused(&["damaged.jsonl"]).contains("damaged.jsonl, line 1: missing field `version`"));
+    assert!(
+        folder
+            .refused(&["damaged.jsonl"])
+            .contains("damaged.jsonl, line 1: missing field `version`")
+    );
     assert!(folder.refused(&["."]).contains("cannot read ."));
     assert!(!folder.path("reports").exists());
 }

@@ -26,11 +26,15 @@ impl BuildScript {
     /// variables set.
     fn revision(&self, folder: &Path, variables: &[(&str, &Path)]) -> String {
         let mut script = Command::new(self.folder.path().join("script"));
-        script.current_dir(folder).env("CARGO_MANIFEST_DIR", folder).envs(variables.iter().copied());
+        script
+            .current_dir(folder)
+            .env("CARGO_MANIFEST_DIR", folder)
+            .envs(variables.iter().copied());
         let said = script.output().expect("it can be run");
         assert!(said.status.success(), "{said:?}");
         let said = String::from_utf8(said.stdout).expect("it speaks text");
-        let line = said.lines().find_map(|line| line.strip_prefix("cargo:rustc-env=C10K_REVISION="));
+        let line =
+            said.lines().find_map(|line| line.strip_prefix("cargo:rustc-env=C10K_REVISION="));
         line.expect("it says a revision").to_owned()
     }
 }
@@ -44,7 +48,9 @@ fn commit(folder: &Path) -> String {
         for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
             git.env_remove(name);
         }
-        git.current_dir(folder).args(["-c", "user.name=c10k", "-c", "user.email=c10k@localhost"]).args(args);
+        git.current_dir(folder)
+            .args(["-c", "user.name=c10k", "-c", "user.email=c10k@localhost"])
+            .args(args);
         let said = git.output().expect("git can be run");
         assert!(said.status.success(), "{said:?}");
         String::from_utf8(said.stdout).expect("it speaks text").trim().to_owned()

@@ -39,7 +39,8 @@ fn under_filter(errno: Errno, calls: &[(&str, i64)], test: impl FnOnce() + Send)
     let rules: BTreeMap<_, _> = calls.iter().map(|&(_, call)| (call, Vec::new())).collect();
     let refuse = SeccompAction::Errno(errno.raw_os_error().cast_unsigned());
     let arch = std::env::consts::ARCH.try_into().expect("seccompiler knows this processor");
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).expect("the rules are right");
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).expect("the rules are right");
     let filter: seccompiler::BpfProgram = filter.try_into().expect("the filter is small");
     thread::scope(|scope| {
         scope.spawn(|| match apply_filter(&filter) {
@@ -82,7 +83,8 @@ impl Server {
     fn start(name: &str) -> Self {
         let arguments = ["serve", name, "--addr", "127.0.0.1:0", "--workers", "2"];
         let mut command = c10k(&arguments);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is started");
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is started");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
         Self { name: name.to_owned(), child, stdout }
     }
@@ -102,7 +104,12 @@ impl Server {
     fn end(mut self) {
         let status = self.child.wait().expect("it ends");
         let mut said = String::new();
-        self.child.stderr.take().expect("it is piped").read_to_string(&mut said).expect("it is text");
+        self.child
+            .stderr
+            .take()
+            .expect("it is piped")
+            .read_to_string(&mut said)
+            .expect("it is text");
         assert!(status.success() && said.is_empty(), "{}: {status}, {said}", self.name);
     }
 }
@@ -110,7 +117,8 @@ impl Server {
 fn get(address: &str) -> String {
     let mut stream = TcpStream::connect(address).expect("it listens");
     stream.set_read_timeout(Some(Duration::from_mins(1))).expect("a time that can be set");
-    write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").expect("it reads");
+    write!(stream, "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .expect("it reads");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("it answers");
     answer
@@ -138,7 +146,10 @@ fn assert_roster_keeps_its_word(roster: &[Value]) {
 }
 
 fn availability(roster: &[Value]) -> Vec<(&str, bool)> {
-    roster.iter().map(|model| (model["name"].as_str().unwrap_or_default(), is_available(model))).collect()
+    roster
+        .iter()
+        .map(|model| (model["name"].as_str().unwrap_or_default(), is_available(model)))
+        .collect()
 }
 
 /// Checks that closed and open loops over short and persistent connections get responses and no
@@ -146,10 +157,23 @@ fn availability(roster: &[Value]) -> Vec<(&str, bool)> {
 fn assert_generator_measures() {
     let mut server = Server::start("poll");
     let url = format!("http://{}/", server.address());
-    for options in
-        ["--lifetime short", "--lifetime persistent", "--rate 700", "--rate 700 --lifetime short --spin 0s"]
-    {
-        let fixed = ["load", &url, "--json", "--connections", "4", "--duration", "200ms", "--warmup", "50ms"];
+    for options in [
+        "--lifetime short",
+        "--lifetime persistent",
+        "--rate 700",
+        "--rate 700 --lifetime short --spin 0s",
+    ] {
+        let fixed = [
+            "load",
+            &url,
+            "--json",
+            "--connections",
+            "4",
+            "--duration",
+            "200ms",
+            "--warmup",
+            "50ms",
+        ];
         let arguments = [fixed.to_vec(), options.split(' ').collect()].concat();
         let output = output(&arguments);
         assert!(output.status.success() && output.stderr.is_empty(), "{options}: {output:?}");
@@ -213,14 +237,20 @@ fn serves_without_threads_where_they_are_forbidden_and_measures_nothing() {
         let roster = roster();
         assert_roster_keeps_its_word(&roster);
         // This C library tries no other call if clone3 fails with EPERM; others may.
-        let Some(threaded) = roster.iter().find(|model| model["name"] == "thread" && !is_available(model))
+        let Some(threaded) =
+            roster.iter().find(|model| model["name"] == "thread" && !is_available(model))
         else {
             return assert_generator_measures();
         };
-        assert!(threaded["reason"].as_str().is_some_and(|reason| reason.contains("clone3")), "{threaded}");
+        assert!(
+            threaded["reason"].as_str().is_some_and(|reason| reason.contains("clone3")),
+            "{threaded}"
+        );
         let available = availability(&roster);
         assert!(
-            ["fork", "poll", "epoll", "epoll-level"].iter().all(|name| available.contains(&(name, true)))
+            ["fork", "poll", "epoll", "epoll-level"]
+                .iter()
+                .all(|name| available.contains(&(name, true)))
         );
         let folder = tempfile::tempdir().expect("a folder can be made");
         let [bench, calibrate] = bench_and_calibrate(&folder.path().display().to_string());
@@ -233,7 +263,9 @@ fn serves_without_threads_where_they_are_forbidden_and_measures_nothing() {
 /// A policy may allow a ring and refuse its use.
 #[test]
 fn a_ring_that_may_not_be_used_is_none() {
-    for call in [("io_uring_enter", SYS_io_uring_enter), ("io_uring_register", SYS_io_uring_register)] {
+    for call in
+        [("io_uring_enter", SYS_io_uring_enter), ("io_uring_register", SYS_io_uring_register)]
+    {
         under_filter(Errno::PERM, &[call], || {
             let roster = roster();
             assert!(
@@ -254,8 +286,10 @@ fn each_refused_call_costs_the_models_that_need_it_and_no_others() {
     {
         under_filter(errno, &[call], || {
             let roster = roster();
-            let lost =
-                roster.iter().zip(&without).filter(|(now, before)| is_available(now) != is_available(before));
+            let lost = roster
+                .iter()
+                .zip(&without)
+                .filter(|(now, before)| is_available(now) != is_available(before));
             let needs: fn(&Value) -> bool = match (call.0, errno) {
                 ("io_uring_setup", _) => |model| model["waits"] == "io_uring",
                 ("clone3", Errno::PERM) => {

@@ -95,7 +95,8 @@ fn a_server_that_is_dropped_leaves_nothing_behind() {
         let processes = processes(&running);
         drop(running);
         // The children are orphans, which another process has to reap.
-        let is_gone = |process: &Process| Process::find(process.pid).is_none_or(|now| now.is_zombie);
+        let is_gone =
+            |process: &Process| Process::find(process.pid).is_none_or(|now| now.is_zombie);
         until("all processes are gone", || processes.iter().all(is_gone));
         assert!(!folder.exists(), "{} left {}", server.name, folder.display());
     }
@@ -103,7 +104,8 @@ fn a_server_that_is_dropped_leaves_nothing_behind() {
 
 #[test]
 fn threads_that_have_ended_are_in_the_account_of_a_cgroup() {
-    let running = start(&Subject::model(c10k_servers::find("thread").unwrap(), Vec::new())).unwrap();
+    let running =
+        start(&Subject::model(c10k_servers::find("thread").unwrap(), Vec::new())).unwrap();
     let clocks = Watch::begin(Server::from(running.pid()));
     let cgroup = Watch::begin(running.server());
     for _ in 0..1000 {
@@ -135,12 +137,18 @@ fn used_s(readings: &Readings) -> f64 {
 
 #[test]
 fn every_server_tells_its_version() {
-    for server in catalogue::servers().iter().filter(|server| server.unavailable(c10k()).is_none()) {
+    for server in catalogue::servers().iter().filter(|server| server.unavailable(c10k()).is_none())
+    {
         let version = server.version(c10k()).expect("there is a line");
         let product = server.name.split('-').next().unwrap();
         // Some print only the number.
-        let is_number = version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
-        assert!(is_number || version.to_lowercase().contains(product), "{}: {version}", server.name);
+        let is_number =
+            version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
+        assert!(
+            is_number || version.to_lowercase().contains(product),
+            "{}: {version}",
+            server.name
+        );
     }
 }
 

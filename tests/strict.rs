@@ -48,7 +48,10 @@ fn a_good_measurement_is_status_0_under_strict() {
     let checks = json["checks"].as_array().unwrap();
     let failed: Vec<_> = checks.iter().filter(|check| check["verdict"] == "fail").collect();
     let is_of_the_machine = |check: &str| OF_THE_MACHINE.contains(&check);
-    assert!(failed.iter().all(|check| check["name"].as_str().is_some_and(is_of_the_machine)), "{json:#}");
+    assert!(
+        failed.iter().all(|check| check["name"].as_str().is_some_and(is_of_the_machine)),
+        "{json:#}"
+    );
     assert_eq!(json["valid"], failed.is_empty(), "{json:#}");
     assert_eq!(output.status.code(), Some(i32::from(!failed.is_empty())), "{json:#}");
 }

@@ -41,18 +41,26 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let arg = std::env::args().nth(1).context("write an address to listen on, such as 127.0.0.1:8080")?;
+    let arg =
+        std::env::args().nth(1).context("write an address to listen on, such as 127.0.0.1:8080")?;
     if arg == "--version" {
         println!("hyper/{} on tokio/{}", locked_version("hyper"), locked_version("tokio"));
         return Ok(());
     }
-    serve(arg.parse().with_context(|| format!("`{arg}` is no address; write 127.0.0.1:8080 or the like"))?)
+    serve(
+        arg.parse()
+            .with_context(|| format!("`{arg}` is no address; write 127.0.0.1:8080 or the like"))?,
+    )
 }
 
 fn serve(address: SocketAddr) -> Result<()> {
     for signal in [SIGINT, SIGTERM] {
         // Ends the process with status 0 as soon as the signal comes.
-        signal_hook::flag::register_conditional_shutdown(signal, 0, Arc::new(AtomicBool::new(true)))?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            0,
+            Arc::new(AtomicBool::new(true)),
+        )?;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {

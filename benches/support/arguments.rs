@@ -49,7 +49,8 @@ const SHARED: &[(&str, &str)] = &[
 ];
 
 /// The one flag that criterion does not have.
-const STRICT: (&str, &str) = ("strict", "Exit with status 1 if a request fails, or a check of a measurement");
+const STRICT: (&str, &str) =
+    ("strict", "Exit with status 1 if a request fails, or a check of a measurement");
 
 /// Arguments of a bench.
 #[derive(Debug)]
@@ -86,7 +87,8 @@ impl Asked {
     /// name.
     pub fn joined<'a>(&self, filters: impl Iterator<Item = &'a str>) -> Option<String> {
         let exact = |filter: &str| format!("^{}$", regex::escape(filter));
-        let regex = |filter: &str| if self.has("exact") { exact(filter) } else { filter.to_owned() };
+        let regex =
+            |filter: &str| if self.has("exact") { exact(filter) } else { filter.to_owned() };
         let filters: Vec<String> = filters.map(regex).collect();
         match &filters[..] {
             [] => None,
@@ -99,7 +101,8 @@ impl Asked {
     fn with_one_filter(&self) -> Vec<String> {
         let flags = FLAGS.iter().map(|(_, flag)| *flag).chain(["list", "quick"]);
         let flags = flags.filter(|flag| self.has(flag)).map(|flag| format!("--{flag}"));
-        let value = |name: &str| self.0.get_one::<String>(name).map(|value| format!("--{name}={value}"));
+        let value =
+            |name: &str| self.0.get_one::<String>(name).map(|value| format!("--{name}={value}"));
         let options = OPTIONS.iter().filter_map(|(_, name)| value(name));
         flags.chain(options).chain(self.joined(self.filters())).collect()
     }
@@ -107,10 +110,13 @@ impl Asked {
 
 fn command() -> Command {
     let flag = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
-    let short = |arg: Arg, short: Option<char>| if let Some(short) = short { arg.short(short) } else { arg };
+    let short = |arg: Arg, short: Option<char>| {
+        if let Some(short) = short { arg.short(short) } else { arg }
+    };
     let shared = SHARED.iter().chain([&STRICT]).map(|&(name, help)| flag(name).help(help));
     let flags = FLAGS.iter().map(|&(letter, name)| short(flag(name).hide(true), letter));
-    let options = OPTIONS.iter().map(|&(letter, name)| short(Arg::new(name).long(name).hide(true), letter));
+    let options =
+        OPTIONS.iter().map(|&(letter, name)| short(Arg::new(name).long(name).hide(true), letter));
     Command::new("c10k")
         .bin_name("cargo bench --bench suite --")
         .version(env!("CARGO_PKG_VERSION"))

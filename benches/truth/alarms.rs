@@ -34,7 +34,8 @@ impl Alarms {
             let most = promised + many::allowance(promised, self.runs);
             self.runs > 0 && count as f64 / self.runs as f64 > most
         };
-        is_above(self.failed, FAILING_AT_MOST) || is_above(self.failed + self.warned, ALARMING_AT_MOST)
+        is_above(self.failed, FAILING_AT_MOST)
+            || is_above(self.failed + self.warned, ALARMING_AT_MOST)
     }
 
     /// Returns the percentages of warnings and of failures; a dash if the check never applies.

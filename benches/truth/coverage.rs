@@ -117,7 +117,8 @@ impl Count {
 
 fn row(name: &str, length: Duration, runs: u64, counts: [Count; 3]) -> String {
     let most = counts.iter().map(|count| count.shown).max().unwrap_or_default();
-    let mut row = format!("| {name} | {} s | {:.1} % |", length.as_secs(), 100.0 * most as f64 / runs as f64);
+    let mut row =
+        format!("| {name} | {} s | {:.1} % |", length.as_secs(), 100.0 * most as f64 / runs as f64);
     for count in counts {
         let coverage = count.coverage().map(|share| format!("{:.1} %", share * 100.0));
         row += &format!(" {} |", coverage.unwrap_or_else(|| "–".into()));

@@ -57,7 +57,9 @@ pub fn run(quick: bool) -> Result<String> {
         let judged = LENGTHS_S
             .map(Duration::from_secs_f64)
             .map(|length| many::runs(runs, |seed| check::outcomes(&run(seed, length))));
-        for (check, rows) in CHECKS.iter().zip(&mut rows).filter(|(check, _)| checks.contains(check)) {
+        for (check, rows) in
+            CHECKS.iter().zip(&mut rows).filter(|(check, _)| checks.contains(check))
+        {
             let alarms = judged.each_ref().map(|runs| Alarms::count(runs.iter(), check));
             if alarms.iter().any(|alarms| alarms.are_too_many()) {
                 broken.push(format!("{check} on {name}"));

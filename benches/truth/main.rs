@@ -45,7 +45,11 @@ const PARTS: &[Part] = &[
         run: false_alarms::run,
     },
     Part { name: "power", about: "Which share of faults the checks find", run: power::run },
-    Part { name: "honest-runs", about: "How often checks alarm on real runs", run: honest_runs::run },
+    Part {
+        name: "honest-runs",
+        about: "How often checks alarm on real runs",
+        run: honest_runs::run,
+    },
     Part {
         name: "queues",
         about: "What a queue for each thread of the generator adds to the latency of an open loop",

@@ -28,6 +28,9 @@ pub fn runs<T: Send>(seeds: u64, run: impl Fn(u64) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let threads = thread::available_parallelism().map_or(1, NonZero::get);
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a run does not panic")).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a run does not panic"))
+            .collect()
     })
 }

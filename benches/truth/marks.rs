@@ -60,8 +60,13 @@ pub fn run(quick: bool) -> Result<String> {
     let measured = columns(&run);
     let (rates, highest) = false_marks(&measured, draws)?;
     let power = power(&measured, draws / 4)?;
-    let text = format!("{}\n{rates}\n{power}\n{}", marks_on_the_page(run.clone()), steadiness(&measured)?);
-    ensure!(highest <= most_of(draws), "{text}\n{:.1} % of columns of equals have a mark", highest * 100.0);
+    let text =
+        format!("{}\n{rates}\n{power}\n{}", marks_on_the_page(run.clone()), steadiness(&measured)?);
+    ensure!(
+        highest <= most_of(draws),
+        "{text}\n{:.1} % of columns of equals have a mark",
+        highest * 100.0
+    );
     Ok(text)
 }
 
@@ -89,7 +94,8 @@ fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
 /// Describes the columns of the page of `run` that have a mark.
 fn marks_on_the_page(run: Run) -> String {
     let rounds = run.environment.rounds;
-    let failed = run.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed(_))).count();
+    let failed =
+        run.records.iter().filter(|record| matches!(record.outcome, Outcome::Failed(_))).count();
     let results = Results::without_histograms(run);
     let mut columns = 0;
     let mut marked = Vec::new();
@@ -105,7 +111,8 @@ fn marks_on_the_page(run: Run) -> String {
     }
     let count = marked.len();
     let names = marked.join(", ");
-    let lost = if failed > 0 { format!(" Measurements that failed: {failed}.") } else { String::new() };
+    let lost =
+        if failed > 0 { format!(" Measurements that failed: {failed}.") } else { String::new() };
     format!(
         "The page of eleven equals after {rounds} rounds: {count} of {columns} columns marked. {names}{lost}\n"
     )
@@ -115,7 +122,9 @@ fn marks_on_the_page(run: Run) -> String {
 fn columns(run: &Run) -> Vec<Measured<'_>> {
     let workloads = run.environment.workloads.iter().map(|workload| workload.name.as_str());
     let pairs = workloads.flat_map(|workload| compared().map(move |metric| (workload, metric)));
-    let column = |(workload, metric)| Some(Measured { workload, metric, logs: logs(run, workload, metric)? });
+    let column = |(workload, metric)| {
+        Some(Measured { workload, metric, logs: logs(run, workload, metric)? })
+    };
     pairs.filter_map(column).collect()
 }
 
@@ -159,7 +168,8 @@ fn false_marks(measured: &[Measured], draws: usize) -> Result<(String, f64)> {
                 write!(text, " – |")?;
                 continue;
             }
-            let share = columns.iter().filter(|column| is_marked(column)).count() as f64 / draws as f64;
+            let share =
+                columns.iter().filter(|column| is_marked(column)).count() as f64 / draws as f64;
             highest = highest.max(share);
             write!(text, " {:.1} % |", share * 100.0)?;
         }
@@ -173,7 +183,9 @@ fn false_marks(measured: &[Measured], draws: usize) -> Result<(String, f64)> {
         })?;
         for noise in NOISES {
             let mut random = seeded();
-            row(noise.name, subjects, &mut |rounds| Some((noise.draw)(subjects, rounds, &mut random)))?;
+            row(noise.name, subjects, &mut |rounds| {
+                Some((noise.draw)(subjects, rounds, &mut random))
+            })?;
         }
     }
     Ok((text, highest))
@@ -187,8 +199,11 @@ fn drawn_again(
     rounds: usize,
     random: &mut ChaCha8Rng,
 ) -> Option<Column> {
-    let long: Vec<&Column> =
-        measured.iter().map(|measured| &measured.logs).filter(|logs| logs[0].len() >= rounds).collect();
+    let long: Vec<&Column> = measured
+        .iter()
+        .map(|measured| &measured.logs)
+        .filter(|logs| logs[0].len() >= rounds)
+        .collect();
     let column = long.choose(random)?;
     let first = random.random_range(0..=column[0].len() - rounds);
     let mut drawn = vec![Vec::new(); subjects];
@@ -216,7 +231,8 @@ fn leading_in(column: &Column) -> Vec<bool> {
 /// Returns the shares of columns in which a subject that is better than its ten equals is the only
 /// marked subject.
 fn power(measured: &[Measured], draws: usize) -> Result<String> {
-    let mut text = format!("One of eleven subjects is better and is alone in its mark, of {draws}:\n");
+    let mut text =
+        format!("One of eleven subjects is better and is alone in its mark, of {draws}:\n");
     write!(text, "\n| noise | rounds |")?;
     FACTORS.iter().try_for_each(|factor| write!(text, " × {factor} |"))?;
     writeln!(text, "\n|---|--:|{}", "--:|".repeat(FACTORS.len()))?;
@@ -226,7 +242,8 @@ fn power(measured: &[Measured], draws: usize) -> Result<String> {
         power_rows(&mut text, noise.name, draws, draw)?;
     }
     for key in HEADLINES {
-        let columns: Vec<&Measured> = measured.iter().filter(|column| column.metric.key == key).collect();
+        let columns: Vec<&Measured> =
+            measured.iter().filter(|column| column.metric.key == key).collect();
         let title = by_key(key).context("the metric is known")?.title;
         let mut random = seeded();
         let draw = &mut |rounds| drawn_again(&columns, MOST_SUBJECTS, rounds, &mut random);
@@ -274,7 +291,12 @@ fn steadiness(measured: &[Measured]) -> Result<String> {
             let values: Vec<f64> = logs.iter().flatten().map(|log| log.exp()).collect();
             let variation = variation(&values);
             let ratio = highest_over_lowest(&values);
-            writeln!(text, "| {workload} | {} | {:.0} % | {ratio:.2} |", metric.title, variation * 100.0)?;
+            writeln!(
+                text,
+                "| {workload} | {} | {:.0} % | {ratio:.2} |",
+                metric.title,
+                variation * 100.0
+            )?;
         }
     }
     Ok(text)

@@ -67,7 +67,8 @@ fn drifting(subjects: usize, rounds: usize, random: &mut ChaCha8Rng) -> Column {
         order.shuffle(random);
         let level = normal(0.3, random);
         for (place, subject) in order.into_iter().enumerate() {
-            column[subject].push(level + 0.2 * place as f64 / subjects as f64 + normal(0.02, random));
+            column[subject]
+                .push(level + 0.2 * place as f64 / subjects as f64 + normal(0.02, random));
         }
     }
     column

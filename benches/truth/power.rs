@@ -41,7 +41,13 @@ impl Fault {
     }
 
     const fn dead(name: &'static str, length_s: f64, from_s: f64, to_s: f64) -> Self {
-        Self { name, length_s, level: level::steady, dead_s: Some((from_s, to_s)), is_promised: true }
+        Self {
+            name,
+            length_s,
+            level: level::steady,
+            dead_s: Some((from_s, to_s)),
+            is_promised: true,
+        }
     }
 
     const fn without_promise(self) -> Self {
@@ -52,7 +58,8 @@ impl Fault {
     fn run(&self, seed: u64, mut machine: Level) -> Measurement {
         let mut fault = (self.level)();
         let dead_s = self.dead_s;
-        let is_dead = move |at_s: f64| dead_s.is_some_and(|(from_s, to_s)| (from_s..to_s).contains(&at_s));
+        let is_dead =
+            move |at_s: f64| dead_s.is_some_and(|(from_s, to_s)| (from_s..to_s).contains(&at_s));
         let level: Level =
             Box::new(move |at_s| if is_dead(at_s) { 0.0 } else { fault(at_s) * machine(at_s) });
         let length = Duration::from_secs_f64(self.length_s);
@@ -61,7 +68,8 @@ impl Fault {
         // that they do.
         if let Some((from_s, to_s)) = self.dead_s {
             let length = Duration::from_secs_f64(to_s - from_s);
-            measured.silence = Silence { begin: Duration::from_secs_f64(from_s), length, awake: length };
+            measured.silence =
+                Silence { begin: Duration::from_secs_f64(from_s), length, awake: length };
         }
         measured
     }
@@ -138,7 +146,8 @@ pub fn run(quick: bool) -> Result<String> {
 /// or warned of.
 fn found(judged: &[Vec<CheckOutcome>], checks: &[&str]) -> (f64, f64) {
     let share = |least: Verdict| {
-        let finds = |outcome: &CheckOutcome| checks.contains(&&*outcome.name) && outcome.verdict >= least;
+        let finds =
+            |outcome: &CheckOutcome| checks.contains(&&*outcome.name) && outcome.verdict >= least;
         let found = judged.iter().filter(|outcomes| outcomes.iter().any(finds)).count();
         found as f64 / judged.len() as f64
     };

@@ -39,7 +39,8 @@ pub fn run(quick: bool) -> Result<String> {
         for threads in THREADS {
             let mut p99_ms = many::runs(runs, |seed| p99_ms(connections, share, threads, seed));
             p99_ms.sort_by(f64::total_cmp);
-            let (lowest, middle, highest) = (p99_ms[0], p99_ms[p99_ms.len() / 2], p99_ms[p99_ms.len() - 1]);
+            let (lowest, middle, highest) =
+                (p99_ms[0], p99_ms[p99_ms.len() / 2], p99_ms[p99_ms.len() - 1]);
             write!(text, " {middle:.1} ({lowest:.1}–{highest:.1}) |")?;
         }
         text += "\n";
@@ -54,7 +55,8 @@ fn p99_ms(connections: usize, share: f64, threads: usize, seed: u64) -> f64 {
     let mean_gap_ns = ANSWER_NS as f64 * threads as f64 / (connections as f64 * share);
     for _ in 0..threads {
         // Time at which each connection becomes free.
-        let mut free: BinaryHeap<Reverse<u64>> = (0..connections / threads).map(|_| Reverse(0)).collect();
+        let mut free: BinaryHeap<Reverse<u64>> =
+            (0..connections / threads).map(|_| Reverse(0)).collect();
         let mut due = 0.0;
         while due < LENGTH_NS as f64 {
             let gap: f64 = Exp1.sample(&mut random);

@@ -56,14 +56,26 @@ struct ColumnsOfArm {
 impl From<Block> for Line {
     fn from(block: Block) -> Self {
         let Block { version, number, started_utc, started, cells } = block;
-        Self { version, number, started_utc, started, cells: cells.into_iter().map(Into::into).collect() }
+        Self {
+            version,
+            number,
+            started_utc,
+            started,
+            cells: cells.into_iter().map(Into::into).collect(),
+        }
     }
 }
 
 impl From<Line> for Block {
     fn from(line: Line) -> Self {
         let Line { version, number, started_utc, started, cells } = line;
-        Self { version, number, started_utc, started, cells: cells.into_iter().map(Into::into).collect() }
+        Self {
+            version,
+            number,
+            started_utc,
+            started,
+            cells: cells.into_iter().map(Into::into).collect(),
+        }
     }
 }
 
@@ -79,11 +91,15 @@ impl From<CellOfBlock> for Columns {
 
 impl ColumnsOfArm {
     fn of(slices: &[&Slice]) -> Self {
-        let keys: BTreeSet<&String> = slices.iter().flat_map(|slice| slice.metrics.keys()).collect();
-        let column = |key: &String| slices.iter().map(|slice| slice.metrics.get(key).copied()).collect();
-        let checks: BTreeSet<&String> = slices.iter().flat_map(|slice| &slice.failed_checks).collect();
-        let failed =
-            |check: &String| slices.iter().map(|slice| slice.failed_checks.contains(check)).collect();
+        let keys: BTreeSet<&String> =
+            slices.iter().flat_map(|slice| slice.metrics.keys()).collect();
+        let column =
+            |key: &String| slices.iter().map(|slice| slice.metrics.get(key).copied()).collect();
+        let checks: BTreeSet<&String> =
+            slices.iter().flat_map(|slice| &slice.failed_checks).collect();
+        let failed = |check: &String| {
+            slices.iter().map(|slice| slice.failed_checks.contains(check)).collect()
+        };
         let has_failures = slices.iter().any(|slice| slice.failed_share > 0.0);
         let shares = slices.iter().filter(|_| has_failures).map(|slice| slice.failed_share);
         Self {
@@ -98,7 +114,8 @@ impl ColumnsOfArm {
         let value = |(key, column): (&String, &Vec<Option<f64>>)| {
             Some((key.clone(), column.get(index).copied().flatten()?))
         };
-        let failed = self.failed_checks.iter().filter(|(_, failed)| failed.get(index) == Some(&true));
+        let failed =
+            self.failed_checks.iter().filter(|(_, failed)| failed.get(index) == Some(&true));
         Slice {
             pair: index as u32 + 1,
             arm,

@@ -74,7 +74,8 @@ pub fn find(values: &[f64], seed: u64) -> Vec<usize> {
     loop {
         let parts = parts(values, &points);
         let ways = [RightSide::WholeRest, RightSide::AnyStretch];
-        let Some(at) = ways.into_iter().find_map(|way| significant_cut(&parts, way, &mut random)) else {
+        let Some(at) = ways.into_iter().find_map(|way| significant_cut(&parts, way, &mut random))
+        else {
             return points;
         };
         points.push(at);
@@ -110,7 +111,10 @@ fn significant_cut(parts: &[Vec<f64>], right: RightSide, random: &mut ChaCha8Rng
 
 /// Returns the largest cut of all parts, with the index of its part.
 fn largest_cut(parts: &[Vec<f64>], right: RightSide) -> Option<(usize, Cut)> {
-    let cuts = parts.iter().enumerate().filter_map(|(part, values)| Some((part, best_cut(values, right)?)));
+    let cuts = parts
+        .iter()
+        .enumerate()
+        .filter_map(|(part, values)| Some((part, best_cut(values, right)?)));
     cuts.max_by(|a, b| a.1.difference.total_cmp(&b.1.difference))
 }
 
@@ -118,7 +122,8 @@ fn largest_cut(parts: &[Vec<f64>], right: RightSide) -> Option<(usize, Cut)> {
 fn best_cut(values: &[f64], right: RightSide) -> Option<Cut> {
     let last = values.len().checked_sub(FEWEST)?;
     let distances = Distances::of(values);
-    let cuts = (FEWEST..=last).flat_map(|at| right.ends(at, values.len()).map(move |end| (at, end)));
+    let cuts =
+        (FEWEST..=last).flat_map(|at| right.ends(at, values.len()).map(move |end| (at, end)));
     let cuts = cuts.map(|(at, end)| Cut { at, difference: distances.difference(at, end) });
     cuts.max_by(|a, b| a.difference.total_cmp(&b.difference))
 }
@@ -182,7 +187,11 @@ mod tests {
         for reference in REFERENCES {
             let whole = Distances::of(reference.values);
             let statistic = whole.difference(reference.cut, reference.values.len());
-            assert!((statistic - reference.statistic).abs() < 1e-8, "{}: {statistic}", reference.name);
+            assert!(
+                (statistic - reference.statistic).abs() < 1e-8,
+                "{}: {statistic}",
+                reference.name
+            );
             let found = find(reference.values, 1);
             if reference.name == "three steps" {
                 // A cut in two misses the other steps, because both ends of the remaining part are
@@ -217,7 +226,8 @@ mod tests {
 
     #[test]
     fn a_history_of_too_few_values_has_no_step_however_large() {
-        let halves = |count: usize| noisy(count, |place| if place < count / 2 { 0.0 } else { 1000.0 });
+        let halves =
+            |count: usize| noisy(count, |place| if place < count / 2 { 0.0 } else { 1000.0 });
         assert_eq!(find(&halves(FEWEST_WITH_STEP), 1), [FEWEST_WITH_STEP / 2]);
         assert_eq!(find(&halves(FEWEST_WITH_STEP - 2), 1), [0; 0]);
     }

@@ -50,7 +50,9 @@ pub enum EvidenceError {
     Unreadable { path: PathBuf, cause: std::io::Error },
     #[error(transparent)]
     Gate(#[from] GateError),
-    #[error("{set}/{case} has gates of different workloads or margins; make them cases of their own")]
+    #[error(
+        "{set}/{case} has gates of different workloads or margins; make them cases of their own"
+    )]
     Mixed { set: String, case: String },
 }
 
@@ -105,8 +107,10 @@ pub fn read(folder: &Path) -> Result<Vec<Case>, EvidenceError> {
     let mut cases = Vec::new();
     for set in folders(folder)? {
         for case in folders(&set)? {
-            let numbers = folders(&case)?.into_iter().filter(|number| number.join(PLAN_FILE).exists());
-            let gates: Vec<Gate> = numbers.map(|number| Gate::read(&number)).collect::<Result<_, _>>()?;
+            let numbers =
+                folders(&case)?.into_iter().filter(|number| number.join(PLAN_FILE).exists());
+            let gates: Vec<Gate> =
+                numbers.map(|number| Gate::read(&number)).collect::<Result<_, _>>()?;
             if !gates.is_empty() {
                 cases.push(Case::of(name(&set), name(&case), gates)?);
             }
@@ -167,7 +171,10 @@ impl Case {
 
     /// Counts the verdicts of the gates that were run.
     pub fn really_run(&self) -> Counts {
-        self.gates.iter().map(|gate| Counts::of(&gate.judgement)).fold(Counts::default(), Counts::with)
+        self.gates
+            .iter()
+            .map(|gate| Counts::of(&gate.judgement))
+            .fold(Counts::default(), Counts::with)
     }
 
     /// Returns the promise about the case, with the matching beginning of its name.
@@ -191,7 +198,9 @@ impl Case {
             let regressed = promise.broken(counts, allowance);
             let cleared = self.must_clear().then(|| broken_clearing(counts, allowance)).flatten();
             let told = regressed.into_iter().chain(cleared);
-            broken.extend(told.map(|what| format!("{}/{}: {what} of {kind} gates do", self.set, self.name)));
+            broken.extend(
+                told.map(|what| format!("{}/{}: {what} of {kind} gates do", self.set, self.name)),
+            );
         }
         broken
     }
@@ -220,9 +229,10 @@ impl Promise {
             Self::RegressAtMost(most) => {
                 (share > most + allowance(most), format!("at most {} % may regress", most * 100.0))
             }
-            Self::RegressAtLeast(least) => {
-                (share < least - allowance(least), format!("at least {} % must regress", least * 100.0))
-            }
+            Self::RegressAtLeast(least) => (
+                share < least - allowance(least),
+                format!("at least {} % must regress", least * 100.0),
+            ),
         };
         is_broken.then(|| format!("{promised}, and {:.1} %", share * 100.0))
     }
@@ -241,7 +251,8 @@ fn broken_clearing(counts: &Counts, allowance: impl Fn(f64) -> f64) -> Option<St
 impl Counts {
     /// Counts the verdict of one gate.
     pub fn of(judgement: &Judgement) -> Self {
-        let mut cleared = judgement.judged.iter().filter(|one| CLEARED.contains(&one.series.quantity.key()));
+        let mut cleared =
+            judgement.judged.iter().filter(|one| CLEARED.contains(&one.series.quantity.key()));
         let is_any = cleared.clone().next().is_some();
         Self {
             gates: 1,
@@ -313,7 +324,8 @@ mod tests {
     #[test]
     fn an_alarm_about_identical_servers_breaks_a_promise() {
         let broken = broken("identical-disturbed", |slice| simulated::slow_down(slice, 1.1));
-        let begin = "simulated/identical-disturbed: at most 1 % may regress, and 100.0 % of drawn gates do";
+        let begin =
+            "simulated/identical-disturbed: at most 1 % may regress, and 100.0 % of drawn gates do";
         assert!(broken.starts_with(begin) && broken.contains("of run gates"), "{broken}");
     }
 
@@ -330,7 +342,8 @@ mod tests {
     fn run(name: &str, slow: usize, of: usize) -> Vec<String> {
         let gate = |number: usize| {
             let factor = if number < slow { 1.1 } else { 1.0 };
-            let blocks = simulated::blocks(14, number as u64, |slice| simulated::slow_down(slice, factor));
+            let blocks =
+                simulated::blocks(14, number as u64, |slice| simulated::slow_down(slice, factor));
             Gate::judged(simulated::plan(14), blocks)
         };
         let gates: Vec<Gate> = (0..of).map(gate).collect();
@@ -345,10 +358,16 @@ mod tests {
         assert_eq!(run("cpu-5", 19, 20), <[String; 0]>::default());
         let missed = "simulated/cpu-5: at least 95 % must regress, and 90.0 % of run gates do";
         assert_eq!(run("cpu-5", 18, 20), [missed]);
-        assert!(run("cpu-10", 19, 20)[0].contains("at least 100 % must regress, and 95.0 % of run gates do"));
+        assert!(
+            run("cpu-10", 19, 20)[0]
+                .contains("at least 100 % must regress, and 95.0 % of run gates do")
+        );
         let alarm = "simulated/identical: at most 0 % may regress, and 5.0 % of run gates do";
         assert_eq!(run("identical", 1, 20), [alarm]);
-        assert!(run("identical", 3, 20)[1].contains("must clear CPU time and throughput, and 85.0 % of run"));
+        assert!(
+            run("identical", 3, 20)[1]
+                .contains("must clear CPU time and throughput, and 85.0 % of run")
+        );
     }
 
     #[test]
@@ -370,7 +389,10 @@ mod tests {
     #[test]
     fn identical_servers_that_are_not_cleared_break_a_promise() {
         let broken = broken("identical", |slice| simulated::slow_down(slice, 1.015));
-        assert!(broken.contains("must clear CPU time") && !broken.contains("may regress"), "{broken}");
+        assert!(
+            broken.contains("must clear CPU time") && !broken.contains("may regress"),
+            "{broken}"
+        );
     }
 
     #[test]
@@ -398,13 +420,20 @@ mod tests {
         simulated::write(&gate, &simulated::plan(8), &simulated::blocks(8, 1, |_| {}));
         fs::create_dir_all(folder.path().join("vm/notes")).unwrap();
         let cases = read(folder.path()).unwrap();
-        assert_eq!((cases.len(), cases[0].set.as_str(), cases[0].name.as_str()), (1, "vm", "cpu-5"));
+        assert_eq!(
+            (cases.len(), cases[0].set.as_str(), cases[0].name.as_str()),
+            (1, "vm", "cpu-5")
+        );
         let mut other = simulated::plan(8);
         other.workloads.pop();
         simulated::write(&gate.with_file_name("02"), &other, &simulated::blocks(8, 1, |_| {}));
         let error = read(folder.path()).unwrap_err().to_string();
         assert!(error.starts_with("vm/cpu-5 has gates of different"), "{error}");
-        simulated::write(&gate.with_file_name("02"), &simulated::plan(8), &simulated::blocks(7, 1, |_| {}));
+        simulated::write(
+            &gate.with_file_name("02"),
+            &simulated::plan(8),
+            &simulated::blocks(7, 1, |_| {}),
+        );
         let error = read(folder.path()).unwrap_err().to_string();
         assert!(error.contains("7 of 8 blocks"), "{error}");
     }

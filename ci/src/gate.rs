@@ -86,7 +86,8 @@ fn read_plan(path: &Path) -> Result<Plan, GateError> {
 pub fn read_blocks(path: &Path) -> Result<Vec<Block>, GateError> {
     let text = text(path)?;
     let lines = text.lines().enumerate().map(|(place, line)| {
-        let malformed = |cause| GateError::Malformed { path: path.to_owned(), line: place + 1, cause };
+        let malformed =
+            |cause| GateError::Malformed { path: path.to_owned(), line: place + 1, cause };
         let block = block_line::read(line).map_err(malformed)?;
         check_version(path, block.version, block::VERSION)?;
         Ok(block)
@@ -104,5 +105,9 @@ fn text(path: &Path) -> Result<String, GateError> {
 }
 
 fn check_version(path: &Path, found: u32, known: u32) -> Result<(), GateError> {
-    if found == known { Ok(()) } else { Err(GateError::Version { path: path.to_owned(), found, known }) }
+    if found == known {
+        Ok(())
+    } else {
+        Err(GateError::Version { path: path.to_owned(), found, known })
+    }
 }

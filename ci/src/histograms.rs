@@ -58,7 +58,12 @@ impl Writer {
         // The clock of a log runs only while its server is measured, so that the time of an
         // interval gives the block number.
         let before = block.saturating_sub(1);
-        log.append(&Interval { number: before.into(), begin: length * before, length, seen: Box::new(seen) })
+        log.append(&Interval {
+            number: before.into(),
+            begin: length * before,
+            length,
+            seen: Box::new(seen),
+        })
     }
 }
 
@@ -66,7 +71,12 @@ impl Writer {
 ///
 /// # Errors
 /// When the log is missing or damaged.
-pub fn read(folder: &Path, plan: &Plan, workload: &str, arm: Arm) -> Result<ByBlock, c10k_reports::Error> {
+pub fn read(
+    folder: &Path,
+    plan: &Plan,
+    workload: &str,
+    arm: Arm,
+) -> Result<ByBlock, c10k_reports::Error> {
     let length_s = f64::from(plan.pairs) * plan.slice_s;
     let lines = read_log(&folder.join(file_name(workload, arm)))?;
     let latencies = lines.into_iter().filter(|line| line.tag == TAG);

@@ -48,7 +48,9 @@ pub enum MarginError {
     OutOfRange { key: String, margin: f64 },
     #[error("neither more nor less of `{0}` is better, so that it cannot regress; leave it out")]
     NoDirection(String),
-    #[error("no metric decides, so that every verdict would be undecided; give one of them `decides = true`")]
+    #[error(
+        "no metric decides, so that every verdict would be undecided; give one of them `decides = true`"
+    )]
     NothingDecides,
 }
 
@@ -143,14 +145,19 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named() {
-        let table = |key: &str, margin: &str| format!("[{key}]\nmargin = {margin}\nreason = \"r\"\n");
+        let table =
+            |key: &str, margin: &str| format!("[{key}]\nmargin = {margin}\nreason = \"r\"\n");
         let error = |text: &str| Margins::parse(text).unwrap_err().to_string();
         assert!(error(&table("cpu", "0.02")).contains("`cpu`"));
         assert!(error(&table("throughput_rps", "2")).contains("above 0 and below 1"));
         assert!(error(&table("throughput_rps", "nan")).contains("above 0 and below 1"));
         assert!(error("[throughput_rps]\nmargin = 0.1\n").contains("reason"));
-        assert!(error(&table("tasks", "0.1")).contains("neither more nor less of `tasks` is better"));
-        assert!(error(&table("throughput_rps", "0.1")).contains("give one of them `decides = true`"));
+        assert!(
+            error(&table("tasks", "0.1")).contains("neither more nor less of `tasks` is better")
+        );
+        assert!(
+            error(&table("throughput_rps", "0.1")).contains("give one of them `decides = true`")
+        );
         let line = error("[throughput_rps]\nmargin = \n");
         assert!(line.starts_with("line 2: ") && !line.contains('\n'), "{line}");
     }

@@ -29,7 +29,11 @@ pub fn difference(cell: &CellOfBlock, arm: Arm, of: impl Fn(&Slice) -> f64) -> O
     }
 }
 
-fn estimate(cell: &CellOfBlock, arm: Arm, effect: impl Fn(&Slice, &Slice) -> Option<f64>) -> Option<f64> {
+fn estimate(
+    cell: &CellOfBlock,
+    arm: Arm,
+    effect: impl Fn(&Slice, &Slice) -> Option<f64>,
+) -> Option<f64> {
     let mut pairs = 0;
     let mut effects = Vec::new();
     for (base, other) in cell.pairs(arm) {
@@ -71,8 +75,13 @@ mod tests {
     fn a_metric_that_half_of_the_pairs_lack_has_no_value() {
         let pair = (Some(1.0), Some(1.0));
         assert!(
-            log_ratio(&cell(&[pair, pair, pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps", None)
-                .is_some()
+            log_ratio(
+                &cell(&[pair, pair, pair, (None, Some(1.0))]),
+                Arm::Candidate,
+                "throughput_rps",
+                None
+            )
+            .is_some()
         );
         assert_eq!(
             log_ratio(&cell(&[pair, (None, Some(1.0))]), Arm::Candidate, "throughput_rps", None),

@@ -37,7 +37,8 @@ pub fn smallest_detectable(values: &[f64], margin: f64, critical: f64, seed: u64
     let needed = averages_needed(values.len(), critical)?;
     let noise: Vec<f64> = values.iter().map(|value| value - middle).collect();
     let blocks = noise.len() as f64;
-    let deviation = (noise.iter().map(|value| value * value).sum::<f64>() / (blocks - 1.0).max(1.0)).sqrt();
+    let deviation =
+        (noise.iter().map(|value| value * value).sum::<f64>() / (blocks - 1.0).max(1.0)).sqrt();
     let bandwidth = BANDWIDTH * blocks.powf(-0.2);
     // Subtracting the middle has removed a share of the variance.
     let scale = (blocks / (blocks - 1.0).max(1.0)).sqrt();
@@ -148,7 +149,8 @@ mod tests {
                     (0..blocks).map(|block| sign(block) * (1.0 + block as f64)).collect()
                 };
                 let ranks = (0..series).map(|pattern| SignedRanks::about(0.0, &values(pattern)));
-                let tested = SignFlips::of(blocks, 1).test(&ranks.collect::<Vec<_>>(), Sided::Larger);
+                let tested =
+                    SignFlips::of(blocks, 1).test(&ranks.collect::<Vec<_>>(), Sided::Larger);
                 tested.adjusted_p[0] <= 0.01
             };
             let fewest = fewest_blocks(series, 0.01) as usize;

@@ -51,7 +51,10 @@ fn of_metrics<'a>(judgement: &'a Judgement, open: Vec<&'a Judged>) -> Vec<Reason
     let sees = judgement.judged.iter().any(|one| one.smallest_detectable.is_some());
     if !sees && !open.is_empty() {
         let metrics = judgement.judged.len();
-        return vec![Reason::TooFewBlocks { metrics, needed: fewest_blocks(metrics, FALSE_ALARMS) }];
+        return vec![Reason::TooFewBlocks {
+            metrics,
+            needed: fewest_blocks(metrics, FALSE_ALARMS),
+        }];
     }
     let alarms = |one: &&Judged| judgement.null_of(one).is_some_and(Judged::is_alarm);
     let (copy_alarms, noise): (Vec<&Judged>, Vec<&Judged>) = open.into_iter().partition(alarms);
@@ -75,11 +78,15 @@ mod tests {
         let judgement = judge(blocks, &simulated::margins(), 1);
         assert_eq!(judgement.verdict, Verdict::Undecided);
         let keys = |of: Vec<&Judged>| {
-            of.iter().map(|one| format!("{}: {}", one.series.workload, one.series.quantity.key())).collect()
+            of.iter()
+                .map(|one| format!("{}: {}", one.series.workload, one.series.quantity.key()))
+                .collect()
         };
         let told = all(&judgement).into_iter().map(|reason| match reason {
             Reason::Failures(of) => ("failures", keys(of)),
-            Reason::TooFewBlocks { metrics, needed } => ("too few", vec![format!("{metrics}: {needed}")]),
+            Reason::TooFewBlocks { metrics, needed } => {
+                ("too few", vec![format!("{metrics}: {needed}")])
+            }
             Reason::CopyAlarms(of) => ("copy", keys(of)),
             Reason::Noise(of) => ("noise", keys(of)),
             Reason::Lacking(of) => {

@@ -64,7 +64,8 @@ pub fn of(blocks: &[Block], arm: Arm, margins: &Margins) -> (Vec<Series>, Vec<Un
     let mut series = Vec::new();
     let mut unjudged = Vec::new();
     for workload in workloads(blocks) {
-        let cells: Vec<Option<&CellOfBlock>> = blocks.iter().map(|block| cell(block, &workload)).collect();
+        let cells: Vec<Option<&CellOfBlock>> =
+            blocks.iter().map(|block| cell(block, &workload)).collect();
         failed.extend(failures(&workload, &cells, arm));
         for of in margins.iter() {
             match of_metric(&workload, &cells, arm, of) {
@@ -110,7 +111,11 @@ fn of_metric(
         return Err(Unjudged {
             workload: workload.to_owned(),
             key: key.to_owned(),
-            reason: format!("{} of {} blocks have no value", cells.len() - values.len(), cells.len()),
+            reason: format!(
+                "{} of {} blocks have no value",
+                cells.len() - values.len(),
+                cells.len()
+            ),
             decides: margin.decides && slices.any(|slice| slice.metrics.contains_key(key)),
         });
     }
@@ -132,7 +137,9 @@ fn failures(workload: &str, cells: &[Option<&CellOfBlock>], arm: Arm) -> Vec<Ser
     checks.dedup();
     let mut series = Vec::new();
     if slices().any(|slice| slice.failed_share > 0.0) {
-        series.push(failure(workload, Quantity::FailedRequests, cells, arm, |slice| slice.failed_share));
+        series.push(failure(workload, Quantity::FailedRequests, cells, arm, |slice| {
+            slice.failed_share
+        }));
     }
     for check in checks {
         let failed = |slice: &Slice| f64::from(u8::from(slice.failed_checks.contains(check)));
@@ -162,7 +169,8 @@ fn failure(
         slices.any(|slice| of(slice) > 0.0)
     };
     let failing = cells.iter().flatten().filter(|cell| fails(cell, true)).count();
-    let decides = failing >= FAILING_BLOCKS && !cells.iter().flatten().any(|cell| fails(cell, false));
+    let decides =
+        failing >= FAILING_BLOCKS && !cells.iter().flatten().any(|cell| fails(cell, false));
     Series { workload: workload.to_owned(), quantity, margin: 0.0, decides, values }
 }
 
@@ -219,13 +227,17 @@ mod tests {
         assert!(find(&series, "closed", CPU).is_none() && find(&series, "open", CPU).is_some());
         let lacks = |key: &str| unjudged.iter().find(|one| one.key == key).unwrap();
         assert_eq!((lacks(CPU).workload.as_str(), lacks(CPU).decides), ("closed", true));
-        assert_eq!((lacks(P99).reason.as_str(), lacks(P99).decides), ("1 of 8 blocks have no value", false));
+        assert_eq!(
+            (lacks(P99).reason.as_str(), lacks(P99).decides),
+            ("1 of 8 blocks have no value", false)
+        );
     }
 
     #[test]
     fn a_deciding_metric_that_nothing_measured_leaves_nothing_open() {
         let mut blocks = simulated::blocks(8, 1, |_| {});
-        let slices = blocks.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
+        let slices =
+            blocks.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
         slices.for_each(|slice| slice.metrics.retain(|key, _| key != CPU));
         let (_, unjudged) = of_all(&blocks);
         assert!(unjudged.iter().any(|one| one.key == CPU));
@@ -237,7 +249,8 @@ mod tests {
     fn a_workload_that_a_block_lacks_has_no_metrics_and_keeps_its_failures_in_place() {
         let mut blocks = simulated::blocks(8, 1, |_| {});
         blocks[0].cells.retain(|cell| cell.workload != "open");
-        simulated::candidate_slices(&mut blocks[5], "open").for_each(|slice| slice.failed_share = 0.5);
+        simulated::candidate_slices(&mut blocks[5], "open")
+            .for_each(|slice| slice.failed_share = 0.5);
         let (series, unjudged) = of_all(&blocks);
         assert!(find(&series, "open", CPU).is_none());
         assert!(unjudged.iter().any(|one| one.workload == "open" && one.key == CPU && one.decides));
@@ -249,7 +262,9 @@ mod tests {
     fn failures_decide_where_only_the_candidate_has_them_and_in_several_blocks() {
         let decides = |candidate: &[usize], base: &[usize], null: &[usize]| {
             let mut blocks = simulated::blocks_with_null(20, 1, |_, _| {});
-            for (arm, failing) in [(Arm::Candidate, candidate), (Arm::Base, base), (Arm::Null, null)] {
+            for (arm, failing) in
+                [(Arm::Candidate, candidate), (Arm::Base, base), (Arm::Null, null)]
+            {
                 for place in failing {
                     let cell = blocks[*place].cells.iter_mut().find(|cell| cell.workload == "open");
                     let mut slices = cell.unwrap().slices.iter_mut();

@@ -70,7 +70,9 @@ fn mixed(first: &[f64], second: &[f64], (n, m): (usize, usize)) -> Vec<f64> {
     let at = |probabilities: &[f64], value: Option<usize>| {
         value.and_then(|value| probabilities.get(value)).copied().unwrap_or(0.0)
     };
-    let of = |value: usize| share * at(first, value.checked_sub(m)) + (1.0 - share) * at(second, Some(value));
+    let of = |value: usize| {
+        share * at(first, value.checked_sub(m)) + (1.0 - share) * at(second, Some(value))
+    };
     (0..=n * m).map(of).collect()
 }
 

@@ -143,7 +143,9 @@ impl<'a> Sums<'a> {
     fn of(ranks: &'a SignedRanks) -> Self {
         let table = |ranks: &[f64]| {
             array::from_fn(|flipped| {
-                let turned = |(bit, rank): (usize, &f64)| if flipped >> bit & 1 == 1 { -rank } else { *rank };
+                let turned = |(bit, rank): (usize, &f64)| {
+                    if flipped >> bit & 1 == 1 { -rank } else { *rank }
+                };
                 ranks.iter().enumerate().map(turned).sum()
             })
         };
@@ -171,7 +173,8 @@ mod tests {
     #[test]
     fn one_series_has_its_exact_probability() {
         // Nine patients: P(T+ ≤ 5) = 10 of 512 (Hollander and Wolfe, 1999, example 3.1).
-        let worse: Vec<f64> = crate::signed_rank::tests::HAMILTON.iter().map(|value| -value).collect();
+        let worse: Vec<f64> =
+            crate::signed_rank::tests::HAMILTON.iter().map(|value| -value).collect();
         let p = adjusted_p(&SignFlips::of(9, 1), &[ranks(&worse)], Sided::Larger);
         assert!((p[0] - 10.0 / 512.0).abs() < 1e-12, "{p:?}");
     }
@@ -199,15 +202,18 @@ mod tests {
         ];
         let series: Vec<SignedRanks> = values.iter().map(|values| ranks(values)).collect();
         let turned = |values: &[f64; 10], signs: u32| {
-            let turned =
-                |(place, value): (usize, &f64)| if signs >> place & 1 == 1 { -value } else { *value };
+            let turned = |(place, value): (usize, &f64)| {
+                if signs >> place & 1 == 1 { -value } else { *value }
+            };
             ranks(&values.iter().enumerate().map(turned).collect::<Vec<_>>()).statistic()
         };
         let statistics: Vec<f64> = series.iter().map(SignedRanks::statistic).collect();
         assert!(statistics.is_sorted_by(|a, b| a > b), "{statistics:?}");
         let mut expected = [0, 1, 2].map(|first| {
             let as_large = (0..1_u32 << 10).filter(|&signs| {
-                values[first..].iter().any(|values| turned(values, signs) >= statistics[first] - 1e-9)
+                values[first..]
+                    .iter()
+                    .any(|values| turned(values, signs) >= statistics[first] - 1e-9)
             });
             as_large.count() as f64 / 1024.0
         });
@@ -235,11 +241,13 @@ mod tests {
 
     #[test]
     fn a_drawn_probability_is_close_to_the_exact_one() {
-        let values: Vec<f64> =
-            (1..=14).map(|value| f64::from(value) * if value % 4 == 0 { -1.0 } else { 1.0 }).collect();
+        let values: Vec<f64> = (1..=14)
+            .map(|value| f64::from(value) * if value % 4 == 0 { -1.0 } else { 1.0 })
+            .collect();
         let drawn = adjusted_p(&SignFlips::of(14, 7), &[ranks(&values)], Sided::Larger)[0];
         let exact = (0..1_u32 << 14).filter(|signs| {
-            let sum: i32 = (0..14).map(|bit| if signs >> bit & 1 == 1 { bit + 1 } else { -(bit + 1) }).sum();
+            let sum: i32 =
+                (0..14).map(|bit| if signs >> bit & 1 == 1 { bit + 1 } else { -(bit + 1) }).sum();
             sum >= 105 - 2 * (4 + 8 + 12)
         });
         let exact = exact.count() as f64 / f64::from(1_u32 << 14);
@@ -278,7 +286,8 @@ mod tests {
         let values: Vec<f64> = (1..=40).map(f64::from).collect();
         let p = adjusted_p(&SignFlips::of(40, 3), &[ranks(&values)], Sided::Larger);
         assert!((p[0] - 1.0 / DRAWN as f64).abs() < 1e-12, "{p:?}");
-        let last_only: Vec<f64> = (1..=40).map(|place| if place > 32 { 1.0 } else { 0.0 }).collect();
+        let last_only: Vec<f64> =
+            (1..=40).map(|place| if place > 32 { 1.0 } else { 0.0 }).collect();
         let p = adjusted_p(&SignFlips::of(40, 3), &[ranks(&last_only)], Sided::Larger)[0];
         assert!((p - 1.0 / 256.0).abs() < 1e-3, "{p}");
     }

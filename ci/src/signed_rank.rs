@@ -23,10 +23,12 @@ impl SignedRanks {
         order.sort_by(|&a, &b| shifted[a].abs().total_cmp(&shifted[b].abs()));
         let mut signed = vec![0.0; shifted.len()];
         let mut first = 0;
-        for equal in order.chunk_by(|&a, &b| shifted[a].abs().total_cmp(&shifted[b].abs()).is_eq()) {
+        for equal in order.chunk_by(|&a, &b| shifted[a].abs().total_cmp(&shifted[b].abs()).is_eq())
+        {
             let rank = first as f64 + f64::midpoint(1.0, equal.len() as f64);
             for &place in equal {
-                signed[place] = if shifted[place] == 0.0 { 0.0 } else { rank.copysign(shifted[place]) };
+                signed[place] =
+                    if shifted[place] == 0.0 { 0.0 } else { rank.copysign(shifted[place]) };
             }
             first += equal.len();
         }

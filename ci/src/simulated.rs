@@ -34,7 +34,8 @@ pub(crate) fn margins() -> Margins {
     let table = |(key, margin, decides): (&str, f64, bool)| {
         format!("[{key}]\nmargin = {margin}\ndecides = {decides}\nreason = \"a test\"\n")
     };
-    let tables = [(CPU, 0.02, true), (THROUGHPUT, 0.02, true), (P50, 0.03, false), (P99, 0.05, false)];
+    let tables =
+        [(CPU, 0.02, true), (THROUGHPUT, 0.02, true), (P50, 0.03, false), (P99, 0.05, false)];
     Margins::parse(&tables.map(table).concat()).expect("they are valid")
 }
 
@@ -49,7 +50,11 @@ pub(crate) fn blocks(count: u32, seed: u64, change: impl Fn(&mut Slice)) -> Vec<
 
 /// Returns blocks of identical servers with a copy of the base as a third arm, with `change`
 /// applied to each slice.
-pub(crate) fn blocks_with_null(count: u32, seed: u64, change: impl Fn(Arm, &mut Slice)) -> Vec<Block> {
+pub(crate) fn blocks_with_null(
+    count: u32,
+    seed: u64,
+    change: impl Fn(Arm, &mut Slice),
+) -> Vec<Block> {
     gate(count, seed, &[Arm::Base, Arm::Candidate, Arm::Null], change)
 }
 
@@ -64,7 +69,8 @@ fn gate(count: u32, seed: u64, arms: &[Arm], change: impl Fn(Arm, &mut Slice)) -
             let mut slices = Vec::new();
             for pair in 1..=PAIRS {
                 for (arm, of_restart) in arms.iter().zip(&of_restart) {
-                    let mut slice = slice(pair, *arm, of_restart + draw(OF_A_SLICE), draw(10.0 * OF_A_SLICE));
+                    let mut slice =
+                        slice(pair, *arm, of_restart + draw(OF_A_SLICE), draw(10.0 * OF_A_SLICE));
                     change(*arm, &mut slice);
                     slices.push(slice);
                 }
@@ -72,7 +78,13 @@ fn gate(count: u32, seed: u64, arms: &[Arm], change: impl Fn(Arm, &mut Slice)) -
             CellOfBlock { workload: workload.to_owned(), slices }
         };
         let cells = vec![cell("closed"), cell("open")];
-        Block { version: VERSION, number, started_utc: String::new(), started: arms.to_vec(), cells }
+        Block {
+            version: VERSION,
+            number,
+            started_utc: String::new(),
+            started: arms.to_vec(),
+            cells,
+        }
     };
     (1..=count).map(block).collect()
 }
@@ -112,7 +124,8 @@ pub(crate) fn candidate_slices<'a>(
 
 /// Returns a plan of `blocks` blocks.
 pub(crate) fn plan(blocks: u32) -> Plan {
-    let server = |name: &str| Server { name: Some(name.to_owned()), revision: None, command: String::new() };
+    let server =
+        |name: &str| Server { name: Some(name.to_owned()), revision: None, command: String::new() };
     let workload =
         |name: &str| Workload { name: name.to_owned(), description: String::new(), rate_rps: None };
     Plan {
@@ -150,7 +163,8 @@ pub(crate) fn plan(blocks: u32) -> Plan {
 pub(crate) fn write(folder: &Path, plan: &Plan, blocks: &[Block]) {
     fs::create_dir_all(folder).expect("a folder can be made");
     let json = |line: serde_json::Result<String>| line.expect("it has a JSON form") + "\n";
-    fs::write(folder.join(PLAN_FILE), json(serde_json::to_string(plan))).expect("a file can be written");
+    fs::write(folder.join(PLAN_FILE), json(serde_json::to_string(plan)))
+        .expect("a file can be written");
     let lines: String = blocks.iter().cloned().map(block_line::write).collect();
     fs::write(folder.join(BLOCKS_FILE), lines).expect("a file can be written");
 }

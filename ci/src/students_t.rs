@@ -34,7 +34,8 @@ impl Difference {
         let variance = variance_a + variance_b;
         let least = FINEST * FINEST;
         // Satterthwaite's degrees of freedom; the fewest possible if nothing varies.
-        let parts = variance_a.powi(2) / (a.len() as f64 - 1.0) + variance_b.powi(2) / (b.len() as f64 - 1.0);
+        let parts = variance_a.powi(2) / (a.len() as f64 - 1.0)
+            + variance_b.powi(2) / (b.len() as f64 - 1.0);
         let fewest = a.len().min(b.len()) as f64 - 1.0;
         let degrees = if variance > least { variance.powi(2) / parts } else { fewest };
         Some(Self { mean: mean_b - mean_a, standard_error: variance.max(least).sqrt(), degrees })
@@ -101,7 +102,8 @@ mod tests {
     /// `t.test(second, first, paired = TRUE)` of R 4: t = 4.0621, p = 0.002833, 0.7001 to 2.4599.
     #[test]
     fn paired_rounds_agree_with_r() {
-        let differences: Vec<f64> = SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();
+        let differences: Vec<f64> =
+            SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();
         let difference = Difference::paired(&differences).unwrap();
         close(difference.mean, 1.58, 1e-9);
         close(difference.p_differs(), 0.002_833, 1e-6);
@@ -141,7 +143,8 @@ mod tests {
     /// noncentral t with 9 degrees of freedom, which is above 2.8214 in 95 of 100 cases.
     #[test]
     fn the_smallest_detectable_difference_is_that_of_the_noncentral_t() {
-        let differences: Vec<f64> = SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();
+        let differences: Vec<f64> =
+            SECOND.iter().zip(FIRST).map(|(second, first)| second - first).collect();
         let difference = Difference::paired(&differences).unwrap();
         close(difference.smallest_detectable(0.5, 0.01, 0.95), 0.5 + 4.725 * 0.38896, 5e-3);
     }

@@ -144,13 +144,14 @@ fn judge_all(series: Vec<Series>, flips: &SignFlips, seed: u64) -> Vec<Judged> {
     let p_beyond_margin = beyond_margin.adjusted_p.clone();
     let critical = beyond_margin.critical(FALSE_ALARMS);
     let probabilities = p_beyond_margin.into_iter().zip(no_effect.adjusted_p);
-    let judged = series.into_iter().zip(probabilities).map(|(series, (p_beyond_margin, p_no_effect))| {
-        let mut judged = Judged::by_blocks(series, critical, seed);
-        (judged.p_beyond_margin, judged.p_no_effect) = (p_beyond_margin, p_no_effect);
-        judged.decide();
-        judged.series.decides |= judged.is_suspect(flips);
-        judged
-    });
+    let judged =
+        series.into_iter().zip(probabilities).map(|(series, (p_beyond_margin, p_no_effect))| {
+            let mut judged = Judged::by_blocks(series, critical, seed);
+            (judged.p_beyond_margin, judged.p_no_effect) = (p_beyond_margin, p_no_effect);
+            judged.decide();
+            judged.series.decides |= judged.is_suspect(flips);
+            judged
+        });
     judged.collect()
 }
 
@@ -160,7 +161,15 @@ impl Judged {
         let (p_beyond_margin, p_no_effect) = (1.0, 1.0);
         let verdict = Verdict::Undecided;
         let (interval, smallest_detectable) = (None, None);
-        Self { series, estimate, interval, p_beyond_margin, p_no_effect, smallest_detectable, verdict }
+        Self {
+            series,
+            estimate,
+            interval,
+            p_beyond_margin,
+            p_no_effect,
+            smallest_detectable,
+            verdict,
+        }
     }
 
     /// Estimates the effect of a series, its interval and the smallest detectable effect. Failures
@@ -221,7 +230,10 @@ impl Judged {
     pub fn failing_blocks(&self) -> Option<String> {
         let values = &self.series.values;
         let failing = values.iter().filter(|value| **value > 0.0).count();
-        self.series.quantity.is_failure().then(|| format!("in {failing} of {} blocks", values.len()))
+        self.series
+            .quantity
+            .is_failure()
+            .then(|| format!("in {failing} of {} blocks", values.len()))
     }
 
     /// Returns true if an effect of twice the margin is above the interval.
@@ -395,18 +407,22 @@ mod tests {
         let mut blocks = simulated::blocks(12, 1, |_| {});
         for (place, block) in blocks.iter_mut().enumerate() {
             let factor = if place % 2 == 0 { 1.3 } else { 0.75 };
-            simulated::candidate_slices(block, "open").for_each(|slice| simulated::slow_down(slice, factor));
+            simulated::candidate_slices(block, "open")
+                .for_each(|slice| simulated::slow_down(slice, factor));
         }
         let judgement = judged(&blocks);
         assert_eq!(of(&judgement, "open", CPU).verdict, Verdict::Undecided);
         assert_eq!(judgement.verdict, Verdict::Undecided);
         let seen = of(&judgement, "open", CPU).smallest_detectable.unwrap();
-        assert!(seen > 0.1 && seen > 3.0 * of(&judgement, "closed", CPU).smallest_detectable.unwrap());
+        assert!(
+            seen > 0.1 && seen > 3.0 * of(&judgement, "closed", CPU).smallest_detectable.unwrap()
+        );
     }
 
     #[test]
     fn a_doubled_tail_regresses_and_leaves_the_median_alone() {
-        let judgement = judged(&simulated::blocks(24, 1, |slice| simulated::scale(slice, P99, 2.0)));
+        let judgement =
+            judged(&simulated::blocks(24, 1, |slice| simulated::scale(slice, P99, 2.0)));
         assert_eq!(judgement.verdict, Verdict::Regressed);
         assert_eq!(of(&judgement, "open", P99).verdict, Verdict::Regressed);
         assert_eq!(of(&judgement, "open", P50).verdict, Verdict::NotRegressed);
@@ -440,11 +456,13 @@ mod tests {
     #[test]
     fn failures_of_both_servers_alike_and_of_the_base_alone_are_no_regression() {
         let mut alike = simulated::blocks(12, 1, |slice| slice.failed_share = 0.1);
-        let slices = alike.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
+        let slices =
+            alike.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
         slices.for_each(|slice| slice.failed_share = 0.1);
         assert_eq!(judged(&alike).verdict, Verdict::NotRegressed);
         let mut base = simulated::blocks(12, 1, |_| {});
-        let slices = base.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
+        let slices =
+            base.iter_mut().flat_map(|block| &mut block.cells).flat_map(|cell| &mut cell.slices);
         slices.filter(|slice| slice.arm == Arm::Base).for_each(|slice| slice.failed_share = 0.1);
         let judgement = judged(&base);
         assert_eq!(judgement.verdict, Verdict::NotRegressed);
@@ -454,11 +472,13 @@ mod tests {
     /// A failure in one block also occurs with identical builds. Failures in a quarter of the
     /// blocks of one arm hardly do, but among many metrics they are no proof either.
     #[test]
-    fn failures_in_some_blocks_are_told_and_leave_the_gate_open_where_chance_hardly_explains_them() {
+    fn failures_in_some_blocks_are_told_and_leave_the_gate_open_where_chance_hardly_explains_them()
+    {
         let fails_in = |count: usize| {
             let mut blocks = simulated::blocks(20, 1, |_| {});
             for block in &mut blocks[..count] {
-                simulated::candidate_slices(block, "open").for_each(|slice| slice.failed_share = 0.02);
+                simulated::candidate_slices(block, "open")
+                    .for_each(|slice| slice.failed_share = 0.02);
             }
             judged(&blocks)
         };
@@ -480,7 +500,9 @@ mod tests {
     fn a_loss_of_what_cannot_fall_below_zero_is_a_share_below_one() {
         let judgement = slowed_down(1.0);
         let (cpu, throughput) = (of(&judgement, "open", CPU), of(&judgement, "open", THROUGHPUT));
-        assert!((cpu.share(0.8) - 1.2255).abs() < 1e-4 && (throughput.share(0.8) - 0.5507).abs() < 1e-4);
+        assert!(
+            (cpu.share(0.8) - 1.2255).abs() < 1e-4 && (throughput.share(0.8) - 0.5507).abs() < 1e-4
+        );
         for judged in [cpu, throughput] {
             assert!((judged.share(judged.series.margin) - 0.02).abs() < 1e-12);
         }

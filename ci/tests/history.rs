@@ -87,8 +87,11 @@ fn a_step_for_the_better_is_called_so() {
 fn a_regression_that_was_repaired_is_two_steps() {
     let history = History::of(&entries(&costs(50, 1.05, 18..30)));
     let series = series(&history.groups[0], CPU);
-    let steps: Vec<(&str, Option<bool>)> =
-        series.steps.iter().map(|step| (series.point(step.at).revision.as_str(), step.is_worse)).collect();
+    let steps: Vec<(&str, Option<bool>)> = series
+        .steps
+        .iter()
+        .map(|step| (series.point(step.at).revision.as_str(), step.is_worse))
+        .collect();
     assert_eq!(steps, [("revision-18", Some(true)), ("revision-30", Some(false))]);
 }
 
@@ -110,7 +113,10 @@ fn a_step_of_the_noise_alone_is_neither_worse_nor_better() {
 #[test]
 fn another_machine_or_anchor_begins_a_new_series_and_no_step() {
     for (change, word) in [
-        ((|entry: &mut Entry| entry.machine = machine("ffffffff")) as fn(&mut Entry), "Another machine"),
+        (
+            (|entry: &mut Entry| entry.machine = machine("ffffffff")) as fn(&mut Entry),
+            "Another machine",
+        ),
         (|entry| entry.anchor = "anchor-2".to_owned(), "Another anchor"),
         (|entry| entry.suite = "other".to_owned(), "Another suite"),
     ] {
@@ -118,7 +124,8 @@ fn another_machine_or_anchor_begins_a_new_series_and_no_step() {
         entries[20..].iter_mut().for_each(change);
         let history = History::of(&entries);
         assert_eq!(history.groups.iter().map(|group| group.gates).collect::<Vec<_>>(), [20, 20]);
-        let steps = history.groups.iter().flat_map(|group| &group.series).flat_map(|series| &series.steps);
+        let steps =
+            history.groups.iter().flat_map(|group| &group.series).flat_map(|series| &series.steps);
         assert_eq!(steps.count(), 0, "{word}");
         assert!(text(&entries).contains(word), "{}", text(&entries));
     }
@@ -144,7 +151,8 @@ fn a_change_of_fewer_than_three_gates_is_told_and_is_no_step() {
         assert!(history.groups[0].series.iter().all(|series| series.steps.is_empty()));
         let text = text(&entries);
         let revision = format!("revision-{} is", changed.start);
-        let line = text.lines().find(|line| line.contains(&revision) && line.contains(CPU)).expect(&text);
+        let line =
+            text.lines().find(|line| line.contains(&revision) && line.contains(CPU)).expect(&text);
         assert!(line.contains(words) && line.contains("% above its level"), "{line}");
     }
 }
@@ -174,7 +182,8 @@ fn json_names_the_first_revision_too() {
     let json = history::json::write(&History::of(&entries(&costs(40, 1.05, 22..40)))).unwrap();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     let series = &json["groups"][0]["series"];
-    let step = &series.as_array().unwrap().iter().find(|series| series["metric"] == CPU).unwrap()["steps"][0];
+    let step = &series.as_array().unwrap().iter().find(|series| series["metric"] == CPU).unwrap()["steps"]
+        [0];
     assert_eq!((&step["first_revision"], &step["worse"]), (&"revision-22".into(), &true.into()));
 }
 
@@ -188,9 +197,15 @@ fn the_page_names_every_step_draws_every_series_and_loads_nothing() {
     }
     let history = History::of(&entries);
     let page = history::page(&history, "ci/history/gate.jsonl").unwrap();
-    assert!(page.contains("<code>revision-22</code>") && page.contains("4 steps, 4 for the worse"), "{page}");
-    let svgs: Vec<&str> =
-        page.split("<svg").skip(1).map(|svg| svg.split_once("</svg>").expect("it ends").0).collect();
+    assert!(
+        page.contains("<code>revision-22</code>") && page.contains("4 steps, 4 for the worse"),
+        "{page}"
+    );
+    let svgs: Vec<&str> = page
+        .split("<svg")
+        .skip(1)
+        .map(|svg| svg.split_once("</svg>").expect("it ends").0)
+        .collect();
     assert_eq!(svgs.len(), 4);
     for svg in svgs {
         let svg = format!("<svg{svg}</svg>");
@@ -198,7 +213,10 @@ fn the_page_names_every_step_draws_every_series_and_loads_nothing() {
         assert!(svg.contains("levels: ") && svg.contains("worse"), "{svg}");
     }
     assert!(!page.contains("<script>"));
-    assert_eq!(page.matches("http").count(), page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count());
+    assert_eq!(
+        page.matches("http").count(),
+        page.matches("xmlns=\"http://www.w3.org/2000/svg\"").count()
+    );
     assert_eq!(history::page(&history, "ci/history/gate.jsonl").unwrap(), page);
 }
 
@@ -217,7 +235,8 @@ impl File {
 
     fn with(text: &str) -> Self {
         let file = Self::new();
-        fs::create_dir_all(file.path.parent().expect("it has a folder")).expect("a folder can be made");
+        fs::create_dir_all(file.path.parent().expect("it has a folder"))
+            .expect("a folder can be made");
         fs::write(&file.path, text).expect("a file can be written");
         file
     }
@@ -290,7 +309,10 @@ fn a_mistake_in_a_file_is_named_with_its_line() {
     ] {
         let file = File::with(&format!("{good}\n{bad}\n{good}\n"));
         let error = history::read(&file.path).unwrap_err().to_string();
-        assert!(error.contains(", line 2") && error.to_lowercase().contains(&hint.to_lowercase()), "{error}");
+        assert!(
+            error.contains(", line 2") && error.to_lowercase().contains(&hint.to_lowercase()),
+            "{error}"
+        );
         assert!(!error.contains('\n'), "{error}");
         let before = file.text();
         history::append(&file.path, &entries(&[1.0])[0]).unwrap_err();
@@ -302,7 +324,10 @@ fn a_mistake_in_a_file_is_named_with_its_line() {
 fn an_empty_and_a_missing_history_say_how_to_begin_one() {
     for file in [File::with(""), File::new()] {
         let error = history::read(&file.path).unwrap_err();
-        assert!(matches!(error, HistoryError::Empty { .. } | HistoryError::Missing { .. }), "{error:?}");
+        assert!(
+            matches!(error, HistoryError::Empty { .. } | HistoryError::Missing { .. }),
+            "{error:?}"
+        );
         assert!(error.to_string().contains("c10k history add"), "{error}");
     }
 }

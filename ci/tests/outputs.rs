@@ -27,7 +27,8 @@ const HOSTILE: [&str; 7] = [
 fn simulate(workloads: &[&str], cost: f64) -> Gate {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let time = "2026-11-30T12:00:00Z";
-    Simulated { workloads, cost, revisions: Some(("before", "after")), time, seed: 1 }.write(folder.path());
+    Simulated { workloads, cost, revisions: Some(("before", "after")), time, seed: 1 }
+        .write(folder.path());
     Gate::read(folder.path()).expect("what was written can be read")
 }
 
@@ -42,7 +43,8 @@ fn json(gate: &Gate, file: &str) -> Value {
 }
 
 fn schema(text: &str) -> jsonschema::Validator {
-    jsonschema::validator_for(&serde_json::from_str(text).expect("it is JSON")).expect("it is a schema")
+    jsonschema::validator_for(&serde_json::from_str(text).expect("it is JSON"))
+        .expect("it is a schema")
 }
 
 fn bencher_schema() -> jsonschema::Validator {
@@ -85,9 +87,13 @@ fn the_lists_follow_what_github_action_benchmark_reads() {
         for file in ["custom-bigger-is-better.json", "custom-smaller-is-better.json"] {
             let list = json(gate, file);
             assert_valid(&github_schema(), &list);
-            let names: Vec<&Value> = list.as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
+            let names: Vec<&Value> =
+                list.as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
             // The action compares an entry with the earlier entry of the same name.
-            assert!((1..names.len()).all(|place| !names[..place].contains(&names[place])), "{names:?}");
+            assert!(
+                (1..names.len()).all(|place| !names[..place].contains(&names[place])),
+                "{names:?}"
+            );
         }
     }
     let wrong = serde_json::json!([{ "name": "n", "unit": "u", "value": "1.0" }]);
@@ -147,14 +153,17 @@ fn lists_have_ratios_in_the_direction_that_their_name_says() {
     let cpu = ratio("custom-smaller-is-better.json", "closed: server_cpu_us_per_request");
     assert!((cpu - 1.1).abs() < 0.02, "{cpu}");
     let metric = &json(&gate, "bencher.json")["closed"]["throughput_rps"];
-    let (low, high) = (metric["lower_value"].as_f64().unwrap(), metric["upper_value"].as_f64().unwrap());
+    let (low, high) =
+        (metric["lower_value"].as_f64().unwrap(), metric["upper_value"].as_f64().unwrap());
     assert!(low < throughput && throughput < high && high - low < 0.1, "{metric}");
 }
 
 #[test]
 fn the_range_of_a_list_is_read_as_a_number() {
     // `extractRangeInfo` of github-action-benchmark reads the text after the sign as a number.
-    for entry in json(&simulate(&["closed"], 1.0), "custom-smaller-is-better.json").as_array().unwrap() {
+    for entry in
+        json(&simulate(&["closed"], 1.0), "custom-smaller-is-better.json").as_array().unwrap()
+    {
         let range = entry["range"].as_str().unwrap().strip_prefix("± ").unwrap();
         assert!(range.parse::<f64>().is_ok_and(|range| range > 0.0), "{range}");
     }
@@ -175,7 +184,10 @@ fn names_of_workloads_break_no_table_and_no_line() {
     assert!(rows.iter().all(|row| cells(row) == 6), "{markdown}");
     assert_eq!(markdown.lines().filter(|line| line.starts_with("### ")).count(), HOSTILE.len());
     assert!(!markdown.contains('<') && !markdown.replace("\\`", "").contains('`'), "{markdown}");
-    assert!(markdown.chars().all(|character| character == '\n' || !character.is_control()), "{markdown:?}");
+    assert!(
+        markdown.chars().all(|character| character == '\n' || !character.is_control()),
+        "{markdown:?}"
+    );
 }
 
 #[test]
@@ -185,7 +197,10 @@ fn names_of_workloads_are_in_json_as_they_are() {
     assert!(HOSTILE.iter().all(|name| metrics.get(name).is_some()), "{metrics:#}");
     let whole = json(gate, "gate.json");
     let cells = whole["cells"].as_array().unwrap();
-    assert!(HOSTILE.iter().all(|name| cells.iter().any(|cell| cell["workload"] == *name)), "{whole:#}");
+    assert!(
+        HOSTILE.iter().all(|name| cells.iter().any(|cell| cell["workload"] == *name)),
+        "{whole:#}"
+    );
 }
 
 #[test]
@@ -211,6 +226,10 @@ fn a_summary_of_very_many_workloads_fits_into_a_comment_and_keeps_the_regression
         judged.verdict = Verdict::Regressed;
     }
     let markdown = written(&gate, "summary.md");
-    assert!(markdown.len() < 60_000 && markdown.starts_with("**REGRESSED"), "{} bytes", markdown.len());
+    assert!(
+        markdown.len() < 60_000 && markdown.starts_with("**REGRESSED"),
+        "{} bytes",
+        markdown.len()
+    );
     assert!(markdown.contains("### "), "the sentence left no place for a table");
 }

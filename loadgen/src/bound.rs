@@ -54,7 +54,12 @@ impl LowerBounds {
             let most = latency.value_at_quantile(quantile) as f64 * (1.0 + TOLERANCE);
             estimate(&survival, quantile).is_none_or(|value| value as f64 > most)
         };
-        Self { from: TOLD.into_iter().map(|(_, quantile)| quantile).find(|&quantile| is_bound(quantile)) }
+        Self {
+            from: TOLD
+                .into_iter()
+                .map(|(_, quantile)| quantile)
+                .find(|&quantile| is_bound(quantile)),
+        }
     }
 
     /// Returns true if no percentile is a bound.
@@ -138,8 +143,15 @@ mod tests {
         let unanswered = times(&censored);
         let mut all = times(&relapsed);
         all.add(&unanswered).unwrap();
-        let published =
-            [(6, 0.857), (7, 0.807), (10, 0.753), (13, 0.690), (16, 0.627), (22, 0.538), (23, 0.448)];
+        let published = [
+            (6, 0.857),
+            (7, 0.807),
+            (10, 0.753),
+            (13, 0.690),
+            (16, 0.627),
+            (22, 0.538),
+            (23, 0.448),
+        ];
         let found = survival(&all, &unanswered);
         assert_eq!(found.len(), published.len());
         for ((week, share), (published_week, published_share)) in found.iter().zip(published) {

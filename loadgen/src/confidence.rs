@@ -90,8 +90,9 @@ pub(crate) fn intervals(measured: &Measurement) -> Option<Intervals> {
         return None;
     }
     let sections = sections(&measured.batches);
-    let us =
-        |quantile| interval(measured, &sections, quantile).map(|limits| limits.map(|ns| ns as f64 / 1e3));
+    let us = |quantile| {
+        interval(measured, &sections, quantile).map(|limits| limits.map(|ns| ns as f64 / 1e3))
+    };
     let intervals = Intervals { p50: us(0.5), p90: us(0.9), p99: us(0.99) };
     (intervals != Intervals::default()).then_some(intervals)
 }
@@ -99,7 +100,9 @@ pub(crate) fn intervals(measured: &Measurement) -> Option<Intervals> {
 /// Returns true if runs of this workload have intervals: open loops of at least [`MIN_LENGTH`] and
 /// [`MIN_REQUESTS`].
 pub fn are_shown_of(workload: &Workload) -> bool {
-    let Some((length, rate)) = asked_length(workload).zip(workload.pacing.rate()) else { return false };
+    let Some((length, rate)) = asked_length(workload).zip(workload.pacing.rate()) else {
+        return false;
+    };
     length >= MIN_LENGTH && length.as_secs_f64() * rate >= MIN_REQUESTS
 }
 
@@ -140,8 +143,9 @@ fn sections(batches: &[Batch]) -> Vec<Batch> {
 type Share = (f64, f64);
 
 fn shares_below(sections: &[Batch], bound: u64) -> Vec<Share> {
-    let share =
-        |section: &Batch| (section.latency.len() as f64, section.latency.count_between(0, bound) as f64);
+    let share = |section: &Batch| {
+        (section.latency.len() as f64, section.latency.count_between(0, bound) as f64)
+    };
     sections.iter().map(share).collect()
 }
 
@@ -162,7 +166,8 @@ fn standard_error(shares: &[Share]) -> f64 {
 /// bound is then the least value that the quantile can have, and not the largest.
 fn rests_on_ages(measured: &Measurement, bound: u64) -> bool {
     let bound = measured.times.latency.lowest_equivalent(bound);
-    let beyond = |times: &Times| if times.is_empty() { 0 } else { times.count_between(bound, times.max()) };
+    let beyond =
+        |times: &Times| if times.is_empty() { 0 } else { times.count_between(bound, times.max()) };
     beyond(&measured.times.unanswered) * 2 > beyond(&measured.times.latency)
 }
 
@@ -266,7 +271,8 @@ mod tests {
     #[test]
     fn sections_are_as_equal_as_whole_batches_allow() {
         let batches = vec![batch(100, 1_000_000); 38];
-        let lengths: Vec<u64> = sections(&batches).iter().map(|section| section.length.as_secs()).collect();
+        let lengths: Vec<u64> =
+            sections(&batches).iter().map(|section| section.length.as_secs()).collect();
         assert_eq!(lengths, [4, 5, 5, 5, 4, 5, 5, 5]);
     }
 

@@ -122,7 +122,8 @@ impl Connection {
                 let taken = bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let left = left - taken as u64;
                 self.state = State::Chunk { head, part: Part::Data { left } };
-                Ok((left == 0).then_some((taken, Next::State(State::Chunk { head, part: Part::DataEnd }))))
+                Ok((left == 0)
+                    .then_some((taken, Next::State(State::Chunk { head, part: Part::DataEnd }))))
             }
             State::Chunk { head, part } => {
                 let Some((line, taken)) = self.line(bytes)? else {
@@ -130,15 +131,19 @@ impl Connection {
                 };
                 let at = |reason| ProtocolError::new(reason, &line);
                 let part = match part {
-                    Part::SizeLine => match chunk_size(&line).ok_or_else(|| at(Reason::ChunkSize))? {
-                        0 => Part::Trailer,
-                        left => {
-                            self.body_bytes = self.body_bytes.saturating_add(left);
-                            Part::Data { left }
+                    Part::SizeLine => {
+                        match chunk_size(&line).ok_or_else(|| at(Reason::ChunkSize))? {
+                            0 => Part::Trailer,
+                            left => {
+                                self.body_bytes = self.body_bytes.saturating_add(left);
+                                Part::Data { left }
+                            }
                         }
-                    },
+                    }
                     Part::DataEnd if line.is_empty() => Part::SizeLine,
-                    Part::Trailer if line.is_empty() => return Ok(Some((taken, Next::Whole(head)))),
+                    Part::Trailer if line.is_empty() => {
+                        return Ok(Some((taken, Next::Whole(head))));
+                    }
                     Part::Trailer => Part::Trailer,
                     Part::DataEnd | Part::Data { .. } => return Err(at(Reason::ChunkEnd)),
                 };
@@ -193,7 +198,11 @@ impl Connection {
         let Some(end) = memchr(b'\n', bytes) else {
             self.partial.extend_from_slice(bytes);
             let is_long = self.partial.len() > MAX_LINE_BYTES;
-            return if is_long { Err(ProtocolError::new(Reason::LongLine, &self.partial)) } else { Ok(None) };
+            return if is_long {
+                Err(ProtocolError::new(Reason::LongLine, &self.partial))
+            } else {
+                Ok(None)
+            };
         };
         let mut line = std::mem::take(&mut self.partial);
         line.extend_from_slice(&bytes[..end]);
@@ -280,7 +289,9 @@ mod tests {
         let mut known = KnownHead::default();
         let bytes = b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts";
         assert_eq!(connection.receive(bytes, false, &mut known), Ok(Progress::Partial));
-        assert!(connection.receive_end().is_some_and(|head| head.status == 200 && !head.keep_alive));
+        assert!(
+            connection.receive_end().is_some_and(|head| head.status == 200 && !head.keep_alive)
+        );
     }
 
     #[test]
@@ -288,7 +299,10 @@ mod tests {
         for bytes in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
             let mut connection = Connection::default();
             let mut known = KnownHead::default();
-            assert_eq!(connection.receive(bytes.as_bytes(), false, &mut known), Ok(Progress::Partial));
+            assert_eq!(
+                connection.receive(bytes.as_bytes(), false, &mut known),
+                Ok(Progress::Partial)
+            );
             assert_eq!(connection.receive_end(), None, "{bytes:?}");
         }
     }
@@ -316,7 +330,10 @@ mod tests {
             (head(&"X: 0123456789\r\n".repeat(MAX_HEAD_BYTES / 10)), Reason::LongHead),
             (head("Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello"), Reason::Length),
             (head("Content-Length: -5\r\n\r\nhello"), Reason::Length),
-            (head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello"), Reason::TwoFramings),
+            (
+                head("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nhello"),
+                Reason::TwoFramings,
+            ),
             (chunked("xyz\r\n"), Reason::ChunkSize),
             (chunked("3\r\nabcd\r\n"), Reason::ChunkEnd),
             (chunked("3\nabc\r\n"), Reason::LineEnd),
@@ -330,8 +347,10 @@ mod tests {
 
     #[test]
     fn accepts_heads_that_other_clients_accept() {
-        let many = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X: y\r\n".repeat(150));
-        let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 2\r\n\r\nok", "y".repeat(70_000));
+        let many =
+            format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X: y\r\n".repeat(150));
+        let long =
+            format!("HTTP/1.1 200 OK\r\nX: {}\r\nContent-Length: 2\r\n\r\nok", "y".repeat(70_000));
         for bytes in [
             "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\tc\r\nContent-Length: 2\r\n\r\nok",
             "HTTP/1.1 200 OK\r\nContent-Length:\r\n 2\r\n\r\nok",
@@ -343,7 +362,11 @@ mod tests {
         ] {
             let shown = &bytes[..bytes.len().min(80)];
             for step in [1, 7, bytes.len()] {
-                assert_eq!(read(bytes.as_bytes(), step), (vec![200], Ok(false)), "{shown:?} in {step}s");
+                assert_eq!(
+                    read(bytes.as_bytes(), step),
+                    (vec![200], Ok(false)),
+                    "{shown:?} in {step}s"
+                );
             }
         }
     }

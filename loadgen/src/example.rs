@@ -56,7 +56,10 @@ impl ErrorExamples {
     pub fn by_kind(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let Self { connect, reset, timeout, status, protocol } = self;
         let examples = [connect, reset, timeout, status, protocol];
-        KINDS.into_iter().zip(examples).filter_map(|(kind, example)| Some((kind, example.as_deref()?)))
+        KINDS
+            .into_iter()
+            .zip(examples)
+            .filter_map(|(kind, example)| Some((kind, example.as_deref()?)))
     }
 }
 
@@ -140,8 +143,11 @@ mod tests {
     fn the_first_example_of_a_kind_stays() {
         let example = |text: &str| Some(text.to_owned());
         let mut mine = ErrorExamples { reset: example("first"), ..ErrorExamples::default() };
-        let theirs =
-            ErrorExamples { reset: example("second"), connect: example("third"), ..ErrorExamples::default() };
+        let theirs = ErrorExamples {
+            reset: example("second"),
+            connect: example("third"),
+            ..ErrorExamples::default()
+        };
         mine.merge(&theirs);
         assert_eq!(mine.by_kind().collect::<Vec<_>>(), [("connect", "third"), ("reset", "first")]);
         assert!(ErrorExamples::default().is_empty() && !mine.is_empty());
@@ -155,7 +161,8 @@ mod tests {
         }
         let mut all = codes.clone();
         all.merge(&codes);
-        let classes = [("2xx", 4), ("4xx", 4), ("5xx", 2)].map(|(class, count)| (class.to_owned(), count));
+        let classes =
+            [("2xx", 4), ("4xx", 4), ("5xx", 2)].map(|(class, count)| (class.to_owned(), count));
         assert_eq!(all.classes(), classes);
         assert_eq!(codes.failures().unwrap(), "404 (2 times), 503 (once)");
         assert_eq!(StatusCodes::default().failures(), None);

@@ -89,7 +89,8 @@ fn is_interim(head: &[u8]) -> bool {
 /// Returns the URL that a response redirects to, if it does.
 fn location(head: &[u8], url: &str) -> Result<Option<String>, FollowError> {
     let found = with_head(head, |response| {
-        let field = response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
+        let field =
+            response.headers.iter().find(|header| header.name.eq_ignore_ascii_case("location"));
         let value = field.and_then(|header| std::str::from_utf8(header.value.trim_ascii()).ok());
         Ok((response.code, value.map(str::to_owned)))
     });
@@ -104,11 +105,18 @@ fn location(head: &[u8], url: &str) -> Result<Option<String>, FollowError> {
 mod tests {
     #[test]
     fn reads_where_a_redirection_leads() {
-        let location = |head: &[u8]| super::location(head, "http://a/").map_err(|error| error.to_string());
+        let location =
+            |head: &[u8]| super::location(head, "http://a/").map_err(|error| error.to_string());
         assert_eq!(location(b"HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\n"), Ok(Some("/x".into())));
         assert_eq!(location(b"HTTP/1.1 302 Found\nLocation:\n  /x\n\n"), Ok(Some("/x".into())));
         assert_eq!(location(b"HTTP/1.1 200 OK\r\nLocation: /x\r\n\r\n"), Ok(None));
-        assert!(location(b"HTTP/1.1 301 Moved\r\n\r\n").is_err_and(|error| error.contains("without saying")));
-        assert!(location(b"SSH-2.0\r\n").is_err_and(|error| error.starts_with("cannot follow http://a/: ")));
+        assert!(
+            location(b"HTTP/1.1 301 Moved\r\n\r\n")
+                .is_err_and(|error| error.contains("without saying"))
+        );
+        assert!(
+            location(b"SSH-2.0\r\n")
+                .is_err_and(|error| error.starts_with("cannot follow http://a/: "))
+        );
     }
 }

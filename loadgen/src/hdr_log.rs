@@ -38,7 +38,9 @@ impl HdrLog {
         if !self.has_head {
             self.write_head(SystemTime::now() - (interval.begin + interval.length))?;
         }
-        for (name, times) in interval.seen.times.named().into_iter().filter(|(_, times)| !times.is_empty()) {
+        for (name, times) in
+            interval.seen.times.named().into_iter().filter(|(_, times)| !times.is_empty())
+        {
             IntervalLogWriterBuilder::new()
                 .begin_log_with(&mut self.lines, &mut self.serializer)?
                 .write_histogram(times, interval.begin, interval.length, Tag::new(name))

@@ -55,8 +55,10 @@ impl Kinds {
     /// Returns the number of the kind that the value of a field `Server-Timing` begins with: the
     /// name of its first metric.
     fn number(&mut self, value: &[u8]) -> Option<u8> {
-        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-        let name = value.trim_ascii_start().split(|byte| !is_token(byte)).next().unwrap_or_default();
+        let is_token =
+            |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        let name =
+            value.trim_ascii_start().split(|byte| !is_token(byte)).next().unwrap_or_default();
         let name = std::str::from_utf8(name).ok().filter(|name| !name.is_empty())?;
         let known = self.0.iter().position(|known| known == name);
         let number = known.or_else(|| {
@@ -144,7 +146,8 @@ fn meaning(
     kinds: &mut Kinds,
 ) -> Result<Head, ProtocolError> {
     let at = |reason| ProtocolError::of_head(reason, bytes);
-    let (status, version) = response.code.zip(response.version).ok_or_else(|| at(Reason::HeadEnd))?;
+    let (status, version) =
+        response.code.zip(response.version).ok_or_else(|| at(Reason::HeadEnd))?;
     if status == 101 {
         return Err(at(Reason::Switched));
     }
@@ -173,7 +176,9 @@ fn meaning(
     }
     let framing = match (chunked, length) {
         _ if to_head || matches!(status, 100..200 | 204 | 304) => Framing::Length(0),
-        (Some(_), Some((_, header))) => return Err(ProtocolError::of_field(Reason::TwoFramings, header)),
+        (Some(_), Some((_, header))) => {
+            return Err(ProtocolError::of_field(Reason::TwoFramings, header));
+        }
         (Some(true), None) => Framing::Chunked,
         (Some(false) | None, None) => Framing::UntilClose,
         (None, Some((length, _))) => Framing::Length(length),
@@ -221,7 +226,9 @@ mod tests {
         assert!(keep_alive("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"));
         assert!(!keep_alive("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: Close\r\n\r\n"));
         assert!(!keep_alive("HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n"));
-        assert!(keep_alive("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"));
+        assert!(keep_alive(
+            "HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n\r\n"
+        ));
         assert!(!keep_alive("HTTP/1.1 200 OK\r\n\r\n"));
     }
 

@@ -75,7 +75,8 @@ impl Intervals {
         self.last = (interval.number, interval.begin + interval.length);
         if interval.number.is_multiple_of(self.per_batch) || self.batches.is_empty() {
             if self.batches.len() == MAX_BATCHES {
-                self.batches = std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
+                self.batches =
+                    std::mem::take(&mut self.batches).chunks(2).map(Batch::join).collect();
                 self.per_batch *= 2;
             }
             self.batches.push(Batch::of(interval));

@@ -85,8 +85,7 @@ mod tests {
 
     #[test]
     fn reads_values_by_name() {
-        let text =
-            "TcpExt: A ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 1 2 3 4\nIpExt: B\nIpExt: 5\n";
+        let text = "TcpExt: A ListenOverflows ListenDrops TCPSynRetrans\nTcpExt: 1 2 3 4\nIpExt: B\nIpExt: 5\n";
         let counters = KernelCounters::parse(text).unwrap();
         let expected = KernelCounters {
             listen_overflows: 2,

@@ -33,7 +33,8 @@ pub(crate) fn of(addresses: &[SocketAddr]) -> Option<u64> {
 }
 
 fn drops(listeners: &[Listener], addresses: &[SocketAddr]) -> Option<u64> {
-    let serves = |listener: &&Listener| addresses.iter().any(|address| serves(listener, address, listeners));
+    let serves =
+        |listener: &&Listener| addresses.iter().any(|address| serves(listener, address, listeners));
     let drops = listeners.iter().filter(serves).map(|listener| listener.drops);
     drops.fold(None, |sum, drops| Some(sum.unwrap_or(0) + drops))
 }
@@ -43,7 +44,8 @@ fn drops(listeners: &[Listener], addresses: &[SocketAddr]) -> Option<u64> {
 /// if they share a port.
 fn serves(listener: &Listener, address: &SocketAddr, all: &[Listener]) -> bool {
     let has_it = |listener: &Listener| canonical(listener.address) == canonical(*address);
-    let has_all = listener.address.port() == address.port() && listener.address.ip().is_unspecified();
+    let has_all =
+        listener.address.port() == address.port() && listener.address.ip().is_unspecified();
     has_it(listener) || (has_all && !all.iter().any(has_it))
 }
 

@@ -158,7 +158,9 @@ impl Fairness {
     /// Computes the fairness from the number of responses on each connection.
     pub(crate) fn of(mut responses: Vec<u64>) -> Self {
         responses.sort_unstable();
-        let (Some(&min), Some(&max)) = (responses.first(), responses.last()) else { return Self::default() };
+        let (Some(&min), Some(&max)) = (responses.first(), responses.last()) else {
+            return Self::default();
+        };
         let sum = responses.iter().map(|&count| count as f64).sum::<f64>();
         let squares = responses.iter().map(|&count| (count as f64).powi(2)).sum::<f64>();
         let jain = if sum > 0.0 { sum * sum / (responses.len() as f64 * squares) } else { 0.0 };

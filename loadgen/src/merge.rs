@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::addresses::Addresses;
 use crate::example::ErrorExamples;
 use crate::measurement::{
-    Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters, Measurement,
-    Requests, StartUp,
+    Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters,
+    Measurement, Requests, StartUp,
 };
 use crate::plan::Plan;
 use crate::recorder::{Age, Recorder};
@@ -25,7 +25,8 @@ pub(crate) fn merge(
     endings: &[Ending],
 ) -> Measurement {
     let sum = |of| sum(endings, of);
-    let all = |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
+    let all =
+        |of: fn(&Ending) -> &Vec<u64>| endings.iter().flat_map(of).copied().collect::<Vec<u64>>();
     let status = total.status_codes.failures();
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
     let last_done = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
@@ -47,7 +48,10 @@ pub(crate) fn merge(
         connections: connections(plan.workload.connections, endings),
         slow: None,
         errors: total.errors,
-        addresses: Addresses { used: plan.target.addresses.clone(), left_out: plan.target.left_out.clone() },
+        addresses: Addresses {
+            used: plan.target.addresses.clone(),
+            left_out: plan.target.left_out.clone(),
+        },
         errors_at: errors_at(&plan.target.addresses, &total.errors_at),
         error_examples: ErrorExamples { status, ..total.examples },
         status_codes: total.status_codes,

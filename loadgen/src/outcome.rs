@@ -104,7 +104,8 @@ impl Errors {
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kinds = self.by_kind().into_iter().filter(|(_, count)| *count > 0);
-        let joined = kinds.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ");
+        let joined =
+            kinds.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ");
         f.write_str(if joined.is_empty() { "none" } else { &joined })
     }
 }
@@ -228,7 +229,9 @@ mod tests {
     #[test]
     fn what_the_generator_is_out_of_is_told_from_what_the_server_does() {
         let mut limits = GeneratorLimits::default();
-        for errno in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::CONNREFUSED] {
+        for errno in
+            [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::CONNREFUSED]
+        {
             limits.note(&errno.into());
         }
         limits.note(&io::ErrorKind::TimedOut.into());
@@ -250,7 +253,10 @@ mod tests {
 
     #[test]
     fn errors_are_told_by_their_kinds() {
-        assert_eq!(Errors { timeout: 12, reset: 3, ..Errors::default() }.to_string(), "3 reset, 12 timeout");
+        assert_eq!(
+            Errors { timeout: 12, reset: 3, ..Errors::default() }.to_string(),
+            "3 reset, 12 timeout"
+        );
         assert_eq!(Errors::default().to_string(), "none");
     }
 }

@@ -79,9 +79,13 @@ mod tests {
         assert_eq!(known_to(8, 992), Some(0.992));
         assert_eq!(known_to(1, 0), Some(0.0));
         // The samples are enough for p99; the failures leave p90 known.
-        for (count, known_to, last) in [(1_000, None, 0.99), (1_000, Some(0.9), 0.9), (100, Some(0.95), 0.9)]
+        for (count, known_to, last) in
+            [(1_000, None, 0.99), (1_000, Some(0.9), 0.9), (100, Some(0.95), 0.9)]
         {
-            assert!((last_known(count, known_to) - last).abs() < 1e-9, "{count} samples, {known_to:?}");
+            assert!(
+                (last_known(count, known_to) - last).abs() < 1e-9,
+                "{count} samples, {known_to:?}"
+            );
         }
     }
 
@@ -117,7 +121,8 @@ mod tests {
     fn ten_beyond_place_a_percentile_as_garwoods_table_says_and_one_does_not() {
         // Garwood 1936, table of fiducial limits at 95 %: 4.80 and 18.39 for 10, 0.0253 and 5.57
         // for 1.
-        for (count, published) in [(SAMPLES_BEYOND as f64, [4.795, 18.39]), (1.0, [0.0253, 5.572])] {
+        for (count, published) in [(SAMPLES_BEYOND as f64, [4.795, 18.39]), (1.0, [0.0253, 5.572])]
+        {
             for (limit, published) in poisson_limits(count).into_iter().zip(published) {
                 assert!((limit / published - 1.0).abs() < 0.002, "{limit} and not {published}");
             }

@@ -143,7 +143,10 @@ impl Plan {
     /// Returns true if a request without a response at the end belongs to the measured part.
     pub fn counts_in_flight(&self, has_ticket: bool) -> bool {
         has_ticket
-            || matches!((self.workload.pacing, self.workload.until), (Pacing::Closed, Until::Elapsed(_)))
+            || matches!(
+                (self.workload.pacing, self.workload.until),
+                (Pacing::Closed, Until::Elapsed(_))
+            )
     }
 
     /// Takes a ticket for one more request of the measured part. Returns false if none is left.

@@ -83,7 +83,9 @@ impl ProtocolError {
         match reason {
             Reason::NotHttp
             | Reason::Switched
-            | Reason::Head(httparse::Error::Status | httparse::Error::Version) => Self::new(reason, bytes),
+            | Reason::Head(httparse::Error::Status | httparse::Error::Version) => {
+                Self::new(reason, bytes)
+            }
             _ => Self { reason, line: None },
         }
     }

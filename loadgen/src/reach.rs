@@ -69,7 +69,9 @@ fn try_each(addresses: &[SocketAddr], request: &[u8], max_wait: Duration) -> Vec
 impl Tried {
     fn now(address: SocketAddr, request: &[u8], max_wait: Duration) -> Self {
         match TcpStream::connect_timeout(&address, max_wait) {
-            Ok(stream) => Self { address, accepted: true, response: first_byte(stream, request, max_wait) },
+            Ok(stream) => {
+                Self { address, accepted: true, response: first_byte(stream, request, max_wait) }
+            }
             Err(error) => Self { address, accepted: false, response: Err(error) },
         }
     }
@@ -87,7 +89,9 @@ fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bo
     target.addresses.clear();
     for tried in tried {
         match &tried.response {
-            Err(error) if !stays(&tried) => target.left_out.push(LeftOut::new(tried.address, error)),
+            Err(error) if !stays(&tried) => {
+                target.left_out.push(LeftOut::new(tried.address, error))
+            }
             _ => target.addresses.push(tried.address),
         }
     }
@@ -154,8 +158,9 @@ mod tests {
     fn an_address_that_accepts_and_never_answers_is_left_out() {
         let (listener, [silent, answering]) = one_of_two();
         let _mute = TcpListener::bind(silent).unwrap();
-        let server =
-            thread::spawn(move || listener.accept().unwrap().0.write_all(b"HTTP/1.1 200 OK").unwrap());
+        let server = thread::spawn(move || {
+            listener.accept().unwrap().0.write_all(b"HTTP/1.1 200 OK").unwrap()
+        });
         let reached = reach(target(&[silent, answering]), &Request::default(), 5 * STEP).unwrap();
         server.join().unwrap();
         assert_eq!(reached.addresses, [answering]);
@@ -189,10 +194,16 @@ mod tests {
         };
         let (_one, silent) = bind([127, 0, 0, 2]);
         let (_other, refusing) = bind([127, 0, 0, 1]);
-        let error = reach(target(&[silent, refusing]), &Request::default(), STEP).unwrap_err().to_string();
+        let error =
+            reach(target(&[silent, refusing]), &Request::default(), STEP).unwrap_err().to_string();
         assert!(error.contains("refused") && error.contains("start the server"), "{error}");
-        let error = |kind: ErrorKind| Tried { address: silent, accepted: false, response: Err(kind.into()) };
-        let errors = vec![error(ErrorKind::NetworkUnreachable), error(ErrorKind::ConnectionRefused)];
+        let error = |kind: ErrorKind| Tried {
+            address: silent,
+            accepted: false,
+            response: Err(kind.into()),
+        };
+        let errors =
+            vec![error(ErrorKind::NetworkUnreachable), error(ErrorKind::ConnectionRefused)];
         assert_eq!(most_telling(errors).kind(), ErrorKind::ConnectionRefused);
     }
 }

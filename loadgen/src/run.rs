@@ -55,7 +55,9 @@ fn next_step(error: &io::Error) -> &'static str {
             "no free port of this machine leads there (net.ipv4.ip_local_port_range): check host and \
              routes, or end what has taken the ports"
         }
-        GeneratorLimits { memory: 1, .. } => "it is the generator that is out of memory for sockets",
+        GeneratorLimits { memory: 1, .. } => {
+            "it is the generator that is out of memory for sockets"
+        }
         _ => "start the server, or check host and port",
     }
 }
@@ -176,7 +178,8 @@ impl Run {
         for thread in self.threads.drain(..) {
             thread.join().map_err(|_| RunError::Panicked)?;
         }
-        let slow = self.slow.take().map(JoinHandle::join).transpose().map_err(|_| RunError::Panicked)?;
+        let slow =
+            self.slow.take().map(JoinHandle::join).transpose().map_err(|_| RunError::Panicked)?;
         if let Some(error) = self.connect_error() {
             return Err(RunError::Unreachable { url: self.plan.target.url.clone(), error });
         }

@@ -28,11 +28,17 @@ impl Schedule {
     pub fn new(rate: f64, arrivals: Arrivals, seed: u64, index: usize, workers: usize) -> Self {
         let period_ns = 1e9 / rate;
         Self(match arrivals {
-            Arrivals::Constant => Gaps::Constant { next: index as u64, step: workers as u64, period_ns },
+            Arrivals::Constant => {
+                Gaps::Constant { next: index as u64, step: workers as u64, period_ns }
+            }
             Arrivals::Poisson => {
                 let mut random = ChaCha8Rng::seed_from_u64(seed);
                 random.set_stream(index as u64);
-                Gaps::Poisson { at_ns: 0.0, mean_ns: period_ns * workers as f64, random: Box::new(random) }
+                Gaps::Poisson {
+                    at_ns: 0.0,
+                    mean_ns: period_ns * workers as f64,
+                    random: Box::new(random),
+                }
             }
         })
     }
@@ -90,14 +96,16 @@ mod tests {
             counts[(at / 100_000_000) as usize] += 1.0;
         }
         let mean = counts.iter().sum::<f64>() / 1000.0;
-        let variance = counts.iter().map(|count| (count - mean) * (count - mean)).sum::<f64>() / 999.0;
+        let variance =
+            counts.iter().map(|count| (count - mean) * (count - mean)).sum::<f64>() / 999.0;
         assert!((0.8..1.25).contains(&(variance / mean)), "{variance} / {mean}");
     }
 
     #[test]
     fn the_same_seed_gives_the_same_times_and_workers_differ() {
-        let times =
-            |seed, index| Schedule::new(10.0, Arrivals::Poisson, seed, index, 2).take(5).collect::<Vec<_>>();
+        let times = |seed, index| {
+            Schedule::new(10.0, Arrivals::Poisson, seed, index, 2).take(5).collect::<Vec<_>>()
+        };
         assert_eq!(times(1, 0), times(1, 0));
         assert_ne!(times(1, 0), times(2, 0));
         assert_ne!(times(1, 0), times(1, 1));

@@ -128,7 +128,10 @@ mod tests {
             spin: Duration::from_micros(100),
         };
         let settings = Settings::from(&Workload { pacing, ..Workload::default() });
-        assert_eq!((settings.rate_rps, settings.arrivals.as_deref()), (Some(500.0), Some("poisson")));
+        assert_eq!(
+            (settings.rate_rps, settings.arrivals.as_deref()),
+            (Some(500.0), Some("poisson"))
+        );
         assert_eq!((settings.seed, settings.duration_s), (Some(7), Some(10.0)));
     }
 
@@ -137,11 +140,17 @@ mod tests {
         let headers = vec![("Authorization".to_owned(), "secret".to_owned())];
         let request = Request { headers, body: b"abc".to_vec(), ..Request::default() };
         let lifetime = Lifetime::SHORT;
-        let settings =
-            Settings::from(&Workload { lifetime, request, ..Workload::lasting(Until::Requests(10)) });
+        let settings = Settings::from(&Workload {
+            lifetime,
+            request,
+            ..Workload::lasting(Until::Requests(10))
+        });
         assert_eq!((settings.seed, settings.rate_rps, settings.requests), (None, None, Some(10)));
         let json = serde_json::to_string(&settings).unwrap();
-        assert!(json.contains(r#""headers":["Authorization"]"#) && !json.contains("secret"), "{json}");
+        assert!(
+            json.contains(r#""headers":["Authorization"]"#) && !json.contains("secret"),
+            "{json}"
+        );
         assert_eq!((settings.lifetime.as_str(), settings.body_bytes), ("short", 3));
     }
 }

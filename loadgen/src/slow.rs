@@ -175,7 +175,8 @@ impl Slow {
         let request = if client.left == 1 { &self.last_request } else { &self.request };
         if client.written < request.len() {
             let rest = &request[client.written..];
-            let Some(written) = ready(socket.write(&rest[..rest.len().min(self.piece.len())]))? else {
+            let Some(written) = ready(socket.write(&rest[..rest.len().min(self.piece.len())]))?
+            else {
                 return Ok(Turn::GoesOn);
             };
             client.written += written;
@@ -207,8 +208,11 @@ impl Slow {
     fn connect(&mut self, at: usize) -> io::Result<TcpStream> {
         let addresses = &self.plan.target.addresses;
         let address = addresses[at % addresses.len()];
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking(),
+            Some(Protocol::TCP),
+        )?;
         socket.set_recv_buffer_size(RECEIVE_BYTES)?;
         self.sources.bind_next(&socket, address)?;
         match socket.connect(&address.into()) {
@@ -228,7 +232,9 @@ fn bytes_of_a_turn(bytes_per_s: f64) -> usize {
 fn ready(result: io::Result<usize>) -> io::Result<Option<usize>> {
     match result {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(None),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

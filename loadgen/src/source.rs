@@ -33,7 +33,8 @@ impl Sources {
     /// Creates the sources for this number of connections at once, of all workers together, to
     /// these addresses.
     pub fn new(targets: &[SocketAddr], connections: usize) -> Self {
-        let needed = u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
+        let needed =
+            u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
         let count = if targets.iter().any(has_many) { needed.clamp(1, MAX_SOURCES) } else { 1 };
         Self { count, next: 0 }
     }
@@ -68,7 +69,8 @@ fn has_many(target: &SocketAddr) -> bool {
 
 /// Returns the number of ports that the kernel gives to connecting sockets, per source address.
 pub fn ephemeral_ports() -> usize {
-    let ports = port_range().map(|(first, last)| (usize::from(last) + 1).saturating_sub(first.into()));
+    let ports =
+        port_range().map(|(first, last)| (usize::from(last) + 1).saturating_sub(first.into()));
     ports.filter(|&ports| ports >= 2).unwrap_or(DEFAULT_PORTS)
 }
 

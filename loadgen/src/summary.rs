@@ -14,8 +14,8 @@ use crate::check::{self, CheckOutcome};
 use crate::confidence::{self, Intervals};
 use crate::example::{ErrorExamples, StatusCodes};
 use crate::measurement::{
-    Bodies, Bytes, Connections, Distributions, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits,
-    KernelCounters, Measurement, Requests, StartUp, Times,
+    Bodies, Bytes, Connections, Distributions, Errors, ErrorsAt, Fairness, Generator,
+    GeneratorLimits, KernelCounters, Measurement, Requests, StartUp, Times,
 };
 use crate::percentile;
 use crate::settings::Settings;
@@ -336,9 +336,10 @@ mod tests {
 
     #[test]
     fn another_version_is_refused_before_anything_else_is_looked_at() {
-        for json in
-            [r#"{ "bytes": "renamed", "version": 2 }"#, &json().replacen("\"version\":1", "\"version\":2", 1)]
-        {
+        for json in [
+            r#"{ "bytes": "renamed", "version": 2 }"#,
+            &json().replacen("\"version\":1", "\"version\":2", 1),
+        ] {
             let error = Summary::read(json).unwrap_err();
             assert!(matches!(error, ReadError::Version(2)));
             assert_eq!(
@@ -355,7 +356,10 @@ mod tests {
             #[expect(dead_code, reason = "it is never read")]
             measured: Box<Summary>,
         }
-        let json = format!(r#"{{ "measured": {} }}"#, json().replacen("\"version\":1", "\"version\":2", 1));
+        let json = format!(
+            r#"{{ "measured": {} }}"#,
+            json().replacen("\"version\":1", "\"version\":2", 1)
+        );
         let error = serde_json::from_str::<Record>(&json).unwrap_err().to_string();
         assert!(error.starts_with("the measurement is kept in format version 2"), "{error}");
     }
@@ -401,7 +405,8 @@ mod tests {
     #[test]
     fn the_committed_schema_is_that_of_the_types() {
         let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-        let mut schema = serde_json::to_string_pretty(&generator.into_root_schema_for::<Summary>()).unwrap();
+        let mut schema =
+            serde_json::to_string_pretty(&generator.into_root_schema_for::<Summary>()).unwrap();
         schema.push('\n');
         if env::var_os("UPDATE_SCHEMA").is_some() {
             fs::write(SCHEMA, &schema).unwrap();

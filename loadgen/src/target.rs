@@ -56,7 +56,9 @@ impl Default for Request {
 pub enum TargetError {
     #[error("`{url}` is not a URL: {reason}; write http://HOST[:PORT]/PATH")]
     Malformed { url: String, reason: String },
-    #[error("`{0}` is https, which is not supported; measure the http:// port behind the TLS termination")]
+    #[error(
+        "`{0}` is https, which is not supported; measure the http:// port behind the TLS termination"
+    )]
     Https(String),
     #[error("cannot resolve `{host}`: {error}")]
     Unresolved { host: String, error: std::io::Error },
@@ -86,7 +88,14 @@ impl Target {
     fn at(location: Url) -> Result<Self, TargetError> {
         check_server(&location)?;
         let addresses = addresses_of(&location)?;
-        Ok(Self { url: String::new(), addresses, left_out: Vec::new(), location, is_foreign: false }.named())
+        Ok(Self {
+            url: String::new(),
+            addresses,
+            left_out: Vec::new(),
+            location,
+            is_foreign: false,
+        }
+        .named())
     }
 
     /// Derives the reported URL from the location: without a fragment or a password.
@@ -101,7 +110,8 @@ impl Target {
     /// Returns the target that a `Location` leads to (RFC 9110, section 10.2.2; RFC 3986, section
     /// 5.2).
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, TargetError> {
-        let mut url = self.location.join(location).map_err(|error| malformed(location, error.to_string()))?;
+        let mut url =
+            self.location.join(location).map_err(|error| malformed(location, error.to_string()))?;
         if !is_same_origin(&url, &self.location) {
             return Ok(Self { is_foreign: true, ..Self::at(url)? });
         }
@@ -144,7 +154,8 @@ impl Target {
         }
         // An empty body has a length, too, if the method gives a body a meaning (RFC 9110, section
         // 8.6).
-        let has_length = !request.body.is_empty() || matches!(&*request.method, "POST" | "PUT" | "PATCH");
+        let has_length =
+            !request.body.is_empty() || matches!(&*request.method, "POST" | "PUT" | "PATCH");
         if has_length && !names("content-length") && !names("transfer-encoding") {
             field("Content-Length", &request.body.len().to_string());
         }
@@ -162,7 +173,10 @@ impl Target {
             return None;
         }
         let text = [user, ":", password.unwrap_or_default()].concat();
-        Some(format!("Basic {}", BASE64_STANDARD.encode(percent_decode_str(&text).collect::<Vec<_>>())))
+        Some(format!(
+            "Basic {}",
+            BASE64_STANDARD.encode(percent_decode_str(&text).collect::<Vec<_>>())
+        ))
     }
 }
 
@@ -196,7 +210,10 @@ fn check_spelling(url: &str) -> Result<(), TargetError> {
         return Err(malformed(url, "it has no host"));
     }
     if url.contains(|character: char| character.is_control() || " \\".contains(character)) {
-        return Err(malformed(url, "spaces, backslashes and control characters have to be percent-encoded"));
+        return Err(malformed(
+            url,
+            "spaces, backslashes and control characters have to be percent-encoded",
+        ));
     }
     Ok(())
 }
@@ -232,7 +249,8 @@ mod tests {
     use super::*;
 
     fn sent(target: &Target, headers: &[(&str, &str)]) -> String {
-        let headers = headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let headers =
+            headers.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         String::from_utf8(target.render(&Request { headers, ..Request::default() }, false)).unwrap()
     }
 
@@ -244,7 +262,10 @@ mod tests {
     fn renders_what_the_url_asks_for() {
         let target = target("http://127.0.0.1:8080/a?b=c");
         let text = String::from_utf8(target.render(&Request::default(), true)).unwrap();
-        assert_eq!(text, "GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n");
+        assert_eq!(
+            text,
+            "GET /a?b=c HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nConnection: close\r\n\r\n"
+        );
     }
 
     #[test]
@@ -272,7 +293,10 @@ mod tests {
             ("http://127.0.0.1/\u{fc}?\u{fc}", "/%C3%BC?%C3%BC"),
         ] {
             let text = sent(&target(url), &[]);
-            assert!(text.starts_with(&format!("GET {line} HTTP/1.1\r\nHost: 127.0.0.1")), "{url}: {text}");
+            assert!(
+                text.starts_with(&format!("GET {line} HTTP/1.1\r\nHost: 127.0.0.1")),
+                "{url}: {text}"
+            );
         }
         assert!(sent(&target("http://127.0.0.1:80/"), &[]).contains("Host: 127.0.0.1\r\n"));
     }
@@ -282,7 +306,9 @@ mod tests {
         let changed = |before: &str| {
             let sent = |graphic: &char| target(&format!("http://127.0.0.1/{before}{graphic}x")).url;
             let graphics = ('!'..='~').filter(|graphic| !"?#\\".contains(*graphic));
-            graphics.filter(|graphic| !sent(graphic).ends_with(&format!("{graphic}x"))).collect::<String>()
+            graphics
+                .filter(|graphic| !sent(graphic).ends_with(&format!("{graphic}x")))
+                .collect::<String>()
         };
         assert_eq!(changed("a"), "\"<>`{}");
         assert_eq!(changed("a?"), "\"'<>");
@@ -321,7 +347,10 @@ mod tests {
         }
         assert!(matches!(from.redirected("https://127.0.0.1/"), Err(TargetError::Https(_))));
         for location in ["ftp://127.0.0.1/", "//127.0.0.1:0/", "mailto:a@b"] {
-            assert!(matches!(from.redirected(location), Err(TargetError::Malformed { .. })), "{location}");
+            assert!(
+                matches!(from.redirected(location), Err(TargetError::Malformed { .. })),
+                "{location}"
+            );
         }
     }
 
@@ -338,7 +367,10 @@ mod tests {
     fn user_and_password_become_a_field_and_are_not_told() {
         let target = target("http://Aladdin:open%20sesame@127.0.0.1/");
         // The example of RFC 7617, section 2.
-        assert!(sent(&target, &[]).contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n"));
+        assert!(
+            sent(&target, &[])
+                .contains("\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n")
+        );
         assert_eq!(target.url, "http://Aladdin@127.0.0.1/");
         let text = sent(&target, &[("authorization", "Bearer x")]);
         assert_eq!(text.to_lowercase().matches("authorization").count(), 1, "{text}");
@@ -347,14 +379,18 @@ mod tests {
     #[test]
     fn what_is_for_one_server_is_not_sent_to_another() {
         let from = target("http://a:b@127.0.0.1:8080/");
-        let headers = [("Cookie", "secret"), ("AUTHORIZATION", "secret"), ("Host", "one"), ("X", "y")];
+        let headers =
+            [("Cookie", "secret"), ("AUTHORIZATION", "secret"), ("Host", "one"), ("X", "y")];
         for location in ["c", "http://127.0.0.1:8080/c"] {
             let same = from.redirected(location).unwrap();
             assert!(sent(&same, &[]).contains("Authorization: Basic YTpi\r\n"), "{location}");
             assert_eq!(sent(&same, &headers).matches("secret").count(), 2);
         }
         let other = from.redirected("http://127.0.0.1:8081/").unwrap();
-        assert_eq!(sent(&other, &headers), "GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nX: y\r\n\r\n");
+        assert_eq!(
+            sent(&other, &headers),
+            "GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nX: y\r\n\r\n"
+        );
         let further = other.redirected("/d").unwrap();
         assert!(!sent(&further, &headers).contains("secret"));
     }

@@ -69,7 +69,8 @@ mod tests {
         {
             let client = TcpStream::connect(address).unwrap();
             let (server, _) = listener.accept().unwrap();
-            let (first, mut second) = if server_closes { (server, client) } else { (client, server) };
+            let (first, mut second) =
+                if server_closes { (server, client) } else { (client, server) };
             drop(first);
             assert_eq!(second.read(&mut [0]).unwrap(), 0);
             drop(second);

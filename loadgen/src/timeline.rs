@@ -55,7 +55,8 @@ impl Timeline {
             if let Some(length) = length {
                 self.end.store(begin + length, Ordering::Release);
             }
-            let _ = self.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
+            let _ =
+                self.begin.compare_exchange(u64::MAX, begin, Ordering::AcqRel, Ordering::Relaxed);
         }
     }
 

@@ -37,14 +37,23 @@ pub struct Distributions {
 
 /// Returns an empty distribution.
 pub fn empty_times() -> Times {
-    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS).expect("the bounds are constants that fit")
+    Histogram::new_with_bounds(1, LONGEST_NS, SIGNIFICANT_DIGITS)
+        .expect("the bounds are constants that fit")
 }
 
 impl Distributions {
     /// Returns the distributions with their names, which are their tags in a log.
     pub fn named(&self) -> [(&'static str, &Times); 8] {
-        let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =
-            self;
+        let Self {
+            latency,
+            service,
+            connect,
+            first_byte,
+            send_lag,
+            connect_wait,
+            response,
+            unanswered,
+        } = self;
         [
             ("latency", latency),
             ("service", service),
@@ -68,8 +77,16 @@ impl Distributions {
 
     /// Returns the distributions with their names, for modification.
     pub fn named_mut(&mut self) -> [(&'static str, &mut Times); 8] {
-        let Self { latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered } =
-            self;
+        let Self {
+            latency,
+            service,
+            connect,
+            first_byte,
+            send_lag,
+            connect_wait,
+            response,
+            unanswered,
+        } = self;
         [
             ("latency", latency),
             ("service", service),

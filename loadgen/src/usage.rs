@@ -20,13 +20,18 @@ impl ThreadUsage {
             |_| Self::default(),
             |usage| Self {
                 user: Duration::from_micros(usage.user_time().num_microseconds().cast_unsigned()),
-                system: Duration::from_micros(usage.system_time().num_microseconds().cast_unsigned()),
+                system: Duration::from_micros(
+                    usage.system_time().num_microseconds().cast_unsigned(),
+                ),
             },
         )
     }
 
     pub fn since(self, begin: Self) -> Self {
-        Self { user: self.user.saturating_sub(begin.user), system: self.system.saturating_sub(begin.system) }
+        Self {
+            user: self.user.saturating_sub(begin.user),
+            system: self.system.saturating_sub(begin.system),
+        }
     }
 }
 

@@ -217,7 +217,9 @@ impl Worker {
                 let finished = |slot: &Slot| match slot.state {
                     State::Done => true,
                     State::Free => {
-                        self.pacer.next_due() == u64::MAX && self.start_up.is_ready() && begin <= now
+                        self.pacer.next_due() == u64::MAX
+                            && self.start_up.is_ready()
+                            && begin <= now
                     }
                     _ => gave_up(slot),
                 };
@@ -284,7 +286,8 @@ impl Worker {
     fn note_begin(&mut self) {
         let is_closed = !self.pacer.is_open() && self.plan.has_start_up();
         for slot in &mut self.slots {
-            let counts = |pending: PendingRequest| !pending.has_ticket && self.plan.counts_in_flight(false);
+            let counts =
+                |pending: PendingRequest| !pending.has_ticket && self.plan.counts_in_flight(false);
             slot.asked += u64::from(slot.pending.is_some_and(counts));
             slot.is_late = is_closed && !slot.was_answered;
         }
@@ -311,11 +314,15 @@ impl Worker {
             counts.then(|| pending.age(until))
         };
         let waiting = self.slots.iter().filter(|slot| slot.state == State::Waiting);
-        let is_starved = |slot: &&Slot| slot.was_established && slot.responses == 0 && !slot.is_never_asked();
+        let is_starved =
+            |slot: &&Slot| slot.was_established && slot.responses == 0 && !slot.is_never_asked();
         // A request of a connection that is not established yet waits like one in the backlog.
         let assigned = self.slots.iter().filter(|slot| slot.state != State::Waiting);
         Ending {
-            in_flight_ages: waiting.filter_map(|slot| age(slot.pending?)).chain(late_ages).collect(),
+            in_flight_ages: waiting
+                .filter_map(|slot| age(slot.pending?))
+                .chain(late_ages)
+                .collect(),
             unsent_ages: self
                 .pacer
                 .backlog()
@@ -329,7 +336,11 @@ impl Worker {
             starved: self.slots.iter().filter(is_starved).count() as u64,
             never_asked: self.slots.iter().filter(|slot| slot.is_never_asked()).count() as u64,
             unserved_at_begin: self.slots.iter().filter(|slot| slot.is_late).count() as u64,
-            served_later: self.slots.iter().filter(|slot| slot.is_late && slot.responses > 0).count() as u64,
+            served_later: self
+                .slots
+                .iter()
+                .filter(|slot| slot.is_late && slot.responses > 0)
+                .count() as u64,
             opened_total: self.connecting.opened_total(),
             idle_established: self.idle.held(),
             idle_answered: self.idle.answered(),

@@ -197,7 +197,9 @@ impl std::str::FromStr for Lifetime {
             "persistent" => Ok(Self::Persistent),
             "short" => Ok(Self::SHORT),
             number => number.parse().map(Self::Requests).map_err(|_| {
-                format!("`{number}` is neither `short`, `persistent` nor a number of requests from 1")
+                format!(
+                    "`{number}` is neither `short`, `persistent` nor a number of requests from 1"
+                )
             }),
         }
     }
@@ -275,7 +277,10 @@ mod tests {
         for ns in [500_000_001, 1_234_567_891, 9_999_999_999] {
             let duration = Duration::from_nanos(ns);
             let interval = Workload::interval_of(duration);
-            assert!(interval * 20 >= duration && interval * 19 < duration, "{interval:?} of {duration:?}");
+            assert!(
+                interval * 20 >= duration && interval * 19 < duration,
+                "{interval:?} of {duration:?}"
+            );
         }
     }
 

@@ -87,8 +87,13 @@ fn write(path: &Path, intervals: &[Interval]) {
 fn another_reader_finds_the_same_numbers_in_our_log() {
     if python(&["-c", "import hdrh.log"]).is_none() {
         // If an interpreter was named, it is meant to run this test.
-        assert!(env::var_os("PYTHON").is_none(), "PYTHON has no hdrhistogram: pip install hdrhistogram");
-        println!("skipped: no HdrHistogram for Python here; `pip install hdrhistogram` and set PYTHON");
+        assert!(
+            env::var_os("PYTHON").is_none(),
+            "PYTHON has no hdrhistogram: pip install hdrhistogram"
+        );
+        println!(
+            "skipped: no HdrHistogram for Python here; `pip install hdrhistogram` and set PYTHON"
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();

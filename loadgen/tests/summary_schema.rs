@@ -40,8 +40,13 @@ fn answer(mut connection: TcpStream) {
 fn measure(pacing: Pacing) -> Summary {
     let target = Target::resolve(&format!("http://{}/", respond())).unwrap();
     let until = Until::Elapsed(Duration::from_millis(200));
-    let workload =
-        Workload { pacing, connections: 2, warmup: Duration::ZERO, idle: 1, ..Workload::lasting(until) };
+    let workload = Workload {
+        pacing,
+        connections: 2,
+        warmup: Duration::ZERO,
+        idle: 1,
+        ..Workload::lasting(until)
+    };
     let run = c10k_loadgen::start(target, workload, Arc::new(AtomicBool::new(false))).unwrap();
     Summary::from(&run.finish().unwrap())
 }
@@ -51,13 +56,20 @@ fn validator() -> Validator {
 }
 
 fn complaints(json: &Value) -> Vec<String> {
-    validator().iter_errors(json).map(|error| format!("{}: {error}", error.instance_path())).collect()
+    validator()
+        .iter_errors(json)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
 }
 
 #[test]
 fn what_a_run_writes_is_valid_and_is_read_again() {
-    let open =
-        Pacing::Open { rate: 500.0, arrivals: Arrivals::Poisson, seed: 1, spin: Duration::from_micros(100) };
+    let open = Pacing::Open {
+        rate: 500.0,
+        arrivals: Arrivals::Poisson,
+        seed: 1,
+        spin: Duration::from_micros(100),
+    };
     for pacing in [Pacing::Closed, open] {
         let summary = measure(pacing);
         assert!(summary.requests.completed > 0, "{summary:#?}");

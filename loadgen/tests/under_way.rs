@@ -41,8 +41,11 @@ fn a_connection_whose_response_comes_just_after_the_end_was_asked() {
         let clients = listener.incoming().take(CONNECTIONS).map(|client| client.unwrap());
         clients.map(|client| thread::spawn(move || serve(client))).collect::<Vec<_>>()
     });
-    let workload =
-        Workload { connections: CONNECTIONS, warmup: WARMUP, ..Workload::lasting(Until::Elapsed(MEASURED)) };
+    let workload = Workload {
+        connections: CONNECTIONS,
+        warmup: WARMUP,
+        ..Workload::lasting(Until::Elapsed(MEASURED))
+    };
     let measured = c10k_loadgen::start(target, workload, Arc::default()).unwrap().finish().unwrap();
     let connections = measured.connections;
     assert_eq!(connections.never_asked, 0, "{connections:?}");

@@ -73,7 +73,9 @@ pub enum Error {
         problem: String,
     },
     /// The start time of a run is not a valid time.
-    #[error("cannot name the run's folder after the time {text:?}: {cause}; give it as RFC 3339, in UTC")]
+    #[error(
+        "cannot name the run's folder after the time {text:?}: {cause}; give it as RFC 3339, in UTC"
+    )]
     Time {
         /// The time as given.
         text: String,
@@ -98,7 +100,11 @@ impl Error {
         Self::io("write", path, "make sure that the folder is writable and its disk has free space")
     }
 
-    fn io(action: &'static str, path: &Path, advice: &'static str) -> impl FnOnce(io::Error) -> Self {
+    fn io(
+        action: &'static str,
+        path: &Path,
+        advice: &'static str,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_path_buf();
         move |cause| Self::Io { action, path, cause, advice }
     }

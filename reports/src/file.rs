@@ -18,7 +18,9 @@ pub fn replace(path: &Path, contents: &str) -> Result<(), Error> {
 /// Replaces all characters of `name` except ASCII letters, digits, `.`, `_` and `-`, so that the
 /// result can be part of a file name.
 pub fn slug(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect()
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .collect()
 }
 
 #[cfg(test)]

@@ -71,7 +71,11 @@ pub fn bytes(value: f64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB"];
     let exponent = (0..units.len() - 1).find(|&power| value < 1024_f64.powf(power as f64 + 1.0));
     let exponent = exponent.unwrap_or(units.len() - 1);
-    format!("{}{NO_BREAK_SPACE}{}", significant(value / 1024_f64.powf(exponent as f64)), units[exponent])
+    format!(
+        "{}{NO_BREAK_SPACE}{}",
+        significant(value / 1024_f64.powf(exponent as f64)),
+        units[exponent]
+    )
 }
 
 /// Formats a number that a person chose: whole numbers with thousands separators, others as they
@@ -88,7 +92,8 @@ pub fn percent(share: f64) -> String {
 /// Formats an RFC 3339 time as `2026-03-01 12:00 UTC`; returns any other text as it is.
 pub fn date(rfc3339: &str) -> String {
     let parsed = rfc3339.parse::<Timestamp>();
-    parsed.map_or_else(|_| rfc3339.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
+    parsed
+        .map_or_else(|_| rfc3339.to_owned(), |time| time.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }
 
 /// Formats a count with its noun: `1 round`, `3 rounds`.
@@ -160,8 +165,12 @@ mod tests {
 
     #[test]
     fn bytes_pick_their_unit() {
-        let cases =
-            [(0.0, "0 B"), (1023.0, "1,020 B"), (1_048_576.0, "1.00 MiB"), (12.5 * 1_048_576.0, "12.5 MiB")];
+        let cases = [
+            (0.0, "0 B"),
+            (1023.0, "1,020 B"),
+            (1_048_576.0, "1.00 MiB"),
+            (12.5 * 1_048_576.0, "12.5 MiB"),
+        ];
         for (value, text) in cases {
             assert_eq!(bytes(value).replace(NO_BREAK_SPACE, " "), text);
         }

@@ -87,8 +87,9 @@ fn run_names(runs: &Path) -> Result<Vec<String>, Error> {
     if !runs.exists() {
         return Ok(Vec::new());
     }
-    let entries =
-        fs::read_dir(runs).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(Error::reading(runs))?;
+    let entries = fs::read_dir(runs)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(Error::reading(runs))?;
     let folders = entries.into_iter().filter(|entry| entry.path().is_dir());
     let mut names: Vec<String> =
         folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();

@@ -45,7 +45,9 @@ impl WholeFile {
             return Self::directly(path);
         }
         match fs::metadata(path) {
-            Ok(found) if found.is_file() => Self::replacing(&path.canonicalize()?, found.permissions()),
+            Ok(found) if found.is_file() => {
+                Self::replacing(&path.canonicalize()?, found.permissions())
+            }
             Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => {
                 Self::beside(path, &Permissions::from_mode(0o666))
             }

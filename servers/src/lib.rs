@@ -23,7 +23,8 @@ mod thread_limit;
 
 pub use completion::probe::NoIoUring;
 pub use model::{
-    AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, Serve, Unavailable, find,
+    AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness, Serve,
+    Unavailable, find,
 };
 pub use net::listener::{Listener, Listening};
 pub use net::shutdown::{DRAIN_TIME, Shutdown};

@@ -62,8 +62,10 @@ fn leaves_the_children_of_others_alone(model: &str) {
     let address = listener.local_address().unwrap().to_string();
     // One child is a zombie before the first connection comes, one outlives the last.
     let mut early = Command::new("sh").args(["-c", "exit 3"]).spawn().unwrap();
-    let mut client =
-        Command::new(env::current_exe().unwrap()).env("ADDRESS_OF_PARENT", address).spawn().unwrap();
+    let mut client = Command::new(env::current_exe().unwrap())
+        .env("ADDRESS_OF_PARENT", address)
+        .spawn()
+        .unwrap();
     alarm::set(PATIENCE_S);
     serve(options, listener, Arc::new(Site::embedded()), Shutdown::on_signals().unwrap()).unwrap();
     alarm::cancel();

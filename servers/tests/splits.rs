@@ -145,7 +145,8 @@ fn talk(bytes: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
 /// Removes the parts that may differ: the time, and interim responses, which only a client that
 /// waits for one is given.
 fn comparable(output: &str) -> String {
-    let text: String = output.split_inclusive('\n').filter(|line| !line.starts_with("Date: ")).collect();
+    let text: String =
+        output.split_inclusive('\n').filter(|line| !line.starts_with("Date: ")).collect();
     text.replace(INTERIM, "")
 }
 

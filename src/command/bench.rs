@@ -87,7 +87,8 @@ impl Args {
             return self.resume(dir);
         }
         let suites = self.read()?;
-        let selected: Vec<_> = suites.iter().map(|suite| (suite, suite.cells(&self.filters))).collect();
+        let selected: Vec<_> =
+            suites.iter().map(|suite| (suite, suite.cells(&self.filters))).collect();
         if self.list {
             print(&if self.json { list_json(&selected)? } else { list(&selected) })?;
             if !self.json {
@@ -105,7 +106,10 @@ impl Args {
             let filters = self.filters.iter().map(ToString::to_string).collect();
             let subjects = self.subjects.clone();
             let servers = self.servers.clone();
-            plans.push(Plan { source: Source { filters, subjects, servers, ..plan.source }, ..plan });
+            plans.push(Plan {
+                source: Source { filters, subjects, servers, ..plan.source },
+                ..plan
+            });
         }
         for (name, reason) in plans.iter().flat_map(|plan| &plan.skipped) {
             note(&format!("c10k: {name} is left out: {reason}\n"));
@@ -127,7 +131,10 @@ impl Args {
         let run = Run::load(dir)?;
         let Environment { source, revision, rounds, seed, cells, .. } = &run.environment;
         let source = source.as_ref().with_context(|| {
-            format!("{} was begun by a c10k that kept no plan to go on with; begin it anew", dir.display())
+            format!(
+                "{} was begun by a c10k that kept no plan to go on with; begin it anew",
+                dir.display()
+            )
         })?;
         ensure!(
             *revision == environment::REVISION,
@@ -137,7 +144,8 @@ impl Args {
         );
         let mut suite = Suite::parse(&source.suite, source.quick)?;
         complete(&mut suite, Some(*rounds), &source.subjects, &source.servers)?;
-        let filters = source.filters.iter().map(|filter| filter.parse()).collect::<Result<Vec<Filter>>>()?;
+        let filters =
+            source.filters.iter().map(|filter| filter.parse()).collect::<Result<Vec<Filter>>>()?;
         limits::check_threads()?;
         let c10k = Program::this()?;
         let cpus = CpuList::available()?;
@@ -195,9 +203,12 @@ impl Args {
     }
 
     fn nothing_to_measure(&self) -> Result<ExitCode> {
-        let filters = self.filters.iter().map(ToString::to_string).collect::<Vec<_>>().join("` and `");
-        let meant = if filters.is_empty() { String::new() } else { format!(" that match `{filters}`") };
-        let line = format!("there are no cells of {}{meant} to measure here", self.suites.join(", "));
+        let filters =
+            self.filters.iter().map(ToString::to_string).collect::<Vec<_>>().join("` and `");
+        let meant =
+            if filters.is_empty() { String::new() } else { format!(" that match `{filters}`") };
+        let line =
+            format!("there are no cells of {}{meant} to measure here", self.suites.join(", "));
         ensure!(self.may_be_empty, "{line}; --list shows them all");
         print(&format!("{line}\n"))?;
         Ok(ExitCode::SUCCESS)
@@ -205,7 +216,12 @@ impl Args {
 }
 
 /// Applies the options of the command line to a suite.
-fn complete(suite: &mut Suite, rounds: Option<u32>, subjects: &[String], servers: &[String]) -> Result<()> {
+fn complete(
+    suite: &mut Suite,
+    rounds: Option<u32>,
+    subjects: &[String],
+    servers: &[String],
+) -> Result<()> {
     suite.pace.rounds = rounds.unwrap_or(suite.pace.rounds);
     if !subjects.is_empty() {
         suite.choose(subjects)?;
@@ -220,7 +236,10 @@ fn complete(suite: &mut Suite, rounds: Option<u32>, subjects: &[String], servers
 }
 
 fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
-    selected.iter().flat_map(|(suite, cells)| cells.iter().map(|cell| suite.label(*cell) + "\n")).collect()
+    selected
+        .iter()
+        .flat_map(|(suite, cells)| cells.iter().map(|cell| suite.label(*cell) + "\n"))
+        .collect()
 }
 
 /// Renders the number of cells and the estimated time of all suites: one line.

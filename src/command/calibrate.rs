@@ -87,8 +87,11 @@ impl Args {
         if let Some(cpus) = &placement.generator {
             cpus.pin()?;
         }
-        let bench =
-            Bench { duration: self.duration, responder_cpus: placement.server, interrupt: &interrupt };
+        let bench = Bench {
+            duration: self.duration,
+            responder_cpus: placement.server,
+            interrupt: &interrupt,
+        };
         let calibration = bench.calibrate()?;
         if interrupt.happened() {
             return Ok(ExitCode::from(interrupt::STATUS));
@@ -103,7 +106,8 @@ impl Args {
     /// cost a minute of measurements.
     fn open_output(&self) -> Result<WholeFile> {
         if let Some(folder) = self.output.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make {}", folder.display()))?;
         }
         Ok(WholeFile::open(&self.output)?)
     }
@@ -124,7 +128,8 @@ impl Bench<'_> {
         // Enough connections that no request waits for one.
         let (responses, held) = self.measure(script, open(RESPONSES_RATE), 512)?;
         let length = self.duration.mul_f64(STALL_SHARE);
-        let script = Script::Stall { after: self.duration.mul_f64((1.0 - STALL_SHARE) / 2.0), length };
+        let script =
+            Script::Stall { after: self.duration.mul_f64((1.0 - STALL_SHARE) / 2.0), length };
         let late = (length.as_secs_f64() * RESPONSES_RATE) as usize;
         let (stalled, _) = self.measure(script, open(RESPONSES_RATE), late + 96)?;
         let cpu_accounts = self.compare_cpu_accounts();
@@ -134,7 +139,8 @@ impl Bench<'_> {
         Ok(Calibration {
             version: VERSION,
             measured_utc: Timestamp::now().to_string(),
-            highest_rps_per_worker: closed.requests.completed as f64 / closed.duration.as_secs_f64(),
+            highest_rps_per_worker: closed.requests.completed as f64
+                / closed.duration.as_secs_f64(),
             cpu_us_per_request: used_s * 1e6 / closed.requests.completed.max(1) as f64,
             send_lag_us: (lag_us(0.5), lag_us(0.99)),
             delays: compare(held, &responses.times.service, DELAY_PERCENTILES),
@@ -147,13 +153,19 @@ impl Bench<'_> {
     /// the calibration is kept.
     fn compare_cpu_accounts(&self) -> CpuAccounts {
         let duration = self.duration.mul_f64(CPU_SHARE);
-        cpu::compare(duration, self.responder_cpus.as_ref(), self.interrupt)
-            .unwrap_or_else(|error| CpuAccounts { missing: Some(format!("{error:#}")), models: Vec::new() })
+        cpu::compare(duration, self.responder_cpus.as_ref(), self.interrupt).unwrap_or_else(
+            |error| CpuAccounts { missing: Some(format!("{error:#}")), models: Vec::new() },
+        )
     }
 
     /// Drives a responder for a while. Returns the measurement, and the time for which the
     /// responder held each response back, in nanoseconds.
-    fn measure(&self, script: Script, pacing: Pacing, connections: usize) -> Result<(Measurement, Vec<u64>)> {
+    fn measure(
+        &self,
+        script: Script,
+        pacing: Pacing,
+        connections: usize,
+    ) -> Result<(Measurement, Vec<u64>)> {
         let responder = Responder::start(script, self.responder_cpus.clone())?;
         let workload = Workload {
             pacing,
@@ -162,8 +174,12 @@ impl Bench<'_> {
             timeout: self.duration,
             ..Workload::lasting(Until::Elapsed(self.duration))
         };
-        let run = c10k_loadgen::start(Target::resolve(&responder.url())?, workload, self.interrupt.flag())
-            .context("cannot start the generator")?;
+        let run = c10k_loadgen::start(
+            Target::resolve(&responder.url())?,
+            workload,
+            self.interrupt.flag(),
+        )
+        .context("cannot start the generator")?;
         let measured = run.finish()?;
         Ok((measured, responder.finish()?))
     }
@@ -202,8 +218,12 @@ fn compare(mut truth: Vec<u64>, measured: &Times, percentiles: &[f64]) -> Vec<Co
 }
 
 fn text(calibration: &Calibration) -> String {
-    let Calibration { highest_rps_per_worker, cpu_us_per_request, send_lag_us: (lag_p50, lag_p99), .. } =
-        calibration;
+    let Calibration {
+        highest_rps_per_worker,
+        cpu_us_per_request,
+        send_lag_us: (lag_p50, lag_p99),
+        ..
+    } = calibration;
     let mut text = format!(
         "highest rate      {highest_rps_per_worker:.0} requests/s per worker, {cpu_us_per_request:.2} µs of CPU each\n\
          send lag          p50 {lag_p50:.1} µs, p99 {lag_p99:.1} µs at {SENDS_RATE:.0} requests/s\n"
@@ -219,8 +239,9 @@ fn text(calibration: &Calibration) -> String {
         for &Comparison { percentile, true_us, measured_us } in comparisons {
             let error_us = measured_us - true_us;
             let share = 100.0 * error_us / true_us;
-            text +=
-                &format!("{percentile:>10}{true_us:>14.1}{measured_us:>14.1}{error_us:>12.1}{share:>9.2}\n");
+            text += &format!(
+                "{percentile:>10}{true_us:>14.1}{measured_us:>14.1}{error_us:>12.1}{share:>9.2}\n"
+            );
         }
     }
     text + &calibration.cpu_accounts.as_ref().map_or_else(String::new, cpu_text)
@@ -259,8 +280,14 @@ mod tests {
         }
         let truth = (1..=1000).rev().map(|us| us * 1000).collect();
         for comparison in compare(truth, &measured, &[1.0, 50.0, 99.9, 100.0]) {
-            assert!((comparison.true_us - comparison.percentile * 10.0).abs() <= 1.0, "{comparison:?}");
-            assert!((comparison.measured_us / comparison.true_us - 1.0).abs() < 0.001, "{comparison:?}");
+            assert!(
+                (comparison.true_us - comparison.percentile * 10.0).abs() <= 1.0,
+                "{comparison:?}"
+            );
+            assert!(
+                (comparison.measured_us / comparison.true_us - 1.0).abs() < 0.001,
+                "{comparison:?}"
+            );
         }
     }
 

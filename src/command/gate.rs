@@ -93,7 +93,8 @@ impl Args {
         let gate = gate?;
         folder.write_results(&gate)?;
         self.tell_page();
-        let json = || (output::JSON.write)(&gate).map_err(|error| anyhow!("the result as JSON: {error}"));
+        let json =
+            || (output::JSON.write)(&gate).map_err(|error| anyhow!("the result as JSON: {error}"));
         print(&if self.json { json()? } else { output::text::write(&gate) })?;
         Ok(gate.judgement.verdict.exit_code())
     }
@@ -144,7 +145,12 @@ impl Args {
     }
 
     /// Returns both sides, and their builds, which must be kept for as long as they are served.
-    fn sides(&self, suite: &Suite, folder: &Folder, interrupt: &Interrupt) -> Result<(Sides, Vec<Build>)> {
+    fn sides(
+        &self,
+        suite: &Suite,
+        folder: &Folder,
+        interrupt: &Interrupt,
+    ) -> Result<(Sides, Vec<Build>)> {
         let Some(base) = &self.base else { return Ok((self.sides_from_commands()?, Vec::new())) };
         let subject = match &self.serve {
             None => suite.subjects[0].subject.clone(),
@@ -159,7 +165,8 @@ impl Args {
 
     fn sides_from_commands(&self) -> Result<Sides> {
         let base = self.base_command.as_deref().context("--base or --base-command is missing")?;
-        let candidate = self.candidate_command.as_deref().context("--candidate-command is missing")?;
+        let candidate =
+            self.candidate_command.as_deref().context("--candidate-command is missing")?;
         let base = Side::from_command(Arm::Base, "--base-command", base)?;
         let candidate = Side::from_command(Arm::Candidate, "--candidate-command", candidate)?;
         Ok(Sides::new(base, candidate, self.null))

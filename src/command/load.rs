@@ -178,7 +178,10 @@ impl Args {
         self.tell(&measured, &summary, server.as_ref(), output.filter(|_| is_kept))?;
         kept?;
         if interrupt.happened() && is_kept && !self.quiet {
-            note(&format!("c10k: interrupted; the result is of the first {:.2?}\n", measured.duration));
+            note(&format!(
+                "c10k: interrupted; the result is of the first {:.2?}\n",
+                measured.duration
+            ));
         }
         Ok(if measured.requests.completed == 0 {
             note(&format!("c10k: {}\n", nothing::line(&measured, interrupt.happened())));
@@ -261,7 +264,9 @@ impl Args {
             None => Vec::new(),
             Some(text) => match text.strip_prefix('@') {
                 None => text.as_bytes().to_vec(),
-                Some(file) => fs::read(file).with_context(|| format!("cannot read the body from {file}"))?,
+                Some(file) => {
+                    fs::read(file).with_context(|| format!("cannot read the body from {file}"))?
+                }
             },
         };
         ensure!(
@@ -322,7 +327,8 @@ impl Args {
 }
 
 fn parse_slow(text: &str) -> Result<(usize, f64)> {
-    let (count, rate) = text.split_once(':').map_or((text, None), |(count, rate)| (count, Some(rate)));
+    let (count, rate) =
+        text.split_once(':').map_or((text, None), |(count, rate)| (count, Some(rate)));
     let count = count.parse().context("write N or N:BYTES_PER_S, with a whole number N")?;
     Ok((count, rate.map_or(Ok(SLOW_BYTES_PER_S), limits::parse_rate)?))
 }

@@ -59,14 +59,18 @@ pub fn options() -> clap::Command {
 
 /// Parses a command line; returns `None` if it asked for help or the version, which is then
 /// printed.
-pub fn parse<T: Parser>(args: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Option<T>> {
+pub fn parse<T: Parser>(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+) -> Result<Option<T>> {
     let error = match T::try_parse_from(args) {
         Ok(parsed) => return Ok(Some(parsed)),
         Err(error) => error,
     };
     if !error.use_stderr() {
         // As with any result, a reader that has closed the pipe is no error.
-        error.print().or_else(|error| if error.kind() == BrokenPipe { Ok(()) } else { Err(error) })?;
+        error
+            .print()
+            .or_else(|error| if error.kind() == BrokenPipe { Ok(()) } else { Err(error) })?;
         return Ok(None);
     }
     // clap explains in paragraphs; the first one is the error, and it has to fit on a line.

@@ -28,10 +28,13 @@ impl Args {
 
 /// Renders a line per model, in columns as wide as their longest cell.
 fn text_roster() -> String {
-    let mut rows =
-        vec![["model", "waits", "runs", "accepts", "at once", "handlers", "what it is"].map(String::from)];
+    let mut rows = vec![
+        ["model", "waits", "runs", "accepts", "at once", "handlers", "what it is"]
+            .map(String::from),
+    ];
     for entry in ROSTER {
-        let [waits, runs, accepts, at_once, handlers] = entry.profile.named().map(|(_, value)| value);
+        let [waits, runs, accepts, at_once, handlers] =
+            entry.profile.named().map(|(_, value)| value);
         let about = match limits::why_not_here(entry) {
             None => entry.about.to_owned(),
             Some(reason) => format!("{}; NOT HERE: {reason}", entry.about),
@@ -59,7 +62,8 @@ fn json_roster() -> String {
             ("available".into(), json!(reason.is_none())),
         ]);
         object.extend(reason.map(|reason| ("reason".into(), json!(reason))));
-        object.extend(entry.profile.named().map(|(name, value)| (name.into(), Value::String(value))));
+        object
+            .extend(entry.profile.named().map(|(name, value)| (name.into(), Value::String(value))));
         Value::Object(object)
     };
     format!("{:#}\n", Value::Array(ROSTER.iter().map(entry).collect()))

@@ -74,7 +74,8 @@ impl Args {
         let ballast = self.ballast()?;
         let site = self.site()?;
         let timeouts = Timeouts { head: self.head_timeout, idle: self.idle_timeout };
-        let options = Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
+        let options =
+            Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
         let serve = self
             .model
             .check(&options)
@@ -110,7 +111,9 @@ impl Args {
         if all.len() > 1 {
             let count = all.len();
             let ip = address.ip();
-            note(&format!("c10k: {name} has {count} addresses; this server listens on {ip} alone\n"));
+            note(&format!(
+                "c10k: {name} has {count} addresses; this server listens on {ip} alone\n"
+            ));
         }
         Ok(listener)
     }
@@ -118,7 +121,9 @@ impl Args {
     fn ballast(&self) -> Result<Vec<u8>> {
         let bytes = self.ballast << 20;
         let mut ballast = Vec::new();
-        ballast.try_reserve_exact(bytes).context("there is no memory for --ballast; ask for less")?;
+        ballast
+            .try_reserve_exact(bytes)
+            .context("there is no memory for --ballast; ask for less")?;
         ballast.resize(bytes, 1);
         Ok(black_box(ballast))
     }
@@ -217,7 +222,10 @@ mod tests {
         let (address, listener) = first_here(&[ELSEWHERE, HERE], TcpListener::bind).unwrap();
         assert_eq!((address, listener.local_addr().unwrap().ip()), (HERE, HERE.ip()));
         let error = first_here(&[ELSEWHERE], TcpListener::bind).unwrap_err().to_string();
-        assert!(error.contains("192.0.2.1:0") && error.contains("not an address of this machine"), "{error}");
+        assert!(
+            error.contains("192.0.2.1:0") && error.contains("not an address of this machine"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -57,14 +57,16 @@ impl Args {
         for dir in &self.runs {
             let run = Run::load(dir)?;
             let server_cpus = run.environment.server_cpus.len().max(1) as u64;
-            for record in run.records.iter().filter(|record| !record.superseded && record.disturbed.is_none())
+            for record in
+                run.records.iter().filter(|record| !record.superseded && record.disturbed.is_none())
             {
                 let of = known.entry(record.cell.subject.clone()).or_default();
                 of.add(record, server_cpus, &self.slo.to_string());
             }
         }
         known.retain(|subject, of| {
-            self.subject.as_ref().is_none_or(|wanted| wanted == subject) && !of.capacities.is_empty()
+            self.subject.as_ref().is_none_or(|wanted| wanted == subject)
+                && !of.capacities.is_empty()
         });
         ensure!(
             !known.is_empty(),
@@ -101,7 +103,9 @@ impl Known {
 
     /// Renders the number of machines and processors that the subject needs, in a few lines.
     fn tell(&self, subject: &str, rate: f64, slo: &Objective) -> String {
-        let Some((&processors, rounds)) = self.capacities.last_key_value() else { return String::new() };
+        let Some((&processors, rounds)) = self.capacities.last_key_value() else {
+            return String::new();
+        };
         let mut text = format!("{subject}: {rate} requests/s within {slo}\n");
         let machines = machines_for(rate, rounds);
         let each = format::plural(processors.into(), "processor");
@@ -118,7 +122,8 @@ impl Known {
     /// Renders the number of processors of one machine, if its scaling was measured: from
     /// capacities, or from throughputs that are scaled to the capacity.
     fn processors(&self, processors: u32, rounds: &[f64], rate: f64) -> String {
-        let bounds = self.capacities_are_bounds || (self.capacities.len() < 2 && self.throughputs_are_bounds);
+        let bounds = self.capacities_are_bounds
+            || (self.capacities.len() < 2 && self.throughputs_are_bounds);
         if bounds {
             return format!("  processors of one machine: not known{BY_GENERATOR}\n");
         }
@@ -127,7 +132,8 @@ impl Known {
         } else {
             let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
             let Some(throughput) = self.throughputs.get(&processors) else {
-                return "  processors: not known, there is no run of `c10k bench scaling`\n".to_owned();
+                return "  processors: not known, there is no run of `c10k bench scaling`\n"
+                    .to_owned();
             };
             (&self.throughputs, rate * mean(throughput) / mean(rounds))
         };
@@ -137,8 +143,9 @@ impl Known {
         };
         let (sigma, kappa) = scaling.coefficients();
         let residuals = scaling.residuals(curve).into_iter();
-        let residuals: Vec<String> =
-            residuals.map(|(processors, share)| format!("{processors}: {:+.1} %", share * 100.0)).collect();
+        let residuals: Vec<String> = residuals
+            .map(|(processors, share)| format!("{processors}: {:+.1} %", share * 100.0))
+            .collect();
         let need = scaling.processors_for(rate).map_or_else(|reason| reason, in_words);
         format!(
             "  processors of one machine: {need}\n    by a curve with σ = {sigma:.4}, κ = {kappa:.6}; measured against it, by \
@@ -161,10 +168,13 @@ mod tests {
     use super::*;
 
     fn measured(rounds: [f64; 3]) -> Known {
-        let throughputs = [(1, rounds), (2, rounds.map(|rps| rps * 2.0)), (4, rounds.map(|rps| rps * 4.0))];
+        let throughputs =
+            [(1, rounds), (2, rounds.map(|rps| rps * 2.0)), (4, rounds.map(|rps| rps * 4.0))];
         Known {
             capacities: [(1, rounds.to_vec())].into(),
-            throughputs: throughputs.map(|(processors, rounds)| (processors, rounds.to_vec())).into(),
+            throughputs: throughputs
+                .map(|(processors, rounds)| (processors, rounds.to_vec()))
+                .into(),
             ..Known::default()
         }
     }
@@ -177,24 +187,33 @@ mod tests {
     fn a_rate_needs_as_many_machines_and_processors_as_capacity_and_scaling_say() {
         let text = told(&measured([29_000.0, 30_000.0, 31_000.0]));
         assert!(
-            text.contains("machines with 1 processor for it: 4\n") && text.contains("of one machine: 4"),
+            text.contains("machines with 1 processor for it: 4\n")
+                && text.contains("of one machine: 4"),
             "{text}"
         );
     }
 
     #[test]
     fn a_capacity_that_is_a_lower_bound_tells_the_most_machines_and_no_processors() {
-        let known = Known { capacities_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
+        let known =
+            Known { capacities_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
         let text = told(&known);
         assert!(text.contains("for it: at most 4, since the generator"), "{text}");
-        assert!(text.contains("processors of one machine: not known, since the generator"), "{text}");
+        assert!(
+            text.contains("processors of one machine: not known, since the generator"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_throughput_that_is_a_lower_bound_tells_no_processors() {
-        let known = Known { throughputs_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
+        let known =
+            Known { throughputs_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
         let text = told(&known);
         assert!(text.contains("machines with 1 processor for it: 4\n"), "{text}");
-        assert!(text.contains("processors of one machine: not known, since the generator"), "{text}");
+        assert!(
+            text.contains("processors of one machine: not known, since the generator"),
+            "{text}"
+        );
     }
 }

@@ -23,7 +23,8 @@ impl<'a> BuildCommand<'a> {
     /// Splits a command line into words, as a shell does.
     pub fn parse(line: &'a str) -> Result<Self> {
         let words = shlex::split(line).filter(|words| !words.is_empty());
-        let words = words.with_context(|| format!("--build `{line}` is empty, or a quote has no end"))?;
+        let words =
+            words.with_context(|| format!("--build `{line}` is empty, or a quote has no end"))?;
         // Without a shell these would be arguments, and the rest of the line would not run.
         ensure!(
             !words.iter().any(|word| OF_A_SHELL.contains(&word.as_str())),

@@ -62,8 +62,8 @@ impl Builder<'_> {
             let revision = &revisions[place];
             note(&format!("building {} {name} ({revision})\n", arm_name(arm)));
             let checkout = Checkout::new(&repository, revision, &self.folder.join(folder));
-            let built =
-                checkout.and_then(|checkout| self.build_one(arm, name, revision, checkout, interrupt));
+            let built = checkout
+                .and_then(|checkout| self.build_one(arm, name, revision, checkout, interrupt));
             built.with_context(|| format!("{} {name} ({revision})", arm_name(arm)))
         };
         Ok([one(0)?, one(1)?])

@@ -49,7 +49,8 @@ impl MeasuredCell {
         margins: &Margins,
     ) -> CellOfBlock {
         let throughputs = throughputs(&self.slices);
-        let latencies: Vec<Latencies> = self.slices.iter().map(|(.., slice)| slice.latencies()).collect();
+        let latencies: Vec<Latencies> =
+            self.slices.iter().map(|(.., slice)| slice.latencies()).collect();
         let slices = self.slices.into_iter().map(|(pair, arm, slice)| slice.of(pair, arm, margins));
         let mut slices: Vec<Slice> = slices.collect();
         let has_margin = |key: &str| margins.iter().any(|(known, _)| known == key);

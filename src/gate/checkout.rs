@@ -34,7 +34,8 @@ impl Checkout {
             let Some(submodule) = repository.submodule(&path) else { continue };
             let name = if revision.has_changes() { WORKTREE } else { &commit };
             let added = submodule.find(name);
-            let added = added.and_then(|revision| self.add(&submodule, &revision, &folder.join(&path)));
+            let added =
+                added.and_then(|revision| self.add(&submodule, &revision, &folder.join(&path)));
             added.with_context(|| format!("the submodule {}", path.display()))?;
         }
         Ok(())

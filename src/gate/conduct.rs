@@ -30,7 +30,8 @@ pub fn conduct(
     folder.write_plan(&plan)?;
     let mut file = folder.blocks_file()?;
     let mut blocks = Vec::new();
-    let mut progress = Progress::new(rehearsal.blocks as usize, rehearsal.block_time * rehearsal.blocks);
+    let mut progress =
+        Progress::new(rehearsal.blocks as usize, rehearsal.block_time * rehearsal.blocks);
     let mut histograms = folder.histograms();
     let measured = run(measuring, &rehearsal, interrupt, &mut histograms, |block| {
         file.append(&block)?;

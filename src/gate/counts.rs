@@ -64,8 +64,8 @@ pub struct Counting {
 pub(super) fn rehearse(gate: &Measuring<'_>, interrupt: &Interrupt) -> Result<Counting> {
     let mut random = ChaCha8Rng::seed_from_u64(gate.seed);
     let running = gate.start(&mut random, interrupt)?;
-    let answered =
-        (0..gate.suite.workloads.len()).try_for_each(|workload| gate.check_answers(workload, &running));
+    let answered = (0..gate.suite.workloads.len())
+        .try_for_each(|workload| gate.check_answers(workload, &running));
     running.stop()?;
     answered?;
     let begun = Instant::now();
@@ -97,7 +97,12 @@ impl Counting {
                     continue;
                 }
                 if let Err(error) = candidate {
-                    counting.leave_out(&workload.name, key, &format!("the candidate: {error:#}"), true);
+                    counting.leave_out(
+                        &workload.name,
+                        key,
+                        &format!("the candidate: {error:#}"),
+                        true,
+                    );
                 }
                 passes.push((pass, *key));
             }
@@ -155,7 +160,12 @@ impl Counting {
     }
 
     /// Measures one block: every pass of every workload with all servers, in random order.
-    pub(super) fn block(&self, gate: &Measuring<'_>, number: u32, interrupt: &Interrupt) -> Result<Block> {
+    pub(super) fn block(
+        &self,
+        gate: &Measuring<'_>,
+        number: u32,
+        interrupt: &Interrupt,
+    ) -> Result<Block> {
         let mut random = ChaCha8Rng::seed_from_u64(gate.seed.wrapping_add(u64::from(number)));
         let started_utc = Timestamp::now().to_string();
         let mut sides: Vec<&Side> = gate.sides.all().iter().collect();
@@ -208,15 +218,21 @@ impl Counting {
         cpu.pin()?;
         let mut metrics = BTreeMap::new();
         for (pass, key) in &self.passes[workload] {
-            if side.arm == Arm::Candidate && self.is_left_out(&gate.suite.workloads[workload].name, key) {
+            if side.arm == Arm::Candidate
+                && self.is_left_out(&gate.suite.workloads[workload].name, key)
+            {
                 continue;
             }
             match count(gate, side, workload, pass, interrupt) {
                 Ok(counts) => {
-                    metrics.extend(counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)));
+                    metrics.extend(
+                        counts.get_key_value(*key).map(|(key, count)| (key.clone(), *count)),
+                    );
                 }
                 Err(error) if interrupt.happened() => return Err(error),
-                Err(error) => note(&format!("not counted: {key} of {}: {error:#}\n", arm_name(side.arm))),
+                Err(error) => {
+                    note(&format!("not counted: {key} of {}: {error:#}\n", arm_name(side.arm)))
+                }
             }
         }
         // A request that fails ends its pass, so that no slice has failed requests.

@@ -52,12 +52,16 @@ impl Folder {
     /// When one of these fails, another gate uses the folder, or it has files that are not of a
     /// gate.
     pub fn open(path: &Path) -> Result<Self> {
-        fs::create_dir_all(path).with_context(|| format!("cannot make the folder {}", path.display()))?;
+        fs::create_dir_all(path)
+            .with_context(|| format!("cannot make the folder {}", path.display()))?;
         let path = path.canonicalize().with_context(|| format!("cannot use {}", path.display()))?;
         let lock = File::open(&path).with_context(|| format!("cannot read {}", path.display()))?;
         // A file system without locks is accepted: a gate can still be measured there.
         if let Err(TryLockError::WouldBlock) = lock.try_lock() {
-            bail!("another gate writes to {}; wait for its end, or give another --output", path.display());
+            bail!(
+                "another gate writes to {}; wait for its end, or give another --output",
+                path.display()
+            );
         }
         let folder = Self { path, _lock: lock };
         folder.ensure_of_gates()?;
@@ -133,7 +137,8 @@ impl Folder {
     /// Creates the file of blocks.
     pub fn blocks_file(&self) -> Result<BlocksFile> {
         let path = self.path.join(BLOCKS_FILE);
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(BlocksFile { path, file, length: 0 })
     }
 
@@ -162,9 +167,8 @@ impl Folder {
     fn remove(&self, file: &str) -> Result<()> {
         let path = self.path.join(file);
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).with_context(|| format!("cannot remove {} of an older gate", path.display()))
-            }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error)
+                .with_context(|| format!("cannot remove {} of an older gate", path.display())),
             _ => Ok(()),
         }
     }

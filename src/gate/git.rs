@@ -26,7 +26,8 @@ const OF_A_REPOSITORY: &[&str] = &[
 
 /// Settings of every command: no hooks, which could change anything, no monitor of files, which
 /// would go on in the background, and every index in a single file, so that a copy is complete.
-const SETTINGS: &[&str] = &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
+const SETTINGS: &[&str] =
+    &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
 
 /// Returns a git command in `folder`, still without its subcommand.
 pub fn git(folder: &Path) -> Command {

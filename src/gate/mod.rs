@@ -91,7 +91,11 @@ impl Measuring<'_> {
             seed: self.seed,
             margins: self.margins.clone(),
             counts: rehearsal.counting.is_some(),
-            uncounted: rehearsal.counting.iter().flat_map(|counting| counting.uncounted.clone()).collect(),
+            uncounted: rehearsal
+                .counting
+                .iter()
+                .flat_map(|counting| counting.uncounted.clone())
+                .collect(),
         }
     }
 
@@ -152,7 +156,11 @@ impl Measuring<'_> {
                 let slice = self.slice(workload, rehearsal, server, seed, interrupt);
                 cell.add(pair, arm, slice.with_context(|| arm_name(arm))?);
                 cell.busy.extend(idle.busy(running).into_iter().map(|arm| (pair, arm)));
-                ensure!(!server.has_ended() && !interrupt.happened(), "{} ended early", arm_name(arm));
+                ensure!(
+                    !server.has_ended() && !interrupt.happened(),
+                    "{} ended early",
+                    arm_name(arm)
+                );
             }
         }
         Ok(cell)

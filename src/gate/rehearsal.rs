@@ -98,7 +98,11 @@ pub fn rehearse(gate: &Measuring<'_>, lane: Lane, interrupt: &Interrupt) -> Resu
     }
 }
 
-fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) -> Result<Rehearsal> {
+fn rehearse_time(
+    gate: &Measuring<'_>,
+    budget: Duration,
+    interrupt: &Interrupt,
+) -> Result<Rehearsal> {
     let begun = Instant::now();
     let running = gate.start(&mut ChaCha8Rng::seed_from_u64(gate.seed), interrupt)?;
     let mut rehearsal = Rehearsal {
@@ -108,8 +112,9 @@ fn rehearse_time(gate: &Measuring<'_>, budget: Duration, interrupt: &Interrupt) 
         grouped: Vec::new(),
         counting: None,
     };
-    let rehearsed = (0..gate.suite.workloads.len())
-        .try_for_each(|workload| gate.rehearse_workload(workload, &mut rehearsal, &running, interrupt));
+    let rehearsed = (0..gate.suite.workloads.len()).try_for_each(|workload| {
+        gate.rehearse_workload(workload, &mut rehearsal, &running, interrupt)
+    });
     let stopping = Instant::now();
     // The error of a server that has ended says more than that of its failed requests, so it comes
     // first.
@@ -146,8 +151,9 @@ impl Measuring<'_> {
     /// Checks that every server has what a workload asks for.
     pub(super) fn check_answers(&self, workload: usize, running: &Running) -> Result<()> {
         let mut servers = running.iter();
-        servers
-            .try_for_each(|(arm, server)| self.check_answer(workload, server).with_context(|| arm_name(*arm)))
+        servers.try_for_each(|(arm, server)| {
+            self.check_answer(workload, server).with_context(|| arm_name(*arm))
+        })
     }
 
     fn check_answer(&self, workload: usize, server: &RunningSubject) -> Result<()> {
@@ -156,7 +162,8 @@ impl Measuring<'_> {
         let path = &load.path;
         let target = Target::resolve(&format!("http://{}{path}", server.address()))?;
         let status = status_of(server.address(), &target.render(request, true));
-        let status = status.with_context(|| format!("{} {path} has no response", request.method))?;
+        let status =
+            status.with_context(|| format!("{} {path} has no response", request.method))?;
         ensure!(
             (200..400).contains(&status),
             "{} {path} is answered with status {status}; correct the server, or the workload in the suite",
@@ -167,9 +174,17 @@ impl Measuring<'_> {
 
     /// Returns the rate of an open loop, as a share of the capacity of the base; `None` for a
     /// closed loop.
-    fn rate_of(&self, workload: usize, running: &Running, interrupt: &Interrupt) -> Result<Option<f64>> {
-        let Some(share) = self.suite.workloads[workload].load.capacity_share else { return Ok(None) };
-        let (_, base) = running.iter().find(|(arm, _)| *arm == Arm::Base).context("there is no base")?;
+    fn rate_of(
+        &self,
+        workload: usize,
+        running: &Running,
+        interrupt: &Interrupt,
+    ) -> Result<Option<f64>> {
+        let Some(share) = self.suite.workloads[workload].load.capacity_share else {
+            return Ok(None);
+        };
+        let (_, base) =
+            running.iter().find(|(arm, _)| *arm == Arm::Base).context("there is no base")?;
         let measured = self.measure(workload, None, CAPACITY_TIME, base, interrupt);
         let capacity = measured.with_context(|| arm_name(Arm::Base))?.throughput();
         ensure!(capacity > 0.0, "the base completed no request in {CAPACITY_TIME:?}");
@@ -194,18 +209,26 @@ impl Measuring<'_> {
         // passes.
         let duration = self.suite.pace.duration;
         ensure!(
-            [&warmed, &slice].iter().any(|measured| measured.has_answers_below(duration / SLICE_OF_ANSWERS)),
+            [&warmed, &slice]
+                .iter()
+                .any(|measured| measured.has_answers_below(duration / SLICE_OF_ANSWERS)),
             "responses take {:.0?}, and slices are {duration:.0?}: set a longer `duration` in the suite",
             slice.median()
         );
-        let lacking = PERCENTILES.iter().map(|percentile| percentile.key).filter(|key| !slice.has(key));
+        let lacking =
+            PERCENTILES.iter().map(|percentile| percentile.key).filter(|key| !slice.has(key));
         rehearsal.grouped[workload].extend(lacking);
         Ok(warmup + start.elapsed() * self.suite.pace.rounds)
     }
 }
 
 /// Returns the number of blocks that fit into the rest of the budget.
-fn blocks_within(budget: Duration, spent: Duration, block_time: Duration, fewest: u32) -> Result<u32> {
+fn blocks_within(
+    budget: Duration,
+    spent: Duration,
+    block_time: Duration,
+    fewest: u32,
+) -> Result<u32> {
     let left = (budget.as_secs_f64() * PLANNED - spent.as_secs_f64()).max(0.0);
     let blocks = (left / block_time.as_secs_f64()) as u32;
     let needed = (spent + block_time * fewest).as_secs_f64() / PLANNED;

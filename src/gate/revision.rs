@@ -43,7 +43,8 @@ impl Repository {
     /// When there is no repository, or no git.
     pub fn here(interrupt: &Interrupt) -> Result<Self> {
         let top = git::path(git(Path::new(".")).args(["rev-parse", "--show-toplevel"]));
-        let top = top.context("--base needs a working tree of git here, and --base-command does not")?;
+        let top =
+            top.context("--base needs a working tree of git here, and --base-command does not")?;
         Ok(Self { folder: top, interrupt: interrupt.clone() })
     }
 
@@ -67,7 +68,13 @@ impl Repository {
 
     fn commit(&self, name: &str) -> Result<String> {
         let wanted = format!("{name}^{{commit}}");
-        git::line(self.git().args(["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted]))
+        git::line(self.git().args([
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            "--end-of-options",
+            &wanted,
+        ]))
     }
 
     /// Returns the end of the message about a missing revision: where it is missing, and what to
@@ -87,7 +94,8 @@ impl Repository {
     fn working_tree(&self) -> Result<Revision> {
         let commit = self.commit("HEAD");
         let commit = commit.ok().context("the working tree has no commit yet; make one first")?;
-        let status = ["status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"];
+        let status =
+            ["status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=none"];
         let is_clean = git::output(self.git().args(status))?.is_empty();
         let tree = if is_clean { None } else { Some(self.files_of_working_tree()?) };
         Ok(Revision { commit, tree })
@@ -98,12 +106,14 @@ impl Repository {
     fn files_of_working_tree(&self) -> Result<String> {
         let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
         let index = folder.path().join("index");
-        let own_index = self.folder.join(git::path(self.git().args(["rev-parse", "--git-path", "index"]))?);
+        let own_index =
+            self.folder.join(git::path(self.git().args(["rev-parse", "--git-path", "index"]))?);
         if own_index.exists() {
             fs::copy(&own_index, &index).context("cannot copy the index of git")?;
         }
         let mut add = self.git();
-        add.args(["-c", "advice.addEmbeddedRepo=false", "add", "--all"]).env("GIT_INDEX_FILE", &index);
+        add.args(["-c", "advice.addEmbeddedRepo=false", "add", "--all"])
+            .env("GIT_INDEX_FILE", &index);
         git::run(&mut add, &self.interrupt).context("cannot read the working tree")?;
         git::line(self.git().arg("write-tree").env("GIT_INDEX_FILE", &index))
     }

@@ -26,7 +26,8 @@ const WARMUP: Duration = Duration::from_millis(15);
 
 /// Checks that are about the server rather than the machine or the generator. A check that the
 /// candidate fails and its base does not is a regression by itself.
-const OF_THE_SERVER: &[&str] = &["answers", "connections-reused", "errors", "silence", "starvation"];
+const OF_THE_SERVER: &[&str] =
+    &["answers", "connections-reused", "errors", "silence", "starvation"];
 
 /// Measurement of a slice.
 #[derive(Debug)]
@@ -72,7 +73,8 @@ impl Measured {
     /// Returns the slice in the form that a block keeps.
     pub fn of(self, pair: u32, arm: Arm, margins: &Margins) -> Slice {
         let Self { record, .. } = self;
-        let is_kept = |key: &str| margins.iter().any(|(known, _)| known == key) && !is_bound(&record, key);
+        let is_kept =
+            |key: &str| margins.iter().any(|(known, _)| known == key) && !is_bound(&record, key);
         let metrics = record.metrics.iter().filter(|(key, _)| is_kept(key));
         let metrics = metrics.map(|(key, value)| (key.clone(), *value)).collect();
         let failed = record.checks.iter().filter(|check| is_failure(&check.name, check.verdict));
@@ -100,7 +102,8 @@ fn is_bound(record: &Record, key: &str) -> bool {
 /// is only a warning of the check `answers`, since it may be intended. Here it is a failure: a
 /// candidate that starts to send it does less than its base.
 fn is_failure(check: &str, verdict: Verdict) -> bool {
-    let fails = if check == "answers" { verdict != Verdict::Pass } else { verdict == Verdict::Fail };
+    let fails =
+        if check == "answers" { verdict != Verdict::Pass } else { verdict == Verdict::Fail };
     fails && OF_THE_SERVER.contains(&check)
 }
 
@@ -127,7 +130,13 @@ impl Measuring<'_> {
         interrupt: &Interrupt,
     ) -> Result<Measured> {
         let rate = rehearsal.rate(workload);
-        self.measure(workload, rate.map(|rate| (rate, seed)), self.suite.pace.duration, server, interrupt)
+        self.measure(
+            workload,
+            rate.map(|rate| (rate, seed)),
+            self.suite.pace.duration,
+            server,
+            interrupt,
+        )
     }
 
     /// Sends traffic to a fresh server; the measurement is not kept.
@@ -141,7 +150,8 @@ impl Measuring<'_> {
         let rate = rehearsal.rate(workload).map(|rate| (rate, self.seed));
         let before_s = server.server().cpu_s().ok();
         let warmed = self.measure(workload, rate, self.suite.pace.warmup, server, interrupt)?;
-        let used_nothing = server.server().cpu_s().ok().is_some_and(|now_s| Some(now_s) == before_s);
+        let used_nothing =
+            server.server().cpu_s().ok().is_some_and(|now_s| Some(now_s) == before_s);
         ensure!(
             !used_nothing || warmed.throughput() <= 0.0,
             "it used no CPU time while {} was answered: another process listens there",
@@ -171,7 +181,8 @@ impl Measuring<'_> {
             ..load.workload.clone()
         };
         if let Some((rate, seed)) = rate {
-            generated.pacing = Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: time::SPIN };
+            generated.pacing =
+                Pacing::Open { rate, arrivals: Arrivals::Poisson, seed, spin: time::SPIN };
         }
         let target = Target::resolve(&format!("http://{}{}", server.address(), load.path))?;
         let (measured, readings) =

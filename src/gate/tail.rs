@@ -46,7 +46,8 @@ pub struct Latencies {
 /// the slices.
 pub fn replace(percentile: &Percentile, slices: &mut [Slice], latencies: &[Latencies]) {
     for arm in [Arm::Base, Arm::Candidate, Arm::Null] {
-        let of_arm: Vec<usize> = (0..slices.len()).filter(|&place| slices[place].arm == arm).collect();
+        let of_arm: Vec<usize> =
+            (0..slices.len()).filter(|&place| slices[place].arm == arm).collect();
         for group in of_arm.chunks(SLICES) {
             let together = together(group.iter().map(|&place| &latencies[place]));
             let value = together.and_then(|times| percentile.value(&times));
@@ -112,11 +113,13 @@ mod tests {
 
     /// Returns the 99.9th percentiles of base and candidate by pairs, in milliseconds.
     fn percentiles(of: impl Fn(&Slice) -> Latencies) -> Vec<[Option<f64>; 2]> {
-        let mut slices: Vec<Slice> =
-            (1..=10).flat_map(|pair| [slice(pair, Arm::Base), slice(pair, Arm::Candidate)]).collect();
+        let mut slices: Vec<Slice> = (1..=10)
+            .flat_map(|pair| [slice(pair, Arm::Base), slice(pair, Arm::Candidate)])
+            .collect();
         let latencies: Vec<Latencies> = slices.iter().map(of).collect();
         replace(&PERCENTILES[1], &mut slices, &latencies);
-        let value = |slice: &Slice| slice.metrics.get("latency_p999_us").map(|us| (us / 1_000.0).round());
+        let value =
+            |slice: &Slice| slice.metrics.get("latency_p999_us").map(|us| (us / 1_000.0).round());
         slices.chunks(2).map(|pair| [value(&pair[0]), value(&pair[1])]).collect()
     }
 
@@ -132,7 +135,8 @@ mod tests {
     fn a_percentile_that_failures_or_ages_decide_is_none() {
         let failing = |slice: &Slice| Latencies { failed: 50, ..latencies(u64::from(slice.pair)) };
         assert!(percentiles(failing).iter().all(|pair| *pair == [None, None]));
-        let one_failed = |slice: &Slice| Latencies { failed: u64::from(slice.pair == 1), ..latencies(0) };
+        let one_failed =
+            |slice: &Slice| Latencies { failed: u64::from(slice.pair == 1), ..latencies(0) };
         assert!(percentiles(one_failed).iter().all(|pair| *pair == [Some(1.0), Some(1.0)]));
         let aged = |_: &Slice| {
             let mut aged = latencies(100);

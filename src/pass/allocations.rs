@@ -9,7 +9,8 @@ use anyhow::Result;
 use super::definition::{Bench, Pass};
 use super::valgrind::{self, Counter};
 
-pub(super) const PASS: Pass = Pass { name: "allocations", estimate: Duration::from_secs(4), run: measure };
+pub(super) const PASS: Pass =
+    Pass { name: "allocations", estimate: Duration::from_secs(4), run: measure };
 
 /// Key of the reading of the allocations.
 const KEY: &str = "server_allocations_per_request";

@@ -55,12 +55,20 @@ fn difference(few: &Counts, many: &Counts, requests: u64) -> BTreeMap<String, f6
 pub fn drive(bench: &Bench<'_>, running: &RunningSubject, requests: u64) -> Result<()> {
     let begin = Instant::now();
     let in_time = |_: &_| {
-        ensure!(begin.elapsed() < RUN_TIME, "{requests} requests took longer than {RUN_TIME:?} in this pass");
+        ensure!(
+            begin.elapsed() < RUN_TIME,
+            "{requests} requests took longer than {RUN_TIME:?} in this pass"
+        );
         Ok(())
     };
     let target = bench.target(running.address())?;
-    let (measured, _) =
-        measure(target, saturating(bench.workload, requests), None, bench.interrupt.flag(), in_time)?;
+    let (measured, _) = measure(
+        target,
+        saturating(bench.workload, requests),
+        None,
+        bench.interrupt.flag(),
+        in_time,
+    )?;
     ensure!(!bench.interrupt.happened(), "interrupted");
     let completed = measured.requests.completed;
     ensure!(completed == requests, "{completed} of {requests} requests were answered in this pass");

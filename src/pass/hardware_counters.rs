@@ -19,5 +19,8 @@ const EVENTS: &[&str] = &["instructions", "cycles"];
 fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
     perf::ensure_counters(EVENTS)?;
     let counts = perf::per_request(bench, EVENTS)?;
-    Ok(counts.into_iter().map(|(event, count)| (format!("server_{event}_per_request"), count)).collect())
+    Ok(counts
+        .into_iter()
+        .map(|(event, count)| (format!("server_{event}_per_request"), count))
+        .collect())
 }

@@ -39,7 +39,11 @@ pub fn ensure_counters(events: &[&str]) -> Result<()> {
     };
     let text = String::from_utf8_lossy(&said.stderr).into_owned();
     ensure!(!text.contains("<not supported>"), "this machine has no hardware counters");
-    ensure!(said.status.success(), "perf cannot count here: {}", text.lines().next().unwrap_or_default());
+    ensure!(
+        said.status.success(),
+        "perf cannot count here: {}",
+        text.lines().next().unwrap_or_default()
+    );
     Ok(())
 }
 
@@ -60,7 +64,8 @@ struct Perf(Child);
 
 impl Perf {
     fn attach(pid: u32, events: &[&str], output: &Path) -> Result<Self> {
-        let pids = probe::processes(pid)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        let pids =
+            probe::processes(pid)?.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let mut command = Command::new("perf");
         command.args(["stat", "-x", ",", "-e", &events.join(","), "-p", &pids, "-o"]).arg(output);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -72,7 +77,8 @@ impl Perf {
     /// Waits until perf has opened a counter.
     fn await_counters(&self) -> Result<()> {
         let is_counter = |entry: fs::DirEntry| {
-            fs::read_link(entry.path()).is_ok_and(|link| link.to_string_lossy().contains("perf_event"))
+            fs::read_link(entry.path())
+                .is_ok_and(|link| link.to_string_lossy().contains("perf_event"))
         };
         let descriptors = format!("/proc/{}/fd", self.0.id());
         let opened = tool::within(PERF_TIME, || {

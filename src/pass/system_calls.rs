@@ -77,8 +77,9 @@ fn prefix(output: &Path) -> [OsString; 6] {
 /// Waits for the summary, which strace writes when the last process has ended.
 fn read_summary(path: &Path) -> Result<Counts> {
     let look = || Ok(std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary));
-    tool::within(STRACE_TIME, look)?
-        .with_context(|| format!("strace did not write down what it counted within {STRACE_TIME:?}"))
+    tool::within(STRACE_TIME, look)?.with_context(|| {
+        format!("strace did not write down what it counted within {STRACE_TIME:?}")
+    })
 }
 
 /// Reads `% time, seconds, usecs/call, calls, [errors,] syscall` lines; `None` while the last one,
@@ -136,8 +137,11 @@ mod tests {
     fn what_happens_now_and_then_is_left_out() {
         let calls = [("futex", -0.001), ("brk", 0.001), ("sendto", 1.0), ("recvfrom", 1.5)];
         let calls = calls.map(|(name, calls)| (name.to_owned(), calls)).into();
-        let expected =
-            [(KEY.to_owned(), 2.5), (format!("{KEY}.recvfrom"), 1.5), (format!("{KEY}.sendto"), 1.0)];
+        let expected = [
+            (KEY.to_owned(), 2.5),
+            (format!("{KEY}.recvfrom"), 1.5),
+            (format!("{KEY}.sendto"), 1.0),
+        ];
         assert_eq!(readings(&calls), BTreeMap::from(expected));
     }
 }

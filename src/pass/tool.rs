@@ -32,7 +32,10 @@ pub(super) fn last_line(output: &[u8]) -> String {
 
 /// Calls `look` until it returns a value, and returns that value; `None` if there is none after
 /// `limit`.
-pub(super) fn within<T>(limit: Duration, mut look: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+pub(super) fn within<T>(
+    limit: Duration,
+    mut look: impl FnMut() -> Result<Option<T>>,
+) -> Result<Option<T>> {
     let deadline = Instant::now() + limit;
     loop {
         let found = look()?;
@@ -61,7 +64,8 @@ mod tests {
 
     #[test]
     fn a_tool_that_is_not_installed_is_named() {
-        let error = output("no-such-tool", &mut Command::new("no-such-tool")).unwrap_err().to_string();
+        let error =
+            output("no-such-tool", &mut Command::new("no-such-tool")).unwrap_err().to_string();
         assert!(error.starts_with("no-such-tool is not installed"), "{error}");
     }
 

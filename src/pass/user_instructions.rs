@@ -30,8 +30,10 @@ static COUNTER: LazyLock<Result<(), String>> =
     LazyLock::new(|| perf::ensure_counters(EVENTS).map_err(|error| format!("{error:#}")));
 
 /// The tool cachegrind without its result file, which says where the instructions are.
-const CACHEGRIND: Counter =
-    Counter { args: &["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"], read };
+const CACHEGRIND: Counter = Counter {
+    args: &["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"],
+    read,
+};
 
 fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
     let instructions = match &*COUNTER {

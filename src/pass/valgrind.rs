@@ -117,7 +117,8 @@ fn reports(dir: &Path, counter: &Counter) -> Result<Vec<Option<u64>>> {
 /// Returns the last count of a report, whose lines begin with `==PID==`. A process that has become
 /// another program has started again from zero.
 fn parse(report: &str, counter: &Counter) -> Option<u64> {
-    let lines = report.lines().filter_map(|line| Some(line.strip_prefix("==")?.split_once("==")?.1.trim()));
+    let lines =
+        report.lines().filter_map(|line| Some(line.strip_prefix("==")?.split_once("==")?.1.trim()));
     lines.filter_map(counter.read).next_back()
 }
 
@@ -144,7 +145,8 @@ fn why_not(counter: &Counter) -> Option<anyhow::Error> {
 mod tests {
     use super::*;
 
-    const COUNTER: Counter = Counter { args: &[], read: |line| number(line.strip_prefix("total: ")?) };
+    const COUNTER: Counter =
+        Counter { args: &[], read: |line| number(line.strip_prefix("total: ")?) };
 
     #[test]
     fn the_report_of_a_process_that_runs_has_no_count() {
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn processes_that_start_with_a_request_are_refused() {
-        let counts = |processes| BTreeMap::from([(COUNTED.into(), 7.0), (PROCESSES.into(), processes)]);
+        let counts =
+            |processes| BTreeMap::from([(COUNTED.into(), 7.0), (PROCESSES.into(), processes)]);
         assert!((added_up(&counts(0.0)).unwrap() - 7.0).abs() < f64::EPSILON);
         let error = added_up(&counts(1.0)).unwrap_err().to_string();
         assert!(error.contains("starts processes"), "{error}");

@@ -47,7 +47,8 @@ pub(super) fn up_to_now(cpus: &CpuList) {
         waker.thread.unpark();
     }
     let begin = Instant::now();
-    let is_waiting = |(before, waker): &(u64, Waker)| waker.turns.load(Ordering::Relaxed) == *before;
+    let is_waiting =
+        |(before, waker): &(u64, Waker)| waker.turns.load(Ordering::Relaxed) == *before;
     while woken.iter().any(is_waiting) && begin.elapsed() < WAIT_TIME {
         std::hint::spin_loop();
     }
@@ -93,12 +94,15 @@ mod tests {
     #[test]
     fn a_busy_thread_is_charged_up_to_the_look() {
         let cpus = CpuList::before_pinning().unwrap();
-        let [of_shell, of_test, ..] = cpus.numbers() else { return eprintln!("left out: one processor") };
+        let [of_shell, of_test, ..] = cpus.numbers() else {
+            return eprintln!("left out: one processor");
+        };
         let own = match OwnGroup::create() {
             Ok(own) => own,
             Err(error) => return eprintln!("left out: {error:#}"),
         };
-        let shell = Shell::start("exec 3<&0; (echo; read line <&3; kill -9 $$) & while :; do :; done");
+        let shell =
+            Shell::start("exec 3<&0; (echo; read line <&3; kill -9 $$) & while :; do :; done");
         write!(own.entrance().unwrap(), "{}", shell.pid()).unwrap();
         let only = |cpu: usize| CpuList::new(vec![cpu]).unwrap().set();
         sched_setaffinity(Pid::from_raw(shell.pid().cast_signed()), &only(*of_shell)).unwrap();

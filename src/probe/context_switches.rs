@@ -143,7 +143,8 @@ impl FromBufRead for Switches {
         let mut text = String::new();
         status.read_to_string(&mut text)?;
         let count = |name: &str| {
-            let value = text.lines().rev().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+            let value =
+                text.lines().rev().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
             value.ok_or_else(|| ProcError::Other(format!("this kernel does not tell {name}")))
         };
         Ok(Self {
@@ -200,7 +201,10 @@ mod tests {
         Look {
             processes: vec![1],
             switches: tasks.iter().map(switches).collect(),
-            waits: tasks.iter().map(|&(tid, waited_ms)| (tid, Duration::from_millis(waited_ms))).collect(),
+            waits: tasks
+                .iter()
+                .map(|&(tid, waited_ms)| (tid, Duration::from_millis(waited_ms)))
+                .collect(),
             used: Duration::from_millis(used_ms),
             ended: Duration::from_millis(ended_ms),
             inherited_faults: 0,
@@ -211,7 +215,8 @@ mod tests {
     fn there_is_no_number_where_threads_ended_that_did_some_of_the_work() {
         let begin = look(&[(1, 10), (2, 5)], 1000, 100);
         let error = look(&[(1, 20)], 2000, 111).since(&begin).unwrap_err();
-        let told = "threads that ended meanwhile took their counts with them, and did 1 % of the work";
+        let told =
+            "threads that ended meanwhile took their counts with them, and did 1 % of the work";
         assert_eq!(error.to_string(), told);
         // Ended threads did all the work of a very short time.
         let error = look(&[(1, 20)], 1001, 101).since(&begin).unwrap_err();
@@ -228,7 +233,8 @@ mod tests {
     fn threads_that_came_count_in_full_and_those_that_went_idle_do_not_matter() {
         let begin = look(&[(1, 10), (2, 5)], 1000, 100);
         let values = look(&[(1, 30), (3, 7)], 2000, 105).since(&begin).unwrap();
-        let switches = [("context_switches_voluntary", 27.0), ("context_switches_involuntary", 1.0)];
+        let switches =
+            [("context_switches_voluntary", 27.0), ("context_switches_involuntary", 1.0)];
         assert_eq!(values[..2], switches);
         assert_eq!(values[2], ("server_cpu_wait_s", 0.027));
     }

@@ -98,7 +98,10 @@ fn since(begin: &CpuTime, end: &CpuTime) -> Values {
     let user = (end.user - begin.user).max(0.0);
     let system = (end.system - begin.system).max(0.0);
     let user_share = if user + system > 0.0 { user / (user + system) } else { 0.0 };
-    vec![("server_cpu_user_s", total_s * user_share), ("server_cpu_system_s", total_s * (1.0 - user_share))]
+    vec![
+        ("server_cpu_user_s", total_s * user_share),
+        ("server_cpu_system_s", total_s * (1.0 - user_share)),
+    ]
 }
 
 #[cfg(test)]

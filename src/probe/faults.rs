@@ -13,8 +13,9 @@ pub(super) const PROBE: Probe = Probe { name: "faults", read: Read::Growth(read)
 
 fn read(tree: &Tree) -> Result<Values> {
     tree.ensure_ended_children_count()?;
-    let sum =
-        |count: fn(&Stat) -> u64| tree.members.iter().map(|member| count(&member.stat)).sum::<u64>() as f64;
+    let sum = |count: fn(&Stat) -> u64| {
+        tree.members.iter().map(|member| count(&member.stat)).sum::<u64>() as f64
+    };
     Ok(vec![
         ("page_faults_minor", sum(|stat| stat.minflt + stat.cminflt)),
         ("page_faults_major", sum(|stat| stat.majflt + stat.cmajflt)),

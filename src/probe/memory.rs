@@ -37,7 +37,8 @@ fn sum(tree: &Tree, read: fn(&Process) -> ProcResult<u64>) -> Result<f64> {
     let mut sum = 0;
     for member in &tree.members {
         let bytes = unless_gone(Process::new(member.pid).and_then(|process| read(&process)));
-        let bytes = bytes.with_context(|| format!("cannot read the memory of process {}", member.pid))?;
+        let bytes =
+            bytes.with_context(|| format!("cannot read the memory of process {}", member.pid))?;
         sum += bytes.unwrap_or(0);
     }
     Ok(sum as f64)

@@ -170,14 +170,22 @@ mod tests {
         readings.keep("one", Ok(vec![("one_s", 1.0)]));
         readings.keep("two", Err(anyhow::anyhow!("the cause").context("no number")));
         assert_eq!(readings.values, BTreeMap::from([("one_s".to_owned(), 1.0)]));
-        assert_eq!(readings.missing, BTreeMap::from([("two".to_owned(), "no number: the cause".to_owned())]));
+        assert_eq!(
+            readings.missing,
+            BTreeMap::from([("two".to_owned(), "no number: the cause".to_owned())])
+        );
     }
 
     #[test]
     fn every_probe_but_those_of_absent_features_reads_something_of_a_live_process() {
         let readings = Watch::begin(std::process::id()).end();
-        for key in ["server_cpu_user_s", "memory_pss_bytes", "page_faults_minor", "tasks", "machine_steal_s"]
-        {
+        for key in [
+            "server_cpu_user_s",
+            "memory_pss_bytes",
+            "page_faults_minor",
+            "tasks",
+            "machine_steal_s",
+        ] {
             assert!(readings.values.contains_key(key), "{key} is not in {readings:?}");
         }
     }

@@ -33,7 +33,8 @@ mod tests {
     use super::super::fixture::Shell;
 
     /// Two of them, so that a busy machine can't hide both.
-    const BUSY: &str = "echo; read line; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo; read line";
+    const BUSY: &str =
+        "echo; read line; i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo; read line";
 
     #[test]
     fn another_program_on_the_same_processors_counts_and_the_server_does_not() {

@@ -53,6 +53,9 @@ mod tests {
         assert_eq!(ticks("2").unwrap(), 20);
         assert_eq!(ticks("0,10").unwrap(), 80);
         let error = ticks("1").unwrap_err();
-        assert_eq!(error.to_string(), "/proc/stat does not tell the soft interrupts of processor 1");
+        assert_eq!(
+            error.to_string(),
+            "/proc/stat does not tell the soft interrupts of processor 1"
+        );
     }
 }

@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn sockets_in_time_wait_are_read_by_name() {
-        let sockstat = "sockets: used 13\nTCP: inuse 1 orphan 0 tw 7 alloc 1 mem 286\nUDP: inuse 0 mem 0\n";
+        let sockstat =
+            "sockets: used 13\nTCP: inuse 1 orphan 0 tw 7 alloc 1 mem 286\nUDP: inuse 0 mem 0\n";
         assert_eq!(time_wait(sockstat).ok(), Some(7.0));
         assert!(time_wait("sockets: used 13\n").is_err());
     }

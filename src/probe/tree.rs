@@ -153,7 +153,10 @@ impl Member {
     }
 
     /// Looks at every thread that exists. A thread that ends in the meantime is left out.
-    pub(super) fn each_task(&self, mut look: impl FnMut(&Task) -> ProcResult<()>) -> ProcResult<()> {
+    pub(super) fn each_task(
+        &self,
+        mut look: impl FnMut(&Task) -> ProcResult<()>,
+    ) -> ProcResult<()> {
         let process = Process::new(self.pid)?;
         if self.threads() <= 1 {
             // The usual case of servers with many processes. Listing the one thread would double
@@ -221,7 +224,10 @@ mod tests {
         let (looked, has_looked) = mpsc::channel::<()>();
         let forker = thread::spawn(move || {
             let mut command = Command::new("sh");
-            command.args(["-c", "(echo; exec cat); :"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+            command
+                .args(["-c", "(echo; exec cat); :"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped());
             let mut shell = command.spawn().unwrap();
             BufReader::new(shell.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
             sender.send(shell.id()).unwrap();
@@ -237,7 +243,10 @@ mod tests {
             let tree = Tree::look_asking(std::process::id(), most_asked).unwrap();
             assert!(tree.members[0].threads() > 1);
             let found = pids(&tree);
-            assert!(family.iter().all(|pid| found.contains(pid)), "{family:?} in {found:?} of {most_asked}");
+            assert!(
+                family.iter().all(|pid| found.contains(pid)),
+                "{family:?} in {found:?} of {most_asked}"
+            );
         }
         drop(looked);
         forker.join().unwrap();

@@ -61,7 +61,8 @@ where
         }
         let (summary, readings) =
             kept.context("the rate that it holds at could not be measured once more")?;
-        let search = record::Search { objective: self.objective.to_string(), holds_rps, breaks_rps, steps };
+        let search =
+            record::Search { objective: self.objective.to_string(), holds_rps, breaks_rps, steps };
         Ok((summary, readings, search))
     }
 
@@ -70,7 +71,8 @@ where
         let mut disturbed = 0;
         while let Some((rate, why)) = search.next() {
             let (step, _) = self.step(rate, steps.len(), None)?;
-            let is_disturbed = step.disturbed && step.broken.is_some() && disturbed < DISTURBED_STEPS;
+            let is_disturbed =
+                step.disturbed && step.broken.is_some() && disturbed < DISTURBED_STEPS;
             if is_disturbed {
                 disturbed += 1;
             } else {

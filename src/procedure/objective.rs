@@ -86,7 +86,8 @@ impl Condition {
                 let us = value(times);
                 let bound = if times.is_bound(quantile) { "at least " } else { "" };
                 let is_broken = us >= below.as_secs_f64() * 1e6;
-                is_broken.then(|| format!("{name} is {bound}{:.2?}", Duration::from_secs_f64(us / 1e6)))
+                is_broken
+                    .then(|| format!("{name} is {bound}{:.2?}", Duration::from_secs_f64(us / 1e6)))
             }
             Self::Errors { below } => {
                 let share = error_share(measured);
@@ -138,7 +139,8 @@ impl FromStr for Objective {
 
     fn from_str(text: &str) -> Result<Self> {
         let conditions: Vec<Condition> = text.split(AND).map(str::parse).collect::<Result<_>>()?;
-        let has_latency = conditions.iter().any(|condition| matches!(condition, Condition::Latency { .. }));
+        let has_latency =
+            conditions.iter().any(|condition| matches!(condition, Condition::Latency { .. }));
         ensure!(has_latency, "an objective names a percentile, such as `p99 < 5ms`");
         let told: Vec<String> = conditions.iter().map(ToString::to_string).collect();
         Ok(Self { text: told.join(AND), conditions })
@@ -149,14 +151,16 @@ impl FromStr for Condition {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (name, limit) =
-            text.split_once('<').with_context(|| format!("`{text}` is no condition such as `p99 < 5ms`"))?;
+        let (name, limit) = text
+            .split_once('<')
+            .with_context(|| format!("`{text}` is no condition such as `p99 < 5ms`"))?;
         let (name, limit) = (name.trim(), limit.trim());
         if name == ERRORS {
             let percent: Option<f64> =
                 limit.strip_suffix('%').and_then(|percent| percent.trim().parse().ok());
             let percent = percent.filter(|percent| *percent > 0.0 && *percent <= 100.0);
-            let percent = percent.with_context(|| format!("`{limit}` is no percentage such as `0.1%`"))?;
+            let percent =
+                percent.with_context(|| format!("`{limit}` is no percentage such as `0.1%`"))?;
             return Ok(Self::Errors { below: percent / 100.0 });
         }
         let Some(&percentile) = PERCENTILES.iter().find(|(known, ..)| *known == name) else {
@@ -178,8 +182,10 @@ mod tests {
     }
 
     fn measured(change: impl FnOnce(&mut Summary)) -> Summary {
-        let times = Percentiles { count: 10_000, p50: 100.0, p99: 4_000.0, ..Percentiles::default() };
-        let requests = Requests { intended: 10_000, sent: 10_000, completed: 10_000, ..Requests::default() };
+        let times =
+            Percentiles { count: 10_000, p50: 100.0, p99: 4_000.0, ..Percentiles::default() };
+        let requests =
+            Requests { intended: 10_000, sent: 10_000, completed: 10_000, ..Requests::default() };
         let json = serde_json::json!({
             "version": 1, "target": "", "loop": "open", "throughput_rps": 10_000.0, "duration_s": 1.0,
             "requests": requests, "connections": Connections::default(), "errors": Errors::default(),
@@ -210,9 +216,11 @@ mod tests {
 
     #[test]
     fn a_measurement_needs_requests_for_each_condition() {
-        for (text, needed) in
-            [("p99 < 5ms", 1_000.0), ("p99 < 5ms and errors < 0.1%", 2_000.0), ("p99.9 < 5ms", 10_000.0)]
-        {
+        for (text, needed) in [
+            ("p99 < 5ms", 1_000.0),
+            ("p99 < 5ms and errors < 0.1%", 2_000.0),
+            ("p99.9 < 5ms", 10_000.0),
+        ] {
             let requests = objective(text).requests();
             assert!((needed..1.2 * needed).contains(&requests), "{text}: {requests}");
         }
@@ -231,6 +239,9 @@ mod tests {
             let error = format!("{:#}", text.parse::<Objective>().unwrap_err());
             assert!(error.contains(expected), "{text}: {error}");
         }
-        assert_eq!(objective("p99<5ms and  errors <0.10%").to_string(), "p99 < 5ms and errors < 0.1%");
+        assert_eq!(
+            objective("p99<5ms and  errors <0.10%").to_string(),
+            "p99 < 5ms and errors < 0.1%"
+        );
     }
 }

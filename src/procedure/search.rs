@@ -123,7 +123,9 @@ impl Search {
 
     fn choose(&mut self) {
         self.rate = match (self.holds, self.breaks) {
-            (Some(holds), Some(breaks)) if breaks / holds <= PRECISION => return self.end = Some(End::Found),
+            (Some(holds), Some(breaks)) if breaks / holds <= PRECISION => {
+                return self.end = Some(End::Found);
+            }
             (Some(holds), Some(breaks)) => (holds * breaks).sqrt(),
             (Some(holds), None) => holds * RAMP,
             // Twice as fast as up, since steps take longer at lower rates.
@@ -172,7 +174,8 @@ mod tests {
     #[test]
     fn a_disturbed_measurement_now_and_then_does_not_mislead_it() {
         let found = (0..200).map(|seed| search(20_000.0, 0.05, seed).0.holds_rps.unwrap_or(0.0));
-        let wrong = found.filter(|holds| !(20_000.0 / PRECISION..=20_000.0).contains(holds)).count();
+        let wrong =
+            found.filter(|holds| !(20_000.0 / PRECISION..=20_000.0).contains(holds)).count();
         // It is misled if two of three measurements of one rate are disturbed, at one of the eight
         // or so rates that hold.
         assert!(wrong <= 16, "{wrong} of 200");

@@ -139,7 +139,8 @@ fn terminate() -> Signal {
 fn signal<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Signal, D::Error> {
     let name = String::deserialize(deserializer)?;
     let number = NamedSignal::from_str(&name).ok().map(|signal| signal as i32);
-    let unknown = || serde::de::Error::custom(format!("`{name}` is no signal; write a name like SIGTERM"));
+    let unknown =
+        || serde::de::Error::custom(format!("`{name}` is no signal; write a name like SIGTERM"));
     number.and_then(Signal::from_named_raw).ok_or_else(unknown)
 }
 
@@ -156,7 +157,8 @@ mod tests {
     fn the_built_in_catalogue_is_valid_and_no_name_is_taken() {
         let servers = parse(BUILT_IN).unwrap();
         let models = c10k_servers::ROSTER.iter().map(|entry| entry.name);
-        let names: HashSet<&str> = servers.iter().map(|server| &*server.name).chain(models).collect();
+        let names: HashSet<&str> =
+            servers.iter().map(|server| &*server.name).chain(models).collect();
         assert_eq!(names.len(), servers.len() + c10k_servers::ROSTER.len());
     }
 
@@ -179,8 +181,16 @@ mod tests {
             ("\"connect\"", "\"conect\"", "line 5: unknown variant `conect`"),
             ("\"SIGQUIT\"", "\"SIGSTOPP\"", "line 6: `SIGSTOPP` is no signal"),
             ("[\"a\"]", "[]", "no program"),
-            ("serves_page", "profile = { wiats = \"\" }\nserves_page", "line 7: unknown field `wiats`"),
-            ("serves_page", "find.modules = { folders = [] }\nserves_page", "line 7: missing field `with`"),
+            (
+                "serves_page",
+                "profile = { wiats = \"\" }\nserves_page",
+                "line 7: unknown field `wiats`",
+            ),
+            (
+                "serves_page",
+                "find.modules = { folders = [] }\nserves_page",
+                "line 7: missing field `with`",
+            ),
         ] {
             let error = format!("{:#}", parse(&GOOD.replacen(from, to, 1)).unwrap_err());
             assert!(error.contains(expected) && !error.contains('\n'), "{error}");

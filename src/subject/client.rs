@@ -60,7 +60,9 @@ impl Client {
         let length = match (head.status, head.body_length) {
             (200, Some(length)) => length,
             (200, None) => return Err(io::Error::other("it answered without a `Content-Length`")),
-            (status, _) => return Err(io::Error::other(format!("it answered with status {status}"))),
+            (status, _) => {
+                return Err(io::Error::other(format!("it answered with status {status}")));
+            }
         };
         while received.len() < head.length + length {
             self.read(&mut received)?;
@@ -93,7 +95,8 @@ fn parse_head(received: &[u8]) -> io::Result<Option<Head>> {
     let Status::Complete(length) = response.parse(received).map_err(io::Error::other)? else {
         return Ok(None);
     };
-    let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
+    let field =
+        response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
     let body_length = field.and_then(|field| str::from_utf8(field.value).ok()?.trim().parse().ok());
     Ok(Some(Head { status: response.code.unwrap_or_default(), length, body_length }))
 }
@@ -184,8 +187,14 @@ mod tests {
         assert_refused(with_length("short"), "5 bytes at /");
         assert_refused(with_length(&DEFAULT_PAGE.replace('a', "b")), "1024");
         assert_refused("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n".into(), "status 404");
-        assert_refused("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(), "Content-Length");
-        assert_refused("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".into(), "does not give the page");
+        assert_refused(
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(),
+            "Content-Length",
+        );
+        assert_refused(
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n".into(),
+            "does not give the page",
+        );
         assert_refused("ERR unknown command\r\n".into(), "invalid HTTP version");
     }
 
@@ -196,6 +205,9 @@ mod tests {
             check_answers(address, "/health", PATIENCE).map_err(|error| error.to_string())
         };
         status("204 No Content").unwrap();
-        assert_eq!(status("503 Warming Up").unwrap_err(), "it answered GET /health with status 503");
+        assert_eq!(
+            status("503 Warming Up").unwrap_err(),
+            "it answered GET /health with status 503"
+        );
     }
 }

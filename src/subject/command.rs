@@ -24,8 +24,17 @@ use super::settings::Settings;
 use super::template::{self, Values};
 
 /// Placeholders that every command and file may have, beside those of its `find` tables.
-const PLACEHOLDERS: &[&str] =
-    &["address", "backlog", "connections", "dir", "page", "page_file", "port", "program", "workers"];
+const PLACEHOLDERS: &[&str] = &[
+    "address",
+    "backlog",
+    "connections",
+    "dir",
+    "page",
+    "page_file",
+    "port",
+    "program",
+    "workers",
+];
 
 /// Connections that a server must be able to hold beside those of a measurement: those of the check
 /// before it, and listeners and channels, which some servers count as connections.
@@ -116,7 +125,10 @@ impl CommandLaunch {
 
     /// Checks what can be checked before a start.
     pub(super) fn check(&self) -> Result<()> {
-        ensure!(!self.program.is_empty() && !self.command.is_empty(), "it has no program or no command");
+        ensure!(
+            !self.program.is_empty() && !self.command.is_empty(),
+            "it has no program or no command"
+        );
         for name in self.texts().flat_map(template::names) {
             let known = || PLACEHOLDERS.iter().copied().chain(self.find.keys().map(String::as_str));
             if !known().any(|known| known == name) {
@@ -250,11 +262,15 @@ impl CommandLaunch {
     fn find_program(&self, c10k: &Path) -> Result<PathBuf> {
         let c10k = std::path::absolute(c10k).context("cannot find the folder of c10k")?;
         let search_path = std::env::var_os("PATH").unwrap_or_default();
-        let folders =
-            c10k.parent().map(Path::to_owned).into_iter().chain(std::env::split_paths(&search_path));
+        let folders = c10k
+            .parent()
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(std::env::split_paths(&search_path));
         let folders = std::env::join_paths(folders.chain([SUPERUSER_PROGRAMS.into()]))?;
         let here = self.folder_of_paths()?;
-        let found = self.program.iter().find_map(|name| which::which_in(name, Some(&folders), &here).ok());
+        let found =
+            self.program.iter().find_map(|name| which::which_in(name, Some(&folders), &here).ok());
         found.with_context(|| {
             let names = self.program.join(" or ");
             format!("{names} is not installed: not beside c10k, not in PATH, not in {SUPERUSER_PROGRAMS}")
@@ -274,7 +290,8 @@ impl Find {
     fn folder(&self) -> Result<&Path> {
         let found = self.folders.iter().find(|folder| folder.join(&self.with).exists());
         found.map(PathBuf::as_path).with_context(|| {
-            let folders: Vec<_> = self.folders.iter().map(|folder| folder.display().to_string()).collect();
+            let folders: Vec<_> =
+                self.folders.iter().map(|folder| folder.display().to_string()).collect();
             format!("{} is not installed: it is not in {}", self.with, folders.join(" or "))
         })
     }
@@ -285,7 +302,8 @@ impl Find {
 /// the server listens.
 fn free_port(range: Range<u16>) -> Option<SocketAddr> {
     let mut random = rand::rng();
-    let ports = (0..PORT_TRIES).filter(|_| !range.is_empty()).map(|_| random.random_range(range.clone()));
+    let ports =
+        (0..PORT_TRIES).filter(|_| !range.is_empty()).map(|_| random.random_range(range.clone()));
     let is_free = |address: &SocketAddr| {
         let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None);
         socket.is_ok_and(|socket| socket.bind(&(*address).into()).is_ok())
@@ -308,7 +326,8 @@ fn set_sizes(values: &mut Values<'_>, settings: &Settings<'_>) {
 /// starts give up that right, so every user may read the folder.
 fn folder_with_page() -> Result<TempDir> {
     let everybody_reads = Permissions::from_mode(0o755);
-    let folder = tempfile::Builder::new().prefix("c10k-server-").permissions(everybody_reads).tempdir();
+    let folder =
+        tempfile::Builder::new().prefix("c10k-server-").permissions(everybody_reads).tempdir();
     let folder = folder.context("cannot make a temporary folder")?;
     fs::write(folder.path().join(PAGE_FILE), DEFAULT_PAGE).context("cannot write the page")?;
     Ok(folder)
@@ -388,7 +407,10 @@ server.serve_forever()";
                       echo 'listening on 127.0.0.1:1'; sleep 60";
         let launch = CommandLaunch {
             command: ["{program}", "-c", script].map(str::to_owned).to_vec(),
-            environment: BTreeMap::from([("MODE".to_owned(), "{workers} of {connections}".to_owned())]),
+            environment: BTreeMap::from([(
+                "MODE".to_owned(),
+                "{workers} of {connections}".to_owned(),
+            )]),
             directory: Some("{dir}".to_owned()),
             ready: Ready::Announced,
             ..CommandLaunch::from_command_line("sh {port}").unwrap()
@@ -423,10 +445,14 @@ server.serve_forever()";
     fn what_is_not_installed_is_told() {
         let mut launch = CommandLaunch::from_command_line("no-such-server {port}").unwrap();
         let reason = launch.unavailable(settings().c10k.path()).unwrap();
-        assert!(reason.contains("no-such-server is not installed") && reason.contains("PATH"), "{reason}");
+        assert!(
+            reason.contains("no-such-server is not installed") && reason.contains("PATH"),
+            "{reason}"
+        );
         launch.program = vec!["no-such-server".into(), "sh".into()];
         assert_eq!(launch.unavailable(settings().c10k.path()), None);
-        let find = Find { folders: vec!["/nowhere".into(), "/neither".into()], with: "mod.so".into() };
+        let find =
+            Find { folders: vec!["/nowhere".into(), "/neither".into()], with: "mod.so".into() };
         launch.find = BTreeMap::from([("modules".into(), find)]);
         let reason = launch.unavailable(settings().c10k.path()).unwrap();
         assert!(reason.contains("mod.so") && reason.contains("/nowhere or /neither"), "{reason}");

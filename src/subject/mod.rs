@@ -166,7 +166,10 @@ mod tests {
             prefork.command_line(&settings),
             "taskset --cpu-list 1 strace -DD c10k serve prefork --addr 127.0.0.1:0 --workers 64"
         );
-        assert_eq!(prefork.command_template(), "c10k serve prefork --addr 127.0.0.1:0 --workers {workers}");
+        assert_eq!(
+            prefork.command_template(),
+            "c10k serve prefork --addr 127.0.0.1:0 --workers {workers}"
+        );
     }
 
     #[test]

@@ -58,7 +58,8 @@ pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
     serve(
         entry,
         args,
-        (entry.profile.connection_limit == ConnectionLimit::Workers).then(|| "{workers}".to_owned()),
+        (entry.profile.connection_limit == ConnectionLimit::Workers)
+            .then(|| "{workers}".to_owned()),
     )
 }
 

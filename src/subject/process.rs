@@ -13,8 +13,8 @@ use anyhow::{Context, Error, Result, anyhow, bail, ensure};
 use crossbeam::channel::{Receiver, RecvTimeoutError, bounded};
 use nix::sys::signal::{SigHandler, signal};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, set_parent_process_death_signal,
-    waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group,
+    set_parent_process_death_signal, waitid,
 };
 use serde::Deserialize;
 use tempfile::TempDir;
@@ -141,7 +141,8 @@ impl RunningSubject {
             Ready::Announced => running.address = running.await_announcement(patience)?,
             Ready::Connect => running.await_success(patience, |left| connect(address, left))?,
             Ready::Http(path) => {
-                running.await_success(patience, |left| client::check_answers(address, &path, left))?;
+                running
+                    .await_success(patience, |left| client::check_answers(address, &path, left))?;
             }
         }
         Ok(running)
@@ -201,7 +202,10 @@ impl RunningSubject {
             let attempted = attempt(left);
             // If the server has ended, another process may have taken the port.
             if let Some(status) = self.child.try_wait()? {
-                bail!("it ended ({status}){}; a server must stay in the foreground", self.last_words());
+                bail!(
+                    "it ended ({status}){}; a server must stay in the foreground",
+                    self.last_words()
+                );
             }
             let Err(error) = attempted else { return Ok(()) };
             ensure!(!self.is_interrupted(), INTERRUPTED);
@@ -265,7 +269,8 @@ impl RunningSubject {
         if let Some(status) = self.child.try_wait()? {
             bail!("the server ended by itself ({status}){}", self.last_words());
         }
-        kill_process(Pid::from_child(&self.child), self.stop.signal).context("cannot stop the server")?;
+        kill_process(Pid::from_child(&self.child), self.stop.signal)
+            .context("cannot stop the server")?;
         match self.wait()? {
             None if self.is_interrupted() => bail!(INTERRUPTED),
             None => bail!("the server did not stop within {STOP_TIME:?}, it was killed"),
@@ -376,7 +381,9 @@ fn keep_end(mut pipe: impl Read + Send + 'static) -> Result<Receiver<Vec<u8>>> {
 /// Starts a thread that ends with the server, and takes no processor time while the server is
 /// silent.
 fn start_reader(read: impl FnOnce() + Send + 'static) -> Result<()> {
-    thread::Builder::new().spawn(read).context("cannot start a thread that reads what the server says")?;
+    thread::Builder::new()
+        .spawn(read)
+        .context("cannot start a thread that reads what the server says")?;
     Ok(())
 }
 
@@ -422,7 +429,17 @@ mod tests {
         let stop = Stop { signal: Signal::TERM, may_end_it: false };
         let death = Signal::KILL;
         let patience = START_TIME;
-        Start { command, cpus: None, address, ready, patience, stop, death, folder: None, interrupt: None }
+        Start {
+            command,
+            cpus: None,
+            address,
+            ready,
+            patience,
+            stop,
+            death,
+            folder: None,
+            interrupt: None,
+        }
     }
 
     #[track_caller]
@@ -452,14 +469,17 @@ mod tests {
 
     #[test]
     fn the_last_line_of_a_server_that_fails_is_told_however_much_it_said() {
-        let script = "yes to standard error | head -c 1048576 >&2; printf '\nout of luck\n' >&2; exit 3";
-        let failed = RunningSubject::start(shell(script, Path::new("."), Ready::Announced)).unwrap_err();
+        let script =
+            "yes to standard error | head -c 1048576 >&2; printf '\nout of luck\n' >&2; exit 3";
+        let failed =
+            RunningSubject::start(shell(script, Path::new("."), Ready::Announced)).unwrap_err();
         assert_eq!(failed.to_string(), "it said ``: out of luck");
     }
 
     /// Starts a server that begins with `script`, and returns the result of stopping it.
     fn stopped(script: &str, stop: Stop) -> Result<()> {
-        let script = format!("{script}; echo 'listening on 127.0.0.1:1'; while :; do sleep 0.01; done");
+        let script =
+            format!("{script}; echo 'listening on 127.0.0.1:1'; while :; do sleep 0.01; done");
         let start = shell(&script, Path::new("."), Ready::Announced);
         RunningSubject::start(Start { stop, ..start }).unwrap().stop()
     }
@@ -469,7 +489,9 @@ mod tests {
         let stop = Stop { signal: Signal::TERM, may_end_it: true };
         stopped(":", stop).unwrap();
         stopped("trap 'exit 143' TERM", stop).unwrap();
-        for (script, expected) in [("trap 'exit 3' TERM", "3"), ("trap 'kill -9 $$' TERM", "9 (SIGKILL)")] {
+        for (script, expected) in
+            [("trap 'exit 3' TERM", "3"), ("trap 'kill -9 $$' TERM", "9 (SIGKILL)")]
+        {
             let failed = stopped(script, stop).unwrap_err().to_string();
             assert!(failed.contains("stopped badly") && failed.contains(expected), "{failed}");
         }
@@ -494,8 +516,7 @@ mod tests {
     fn a_server_runs_on_the_processors_that_it_was_given() {
         let last = *CpuList::available().unwrap().numbers().last().unwrap();
         let cpus: CpuList = last.to_string().parse().unwrap();
-        let script =
-            "grep Cpus_allowed_list /proc/self/status > cpus; echo 'listening on 127.0.0.1:1'; sleep 60";
+        let script = "grep Cpus_allowed_list /proc/self/status > cpus; echo 'listening on 127.0.0.1:1'; sleep 60";
         let folder = tempfile::tempdir().unwrap();
         let start = shell(script, folder.path(), Ready::Announced);
         let _server = RunningSubject::start(Start { cpus: Some(&cpus), ..start }).unwrap();
@@ -525,7 +546,8 @@ mod tests {
         let groups = servers.each_ref().map(|server| server.server().group.unwrap());
         for (server, other) in [(0, 1), (1, 0)] {
             assert!(
-                groups[server].holds(servers[server].pid()) && !groups[other].holds(servers[server].pid())
+                groups[server].holds(servers[server].pid())
+                    && !groups[other].holds(servers[server].pid())
             );
         }
         // This kills both servers, and the child that each group has as well.

@@ -37,7 +37,15 @@ pub struct Settings<'a> {
 impl<'a> Settings<'a> {
     /// Creates settings with this number of connections, and no other requirements.
     pub fn new(c10k: &'a Program, connections: usize) -> Self {
-        Self { c10k, cpus: None, workers: None, backlog: None, connections, prefix: &[], interrupt: None }
+        Self {
+            c10k,
+            cpus: None,
+            workers: None,
+            backlog: None,
+            connections,
+            prefix: &[],
+            interrupt: None,
+        }
     }
 
     /// Returns the number of workers that is asked for, or one for each connection.
@@ -62,7 +70,8 @@ impl<'a> Settings<'a> {
     /// Returns a line for a shell that begins with the prefix, and has `taskset` in place of the
     /// pinning that the harness does itself.
     pub(super) fn shell_line(&self, words: &[String]) -> String {
-        let pin = self.cpus.map(|cpus| ["taskset".to_owned(), "--cpu-list".to_owned(), cpus.to_string()]);
+        let pin =
+            self.cpus.map(|cpus| ["taskset".to_owned(), "--cpu-list".to_owned(), cpus.to_string()]);
         let prefix = self.prefix.iter().map(|word| word.to_string_lossy().into_owned());
         let line: Vec<String> =
             pin.into_iter().flatten().chain(prefix).chain(words.iter().cloned()).collect();

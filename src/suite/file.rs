@@ -132,7 +132,9 @@ impl WorkloadTable {
             match key.get_ref().as_str() {
                 "title" => table.title = Some(read_text(value.get_ref()).with_context(context)?),
                 "along" => table.along = Some(read_axis(value.get_ref()).with_context(context)?),
-                "subjects" => table.subjects = Some(read_texts(value.get_ref()).with_context(context)?),
+                "subjects" => {
+                    table.subjects = Some(read_texts(value.get_ref()).with_context(context)?)
+                }
                 "slo" => {
                     let objective = read_text(value.get_ref()).and_then(|text| text.parse());
                     table.objective = Some(objective.with_context(context)?);
@@ -140,13 +142,20 @@ impl WorkloadTable {
                 "passes" => table.passes = read_texts(value.get_ref()).with_context(context)?,
                 key => {
                     let axis = find_axis(key).with_context(|| format!("line {line}"))?;
-                    values.insert(axis.key, read_values(axis, value.get_ref()).with_context(context)?);
+                    values.insert(
+                        axis.key,
+                        read_values(axis, value.get_ref()).with_context(context)?,
+                    );
                 }
             }
         }
         if let Some(along) = table.along {
             let several = values.get(along.key).is_some_and(|values| values.len() > 1);
-            ensure!(several, "`along` is `{0}`, but the [[workload]] has no two values of `{0}`", along.key);
+            ensure!(
+                several,
+                "`along` is `{0}`, but the [[workload]] has no two values of `{0}`",
+                along.key
+            );
         }
         let has_rate = ["rate", "capacity_share"].iter().any(|key| values.contains_key(key));
         ensure!(
@@ -164,7 +173,8 @@ fn find_axis(key: &str) -> Result<&'static Axis> {
             .into_iter()
             .chain(axis::ALL.iter().map(|axis| axis.key))
     };
-    axis::find(key).ok_or_else(|| anyhow!("a workload has no axis `{key}`{}", nearest(key, known())))
+    axis::find(key)
+        .ok_or_else(|| anyhow!("a workload has no axis `{key}`{}", nearest(key, known())))
 }
 
 fn read_axis(value: &Value) -> Result<&'static Axis> {
@@ -217,5 +227,6 @@ fn combine(values: &BTreeMap<&str, Vec<Parameter>>) -> Result<Vec<Parameters>> {
 
 fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    crate::time::parse(&text).map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
+    crate::time::parse(&text)
+        .map_err(|error| serde::de::Error::custom(format!("`{text}`: {error}")))
 }

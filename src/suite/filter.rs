@@ -44,15 +44,21 @@ impl std::str::FromStr for Filter {
 
     /// Reads `AXIS=VALUE` if the text begins with a word and `=`, else a regular expression.
     fn from_str(text: &str) -> Result<Self> {
-        let is_key = |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let is_key =
+            |key: &str| !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let kind = match text.split_once('=') {
             Some((key, value)) if is_key(key) => match axis::find(key) {
                 Some(axis) => Kind::Axis { key: axis.key, value: value.to_owned() },
                 None => {
-                    bail!("there is no axis `{key}`{}", nearest(key, axis::ALL.iter().map(|axis| axis.key)))
+                    bail!(
+                        "there is no axis `{key}`{}",
+                        nearest(key, axis::ALL.iter().map(|axis| axis.key))
+                    )
                 }
             },
-            _ => Kind::Label(Regex::new(text).with_context(|| format!("`{text}` is no regular expression"))?),
+            _ => Kind::Label(
+                Regex::new(text).with_context(|| format!("`{text}` is no regular expression"))?,
+            ),
         };
         Ok(Self { text: text.to_owned(), kind })
     }

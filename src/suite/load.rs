@@ -52,8 +52,17 @@ impl Load {
 /// Writes the load as a sentence for the page.
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Workload { pacing, connections, idle, slow, slow_bytes_per_s, lifetime, close, request, .. } =
-            &self.workload;
+        let Workload {
+            pacing,
+            connections,
+            idle,
+            slow,
+            slow_bytes_per_s,
+            lifetime,
+            close,
+            request,
+            ..
+        } = &self.workload;
         match *pacing {
             Pacing::Closed => write!(f, "Closed loop")?,
             Pacing::Open { rate, arrivals, .. } => {
@@ -138,6 +147,9 @@ mod tests {
         load.workload.idle = 0;
         load.workload.lifetime = Lifetime::Persistent;
         load.workers = NonZeroUsize::new(8);
-        assert!(load.to_string().ends_with("every request is GET /; the server has 8 workers."), "{load}");
+        assert!(
+            load.to_string().ends_with("every request is GET /; the server has 8 workers."),
+            "{load}"
+        );
     }
 }

@@ -132,16 +132,19 @@ impl Suite {
     pub fn read(name_or_path: &str, quick: bool) -> Result<Self> {
         let mut built_in = BUILT_IN.iter().chain(CLAIMS);
         if let Some((_, text)) = built_in.find(|(name, _)| *name == name_or_path) {
-            return Self::parse(text, quick).with_context(|| format!("the built-in suite {name_or_path}"));
+            return Self::parse(text, quick)
+                .with_context(|| format!("the built-in suite {name_or_path}"));
         }
         let text = fs::read_to_string(name_or_path).with_context(|| {
-            let names: Vec<_> = BUILT_IN.iter().map(|(name, _)| *name).chain([ALL_CLAIMS]).collect();
+            let names: Vec<_> =
+                BUILT_IN.iter().map(|(name, _)| *name).chain([ALL_CLAIMS]).collect();
             format!(
                 "cannot read the suite `{name_or_path}`; it is neither built in ({}) nor a file",
                 names.join(", ")
             )
         })?;
-        Self::parse(&text, quick).with_context(|| format!("the suite {}", Path::new(name_or_path).display()))
+        Self::parse(&text, quick)
+            .with_context(|| format!("the suite {}", Path::new(name_or_path).display()))
     }
 
     /// Reads the text of a suite's file.
@@ -168,7 +171,9 @@ impl Suite {
             text: text.to_owned(),
             quick,
             subjects,
-            all_models: further.clone().map_or_else(|| subject::names(Models::All(All::All)), Ok)?,
+            all_models: further
+                .clone()
+                .map_or_else(|| subject::names(Models::All(All::All)), Ok)?,
             workloads,
             questions,
             claim: file.claim,
@@ -210,7 +215,8 @@ impl Suite {
                     continue;
                 }
                 let place = own.iter().position(|subject| subject.subject.name == name);
-                let subject = place.map_or_else(|| subject::named(&name), |place| Ok(own.remove(place)))?;
+                let subject =
+                    place.map_or_else(|| subject::named(&name), |place| Ok(own.remove(place)))?;
                 chosen.push(subject);
             }
         }
@@ -255,11 +261,15 @@ impl Suite {
                 "a [[claim.predicate]] about `{metric}` has neither `above` nor `below`"
             );
             for selector in [Some(&predicate.of), predicate.over.as_ref()].into_iter().flatten() {
-                let means =
-                    |cell: &&Cell| selector.means(&self.names(**cell).subject, &self.parameters(**cell));
+                let means = |cell: &&Cell| {
+                    selector.means(&self.names(**cell).subject, &self.parameters(**cell))
+                };
                 let count = cells.iter().filter(means).count();
                 let text = serde_json::to_string(selector)?;
-                ensure!(count == 1, "a [[claim.predicate]] means one cell, and {text} means {count}");
+                ensure!(
+                    count == 1,
+                    "a [[claim.predicate]] means one cell, and {text} means {count}"
+                );
             }
         }
         Ok(())
@@ -272,10 +282,13 @@ impl Suite {
             names.is_none_or(|names| names.contains(&self.subjects[cell.subject].subject.name))
         };
         let is_meant = |cell: &Cell| {
-            filters.iter().all(|filter| filter.lets_through(&self.label(*cell), &self.parameters(*cell)))
+            filters
+                .iter()
+                .all(|filter| filter.lets_through(&self.label(*cell), &self.parameters(*cell)))
         };
-        let all = (0..self.workloads.len())
-            .flat_map(|workload| (0..self.subjects.len()).map(move |subject| Cell { subject, workload }));
+        let all = (0..self.workloads.len()).flat_map(|workload| {
+            (0..self.subjects.len()).map(move |subject| Cell { subject, workload })
+        });
         all.filter(takes_part).filter(is_meant).collect()
     }
 
@@ -330,8 +343,10 @@ impl Suite {
     fn estimate_timed(&self, cell: Cell) -> Duration {
         let workload = &self.workloads[cell.workload].load.workload;
         let idle_s = workload.idle as f64 / IDLE_PER_SECOND;
-        let connecting_s = workload.connect_rate.map_or(0.0, |rate| workload.connections as f64 / rate);
-        let setting_up = Duration::try_from_secs_f64(idle_s + connecting_s).unwrap_or(Duration::MAX);
+        let connecting_s =
+            workload.connect_rate.map_or(0.0, |rate| workload.connections as f64 / rate);
+        let setting_up =
+            Duration::try_from_secs_f64(idle_s + connecting_s).unwrap_or(Duration::MAX);
         let measuring = self.pace.warmup + self.pace.duration;
         let measuring = match self.workloads[cell.workload].objective {
             None => measuring,
@@ -345,7 +360,9 @@ fn unique<'a>(what: &str, names: impl Iterator<Item = &'a String>) -> Result<()>
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name) {
-            bail!("the {what} `{name}` is there twice; give the second one another value, or remove it");
+            bail!(
+                "the {what} `{name}` is there twice; give the second one another value, or remove it"
+            );
         }
     }
     Ok(())
@@ -394,7 +411,8 @@ mod tests {
 
     #[test]
     fn the_built_in_suites_can_be_read() {
-        let are_claims = |suites: &'static [(&str, &str)], are| suites.iter().map(move |(name, _)| (name, are));
+        let are_claims =
+            |suites: &'static [(&str, &str)], are| suites.iter().map(move |(name, _)| (name, are));
         for (name, is_claim) in are_claims(BUILT_IN, false).chain(are_claims(CLAIMS, true)) {
             let suite = Suite::read(name, false).unwrap();
             assert_eq!(&suite.name, name);
@@ -419,7 +437,9 @@ mod tests {
         let names = names(&suite);
         assert!(names.contains(&"persistent-rate-100") && names.contains(&"10"), "{names:?}");
         assert!(names.contains(&"persistent-idle-10-rate-200.5-/bytes/65536"), "{names:?}");
-        let lone = SEVERAL.replace("[100, 200.5, 400]", "100").replace("[\"/\", \"/bytes/65536\"]", "\"/\"");
+        let lone = SEVERAL
+            .replace("[100, 200.5, 400]", "100")
+            .replace("[\"/\", \"/bytes/65536\"]", "\"/\"");
         let lone = lone
             .replace("idle = [0, 10]", "")
             .replace("along = \"rate\"", "")
@@ -451,7 +471,8 @@ mod tests {
     fn every_filter_has_to_let_a_cell_through() {
         let suite = parse(SEVERAL);
         let count = |filters: &[&str]| {
-            let filters: Vec<Filter> = filters.iter().map(|filter| filter.parse().unwrap()).collect();
+            let filters: Vec<Filter> =
+                filters.iter().map(|filter| filter.parse().unwrap()).collect();
             suite.cells(&filters).len()
         };
         assert_eq!(count(&["rate=200.5"]), 4 * 4);
@@ -474,7 +495,10 @@ mod tests {
             suite.choose(&chosen.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
             suite.subjects.iter().map(|subject| subject.subject.name.clone()).collect::<Vec<_>>()
         };
-        assert_eq!(names(&["poll", "mine", "nginx-file", "tokio"]), ["poll", "mine", "nginx-file", "tokio"]);
+        assert_eq!(
+            names(&["poll", "mine", "nginx-file", "tokio"]),
+            ["poll", "mine", "nginx-file", "tokio"]
+        );
         let all = names(&["all"]);
         assert_eq!(all.len(), c10k_servers::ROSTER.len() + 2);
         assert!(all.contains(&"prefork-8".to_owned()) && all.contains(&"mine".to_owned()));
@@ -486,7 +510,8 @@ mod tests {
     fn no_model_is_missing_in_the_suites_of_all_models() {
         for name in ["models", "anatomy"] {
             let suite = Suite::read(name, false).unwrap();
-            let measured: Vec<_> = suite.subjects.iter().map(|subject| &subject.subject.name).collect();
+            let measured: Vec<_> =
+                suite.subjects.iter().map(|subject| &subject.subject.name).collect();
             let roster: Vec<_> = c10k_servers::ROSTER.iter().map(|entry| entry.name).collect();
             assert_eq!(measured, roster);
         }
@@ -495,8 +520,9 @@ mod tests {
     #[test]
     fn every_model_that_serves_several_has_its_idle_memory_measured() {
         let suite = Suite::read("anatomy", false).unwrap();
-        for entry in
-            c10k_servers::ROSTER.iter().filter(|entry| entry.profile.connection_limit != ConnectionLimit::One)
+        for entry in c10k_servers::ROSTER
+            .iter()
+            .filter(|entry| entry.profile.connection_limit != ConnectionLimit::One)
         {
             let filters = [format!("^{}/.*idle", entry.name).parse().unwrap()];
             assert_eq!(suite.cells(&filters).len(), 1, "{}", entry.name);
@@ -509,7 +535,11 @@ mod tests {
             ("rounds = 2", "rounds = 0", "`rounds`"),
             ("rounds = 2", "rounds = \"x\"", "line 4"),
             ("rounds = 2", "", "missing field `rounds`"),
-            ("rounds = 2", "rounds = 2\nround = 3", "line 5: unknown field `round`; did you mean `rounds`"),
+            (
+                "rounds = 2",
+                "rounds = 2\nround = 3",
+                "line 5: unknown field `round`; did you mean `rounds`",
+            ),
             ("duration = \"100ms\"", "duration = \"2\"", "`2`"),
             ("models = [\"epoll\", \"poll\"]", "models = \"some\"", "it is \"all\" or a list"),
             ("model = \"prefork\"", "model = \"preforc\"", "did you mean `prefork`"),
@@ -535,7 +565,8 @@ mod tests {
             ("path = [\"/\",", "path = [\"/a/../b#c\",", "as it is sent: `/b`"),
         ] {
             assert!(SEVERAL.contains(from), "{from}");
-            let error = format!("{:#}", Suite::parse(&SEVERAL.replacen(from, to, 1), false).unwrap_err());
+            let error =
+                format!("{:#}", Suite::parse(&SEVERAL.replacen(from, to, 1), false).unwrap_err());
             assert!(error.contains(expected) && !error.contains('\n'), "{expected}: {error}");
         }
     }

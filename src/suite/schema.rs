@@ -13,7 +13,8 @@ use crate::subject::catalogue;
 /// Returns the schema of a suite's file.
 pub fn schema() -> Value {
     let models: Vec<&str> = c10k_servers::ROSTER.iter().map(|entry| entry.name).collect();
-    let models = json!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "enum": models } }] });
+    let models =
+        json!({ "anyOf": [{ "const": "all" }, { "type": "array", "items": { "enum": models } }] });
     let time = json!({ "type": "string", "pattern": "^[0-9]", "examples": ["600ms", "2s"] });
     let rounds = json!({ "type": "integer", "minimum": 1 });
     let pace = json!({ "rounds": rounds, "warmup": time, "duration": time });
@@ -50,19 +51,27 @@ fn claim() -> Value {
         "above": { "type": "number" },
         "below": { "type": "number" },
     });
-    let predicate =
-        object("A number of a cell, or its ratio to another, and its bounds.", &predicate, &["metric", "of"]);
+    let predicate = object(
+        "A number of a cell, or its ratio to another, and its bounds.",
+        &predicate,
+        &["metric", "of"],
+    );
     let properties = json!({
         "says": { "type": "string" },
         "source": { "type": "string" },
         "predicate": { "type": "array", "minItems": 1, "items": predicate },
     });
-    object("A published statement that the suite tests.", &properties, &["says", "source", "predicate"])
+    object(
+        "A published statement that the suite tests.",
+        &properties,
+        &["says", "source", "predicate"],
+    )
 }
 
 fn subject() -> Value {
     let models: Vec<&str> = c10k_servers::ROSTER.iter().map(|entry| entry.name).collect();
-    let servers: Vec<&str> = catalogue::servers().iter().map(|server| server.name.as_str()).collect();
+    let servers: Vec<&str> =
+        catalogue::servers().iter().map(|server| server.name.as_str()).collect();
     let properties = json!({
         "name": { "type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$" },
         "model": { "enum": models, "description": "A model of `c10k models`." },
@@ -83,16 +92,24 @@ fn workload() -> Value {
     let texts = |items: Value| json!({ "type": "array", "minItems": 1, "items": items });
     let mut properties = Map::from_iter([
         ("title".to_owned(), json!({ "type": "string", "description": "What the table asks." })),
-        ("along".to_owned(), json!({ "enum": keys, "description": "The axis that charts draw along." })),
+        (
+            "along".to_owned(),
+            json!({ "enum": keys, "description": "The axis that charts draw along." }),
+        ),
         ("subjects".to_owned(), texts(json!({ "type": "string" }))),
-        ("slo".to_owned(), json!({ "type": "string", "examples": ["p99 < 5ms and errors < 0.1%"] })),
+        (
+            "slo".to_owned(),
+            json!({ "type": "string", "examples": ["p99 < 5ms and errors < 0.1%"] }),
+        ),
         ("passes".to_owned(), texts(json!({ "enum": passes }))),
     ]);
     for axis in axis::ALL {
         let value = (axis.schema)();
         let several = json!({ "type": "array", "minItems": 1, "items": value });
-        properties
-            .insert(axis.key.to_owned(), json!({ "description": axis.title, "anyOf": [value, several] }));
+        properties.insert(
+            axis.key.to_owned(),
+            json!({ "description": axis.title, "anyOf": [value, several] }),
+        );
     }
     object("Every combination of the values of its axes.", &Value::Object(properties), &[])
 }
@@ -119,7 +136,8 @@ mod tests {
     use super::super::{BUILT_IN, CLAIMS};
     use super::*;
 
-    const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/suites/suite.schema.json");
+    const COMMITTED: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/benches/suites/suite.schema.json");
 
     fn validator() -> Validator {
         jsonschema::draft202012::new(&schema()).unwrap()
@@ -129,7 +147,10 @@ mod tests {
     fn complaints(text: &str) -> Vec<String> {
         let suite: toml::Value = toml::from_str(text).unwrap();
         let suite = serde_json::to_value(suite).unwrap();
-        validator().iter_errors(&suite).map(|error| format!("{}: {error}", error.instance_path())).collect()
+        validator()
+            .iter_errors(&suite)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect()
     }
 
     #[test]

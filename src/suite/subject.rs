@@ -65,7 +65,8 @@ fn entry(name: &str) -> Result<&'static Entry> {
 }
 
 fn subject(table: SubjectTable) -> Result<SuiteSubject> {
-    let SubjectTable { name, model: model_name, server: server_name, command, args, workers } = table;
+    let SubjectTable { name, model: model_name, server: server_name, command, args, workers } =
+        table;
     ensure!(
         args.is_empty() || model_name.is_some(),
         "`args` of a subject are arguments of `c10k serve MODEL`; a command says its own"
@@ -88,7 +89,10 @@ fn model(name: &str, args: &[String]) -> Result<Subject> {
     let entry = entry(name)?;
     for (option, instead) in OF_THE_RUNNER {
         let is_given = args.iter().any(|arg| arg.split('=').next() == Some(option));
-        ensure!(!is_given, "`args` of the subject {name} have {option}, which the runner decides; {instead}");
+        ensure!(
+            !is_given,
+            "`args` of the subject {name} have {option}, which the runner decides; {instead}"
+        );
     }
     Ok(Subject::model(entry, args.to_vec()))
 }

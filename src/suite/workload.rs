@@ -26,12 +26,16 @@ pub struct SuiteWorkload {
 }
 
 /// Returns all workloads, and the questions that they answer, one for each table.
-pub fn workloads(tables: Vec<WorkloadTable>, purpose: &str) -> Result<(Vec<SuiteWorkload>, Vec<Question>)> {
+pub fn workloads(
+    tables: Vec<WorkloadTable>,
+    purpose: &str,
+) -> Result<(Vec<SuiteWorkload>, Vec<Question>)> {
     let varying = varying(&tables.iter().flat_map(|table| &table.combinations).collect::<Vec<_>>());
     let mut workloads: Vec<SuiteWorkload> = Vec::new();
     let mut questions = Vec::new();
     for table in tables {
-        let passes: Vec<_> = table.passes.iter().map(|name| find_pass(name)).collect::<Result<_>>()?;
+        let passes: Vec<_> =
+            table.passes.iter().map(|name| find_pass(name)).collect::<Result<_>>()?;
         let mut names = Vec::new();
         for parameters in table.combinations {
             let name = unused(name(&parameters, &varying), &parameters, &workloads);
@@ -80,8 +84,9 @@ fn join(parameters: &Parameters, axes: &[&Axis]) -> String {
 /// Returns the name, with a number appended if a workload with other parameters already has it: a
 /// label may be shorter than its value, as that of a body is.
 fn unused(name: String, parameters: &Parameters, workloads: &[SuiteWorkload]) -> String {
-    let is_taken =
-        |name: &str| workloads.iter().any(|other| other.name == name && other.parameters != *parameters);
+    let is_taken = |name: &str| {
+        workloads.iter().any(|other| other.name == name && other.parameters != *parameters)
+    };
     let numbered = (2..).map(|number| format!("{name}-{number}"));
     std::iter::once(name.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(name)
 }

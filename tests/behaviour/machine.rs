@@ -53,7 +53,9 @@ pub fn check_room(model: &Model, connections: usize) -> Result<(), String> {
 /// Fails if less than `needed` is there. An unknown amount is accepted.
 fn require(what: &str, needed: u64, there: Option<u64>) -> Result<(), String> {
     match there {
-        Some(there) if there < needed => Err(format!("needs {needed}, and there are {there}: {what}")),
+        Some(there) if there < needed => {
+            Err(format!("needs {needed}, and there are {there}: {what}"))
+        }
         _ => Ok(()),
     }
 }

@@ -89,7 +89,12 @@ pub fn first_free_file(process: &Process) -> u64 {
 /// Runs the program `prlimit`, as `user` if one is given: even the superuser may lack the right to
 /// set the limits of another user's process, but every user may set the limits of its own
 /// processes.
-fn set_soft_limit(process: &Process, limit: Limit, value: &str, user: Option<u32>) -> Result<String, String> {
+fn set_soft_limit(
+    process: &Process,
+    limit: Limit,
+    value: &str,
+    user: Option<u32>,
+) -> Result<String, String> {
     let before = soft_limit(process, limit);
     let mut command = Command::new("prlimit");
     command.args(["--pid", &process.pid.to_string(), &format!("--{}={value}:", limit.option())]);
@@ -104,7 +109,8 @@ fn set_soft_limit(process: &Process, limit: Limit, value: &str, user: Option<u32
 }
 
 fn soft_limit(process: &Process, limit: Limit) -> String {
-    let table = fs::read_to_string(format!("/proc/{}/limits", process.pid)).expect("the process is there");
+    let table =
+        fs::read_to_string(format!("/proc/{}/limits", process.pid)).expect("the process is there");
     let row = table.lines().find_map(|line| line.strip_prefix(limit.row()));
     let soft = row.and_then(|row| row.split_whitespace().next());
     soft.expect("the table has a row for each limit").to_owned()

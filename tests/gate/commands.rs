@@ -9,7 +9,8 @@ use crate::wait;
 
 /// Returns everything in one block whose order is random.
 fn order(block: &Value) -> Vec<&Value> {
-    let orders = block["cells"].as_array().expect("cells are a list").iter().map(|cell| &cell["order"]);
+    let orders =
+        block["cells"].as_array().expect("cells are a list").iter().map(|cell| &cell["order"]);
     [&block["started"]].into_iter().chain(orders).collect()
 }
 
@@ -34,18 +35,26 @@ fn identical_servers_have_a_verdict_in_all_formats_and_the_seed_repeats_their_or
     }
     let blocks = folder.blocks();
     assert_eq!(result["blocks"], blocks.len());
-    assert!((1..=blocks.len()).all(|number| said.contains(&format!("] block {number}\n"))), "{said}");
+    assert!(
+        (1..=blocks.len()).all(|number| said.contains(&format!("] block {number}\n"))),
+        "{said}"
+    );
 
     // The same seed again, for as long as a few blocks take.
     let again = Folder::new();
     let child = again.start(&[&commands[..], &["--budget", "1h"]].concat());
-    wait::until("two blocks are measured", || again.has("blocks.jsonl") && again.blocks().len() >= 2);
+    wait::until("two blocks are measured", || {
+        again.has("blocks.jsonl") && again.blocks().len() >= 2
+    });
     interrupted(&signal(child, Signal::INT));
     again.assert_no_verdict();
     for (first, second) in blocks.iter().zip(&again.blocks()) {
         assert_eq!(order(first), order(second));
     }
-    assert!(blocks.iter().any(|block| order(block) != order(&blocks[0])), "all blocks have one order");
+    assert!(
+        blocks.iter().any(|block| order(block) != order(&blocks[0])),
+        "all blocks have one order"
+    );
 }
 
 /// Checks the shape of a result, which scripts rely on.
@@ -84,7 +93,10 @@ fn a_candidate_that_fails_requests_has_regressed_and_that_is_told_first() {
     let first = &result["cells"][0]["metrics"][0];
     assert_eq!(first["key"], "failed_requests");
     assert_eq!(first["verdict"], "regressed");
-    assert!(first["difference"].as_f64().is_some_and(|share| (0.4..=0.6).contains(&share)), "{first}");
+    assert!(
+        first["difference"].as_f64().is_some_and(|share| (0.4..=0.6).contains(&share)),
+        "{first}"
+    );
 }
 
 #[test]

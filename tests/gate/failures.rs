@@ -6,7 +6,9 @@ use std::process::Command;
 use c10k_ci::output;
 use rustix::process::Signal;
 
-use crate::support::{C10K, Folder, HEAD, bad_server, epoll, error, interrupted, run_to_verdict, signal};
+use crate::support::{
+    C10K, Folder, HEAD, bad_server, epoll, error, interrupted, run_to_verdict, signal,
+};
 use crate::wait;
 
 /// Checks that a gate of two epoll servers with further arguments fails, and that its message
@@ -34,12 +36,18 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
         ("several.toml", format!("{HEAD}models = [\"epoll\", \"poll\"]\n{workload}")),
         ("malformed.toml", format!("{HEAD}models = [\n")),
         ("workers.toml", format!("{HEAD}models = [\"epoll\"]\n{workload}workers = 2\n")),
-        ("crowd.toml", format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 1000000000\n")),
+        (
+            "crowd.toml",
+            format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 1000000000\n"),
+        ),
         ("path.toml", format!("{HEAD}models = [\"epoll\"]\n{workload}path = \"/nowhere\"\n")),
         ("unknown.toml", "[cpu]\nmargin = 0.1\nreason = \"r\"\n".into()),
         ("broken.toml", "[throughput_rps]\nmargin =\n".into()),
         ("open.toml", "[throughput_rps]\nmargin = 0.1\nreason = \"r\"\n".into()),
-        ("counts.toml", "[system_calls_per_request]\nmargin = 0.1\ndecides = true\nreason = \"r\"\n".into()),
+        (
+            "counts.toml",
+            "[system_calls_per_request]\nmargin = 0.1\ndecides = true\nreason = \"r\"\n".into(),
+        ),
     ] {
         folder.write(name, &text);
     }
@@ -71,7 +79,10 @@ fn a_command_that_is_no_server_is_told_with_its_side() {
         ("serve", &["--candidate-command", "{port}"][..]),
         ("serve 'x {port}", &["--candidate-command", "without an end"]),
         ("no-such-program {port}", &["the candidate", "no-such-program is not installed"]),
-        ("sh -c 'echo no luck >&2; exit 3' {port}", &["the candidate", "exit status: 3", "no luck"]),
+        (
+            "sh -c 'echo no luck >&2; exit 3' {port}",
+            &["the candidate", "exit status: 3", "no luck"],
+        ),
         (&bad_server("failing"), &["the candidate", "GET /", "500"]),
     ] {
         let output = folder.run(&["--base-command", &server, "--candidate-command", candidate]);
@@ -113,7 +124,13 @@ fn a_folder_that_cannot_be_written_is_told() {
     let server = epoll();
     folder.write("file", "");
     let mut command = Command::new(C10K);
-    command.current_dir(folder.path()).args(["gate", "--suite", "suite.toml", "--output", "file/out"]);
+    command.current_dir(folder.path()).args([
+        "gate",
+        "--suite",
+        "suite.toml",
+        "--output",
+        "file/out",
+    ]);
     command.args(["--base-command", &server, "--candidate-command", &server]);
     let output = command.output().expect("the command can be run");
     assert_says(&error(&output), &["file/out"]);
@@ -126,7 +143,8 @@ fn a_full_disk_leaves_no_verdict_and_only_whole_blocks() {
     // 25 is SIGXFSZ, which would end the command. Plans fit into these kilobytes, but not all
     // blocks do.
     let limit = "trap '' 25; ulimit -f 16; exec \"$@\"";
-    let gate = folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", "1h"]);
+    let gate =
+        folder.gate(&["--base-command", &server, "--candidate-command", &server, "--budget", "1h"]);
     let mut shell = Command::new("sh");
     shell.args(["-c", limit, "sh"]).arg(gate.get_program()).args(gate.get_args());
     let output = shell.current_dir(folder.path()).output().expect("the command can be run");
@@ -144,8 +162,9 @@ fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
     let output = run_to_verdict(|| {
         // A folder in the place of a result, made by the server after the gate has cleared old
         // results.
-        let in_the_way =
-            format!("sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}");
+        let in_the_way = format!(
+            "sh -c 'mkdir -p out/junit.xml; exec {C10K} serve epoll --addr 127.0.0.1:$0' {{port}}"
+        );
         let _ = fs::remove_dir(folder.output().join("junit.xml"));
         folder.gate(&["--base-command", &server, "--candidate-command", &in_the_way])
     });
@@ -158,8 +177,11 @@ fn a_result_that_cannot_be_written_takes_the_other_formats_with_it() {
 fn files_of_an_older_gate_do_not_outlive_the_start_of_the_next_one() {
     let folder = Folder::new();
     fs::create_dir(folder.output()).expect("a folder can be made");
-    let names =
-        output::ALL.iter().map(|format| format.file).chain(["index.html", "plan.json", "blocks.jsonl"]);
+    let names = output::ALL.iter().map(|format| format.file).chain([
+        "index.html",
+        "plan.json",
+        "blocks.jsonl",
+    ]);
     for name in names.clone().chain(["notes.txt"]) {
         folder.write(&format!("out/{name}"), "old");
     }

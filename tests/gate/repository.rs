@@ -80,7 +80,9 @@ pub fn git(folder: &Path, arguments: &[&str]) -> String {
         git.env_remove(name);
     }
     let settings = ["user.name=c10k", "user.email=c10k@localhost", "protocol.file.allow=always"];
-    git.current_dir(folder).args(settings.iter().flat_map(|setting| ["-c", setting])).args(arguments);
+    git.current_dir(folder)
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
+        .args(arguments);
     let output = git.output().expect("git can be run");
     assert!(output.status.success(), "{arguments:?}: {output:?}");
     text(&output.stdout)

@@ -47,7 +47,8 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
     // A build below the working tree would get the settings of the folders above it, such as
     // `.cargo/config.toml`.
     assert!(!Path::new(folder).starts_with(repository.0.path()), "{log}");
-    let plan: Value = serde_json::from_str(&repository.0.read("out/plan.json")).expect("it is JSON");
+    let plan: Value =
+        serde_json::from_str(&repository.0.read("out/plan.json")).expect("it is JSON");
     for (side, name) in [("base", "first"), ("candidate", "main")] {
         assert_eq!(plan[side]["name"], name);
         let commit = repository.git(&["rev-parse", name]);
@@ -61,8 +62,9 @@ fn two_revisions_are_built_in_folders_of_the_same_length_and_come_to_a_verdict()
 fn a_server_with_a_relative_path_is_that_of_its_own_side() {
     let Some(repository) = Repository::new("true") else { return };
     for (commit, name) in ["one", "two"].into_iter().enumerate() {
-        let script =
-            format!("#!/bin/sh\necho {name} in $PWD >> \"$LOG\"\nexec \"$C10K\" serve epoll --addr $1\n");
+        let script = format!(
+            "#!/bin/sh\necho {name} in $PWD >> \"$LOG\"\nexec \"$C10K\" serve epoll --addr $1\n"
+        );
         repository.0.write("serve.sh", &script);
         let path = repository.0.path().join("serve.sh");
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is there");
@@ -75,8 +77,14 @@ fn a_server_with_a_relative_path_is_that_of_its_own_side() {
     let line = error(&gate.env("C10K", C10K).output().expect("the command can be run"));
     assert!(line.contains("too short"), "{line}");
     let log = repository.0.read("log");
-    assert!(log.lines().any(|line| line.starts_with("one in ") && line.ends_with("/base")), "{log}");
-    assert!(log.lines().any(|line| line.starts_with("two in ") && line.ends_with("/cand")), "{log}");
+    assert!(
+        log.lines().any(|line| line.starts_with("one in ") && line.ends_with("/base")),
+        "{log}"
+    );
+    assert!(
+        log.lines().any(|line| line.starts_with("two in ") && line.ends_with("/cand")),
+        "{log}"
+    );
 }
 
 /// Returns the files below `folder` without git's own: path → text, or target of a link, and true
@@ -87,7 +95,8 @@ fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
     while let Some(next) = folders.pop() {
         for entry in fs::read_dir(next).expect("a folder can be read").flatten() {
             let path = entry.path();
-            let name = path.strip_prefix(folder).expect("it is below").to_string_lossy().into_owned();
+            let name =
+                path.strip_prefix(folder).expect("it is below").to_string_lossy().into_owned();
             let kind = entry.file_type().expect("it has a type");
             if path.ends_with(".git") {
             } else if kind.is_dir() {
@@ -97,7 +106,10 @@ fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
                 found.insert(name, (target.display().to_string(), false));
             } else {
                 let mode = entry.metadata().expect("it is there").permissions().mode();
-                found.insert(name, (fs::read_to_string(&path).expect("it is text"), mode & 0o100 != 0));
+                found.insert(
+                    name,
+                    (fs::read_to_string(&path).expect("it is text"), mode & 0o100 != 0),
+                );
             }
         }
     }
@@ -122,7 +134,8 @@ fn the_working_tree_is_built_with_all_that_is_not_committed_and_stays_as_it_is()
     fs::remove_file(folder.join("deleted")).expect("it is there");
     repository.git(&["rm", "--quiet", "removed"]);
     repository.git(&["mv", "renamed", "other name"]);
-    fs::set_permissions(folder.join("script"), fs::Permissions::from_mode(0o755)).expect("it is there");
+    fs::set_permissions(folder.join("script"), fs::Permissions::from_mode(0o755))
+        .expect("it is there");
     fs::remove_file(folder.join("link")).expect("it is there");
     symlink("changed", folder.join("link")).expect("a link can be made");
     write("new\nfile \u{fc}\u{1f980}", "new");
@@ -192,7 +205,10 @@ fn a_missing_revision_is_told_before_anything_is_built() {
         let output = repository.run(&arguments);
         assert_eq!(text(&output.stderr).lines().count(), 1, "{output:?}");
         let line = error(&output);
-        assert!(line.contains("no revision `no-such` here") && line.contains("git branch"), "{line}");
+        assert!(
+            line.contains("no revision `no-such` here") && line.contains("git branch"),
+            "{line}"
+        );
     }
     let folder = Folder::new();
     let url = format!("file://{}", repository.0.path().display());
@@ -212,7 +228,9 @@ fn a_folder_without_a_usable_repository_is_told() {
     let in_folder = |name: &str, command: &mut Command| {
         let folder = folder.path().join(name);
         // The temporary folder may itself lie in a repository.
-        command.current_dir(&folder).env("GIT_CEILING_DIRECTORIES", folder.parent().expect("it has one"));
+        command
+            .current_dir(&folder)
+            .env("GIT_CEILING_DIRECTORIES", folder.parent().expect("it has one"));
         error(&command.output().expect("the command can be run"))
     };
     for (name, base, words) in [
@@ -225,7 +243,8 @@ fn a_folder_without_a_usable_repository_is_told() {
         assert!(line.contains(words), "{words:?} is not in {line}");
     }
     let mut without_git = repository.gate(&["--base", "HEAD"]);
-    let line = error(&without_git.env("PATH", "/nowhere").output().expect("the command can be run"));
+    let line =
+        error(&without_git.env("PATH", "/nowhere").output().expect("the command can be run"));
     assert!(line.contains("git") && line.contains("installed"), "{line}");
 }
 
@@ -238,9 +257,11 @@ fn a_build_without_a_server_says_what_to_give() {
     }
     let line = error(&repository.run(&["--base", "HEAD", "--serve", "./serve"]));
     assert!(line.contains("--serve") && line.contains("{port}"), "{line}");
-    for (build, words) in
-        [("sh 'x", "--build `sh 'x`"), ("", "--build `` is empty"), ("no-such-make", "no-such-make")]
-    {
+    for (build, words) in [
+        ("sh 'x", "--build `sh 'x`"),
+        ("", "--build `` is empty"),
+        ("no-such-make", "no-such-make"),
+    ] {
         let mut gate = repository.0.gate(&["--base", "HEAD", "--build", build]);
         let line = error(&gate.output().expect("the command can be run"));
         assert!(line.contains(words), "{words:?} is not in {line}");

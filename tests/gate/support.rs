@@ -32,7 +32,8 @@ pub fn epoll() -> String {
 /// Returns the command of a server that misbehaves; its program is compiled once.
 pub fn bad_server(mode: &str) -> String {
     static PROGRAM: LazyLock<TempDir> = LazyLock::new(|| {
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
+        let folder =
+            tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gate/bad_server.rs");
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
         let mut command = Command::new(rustc);
@@ -59,7 +60,10 @@ impl Folder {
         for path in [folder.path(), &folder.temporary()] {
             fs::create_dir(path).expect("a folder can be made");
         }
-        folder.write("suite.toml", &format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 2\n"));
+        folder.write(
+            "suite.toml",
+            &format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 2\n"),
+        );
         folder
     }
 

@@ -15,7 +15,8 @@ fn load(hosts: &Hosts, url: &str, arguments: &str) -> (Output, Value) {
     let mut command = hosts.command(env!("CARGO_BIN_EXE_c10k"));
     command.args(["load", url, "--warmup", "0s", "--json"]).args(arguments.split_whitespace());
     let output = command.stdin(Stdio::null()).output().expect("the command can be run");
-    let json = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let json = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {output:?}"));
     (output, json)
 }
 
@@ -42,14 +43,21 @@ fn an_address_where_nobody_listens_is_left_out_and_told() {
     let arguments = "--follow --idle 5 --connections 4 --requests 40 --lifetime short";
     let (output, json) = load(&hosts, &url, arguments);
     assert_eq!(output.status.code(), Some(0), "{json:#}");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "c10k: address 127.0.0.2 refused, left out\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "c10k: address 127.0.0.2 refused, left out\n"
+    );
     let left_out = json!([{ "address": other(server.address).to_string(), "reason": "refused" }]);
     assert_eq!(json["addresses"]["left_out"], left_out);
     assert_eq!(json["addresses"]["used"], json!([server.address.to_string()]));
     assert_eq!(json["target"], format!("{url}end"));
-    assert_eq!((&json["errors"]["connect"], &json["requests"]["completed"]), (&json!(0), &json!(40)));
+    assert_eq!(
+        (&json["errors"]["connect"], &json["requests"]["completed"]),
+        (&json!(0), &json!(40))
+    );
     assert_eq!(json["connections"]["idle_answered"], 5, "{json:#}");
-    let first = server.requests().iter().filter(|request| request.head.starts_with("GET / ")).count();
+    let first =
+        server.requests().iter().filter(|request| request.head.starts_with("GET / ")).count();
     assert_eq!(first, 2, "each address is tried once, and the redirection followed once");
 }
 
@@ -58,10 +66,14 @@ fn an_address_of_a_name_that_is_redirected_to_is_left_out() {
     let Some(hosts) = Hosts::new() else { return };
     let end = Server::start(answers);
     let location = format!("http://{NAME}:{}/end", end.address.port());
-    let redirection = format!("HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+    let redirection =
+        format!("HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
     let start = Server::answering(redirection, After::Close);
     let (output, json) = load(&hosts, &start.url(), "--follow --connections 2 --requests 10");
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "c10k: address 127.0.0.2 refused, left out\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "c10k: address 127.0.0.2 refused, left out\n"
+    );
     assert_eq!((&json["target"], &json["requests"]["completed"]), (&json!(location), &json!(10)));
 }
 
@@ -71,7 +83,17 @@ fn quiet_says_nothing_of_an_address_that_is_left_out() {
     let server = Server::start(answers);
     let url = format!("http://{NAME}:{}/", server.address.port());
     let mut command = hosts.command(env!("CARGO_BIN_EXE_c10k"));
-    command.args(["load", &url, "--warmup", "0s", "--requests", "5", "--connections", "1", "--quiet"]);
+    command.args([
+        "load",
+        &url,
+        "--warmup",
+        "0s",
+        "--requests",
+        "5",
+        "--connections",
+        "1",
+        "--quiet",
+    ]);
     let output = command.stdin(Stdio::null()).output().expect("the command can be run");
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");

@@ -44,7 +44,9 @@ fn interim_answers_before_a_redirection_do_not_hide_it() {
             for interim in ["100 Continue", "102 Processing", "103 Early Hints\r\nLink: </a>"] {
                 socket.write_all(format!("HTTP/1.1 {interim}\r\n\r\n").as_bytes())?;
             }
-            socket.write_all(b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n")?;
+            socket.write_all(
+                b"HTTP/1.1 302 Found\r\nLocation: /there\r\nContent-Length: 0\r\n\r\n",
+            )?;
             return Ok(After::Close);
         }
         socket.write_all(OK).map(|()| After::Keep)
@@ -70,7 +72,8 @@ fn a_switch_of_protocols_that_nobody_asked_for_fails_at_once() {
 fn a_post_without_a_body_says_so() {
     for method in ["POST", "PUT"] {
         let server = Server::answering(OK, After::Keep);
-        load(&server, &format!("--connections 1 --requests 2 --method {method}")).assert_errors(&[]);
+        load(&server, &format!("--connections 1 --requests 2 --method {method}"))
+            .assert_errors(&[]);
         let says = |request: &Request| request.head.contains("\r\nContent-Length: 0\r\n");
         assert!(server.requests().iter().all(says), "{method}");
     }
@@ -145,7 +148,8 @@ fn answers_that_differ_each_time_are_all_read() {
 #[test]
 fn an_answer_without_a_length_ends_with_its_connection() {
     for version in ["HTTP/1.0", "HTTP/1.1"] {
-        let server = Server::answering(format!("{version} 200 OK\r\n\r\nuntil the end"), After::Close);
+        let server =
+            Server::answering(format!("{version} 200 OK\r\n\r\nuntil the end"), After::Close);
         let outcome = load(&server, "--connections 2 --requests 20");
         outcome.assert_errors(&[]);
         assert_eq!(outcome.completed(), 20);
@@ -168,8 +172,10 @@ fn redirects_are_answers_and_are_not_followed() {
 #[test]
 fn statuses_from_400_are_status_errors_on_connections_that_stay() {
     for status in ["404 Not Found", "500 Internal Server Error", "503 Service Unavailable"] {
-        let server =
-            Server::answering(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno"), After::Keep);
+        let server = Server::answering(
+            format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nno"),
+            After::Keep,
+        );
         let outcome = load(&server, "--connections 1 --requests 20");
         outcome.assert_errors(&[("status", 20)]);
         assert_eq!(outcome.completed(), 0);

@@ -123,8 +123,18 @@ fn a_server_that_stops_reading_within_a_body_has_the_request_time_out() {
         After::Close
     });
     let body = format!("@{}", file.display());
-    let arguments =
-        ["--connections", "2", "--requests", "2", "--method", "POST", "--timeout", "300ms", "--body", &body];
+    let arguments = [
+        "--connections",
+        "2",
+        "--requests",
+        "2",
+        "--method",
+        "POST",
+        "--timeout",
+        "300ms",
+        "--body",
+        &body,
+    ];
     let outcome = load_url(&server.url(), &arguments);
     outcome.assert_errors(&[("timeout", 2)]);
 }
@@ -143,10 +153,23 @@ fn an_answer_before_the_body_was_read_does_not_break_the_next_request() {
         }
     });
     let body = format!("@{}", file.display());
-    let arguments =
-        ["--connections", "1", "--requests", "2", "--method", "POST", "--timeout", "1s", "--body", &body];
+    let arguments = [
+        "--connections",
+        "1",
+        "--requests",
+        "2",
+        "--method",
+        "POST",
+        "--timeout",
+        "1s",
+        "--body",
+        &body,
+    ];
     load_url(&server.url(), &arguments);
     for request in server.requests() {
-        assert!(request.body == bytes(8 << 20), "another request began within the body of this one");
+        assert!(
+            request.body == bytes(8 << 20),
+            "another request began within the body of this one"
+        );
     }
 }

@@ -45,7 +45,11 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
     assert_eq!(outcome.completed() + resets, 100, "{:#}", outcome.json);
     assert!(outcome.completed() > 0);
     assert!(server.answers() >= outcome.completed());
-    assert!(outcome.count("connections/opened_total") + resets >= outcome.completed(), "{:#}", outcome.json);
+    assert!(
+        outcome.count("connections/opened_total") + resets >= outcome.completed(),
+        "{:#}",
+        outcome.json
+    );
     assert_eq!(outcome.count("connections/served"), 4);
 }
 
@@ -53,7 +57,8 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
 fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
     // Every connection is used twice, a second apart: each close is seen long before the next
     // request.
-    let (_server, outcome) = load_to_the_last(silent_closer, "--connections 40 --rate 40 --duration 2s");
+    let (_server, outcome) =
+        load_to_the_last(silent_closer, "--connections 40 --rate 40 --duration 2s");
     assert_eq!(outcome.count("requests/intended"), 80);
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 80);
@@ -74,7 +79,9 @@ fn a_limit_of_requests_per_connection_that_is_announced_is_no_error() {
 
 #[test]
 fn the_end_that_is_to_close_closes_first_and_keeps_the_connections() {
-    for (close, after, other) in [("server", After::Close, "client"), ("client", After::Keep, "server")] {
+    for (close, after, other) in
+        [("server", After::Close, "client"), ("client", After::Keep, "server")]
+    {
         let server = Server::answering(OK, after);
         let arguments = format!("--connections 2 --requests 40 --lifetime short --close {close}");
         let outcome = load(&server, &arguments);
@@ -93,7 +100,8 @@ fn the_end_that_is_to_close_closes_first_and_keeps_the_connections() {
 
 #[test]
 fn http_1_0_answers_end_their_connections() {
-    let server = Server::answering(*b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Close);
+    let server =
+        Server::answering(*b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Close);
     let outcome = load(&server, "--connections 2 --requests 20");
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 20);

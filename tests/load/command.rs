@@ -141,7 +141,9 @@ impl Load {
         let (stdout, stderr) = (stdout.expect("it speaks text"), stderr.expect("it speaks text"));
         assert!(!stderr.contains("panicked"), "{stderr}");
         let json: Value = serde_json::from_str(&stdout).unwrap_or_else(|error| {
-            panic!("{error} in place of one JSON object and nothing else: {stdout:?} beside {stderr:?}")
+            panic!(
+                "{error} in place of one JSON object and nothing else: {stdout:?} beside {stderr:?}"
+            )
         });
         let outcome = Outcome { json, status, stderr };
         outcome.check_end();
@@ -224,8 +226,14 @@ impl Outcome {
     #[track_caller]
     pub fn assert_errors(&self, expected: &[(&str, u64)]) {
         for kind in ["connect", "reset", "timeout", "status", "protocol"] {
-            let wanted = expected.iter().find(|(name, _)| *name == kind).map_or(0, |(_, count)| *count);
-            assert_eq!(self.count(&format!("errors/{kind}")), wanted, "{kind} errors of {:#}", self.json);
+            let wanted =
+                expected.iter().find(|(name, _)| *name == kind).map_or(0, |(_, count)| *count);
+            assert_eq!(
+                self.count(&format!("errors/{kind}")),
+                wanted,
+                "{kind} errors of {:#}",
+                self.json
+            );
         }
     }
 
@@ -264,15 +272,18 @@ impl Outcome {
         let checks = self.json["checks"].as_array().expect("it has checks");
         let check = checks.iter().find(|check| check["name"] == name);
         let text = |key: &str| check.and_then(|check| check[key].as_str());
-        text("verdict").zip(text("detail")).unwrap_or_else(|| panic!("no {name} in {:#}", self.json))
+        text("verdict")
+            .zip(text("detail"))
+            .unwrap_or_else(|| panic!("no {name} in {:#}", self.json))
     }
 
     /// Checks that every request has exactly one outcome, and that every connection that was
     /// established was served, was starved, or had nothing to send.
     #[track_caller]
     fn check_books(&self) {
-        let errors =
-            |kinds: &[&str]| kinds.iter().map(|kind| self.count(&format!("errors/{kind}"))).sum::<u64>();
+        let errors = |kinds: &[&str]| {
+            kinds.iter().map(|kind| self.count(&format!("errors/{kind}"))).sum::<u64>()
+        };
         let (sent, failed) = (self.count("requests/sent"), self.count("requests/failed"));
         let told = format!("{:#}", self.json);
         assert_eq!(self.count("version"), 1, "{told}");
@@ -281,7 +292,8 @@ impl Outcome {
         assert!(self.count("requests/intended") >= sent, "{told}");
         assert_eq!(self.count("service_us/count"), self.completed(), "{told}");
         assert!(self.count("latency_us/count") >= self.completed(), "{told}");
-        let (established, served) = (self.count("connections/established"), self.count("connections/served"));
+        let (established, served) =
+            (self.count("connections/established"), self.count("connections/served"));
         let without = self.count("connections/starved") + self.count("connections/never_asked");
         assert!((served..=served + without).contains(&established), "{told}");
         assert!(established <= self.count("connections/requested"), "{told}");

@@ -96,7 +96,9 @@ fn idle_connections_ask_once_are_answered_and_held_to_the_end() {
     assert_eq!(outcome.count("connections/idle_established"), 20);
     assert_eq!(outcome.count("connections/idle_answered"), 20);
     assert!(!outcome.check("starvation").1.contains("idle"), "{:#}", outcome.json);
-    wait::until("all connections are seen to end", || server.seen().iter().all(|seen| seen.ended.is_some()));
+    wait::until("all connections are seen to end", || {
+        server.seen().iter().all(|seen| seen.ended.is_some())
+    });
     let seen = server.seen();
     // The idle connections come before the others.
     let (idle, busy) = seen.split_at(20);
@@ -106,7 +108,10 @@ fn idle_connections_ask_once_are_answered_and_held_to_the_end() {
     // run. The last requests may be read after the end.
     let answered = busy.iter().filter_map(|seen| seen.requests.iter().nth_back(1));
     let last = answered.map(|request| request.at).max().expect("requests were answered");
-    assert!(idle.iter().all(|seen| seen.ended.expect("it ended") >= last), "one was closed before the end");
+    assert!(
+        idle.iter().all(|seen| seen.ended.expect("it ended") >= last),
+        "one was closed before the end"
+    );
 }
 
 #[test]
@@ -122,7 +127,11 @@ fn what_idle_connections_ask_is_what_the_run_asks_and_does_not_count() {
     assert_eq!(outcome.count("connections/opened_total"), 2);
     let requests = server.requests();
     assert_eq!(requests.len(), 50);
-    assert!(requests.iter().all(|request| request.head == requests[0].head && request.body.len() == 100_000));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.head == requests[0].head && request.body.len() == 100_000)
+    );
 }
 
 #[test]
@@ -137,7 +146,8 @@ fn idle_connections_have_their_answers_before_the_measured_part_begins() {
 
 #[test]
 fn idle_connections_that_the_server_closes_disturb_nobody() {
-    let server = Server::greeting(|connection, _| if connection < 5 { After::Close } else { After::Keep });
+    let server =
+        Server::greeting(|connection, _| if connection < 5 { After::Close } else { After::Keep });
     let outcome = load(&server, "--connections 2 --idle 5 --duration 300ms");
     outcome.assert_errors(&[]);
     assert!(outcome.completed() > 0);
@@ -165,7 +175,8 @@ fn of_four_workers() -> Server {
 #[test]
 fn a_server_that_answers_few_idle_connections_does_not_hold_up_the_run() {
     // More connections than are made at the same time.
-    let outcome = load(&of_four_workers(), "--connections 2 --idle 300 --duration 300ms --timeout 500ms");
+    let outcome =
+        load(&of_four_workers(), "--connections 2 --idle 300 --duration 300ms --timeout 500ms");
     assert_eq!(outcome.count("connections/idle_established"), 300, "{:#}", outcome.json);
     assert_eq!(outcome.count("connections/idle_answered"), 4, "{:#}", outcome.json);
     let (verdict, detail) = outcome.check("starvation");
@@ -203,7 +214,8 @@ fn assert_eleven_come_one_by_one(arguments: &str) {
         let outcome = load(&server, &format!("{arguments} --duration 300ms"));
         let accepted: Vec<_> = server.seen().iter().map(|seen| seen.accepted).collect();
         assert_eq!(accepted.len(), 11);
-        let (first, last) = (accepted.iter().min().expect("some"), accepted.iter().max().expect("some"));
+        let (first, last) =
+            (accepted.iter().min().expect("some"), accepted.iter().max().expect("some"));
         between_first_and_last.set(last.duration_since(*first));
         outcome
     };
@@ -218,7 +230,8 @@ fn assert_eleven_come_one_by_one(arguments: &str) {
 fn a_connect_rate_bounds_short_connections_too() {
     let run = || {
         let server = answering();
-        let outcome = load(&server, "--connections 4 --connect-rate 100 --lifetime short --duration 500ms");
+        let outcome =
+            load(&server, "--connections 4 --connect-rate 100 --lifetime short --duration 500ms");
         outcome.assert_errors(&[]);
         // Fifty connections, and the first ones, which may be answered late.
         assert!(outcome.completed() <= 60, "{}", outcome.completed());
@@ -240,7 +253,11 @@ fn a_target_of_ipv6_is_reached() {
     let outcome = load_url(&server.url(), &words("--connections 2 --requests 10"));
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 10);
-    assert!(server.requests()[0].head.contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port())));
+    assert!(
+        server.requests()[0]
+            .head
+            .contains(&format!("\r\nHost: [::1]:{}\r\n", server.address.port()))
+    );
 }
 
 /// Returns a server that takes 30 ms to start each connection, one after the other, as a parent
@@ -293,7 +310,10 @@ fn a_warm_up_that_ended_without_a_start_says_so() {
     assert_eq!(outcome.count("start_up/unserved"), 2, "{:#}", outcome.json);
     let (verdict, detail) = outcome.check("start-up");
     assert_eq!(verdict, "fail");
-    assert!(detail.starts_with("the warm-up ended with 2 of 10 connections never served"), "{detail}");
+    assert!(
+        detail.starts_with("the warm-up ended with 2 of 10 connections never served"),
+        "{detail}"
+    );
 }
 
 #[test]
@@ -308,7 +328,8 @@ fn connections_that_were_never_asked_for_anything_are_not_starved() {
     ] {
         let run = || load(&answering(), arguments);
         // The run is repeated if the machine stalls at the end of an open loop.
-        let outcome = until_shown("all are answered", run, |outcome| outcome.completed() == requests);
+        let outcome =
+            until_shown("all are answered", run, |outcome| outcome.completed() == requests);
         assert_eq!(outcome.count("connections/starved"), 0, "{arguments}: {:#}", outcome.json);
         let (served, unasked) =
             (outcome.count("connections/served"), outcome.count("connections/never_asked"));

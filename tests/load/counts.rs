@@ -82,7 +82,8 @@ fn what_completed_within_a_time_is_what_the_server_answered() {
     };
     // While connections are made, before the measured part begins, some requests are answered: few,
     // unless one connection is late.
-    let outcome = until_shown("most are counted", run, |outcome| outcome.completed() * 2 > seen.get());
+    let outcome =
+        until_shown("most are counted", run, |outcome| outcome.completed() * 2 > seen.get());
     let completed = outcome.completed();
     let rate = outcome.number("throughput_rps") * outcome.number("duration_s");
     assert!((rate - completed as f64).abs() < 1.0, "{:#}", outcome.json);

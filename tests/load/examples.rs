@@ -43,17 +43,27 @@ fn all_fail_with(options: &str, server: &Server, kind: &str, parts: &[&str]) {
 fn a_protocol_error_shows_its_reason_and_the_line() {
     let server = Server::answering(*b"SSH-2.0-OpenSSH_9.2\r\n", After::Keep);
     let address = server.address.to_string();
-    all_fail(&server, "protocol", &[&address, "does not begin with HTTP/1.", "SSH-2.0-OpenSSH_9.2"]);
-    let server = Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", After::Keep);
+    all_fail(
+        &server,
+        "protocol",
+        &[&address, "does not begin with HTTP/1.", "SSH-2.0-OpenSSH_9.2"],
+    );
+    let server =
+        Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", After::Keep);
     all_fail(&server, "protocol", &["bytes follow the answer", "nger"]);
-    let server = Server::answering(*b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0x5\r\n\r\n", After::Keep);
+    let server =
+        Server::answering(*b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0x5\r\n\r\n", After::Keep);
     all_fail(&server, "protocol", &["is not one number", "Content-Length: 0x5"]);
 }
 
 #[test]
 fn a_connection_that_breaks_off_shows_where_and_how() {
     let server = Server::answering(*b"", After::Close);
-    all_fail(&server, "reset", &[&server.address.to_string(), "closed by the server before an answer"]);
+    all_fail(
+        &server,
+        "reset",
+        &[&server.address.to_string(), "closed by the server before an answer"],
+    );
     let server = Server::answering(*b"HTTP/1.1 200", After::Close);
     all_fail(&server, "reset", &["closed by the server within an answer"]);
     let server = Server::answering(*b"", After::Reset);
@@ -63,7 +73,12 @@ fn a_connection_that_breaks_off_shows_where_and_how() {
 #[test]
 fn a_timeout_shows_how_far_the_request_came() {
     let server = Server::answering(*b"", After::Hold);
-    all_fail_with(SHORT, &server, "timeout", &[&server.address.to_string(), "no answer within 100ms"]);
+    all_fail_with(
+        SHORT,
+        &server,
+        "timeout",
+        &[&server.address.to_string(), "no answer within 100ms"],
+    );
     let server = Server::answering(*b"HTTP/1.1 200 OK\r\n", After::Hold);
     all_fail_with(SHORT, &server, "timeout", &["no end of an answer within 100ms"]);
 }
@@ -71,8 +86,8 @@ fn a_timeout_shows_how_far_the_request_came() {
 #[test]
 fn failed_answers_show_all_their_status_codes() {
     let server = Server::start(|request, socket| {
-        let status =
-            ["404 Not Found", "503 Service Unavailable", "404 Not Found", "200 OK"][request.total % 4];
+        let status = ["404 Not Found", "503 Service Unavailable", "404 Not Found", "200 OK"]
+            [request.total % 4];
         let head = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n");
         socket.write_all(head.as_bytes()).map(|()| After::Keep)
     });
@@ -94,7 +109,10 @@ fn a_connection_that_is_refused_shows_its_address_and_error() {
     let arguments = words("--connections 1 --lifetime short --duration 200ms");
     let outcome = load_url(&format!("http://{address}/"), &arguments);
     assert!(outcome.count("errors/connect") > 0, "{:#}", outcome.json);
-    assert_eq!(example(&outcome, "connect"), format!("{address}: Connection refused (os error 111)"));
+    assert_eq!(
+        example(&outcome, "connect"),
+        format!("{address}: Connection refused (os error 111)")
+    );
     server.join().expect("it does not panic").expect("its client is there");
 }
 
@@ -129,9 +147,14 @@ fn the_text_shows_examples_and_traffic_and_no_percentile_that_failures_leave_unk
         assert!(traffic.contains(part), "{traffic}");
     }
     let service = line("service");
-    assert_eq!(service.matches('–').count(), 2, "p99 is known, p99.9 and the mean are not: {service}");
+    assert_eq!(
+        service.matches('–').count(),
+        2,
+        "p99 is known, p99.9 and the mean are not: {service}"
+    );
     assert!(service.contains('≥'), "the maximum is a bound: {service}");
-    let json: Value = serde_json::from_slice(&fs::read(file).expect("it was written")).expect("it is JSON");
+    let json: Value =
+        serde_json::from_slice(&fs::read(file).expect("it was written")).expect("it is JSON");
     assert!(json["service_us"]["p99.9"].as_f64().is_some_and(|us| us > 0.0), "{json:#}");
     let known = json["service_us"]["known_to"].as_f64().expect("some requests failed");
     assert!((0.991..0.999).contains(&known), "{known}");

@@ -28,12 +28,17 @@ fn a_head_that_breaks_off_is_a_connection_that_broke_off() {
 
 #[test]
 fn chunks_that_break_off_are_a_connection_that_broke_off() {
-    all_fail("reset", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", After::Close);
+    all_fail(
+        "reset",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        After::Close,
+    );
 }
 
 #[test]
 fn an_answer_shorter_than_it_says_on_a_connection_that_stays_times_out() {
-    let server = Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", After::Keep);
+    let server =
+        Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", After::Keep);
     let outcome = load(&server, "--connections 2 --requests 4 --timeout 200ms");
     outcome.assert_errors(&[("timeout", 4)]);
 }
@@ -74,7 +79,9 @@ fn lengths_that_are_no_numbers_are_protocol_errors() {
 
 #[test]
 fn chunks_that_are_none_are_protocol_errors() {
-    for chunks in ["xyz\r\n", "2\r\nokay\r\n0\r\n\r\n", "2\nok\n0\n\n", "\r\n", "fffffffffffffffff\r\n"] {
+    for chunks in
+        ["xyz\r\n", "2\r\nokay\r\n0\r\n\r\n", "2\nok\n0\n\n", "\r\n", "fffffffffffffffff\r\n"]
+    {
         let bytes = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
         all_fail("protocol", bytes.as_bytes(), After::Keep);
     }

@@ -31,7 +31,9 @@ fn await_measured(server: &Server, connections: usize) {
     let while_later = Instant::now() + Duration::from_millis(100);
     wait::until("requests go on", || {
         let seen = server.seen();
-        seen.iter().any(|seen| seen.requests.iter().filter(|request| request.at > while_later).count() > 20)
+        seen.iter().any(|seen| {
+            seen.requests.iter().filter(|request| request.at > while_later).count() > 20
+        })
     });
 }
 
@@ -49,7 +51,11 @@ fn an_interrupted_run_tells_what_it_measured() {
         let rate = outcome.number("throughput_rps");
         assert!(duration > 0.0 && duration < 30.0, "{:#}", outcome.json);
         assert!((rate * duration - outcome.completed() as f64).abs() < 2.0, "{:#}", outcome.json);
-        assert!(outcome.stderr.contains("interrupted; the result is of the first"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("interrupted; the result is of the first"),
+            "{}",
+            outcome.stderr
+        );
     }
 }
 
@@ -95,7 +101,11 @@ fn a_run_that_is_interrupted_while_it_warms_up_ends_with_nothing_measured() {
         for file in &files {
             assert_eq!(fs::read_to_string(file).expect("it is there"), "of before", "{signal:?}");
         }
-        assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 2, "a file was left behind");
+        assert_eq!(
+            fs::read_dir(folder.path()).expect("it is there").count(),
+            2,
+            "a file was left behind"
+        );
     }
 }
 
@@ -105,7 +115,10 @@ fn a_run_that_is_to_survive_its_terminal_does() {
     let server = Server::answering(OK, After::Keep);
     let load = command(&server.url(), &words("--connections 2 --duration 1s --json"));
     let mut shell = Command::new("sh");
-    shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(load.get_program()).args(load.get_args());
+    shell
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(load.get_program())
+        .args(load.get_args());
     let child = shell.stdout(Stdio::piped()).spawn().expect("the command can be run");
     wait::until("requests come", || server.requests().len() > 20);
     kill_process(Pid::from_child(&child), Signal::HUP).expect("the process is there");
@@ -123,7 +136,8 @@ fn a_run_is_interrupted_although_the_server_hangs() {
     let run = || {
         patience *= 2;
         let server = Server::start(|_, _| Ok(After::Hold));
-        let run = Load::start(&server.url(), &words("--connections 4 --duration 60s --timeout 60s"));
+        let run =
+            Load::start(&server.url(), &words("--connections 4 --duration 60s --timeout 60s"));
         wait::until("requests come", || server.requests().len() == 4);
         std::thread::sleep(patience);
         run.interrupt();
@@ -150,8 +164,12 @@ fn a_run_is_interrupted_while_its_idle_connections_find_a_full_backlog() {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).expect("a port is free");
     listener.listen(1).expect("it can listen");
-    let address = listener.local_addr().expect("it is bound").as_socket().expect("it is one of IPv4");
-    let run = Load::start(&format!("http://{address}/"), &words("--idle 2000 --connections 1 --timeout 60s"));
+    let address =
+        listener.local_addr().expect("it is bound").as_socket().expect("it is one of IPv4");
+    let run = Load::start(
+        &format!("http://{address}/"),
+        &words("--idle 2000 --connections 1 --timeout 60s"),
+    );
     // The connection is in the queue, although no server accepts it.
     let waits = || is_readable(&listener);
     wait::until("a connection waits", waits);

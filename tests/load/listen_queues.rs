@@ -15,7 +15,8 @@ use crate::server::{After, OK, Server};
 
 /// Returns a listener with the shortest queue that there is; nothing is accepted yet.
 fn with_a_short_queue() -> (TcpListener, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("there are sockets");
+    let socket =
+        Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("there are sockets");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
     socket.bind(&any.into()).expect("a port is free");
     socket.listen(1).expect("it can listen");

@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::command::{Load, Outcome, command, load, load_to_the_last, load_url, until_shown, words};
+use crate::command::{
+    Load, Outcome, command, load, load_to_the_last, load_url, until_shown, words,
+};
 use crate::outputs::read_log;
 use crate::server::{After, OK, Server};
 use crate::wait;
@@ -36,7 +38,8 @@ fn constant_arrivals_are_as_many_as_rate_and_time_make() {
 #[test]
 fn poisson_arrivals_are_near_what_rate_and_time_make_and_the_same_each_time() {
     let intended = |seed: u32| {
-        let mut arguments = "--connections 8 --rate 500 --duration 500ms --arrivals poisson".to_owned();
+        let mut arguments =
+            "--connections 8 --rate 500 --duration 500ms --arrivals poisson".to_owned();
         write!(arguments, " --seed {seed}").expect("a String takes any text");
         let (server, outcome) = load_to_the_last(|| Server::answering(OK, After::Keep), &arguments);
         outcome.assert_errors(&[]);
@@ -51,9 +54,11 @@ fn poisson_arrivals_are_near_what_rate_and_time_make_and_the_same_each_time() {
 
 #[test]
 fn the_json_of_an_open_loop_says_what_was_offered() {
-    let run = || load(&Server::answering(OK, After::Keep), "--connections 2 --rate 100 --duration 300ms");
+    let run =
+        || load(&Server::answering(OK, After::Keep), "--connections 2 --rate 100 --duration 300ms");
     // A request that finds no connection free has no lag; this happens on a machine that stalls.
-    let outcome = until_shown("all have a lag", run, |outcome| outcome.count("send_lag_us/count") == 30);
+    let outcome =
+        until_shown("all have a lag", run, |outcome| outcome.count("send_lag_us/count") == 30);
     assert_eq!(outcome.json["loop"], "open");
     assert!((outcome.number("offered_rps") - 100.0).abs() < 1e-9);
     assert_eq!(outcome.count("requests/intended"), 30);
@@ -76,7 +81,8 @@ fn stalling(after: Duration, length: Duration) -> Server {
 /// Returns the number of latencies above `bound` in the log of a run.
 fn above(folder: &tempfile::TempDir, bound: Duration) -> u64 {
     let bound_ns = bound.as_nanos() as u64;
-    let latencies = read_log(&folder.path().join("log")).into_iter().filter(|line| line.tag == "latency");
+    let latencies =
+        read_log(&folder.path().join("log")).into_iter().filter(|line| line.tag == "latency");
     latencies.map(|line| line.times.count_between(bound_ns, u64::MAX)).sum()
 }
 
@@ -108,7 +114,9 @@ fn a_stall_is_seen_by_every_request_that_was_due_in_it() {
         };
         // A machine that is busy with something else adds stalls of its own.
         until_shown("a stall and no more than that", run, |outcome| {
-            outcome.completed() == 200 && outcome.number("latency_us/max") < 600_000.0 && slow.get() <= 70
+            outcome.completed() == 200
+                && outcome.number("latency_us/max") < 600_000.0
+                && slow.get() <= 70
         });
     }
 }
@@ -143,7 +151,11 @@ fn more_than_a_server_can_do_waits_in_line_and_is_not_dropped() {
     });
     let outcome = load(&server, "--connections 1 --rate 100 --duration 1s");
     outcome.assert_errors(&[]);
-    assert_eq!(outcome.count("requests/intended"), 100, "the schedule does not wait for the server");
+    assert_eq!(
+        outcome.count("requests/intended"),
+        100,
+        "the schedule does not wait for the server"
+    );
     let (sent, completed) = (outcome.count("requests/sent"), outcome.completed());
     // Completed in the time of the run and the time that it waits for its last responses, two
     // seconds in all.
@@ -165,18 +177,21 @@ fn more_than_a_server_can_do_waits_in_line_and_is_not_dropped() {
 fn falling_silent() -> Server {
     let first = OnceLock::new();
     Server::start(move |request, socket| {
-        let answers =
-            request.at.duration_since(*first.get_or_init(|| request.at)) < Duration::from_millis(200);
+        let answers = request.at.duration_since(*first.get_or_init(|| request.at))
+            < Duration::from_millis(200);
         if answers { socket.write_all(OK).map(|()| After::Keep) } else { Ok(After::Hold) }
     })
 }
 
 #[test]
 fn a_server_that_hangs_cannot_look_fast() {
-    for arguments in ["--connections 1 --duration 800ms", "--connections 1 --rate 100 --duration 800ms"] {
+    for arguments in
+        ["--connections 1 --duration 800ms", "--connections 1 --rate 100 --duration 800ms"]
+    {
         let mut server = None;
         let run = || load(server.insert(falling_silent()), arguments);
-        let outcome = until_shown("some requests are answered", run, |outcome| outcome.completed() > 0);
+        let outcome =
+            until_shown("some requests are answered", run, |outcome| outcome.completed() > 0);
         let server = server.expect("it was started");
         assert_eq!(outcome.in_flight(), 1, "{:#}", outcome.json);
         let max = outcome.number("latency_us/max");
@@ -191,7 +206,8 @@ fn a_server_that_hangs_cannot_look_fast() {
 
 #[test]
 fn a_server_that_hangs_cannot_look_fast_although_requests_time_out() {
-    let run = || load(&falling_silent(), "--connections 2 --rate 100 --duration 900ms --timeout 300ms");
+    let run =
+        || load(&falling_silent(), "--connections 2 --rate 100 --duration 900ms --timeout 300ms");
     let outcome = until_shown("some requests are answered", run, |outcome| outcome.completed() > 0);
     assert!(outcome.count("errors/timeout") > 0, "{:#}", outcome.json);
     let max = outcome.number("latency_us/max");
@@ -255,7 +271,8 @@ fn one_request_that_is_never_answered_is_counted_and_bounds_the_tail() {
 
 /// Returns the text that a run prints.
 fn told(server: &Server, arguments: &str) -> String {
-    let output = command(&server.url(), &words(arguments)).output().expect("the command can be run");
+    let output =
+        command(&server.url(), &words(arguments)).output().expect("the command can be run");
     String::from_utf8(output.stdout).expect("it speaks text")
 }
 
@@ -292,11 +309,16 @@ fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
     };
     // On a machine that is busy with something else, the generator sends in bunches, and the check
     // says so.
-    let outcome =
-        until_shown("arrivals that are Poisson", run, |outcome| outcome.check("arrivals").0 == "pass");
+    let outcome = until_shown("arrivals that are Poisson", run, |outcome| {
+        outcome.check("arrivals").0 == "pass"
+    });
     let detail = outcome.check("arrivals").1;
     assert!(detail.contains("found a connection free"), "{detail}");
-    assert!(outcome.count("send_lag_us/count") < outcome.count("requests/intended"), "{:#}", outcome.json);
+    assert!(
+        outcome.count("send_lag_us/count") < outcome.count("requests/intended"),
+        "{:#}",
+        outcome.json
+    );
 }
 
 /// Memory that a run may map, in KiB: a few times what it maps at any rate. A run that kept all
@@ -319,7 +341,8 @@ fn a_rate_that_no_generator_sends_takes_no_memory_and_is_not_blamed_on_the_serve
         .output()
         .expect("a shell can be run");
     let told = String::from_utf8_lossy(&output.stdout);
-    let json: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+    let json: Value =
+        serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     let count = |key: &str| json["requests"][key].as_u64().expect("a count");
     // Every request that was due counts, sent or not, with the delay that it had.
     assert_eq!(count("intended"), 20_000_000);
@@ -332,8 +355,9 @@ fn a_rate_that_no_generator_sends_takes_no_memory_and_is_not_blamed_on_the_serve
 fn a_rate_that_no_generator_sends_does_not_keep_it_from_being_interrupted() {
     for arrivals in ["constant", "poisson"] {
         let server = Server::answering(OK, After::Keep);
-        let arguments =
-            format!("--connections 4 --rate 1e8 --arrivals {arrivals} --duration 60s --warmup 10ms");
+        let arguments = format!(
+            "--connections 4 --rate 1e8 --arrivals {arrivals} --duration 60s --warmup 10ms"
+        );
         let run = Load::start(&server.url(), &words(&arguments));
         wait::until("requests come", || server.requests().len() > 20);
         run.interrupt();
@@ -343,7 +367,8 @@ fn a_rate_that_no_generator_sends_does_not_keep_it_from_being_interrupted() {
 
 #[test]
 fn the_first_request_of_a_low_rate_is_sent_when_it_is_due() {
-    let run = || load(&Server::answering(OK, After::Keep), "--connections 4 --rate 20 --duration 200ms");
+    let run =
+        || load(&Server::answering(OK, After::Keep), "--connections 4 --rate 20 --duration 200ms");
     let outcome = until_shown("a first request on time", run, |outcome| {
         // All requests count; none is lost where the measured part begins.
         assert_eq!(outcome.count("requests/intended"), 4);

@@ -79,7 +79,9 @@ fn the_log_holds_every_latency_and_service_time() {
     let arguments = ["--connections", "2", "--duration", "1200ms", "--rate", "300", "--hdr", path];
     let outcome = load_url(&server.url(), &arguments);
     let lines = read_log(&file);
-    for (tag, key) in [("latency", "latency_us"), ("service", "service_us"), ("connect", "connect_us")] {
+    for (tag, key) in
+        [("latency", "latency_us"), ("service", "service_us"), ("connect", "connect_us")]
+    {
         let of_tag: Vec<_> = lines.iter().filter(|line| line.tag == tag).collect();
         let logged: u64 = of_tag.iter().map(|line| line.times.len()).sum();
         assert_eq!(logged, outcome.count(&format!("{key}/count")), "{tag}");
@@ -87,7 +89,8 @@ fn the_log_holds_every_latency_and_service_time() {
         let told = outcome.number(&format!("{key}/max")) * 1e3;
         assert!((max as f64 - told).abs() <= told * 0.002, "{tag}: {max} and {told}");
     }
-    let length: f64 = lines.iter().filter(|line| line.tag == "latency").map(|line| line.length_s).sum();
+    let length: f64 =
+        lines.iter().filter(|line| line.tag == "latency").map(|line| line.length_s).sum();
     assert!((1.15..2.5).contains(&length), "{length}");
 }
 
@@ -97,12 +100,14 @@ fn a_short_run_is_told_in_twenty_stretches_and_has_no_confidence_intervals() {
     let file = folder.path().join("out.hlog");
     let path = file.to_str().expect("it is text");
     let run = || {
-        let arguments = ["--connections", "4", "--duration", "1200ms", "--rate", "500", "--hdr", path];
+        let arguments =
+            ["--connections", "4", "--duration", "1200ms", "--rate", "500", "--hdr", path];
         load_url(&answering().url(), &arguments)
     };
     // A machine that stalls for a twentieth of the run leaves an interval without a response.
     until_shown("a line for each twentieth", run, |outcome| {
-        let lines = read_log(&file).into_iter().filter(|line| line.tag == "latency" && line.length_s > 0.0);
+        let lines =
+            read_log(&file).into_iter().filter(|line| line.tag == "latency" && line.length_s > 0.0);
         let begins: Vec<_> = lines.map(|line| (line.begin_s * 1e3).round() as u64).collect();
         begins == (0..20).map(|part| part * 60).collect::<Vec<_>>()
             && outcome.json.pointer("/latency_us/ci95").is_none()
@@ -139,7 +144,11 @@ fn files_that_cannot_be_written_are_told_in_a_line() {
     let server = answering();
     for option in ["--output", "--hdr"] {
         for path in ["/dev/full", "/no/such/folder/out", "/"] {
-            let output = run(&server.url(), &[&SHORT[..], &["--json", option, path]].concat(), Stdio::null());
+            let output = run(
+                &server.url(),
+                &[&SHORT[..], &["--json", option, path]].concat(),
+                Stdio::null(),
+            );
             let line = one_line(&output);
             assert!(line.contains(path), "{line}");
         }
@@ -190,7 +199,8 @@ fn a_full_disk_leaves_the_files_of_before_and_nothing_beside_them() {
         fs::write(&file, "of before").expect("it can be written");
         let mut shell = Command::new("sh");
         shell.args(["-c", ON_A_FULL_DISK, "sh", env!("CARGO_BIN_EXE_c10k"), "load", &server.url()]);
-        let output = shell.args(SHORT).args(["--warmup", "0s", "--json", option]).arg(&file).output();
+        let output =
+            shell.args(SHORT).args(["--warmup", "0s", "--json", option]).arg(&file).output();
         let output = output.expect("the command can be run");
         let line = one_line(&output);
         assert!(line.contains(name), "{line}");
@@ -259,7 +269,10 @@ fn the_text_of_an_open_loop_says_how_its_arrivals_can_be_repeated() {
         String::from_utf8(told(&answering(), &arguments).stdout).expect("it speaks text")
     };
     let poisson = text("--rate 200 --arrivals poisson --seed 7 --threads 2");
-    assert!(poisson.contains("arrivals: poisson, seed 7, in 2 queues, one per thread\n"), "{poisson}");
+    assert!(
+        poisson.contains("arrivals: poisson, seed 7, in 2 queues, one per thread\n"),
+        "{poisson}"
+    );
     let constant = text("--rate 200");
     assert!(constant.contains("arrivals: constant\n"), "{constant}");
     assert!(!text("").contains("arrivals:"));
@@ -279,7 +292,10 @@ fn told_of_nothing(arguments: &[&str]) -> (String, String) {
 #[test]
 fn a_run_in_which_nothing_completed_shows_no_times_and_no_cost_per_request() {
     let (stdout, stderr) = told_of_nothing(&[]);
-    assert!(stdout.contains("0 completed") && stdout.contains("2 asked, 2 never served"), "{stdout}");
+    assert!(
+        stdout.contains("0 completed") && stdout.contains("2 asked, 2 never served"),
+        "{stdout}"
+    );
     for word in ["p50", "latency", "µs", " ms", "CPU per completed request"] {
         assert!(!stdout.contains(word), "{word} is in {stdout}");
     }
@@ -308,7 +324,8 @@ fn what_the_server_spent_is_told_where_its_process_is_known() {
         assert!(outcome.number(&format!("server/metrics/{key}")) > 0.0, "{key}");
     }
     let text = command(&server.url(), &[&SHORT[..], &["--server-pid", &pid]].concat()).output();
-    let text = String::from_utf8(text.expect("the command can be run").stdout).expect("it prints text");
+    let text =
+        String::from_utf8(text.expect("the command can be run").stdout).expect("it prints text");
     assert!(text.contains("  server\n    Server CPU"), "{text}");
 }
 

@@ -48,12 +48,16 @@ impl Busy {
     fn on(cpu: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
         command.args(["serve", "busy-poll", "--addr", "127.0.0.1:0", "--pin", cpu]);
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("the command can be run");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the command can be run");
         let mut line = String::new();
         let stdout = child.stdout.take().expect("it is piped");
         BufReader::new(stdout).read_line(&mut line).expect("it speaks text");
-        let address = line.trim_end().strip_prefix("listening on ").expect("it says where it listens");
+        let address =
+            line.trim_end().strip_prefix("listening on ").expect("it says where it listens");
         Self { process: KilledOnDrop(child), address: address.to_owned() }
     }
 }
@@ -68,7 +72,8 @@ fn a_generator_that_a_quota_holds_back_is_not_valid_and_the_quota_is_named() {
     let Some(quota) = Quota::of(LITTLE) else { return };
     let server = answering();
     let run = || load_within(&quota, &server.url(), &words(ARGUMENTS));
-    let outcome = until_shown("a quota that binds", run, |outcome| fails(outcome, "CPU quota of 0.1"));
+    let outcome =
+        until_shown("a quota that binds", run, |outcome| fails(outcome, "CPU quota of 0.1"));
     assert_eq!(outcome.json["valid"], false);
     assert!(outcome.number("generator/throttled_s") > 0.0, "{:#}", outcome.json);
     assert!((outcome.number("generator/quota_cpus") - 0.1).abs() < 1e-9, "{:#}", outcome.json);
@@ -105,7 +110,8 @@ fn a_server_on_the_processor_of_the_generator_is_named_on_both_sides() {
 fn an_ordinary_run_passes_unless_others_took_its_processors() {
     let outcome = load_url(&answering().url(), &words(ARGUMENTS));
     let idle_s = if own_cpus().count() == 1 { 0.0 } else { outcome.number("generator/idle_s") };
-    let is_disturbed = outcome.number("generator/cpu_wait_s") - idle_s > 0.05 * outcome.number("duration_s");
+    let is_disturbed =
+        outcome.number("generator/cpu_wait_s") - idle_s > 0.05 * outcome.number("duration_s");
     let is_held = outcome.json["generator"]["throttled_s"].as_f64() > Some(0.0);
     let (verdict, detail) = outcome.check(CHECK);
     assert!(verdict == "pass" || is_disturbed || is_held, "{detail}: {:#}", outcome.json);

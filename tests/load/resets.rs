@@ -25,7 +25,10 @@ fn every_tenth_request_is_reset_and_the_others_complete() {
     assert!(resets <= seen, "{resets} of {seen}");
     // No reset within the measured part is missing: of each ten requests, nine complete. Requests
     // in flight at its edges may count on either side.
-    assert!(completed <= 9 * resets + 60 && completed + 60 >= 9 * resets, "{completed} beside {resets}");
+    assert!(
+        completed <= 9 * resets + 60 && completed + 60 >= 9 * resets,
+        "{completed} beside {resets}"
+    );
     assert_eq!(outcome.count("connections/served"), 4);
 }
 
@@ -52,7 +55,11 @@ fn connections_that_are_reset_at_once_are_no_answers() {
     let server = Server::greeting(|_, _| After::Reset);
     let outcome = load(&server, "--connections 4 --duration 300ms");
     assert_eq!(outcome.completed(), 0);
-    assert!(outcome.count("errors/reset") + outcome.count("errors/connect") > 0, "{:#}", outcome.json);
+    assert!(
+        outcome.count("errors/reset") + outcome.count("errors/connect") > 0,
+        "{:#}",
+        outcome.json
+    );
     assert_eq!(outcome.count("errors/protocol"), 0);
 }
 
@@ -61,7 +68,11 @@ fn connections_that_are_closed_at_once_are_no_answers() {
     let server = Server::greeting(|_, _| After::Close);
     let outcome = load(&server, "--connections 4 --duration 300ms");
     assert_eq!(outcome.completed(), 0);
-    assert!(outcome.count("errors/reset") + outcome.count("errors/connect") > 0, "{:#}", outcome.json);
+    assert!(
+        outcome.count("errors/reset") + outcome.count("errors/connect") > 0,
+        "{:#}",
+        outcome.json
+    );
 }
 
 #[test]

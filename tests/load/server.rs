@@ -93,13 +93,19 @@ impl Server {
 
     /// Starts a server that runs `greeting` on each connection before a request is read.
     pub fn greeting(greeting: fn(usize, &mut TcpStream) -> After) -> Self {
-        Self::build("127.0.0.1:0", |_, socket| socket.write_all(OK).map(|()| After::Keep), greeting, None)
+        Self::build(
+            "127.0.0.1:0",
+            |_, socket| socket.write_all(OK).map(|()| After::Keep),
+            greeting,
+            None,
+        )
     }
 
     /// Starts a server that reads at most `count` bytes at a time, with a pause before each read,
     /// and answers 200.
     pub fn reading_slowly(count: usize, pause: Duration) -> Self {
-        let script = |_: &Request, socket: &mut TcpStream| socket.write_all(OK).map(|()| After::Keep);
+        let script =
+            |_: &Request, socket: &mut TcpStream| socket.write_all(OK).map(|()| After::Keep);
         Self::build("127.0.0.1:0", script, |_, _| After::Keep, Some((count, pause)))
     }
 
@@ -227,7 +233,8 @@ fn note(connection: usize, head: String, body: Vec<u8>, shared: &Shared) -> Requ
         *total - 1
     };
     let seen = &mut lock(&shared.connections)[connection];
-    let request = Request { connection, number: seen.requests.len(), total, head, body, at: Instant::now() };
+    let request =
+        Request { connection, number: seen.requests.len(), total, head, body, at: Instant::now() };
     seen.requests.push(request.clone());
     request
 }

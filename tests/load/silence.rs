@@ -53,7 +53,8 @@ fn requests_that_are_never_answered_time_out() {
 #[test]
 fn a_number_of_requests_ends_although_some_are_never_answered() {
     let run = || {
-        let outcome = load(&deaf_to_every_fiftieth(), "--connections 8 --requests 500 --timeout 1s");
+        let outcome =
+            load(&deaf_to_every_fiftieth(), "--connections 8 --requests 500 --timeout 1s");
         let timeouts = outcome.only_errors("timeout");
         assert_eq!(outcome.completed() + timeouts, 500);
         assert!(timeouts >= 9, "{timeouts}");
@@ -109,7 +110,9 @@ fn requests_that_were_never_meant_for_a_connection_starve_none() {
 /// Returns a listener with the shortest queue that there is, which never accepts.
 fn never_accepting() -> TcpListener {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
-    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into()).expect("a port");
+    socket
+        .bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into())
+        .expect("a port");
     socket.listen(0).expect("it can listen");
     socket.into()
 }
@@ -139,7 +142,9 @@ fn a_number_of_requests_ends_although_nobody_accepts() {
 /// process takes the port.
 fn dead_port() -> (Socket, String) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket can be made");
-    socket.bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into()).expect("a port");
+    socket
+        .bind(&"127.0.0.1:0".parse::<std::net::SocketAddr>().expect("an address").into())
+        .expect("a port");
     let address = socket.local_addr().expect("it has an address").as_socket().expect("of IPv4");
     (socket, format!("http://{address}/"))
 }

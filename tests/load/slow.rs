@@ -23,7 +23,11 @@ fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
     // A request that was in flight at the end may be among the latencies, with its age; no request
     // of a slow client is.
     let latencies = outcome.count("latency_us/count");
-    assert!(latencies <= outcome.completed() + outcome.in_flight(), "{latencies}: {:#}", outcome.json);
+    assert!(
+        latencies <= outcome.completed() + outcome.in_flight(),
+        "{latencies}: {:#}",
+        outcome.json
+    );
     let seen = server.seen();
     let (busy, slow): (Vec<_>, Vec<_>) =
         seen.iter().partition(|seen| seen.requests.len() as u64 >= outcome.completed());
@@ -33,7 +37,11 @@ fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
         assert!(seen.requests.iter().all(|request| request.head == *head));
         let Some(last) = seen.requests.last() else { continue };
         let time = last.at - seen.accepted;
-        assert!(time >= ONE_REQUEST * seen.requests.len() as u32, "{} in {time:?}", seen.requests.len());
+        assert!(
+            time >= ONE_REQUEST * seen.requests.len() as u32,
+            "{} in {time:?}",
+            seen.requests.len()
+        );
     }
 }
 
@@ -55,11 +63,17 @@ fn a_slow_client_whose_request_is_not_answered_well_has_failed() {
         if request.connection == 0 {
             return socket.write_all(OK).map(|()| After::Keep);
         }
-        socket.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").map(|()| After::Close)
+        socket
+            .write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+            .map(|()| After::Close)
     });
     // The measured connections are made after the slow ones, so the first connection is a slow one.
     let outcome = load(&server, "--connections 1 --duration 4s --slow 2:200");
-    assert!(outcome.count("slow/failed") > 0 && outcome.count("slow/completed") > 0, "{:#}", outcome.json);
+    assert!(
+        outcome.count("slow/failed") > 0 && outcome.count("slow/completed") > 0,
+        "{:#}",
+        outcome.json
+    );
 }
 
 #[test]

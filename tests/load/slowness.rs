@@ -30,14 +30,19 @@ fn pour(socket: &mut TcpStream) -> std::io::Result<()> {
 
 #[test]
 fn an_answer_byte_by_byte_is_an_answer() {
-    let server =
-        Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(2)).map(|()| After::Keep));
+    let server = Server::start(|_, socket| {
+        dribble(socket, OK, Duration::from_millis(2)).map(|()| After::Keep)
+    });
     let outcome = load(&server, "--connections 4 --requests 12");
     outcome.assert_errors(&[]);
     assert_eq!(outcome.completed(), 12);
     // 40 bytes with 2 ms between them.
     assert!(outcome.number("latency_us/min") >= 76_000.0, "{:#}", outcome.json);
-    assert!(outcome.number("first_byte_us/p50") < outcome.number("service_us/p50"), "{:#}", outcome.json);
+    assert!(
+        outcome.number("first_byte_us/p50") < outcome.number("service_us/p50"),
+        "{:#}",
+        outcome.json
+    );
 }
 
 #[test]
@@ -62,8 +67,9 @@ fn an_answer_in_pieces_that_waits_for_acknowledgements_is_hinted_at() {
 
 #[test]
 fn an_answer_that_is_too_slow_times_out_however_much_of_it_came() {
-    let server =
-        Server::start(|_, socket| dribble(socket, OK, Duration::from_millis(100)).map(|()| After::Keep));
+    let server = Server::start(|_, socket| {
+        dribble(socket, OK, Duration::from_millis(100)).map(|()| After::Keep)
+    });
     // Each response takes four seconds.
     let outcome = load(&server, "--connections 3 --requests 6 --timeout 300ms");
     outcome.assert_errors(&[("timeout", 6)]);
@@ -134,7 +140,9 @@ fn interim_answers_without_end_time_out() {
 
 #[test]
 fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
-    let server = Server::start(|_, socket| dribble(socket, OK, Duration::from_secs(1)).map(|()| After::Keep));
+    let server = Server::start(|_, socket| {
+        dribble(socket, OK, Duration::from_secs(1)).map(|()| After::Keep)
+    });
     // A response takes longer than the run waits for anything.
     let outcome = load(&server, "--connections 5 --duration 300ms");
     outcome.assert_errors(&[]);
@@ -146,7 +154,8 @@ fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
 /// late ones.
 #[test]
 fn no_answer_counts_that_took_longer_than_the_timeout() {
-    let outcome = load(&Server::answering(OK, After::Keep), "--connections 2 --requests 20 --timeout 1us");
+    let outcome =
+        load(&Server::answering(OK, After::Keep), "--connections 2 --requests 20 --timeout 1us");
     outcome.assert_errors(&[("timeout", 20)]);
     assert_eq!(outcome.completed(), 0, "{:#}", outcome.json);
 }

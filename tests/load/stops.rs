@@ -118,6 +118,7 @@ fn a_schedule_with_pauses_makes_no_server_silent() {
 fn a_stop_is_a_failure_where_failed_checks_are() {
     let server = stopping(Duration::from_millis(400), FOR_GOOD);
     let arguments = ["--connections", "4", "--duration", "1s", "--strict"];
-    let status = command(&server.url(), &arguments).output().expect("the command can be run").status;
+    let status =
+        command(&server.url(), &arguments).output().expect("the command can be run").status;
     assert_eq!(status.code(), Some(1));
 }

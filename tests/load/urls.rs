@@ -40,14 +40,18 @@ fn a_query_without_a_path_asks_for_the_root() {
 fn locations_are_resolved_as_browsers_do() {
     let end = redirecting(vec!["#here".into(), "/end#there".into()]);
     let locations = ["ok", "./deep/er", "../up", "?x"].map(str::to_owned);
-    let start = redirecting(locations.into_iter().chain([format!("//{}/b c", end.address)]).collect());
+    let start =
+        redirecting(locations.into_iter().chain([format!("//{}/b c", end.address)]).collect());
     let outcome = load_url(&start.url(), &[&["--follow"][..], &words(ONCE)].concat());
     outcome.assert_errors(&[]);
     assert_eq!(
         lines(&start),
         ["/", "/ok", "/deep/er", "/up", "/up?x"].map(|path| format!("GET {path} HTTP/1.1"))
     );
-    assert_eq!(lines(&end)[..3], ["/b%20c", "/b%20c", "/end"].map(|path| format!("GET {path} HTTP/1.1")));
+    assert_eq!(
+        lines(&end)[..3],
+        ["/b%20c", "/b%20c", "/end"].map(|path| format!("GET {path} HTTP/1.1"))
+    );
     assert_eq!(outcome.json["target"], format!("http://{}/end", end.address));
 }
 
@@ -56,12 +60,17 @@ fn user_and_password_are_sent_to_their_own_server_and_told_to_nobody() {
     let end = answering();
     let start = redirecting(vec!["/again".into(), end.url()]);
     let url = format!("http://user:pa%73s@{}/", start.address);
-    let outcome = load_url(&url, &[&["--follow", "--header", "Cookie: c"][..], &words(ONCE)].concat());
+    let outcome =
+        load_url(&url, &[&["--follow", "--header", "Cookie: c"][..], &words(ONCE)].concat());
     outcome.assert_errors(&[]);
     let requests = start.requests();
     assert_eq!(requests.len(), 2);
     // Base64 of `user:pass`.
-    assert!(requests.iter().all(|request| request.head.contains("Authorization: Basic dXNlcjpwYXNz\r\n")));
+    assert!(
+        requests
+            .iter()
+            .all(|request| request.head.contains("Authorization: Basic dXNlcjpwYXNz\r\n"))
+    );
     assert!(requests.iter().all(|request| request.head.contains("Cookie: c\r\n")));
     for request in end.requests() {
         assert!(

@@ -128,14 +128,17 @@ fn quiet_runs_say_nothing_but_errors() {
     // For short connections to another machine, the command says how many ports there are. An
     // address of this machine other than loopback is enough for that.
     let socket = UdpSocket::bind("0.0.0.0:0").expect("a port is free");
-    let Ok(SocketAddr::V4(own)) = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()) else {
+    let Ok(SocketAddr::V4(own)) = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr())
+    else {
         eprintln!("left out: this machine has no address but loopback");
         return;
     };
     let listener = TcpListener::bind((*own.ip(), 0)).expect("a port is free");
     let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
     drop(listener);
-    let output = command(&url, &["--lifetime", "short", "--quiet"]).output().expect("the command can be run");
+    let output = command(&url, &["--lifetime", "short", "--quiet"])
+        .output()
+        .expect("the command can be run");
     let line = refusal::line_of(output);
     assert!(line.contains("cannot connect"), "{line}");
 }

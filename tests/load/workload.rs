@@ -13,7 +13,8 @@ use crate::wait;
 #[test]
 fn persistent_connections_that_the_server_closes_behind_each_answer_are_another_workload() {
     for answer in [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"] {
-        let outcome = load(&Server::answering(answer, After::Close), "--connections 4 --duration 200ms");
+        let outcome =
+            load(&Server::answering(answer, After::Close), "--connections 4 --duration 200ms");
         let (verdict, detail) = outcome.check("connections-reused");
         assert_eq!(verdict, "fail", "{detail}");
         assert!(detail.contains("asked (persistent)"), "{detail}");
@@ -42,11 +43,16 @@ fn a_connection_that_is_made_while_requests_wait_in_line_counts_once() {
 #[test]
 fn answers_that_are_all_redirections_are_told() {
     let redirection = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n";
-    let outcome = load(&Server::answering(redirection, After::Keep), "--connections 2 --requests 100");
+    let outcome =
+        load(&Server::answering(redirection, After::Keep), "--connections 2 --requests 100");
     let (verdict, detail) = outcome.check("answers");
     assert_eq!(verdict, "warn");
     assert!(detail.starts_with("100 % of answers are redirections"), "{detail}");
-    assert_eq!(outcome.count("bodies/counted"), 0, "what a redirection says is no body that was asked for");
+    assert_eq!(
+        outcome.count("bodies/counted"),
+        0,
+        "what a redirection says is no body that was asked for"
+    );
 }
 
 /// Returns a server that answers every tenth request with two bytes, by turns with a
@@ -64,11 +70,15 @@ fn mostly_empty() -> Server {
 #[test]
 fn answers_that_are_mostly_empty_are_told_and_counted() {
     let outcome = load(&mostly_empty(), "--connections 1 --requests 200");
-    assert_eq!(outcome.json["bodies"], json!({ "counted": 200, "empty": 180, "shortest": 0, "longest": 2 }));
+    assert_eq!(
+        outcome.json["bodies"],
+        json!({ "counted": 200, "empty": 180, "shortest": 0, "longest": 2 })
+    );
     let (verdict, detail) = outcome.check("answers");
     assert_eq!((verdict, &detail[..23]), ("warn", "90 % of bodies are empt"));
     let output = command(&mostly_empty().url(), &words("--connections 1 --requests 20")).output();
-    let text = String::from_utf8(output.expect("the command can be run").stdout).expect("it speaks text");
+    let text =
+        String::from_utf8(output.expect("the command can be run").stdout).expect("it speaks text");
     assert!(text.contains("bodies: 0 to 2 bytes, 18 of 20 empty"), "{text}");
 }
 
@@ -76,14 +86,19 @@ fn answers_that_are_mostly_empty_are_told_and_counted() {
 fn a_body_that_ends_with_its_connection_is_as_long_as_what_came() {
     let server = Server::answering(b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts", After::Close);
     let outcome = load(&server, "--connections 1 --requests 5");
-    assert_eq!(outcome.json["bodies"], json!({ "counted": 5, "empty": 0, "shortest": 19, "longest": 19 }));
+    assert_eq!(
+        outcome.json["bodies"],
+        json!({ "counted": 5, "empty": 0, "shortest": 19, "longest": 19 })
+    );
 }
 
 #[test]
 fn the_answer_to_head_has_no_body_that_could_be_missing() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n";
-    let outcome =
-        load(&Server::answering(answer, After::Keep), "--connections 1 --requests 50 --method HEAD");
+    let outcome = load(
+        &Server::answering(answer, After::Keep),
+        "--connections 1 --requests 50 --method HEAD",
+    );
     assert_eq!(outcome.count("bodies/counted"), 0);
     assert_eq!(outcome.check("answers").0, "pass");
 }
@@ -132,11 +147,13 @@ fn a_generator_that_is_out_of_descriptors_says_that_it_is_not_the_server() {
     // The server never closes a connection that it was asked to close, so the client keeps it for a
     // second.
     let server = Server::answering(OK, After::Hold);
-    let json = with_descriptors(80, &server.url(), "--connections 4 --lifetime short --duration 300ms");
+    let json =
+        with_descriptors(80, &server.url(), "--connections 4 --lifetime short --duration 300ms");
     assert!(json["generator_limits"]["descriptors"].as_u64() > Some(0), "{json:#}");
     assert_eq!(json["generator_limits"]["ports"], 0);
     let checks = json["checks"].as_array().expect("it has checks");
-    let check = checks.iter().find(|check| check["name"] == "generator-limits").expect("it applies");
+    let check =
+        checks.iter().find(|check| check["name"] == "generator-limits").expect("it applies");
     assert_eq!(check["verdict"], "fail");
     assert!(check["detail"].as_str().is_some_and(|detail| detail.contains("EMFILE")), "{check}");
 }

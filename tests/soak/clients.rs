@@ -90,7 +90,8 @@ pub fn warm_up(server: SocketAddr, at_once: usize) {
 
 fn fills_all_buffers(server: SocketAddr) -> Result<(), String> {
     let mut client = Client::try_connect(server).map_err(|error| error.to_string())?;
-    let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {WARM_UP_BODY_BYTES}\r\n\r\n");
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {WARM_UP_BODY_BYTES}\r\n\r\n");
     for (requests, answers, status) in [
         (head + &"x".repeat(WARM_UP_BODY_BYTES), 1, 405),
         (get(&format!("/bytes/{WARM_UP_BODY_BYTES}")), 1, 200),
@@ -112,7 +113,8 @@ pub fn run(is_good: bool, server: SocketAddr, seed: u64, end: Instant, counts: &
     while Instant::now() < end {
         let kind = turn.pick(if is_good { GOOD } else { HOSTILE });
         turn.begin();
-        let client = Client::try_connect(server).map_err(|error| format!("cannot connect: {error}"));
+        let client =
+            Client::try_connect(server).map_err(|error| format!("cannot connect: {error}"));
         match client.and_then(|client| (kind.act)(client, &mut turn)) {
             Ok(answered) if is_good => counts.answered.fetch_add(answered, Relaxed),
             Ok(_) => counts.hostile.fetch_add(1, Relaxed),
@@ -193,7 +195,9 @@ impl Turn {
         self.since = Instant::now();
         let answer = client.try_answer().map_err(|error| error.to_string())?;
         let is_right = answer.status == 200 && answer.body == pattern(length);
-        is_right.then_some(()).ok_or_else(|| format!("/bytes/{length} was answered {}", answer.head))
+        is_right
+            .then_some(())
+            .ok_or_else(|| format!("/bytes/{length} was answered {}", answer.head))
     }
 
     /// Returns true if the client was so late that a server may have given it up: the machine was

@@ -89,7 +89,9 @@ fn main() -> ExitCode {
     let rows = Arc::new(Mutex::new(Vec::new()));
     let trial = |model: Model| {
         let rows = Arc::clone(&rows);
-        Trial::test(format!("{}::holds_no_more_at_the_end", model.name), move || soak(&model, time, &rows))
+        Trial::test(format!("{}::holds_no_more_at_the_end", model.name), move || {
+            soak(&model, time, &rows)
+        })
     };
     let conclusion = libtest_mimic::run(&arguments, models.into_iter().map(trial).collect());
     let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,10 +109,12 @@ fn main() -> ExitCode {
 /// model that serves one connection at a time is left out in any case: each hostile client keeps
 /// the others out, as the model itself declares.
 fn chosen_models() -> Vec<Model> {
-    let roster =
-        model::roster().into_iter().filter(|model| model.unavailable.is_none() && model.serves_several());
+    let roster = model::roster()
+        .into_iter()
+        .filter(|model| model.unavailable.is_none() && model.serves_several());
     if let Ok(pattern) = env::var("SOAK_MODELS") {
-        let pattern = Regex::new(&pattern).unwrap_or_else(|error| panic!("SOAK_MODELS={pattern}: {error}"));
+        let pattern =
+            Regex::new(&pattern).unwrap_or_else(|error| panic!("SOAK_MODELS={pattern}: {error}"));
         return roster.filter(|model| pattern.is_match(model.name)).collect();
     }
     let mut models: Vec<Model> = roster.filter(|model| !model.spins).collect();
@@ -138,7 +142,8 @@ fn soak(model: &Model, time: Duration, rows: &Mutex<Vec<String>>) -> Result<(), 
                 let address = server.address;
                 let counts = &counts;
                 let seed = u64::from(phase) << 32 | client as u64;
-                scope.spawn(move || clients::run(client < GOOD_CLIENTS, address, seed, end, counts));
+                scope
+                    .spawn(move || clients::run(client < GOOD_CLIENTS, address, seed, end, counts));
             }
         });
         quiet.push(Sample::when_quiet(&server));

@@ -55,7 +55,8 @@ impl Sample {
 
 /// Returns `Pss_Anon` of `/proc/PID/smaps_rollup`, in bytes; 0 for a process that has ended.
 fn anonymous_memory(process: &Process) -> u64 {
-    let table = fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).unwrap_or_default();
+    let table =
+        fs::read_to_string(format!("/proc/{}/smaps_rollup", process.pid)).unwrap_or_default();
     let row = table.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
     let kib = row.and_then(|row| row.split_whitespace().next()?.parse::<u64>().ok());
     kib.unwrap_or(0) * 1024

@@ -71,5 +71,8 @@ pub fn read(path: &Path) -> String {
 }
 
 pub fn of<'a>(records: &'a [Value], subject: &str) -> &'a Value {
-    records.iter().find(|record| record["cell"]["subject"] == subject).expect("the subject has a record")
+    records
+        .iter()
+        .find(|record| record["cell"]["subject"] == subject)
+        .expect("the subject has a record")
 }

@@ -64,8 +64,8 @@ impl Client {
     /// Connects a client with a small receive buffer, so that the server soon has to wait for it.
     #[track_caller]
     pub fn connect_with_small_buffer(address: SocketAddr, bytes: usize) -> Self {
-        let socket =
-            Socket::new(Domain::for_address(address), Type::STREAM, None).expect("sockets can be had");
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)
+            .expect("sockets can be had");
         // Set before connecting, since the handshake agrees on the window.
         socket.set_recv_buffer_size(bytes).expect("a buffer's size can be set");
         socket.connect(&address.into()).expect("the server takes connections");
@@ -130,7 +130,11 @@ impl Client {
             Ok(0) => None,
             Ok(_) => Some(self.answer()),
             Err(error) => {
-                assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "neither an answer nor the end");
+                assert_ne!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock,
+                    "neither an answer nor the end"
+                );
                 None
             }
         }
@@ -138,7 +142,8 @@ impl Client {
 
     fn read_answer(&mut self, with_body: bool) -> io::Result<Answer> {
         let head_length = self.receive_head()?;
-        let head = String::from_utf8(self.received.drain(..head_length).collect()).expect("a head is text");
+        let head = String::from_utf8(self.received.drain(..head_length).collect())
+            .expect("a head is text");
         let status = parse_status(&head);
         let length = match status {
             100..200 => 0,
@@ -206,7 +211,11 @@ impl Client {
         match result {
             Ok(bytes) => bytes > 0,
             Err(error) => {
-                assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "instead of an answer: {error}");
+                assert_eq!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock,
+                    "instead of an answer: {error}"
+                );
                 false
             }
         }
@@ -226,7 +235,8 @@ impl Client {
         let client = self.stream.local_addr().map(address).expect("a socket has an address");
         // A row in the format of proc_pid_net(5); 01 is ESTABLISHED.
         let open = format!(" {server} {client} 01 ");
-        let is_listed = || fs::read_to_string("/proc/net/tcp").is_ok_and(|sockets| sockets.contains(&open));
+        let is_listed =
+            || fs::read_to_string("/proc/net/tcp").is_ok_and(|sockets| sockets.contains(&open));
         // The table may lack some connections while others come and go.
         (0..3).all(|_| !is_listed())
     }

@@ -26,7 +26,8 @@ impl Hosts {
         let hosts = Self(folder);
         let output = hosts.command("getent").args(["ahostsv4", NAME]).output();
         let resolved = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-        let is_there = resolved.is_ok_and(|text| text.contains("127.0.0.1") && text.contains("127.0.0.2"));
+        let is_there =
+            resolved.is_ok_and(|text| text.contains("127.0.0.1") && text.contains("127.0.0.2"));
         if !is_there {
             eprintln!("skipped: no name of several addresses can be made on this machine");
         }

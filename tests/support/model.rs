@@ -82,9 +82,11 @@ impl Model {
 
 /// Returns all models, in the order of `c10k models`.
 pub fn roster() -> Vec<Model> {
-    let output = Command::new(C10K).args(["models", "--json"]).output().expect("c10k models --json runs");
+    let output =
+        Command::new(C10K).args(["models", "--json"]).output().expect("c10k models --json runs");
     assert!(output.status.success(), "c10k models --json: {output:?}");
-    let roster: Value = serde_json::from_slice(&output.stdout).expect("c10k models --json prints JSON");
+    let roster: Value =
+        serde_json::from_slice(&output.stdout).expect("c10k models --json prints JSON");
     let models: Vec<Model> =
         roster.as_array().expect("the roster is an array").iter().map(read_model).collect();
     assert!(!models.is_empty(), "the roster is empty");
@@ -116,6 +118,7 @@ fn read_model(entry: &Value) -> Model {
         },
         is_sharded: text("accepts") == Some("SO_REUSEPORT shards"),
         offloads_handlers: text("handlers") == Some("offloaded"),
-        unavailable: (!available).then(|| text("reason").unwrap_or("not available on this machine")),
+        unavailable: (!available)
+            .then(|| text("reason").unwrap_or("not available on this machine")),
     }
 }

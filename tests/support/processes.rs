@@ -72,7 +72,8 @@ impl Process {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).ok()?;
         let sleeper = |task: DirEntry| {
             let status = fs::read_to_string(task.path().join("status")).ok()?;
-            let switches = |line: &str| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok();
+            let switches =
+                |line: &str| line.split_once("ctxt_switches:")?.1.trim().parse::<u64>().ok();
             let sleeps = status.lines().any(|line| line.starts_with("State:\tS"));
             sleeps.then(|| (task.file_name(), status.lines().filter_map(switches).sum()))
         };
@@ -89,8 +90,10 @@ impl Process {
 
     /// Returns the size of the address space, in bytes.
     pub fn address_space(&self) -> u64 {
-        let sizes = fs::read_to_string(format!("/proc/{}/statm", self.pid)).expect("the process is there");
-        let pages: u64 = sizes.split(' ').next().and_then(|pages| pages.parse().ok()).expect("it has a size");
+        let sizes =
+            fs::read_to_string(format!("/proc/{}/statm", self.pid)).expect("the process is there");
+        let pages: u64 =
+            sizes.split(' ').next().and_then(|pages| pages.parse().ok()).expect("it has a size");
         pages * page_size() as u64
     }
 }

@@ -30,7 +30,8 @@ impl Quota {
     /// Makes a group with a quota of `microseconds` per 100,000 microseconds. Returns `None`, and
     /// prints a note, where none can be made.
     pub fn of(microseconds: u64) -> Option<Self> {
-        let made = HIERARCHIES.into_iter().find_map(|(folder, file)| make(folder, file, microseconds));
+        let made =
+            HIERARCHIES.into_iter().find_map(|(folder, file)| make(folder, file, microseconds));
         if made.is_none() {
             eprintln!("not tested: no cgroup with a CPU quota can be made here");
         }
@@ -58,7 +59,8 @@ fn make(folder: &str, file: &str, microseconds: u64) -> Option<Quota> {
     for (file, weight) in WEIGHTS.map(|(file, weight)| (group.0.join(file), weight)) {
         let _ = file.exists().then(|| fs::write(file, weight));
     }
-    let value = if file == "cpu.max" { format!("{microseconds} 100000") } else { microseconds.to_string() };
+    let value =
+        if file == "cpu.max" { format!("{microseconds} 100000") } else { microseconds.to_string() };
     let path = group.0.join(file);
     (path.exists() && fs::write(path, value).is_ok()).then_some(group)
 }

@@ -40,7 +40,8 @@ const SPINNING: f64 = 0.5;
 const WANTED_PANIC: &str = "a client asked for a panic";
 
 /// Panic messages of runtimes that get no thread.
-const PANICS_WITHOUT_THREADS: [&str; 2] = ["OS can't spawn worker thread", "failed to spawn thread"];
+const PANICS_WITHOUT_THREADS: [&str; 2] =
+    ["OS can't spawn worker thread", "failed to spawn thread"];
 
 /// A server that is to be started.
 #[derive(Debug, Clone)]
@@ -139,15 +140,20 @@ impl Launch {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr.try_clone()?);
         let Self { model, workers, address, lacks_threads, .. } = self;
         let child = command.spawn()?;
-        let mut server = Server { model, workers, child, address, stderr, lacks_threads, ended: None };
+        let mut server =
+            Server { model, workers, child, address, stderr, lacks_threads, ended: None };
         server.address = server.await_listening_line();
         Ok(server)
     }
 
     /// Runs a server that is expected to end by itself.
     pub fn run_to_its_end(self) -> std::io::Result<Output> {
-        let mut child =
-            self.command().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
         // The output is small enough for the pipes.
         if !wait::holds_within(PATIENCE, || !matches!(child.try_wait(), Ok(None))) {
             let _ = child.kill();
@@ -161,7 +167,11 @@ impl Launch {
             Command::new(C10K)
         } else {
             let mut shell = Command::new("sh");
-            shell.args(["-c", &format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && ")), C10K]);
+            shell.args([
+                "-c",
+                &format!("{} && exec \"$0\" \"$@\"", self.limits.join(" && ")),
+                C10K,
+            ]);
             shell
         };
         if self.own_group {
@@ -317,7 +327,8 @@ impl Server {
 
     /// Returns true if the server still runs.
     pub fn is_running(&mut self) -> bool {
-        self.ended = self.ended.or_else(|| self.child.try_wait().expect("a child can be waited for"));
+        self.ended =
+            self.ended.or_else(|| self.child.try_wait().expect("a child can be waited for"));
         self.ended.is_none()
     }
 
@@ -381,7 +392,8 @@ impl Server {
 
     fn last_words(&mut self) -> String {
         let said = self.said();
-        let ended = self.ended.map_or_else(|| "in no known way".into(), |status| status.to_string());
+        let ended =
+            self.ended.map_or_else(|| "in no known way".into(), |status| status.to_string());
         format!("{} has ended by itself ({ended}); it said: {said}", self.model.name)
     }
 
@@ -394,7 +406,9 @@ impl Server {
         BufReader::new(&mut stdout).read_line(&mut line).expect("its output can be read");
         line.strip_prefix("listening on ")
             .and_then(|rest| rest.strip_suffix('\n')?.parse().ok())
-            .unwrap_or_else(|| panic!("instead of listening it printed {line:?} and said {}", self.said()))
+            .unwrap_or_else(|| {
+                panic!("instead of listening it printed {line:?} and said {}", self.said())
+            })
     }
 }
 
@@ -436,7 +450,8 @@ pub fn last_words() -> String {
 /// Checks that the processes are gone, or soon will be.
 #[track_caller]
 pub fn assert_are_gone(processes: &[Process]) {
-    let left = || -> Vec<&Process> { processes.iter().filter(|process| process.is_there()).collect() };
+    let left =
+        || -> Vec<&Process> { processes.iter().filter(|process| process.is_there()).collect() };
     wait::until("the children of the server are gone", || left().is_empty());
 }
 

@@ -31,7 +31,11 @@ pub fn closed(mut throughput: Level, seed: u64, length: Duration, rate: f64) -> 
         let mean_s = CONNECTIONS as f64 * interval_s / count.max(1) as f64;
         for step in 0..STEPS {
             let latency_s = mean_s * (0.5 + (step as f64 + 0.5) / STEPS as f64);
-            recording.add_alike(middle_s, latency_s, (step + 1) * count / STEPS - step * count / STEPS);
+            recording.add_alike(
+                middle_s,
+                latency_s,
+                (step + 1) * count / STEPS - step * count / STEPS,
+            );
         }
     }
     recording.finish()

@@ -74,7 +74,8 @@ impl Recording {
         let begin_s = self.last_end_s.max(at_s);
         let length = Duration::from_secs_f64((end_s - begin_s).max(0.0));
         if length > self.silence.length {
-            self.silence = Silence { begin: Duration::from_secs_f64(begin_s), length, awake: length };
+            self.silence =
+                Silence { begin: Duration::from_secs_f64(begin_s), length, awake: length };
         }
         self.last_end_s = self.last_end_s.max(end_s);
     }
@@ -106,7 +107,12 @@ impl Recording {
             target: "http://127.0.0.1:8080/".into(),
             workload: self.workload,
             duration: self.length,
-            requests: Requests { intended: completed, sent: completed, completed, ..Requests::default() },
+            requests: Requests {
+                intended: completed,
+                sent: completed,
+                completed,
+                ..Requests::default()
+            },
             connections: Connections {
                 requested: CONNECTIONS,
                 established: CONNECTIONS,

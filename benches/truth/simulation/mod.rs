@@ -126,7 +126,13 @@ impl Process {
 }
 
 /// Simulates an open loop over a server.
-fn open(arrivals: Arrivals, mut server: Server, seed: u64, length: Duration, rate: f64) -> Measurement {
+fn open(
+    arrivals: Arrivals,
+    mut server: Server,
+    seed: u64,
+    length: Duration,
+    rate: f64,
+) -> Measurement {
     let mut random = ChaCha8Rng::seed_from_u64(!seed);
     let mut recording = Recording::open(arrivals, seed, length, rate);
     let mut at_s = -WARM_UP_S;

@@ -47,7 +47,12 @@ pub fn exponential(mean_s: f64) -> Server {
 
 /// Returns a server that stops for `stall_s` seconds every `every_s` seconds, the first time at
 /// random.
-pub fn stalling(every_s: f64, stall_s: f64, service: LogNormal<f64>, random: &mut ChaCha8Rng) -> Server {
+pub fn stalling(
+    every_s: f64,
+    stall_s: f64,
+    service: LogNormal<f64>,
+    random: &mut ChaCha8Rng,
+) -> Server {
     let mut line = Line { free_at_s: f64::NEG_INFINITY };
     let phase_s = random.random_range(0.0..every_s);
     Box::new(move |arrival_s, random| {

@@ -31,7 +31,8 @@ pub(super) fn of(a: &Side, b: &Side, pairs: &[Pair]) -> Vec<String> {
 /// Returns the command for a gate of the revisions of both runs.
 pub(super) fn gate(a: &Side, b: &Side) -> String {
     let [base, candidate] = [a, b].map(|side| side.results.environment.revision.as_str());
-    let is_commit = |revision: &str| !revision.is_empty() && revision.chars().all(|c| c.is_ascii_hexdigit());
+    let is_commit =
+        |revision: &str| !revision.is_empty() && revision.chars().all(|c| c.is_ascii_hexdigit());
     if base != candidate && is_commit(base) && is_commit(candidate) {
         format!("c10k gate --base {base} --candidate {candidate}")
     } else {
@@ -42,8 +43,8 @@ pub(super) fn gate(a: &Side, b: &Side) -> String {
 /// Returns the cautions about a run as a whole.
 fn side(name: &str, side: &Side) -> Vec<String> {
     let (made, planned) = (side.results.measurements(), side.results.planned_measurements());
-    let cut =
-        (made < planned).then(|| format!("{name} was interrupted: it has {made} of {planned} measurements."));
+    let cut = (made < planned)
+        .then(|| format!("{name} was interrupted: it has {made} of {planned} measurements."));
     cut.into_iter().chain(side.results.notes.iter().map(|note| format!("{name}: {note}"))).collect()
 }
 
@@ -80,17 +81,24 @@ fn machine(machine: &Machine) -> String {
 /// Returns cautions about subjects of the same name that are not the same server, and about
 /// workloads of the same name with different descriptions.
 fn subjects_differ([a, b]: [&Environment; 2], pairs: &[Pair]) -> Vec<String> {
-    let of_a = a.subjects.iter().filter(|subject| pairs.iter().any(|pair| pair.subjects[0] == subject.name));
+    let of_a = a
+        .subjects
+        .iter()
+        .filter(|subject| pairs.iter().any(|pair| pair.subjects[0] == subject.name));
     let subjects = of_a.filter_map(|subject| {
         let other = b.subjects.iter().find(|other| other.name == subject.name)?;
         let told = |command: &str, version: &Option<String>| match version {
             Some(version) => format!("{command} ({version})"),
             None => command.to_owned(),
         };
-        let (a, b) = (told(&subject.command, &subject.version), told(&other.command, &other.version));
+        let (a, b) =
+            (told(&subject.command, &subject.version), told(&other.command, &other.version));
         (a != b).then(|| format!("The commands of {} differ: A {a}; B {b}.", subject.name))
     });
-    let of_a = a.workloads.iter().filter(|workload| pairs.iter().any(|pair| pair.workload == workload.name));
+    let of_a = a
+        .workloads
+        .iter()
+        .filter(|workload| pairs.iter().any(|pair| pair.workload == workload.name));
     let workloads = of_a.filter_map(|workload| {
         let other = b.workloads.iter().find(|other| other.name == workload.name)?;
         let (a, b) = (&workload.description, &other.description);
@@ -114,8 +122,9 @@ fn accounts_differ(a: &Side, b: &Side, pairs: &[Pair]) -> Option<String> {
 
 /// Names the cells that the other side lacks.
 fn alone(name: &str, side: &Side, is_paired: impl Fn(&CellResult) -> bool) -> Option<String> {
-    let is_meant =
-        |cell: &&CellResult| side.subject.as_deref().is_none_or(|only| side.subject_of(cell) == only);
+    let is_meant = |cell: &&CellResult| {
+        side.subject.as_deref().is_none_or(|only| side.subject_of(cell) == only)
+    };
     let alone = side.results.cells.iter().filter(is_meant).filter(|cell| !is_paired(cell));
     let told = |cell| format!("{} under {}", side.subject_of(cell), side.workload_of(cell));
     let cells: Vec<String> = alone.map(told).collect();

@@ -24,7 +24,8 @@ pub struct Pair {
 pub(super) fn pairs(a: &Side, b: &Side) -> Result<Vec<Pair>, CompareError> {
     check_subjects(a, b)?;
     let of_a = a.results.cells.iter().enumerate();
-    let of_a = of_a.filter(|(_, cell)| a.subject.as_deref().is_none_or(|only| a.subject_of(cell) == only));
+    let of_a =
+        of_a.filter(|(_, cell)| a.subject.as_deref().is_none_or(|only| a.subject_of(cell) == only));
     let pairs: Vec<Pair> = of_a.filter_map(|(place, cell)| pair(a, b, place, cell)).collect();
     if pairs.is_empty() {
         return Err(CompareError::NothingInCommon { a: a.name.clone(), b: b.name.clone() });
@@ -43,7 +44,8 @@ fn check_subjects(a: &Side, b: &Side) -> Result<(), CompareError> {
         _ => {}
     }
     for side in [a, b] {
-        if let Some(subject) = side.subject.as_ref().filter(|only| !side.subjects().any(|name| name == *only))
+        if let Some(subject) =
+            side.subject.as_ref().filter(|only| !side.subjects().any(|name| name == *only))
         {
             let known = side.subjects().collect::<Vec<_>>().join(", ");
             let name = side.name.clone();
@@ -58,9 +60,11 @@ fn pair(a: &Side, b: &Side, place: usize, cell: &CellResult) -> Option<Pair> {
     let workload = a.workload_of(cell);
     let subject = a.subject_of(cell);
     let wanted = b.subject.as_deref().unwrap_or(subject);
-    let is_other = |other: &CellResult| b.workload_of(other) == workload && b.subject_of(other) == wanted;
+    let is_other =
+        |other: &CellResult| b.workload_of(other) == workload && b.subject_of(other) == wanted;
     let other = b.results.cells.iter().position(is_other)?;
-    let label = if a.subject.is_some() { workload.to_owned() } else { format!("{workload} ({subject})") };
+    let label =
+        if a.subject.is_some() { workload.to_owned() } else { format!("{workload} ({subject})") };
     Some(Pair {
         label,
         workload: workload.to_owned(),
@@ -128,7 +132,8 @@ fn different_parameters(a: &Side, b: &Side, [cell, other]: [&CellResult; 2]) -> 
     keys.dedup();
     let value = |value: Option<_>| value.map_or("none".to_owned(), ToString::to_string);
     let differing = keys.into_iter().filter(|key| of_a.get(*key) != of_b.get(*key));
-    let told = differing.map(|key| format!("{key} {} and {}", value(of_a.get(key)), value(of_b.get(key))));
+    let told =
+        differing.map(|key| format!("{key} {} and {}", value(of_a.get(key)), value(of_b.get(key))));
     let told = told.collect::<Vec<_>>().join(", ");
     (!told.is_empty()).then(|| format!("parameters differ: {told}"))
 }

@@ -147,13 +147,15 @@ fn difference(
     paired: bool,
 ) -> Option<(Vec<f64>, Option<Difference>)> {
     if paired {
-        let both = a.rounds.iter().filter_map(|(round, a)| Some(sign * (b.rounds.get(round)? / a).ln()));
+        let both =
+            a.rounds.iter().filter_map(|(round, a)| Some(sign * (b.rounds.get(round)? / a).ln()));
         let differences: Vec<f64> = both.collect();
         let difference = Difference::paired(&differences);
         return (!differences.is_empty()).then_some((differences, difference));
     }
-    let logs =
-        |side: &Contender| -> Vec<f64> { side.rounds.values().map(|value| sign * value.ln()).collect() };
+    let logs = |side: &Contender| -> Vec<f64> {
+        side.rounds.values().map(|value| sign * value.ln()).collect()
+    };
     let (a, b) = (logs(a), logs(b));
     let mean = |logs: &[f64]| logs.iter().sum::<f64>() / logs.len() as f64;
     Some((vec![mean(&b) - mean(&a)], Difference::between(&a, &b)))
@@ -165,7 +167,8 @@ fn judge_all(found: Vec<Found>) -> Vec<Judged> {
         .iter()
         .filter_map(|(judged, difference)| Some((judged.series.margin, (*difference)?)))
         .collect();
-    let beyond: Vec<f64> = tests.iter().map(|(margin, difference)| difference.p_above(*margin)).collect();
+    let beyond: Vec<f64> =
+        tests.iter().map(|(margin, difference)| difference.p_above(*margin)).collect();
     let differs: Vec<f64> = tests.iter().map(|(_, difference)| difference.p_differs()).collect();
     let level = FALSE_ALARMS / tests.len().max(1) as f64;
     let mut probabilities = holm::adjust(&beyond).into_iter().zip(holm::adjust(&differs));
@@ -231,16 +234,19 @@ mod tests {
             (0..101).filter_map(|_| verdicts(8, 0.0, &mut random)[0].smallest_detectable).collect();
         seen.sort_unstable_by(f64::total_cmp);
         let smallest = seen[seen.len() / 2];
-        let found =
-            (0..200).filter(|_| verdicts(8, smallest, &mut random)[0].verdict == Verdict::Regressed).count();
+        let found = (0..200)
+            .filter(|_| verdicts(8, smallest, &mut random)[0].verdict == Verdict::Regressed)
+            .count();
         assert!(found >= 180, "{found} of 200 found {smallest}");
     }
 
     #[test]
     fn too_few_rounds_for_many_metrics_see_nothing() {
         let mut random = ChaCha8Rng::seed_from_u64(3);
-        let blind =
-            verdicts(2, 0.1, &mut random).iter().filter(|one| one.smallest_detectable.is_none()).count();
+        let blind = verdicts(2, 0.1, &mut random)
+            .iter()
+            .filter(|one| one.smallest_detectable.is_none())
+            .count();
         assert!(blind > 10, "{blind} of 20");
     }
 }

@@ -23,11 +23,15 @@ pub struct Side {
 pub enum CompareError {
     #[error("{name} has no subject {subject:?}; it has {known}")]
     UnknownSubject { name: String, subject: String, known: String },
-    #[error("{with} names a subject and {without} does not; name one of each, as in {without}:SUBJECT")]
+    #[error(
+        "{with} names a subject and {without} does not; name one of each, as in {without}:SUBJECT"
+    )]
     OneSubject { with: String, without: String },
     #[error("both are the same; give two runs, or two subjects of a run as in RUN_DIR:SUBJECT")]
     Same,
-    #[error("{a} and {b} have no cell in common; runs of one suite have, and so have two subjects of a run")]
+    #[error(
+        "{a} and {b} have no cell in common; runs of one suite have, and so have two subjects of a run"
+    )]
     NothingInCommon { a: String, b: String },
 }
 

@@ -55,7 +55,9 @@ fn open(comparison: &Comparison) -> String {
     }
     because(
         judgement,
-        |metrics, _| format!("too few rounds to see any change in {metrics} metrics; measure more --rounds"),
+        |metrics, _| {
+            format!("too few rounds to see any change in {metrics} metrics; measure more --rounds")
+        },
         |names| format!("the noise hides {names}; measure more --rounds"),
     )
 }

@@ -56,7 +56,8 @@ pub(super) fn draw(group: &Group, series: &Series) -> String {
 }
 
 fn title(series: &Series) -> String {
-    let metric = metric::by_key(&series.metric).map_or(series.metric.as_str(), |metric| metric.title);
+    let metric =
+        metric::by_key(&series.metric).map_or(series.metric.as_str(), |metric| metric.title);
     format!("{metric}: {}", series.workload)
 }
 
@@ -69,16 +70,22 @@ fn note(series: &Series) -> String {
 
 /// Describes the chart in words.
 fn label(series: &Series, title: &str) -> String {
-    let levels: Vec<String> = series.levels.iter().map(|level| format!("{:.3}", level.middle)).collect();
-    format!("{title}, ratio to the anchor over {} gates; levels: {}", series.points.len(), levels.join(", "))
+    let levels: Vec<String> =
+        series.levels.iter().map(|level| format!("{:.3}", level.middle)).collect();
+    format!(
+        "{title}, ratio to the anchor over {} gates; levels: {}",
+        series.points.len(),
+        levels.join(", ")
+    )
 }
 
 /// Creates the axis of gates, a few of which are named by their revision.
 fn revisions_axis(group: &Group, series: &Series) -> Axis {
     let every = group.gates.div_ceil(NAMED);
     let named = series.points.iter().filter(|point| point.gate % every == 0);
-    let mut marks: Vec<(f64, String)> =
-        named.map(|point| (point.gate as f64, point.revision.chars().take(LETTERS).collect())).collect();
+    let mut marks: Vec<(f64, String)> = named
+        .map(|point| (point.gate as f64, point.revision.chars().take(LETTERS).collect()))
+        .collect();
     // The axis covers only its marks, so the first and the last gate need a mark each.
     let known: BTreeSet<usize> = marks.iter().map(|(place, _)| *place as usize).collect();
     for end in [0, group.gates - 1] {
@@ -94,11 +101,13 @@ fn revisions_axis(group: &Group, series: &Series) -> Axis {
 fn ratio_axis(series: &Series) -> Axis {
     let ends = series.points.iter().map(|point| point.ratio);
     let ends = ends.flat_map(|ratio| [Some(ratio.ratio), ratio.low, ratio.high]).flatten();
-    let (low, high) = ends.fold((1.0, 1.0), |(low, high): (f64, f64), end| (low.min(end), high.max(end)));
+    let (low, high) =
+        ends.fold((1.0, 1.0), |(low, high): (f64, f64), end| (low.min(end), high.max(end)));
     let step = round_step((high - low).max(0.01) / TICKS);
     let decimals = (-step.log10().floor()).max(0.0) as usize;
     let ticks = (low / step).floor() as i64..=(high / step).ceil() as i64;
-    let marks = ticks.map(|tick| tick as f64 * step).map(|tick| (tick, format!("{tick:.decimals$}")));
+    let marks =
+        ticks.map(|tick| tick as f64 * step).map(|tick| (tick, format!("{tick:.decimals$}")));
     Axis::of_marks("revision / anchor", marks.collect(), None)
 }
 

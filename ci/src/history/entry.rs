@@ -86,7 +86,9 @@ pub enum NotForHistory {
     NoRevision,
     #[error("--anchor and --revision need a name each, in one line; is a variable empty?")]
     NoName,
-    #[error("this gate compared revisions, so that --anchor and --revision are not needed; leave them out")]
+    #[error(
+        "this gate compared revisions, so that --anchor and --revision are not needed; leave them out"
+    )]
     NamedTwice,
     #[error("the {0} had uncommitted changes; a history is of commits, so commit and gate again")]
     Uncommitted(&'static str),
@@ -125,16 +127,21 @@ impl Entry {
 
     /// Describes the first number that can't be a ratio, with its place; `None` if all numbers can.
     pub(super) fn impossible(&self) -> Option<String> {
-        let metrics = self
-            .workloads
-            .iter()
-            .flat_map(|(workload, metrics)| metrics.iter().map(move |(key, ratio)| (workload, key, ratio)));
+        let metrics = self.workloads.iter().flat_map(|(workload, metrics)| {
+            metrics.iter().map(move |(key, ratio)| (workload, key, ratio))
+        });
         let mut impossible = metrics.filter(|(_, _, ratio)| !ratio.is_possible());
-        impossible.next().map(|(workload, key, _)| format!("{key} of {workload} is no ratio above 0"))
+        impossible
+            .next()
+            .map(|(workload, key, _)| format!("{key} of {workload} is no ratio above 0"))
     }
 }
 
-fn revisions(base: &Server, candidate: &Server, names: Option<Names>) -> Result<Names, NotForHistory> {
+fn revisions(
+    base: &Server,
+    candidate: &Server,
+    names: Option<Names>,
+) -> Result<Names, NotForHistory> {
     let (anchor, revision) = match (&base.revision, &candidate.revision, names) {
         (None, None, Some(names)) => {
             let is_name = |name: &str| !name.trim().is_empty() && !name.contains(char::is_control);
@@ -206,7 +213,13 @@ mod tests {
     use super::*;
 
     fn machine(memory_bytes: u64, kernel: &str) -> Machine {
-        Machine { cpu: "A CPU".into(), cpus: 2, memory_bytes, kernel: kernel.into(), limits: Vec::new() }
+        Machine {
+            cpu: "A CPU".into(),
+            cpus: 2,
+            memory_bytes,
+            kernel: kernel.into(),
+            limits: Vec::new(),
+        }
     }
 
     #[test]
@@ -218,7 +231,10 @@ mod tests {
         // A hash that changed from one version to the next would split every history.
         assert_eq!(one.id, "97347fc1");
         assert_ne!(one.id, Fingerprint::of(&machine(8_589_000_000, "Linux 6.11.0-1 x86_64")).id);
-        assert_ne!(one.id, Fingerprint::of(&machine(17_179_000_000, "Linux 6.8.0-1021-azure x86_64")).id);
+        assert_ne!(
+            one.id,
+            Fingerprint::of(&machine(17_179_000_000, "Linux 6.8.0-1021-azure x86_64")).id
+        );
     }
 
     #[test]
@@ -240,6 +256,9 @@ mod tests {
         assert_eq!(of(None, None, names()).unwrap().anchor, "v1");
         assert_eq!(of(None, None, None), Err(NotForHistory::NoRevision));
         assert_eq!(of(Some("a"), Some("b"), names()), Err(NotForHistory::NamedTwice));
-        assert_eq!(of(Some("a"), Some("b+changes"), None), Err(NotForHistory::Uncommitted("candidate")));
+        assert_eq!(
+            of(Some("a"), Some("b+changes"), None),
+            Err(NotForHistory::Uncommitted("candidate"))
+        );
     }
 }

@@ -81,7 +81,8 @@ pub fn append(path: &Path, entry: &Entry) -> Result<usize, HistoryError> {
 /// same time. Without the lock, one of the lines would be lost, because the file is replaced as a
 /// whole.
 fn lock(path: &Path) -> Result<File, HistoryError> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let unusable = |cause| HistoryError::Folder { path: path.to_owned(), cause };
     fs::create_dir_all(folder).map_err(unusable)?;
     let lock = File::open(folder).map_err(unusable)?;
@@ -106,8 +107,10 @@ fn entries(path: &Path, text: &str) -> Result<Vec<(usize, Entry)>, HistoryError>
 fn entry(path: &Path, number: usize, line: &str) -> Result<Entry, HistoryError> {
     let path = || path.to_owned();
     // The parser sees only one line, so its line number is not that of the file.
-    let said = |cause: serde_json::Error| cause.to_string().replace(" at line 1 column ", " at column ");
-    let malformed = |cause| HistoryError::Malformed { path: path(), line: number, cause: said(cause) };
+    let said =
+        |cause: serde_json::Error| cause.to_string().replace(" at line 1 column ", " at column ");
+    let malformed =
+        |cause| HistoryError::Malformed { path: path(), line: number, cause: said(cause) };
     // The version is read first, because another version may have other fields.
     let AnyVersion { version } = serde_json::from_str(line).map_err(malformed)?;
     if version != VERSION {

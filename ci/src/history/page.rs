@@ -81,7 +81,8 @@ fn row<'a>(series: &'a Series, step: &Step) -> Row<'a> {
         revision: text::short(&point.revision),
         date: format::date(&point.time),
         workload: &series.workload,
-        metric: metric::by_key(&series.metric).map_or(series.metric.as_str(), |metric| metric.title),
+        metric: metric::by_key(&series.metric)
+            .map_or(series.metric.as_str(), |metric| metric.title),
         size: text::size(step),
         is_worse: step.is_worse == Some(true),
     }

@@ -163,7 +163,8 @@ impl Group {
         let mut names: Vec<(&String, &String)> = all.collect();
         names.sort_unstable();
         names.dedup();
-        let time = |entry: Option<&&Entry>| entry.map(|entry| entry.time.clone()).unwrap_or_default();
+        let time =
+            |entry: Option<&&Entry>| entry.map(|entry| entry.time.clone()).unwrap_or_default();
         Self {
             changed: before.map(|before| key.changed_from(before)).unwrap_or_default(),
             key,
@@ -178,7 +179,10 @@ impl Group {
 
     /// Returns all steps, each with its series, in the order of gates.
     pub fn steps(&self) -> Vec<(&Series, &Step)> {
-        let steps = self.series.iter().flat_map(|series| series.steps.iter().map(move |step| (series, step)));
+        let steps = self
+            .series
+            .iter()
+            .flat_map(|series| series.steps.iter().map(move |step| (series, step)));
         let mut steps: Vec<_> = steps.collect();
         steps.sort_by_key(|(series, step)| series.point(step.at).gate);
         steps
@@ -251,10 +255,11 @@ fn has_direction(shift: &Shift) -> bool {
 /// the test has already taken it for noise.
 fn far_out(logs: &[f64], level: &Level) -> Vec<FarOut> {
     let places = shift::far_out(&logs[level.begin..level.end]);
-    let runs = places.chunk_by(|before, after| after - before == 1).filter(|run| run.len() < FEWEST);
+    let runs =
+        places.chunk_by(|before, after| after - before == 1).filter(|run| run.len() < FEWEST);
     let of_run = |run: &[usize]| {
-        let is_newest =
-            level.end == logs.len() && run.last().is_some_and(|last| level.begin + last + 1 == level.end);
+        let is_newest = level.end == logs.len()
+            && run.last().is_some_and(|last| level.begin + last + 1 == level.end);
         let of = |place: &usize| {
             let at = level.begin + place;
             FarOut { at, ratio: logs[at].exp() / level.middle, is_newest }

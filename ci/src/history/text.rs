@@ -17,8 +17,10 @@ fn group(group: &Group) -> String {
     let mut text = heading(group);
     let steps = group.steps();
     if !steps.is_empty() {
-        text +=
-            &format!("  {:<14}  {:<20}  {:<29}  of\n", "first revision", "measured", "after / before (95 %)");
+        text += &format!(
+            "  {:<14}  {:<20}  {:<29}  of\n",
+            "first revision", "measured", "after / before (95 %)"
+        );
     }
     text.extend(steps.into_iter().map(|(series, step)| step_line(series, step)));
     text += &format!("  {}\n", without_step(group));
@@ -38,7 +40,9 @@ fn heading(group: &Group) -> String {
 pub(super) fn changed(group: &Group) -> Option<String> {
     let changed = group.changed.join(" and another ");
     (!changed.is_empty()).then(|| {
-        format!("Another {changed}: new series begin, whose values are never mixed with those above.")
+        format!(
+            "Another {changed}: new series begin, whose values are never mixed with those above."
+        )
     })
 }
 
@@ -46,7 +50,10 @@ pub(super) fn changed(group: &Group) -> Option<String> {
 pub(super) fn machine(group: &Group) -> String {
     let machine = &group.key.machine;
     let cpus = format::plural(machine.cpus as u64, "processor");
-    format!("{}: {}, {cpus}, {} GiB, {}", machine.id, machine.cpu, machine.memory_gib, machine.kernel)
+    format!(
+        "{}: {}, {cpus}, {} GiB, {}",
+        machine.id, machine.cpu, machine.memory_gib, machine.kernel
+    )
 }
 
 /// Describes the gates of a group, in a line.
@@ -79,7 +86,9 @@ pub(super) fn size(step: &Step) -> String {
     let direction = match step.is_worse {
         Some(true) => " worse",
         Some(false) => " better",
-        None if step.interval.is_some_and(|(low, high)| low <= 1.0 && high >= 1.0) => " other noise",
+        None if step.interval.is_some_and(|(low, high)| low <= 1.0 && high >= 1.0) => {
+            " other noise"
+        }
         None => "",
     };
     format!("{:.3}{ends}{direction}", step.ratio)
@@ -94,7 +103,9 @@ pub(super) fn without_step(group: &Group) -> String {
     let without = group.series.iter().filter(|series| series.steps.is_empty()).count();
     match (without, group.series.len()) {
         (0, all) => format!("a step in each of {}", format::plural(all as u64, "metric")),
-        (without, all) => format!("no step in {without} of {}", format::plural(all as u64, "metric")),
+        (without, all) => {
+            format!("no step in {without} of {}", format::plural(all as u64, "metric"))
+        }
     }
 }
 

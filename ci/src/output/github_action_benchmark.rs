@@ -31,7 +31,8 @@ struct Entry {
 
 fn write(gate: &Gate, bigger_is_better: bool) -> serde_json::Result<String> {
     let is_meant = |judged: &&Judged| matches!(&judged.series.quantity, Quantity::Metric { more_is_better, .. } if *more_is_better == bigger_is_better);
-    let entries: Vec<Entry> = gate.judgement.judged.iter().filter(is_meant).filter_map(entry).collect();
+    let entries: Vec<Entry> =
+        gate.judgement.judged.iter().filter(is_meant).filter_map(entry).collect();
     Ok(serde_json::to_string_pretty(&entries)? + "\n")
 }
 

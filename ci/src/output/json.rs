@@ -51,7 +51,8 @@ struct Unjudged<'a> {
 
 fn write(gate: &Gate) -> serde_json::Result<String> {
     let judgement = &gate.judgement;
-    let cells = judgement.workloads().into_iter().map(|workload| cell(judgement, workload)).collect();
+    let cells =
+        judgement.workloads().into_iter().map(|workload| cell(judgement, workload)).collect();
     let whole = Whole { version: 1, verdict: judgement.verdict, blocks: gate.blocks.len(), cells };
     Ok(serde_json::to_string_pretty(&whole)? + "\n")
 }

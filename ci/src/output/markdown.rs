@@ -16,10 +16,12 @@ const MAX_SENTENCE_BYTES: usize = 2_000;
 pub(super) const FORMAT: Format = Format { file: "summary.md", write: |gate| Ok(write(gate)) };
 
 /// Last line of a table that was cut.
-const CUT: &str = "\n… cut here, to stay below what a comment may have; `gate.json` has the rest.\n";
+const CUT: &str =
+    "\n… cut here, to stay below what a comment may have; `gate.json` has the rest.\n";
 
 fn write(gate: &Gate) -> String {
-    let mut markdown = format!("**{}**\n\n{}\n", escape(&shortened(text::sentence(gate))), text::LEGEND);
+    let mut markdown =
+        format!("**{}**\n\n{}\n", escape(&shortened(text::sentence(gate))), text::LEGEND);
     let mut workloads = gate.judgement.workloads();
     // Regressions come first, so that they remain if the text is cut.
     let regressed = |judged: &Judged| judged.verdict == Verdict::Regressed;

@@ -9,8 +9,7 @@ use crate::verdict::{FALSE_ALARMS, Judged, Judgement, Verdict};
 const NAMED: usize = 8;
 
 /// Explanation of intervals and verdicts.
-pub(crate) const LEGEND: &str =
-    "Intervals (95 %) are of each metric by itself; verdicts are corrected for all of them together.";
+pub(crate) const LEGEND: &str = "Intervals (95 %) are of each metric by itself; verdicts are corrected for all of them together.";
 
 /// Writes the result.
 pub fn write(gate: &Gate) -> String {
@@ -33,7 +32,9 @@ pub(crate) fn table(judgement: &Judgement, workload: &str, title: &str) -> Strin
 fn line(judged: &Judged) -> String {
     let key = judged.series.quantity.key();
     let seen = match (&judged.series.quantity, judged.smallest_detectable) {
-        (Quantity::Metric { .. }, Some(effect)) => format!("sees {:.1} %", judged.share(effect) * 100.0),
+        (Quantity::Metric { .. }, Some(effect)) => {
+            format!("sees {:.1} %", judged.share(effect) * 100.0)
+        }
         (Quantity::Metric { .. }, None) => "sees nothing".to_owned(),
         _ => String::new(),
     };
@@ -133,7 +134,10 @@ pub(crate) fn because(
         }
         Reason::TooFewBlocks { metrics, needed } => too_few(metrics, needed),
         Reason::CopyAlarms(of) => {
-            format!("the copy of the base alarms about {}, too; give it a quieter machine", names(&of))
+            format!(
+                "the copy of the base alarms about {}, too; give it a quieter machine",
+                names(&of)
+            )
         }
         Reason::Noise(of) => noise(&names(&of)),
         Reason::Lacking(of) => {
@@ -141,7 +145,8 @@ pub(crate) fn because(
             format!("not judged, for the reasons above: {names}")
         }
         Reason::NothingDecides => {
-            "no metric that decides was measured; give another one `decides = true` in the margins".to_owned()
+            "no metric that decides was measured; give another one `decides = true` in the margins"
+                .to_owned()
         }
     });
     reasons.collect::<Vec<_>>().join("; ")
@@ -172,21 +177,28 @@ mod tests {
         let last = last_line(&text);
         let begin = "REGRESSED: failed_requests of closed, failed_requests of open, latency_p50_us of closed";
         assert!(last.starts_with(begin), "{last}");
-        assert!(last.contains("identical builds says so in 1 % of cases at most (12 blocks)"), "{last}");
+        assert!(
+            last.contains("identical builds says so in 1 % of cases at most (12 blocks)"),
+            "{last}"
+        );
         assert!(text.lines().nth(1).unwrap().contains("failed_requests"), "{text}");
     }
 
     #[test]
     fn a_gate_that_is_not_regressed_says_what_it_did_not_decide() {
         let mut blocks = simulated::blocks(24, 1, |_| {});
-        simulated::candidate_slices(&mut blocks[4], "open").for_each(|slice| slice.failed_share = 0.1);
+        simulated::candidate_slices(&mut blocks[4], "open")
+            .for_each(|slice| slice.failed_share = 0.1);
         let text = text(blocks);
         let last = last_line(&text);
         assert_eq!(
             last,
             "Not regressed (24 blocks). Not decided: failed_requests of open in 1 of 24 blocks."
         );
-        assert!(text.contains("of each metric by itself; verdicts are corrected for all"), "{text}");
+        assert!(
+            text.contains("of each metric by itself; verdicts are corrected for all"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -206,7 +218,9 @@ mod tests {
         let text = text(simulated::blocks(24, 1, |slice| simulated::slow_down(slice, 1.015)));
         let last = last_line(&text);
         assert!(
-            last.starts_with("Not regressed (24 blocks). Worse, but not shown to exceed the margin: "),
+            last.starts_with(
+                "Not regressed (24 blocks). Worse, but not shown to exceed the margin: "
+            ),
             "{last}"
         );
         assert!(last.contains(CPU), "{last}");
@@ -235,9 +249,15 @@ mod tests {
             sentence(&Gate::judged(plan, blocks))
         };
         let lacking = counts(blocks);
-        assert!(lacking.starts_with("UNDECIDED: not judged") && !lacking.contains("differ"), "{lacking}");
+        assert!(
+            lacking.starts_with("UNDECIDED: not judged") && !lacking.contains("differ"),
+            "{lacking}"
+        );
         let noisy = counts(simulated::blocks(12, 1, |slice| simulated::slow_down(slice, 1.03)));
-        assert!(noisy.contains("server differ in ") && noisy.contains("without --counts"), "{noisy}");
+        assert!(
+            noisy.contains("server differ in ") && noisy.contains("without --counts"),
+            "{noisy}"
+        );
     }
 
     #[test]

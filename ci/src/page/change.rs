@@ -22,7 +22,8 @@ impl Change {
     pub fn of(judged: &Judged) -> Option<Self> {
         let Quantity::Metric { more_is_better, .. } = judged.series.quantity else { return None };
         let sign = if more_is_better { -1.0 } else { 1.0 };
-        let turned = |(low, high): (f64, f64)| if more_is_better { (-high, -low) } else { (low, high) };
+        let turned =
+            |(low, high): (f64, f64)| if more_is_better { (-high, -low) } else { (low, high) };
         Some(Self {
             estimate: sign * judged.estimate,
             interval: judged.interval.map(turned),

@@ -49,7 +49,8 @@ impl<'a> Page<'a> {
     /// Returns the judged metrics of a workload, deciding metrics first.
     pub fn metrics(&self, workload: &'a str) -> Vec<&'a Judged> {
         let is_metric = |one: &&Judged| matches!(one.series.quantity, Quantity::Metric { .. });
-        let mut metrics: Vec<&Judged> = self.gate.judgement.judged_of(workload).filter(is_metric).collect();
+        let mut metrics: Vec<&Judged> =
+            self.gate.judgement.judged_of(workload).filter(is_metric).collect();
         metrics.sort_by_key(|one| (!one.series.decides, words::place(one.series.quantity.key())));
         metrics
     }

@@ -27,7 +27,8 @@ const SECTIONS: &[Section] = &[
 /// When the page can't be written. Histograms that can't be read are reported on the page.
 pub fn write(gate: &Gate, folder: &Path) -> Result<PathBuf, Error> {
     let page = Page::of(gate, folder);
-    let sections: askama::Result<Vec<String>> = SECTIONS.iter().map(|section| section(&page)).collect();
+    let sections: askama::Result<Vec<String>> =
+        SECTIONS.iter().map(|section| section(&page)).collect();
     let verdict = words::capital(&gate.judgement.verdict.to_string());
     let title = format!("c10k gate: {verdict}, {}", format::date(&gate.plan.started_utc));
     let path = folder.join(PAGE_FILE);

@@ -36,7 +36,9 @@ fn row(page: &Page, judged: &Judged) -> Option<Row> {
     let quantity = &judged.series.quantity;
     let unit = unit(quantity)?;
     let workload = &judged.series.workload;
-    let share = |arm: &Arm| format::percent(mean(page.gate, workload, *arm, |slice| failed(quantity, slice)));
+    let share = |arm: &Arm| {
+        format::percent(mean(page.gate, workload, *arm, |slice| failed(quantity, slice)))
+    };
     Some(Row {
         what: format!("{}, share of {unit}", title(quantity)),
         workload: workload.clone(),

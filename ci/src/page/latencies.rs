@@ -54,7 +54,11 @@ impl OfArm {
 
 /// Returns the servers of a gate.
 pub fn arms(gate: &Gate) -> &'static [Arm] {
-    if gate.plan.null { &[Arm::Base, Arm::Candidate, Arm::Null] } else { &[Arm::Base, Arm::Candidate] }
+    if gate.plan.null {
+        &[Arm::Base, Arm::Candidate, Arm::Null]
+    } else {
+        &[Arm::Base, Arm::Candidate]
+    }
 }
 
 /// Returns the slices of `arm` under a workload.

@@ -44,7 +44,9 @@ impl Raw {
         let numbers = plan.blocks as usize * plan.pairs as usize * keys.len() * arms.len();
         let cells = page.cells(workload).filter(|_| numbers <= MOST_NUMBERS);
         let rows = cells.flat_map(|(block, cell)| {
-            (1..=plan.pairs).filter_map(|pair| row(cell, (block, pair), &keys, arms)).collect::<Vec<_>>()
+            (1..=plan.pairs)
+                .filter_map(|pair| row(cell, (block, pair), &keys, arms))
+                .collect::<Vec<_>>()
         });
         Self {
             metrics: keys.iter().map(|key| metric_title(key)).collect(),
@@ -58,7 +60,8 @@ fn row(cell: &CellOfBlock, (block, pair): (u32, u32), keys: &[&str], arms: &[Arm
     let of_pair = || cell.slices.iter().filter(|slice| slice.pair == pair);
     let first = of_pair().next()?.arm.name();
     let number = |key: &&str, arm: &Arm| text(of_pair().find(|slice| slice.arm == *arm), key);
-    let numbers = keys.iter().flat_map(|key| arms.iter().map(move |arm| number(key, arm))).collect();
+    let numbers =
+        keys.iter().flat_map(|key| arms.iter().map(move |arm| number(key, arm))).collect();
     Some(Row { block, pair, first, numbers })
 }
 

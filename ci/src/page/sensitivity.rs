@@ -29,7 +29,8 @@ struct Row<'a> {
 
 pub fn render(page: &Page) -> askama::Result<String> {
     let plan = &page.gate.plan;
-    let workloads: Vec<&str> = plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
+    let workloads: Vec<&str> =
+        plan.workloads.iter().map(|workload| workload.name.as_str()).collect();
     let mut margins: Vec<_> = plan.margins.iter().collect();
     margins.sort_by_key(|(key, margin)| (!margin.decides, words::place(key)));
     let rows = margins.into_iter().map(|(key, margin)| Row {
@@ -54,6 +55,7 @@ fn smallest(page: &Page, workload: &str, key: &str) -> String {
 impl Judged {
     /// Returns the smallest change that this gate would have called a regression.
     pub(super) fn seen(&self) -> String {
-        self.smallest_detectable.map_or_else(|| "none".to_owned(), |effect| share(self.share(effect)))
+        self.smallest_detectable
+            .map_or_else(|| "none".to_owned(), |effect| share(self.share(effect)))
     }
 }

@@ -68,7 +68,8 @@ fn sentence(page: &Page) -> String {
             reasons.collect::<Vec<_>>().join(" ")
         }
         _ => {
-            let deciding: Vec<&Judged> = judgement.judged.iter().filter(|one| one.series.decides).collect();
+            let deciding: Vec<&Judged> =
+                judgement.judged.iter().filter(|one| one.series.decides).collect();
             let names = named(&deciding);
             format!("The candidate is not worse by {RULED_OUT} margins in what decides: {names}.")
         }
@@ -86,7 +87,10 @@ fn because(page: &Page, reason: &Reason<'_>) -> String {
              blocks, or fewer workloads."
         ),
         Reason::CopyAlarms(of) => {
-            format!("The copy of the base alarms about {}, too. Give it a quieter machine.", named(of))
+            format!(
+                "The copy of the base alarms about {}, too. Give it a quieter machine.",
+                named(of)
+            )
         }
         Reason::Noise(of) if page.gate.plan.counts => format!(
             "Starts of one and the same server differ in {}. Measure time instead, without --counts.",
@@ -135,9 +139,15 @@ fn reasons(page: &Page) -> Vec<String> {
 /// Lists the metrics that leave the gate undecided because they were not judged.
 fn missing<'a>(page: &'a Page) -> impl Iterator<Item = String> + 'a {
     let is_undecided = page.gate.judgement.verdict == Verdict::Undecided;
-    let missing = page.gate.judgement.unjudged.iter().filter(move |one| is_undecided && one.decides);
+    let missing =
+        page.gate.judgement.unjudged.iter().filter(move |one| is_undecided && one.decides);
     missing.map(|one| {
-        format!("{} under {}: not judged, {}", words::metric_title(&one.key), one.workload, one.reason)
+        format!(
+            "{} under {}: not judged, {}",
+            words::metric_title(&one.key),
+            one.workload,
+            one.reason
+        )
     })
 }
 
@@ -166,7 +176,9 @@ fn note(page: &Page) -> String {
             "A gate of two identical servers says so in {alarms} of cases at most. This one has \
              {blocks} blocks."
         ),
-        Verdict::Undecided => format!("It has {blocks} blocks. Undecided is neither good nor bad news."),
+        Verdict::Undecided => {
+            format!("It has {blocks} blocks. Undecided is neither good nor bad news.")
+        }
         _ => format!("It has {blocks} blocks.{}", beside(page)),
     }
 }
@@ -179,7 +191,8 @@ fn beside(page: &Page) -> String {
     ];
     let told = told.map(|(what, verdict)| (what, page.gate.judgement.with(verdict)));
     let told = told.iter().filter(|(_, judged)| !judged.is_empty());
-    let names = |judged: &[&Judged]| list(&judged.iter().map(|one| with_blocks(one)).collect::<Vec<_>>());
+    let names =
+        |judged: &[&Judged]| list(&judged.iter().map(|one| with_blocks(one)).collect::<Vec<_>>());
     told.map(|(what, judged)| [" ", what, ": ", &names(judged), "."].concat()).collect()
 }
 

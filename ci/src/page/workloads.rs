@@ -58,13 +58,15 @@ fn section(page: &Page, index: usize, workload: &Workload) -> askama::Result<Str
     let metrics = page.metrics(&workload.name);
     let (latencies, no_latencies) = match &page.latencies[index] {
         Ok(latencies) => {
-            let charts = [latency::draw(latencies, &workload.name), shift::draw(latencies, &workload.name)];
+            let charts =
+                [latency::draw(latencies, &workload.name), shift::draw(latencies, &workload.name)];
             (charts.into_iter().flatten().collect(), None)
         }
         Err(reason) => (Vec::new(), Some(reason.as_str()).filter(|_| judges_latencies(page))),
     };
     let is_here = |one: &&Unjudged| one.workload == workload.name;
-    let mut unjudged: Vec<&Unjudged> = page.gate.judgement.unjudged.iter().filter(is_here).collect();
+    let mut unjudged: Vec<&Unjudged> =
+        page.gate.judgement.unjudged.iter().filter(is_here).collect();
     unjudged.sort_by_key(|one| words::place(&one.key));
     let deciding = metrics.iter().filter(|one| one.series.decides);
     let section = WorkloadSection {
@@ -103,9 +105,10 @@ fn row(page: &Page, judged: &Judged) -> Option<Row> {
         decides: judged.series.decides,
         ratio: format!("{:.4}", ratio.ratio),
         change: percent(ratio.ratio.ln()),
-        interval: ratio
-            .interval
-            .map_or_else(|| format::MISSING.to_owned(), |(low, high)| format!("{low:.4}–{high:.4}")),
+        interval: ratio.interval.map_or_else(
+            || format::MISSING.to_owned(),
+            |(low, high)| format!("{low:.4}–{high:.4}"),
+        ),
         null: null.unwrap_or_else(|| format::MISSING.to_owned()),
         margin: share(judged.share(judged.series.margin)),
         reason: margin.map_or_else(String::new, |(_, margin)| margin.reason.clone()),

@@ -28,7 +28,8 @@ fn page_of(gate: &Gate, folder: &Path) -> String {
 /// Returns the part of `page` from `from` up to the next `to`.
 fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let start = page.find(from).unwrap_or_else(|| panic!("{from:?} is missing"));
-    let length = page[start..].find(to).unwrap_or_else(|| panic!("{to:?} is missing after {from:?}"));
+    let length =
+        page[start..].find(to).unwrap_or_else(|| panic!("{to:?} is missing after {from:?}"));
     &page[start..start + length]
 }
 
@@ -52,7 +53,12 @@ fn the_verdict_is_told_first_in_words() {
             "became worse than its base: Throughput, Server CPU",
         ),
         (Simulation::UNDECIDED, Verdict::Undecided, "</span> Undecided", "hides whether"),
-        (Simulation::NEUTRAL, Verdict::NotRegressed, "</span> Not regressed", "is not worse by 2 margins"),
+        (
+            Simulation::NEUTRAL,
+            Verdict::NotRegressed,
+            "</span> Not regressed",
+            "is not worse by 2 margins",
+        ),
     ];
     for (simulation, verdict, word, sentence) in cases {
         let (folder, gate) = simulation.gate();
@@ -191,7 +197,10 @@ fn an_undecided_gate_tells_the_reason_that_it_has() {
         lacking.contains("Some blocks have no value of Server CPU, which the verdict needs."),
         "{lacking}"
     );
-    assert!(lacking.contains("1 of 12 blocks have no value") && !lacking.contains("hides"), "{lacking}");
+    assert!(
+        lacking.contains("1 of 12 blocks have no value") && !lacking.contains("hides"),
+        "{lacking}"
+    );
     let failing = header_of(&Simulation::NEUTRAL, |blocks| {
         for block in &mut blocks[..2] {
             let candidate = slices(block, WORKLOADS[0]).filter(|slice| slice.arm == Arm::Candidate);
@@ -214,7 +223,10 @@ fn a_gate_that_is_not_regressed_names_what_became_worse_and_what_failed_once() {
         slices.find(|slice| slice.arm == Arm::Candidate).unwrap().failed_share = 0.1;
     });
     assert!(header.contains("Not regressed"), "{header}");
-    assert!(header.contains("Worse, but not shown to exceed its margin: Server CPU under"), "{header}");
+    assert!(
+        header.contains("Worse, but not shown to exceed its margin: Server CPU under"),
+        "{header}"
+    );
     assert!(header.contains("Failed requests under short-64 in 1 of 12 blocks"), "{header}");
 }
 
@@ -235,7 +247,8 @@ fn the_shift_tells_where_the_candidate_is_slower() {
     let page = render(&Simulation { samples: 5_000, ..Simulation::REGRESSED });
     let label = part(section(&page, "workload-1"), "aria-label=\"Shift of the percentiles", ">");
     let at = |percentile: &str| -> f64 {
-        let text = part(&label[label.find(percentile).unwrap() + percentile.len()..], "+", "\u{a0}");
+        let text =
+            part(&label[label.find(percentile).unwrap() + percentile.len()..], "+", "\u{a0}");
         text.parse().unwrap()
     };
     assert!((4.0..8.0).contains(&at("p50 ")), "{label}");
@@ -248,15 +261,22 @@ fn the_raw_pairs_are_there_and_too_many_are_only_linked_to() {
     let pairs = part(section(&page, "workload-1"), "The raw pairs of persistent-64", "</details>");
     assert_eq!(pairs.matches("<tr><td").count(), 12 * 6);
     let page = render(&Simulation { pairs: 60, samples: 100, ..Simulation::NEUTRAL });
-    assert!(section(&page, "workload-1").contains("too many for a page: see <a href=\"blocks.jsonl\">"));
+    assert!(
+        section(&page, "workload-1").contains("too many for a page: see <a href=\"blocks.jsonl\">")
+    );
 }
 
 #[test]
 fn the_page_says_how_to_repeat_the_gate() {
     let page = render(&Simulation::NEUTRAL);
     let repeat = section(&page, "repeat");
-    assert!(repeat.contains("c10k gate --base main --seed 4711") && repeat.contains("c10k report DIR"));
-    assert!(section(&page, "sensitivity").contains("<th scope=\"row\">Server CPU<small>decides</small>"));
+    assert!(
+        repeat.contains("c10k gate --base main --seed 4711") && repeat.contains("c10k report DIR")
+    );
+    assert!(
+        section(&page, "sensitivity")
+            .contains("<th scope=\"row\">Server CPU<small>decides</small>")
+    );
 }
 
 #[test]

@@ -29,7 +29,8 @@ pub const METRICS: [(&str, f64); 6] = [
 ];
 
 /// Metrics that have a margin, and that no slice has.
-pub const NOT_MEASURED: [&str; 2] = ["context_switches_voluntary_per_request", "system_calls_per_request"];
+pub const NOT_MEASURED: [&str; 2] =
+    ["context_switches_voluntary_per_request", "system_calls_per_request"];
 
 pub const WORKLOADS: [&str; 2] = ["persistent-64", "short-64"];
 
@@ -88,12 +89,15 @@ impl Simulation {
     pub fn write(&self, folder: &Path) {
         let mut random = ChaCha8Rng::seed_from_u64(12);
         let mut histograms = Writer::new(folder);
-        let blocks: Vec<Block> = (1..=self.blocks).map(|number| self.block(number, &mut random)).collect();
+        let blocks: Vec<Block> =
+            (1..=self.blocks).map(|number| self.block(number, &mut random)).collect();
         let lines: String = blocks.iter().cloned().map(block_line::write).collect();
         fs::write(folder.join(BLOCKS_FILE), lines).unwrap();
         fs::write(folder.join(PLAN_FILE), serde_json::to_string(&self.plan()).unwrap()).unwrap();
         for block in &blocks {
-            for (workload, arm) in WORKLOADS.iter().flat_map(|name| self.arms().map(move |arm| (name, arm))) {
+            for (workload, arm) in
+                WORKLOADS.iter().flat_map(|name| self.arms().map(move |arm| (name, arm)))
+            {
                 let seen = self.seen(arm, &mut random);
                 let length = Duration::from_millis(200) * self.pairs;
                 histograms.append((workload, arm), block.number, length, seen).unwrap();
@@ -130,7 +134,8 @@ impl Simulation {
                 let metrics = METRICS.map(value).into();
                 let fails = arm == Arm::Candidate && workload == WORKLOADS[WORKLOADS.len() - 1];
                 let failed_share = if fails { self.failed_share } else { 0.0 };
-                let failed_checks = if failed_share > 0.0 { vec!["errors".to_owned()] } else { Vec::new() };
+                let failed_checks =
+                    if failed_share > 0.0 { vec!["errors".to_owned()] } else { Vec::new() };
                 slices.push(Slice { pair, arm, metrics, failed_share, failed_checks });
             }
         }
@@ -143,8 +148,11 @@ impl Simulation {
         let mut seen = Recorder::default();
         for _ in 0..self.samples {
             let is_tail = random.random_bool(0.03);
-            let (middle, ratio) =
-                if is_tail { (1.1e6, ratio("latency_p99_us")) } else { (4.1e5, ratio("latency_p50_us")) };
+            let (middle, ratio) = if is_tail {
+                (1.1e6, ratio("latency_p99_us"))
+            } else {
+                (4.1e5, ratio("latency_p50_us"))
+            };
             let ns = middle * ratio * (0.3 * normal(random)).exp();
             seen.times.latency.saturating_record(ns as u64);
         }

@@ -40,8 +40,7 @@ impl Simulated<'_> {
     }
 
     fn plan(&self) -> Value {
-        let server =
-            |revision: Option<&str>| json!({ "name": revision, "revision": revision, "command": "serve" });
+        let server = |revision: Option<&str>| json!({ "name": revision, "revision": revision, "command": "serve" });
         let margin = |margin: f64| json!({ "margin": margin, "decides": true, "reason": "a test" });
         let workload = |name: &&str| json!({ "name": name, "description": "a test" });
         json!({
@@ -72,7 +71,8 @@ impl Simulated<'_> {
             json!({ "workload": workload, "order": order, "arms": arms })
         };
         let block = |number| {
-            let cells: Vec<Value> = self.workloads.iter().map(|name| cell(name, &mut random)).collect();
+            let cells: Vec<Value> =
+                self.workloads.iter().map(|name| cell(name, &mut random)).collect();
             json!({
                 "version": 1, "number": number, "started_utc": self.time, "started": ["base", "candidate"],
                 "cells": cells,

@@ -32,8 +32,9 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 
 fn redirected(measured: &Measurement) -> Option<String> {
     let share = measured.requests.redirected as f64 / measured.requests.completed as f64;
-    let detail =
-        || format!("{} of answers are redirections: --follow measures where they lead", percent(share));
+    let detail = || {
+        format!("{} of answers are redirections: --follow measures where they lead", percent(share))
+    };
     (share > MAX_OTHERS).then(detail)
 }
 
@@ -43,9 +44,11 @@ fn empty(measured: &Measurement) -> Option<String> {
     let Bodies { counted, empty, longest, .. } = measured.bodies;
     let share = empty as f64 / counted.max(1) as f64;
     let is_usual = share >= 1.0 && measured.workload.request.method != "GET";
-    let others = if longest > 0 { format!(", others have up to {longest} bytes") } else { String::new() };
-    (share > MAX_OTHERS && !is_usual)
-        .then(|| format!("{} of bodies are empty{others}: look at what the server answers", percent(share)))
+    let others =
+        if longest > 0 { format!(", others have up to {longest} bytes") } else { String::new() };
+    (share > MAX_OTHERS && !is_usual).then(|| {
+        format!("{} of bodies are empty{others}: look at what the server answers", percent(share))
+    })
 }
 
 #[cfg(test)]
@@ -60,17 +63,28 @@ mod tests {
     #[test]
     fn passes_bodies_of_any_length() {
         let alike = with(Bodies { counted: 1000, empty: 0, shortest: 1024, longest: 1024 });
-        assert_eq!((alike.verdict, alike.detail.as_str()), (Verdict::Pass, "every body has 1024 bytes"));
+        assert_eq!(
+            (alike.verdict, alike.detail.as_str()),
+            (Verdict::Pass, "every body has 1024 bytes")
+        );
         let mixed = with(Bodies { counted: 1000, empty: 0, shortest: 2, longest: 1024 });
-        assert_eq!((mixed.verdict, mixed.detail.as_str()), (Verdict::Pass, "bodies have 2 to 1024 bytes"));
+        assert_eq!(
+            (mixed.verdict, mixed.detail.as_str()),
+            (Verdict::Pass, "bodies have 2 to 1024 bytes")
+        );
     }
 
     #[test]
     fn warns_of_empty_bodies() {
         let judgement = with(Bodies { counted: 1000, empty: 900, shortest: 0, longest: 1024 });
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert!(judgement.detail.starts_with("90 % of bodies are empty, others have up to 1024 bytes"));
-        assert_eq!(with(Bodies { counted: 10, empty: 10, shortest: 0, longest: 0 }).verdict, Verdict::Warn);
+        assert!(
+            judgement.detail.starts_with("90 % of bodies are empty, others have up to 1024 bytes")
+        );
+        assert_eq!(
+            with(Bodies { counted: 10, empty: 10, shortest: 0, longest: 0 }).verdict,
+            Verdict::Warn
+        );
     }
 
     #[test]

@@ -117,8 +117,11 @@ fn judge_constant(gaps: &[f64], period_ns: f64) -> Option<Judgement> {
     let mut deviations = gaps.iter().map(|gap| (gap - period_ns).abs()).collect::<Vec<_>>();
     deviations.sort_by(f64::total_cmp);
     let p90 = deviations[deviations.len() * 9 / 10];
-    let verdict =
-        Verdict::above(p90, WARN_NS.max(WARN_PERIODS * period_ns), FAIL_NS.max(FAIL_PERIODS * period_ns));
+    let verdict = Verdict::above(
+        p90,
+        WARN_NS.max(WARN_PERIODS * period_ns),
+        FAIL_NS.max(FAIL_PERIODS * period_ns),
+    );
     let mut detail = format!(
         "nine gaps in ten are within {}, {} of the period",
         time(p90 as u64),
@@ -141,8 +144,9 @@ fn anderson_darling(mut uniform: Vec<f64>) -> f64 {
     uniform.sort_by(f64::total_cmp);
     let n = uniform.len() as f64;
     let pairs = uniform.iter().zip(uniform.iter().rev());
-    let weighted =
-        (0..).zip(pairs).map(|(i, (low, high))| f64::from(2 * i + 1) * (low.ln() + (-high).ln_1p()));
+    let weighted = (0..)
+        .zip(pairs)
+        .map(|(i, (low, high))| f64::from(2 * i + 1) * (low.ln() + (-high).ln_1p()));
     -n - weighted.sum::<f64>() / n
 }
 
@@ -260,7 +264,8 @@ mod tests {
             .collect::<Vec<_>>();
         // D'Agostino and Stephens 1986, table 4.2, and three standard deviations of the simulation.
         for (critical, level) in [(1.248, 0.25), (1.933, 0.10), (2.492, 0.05), (3.880, 0.01)] {
-            let share = statistics.iter().filter(|&&a2| a2 > critical).count() as f64 / f64::from(samples);
+            let share =
+                statistics.iter().filter(|&&a2| a2 > critical).count() as f64 / f64::from(samples);
             let allowed = 3.0 * (level * (1.0 - level) / f64::from(samples)).sqrt();
             assert!((share - level).abs() < allowed, "{critical}: {share} and not {level}");
         }

@@ -80,9 +80,9 @@ mod tests {
         let judgement = with("persistent", 10_000).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(
-            judgement
-                .detail
-                .starts_with("99 % of requests needed a connection of their own, 10000 were opened for 64"),
+            judgement.detail.starts_with(
+                "99 % of requests needed a connection of their own, 10000 were opened for 64"
+            ),
             "{}",
             judgement.detail
         );

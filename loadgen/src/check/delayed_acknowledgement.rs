@@ -44,7 +44,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(if share >= MIN_SHARE {
         Judgement::new(Verdict::Warn, waiting(share))
     } else {
-        Judgement::new(Verdict::Pass, "answers do not wait about 40 ms between first and last byte".into())
+        Judgement::new(
+            Verdict::Pass,
+            "answers do not wait about 40 ms between first and last byte".into(),
+        )
     })
 }
 
@@ -67,7 +70,8 @@ mod tests {
         let mut measured = fixture::closed();
         let first = first_ms * 1_000_000;
         measured.times.first_byte = times(&[(first, 1000)]);
-        measured.times.service = times(&[(first + 10_000, 1000 - slow), (first + wait_ms * 1_000_000, slow)]);
+        measured.times.service =
+            times(&[(first + 10_000, 1000 - slow), (first + wait_ms * 1_000_000, slow)]);
         measured
     }
 
@@ -83,9 +87,13 @@ mod tests {
 
     #[test]
     fn passes_responses_that_take_another_time() {
-        for measured in
-            [with(2, 0, 42), with(2, 100, 42), with(2, 1000, 10), with(2, 1000, 200), with(42, 1000, 1)]
-        {
+        for measured in [
+            with(2, 0, 42),
+            with(2, 100, 42),
+            with(2, 1000, 10),
+            with(2, 1000, 200),
+            with(42, 1000, 1),
+        ] {
             assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
         }
     }

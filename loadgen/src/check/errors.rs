@@ -18,7 +18,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let failed_requests = share(requests.failed, requests.completed);
     let failed_connects = share(errors.connect, measured.connections.opened_total);
     if requests.failed == 0 && errors.connect == 0 {
-        return Some(Judgement::new(Verdict::Pass, format!("none in {} requests", requests.completed)));
+        return Some(Judgement::new(
+            Verdict::Pass,
+            format!("none in {} requests", requests.completed),
+        ));
     }
     // No share of failures is small enough to pass: a server should have none.
     let verdict = Verdict::above(failed_requests.max(failed_connects), 0.0, MAX_FAILED_SHARE);

@@ -88,7 +88,8 @@ pub fn forget_responses(measured: &mut Measurement) {
 
 fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
     let until = Until::Elapsed(Duration::from_secs(SECONDS));
-    let workload = Workload { pacing, connections: CONNECTIONS as usize, ..Workload::lasting(until) };
+    let workload =
+        Workload { pacing, connections: CONNECTIONS as usize, ..Workload::lasting(until) };
     let mut measured = Measurement {
         target: "http://127.0.0.1:8080/".into(),
         workload,

@@ -28,13 +28,15 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let busy = (generator.user_s + generator.system_s) / available_s;
     let threads = generator.threads;
-    let mut detail = format!("{} of {threads} thread{}", percent(busy), if threads == 1 { "" } else { "s" });
+    let mut detail =
+        format!("{} of {threads} thread{}", percent(busy), if threads == 1 { "" } else { "s" });
     let verdict = match measured.workload.pacing {
         Pacing::Closed => Verdict::above(busy, WARN_BUSY, f64::INFINITY),
         Pacing::Open { rate, spin, .. } => {
             let spinning = spinning(rate, spin, threads).min(busy);
             if spinning >= 0.01 {
-                detail += &format!(", of which up to {} may be spinning by design", percent(spinning));
+                detail +=
+                    &format!(", of which up to {} may be spinning by design", percent(spinning));
             }
             Verdict::above(busy - spinning, WARN_BUSY, FAIL_BUSY)
         }
@@ -90,7 +92,11 @@ mod tests {
         measured.generator.system_s = 9.0;
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert!(judgement.detail.starts_with("100 % of 1 thread: the throughput may be the generator's"));
+        assert!(
+            judgement
+                .detail
+                .starts_with("100 % of 1 thread: the throughput may be the generator's")
+        );
     }
 
     #[test]
@@ -103,7 +109,10 @@ mod tests {
     fn spinning_by_design_is_no_saturation() {
         let judgement = open(9.9, Duration::from_millis(1));
         assert_eq!(judgement.verdict, Verdict::Pass);
-        assert_eq!(judgement.detail, "99 % of 1 thread, of which up to 99 % may be spinning by design");
+        assert_eq!(
+            judgement.detail,
+            "99 % of 1 thread, of which up to 99 % may be spinning by design"
+        );
         // At most a tenth of the time is spinning; the rest is work.
         assert_eq!(open(9.9, Duration::from_micros(100)).verdict, Verdict::Warn);
     }

@@ -13,8 +13,16 @@ use crate::workload::Pacing;
 pub(super) const CHECK: Check = Check { name: "generator-cpu-wait", judge };
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
-    let Generator { threads, user_s, system_s, cpu_wait_s, others_s, idle_s, throttled_s, quota_cpus } =
-        measured.generator;
+    let Generator {
+        threads,
+        user_s,
+        system_s,
+        cpu_wait_s,
+        others_s,
+        idle_s,
+        throttled_s,
+        quota_cpus,
+    } = measured.generator;
     let cpus = &measured.generator_cpus;
     let side = Side {
         cpus,
@@ -59,7 +67,8 @@ fn others(measured: &Measurement) -> (Verdict, String) {
     let worst = worst_of_sharing(measured);
     let apart = apart(measured, "pin both apart with --pin");
     let Some(server) = &measured.server else {
-        let rivals = format!("by other programs on {}, or the server if it runs there", processors(own));
+        let rivals =
+            format!("by other programs on {}, or the server if it runs there", processors(own));
         return (worst, format!("{rivals}, too ({apart})"));
     };
     let both = shared(own, &server.cpus);
@@ -130,7 +139,10 @@ mod tests {
     #[test]
     fn names_the_server_where_it_may_use_the_same_processors() {
         let detail = told(&disturbed(server(&[0, 1], 4.8)));
-        assert!(detail.contains("by the server, which may run on processor 0, too (pin both"), "{detail}");
+        assert!(
+            detail.contains("by the server, which may run on processor 0, too (pin both"),
+            "{detail}"
+        );
         let detail = told(&disturbed(server(&[0, 1], 1.0)));
         assert!(detail.contains("by other programs and the server"), "{detail}");
     }
@@ -141,7 +153,11 @@ mod tests {
         for server in [Some(server(&[0], 4.8)), None] {
             let judgement = judge(&alone(server)).unwrap();
             assert_eq!(judgement.verdict, Verdict::Warn, "{}", judgement.detail);
-            assert!(judgement.detail.contains("too (there is no other processor)"), "{}", judgement.detail);
+            assert!(
+                judgement.detail.contains("too (there is no other processor)"),
+                "{}",
+                judgement.detail
+            );
         }
         // Other programs took more than the server did.
         let detail = told(&alone(Some(server(&[0], 1.0))));

@@ -14,17 +14,31 @@ pub(super) const CHECK: Check = Check { name: "generator-limits", judge };
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let GeneratorLimits { descriptors, ports, memory } = measured.generator_limits;
     let missing = [
-        (descriptors, "file descriptors", "EMFILE", "raise `ulimit -n`, or ask for fewer connections"),
+        (
+            descriptors,
+            "file descriptors",
+            "EMFILE",
+            "raise `ulimit -n`, or ask for fewer connections",
+        ),
         (ports, "local ports", "EADDRNOTAVAIL", more_ports(&measured.addresses.used)),
-        (memory, "memory for sockets", "ENOBUFS", "ask for fewer connections, or raise net.ipv4.tcp_mem"),
+        (
+            memory,
+            "memory for sockets",
+            "ENOBUFS",
+            "ask for fewer connections, or raise net.ipv4.tcp_mem",
+        ),
     ];
-    let told = missing.into_iter().filter(|(count, ..)| *count > 0).map(|(count, what, errno, next)| {
-        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
-        format!("the generator, not the server, was out of {what} {times} ({errno}): {next}")
-    });
+    let told =
+        missing.into_iter().filter(|(count, ..)| *count > 0).map(|(count, what, errno, next)| {
+            let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
+            format!("the generator, not the server, was out of {what} {times} ({errno}): {next}")
+        });
     let told = told.collect::<Vec<_>>().join("; ");
     Some(if told.is_empty() {
-        Judgement::new(Verdict::Pass, "the generator had descriptors and ports for every connection".into())
+        Judgement::new(
+            Verdict::Pass,
+            "the generator had descriptors and ports for every connection".into(),
+        )
     } else {
         Judgement::new(Verdict::Fail, told)
     })
@@ -57,7 +71,10 @@ mod tests {
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         let detail = judgement.detail;
-        assert!(detail.contains("out of file descriptors once (EMFILE): raise `ulimit -n`"), "{detail}");
+        assert!(
+            detail.contains("out of file descriptors once (EMFILE): raise `ulimit -n`"),
+            "{detail}"
+        );
         assert!(detail.contains("out of local ports 12 times (EADDRNOTAVAIL)"), "{detail}");
     }
 

@@ -16,7 +16,8 @@ const RAISE: &str = "the server accepts too slowly for its backlog; raise its --
                      --connect-rate";
 
 /// Advice about SYNs sent again that no full queue of the server explains.
-const LOOK: &str = "; look at net.ipv4.tcp_max_syn_backlog, tcp_syncookies, and the way to the server";
+const LOOK: &str =
+    "; look at net.ipv4.tcp_max_syn_backlog, tcp_syncookies, and the way to the server";
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
     let kernel = measured.kernel?;
@@ -34,7 +35,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
     let KernelCounters { listen_overflows, listen_drops, listener_drops, .. } = kernel;
     if let Some(drops @ 1..) = listener_drops {
-        let detail = format!("the server's listen queue dropped {drops} connection attempts: {RAISE}");
+        let detail =
+            format!("the server's listen queue dropped {drops} connection attempts: {RAISE}");
         return Some((Verdict::Warn, detail));
     }
     if listen_overflows + listen_drops == 0 {
@@ -46,7 +48,9 @@ fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
             let of_others = format!("{counted} on this machine are of other listeners");
             (Verdict::Pass, format!("the server's own queue dropped nothing; {of_others}"))
         }
-        None => (Verdict::Warn, format!("on this machine {counted}: if they are the server's, {RAISE}")),
+        None => {
+            (Verdict::Warn, format!("on this machine {counted}: if they are the server's, {RAISE}"))
+        }
     })
 }
 
@@ -55,8 +59,11 @@ fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
 fn sent_again(kernel: KernelCounters, is_queue_full: bool) -> Option<(Verdict, String)> {
     let count = kernel.syn_retransmits;
     let look = if is_queue_full { "" } else { LOOK };
-    let detail =
-        || format!("on this machine {count} SYNs sent again: each costs a connection a second or more{look}");
+    let detail = || {
+        format!(
+            "on this machine {count} SYNs sent again: each costs a connection a second or more{look}"
+        )
+    };
     (count > 0).then(|| (Verdict::Warn, detail()))
 }
 
@@ -89,7 +96,11 @@ mod tests {
         assert_eq!(judgement.verdict, Verdict::Warn);
         let begin = "the server's listen queue dropped 7 connection attempts: ";
         assert!(judgement.detail.starts_with(begin), "{}", judgement.detail);
-        assert!(judgement.detail.contains("--backlog and net.core.somaxconn"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.contains("--backlog and net.core.somaxconn"),
+            "{}",
+            judgement.detail
+        );
     }
 
     #[test]
@@ -106,7 +117,9 @@ mod tests {
         let of_others = KernelCounters { listener_drops: Some(0), ..OVERFLOW };
         let judgement = with(Some(of_others)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        for words in ["are of other listeners", "on this machine 5 SYNs sent again", "tcp_max_syn_backlog"] {
+        for words in
+            ["are of other listeners", "on this machine 5 SYNs sent again", "tcp_max_syn_backlog"]
+        {
             assert!(judgement.detail.contains(words), "{judgement:?}");
         }
         // The server's own full queue explains them.
@@ -120,7 +133,10 @@ mod tests {
         let drops = KernelCounters { listen_drops: 3, ..KernelCounters::default() };
         let judgement = with(Some(drops)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert!(judgement.detail.contains("0 listen overflows and 3 listen drops: if"), "{judgement:?}");
+        assert!(
+            judgement.detail.contains("0 listen overflows and 3 listen drops: if"),
+            "{judgement:?}"
+        );
     }
 
     #[test]

@@ -22,7 +22,8 @@ const MAX_EDGE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
     // A run over a number of requests ends with connections that have nothing left to do.
-    let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until) else {
+    let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until)
+    else {
         return None;
     };
     let run_ns = measured.duration.as_nanos() as f64;
@@ -69,7 +70,10 @@ fn longest_ns(measured: &Measurement) -> f64 {
 /// that was never answered, began before the run and counts as its length.
 fn time_within(times: &Times, run_ns: f64) -> f64 {
     let time = |ns: u64| (times.median_equivalent(ns) as f64).min(run_ns);
-    times.iter_recorded().map(|value| time(value.value_iterated_to()) * value.count_at_value() as f64).sum()
+    times
+        .iter_recorded()
+        .map(|value| time(value.value_iterated_to()) * value.count_at_value() as f64)
+        .sum()
 }
 
 fn has_untimed_failures(measured: &Measurement) -> bool {
@@ -95,21 +99,30 @@ mod tests {
     #[test]
     fn fails_when_time_is_missing() {
         let mut measured = fixture::closed();
-        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize]);
+        fixture::set_batches(
+            &mut measured,
+            vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize],
+        );
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]
     fn fails_when_time_is_counted_twice() {
         let mut measured = fixture::closed();
-        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 1000, 1_100_000); SECONDS as usize]);
+        fixture::set_batches(
+            &mut measured,
+            vec![batch(CONNECTIONS * 1000, 1_100_000); SECONDS as usize],
+        );
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]
     fn only_warns_of_missing_time_when_requests_failed_in_an_unknown_time() {
         let mut measured = fixture::closed();
-        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize]);
+        fixture::set_batches(
+            &mut measured,
+            vec![batch(CONNECTIONS * 900, 1_000_000); SECONDS as usize],
+        );
         measured.errors = Errors { reset: 3, ..Errors::default() };
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Warn);
     }
@@ -117,7 +130,10 @@ mod tests {
     #[test]
     fn counts_the_time_of_requests_that_timed_out() {
         let mut measured = fixture::closed();
-        fixture::set_batches(&mut measured, vec![batch(CONNECTIONS * 700, 1_000_000); SECONDS as usize]);
+        fixture::set_batches(
+            &mut measured,
+            vec![batch(CONNECTIONS * 700, 1_000_000); SECONDS as usize],
+        );
         // Three tenths of 64 connections for 10 seconds.
         measured.workload.timeout = Duration::from_secs(1);
         measured.errors = Errors { timeout: 192, ..Errors::default() };

@@ -164,14 +164,19 @@ pub fn is_valid(outcomes: &[CheckOutcome]) -> bool {
 /// Returns true if the run had a steady state, without which its percentiles describe nothing: no
 /// check that looks for one failed.
 pub fn is_steady(outcomes: &[CheckOutcome]) -> bool {
-    let is_one = |outcome: &&CheckOutcome| OF_STEADY_STATE.iter().any(|check| check.name == outcome.name);
+    let is_one =
+        |outcome: &&CheckOutcome| OF_STEADY_STATE.iter().any(|check| check.name == outcome.name);
     outcomes.iter().filter(is_one).all(|outcome| outcome.verdict != Verdict::Fail)
 }
 
 /// Formats a share as a percentage with at least two significant digits.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    let digits = if percent == 0.0 || percent >= 10.0 { 0 } else { (1.0 - percent.log10().floor()) as usize };
+    let digits = if percent == 0.0 || percent >= 10.0 {
+        0
+    } else {
+        (1.0 - percent.log10().floor()) as usize
+    };
     format!("{percent:.digits$} %")
 }
 
@@ -196,7 +201,10 @@ mod tests {
             [fixture::closed(), fixture::open(Arrivals::Constant), fixture::open(Arrivals::Poisson)]
         {
             let outcomes = outcomes(&measured);
-            assert!(outcomes.iter().all(|outcome| outcome.verdict == Verdict::Pass), "{outcomes:#?}");
+            assert!(
+                outcomes.iter().all(|outcome| outcome.verdict == Verdict::Pass),
+                "{outcomes:#?}"
+            );
             assert!(outcomes.len() >= 7, "{outcomes:#?}");
             assert!(is_valid(&outcomes));
         }
@@ -211,8 +219,12 @@ mod tests {
 
     #[test]
     fn one_failure_makes_a_measurement_invalid_and_a_warning_does_not() {
-        let outcome =
-            |verdict| CheckOutcome { name: String::new(), verdict, detail: String::new(), effect: None };
+        let outcome = |verdict| CheckOutcome {
+            name: String::new(),
+            verdict,
+            detail: String::new(),
+            effect: None,
+        };
         assert!(is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Warn)]));
         assert!(!is_valid(&[outcome(Verdict::Pass), outcome(Verdict::Fail)]));
     }
@@ -225,7 +237,10 @@ mod tests {
             detail: String::new(),
             effect: None,
         };
-        assert!(is_steady(&[outcome("errors", Verdict::Fail), outcome("steady-state", Verdict::Warn)]));
+        assert!(is_steady(&[
+            outcome("errors", Verdict::Fail),
+            outcome("steady-state", Verdict::Warn)
+        ]));
         assert!(!is_steady(&[outcome("steady-state", Verdict::Fail)]));
     }
 

@@ -51,7 +51,9 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
         // The last responses take their time, too: the time of one without the queue is no
         // shortfall.
-        Until::Requests(_) => (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached"),
+        Until::Requests(_) => {
+            (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached")
+        }
     };
     let called_for = requests.intended as f64;
     let allowed = CHANCE * expected.sqrt().max(1.0) + WARN_MISSING * expected;
@@ -144,8 +146,12 @@ mod tests {
     #[test]
     fn a_rate_so_low_that_nothing_was_due_is_no_shortfall() {
         let mut measured = fixture::open(Arrivals::Constant);
-        measured.workload.pacing =
-            Pacing::Open { rate: 0.01, arrivals: Arrivals::Constant, seed: 1, spin: Duration::ZERO };
+        measured.workload.pacing = Pacing::Open {
+            rate: 0.01,
+            arrivals: Arrivals::Constant,
+            seed: 1,
+            spin: Duration::ZERO,
+        };
         measured.requests = Requests::default();
         assert_eq!(judge(&measured), None);
     }
@@ -169,14 +175,20 @@ mod tests {
         let said = |idle_s, rate| {
             let mut measured = fixture::open(Arrivals::Constant);
             measured.idle = Duration::from_secs(idle_s);
-            let pacing = Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::ZERO };
+            let pacing =
+                Pacing::Open { rate, arrivals: Arrivals::Constant, seed: 1, spin: Duration::ZERO };
             measured.workload.pacing = pacing;
             measured.requests.intended = (rate * 10.0) as u64;
             judge(&measured).unwrap().detail
         };
-        assert!(said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections"));
+        assert!(
+            said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections")
+        );
         let busy = said(1, 2000.0);
-        assert!(busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"), "{busy}");
+        assert!(
+            busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"),
+            "{busy}"
+        );
         // A generator with time to spare: its queue was full, and it did not have to come to the
         // rest.
         assert!(said(9, 1e7).contains("no thread of it sends more than 1000000 requests/s"));
@@ -190,7 +202,10 @@ mod tests {
         measured.generator.throttled_s = Some(3.0);
         measured.generator_cpus = vec![0];
         let detail = judge(&measured).unwrap().detail;
-        assert!(detail.contains("it was kept from its processors") && !detail.contains("serves"), "{detail}");
+        assert!(
+            detail.contains("it was kept from its processors") && !detail.contains("serves"),
+            "{detail}"
+        );
     }
 
     #[test]
@@ -202,7 +217,11 @@ mod tests {
         measured.times.latency = fixture::times(&[(200_000_000, 10_000)]);
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert!(judgement.detail.contains("100 % answered, 30 % only after"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.contains("100 % answered, 30 % only after"),
+            "{}",
+            judgement.detail
+        );
     }
 
     #[test]

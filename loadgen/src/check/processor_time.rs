@@ -73,7 +73,12 @@ impl Side<'_> {
         let wanted_s = self.ran_s + quota_s + others_s.unwrap_or(0.0);
         let share = |lost_s: f64| if wanted_s > 0.0 { lost_s / wanted_s } else { 0.0 };
         let others_of_all = others_s.unwrap_or(0.0) / all_s;
-        Some(Lost { quota: share(quota_s), is_quota_known, others: others_s.map(share), others_of_all })
+        Some(Lost {
+            quota: share(quota_s),
+            is_quota_known,
+            others: others_s.map(share),
+            others_of_all,
+        })
     }
 
     /// Returns the time that the quota took, at most the rest of the measured part: the kernel adds
@@ -140,10 +145,14 @@ pub(super) fn is_failing(share: f64) -> bool {
 pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> String {
     let parts = [(lost.quota, quota), (lost.others.unwrap_or(0.0), others)];
     let parts = parts.into_iter().filter(|(share, _)| *share >= WARN_QUOTA);
-    let parts =
-        parts.map(|(share, rival)| format!("{} {rival}", percent(share))).collect::<Vec<_>>().join("; ");
-    let mut sentence =
-        format!("{side} was kept from running for {} of the time that it had work", percent(lost.total()));
+    let parts = parts
+        .map(|(share, rival)| format!("{} {rival}", percent(share)))
+        .collect::<Vec<_>>()
+        .join("; ");
+    let mut sentence = format!(
+        "{side} was kept from running for {} of the time that it had work",
+        percent(lost.total())
+    );
     if !parts.is_empty() {
         sentence += &format!(": {parts}");
     }
@@ -209,11 +218,17 @@ mod tests {
 
     #[test]
     fn a_neighbour_takes_what_it_used_while_threads_waited() {
-        let halved = lost(Side { wait_s: Some(0.5), others_s: Some(0.5), idle_s: Some(0.0), ..ALONE });
+        let halved =
+            lost(Side { wait_s: Some(0.5), others_s: Some(0.5), idle_s: Some(0.0), ..ALONE });
         assert!((0.45..0.5).contains(&halved.others.unwrap()), "{halved:?}");
         assert_eq!(halved.verdict_of_others(), Verdict::Fail);
-        let unpinned =
-            Side { cpus: &[0, 1], wait_s: Some(0.5), others_s: Some(1.5), idle_s: Some(0.0), ..ALONE };
+        let unpinned = Side {
+            cpus: &[0, 1],
+            wait_s: Some(0.5),
+            others_s: Some(1.5),
+            idle_s: Some(0.0),
+            ..ALONE
+        };
         assert_eq!(lost(unpinned).verdict_of_others(), Verdict::Fail);
         // Others used the processor while the side had nothing to do.
         let apart = lost(Side { others_s: Some(0.5), idle_s: Some(0.0), ..ALONE });
@@ -222,15 +237,25 @@ mod tests {
 
     #[test]
     fn threads_that_wait_for_each_other_lose_nothing_to_others() {
-        let crowd =
-            lost(Side { ran_s: 0.97, wait_s: Some(40.0), others_s: Some(0.03), idle_s: Some(0.0), ..ALONE });
+        let crowd = lost(Side {
+            ran_s: 0.97,
+            wait_s: Some(40.0),
+            others_s: Some(0.03),
+            idle_s: Some(0.0),
+            ..ALONE
+        });
         assert_eq!(crowd.verdict_of_others(), Verdict::Pass, "{crowd:?}");
     }
 
     #[test]
     fn one_slice_of_another_program_is_not_held_against_a_side_that_hardly_runs() {
-        let slice =
-            lost(Side { ran_s: 0.01, wait_s: Some(0.04), others_s: Some(0.06), idle_s: Some(0.0), ..ALONE });
+        let slice = lost(Side {
+            ran_s: 0.01,
+            wait_s: Some(0.04),
+            others_s: Some(0.06),
+            idle_s: Some(0.0),
+            ..ALONE
+        });
         assert!(slice.others.unwrap() > FAIL_OTHERS);
         assert_eq!(slice.verdict_of_others(), Verdict::Pass);
     }
@@ -240,13 +265,21 @@ mod tests {
         let held = lost(Side { ran_s: 0.25, throttled_s: Some(1.5), ..ALONE });
         assert!((held.quota - 0.75).abs() < 1e-9, "{held:?}");
         assert_eq!(held.verdict_of_quota(), Verdict::Fail);
-        assert_eq!(lost(Side { throttled_s: Some(0.01), ..ALONE }).verdict_of_quota(), Verdict::Warn);
+        assert_eq!(
+            lost(Side { throttled_s: Some(0.01), ..ALONE }).verdict_of_quota(),
+            Verdict::Warn
+        );
     }
 
     #[test]
     fn what_a_quota_held_back_is_not_lost_to_others_as_well() {
-        let held =
-            Side { ran_s: 0.2, wait_s: Some(0.6), throttled_s: Some(0.6), others_s: Some(0.7), ..ALONE };
+        let held = Side {
+            ran_s: 0.2,
+            wait_s: Some(0.6),
+            throttled_s: Some(0.6),
+            others_s: Some(0.7),
+            ..ALONE
+        };
         let held = lost(Side { idle_s: Some(0.0), ..held });
         assert!(held.others.unwrap() < 1e-9 && (held.quota - 0.75).abs() < 1e-9, "{held:?}");
     }

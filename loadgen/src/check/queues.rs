@@ -50,7 +50,9 @@ mod tests {
         let judgement = with(2, 6_000).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(
-            judgement.detail.starts_with("40 % of requests found no connection free, and waited in 2 queues")
+            judgement
+                .detail
+                .starts_with("40 % of requests found no connection free, and waited in 2 queues")
         );
     }
 

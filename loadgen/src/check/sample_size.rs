@@ -11,8 +11,14 @@ use crate::percentile::samples_for;
 pub(super) const CHECK: Check = Check { name: "sample-size", judge };
 
 /// Percentiles of the wire format, from the highest.
-const PERCENTILES: [(&str, f64); 6] =
-    [("p99.99", 0.9999), ("p99.9", 0.999), ("p99", 0.99), ("p95", 0.95), ("p90", 0.9), ("p50", 0.5)];
+const PERCENTILES: [(&str, f64); 6] = [
+    ("p99.99", 0.9999),
+    ("p99.9", 0.999),
+    ("p99", 0.99),
+    ("p95", 0.95),
+    ("p90", 0.9),
+    ("p50", 0.5),
+];
 
 /// Highest percentile that the text for people shows. Only programs read p99.99, and they read the
 /// outcome of this check, too.
@@ -37,7 +43,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         ),
         None => Judgement::new(
             Verdict::Fail,
-            format!("{samples} samples are not enough for a median, which needs {}", samples_for(0.5)),
+            format!(
+                "{samples} samples are not enough for a median, which needs {}",
+                samples_for(0.5)
+            ),
         ),
     })
 }

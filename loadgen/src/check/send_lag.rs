@@ -59,7 +59,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 /// Returns the most that a lag adds to a quantile of the latency.
 fn added_ns(measured: &Measurement, quantile: f64, lag_ns: u64) -> u64 {
     let at = |times: &Times| times.value_at_quantile(quantile);
-    let service_ns = if measured.times.service.is_empty() { 0 } else { at(&measured.times.service) };
+    let service_ns =
+        if measured.times.service.is_empty() { 0 } else { at(&measured.times.service) };
     lag_ns.min(at(&measured.times.latency).saturating_sub(service_ns))
 }
 

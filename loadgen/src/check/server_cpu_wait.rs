@@ -5,7 +5,9 @@
 //! which has the thresholds. A quota that holds back the server alone may be what a user wants to
 //! measure, so it only warns; a quota that holds back the generator, too, fails.
 
-use super::processor_time::{Lost, Side, apart, is_failing, processors, sentence, shared, worst_of_sharing};
+use super::processor_time::{
+    Lost, Side, apart, is_failing, processors, sentence, shared, worst_of_sharing,
+};
 use super::{Check, Effect, Judgement, Verdict, percent};
 use crate::measurement::{Measurement, ServerTime};
 
@@ -46,7 +48,9 @@ fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
 fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     let share = side.most_lost_to_others().filter(|share| is_failing(*share))?;
     let share = percent(share);
-    Some(format!("tasks that ended took that with them, and up to {share} of its time was taken {others}"))
+    Some(format!(
+        "tasks that ended took that with them, and up to {share} of its time was taken {others}"
+    ))
 }
 
 /// Returns the worst verdict for what others took, and the rivals on the server's processors.
@@ -89,7 +93,12 @@ mod tests {
 
     #[test]
     fn passes_a_crowd_of_threads_that_wait_for_each_other() {
-        let crowd = ServerTime { ran_s: Some(9.8), wait_s: Some(400.0), others_s: Some(0.1), ..disturbed() };
+        let crowd = ServerTime {
+            ran_s: Some(9.8),
+            wait_s: Some(400.0),
+            others_s: Some(0.1),
+            ..disturbed()
+        };
         assert_eq!(judged(crowd).verdict, Verdict::Pass);
     }
 
@@ -97,7 +106,11 @@ mod tests {
     fn names_neighbours_and_the_generator() {
         let judgement = judged(disturbed());
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert!(judgement.detail.ends_with("by other programs on processor 1"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.ends_with("by other programs on processor 1"),
+            "{}",
+            judgement.detail
+        );
         // The generator of the fixture runs on processor 0, for four seconds.
         let judgement = judged(ServerTime { cpus: vec![0], ..disturbed() });
         assert!(
@@ -113,7 +126,11 @@ mod tests {
         let mut measured = Measurement { server, has_one_processor: true, ..fixture::closed() };
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert!(judgement.detail.ends_with("too (there is no other processor)"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.ends_with("too (there is no other processor)"),
+            "{}",
+            judgement.detail
+        );
         // Other programs took most of it.
         measured.generator.system_s = 0.0;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);
@@ -127,7 +144,11 @@ mod tests {
         measured.generator.throttled_s = Some(2.0);
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert!(judgement.detail.contains("50 % by the CPU quota of its cgroup"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.contains("50 % by the CPU quota of its cgroup"),
+            "{}",
+            judgement.detail
+        );
     }
 
     #[test]
@@ -142,7 +163,11 @@ mod tests {
         let quiet = ServerTime { wait_s: None, others_s: Some(0.2), ..disturbed() };
         let judgement = judged(quiet);
         assert_eq!(judgement.verdict, Verdict::Pass);
-        assert!(judgement.detail.ends_with("waited for others is not known"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.ends_with("waited for others is not known"),
+            "{}",
+            judgement.detail
+        );
     }
 
     #[test]

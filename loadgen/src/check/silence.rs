@@ -63,7 +63,8 @@ fn judge_silence(measured: &Measurement) -> Judgement {
     };
     let share = percent(silence.length.as_secs_f64() / run_s);
     let (length, begin) = (seconds(silence.length), seconds(silence.begin));
-    let told = format!("no answer came for {length}, {share} of the measured part, from {begin} on");
+    let told =
+        format!("no answer came for {length}, {share} of the measured part, from {begin} on");
     if is_notable(silence.awake, FAIL_LENGTH) {
         return Judgement::new(Verdict::Fail, format!("{told}, while requests waited"));
     }
@@ -105,13 +106,15 @@ fn usual_service_s(measured: &Measurement) -> f64 {
 /// `starvation` reports connections that were never served, `offered-rate` the requests that an
 /// open loop leaves behind.
 fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
-    let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until) else {
+    let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until)
+    else {
         return None;
     };
     let connections = measured.connections;
     let oldest_ns = hanging_from_ns(measured);
-    let hanging = count_from(&measured.times.unanswered, oldest_ns)
-        .saturating_sub(measured.errors.timeout + connections.requested.saturating_sub(connections.served));
+    let hanging = count_from(&measured.times.unanswered, oldest_ns).saturating_sub(
+        measured.errors.timeout + connections.requested.saturating_sub(connections.served),
+    );
     let is_most = hanging as f64 >= HANGING_SHARE * connections.served as f64 && hanging > 0;
     is_most.then(|| {
         let detail = format!(
@@ -134,7 +137,11 @@ fn hanging_from_ns(measured: &Measurement) -> u64 {
 }
 
 fn count_from(times: &Times, least: u64) -> u64 {
-    if times.is_empty() || times.max() < least { 0 } else { times.count_between(least, times.max()) }
+    if times.is_empty() || times.max() < least {
+        0
+    } else {
+        times.count_between(least, times.max())
+    }
 }
 
 fn seconds(time: Duration) -> String {
@@ -171,9 +178,9 @@ mod tests {
             let judgement = silent_for(measured, 3_000);
             assert_eq!(judgement.verdict, Verdict::Fail);
             assert!(
-                judgement
-                    .detail
-                    .starts_with("no answer came for 3.00 s, 30 % of the measured part, from 2.00 s on"),
+                judgement.detail.starts_with(
+                    "no answer came for 3.00 s, 30 % of the measured part, from 2.00 s on"
+                ),
                 "{}",
                 judgement.detail
             );

@@ -29,9 +29,12 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         let detail = format!("all of {asked} connections were served before the measured part");
         return Some(Judgement::new(Verdict::Pass, detail));
     }
-    let mut detail = format!("the warm-up ended with {unserved} of {asked} connections never served");
+    let mut detail =
+        format!("the warm-up ended with {unserved} of {asked} connections never served");
     if served_later == 0 {
-        return Some(Judgement::new(Verdict::Warn, detail).with_effect(Effect::ServedConnectionsOnly));
+        return Some(
+            Judgement::new(Verdict::Warn, detail).with_effect(Effect::ServedConnectionsOnly),
+        );
     }
     detail += &format!(
         ", and {served_later} of them were within the measured part, which holds their start: use a longer --warmup"

@@ -36,7 +36,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let found = [unserved.clone(), unanswered_idle(measured), unequal];
     let (verdicts, details) = found.into_iter().flatten().unzip::<_, _, Vec<_>, Vec<_>>();
     let Some(verdict) = verdicts.into_iter().max() else {
-        let detail = format!("{} of {} connections were served", connections.served, connections.requested);
+        let detail =
+            format!("{} of {} connections were served", connections.served, connections.requested);
         return Some(Judgement::new(Verdict::Pass, detail));
     };
     let judgement = Judgement::new(verdict, details.join("; "));
@@ -88,7 +89,8 @@ fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<Finding> 
             "answers per connection range from {min} to {max}, median {median}; Jain's index is {jain:.2}, and 1 when even"
         )
     };
-    (median >= MIN_RESPONSES && (jain < MIN_JAIN || ratio > MAX_RATIO)).then(|| (Verdict::Warn, detail()))
+    (median >= MIN_RESPONSES && (jain < MIN_JAIN || ratio > MAX_RATIO))
+        .then(|| (Verdict::Warn, detail()))
 }
 
 #[cfg(test)]

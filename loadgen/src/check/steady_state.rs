@@ -117,13 +117,16 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return None;
     }
     let changes = [step(&series), trend(&series)].into_iter().flatten();
-    let worst = changes.max_by(|a, b| a.verdict().cmp(&b.verdict()).then(b.ratio().total_cmp(&a.ratio())));
+    let worst =
+        changes.max_by(|a, b| a.verdict().cmp(&b.verdict()).then(b.ratio().total_cmp(&a.ratio())));
     let told = worst
         .filter(|change| change.verdict() != Verdict::Pass)
         .map(|change| Judgement::new(change.verdict(), change.describe(what, &begins)));
     Some(told.unwrap_or_else(|| {
-        let detail =
-            format!("{what} has no large change that stands out from the noise of {} batches", series.len());
+        let detail = format!(
+            "{what} has no large change that stands out from the noise of {} batches",
+            series.len()
+        );
         Judgement::new(Verdict::Pass, detail)
     }))
 }
@@ -189,7 +192,8 @@ fn step(series: &[f64]) -> Option<Change> {
     }
     let (before, after) = series.split_at(at);
     let (from, to) = (median(before.to_vec()), median(after.to_vec()));
-    let residuals = before.iter().map(|value| value - from).chain(after.iter().map(|value| value - to));
+    let residuals =
+        before.iter().map(|value| value - from).chain(after.iter().map(|value| value - to));
     let noise = noise(&residuals.collect::<Vec<_>>());
     let error = noise * (1.0 / before.len() as f64 + 1.0 / after.len() as f64).sqrt();
     let test = format!("Pettitt K = {k}");
@@ -247,13 +251,16 @@ fn order(a: f64, b: f64) -> i64 {
 /// the number of pairs in ascending order less those in descending order, corrected for continuity
 /// and for ties (Mann 1945; Kendall 1975, Rank Correlation Methods).
 fn mann_kendall_z(series: &[f64]) -> f64 {
-    let pairs = series.iter().enumerate().flat_map(|(i, a)| series[i + 1..].iter().map(move |b| (a, b)));
+    let pairs =
+        series.iter().enumerate().flat_map(|(i, a)| series[i + 1..].iter().map(move |b| (a, b)));
     let s = pairs.map(|(a, b)| order(*a, *b)).sum::<i64>() as f64;
     let term = |n: f64| n * (n - 1.0) * (2.0 * n + 5.0);
     let mut sorted = series.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let ties =
-        sorted.chunk_by(|a, b| a.total_cmp(b).is_eq()).map(|tied| term(tied.len() as f64)).sum::<f64>();
+    let ties = sorted
+        .chunk_by(|a, b| a.total_cmp(b).is_eq())
+        .map(|tied| term(tied.len() as f64))
+        .sum::<f64>();
     let variance = (term(series.len() as f64) - ties) / 18.0;
     if variance <= 0.0 { 0.0 } else { s.signum() * (s.abs() - 1.0).max(0.0) / variance.sqrt() }
 }
@@ -315,7 +322,11 @@ mod tests {
     fn warns_of_a_drift_and_fails_a_slide() {
         let drift = closed(&line(1.0, 0.7)).unwrap();
         assert_eq!(drift.verdict, Verdict::Warn);
-        assert!(drift.detail.starts_with("throughput fell to 70 % of what it was"), "{}", drift.detail);
+        assert!(
+            drift.detail.starts_with("throughput fell to 70 % of what it was"),
+            "{}",
+            drift.detail
+        );
         assert_eq!(closed(&line(1.0, 0.5)).unwrap().verdict, Verdict::Fail);
     }
 
@@ -325,7 +336,11 @@ mod tests {
         measured.batches = (1..=10).map(|second| batch(1000, second * 1_000_000)).collect();
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert!(judgement.detail.starts_with("median latency began at 10.0 %"), "{}", judgement.detail);
+        assert!(
+            judgement.detail.starts_with("median latency began at 10.0 %"),
+            "{}",
+            judgement.detail
+        );
     }
 
     /// Judges twenty batches with noise of a few percent: the first `before` of them at the whole
@@ -344,7 +359,10 @@ mod tests {
             assert_eq!(judgement.verdict, Verdict::Fail, "{before}: {}", judgement.detail);
         }
         let detail = stepping(10, 0.4).unwrap().detail;
-        assert!(detail.starts_with("throughput from 10.00 s on was 40 % of what it was before"), "{detail}");
+        assert!(
+            detail.starts_with("throughput from 10.00 s on was 40 % of what it was before"),
+            "{detail}"
+        );
     }
 
     #[test]

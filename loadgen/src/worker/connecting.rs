@@ -81,7 +81,14 @@ impl Connecting {
 
     /// Notes that a connection could not be made: the try began at `began`, and is the last of
     /// `failures` in a row. Another one follows.
-    pub fn note_failure(&mut self, key: usize, began: u64, failures: u32, error: io::Error, now: u64) {
+    pub fn note_failure(
+        &mut self,
+        key: usize,
+        began: u64,
+        failures: u32,
+        error: io::Error,
+        now: u64,
+    ) {
         self.in_progress -= 1;
         self.first_failed_try = self.first_failed_try.min(began);
         self.last_error = Some(error);

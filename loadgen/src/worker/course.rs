@@ -46,7 +46,8 @@ impl Worker {
             self.slots[key].state = State::Done;
             return;
         }
-        let pending = PendingRequest { intended: now, has_ticket: measured, ..PendingRequest::default() };
+        let pending =
+            PendingRequest { intended: now, has_ticket: measured, ..PendingRequest::default() };
         self.begin(key, pending, now);
     }
 
@@ -228,7 +229,8 @@ impl Worker {
         let ending = flags.intersects(Flags::RDHUP | Flags::HUP | Flags::ERR);
         match slot.state {
             State::Connecting if flags.intersects(Flags::ERR | Flags::HUP) => {
-                let error = slot.socket.as_ref().and_then(|socket| socket.take_error().ok().flatten());
+                let error =
+                    slot.socket.as_ref().and_then(|socket| socket.take_error().ok().flatten());
                 let error = error.unwrap_or_else(|| io::ErrorKind::ConnectionAborted.into());
                 self.connect_failed(key, error, self.plan.clock.now());
             }
@@ -332,7 +334,8 @@ impl Worker {
     /// always has a request that waits for a response or a connection; an open loop may have none.
     pub(super) fn end_pause(&mut self, end: u64) {
         let waiting_since = if self.pacer.is_open() {
-            let sent = self.slots.iter().filter_map(|slot| slot.pending).map(|pending| pending.intended);
+            let sent =
+                self.slots.iter().filter_map(|slot| slot.pending).map(|pending| pending.intended);
             sent.chain(self.pacer.backlog().next()).min()
         } else {
             Some(0)
@@ -350,10 +353,18 @@ impl Worker {
         let slot = &mut self.slots[key];
         slot.socket = None;
         let window = self.recording.window();
-        let is_counted = |pending: &PendingRequest| self.plan.is_counted(pending.has_ticket, now, window);
+        let is_counted =
+            |pending: &PendingRequest| self.plan.is_counted(pending.has_ticket, now, window);
         if let Some(pending) = slot.pending.filter(is_counted) {
             let request_bytes = self.exchange.request().len();
-            self.recording.record_failure(&self.plan, slot.address, request_bytes, pending, failure, now);
+            self.recording.record_failure(
+                &self.plan,
+                slot.address,
+                request_bytes,
+                pending,
+                failure,
+                now,
+            );
         }
         self.next(key, now);
     }
@@ -365,7 +376,9 @@ impl Worker {
         for key in 0..self.slots.len() {
             let slot = &self.slots[key];
             match slot.state {
-                State::Waiting if slot.pending.is_some_and(|pending| now >= pending.sent + timeout) => {
+                State::Waiting
+                    if slot.pending.is_some_and(|pending| now >= pending.sent + timeout) =>
+                {
                     self.fail(key, &Failure::Timeout, now);
                 }
                 State::Connecting if now >= slot.connect_began + timeout => {

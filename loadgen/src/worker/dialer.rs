@@ -72,14 +72,18 @@ impl Dialer {
         self.address = (self.address + 1) % addresses.len();
         let address = addresses[self.address];
         loop {
-            let socket =
-                Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+            let socket = Socket::new(
+                Domain::for_address(address),
+                Type::STREAM.nonblocking(),
+                Some(Protocol::TCP),
+            )?;
             socket.set_tcp_nodelay(true)?;
             self.sources.bind_next(&socket, address)?;
             match socket.connect(&address.into()) {
                 Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
                 Err(error)
-                    if error.kind() == io::ErrorKind::AddrNotAvailable && self.sources.add(address) =>
+                    if error.kind() == io::ErrorKind::AddrNotAvailable
+                        && self.sources.add(address) =>
                 {
                     continue;
                 }

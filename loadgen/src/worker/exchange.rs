@@ -145,10 +145,15 @@ impl Exchange {
             let Some(socket) = &mut slot.socket else { return Received::Partial };
             let read = match socket.read(buffer) {
                 Ok(read) => read,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Partial,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Received::Partial;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
-                    return Received::Failed { failure: Failure::Reset(Some(error)), now: clock.now() };
+                    return Received::Failed {
+                        failure: Failure::Reset(Some(error)),
+                        now: clock.now(),
+                    };
                 }
             };
             let now = clock.now();
@@ -167,7 +172,9 @@ impl Exchange {
                     return Received::Whole { head, is_closed: ending, now };
                 }
                 // Edge-triggered: a short read has emptied the socket, and an event will follow.
-                Ok(Progress::Partial) if read < buffer.len() && !ending => return Received::Partial,
+                Ok(Progress::Partial) if read < buffer.len() && !ending => {
+                    return Received::Partial;
+                }
                 Ok(Progress::Partial) => {}
                 Ok(Progress::Whole { consumed, .. }) => {
                     let excess = ProtocolError::new(Reason::Excess, &buffer[consumed..read]);
@@ -180,7 +187,11 @@ impl Exchange {
     }
 
     /// Adds bytes to a response.
-    pub fn take(&mut self, response: &mut Connection, bytes: &[u8]) -> Result<Progress, ProtocolError> {
+    pub fn take(
+        &mut self,
+        response: &mut Connection,
+        bytes: &[u8],
+    ) -> Result<Progress, ProtocolError> {
         response.receive(bytes, self.is_head, &mut self.known_head)
     }
 }

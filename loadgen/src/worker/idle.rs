@@ -133,13 +133,15 @@ impl Opening<'_> {
         {
             self.left -= 1;
             let Ok(socket) = self.dialer.connect(&self.plan.target.addresses) else { continue };
-            let mut asking = Asking { socket, began: now, written: 0, response: Connection::default() };
+            let mut asking =
+                Asking { socket, began: now, written: 0, response: Connection::default() };
             let request = self.exchange.request();
             if asking.write(request) == Step::Lost {
                 continue;
             }
             let entry = self.asking.vacant_entry();
-            if self.poller.add(&asking.socket, entry.key() as u64, asking.interest(request)).is_ok() {
+            if self.poller.add(&asking.socket, entry.key() as u64, asking.interest(request)).is_ok()
+            {
                 entry.insert(asking);
             }
         }
@@ -175,7 +177,8 @@ impl Opening<'_> {
     /// Holds connections without a response when the timeout of a request has passed.
     fn stop_waiting(&mut self) {
         let since = self.plan.clock.now().saturating_sub(nanos(self.plan.workload.timeout));
-        let late = self.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);
+        let late =
+            self.asking.iter().filter(|(_, asking)| asking.began <= since).map(|(key, _)| key);
         for key in late.collect::<Vec<_>>() {
             let asking = self.asking.remove(key);
             self.hold(asking);
@@ -204,7 +207,8 @@ impl Asking {
     /// of measured connections: no idle connection is worth a second read per event.
     fn interest(&self, request: &[u8]) -> epoll::EventFlags {
         let goes_on = self.written < request.len();
-        epoll::EventFlags::IN | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
+        epoll::EventFlags::IN
+            | if goes_on { epoll::EventFlags::OUT } else { epoll::EventFlags::empty() }
     }
 
     fn write(&mut self, request: &[u8]) -> Step {
@@ -220,7 +224,9 @@ impl Asking {
     fn read(&mut self, exchange: &mut Exchange, buffer: &mut [u8]) -> Step {
         let read = match self.socket.read(buffer) {
             Ok(read) => read,
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) =>
+            {
                 return Step::GoesOn;
             }
             Err(_) => return Step::Lost,
@@ -230,7 +236,9 @@ impl Asking {
             // held.
             _ if read == 0 => Step::Lost,
             Ok(Progress::Partial) => Step::GoesOn,
-            Ok(Progress::Whole { head, consumed }) if consumed == read && head.keep_alive => Step::Answered,
+            Ok(Progress::Whole { head, consumed }) if consumed == read && head.keep_alive => {
+                Step::Answered
+            }
             Ok(Progress::Whole { .. }) | Err(_) => Step::Lost,
         }
     }

@@ -39,7 +39,8 @@ impl OwnTime {
 
     /// Returns the CPU time since the begin of the measured part; zero if it has not begun.
     pub fn usage(&self) -> ThreadUsage {
-        self.usage_at_begin.map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin))
+        self.usage_at_begin
+            .map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin))
     }
 
     /// Returns the time for which the worker was ready to run and had no processor; none if the

@@ -177,8 +177,9 @@ impl Pacer {
         let due = (rate / plan.workers() as f64 * (length - 1) as f64 / 1e9).ceil() as u64;
         let count = plan.take_tickets(due);
         self.scheduled += count;
-        let part =
-            |whole: u64, step: u64| (u128::from(whole) * u128::from(step) / u128::from(REST_STEPS)) as u64;
+        let part = |whole: u64, step: u64| {
+            (u128::from(whole) * u128::from(step) / u128::from(REST_STEPS)) as u64
+        };
         let ages = (0..REST_STEPS).map(|step| {
             let latency = now - (begin + part(length, step));
             Age { latency, response: latency, count: part(count, step + 1) - part(count, step) }

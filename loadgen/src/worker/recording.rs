@@ -270,7 +270,8 @@ impl Recording {
         failure: &Failure,
     ) {
         let address = plan.target.addresses[place];
-        let answer = if pending.first_byte.is_some() { "within an answer" } else { "before an answer" };
+        let answer =
+            if pending.first_byte.is_some() { "within an answer" } else { "before an answer" };
         self.recorder.count_error(
             place,
             match failure {

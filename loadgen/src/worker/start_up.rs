@@ -64,16 +64,24 @@ impl StartUp {
     /// Returns true if every connection was answered or could not be made. A connection that only
     /// waits to be accepted counts as established, so established connections get some time to be
     /// served, and no more: a server may never have a worker for one.
-    fn has_begun_serving(&mut self, slots: &[Slot], connecting: &Connecting, plan: &Plan, now: u64) -> bool {
+    fn has_begun_serving(
+        &mut self,
+        slots: &[Slot],
+        connecting: &Connecting,
+        plan: &Plan,
+        now: u64,
+    ) -> bool {
         // Before any connection is established, nothing can be measured.
         if !plan.is_server_reached() && connecting.has_failed() {
             return false;
         }
-        let has_tried = |slot: &Slot| slot.was_established || slot.failures > 0 || slot.state == State::Free;
+        let has_tried =
+            |slot: &Slot| slot.was_established || slot.failures > 0 || slot.state == State::Free;
         if !slots.iter().all(has_tried) {
             return false;
         }
-        let has_news = |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
+        let has_news =
+            |slot: &&Slot| slot.was_answered || slot.failures > 0 || slot.state == State::Free;
         let answered = slots.iter().filter(has_news).count();
         answered == slots.len() || self.has_waited_enough(answered, now)
     }

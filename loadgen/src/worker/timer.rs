@@ -28,7 +28,10 @@ pub(super) struct Timer {
 impl Timer {
     /// Makes a timer whose events arrive at `epoll`.
     pub fn new(epoll: &OwnedFd) -> io::Result<Self> {
-        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let fd = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(epoll, &fd, epoll::EventData::new_u64(TIMER), flags)?;
         Ok(Self { fd, set_to: 0 })

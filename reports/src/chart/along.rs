@@ -10,11 +10,14 @@ use crate::results::{Layout, Station};
 pub fn x_axis(layout: &Layout) -> Axis {
     let is_log = layout.scale == Scale::Log;
     let position = |value: f64| if is_log { value.log10() } else { value };
-    let numbers: Vec<f64> = layout.stations.iter().filter_map(Station::number).map(position).collect();
+    let numbers: Vec<f64> =
+        layout.stations.iter().filter_map(Station::number).map(position).collect();
     let apart = layout.stations.len() - numbers.len();
     let step = apart_step(&numbers);
     let first = numbers.first().copied().unwrap_or(apart as f64 * step);
-    let places = (0..apart).map(|index| first - step * (apart - index) as f64).chain(numbers.iter().copied());
+    let places = (0..apart)
+        .map(|index| first - step * (apart - index) as f64)
+        .chain(numbers.iter().copied());
     let marks = places.zip(&layout.stations).map(|(place, station)| (place, station.label.clone()));
     let broken_at = (apart > 0 && !numbers.is_empty()).then(|| first - step / 2.0);
     let scale = if is_log { ", log scale" } else { "" };
@@ -40,7 +43,8 @@ mod tests {
     use crate::results::Place;
 
     fn layout(scale: Scale, places: &[(Place, &str)]) -> Layout {
-        let station = |(place, label): &(Place, &str)| Station { place: *place, label: (*label).to_owned() };
+        let station =
+            |(place, label): &(Place, &str)| Station { place: *place, label: (*label).to_owned() };
         let stations = places.iter().map(station).collect();
         Layout { title: "idle connections".to_owned(), scale, stations, panels: Vec::new() }
     }

@@ -33,9 +33,17 @@ impl Axis {
     pub fn from_zero(title: &str, high: f64, label: fn(f64) -> String) -> Self {
         let high = if high > 0.0 { high } else { 1.0 };
         let step = nice_at_least(high / 5.0);
-        let ticks = (0..).map(|index| f64::from(index) * step).take_while(|tick| *tick <= high * 1.001);
+        let ticks =
+            (0..).map(|index| f64::from(index) * step).take_while(|tick| *tick <= high * 1.001);
         let ticks = ticks.map(|tick| (tick, label(tick))).collect();
-        Self { title: title.to_owned(), ticks, broken_at: None, scale: Scale::Linear, low: 0.0, high }
+        Self {
+            title: title.to_owned(),
+            ticks,
+            broken_at: None,
+            scale: Scale::Linear,
+            low: 0.0,
+            high,
+        }
     }
 
     /// Creates a logarithmic axis that covers `low` to `high`, both above zero, and ends at round
@@ -44,8 +52,8 @@ impl Axis {
         // The axis extends a little beyond the values, so that no point sits on the frame and a
         // single value still has an axis.
         let (low, high) = (nice_at_most(low / 1.02), nice_at_least(high * 1.02));
-        let decades =
-            (low.log10().floor() as i32..=high.log10().ceil() as i32).map(|power| 10_f64.powi(power));
+        let decades = (low.log10().floor() as i32..=high.log10().ceil() as i32)
+            .map(|power| 10_f64.powi(power));
         // If the axis spans only a few decades, 2 and 5 get ticks too, or there would be too few
         // ticks to read a value from.
         let factors: &[f64] = if high / low <= 300.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
@@ -97,13 +105,18 @@ impl Axis {
     /// Creates an axis of percentiles up to the quantile `high` (below 1), as the plotter of
     /// `HdrHistogram` draws it.
     pub fn percentiles(high: f64) -> Self {
-        let fixed =
-            [(0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %")].map(|(quantile, text)| (quantile, text.to_owned()));
+        let fixed = [(0.0, "0 %"), (0.5, "50 %"), (0.9, "90 %")]
+            .map(|(quantile, text)| (quantile, text.to_owned()));
         let nines = (2..9).map(|nines: usize| {
-            let text = if nines == 2 { "99 %".to_owned() } else { format!("99.{} %", "9".repeat(nines - 2)) };
+            let text = if nines == 2 {
+                "99 %".to_owned()
+            } else {
+                format!("99.{} %", "9".repeat(nines - 2))
+            };
             (1.0 - 10_f64.powf(-(nines as f64)), text)
         });
-        let ticks = fixed.into_iter().chain(nines).filter(|(quantile, _)| *quantile <= high + 1e-12);
+        let ticks =
+            fixed.into_iter().chain(nines).filter(|(quantile, _)| *quantile <= high + 1e-12);
         let title = "percentile of requests".to_owned();
         Self { title, ticks: ticks.collect(), broken_at: None, scale: Scale::Nines, low: 0.0, high }
     }
@@ -214,7 +227,9 @@ mod tests {
     fn percentiles_are_spaced_by_nines_and_end_where_the_data_do() {
         let axis = Axis::percentiles(0.9995);
         assert_eq!(texts(&axis), ["0 %", "50 %", "90 %", "99 %", "99.9 %"]);
-        assert!((axis.position(0.99) - 2.0).abs() < 1e-9 && (axis.position(0.999) - 3.0).abs() < 1e-9);
+        assert!(
+            (axis.position(0.99) - 2.0).abs() < 1e-9 && (axis.position(0.999) - 3.0).abs() < 1e-9
+        );
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub fn draw(results: &Results, workload: usize, quantity: &Quantity) -> Option<S
     let x = quantity.axis_from_zero(highs.reduce(f64::max)?);
     let title = format!("{}: {}", metric.title, results.environment.workloads[workload].name);
     let bounds = bounds_note(&cells, metric, "≥");
-    let note = format!("bar: median, whisker: {}{bounds}{}", results.interval(), doubts_note(&cells));
+    let note =
+        format!("bar: median, whisker: {}{bounds}{}", results.interval(), doubts_note(&cells));
     let heading = Heading::layout(&title, &note, WIDTH_PX);
     let top = heading.height_px();
     let rows_px = ROW_PX * cells.len() as f64;
@@ -109,5 +110,9 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, y: f64, cell: &CellResult, quant
         canvas.whisker((x(spread.low), y), (x(spread.high), y), INK);
         end = end.max(x(spread.high));
     }
-    canvas.text(&format!("{}{}", number(value, quantity), cell.signs()), (end + 8.0, y), font(cell));
+    canvas.text(
+        &format!("{}{}", number(value, quantity), cell.signs()),
+        (end + 8.0, y),
+        font(cell),
+    );
 }

@@ -39,13 +39,18 @@ pub fn draw(by_load: &ByLoad, results: &Results, workload: usize) -> Option<Stri
     let mut shares: Vec<f64> = points().map(|point| point.share).collect();
     shares.sort_unstable_by(f64::total_cmp);
     shares.dedup();
-    let marks = shares.into_iter().map(|share| (share, format!("{:.0} %", share * 100.0))).collect();
+    let marks =
+        shares.into_iter().map(|share| (share, format!("{:.0} %", share * 100.0))).collect();
     let x = Axis::of_marks("offered load, as a share of the capacity", marks, None);
     let y = (by_load.axis)(low, high);
 
     let title = format!("{}: {}", by_load.title, results.environment.workloads[workload].name);
-    let note =
-        format!("{}; point: median, whisker: {}{}", by_load.note, results.interval(), doubts_note(&cells));
+    let note = format!(
+        "{}; point: median, whisker: {}{}",
+        by_load.note,
+        results.interval(),
+        doubts_note(&cells)
+    );
     let chart = Single { title: &title, note: &note, x, y };
     Some(chart.draw(results, &cells, |canvas, panel| {
         for (cell, points) in &curves {

@@ -102,7 +102,9 @@ impl Canvas<'_> {
 
     fn path(&mut self, places: &[Place], color: RGBAColor, width: u32) {
         let style = ShapeStyle { color, filled: false, stroke_width: width };
-        self.backend.draw_path(places.iter().map(|&place| units(place)), &style).expect(CANNOT_FAIL);
+        self.backend
+            .draw_path(places.iter().map(|&place| units(place)), &style)
+            .expect(CANNOT_FAIL);
     }
 
     /// Draws a filled rectangle.
@@ -115,7 +117,9 @@ impl Canvas<'_> {
     /// Draws a filled polygon with an `opacity` from 0 to 1.
     pub fn polygon(&mut self, places: &[Place], color: RGBColor, opacity: f64) {
         let style = color.mix(opacity).filled();
-        self.backend.fill_polygon(places.iter().map(|&place| units(place)), &style).expect(CANNOT_FAIL);
+        self.backend
+            .fill_polygon(places.iter().map(|&place| units(place)), &style)
+            .expect(CANNOT_FAIL);
     }
 
     /// Draws a point of a subject, `radius_px` from its middle to its edge.
@@ -155,11 +159,20 @@ impl Canvas<'_> {
         const HEAD_PX: f64 = 4.0;
         let tip = y - length_px;
         self.line((x, y), (x, tip), color, 1.5);
-        self.polygon(&[(x, tip - HEAD_PX), (x + HEAD_PX, tip + 2.0), (x - HEAD_PX, tip + 2.0)], color, 1.0);
+        self.polygon(
+            &[(x, tip - HEAD_PX), (x + HEAD_PX, tip + 2.0), (x - HEAD_PX, tip + 2.0)],
+            color,
+            1.0,
+        );
     }
 
     /// Draws a hollow rectangle: its edge, and a light shade inside.
-    pub fn hollow_rectangle(&mut self, (left, top): Place, (right, bottom): Place, color: RGBColor) {
+    pub fn hollow_rectangle(
+        &mut self,
+        (left, top): Place,
+        (right, bottom): Place,
+        color: RGBColor,
+    ) {
         let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
         self.polygon(&corners, color, 0.15);
         for (index, corner) in corners.into_iter().enumerate() {
@@ -207,14 +220,19 @@ fn finish(svg: &str, (width_px, height_px): (u32, u32), label: &str) -> String {
         height_px: u32,
         label: &'a str,
     }
-    let root = Root { width_px, height_px, label }.render().expect("the template has no way to fail");
-    let (_, content) = svg.split_once('\n').expect("the backend ends its root element with a new line");
+    let root =
+        Root { width_px, height_px, label }.render().expect("the template has no way to fail");
+    let (_, content) =
+        svg.split_once('\n').expect("the backend ends its root element with a new line");
     let mut content = content.replace(" font-family=\"inherit\"", "").replace(" opacity=\"1\"", "");
     for (index, dash_px) in DASHES.iter().enumerate().skip(1) {
-        let dash = dash_px.iter().map(|px| format!("{}", px * SCALE as u32)).collect::<Vec<_>>().join(" ");
+        let dash =
+            dash_px.iter().map(|px| format!("{}", px * SCALE as u32)).collect::<Vec<_>>().join(" ");
         let named = format!("stroke-width=\"{}\"", CURVE_WIDTH as usize + index);
-        content =
-            content.replace(&named, &format!("stroke-width=\"{CURVE_WIDTH}\" stroke-dasharray=\"{dash}\""));
+        content = content.replace(
+            &named,
+            &format!("stroke-width=\"{CURVE_WIDTH}\" stroke-dasharray=\"{dash}\""),
+        );
     }
     root + "\n" + &content
 }

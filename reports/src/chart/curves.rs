@@ -50,8 +50,10 @@ struct Point<'a> {
 /// Draws `quantity` along `layout`; `None` if no cell has a value.
 pub fn draw(results: &Results, layout: &Layout, quantity: &Quantity) -> Option<String> {
     let points = layout.panels.iter().flat_map(|panel| &panel.points);
-    let cells: Vec<&CellResult> = points.flat_map(|(_, workload)| results.of_workload(*workload)).collect();
-    let spreads = || cells.iter().filter_map(|cell| cell.value(quantity.metric)).map(|value| value.spread);
+    let cells: Vec<&CellResult> =
+        points.flat_map(|(_, workload)| results.of_workload(*workload)).collect();
+    let spreads =
+        || cells.iter().filter_map(|cell| cell.value(quantity.metric)).map(|value| value.spread);
     let low = spreads().map(|spread| spread.low).reduce(f64::min)?;
     let high = spreads().map(|spread| spread.high).reduce(f64::max)?;
     let y = quantity.axis_between(low, high);
@@ -59,7 +61,8 @@ pub fn draw(results: &Results, layout: &Layout, quantity: &Quantity) -> Option<S
 
     let title = format!("{} by {}", quantity.metric.title, layout.title);
     let bounds = bounds_note(&cells, quantity.metric, "arrow");
-    let note = format!("point: median, whisker: {}{bounds}{}", results.interval(), doubts_note(&cells));
+    let note =
+        format!("point: median, whisker: {}{bounds}{}", results.interval(), doubts_note(&cells));
     let heading = Heading::layout(&title, &note, HEADING_WIDTH_PX);
     let legend = Legend::layout(legend_labels(results, &cells), WIDTH_PX);
     let titles = layout.panels.iter().map(|panel| panel.title.as_slice());
@@ -93,7 +96,8 @@ impl Chart<'_> {
         }
         for point in points {
             // A whisker that is shorter than its point would only blur the point.
-            let (low, high) = (at(point, point.value.spread.low), at(point, point.value.spread.high));
+            let (low, high) =
+                (at(point, point.value.spread.low), at(point, point.value.spread.high));
             if low.1 - high.1 > 2.0 * MARKER_PX {
                 canvas.whisker(low, high, look.color);
             }

@@ -2,14 +2,20 @@
 
 use super::kind::{Figure, WorkloadChart};
 use super::quantity::Quantity;
-use super::{bars, curves, goodput_by_load, latency_by_load, latency_histogram, latency_percentiles};
+use super::{
+    bars, curves, goodput_by_load, latency_by_load, latency_histogram, latency_percentiles,
+};
 use crate::file::slug;
 use crate::metric::{Drawn, METRICS};
 use crate::results::{Layout, Results};
 
 /// Charts that show one workload, in addition to the bars of metrics, in the order of the page.
-const PER_WORKLOAD: &[WorkloadChart] =
-    &[latency_by_load::CHART, goodput_by_load::CHART, latency_percentiles::CHART, latency_histogram::CHART];
+const PER_WORKLOAD: &[WorkloadChart] = &[
+    latency_by_load::CHART,
+    goodput_by_load::CHART,
+    latency_percentiles::CHART,
+    latency_histogram::CHART,
+];
 
 /// Most characters of a workload's name in the name of a file; a file system takes 255 bytes in
 /// all.

@@ -28,11 +28,16 @@ pub struct Grid {
 
 impl Grid {
     /// Lays out panels with `titles`, each in parts, below `top_px` in a chart of `width_px`.
-    pub fn layout<'a>(titles: impl Iterator<Item = &'a [String]>, top_px: f64, width_px: f64) -> Self {
+    pub fn layout<'a>(
+        titles: impl Iterator<Item = &'a [String]>,
+        top_px: f64,
+        width_px: f64,
+    ) -> Self {
         let titles: Vec<&[String]> = titles.collect();
         let columns = titles.len().clamp(1, PANELS_PER_ROW);
         let column_px = width_px / columns as f64;
-        let titles: Vec<Vec<String>> = titles.iter().map(|parts| title_lines(parts, column_px)).collect();
+        let titles: Vec<Vec<String>> =
+            titles.iter().map(|parts| title_lines(parts, column_px)).collect();
         let lines = titles.iter().map(Vec::len).max().unwrap_or(0);
         let title_px = TITLE_LINE_PX * lines as f64 + 7.0;
         Self { titles, columns, column_px, title_px, top_px }
@@ -83,7 +88,10 @@ mod tests {
     #[test]
     fn a_title_breaks_between_its_parts() {
         let parts = ["requests per connection: short", "path: /bytes/1024"].map(str::to_owned);
-        assert_eq!(title_lines(&parts, 1000.0), ["requests per connection: short · path: /bytes/1024"]);
+        assert_eq!(
+            title_lines(&parts, 1000.0),
+            ["requests per connection: short · path: /bytes/1024"]
+        );
         assert_eq!(title_lines(&parts, 250.0), parts);
     }
 }

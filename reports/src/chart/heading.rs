@@ -50,10 +50,13 @@ mod tests {
 
     #[test]
     fn a_long_note_takes_more_lines_and_none_is_too_wide() {
-        let note = "bar: median, whisker: 95 % confidence interval of the median over 10 rounds, ".repeat(3);
+        let note = "bar: median, whisker: 95 % confidence interval of the median over 10 rounds, "
+            .repeat(3);
         let heading = Heading::layout("Throughput: short-1", &note, 560.0);
         assert!(heading.notes.len() > 2);
-        assert!(heading.notes.iter().all(|line| text_width_px(line, TEXT_PX) <= 560.0 - TITLE_LEFT_PX));
+        assert!(
+            heading.notes.iter().all(|line| text_width_px(line, TEXT_PX) <= 560.0 - TITLE_LEFT_PX)
+        );
         assert!(heading.height_px() > Heading::layout("Throughput", "", 560.0).height_px());
     }
 }

@@ -41,7 +41,8 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let high = times().map(|times| times.value_at_quantile(0.999)).max()?;
     let x = Axis::log("response", low.max(1) as f64, high.max(1) as f64, axis::time);
 
-    let title = format!("Distribution of response times: {}", results.environment.workloads[workload].name);
+    let title =
+        format!("Distribution of response times: {}", results.environment.workloads[workload].name);
     let note = format!("area: share of requests, line: median{}", doubts_note(&cells));
     let heading = Heading::layout(&title, &note, WIDTH_PX);
     let top = heading.height_px();
@@ -76,15 +77,19 @@ fn draw_row(canvas: &mut Canvas, panel: &Panel, x: &Axis, cell: &CellResult, row
     let up = |share: f64| row.bottom - share / highest * (row.bottom - row.top - 8.0);
     let across = |ns: f64| panel.at(ns, 0.0).0;
     let steps = shares.iter().zip(edges.windows(2));
-    let outline =
-        steps.flat_map(|(share, edge)| [(across(edge[0]), up(*share)), (across(edge[1]), up(*share))]);
+    let outline = steps
+        .flat_map(|(share, edge)| [(across(edge[0]), up(*share)), (across(edge[1]), up(*share))]);
     let base = [(across(edges[BUCKETS]), row.bottom), (across(edges[0]), row.bottom)];
     let places: Vec<Place> = outline.chain(base).collect();
     let opacity = if cell.doubts().is_empty() { 0.75 } else { 0.25 };
     canvas.polygon(&places, look(cell.subject).color, opacity);
     let median = across(times.value_at_quantile(0.5) as f64);
     canvas.line((median, row.top + 4.0), (median, row.bottom), INK, 1.6);
-    canvas.text(&format!("{} %", format::significant(highest * 100.0)), (row.right + 7.0, middle), NOTE);
+    canvas.text(
+        &format!("{} %", format::significant(highest * 100.0)),
+        (row.right + 7.0, middle),
+        NOTE,
+    );
 }
 
 /// Returns the share of samples (0 to 1) between each pair of neighbouring `edges`, which are in

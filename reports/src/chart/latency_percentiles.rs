@@ -40,7 +40,8 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
     let (low, high) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     let y = Axis::covering("response", low, high, axis::time);
 
-    let title = format!("Response time by percentile: {}", results.environment.workloads[workload].name);
+    let title =
+        format!("Response time by percentile: {}", results.environment.workloads[workload].name);
     let note = format!(
         "to the last byte, without the wait before a connect; whisker: {}{}",
         results.interval(),
@@ -56,9 +57,15 @@ fn draw(results: &Results, workload: usize) -> Option<String> {
                 .collect();
             let in_doubt = !curve.cell.doubts().is_empty();
             single::curve(canvas, &places, look, in_doubt);
-            for quantile in marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile) {
+            for quantile in
+                marked.iter().copied().filter(|quantile| *quantile <= curve.last_quantile)
+            {
                 if let Some((low_ns, high_ns)) = curve.rounds_at(quantile) {
-                    canvas.whisker(panel.at(quantile, low_ns), panel.at(quantile, high_ns), look.color);
+                    canvas.whisker(
+                        panel.at(quantile, low_ns),
+                        panel.at(quantile, high_ns),
+                        look.color,
+                    );
                 }
                 let place = panel.at(quantile, curve.at(quantile));
                 single::point(canvas, place, look, in_doubt);
@@ -100,7 +107,8 @@ impl<'a> Curve<'a> {
     fn with_rounds_ns(&self) -> (f64, f64) {
         let shown = OF_ROUNDS.iter().filter(|(quantile, _)| *quantile <= self.last_quantile);
         let whiskers = shown.filter_map(|(quantile, _)| self.rounds_at(*quantile));
-        whiskers.fold(self.range_ns, |range, whisker| (range.0.min(whisker.0), range.1.max(whisker.1)))
+        whiskers
+            .fold(self.range_ns, |range, whisker| (range.0.min(whisker.0), range.1.max(whisker.1)))
     }
 
     /// Returns the response time in nanoseconds at `quantile` (0 to 1).

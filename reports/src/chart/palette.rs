@@ -33,8 +33,14 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(0x56, 0xb4, 0xe9), // sky blue
 ];
 
-const MARKERS: [Marker; 6] =
-    [Marker::Circle, Marker::Square, Marker::Triangle, Marker::Diamond, Marker::TriangleDown, Marker::Cross];
+const MARKERS: [Marker; 6] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Triangle,
+    Marker::Diamond,
+    Marker::TriangleDown,
+    Marker::Cross,
+];
 
 /// Look of one subject.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -13,7 +13,8 @@ const POINTS_PER_HALVING: u32 = 16;
 pub fn points(times: &Times, last: f64) -> impl Iterator<Item = (f64, f64)> {
     let end = (last, times.value_at_quantile(last) as f64);
     let between = times.iter_quantiles(POINTS_PER_HALVING);
-    let between = between.map(|point| (point.quantile_iterated_to(), point.value_iterated_to() as f64));
+    let between =
+        between.map(|point| (point.quantile_iterated_to(), point.value_iterated_to() as f64));
     let supported = between.take_while(move |(quantile, _)| *quantile < last);
     iter::once((0.0, times.min() as f64)).chain(supported.skip(1)).chain(iter::once(end))
 }

@@ -9,7 +9,8 @@ use crate::results::{CellResult, DOUBTS, Results};
 /// there are none. A cell without any result has neither sign nor shape.
 pub fn doubts_note(cells: &[&CellResult]) -> String {
     let drawn = || cells.iter().filter(|cell| cell.rounds() > 0);
-    let present = DOUBTS.into_iter().filter(|doubt| drawn().any(|cell| cell.doubts().contains(doubt)));
+    let present =
+        DOUBTS.into_iter().filter(|doubt| drawn().any(|cell| cell.doubts().contains(doubt)));
     let meanings: Vec<String> =
         present.map(|doubt| format!("{}: {}", doubt.sign(), doubt.meaning())).collect();
     if meanings.is_empty() {
@@ -32,7 +33,10 @@ pub fn signed_name(results: &Results, cell: &CellResult) -> String {
 }
 
 /// Returns index and label of each subject among `cells`, in the order of the suite.
-pub fn legend_labels(results: &Results, cells: &[&CellResult]) -> impl Iterator<Item = (usize, String)> {
+pub fn legend_labels(
+    results: &Results,
+    cells: &[&CellResult],
+) -> impl Iterator<Item = (usize, String)> {
     let mut subjects: BTreeMap<usize, Vec<&CellResult>> = BTreeMap::new();
     for cell in cells {
         subjects.entry(cell.subject).or_default().push(cell);
@@ -41,7 +45,8 @@ pub fn legend_labels(results: &Results, cells: &[&CellResult]) -> impl Iterator<
         let name = &results.environment.subjects[subject].name;
         let drawn = || cells.iter().filter(|cell| cell.rounds() > 0);
         let has = |doubt| drawn().any(|cell| cell.doubts().contains(doubt));
-        let signs: String = DOUBTS.iter().filter(|doubt| has(doubt)).map(|doubt| doubt.sign()).collect();
+        let signs: String =
+            DOUBTS.iter().filter(|doubt| has(doubt)).map(|doubt| doubt.sign()).collect();
         let space = if signs.is_empty() { "" } else { "\u{a0}" };
         let nothing = if cells.iter().all(|cell| cell.rounds() == 0) { " (no result)" } else { "" };
         (subject, format!("{name}{space}{signs}{nothing}"))

@@ -72,7 +72,8 @@ mod tests {
     fn the_latency_close_below_the_capacity_is_that_of_its_own_step() {
         let mut record = fixture::measured("epoll", "search", 1);
         assert_eq!((P50_AT_90_PERCENT.of)(&record), None);
-        let steps = vec![step(None, 1.0), step(Some(0.8), 2.0), step(Some(0.9), 3.0), step(Some(1.0), 4.0)];
+        let steps =
+            vec![step(None, 1.0), step(Some(0.8), 2.0), step(Some(0.9), 3.0), step(Some(1.0), 4.0)];
         let objective = "p99 < 5ms".to_owned();
         let search = Search { objective, holds_rps: 1000.0, breaks_rps: Some(1020.0), steps };
         record.search = Some(search.clone());

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::definition::Metric;
 use super::{
     allocations, capacity, cheap, connect, connect_wait, connections, context_switches, first_byte,
-    generator_cpu, hardware, latency, machine, memory, page_faults, response, server_cpu, server_wait,
-    service, softirq, system_calls, tasks, tcp, throughput, total_cpu, user_instructions, wire_bytes,
+    generator_cpu, hardware, latency, machine, memory, page_faults, response, server_cpu,
+    server_wait, service, softirq, system_calls, tasks, tcp, throughput, total_cpu,
+    user_instructions, wire_bytes,
 };
 use crate::record::Record;
 
@@ -197,7 +198,11 @@ mod tests {
             ("client_time_wait", 3.0),
         ];
         for (key, value) in expected {
-            assert!((metrics[key] - value).abs() < 1e-9 * value.max(1.0), "{key} is {}", metrics[key]);
+            assert!(
+                (metrics[key] - value).abs() < 1e-9 * value.max(1.0),
+                "{key} is {}",
+                metrics[key]
+            );
         }
     }
 

@@ -6,7 +6,8 @@ use super::quantities::{per_request, summary};
 
 /// Fields that the two metrics share. Neither direction is better, since both values follow from
 /// the workload.
-const BYTES: Metric = Metric { unit: "bytes per request", better: None, format: Format::Bytes, ..PLAIN };
+const BYTES: Metric =
+    Metric { unit: "bytes per request", better: None, format: Format::Bytes, ..PLAIN };
 
 /// Bytes from the server to the client.
 pub const READ: Metric = Metric {

@@ -52,7 +52,8 @@ fn check<'a>(results: &'a Results, tally: &'a Tally) -> Check<'a> {
 /// Counts the complaints by verdict, in words such as `failed in 2 cells, warned in 1 cell`.
 fn cells(complaints: &[&results::Complaint]) -> String {
     let count = |verdict, word: &str| {
-        let cells = complaints.iter().filter(|complaint| complaint.verdict == verdict).count() as u64;
+        let cells =
+            complaints.iter().filter(|complaint| complaint.verdict == verdict).count() as u64;
         (cells > 0).then(|| format!("{word} in {}", format::plural(cells, "cell")))
     };
     let parts = [count(Verdict::Fail, "failed"), count(Verdict::Warn, "warned")];

@@ -36,7 +36,8 @@ pub struct Chart<'a> {
 impl Page<'_> {
     /// Converts `figures` to the form that the templates show.
     pub fn charts<'f>(&self, figures: &'f [Figure]) -> Vec<Chart<'f>> {
-        let file = |figure: &Figure| Some(format!("{}{}", self.place.run.as_deref()?, figure.file_name));
+        let file =
+            |figure: &Figure| Some(format!("{}{}", self.place.run.as_deref()?, figure.file_name));
         figures.iter().map(|figure| Chart { figure, file: file(figure) }).collect()
     }
 }

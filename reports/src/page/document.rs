@@ -4,8 +4,8 @@ use askama::Template;
 
 use super::context::{Page, Place};
 use super::{
-    caution, checks, claim, instrument, machine, missing, more, questions, summary, title, what_was_run,
-    workloads,
+    caution, checks, claim, instrument, machine, missing, more, questions, summary, title,
+    what_was_run, workloads,
 };
 use crate::chart::Figures;
 use crate::error::Error;

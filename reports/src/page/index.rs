@@ -39,8 +39,9 @@ struct Runs<'a> {
 impl Listed {
     /// Creates the entry of the run in the folder `name`; `run` is the result of reading it.
     pub fn of(name: String, link: Option<String>, run: Result<Run, Error>) -> Self {
-        let found =
-            run.map(|run| Found::of(&Results::without_histograms(run))).map_err(|error| error.to_string());
+        let found = run
+            .map(|run| Found::of(&Results::without_histograms(run)))
+            .map_err(|error| error.to_string());
         Self { name, link, found }
     }
 }

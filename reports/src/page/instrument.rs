@@ -81,8 +81,14 @@ fn generator(calibration: &Calibration) -> Generator {
         lag_p50: format::time_ns(lag_p50_us * 1e3),
         lag_p99: format::time_ns(lag_p99_us * 1e3),
         tables: [
-            Table { caption: "Responses held back for known, random times", rows: rows(&calibration.delays) },
-            Table { caption: "A server that stopped for a known time", rows: rows(&calibration.stall) },
+            Table {
+                caption: "Responses held back for known, random times",
+                rows: rows(&calibration.delays),
+            },
+            Table {
+                caption: "A server that stopped for a known time",
+                rows: rows(&calibration.stall),
+            },
         ],
     }
 }
@@ -92,7 +98,11 @@ fn rows(comparisons: &[Comparison]) -> Vec<Row> {
         let Comparison { percentile, true_us, measured_us } = *comparison;
         let error_us = measured_us - true_us;
         Row {
-            percentile: if percentile < 100.0 { format!("p{percentile}") } else { "max".to_owned() },
+            percentile: if percentile < 100.0 {
+                format!("p{percentile}")
+            } else {
+                "max".to_owned()
+            },
             truth: format::time_ns(true_us * 1e3),
             measured: format::time_ns(measured_us * 1e3),
             error: signed(error_us, |error_us| format::time_ns(error_us * 1e3)),
@@ -134,7 +144,8 @@ fn cpu_time(results: &Results, accounts: Option<&CpuAccounts>) -> String {
             cgroup.name()
         ),
         (None, true) => {
-            "CPU time of a server is the sum of its processes' clocks".to_owned() + &bias(results, accounts)
+            "CPU time of a server is the sum of its processes' clocks".to_owned()
+                + &bias(results, accounts)
         }
         (Some(cgroup), true) => format!(
             "CPU time is of two accounts, which must not be compared with one another: of {} in some \
@@ -157,7 +168,8 @@ fn bias(results: &Results, accounts: Option<&CpuAccounts>) -> String {
         },
     );
     let why = results.environment.no_cgroup.as_ref();
-    let why =
-        why.map_or_else(String::new, |reason| format!(" A cgroup's account misses nothing, but {reason}."));
+    let why = why.map_or_else(String::new, |reason| {
+        format!(" A cgroup's account misses nothing, but {reason}.")
+    });
     format!(", which lose time with every thread that ends ({size}).{why}")
 }

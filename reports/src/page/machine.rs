@@ -75,9 +75,15 @@ mod tests {
         let mut environment = fixture::environment();
         environment.server_cpus = vec![0, 2];
         environment.generator_cpus = vec![1, 3];
-        assert_eq!(whose(&[vec![0, 2], vec![1, 3]], &environment), "0 + 2: server; 1 + 3: load generator");
+        assert_eq!(
+            whose(&[vec![0, 2], vec![1, 3]], &environment),
+            "0 + 2: server; 1 + 3: load generator"
+        );
         let shared = whose(&[vec![0, 1], vec![2, 3]], &environment);
-        assert!(shared.starts_with("0 + 1: shared by server and load generator, which slow"), "{shared}");
+        assert!(
+            shared.starts_with("0 + 1: shared by server and load generator, which slow"),
+            "{shared}"
+        );
         environment.server_cpus.clear();
         environment.generator_cpus.clear();
         assert_eq!(whose(&[vec![0]], &environment), "0");

@@ -43,7 +43,10 @@ impl Number {
             },
             leads,
             doubt: DoubtMark::of(records),
-            bound: metric.bound.filter(|_| value.at_least).map_or_else(String::new, Bound::sentence),
+            bound: metric
+                .bound
+                .filter(|_| value.at_least)
+                .map_or_else(String::new, Bound::sentence),
         }
     }
 
@@ -55,7 +58,11 @@ impl Number {
     /// Returns the tooltip of the number; empty if there is nothing to remark.
     pub fn remark(&self) -> String {
         let doubt = self.doubt.as_ref().map_or("", |doubt| &doubt.meaning);
-        [doubt, &self.bound].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+        [doubt, &self.bound]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -77,7 +84,9 @@ impl DoubtMark {
 fn range(low: &str, high: &str) -> String {
     let unit = |text: &str| text.split_once('\u{a0}').map(|(_, unit)| unit.to_owned());
     match (low.split_once('\u{a0}'), unit(high)) {
-        (Some((number, low_unit)), Some(high_unit)) if low_unit == high_unit => format!("{number}–{high}"),
+        (Some((number, low_unit)), Some(high_unit)) if low_unit == high_unit => {
+            format!("{number}–{high}")
+        }
         _ => format!("{low}–{high}"),
     }
 }

@@ -75,7 +75,11 @@ fn bound(results: &Results, metric: &Metric) -> Option<&'static str> {
     metric.bound.filter(|_| values.clone().any(|value| value.at_least)).map(|bound| bound.reason)
 }
 
-fn group<'a>(results: &'a Results, question: &'a Question, metrics: &[&'static Metric]) -> Group<'a> {
+fn group<'a>(
+    results: &'a Results,
+    question: &'a Question,
+    metrics: &[&'static Metric],
+) -> Group<'a> {
     let entries = results.environment.workloads.iter().enumerate();
     let asked = entries.filter(|(_, workload)| question.workloads.contains(&workload.name));
     let workload = |(index, workload): (usize, &'a WorkloadEntry)| Workload {
@@ -91,14 +95,17 @@ fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) 
     let leads: Vec<Vec<bool>> = metrics.iter().map(|metric| leading(&cells, metric)).collect();
     let rows = cells.iter().enumerate().map(|(index, cell)| {
         let numbers = metrics.iter().zip(&leads);
-        let numbers = numbers.map(|(metric, leads)| Number::of(&cell.records, metric, leads[index]));
+        let numbers =
+            numbers.map(|(metric, leads)| Number::of(&cell.records, metric, leads[index]));
         let failed_requests = cell.sum(|summary| summary.requests.failed);
         Row {
             subject: results.subject_name(cell),
             doubt: DoubtMark::of(&cell.records),
             workers: cell.workers(),
             remarks: remarks(cell),
-            numbers: cell.why_nothing().map_or_else(|| Ok(numbers.collect()), |why| Err(explain(cell, why))),
+            numbers: cell
+                .why_nothing()
+                .map_or_else(|| Ok(numbers.collect()), |why| Err(explain(cell, why))),
             failed_requests,
             failed: format::count(failed_requests),
             rounds: format!("{}/{}", cell.rounds(), results.environment.rounds),

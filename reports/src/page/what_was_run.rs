@@ -18,7 +18,8 @@ struct WhatWasRun<'a> {
 pub fn render(page: &Page) -> askama::Result<String> {
     let environment = &page.results.environment;
     let traits = trait_names(&environment.subjects);
-    let subjects = environment.subjects.iter().map(|subject| (subject, trait_values(subject, &traits)));
+    let subjects =
+        environment.subjects.iter().map(|subject| (subject, trait_values(subject, &traits)));
     let section = WhatWasRun {
         environment,
         measurements: page.results.measurements(),
@@ -44,5 +45,8 @@ fn trait_names(subjects: &[Subject]) -> Vec<&str> {
 /// know declares no traits.
 fn trait_values<'a>(subject: &'a Subject, names: &[&str]) -> Vec<&'a str> {
     let value = |wanted: &&str| subject.traits.iter().find(|(name, _)| name == *wanted);
-    names.iter().map(|name| value(name).map_or(crate::format::MISSING, |(_, value)| value.as_str())).collect()
+    names
+        .iter()
+        .map(|name| value(name).map_or(crate::format::MISSING, |(_, value)| value.as_str()))
+        .collect()
 }

@@ -84,7 +84,8 @@ fn render_one(page: &Page, index: usize, workload: &WorkloadEntry) -> askama::Re
     let cells: Vec<&CellResult> = results.of_workload(index).collect();
     let has = |metric: &&Metric| cells.iter().any(|cell| cell.value(metric).is_some());
     let metrics: Vec<&Metric> = METRICS.iter().filter(has).collect();
-    let headlines: Vec<&Metric> = metrics.iter().copied().filter(|metric| metric.headline).collect();
+    let headlines: Vec<&Metric> =
+        metrics.iter().copied().filter(|metric| metric.headline).collect();
     let measurements = cells.iter().flat_map(|cell| measurements(results, cell, &headlines));
     let section = Workload {
         index,
@@ -105,7 +106,9 @@ fn render_one(page: &Page, index: usize, workload: &WorkloadEntry) -> askama::Re
 /// Lists the reasons to doubt the numbers of a cell, in words.
 fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> {
     let mut texts: Vec<String> = Vec::new();
-    texts.extend(cell.failures().map(|(record, error)| format!("failed in round {}: {error}", record.round)));
+    texts.extend(
+        cell.failures().map(|(record, error)| format!("failed in round {}: {error}", record.round)),
+    );
     if cell.records.is_empty() {
         texts.extend(cell.why_nothing().map(str::to_owned));
     }
@@ -136,7 +139,8 @@ fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> 
 /// Describes the requests of all rounds that were never answered; `None` if there are none.
 fn never_answered(cell: &CellResult) -> Option<String> {
     let never = cell.sum(|summary| summary.requests.never_answered);
-    let sentence = || format!("{} never answered; percentiles that rest on them are bounds", count_of(never));
+    let sentence =
+        || format!("{} never answered; percentiles that rest on them are bounds", count_of(never));
     (never > 0).then(sentence)
 }
 
@@ -148,7 +152,8 @@ fn count_of(requests: u64) -> String {
 /// with the most of them; `None` if there are none.
 fn start_up(cell: &CellResult) -> Option<String> {
     let start_ups = cell.measured().filter_map(|(_, summary)| summary.start_up);
-    let worst = start_ups.max_by_key(|start_up| start_up.unserved).filter(|worst| worst.unserved > 0)?;
+    let worst =
+        start_ups.max_by_key(|start_up| start_up.unserved).filter(|worst| worst.unserved > 0)?;
     Some(format!(
         "the measured part began with {} not served yet, of which {} had a first response within it",
         format::plural(worst.unserved, "connection"),
@@ -181,7 +186,11 @@ fn stages() -> Vec<&'static Metric> {
 }
 
 /// Lists every measurement of a cell by round, failed ones included.
-fn measurements<'a>(results: &'a Results, cell: &'a CellResult, metrics: &[&Metric]) -> Vec<Measurement<'a>> {
+fn measurements<'a>(
+    results: &'a Results,
+    cell: &'a CellResult,
+    metrics: &[&Metric],
+) -> Vec<Measurement<'a>> {
     let subject = results.subject_name(cell);
     let measurement = |record: &Record, numbers| Measurement {
         subject,

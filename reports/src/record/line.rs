@@ -182,7 +182,10 @@ mod tests {
             command.clone_into(&mut record.command);
             record.workers()
         };
-        assert_eq!(workers("taskset --cpu-list 0 c10k serve prefork --workers 64 --backlog 9"), Some(64));
+        assert_eq!(
+            workers("taskset --cpu-list 0 c10k serve prefork --workers 64 --backlog 9"),
+            Some(64)
+        );
         assert_eq!(workers("c10k serve prefork --workers=512"), Some(512));
         assert_eq!(workers("c10k serve epoll --addr 127.0.0.1:0"), None);
     }

@@ -17,8 +17,8 @@ mod writer;
 
 pub use claim::{Claim, Predicate, Selector};
 pub use environment::{
-    Calibration, Cell, Comparison, CpuAccounts, CpuComparison, Environment, Machine, Question, Source,
-    Subject, WorkloadEntry,
+    Calibration, Cell, Comparison, CpuAccounts, CpuComparison, Environment, Machine, Question,
+    Source, Subject, WorkloadEntry,
 };
 pub use files::{RUNS_DIR, VERSION};
 pub use line::{CpuAccount, Outcome, Record, ServerUsage};

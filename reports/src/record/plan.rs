@@ -18,7 +18,9 @@ pub fn contradiction(environment: &Environment) -> Option<String> {
         .map(|name| format!("two subjects have the name {name:?}"))
         .or_else(|| twice(workloads()).map(|name| format!("two workloads have the name {name:?}")))
         .or_else(|| twice(axes()).map(|key| format!("two axes have the key {key:?}")))
-        .or_else(|| twice(cells).map(|(subject, workload)| cell(format!("{subject:?} and {workload:?}"))))
+        .or_else(|| {
+            twice(cells).map(|(subject, workload)| cell(format!("{subject:?} and {workload:?}")))
+        })
         .or_else(|| stray_cell(environment, &subjects().collect(), &workloads().collect()))
         .or_else(|| stray_question(environment, &workloads().collect()))
 }
@@ -38,7 +40,9 @@ fn stray_cell(
     let stray = cells.find(|cell| {
         !subjects.contains(cell.subject.as_str()) || !workloads.contains(cell.workload.as_str())
     });
-    stray.map(|cell| format!("the cell of {:?} and {:?} names one unknown", cell.subject, cell.workload))
+    stray.map(|cell| {
+        format!("the cell of {:?} and {:?} names one unknown", cell.subject, cell.workload)
+    })
 }
 
 fn stray_question(environment: &Environment, workloads: &HashSet<&str>) -> Option<String> {

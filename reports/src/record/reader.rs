@@ -36,7 +36,8 @@ impl Run {
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let mut environment = load_environment(&dir.join(ENVIRONMENT_FILE))?;
         upgrade::environment(&mut environment);
-        let mut run = Self { dir: dir.to_path_buf(), environment, records: Vec::new(), notes: Vec::new() };
+        let mut run =
+            Self { dir: dir.to_path_buf(), environment, records: Vec::new(), notes: Vec::new() };
         run.load_records()?;
         run.check_plan()?;
         Ok(run)
@@ -164,14 +165,16 @@ mod tests {
 
     #[test]
     fn a_damaged_line_elsewhere_is_an_error_that_names_it() {
-        let error = load(&format!("{}\n{}\n{}\n", line(), &line()[..40], line())).unwrap_err().to_string();
+        let error =
+            load(&format!("{}\n{}\n{}\n", line(), &line()[..40], line())).unwrap_err().to_string();
         assert!(error.contains("record.jsonl, line 2"), "{error}");
     }
 
     #[test]
     fn an_unknown_version_is_refused_whatever_else_the_line_holds() {
-        let error =
-            load(&format!("{}\n{{\"version\":7,\"shape\":\"new\"}}\n", line())).unwrap_err().to_string();
+        let error = load(&format!("{}\n{{\"version\":7,\"shape\":\"new\"}}\n", line()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("record.jsonl, line 2") && error.contains("version 7"), "{error}");
         assert!(error.contains("reads version 1"), "{error}");
     }
@@ -179,7 +182,10 @@ mod tests {
     #[test]
     fn a_missing_run_says_what_to_give() {
         let error = Run::load(Path::new("no-such-run")).unwrap_err().to_string();
-        assert!(error.contains("no-such-run/environment.json") && error.contains("reports/runs/"), "{error}");
+        assert!(
+            error.contains("no-such-run/environment.json") && error.contains("reports/runs/"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -64,8 +64,9 @@ fn parameters(workload: &WorkloadEntry) -> Parameters {
 
 /// Adds a question that holds the workloads that no other question names.
 fn ask_about_the_rest(environment: &mut Environment) {
-    let asked =
-        |name: &String| environment.questions.iter().any(|question| question.workloads.contains(name));
+    let asked = |name: &String| {
+        environment.questions.iter().any(|question| question.workloads.contains(name))
+    };
     let names = environment.workloads.iter().map(|workload| workload.name.clone());
     let rest: Vec<String> = names.filter(|name| !asked(name)).collect();
     if rest.is_empty() {
@@ -87,7 +88,9 @@ fn readings(server: ServerUsage) -> [(&'static str, f64); 4] {
 /// Returns the checks in `summary`, with the effects that they had before effects were written.
 fn checks(summary: &Summary) -> Vec<CheckOutcome> {
     let mut checks = summary.checks.clone();
-    for check in checks.iter_mut().filter(|check| check.verdict != Verdict::Pass && check.effect.is_none()) {
+    for check in
+        checks.iter_mut().filter(|check| check.verdict != Verdict::Pass && check.effect.is_none())
+    {
         check.effect = effect_of_old(&check.name, summary);
     }
     checks.extend(unserved(summary).filter(|_| summary.checks.is_empty()));
@@ -111,7 +114,10 @@ fn unserved(summary: &Summary) -> Option<CheckOutcome> {
     (connections.served < connections.requested).then(|| CheckOutcome {
         name: "starvation".to_owned(),
         verdict: Verdict::Warn,
-        detail: format!("{} of {} connections were served", connections.served, connections.requested),
+        detail: format!(
+            "{} of {} connections were served",
+            connections.served, connections.requested
+        ),
         effect: Some(Effect::ServedConnectionsOnly),
     })
 }
@@ -199,13 +205,17 @@ mod tests {
             summary(record).valid = false;
         });
         let effects: Vec<Option<Effect>> = record.checks.iter().map(|check| check.effect).collect();
-        assert_eq!(effects, [Some(Effect::ServedConnectionsOnly), Some(Effect::ThroughputIsABound), None]);
+        assert_eq!(
+            effects,
+            [Some(Effect::ServedConnectionsOnly), Some(Effect::ThroughputIsABound), None]
+        );
         assert!(!record.valid);
     }
 
     #[test]
     fn a_check_that_passed_has_no_effect() {
-        let record = upgraded(|record| summary(record).checks = vec![check("generator-cpu", Verdict::Pass)]);
+        let record =
+            upgraded(|record| summary(record).checks = vec![check("generator-cpu", Verdict::Pass)]);
         assert!(record.valid && record.checks[0].effect.is_none());
     }
 

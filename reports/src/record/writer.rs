@@ -51,7 +51,8 @@ impl RunWriter {
     /// it.
     pub fn resume(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(RECORD_FILE);
-        let record = File::options().create(true).append(true).open(&path).map_err(Error::writing(&path))?;
+        let record =
+            File::options().create(true).append(true).open(&path).map_err(Error::writing(&path))?;
         lock(&record, &path)?;
         let lines = fs::read(&path).map_err(Error::reading(&path))?;
         let whole = lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1) as u64;
@@ -91,7 +92,8 @@ fn begin(dir: &Path, environment: &Environment) -> Result<File, Error> {
     let json = serde_json::to_string_pretty(environment).expect("an environment is plain data");
     file::replace(&dir.join(ENVIRONMENT_FILE), &(json + "\n"))?;
     let path = dir.join(RECORD_FILE);
-    let record = File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))?;
+    let record =
+        File::options().create_new(true).append(true).open(&path).map_err(Error::writing(&path))?;
     lock(&record, &path)?;
     Ok(record)
 }
@@ -108,7 +110,8 @@ fn lock(record: &File, path: &Path) -> Result<(), Error> {
 
 fn dir_name(environment: &Environment) -> Result<String, Error> {
     let text = &environment.started_utc;
-    let started: Timestamp = text.parse().map_err(|cause| Error::Time { text: text.clone(), cause })?;
+    let started: Timestamp =
+        text.parse().map_err(|cause| Error::Time { text: text.clone(), cause })?;
     Ok(format!("{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), file::slug(&environment.suite)))
 }
 
@@ -141,8 +144,11 @@ mod tests {
             let run = RunWriter::create(reports.path(), &environment).unwrap();
             run.dir().file_name().unwrap().to_str().unwrap().to_owned()
         });
-        let expected =
-            ["20260301T120000Z-default", "20260301T120000Z-default-2", "20260301T120000Z-default-3"];
+        let expected = [
+            "20260301T120000Z-default",
+            "20260301T120000Z-default-2",
+            "20260301T120000Z-default-3",
+        ];
         assert_eq!(names, expected);
     }
 

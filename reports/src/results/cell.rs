@@ -57,8 +57,12 @@ impl CellResult {
     /// Removes measurements that were repeated. A measurement stays if an interrupt prevented its
     /// repetition.
     pub(super) fn leave_out_superseded(&mut self) {
-        let standing: HashSet<u32> =
-            self.records.iter().filter(|record| !record.superseded).map(|record| record.round).collect();
+        let standing: HashSet<u32> = self
+            .records
+            .iter()
+            .filter(|record| !record.superseded)
+            .map(|record| record.round)
+            .collect();
         let before = self.records.len();
         self.records.retain(|record| !record.superseded || !standing.contains(&record.round));
         self.repeated = before - self.records.len();
@@ -194,6 +198,8 @@ impl CellResult {
         let present = errors.by_kind().into_iter().filter(|(_, count)| *count > 0);
         let texts = present.map(|(kind, count)| format!("{} {kind}", format::count(count)));
         let counts = texts.collect::<Vec<_>>().join(", ");
-        examples.by_kind().fold(counts, |text, (kind, example)| format!("{text}; {kind}: {example}"))
+        examples
+            .by_kind()
+            .fold(counts, |text, (kind, example)| format!("{text}; {kind}: {example}"))
     }
 }

@@ -104,11 +104,15 @@ fn interval(results: &Results, predicate: &Predicate) -> Result<Interval, String
     let of = values(results, &predicate.of, &predicate.metric)?;
     let few = || "there are too few rounds".to_owned();
     let of_at_least = of.at_least;
-    let open_above =
-        |interval| if of_at_least { Interval { high: f64::INFINITY, ..interval } } else { interval };
+    let open_above = |interval| {
+        if of_at_least { Interval { high: f64::INFINITY, ..interval } } else { interval }
+    };
     let Some(over) = &predicate.over else {
         let values: Vec<f64> = of.rounds.into_values().collect();
-        return counted(&values, results).or_else(|| Interval::of(&values)).map(open_above).ok_or_else(few);
+        return counted(&values, results)
+            .or_else(|| Interval::of(&values))
+            .map(open_above)
+            .ok_or_else(few);
     };
     let over = values(results, over, &predicate.metric)?;
     if of.at_least && over.at_least {
@@ -119,7 +123,8 @@ fn interval(results: &Results, predicate: &Predicate) -> Result<Interval, String
     let interval = counted(&ratios, results)
         .or_else(|| Interval::of_ratios(&ratios))
         .ok_or_else(|| "there are too few rounds, or a number is zero".to_owned())?;
-    let open_below = if over.at_least { Interval { low: f64::NEG_INFINITY, ..interval } } else { interval };
+    let open_below =
+        if over.at_least { Interval { low: f64::NEG_INFINITY, ..interval } } else { interval };
     Ok(open_above(open_below))
 }
 
@@ -137,9 +142,12 @@ fn counted(values: &[f64], results: &Results) -> Option<Interval> {
 /// Returns the values of a metric by round, for the cell that `selector` means.
 fn values(results: &Results, selector: &Selector, metric: &str) -> Result<Contender, String> {
     let metric = by_key(metric).ok_or_else(|| format!("there is no metric {metric}"))?;
-    let cell = cell(results, selector).ok_or_else(|| format!("{} was not measured", selector.subject))?;
-    let in_doubt =
-        cell.doubts().into_iter().find(|doubt| matches!(doubt, Doubt::LostRound | Doubt::Disturbed));
+    let cell =
+        cell(results, selector).ok_or_else(|| format!("{} was not measured", selector.subject))?;
+    let in_doubt = cell
+        .doubts()
+        .into_iter()
+        .find(|doubt| matches!(doubt, Doubt::LostRound | Doubt::Disturbed));
     if let Some(doubt) = in_doubt {
         return Err(format!("{} has no number: {}", selector.subject, doubt.meaning()));
     }
@@ -154,16 +162,18 @@ fn cell<'a>(results: &'a Results, selector: &Selector) -> Option<&'a CellResult>
     let workloads = &results.environment.workloads;
     results.cells.iter().find(|cell| {
         // Parameters that a subject sets for itself are only in its records.
-        let parameters =
-            cell.records.first().map_or(&workloads[cell.workload].parameters, |record| &record.parameters);
+        let parameters = cell
+            .records
+            .first()
+            .map_or(&workloads[cell.workload].parameters, |record| &record.parameters);
         selector.means(results.subject_name(cell), parameters)
     })
 }
 
 /// Decides if the whole interval lies within the bounds, or beyond one of them.
 fn within(predicate: &Predicate, Interval { low, high, .. }: Interval) -> Finding {
-    let holds =
-        predicate.above.is_none_or(|above| low > above) && predicate.below.is_none_or(|below| high < below);
+    let holds = predicate.above.is_none_or(|above| low > above)
+        && predicate.below.is_none_or(|below| high < below);
     let fails = predicate.above.is_some_and(|above| high <= above)
         || predicate.below.is_some_and(|below| low >= below);
     match (holds, fails) {
@@ -194,7 +204,8 @@ fn cell_in_words(results: &Results, selector: &Selector) -> String {
         let axis = results.environment.axes.iter().find(|axis| axis.key == key);
         axis.map_or_else(|| key.to_owned(), |axis| axis.title.clone())
     };
-    let parameters = selector.parameters.iter().map(|(key, value)| format!("{}: {value}", title(key)));
+    let parameters =
+        selector.parameters.iter().map(|(key, value)| format!("{}: {value}", title(key)));
     match parameters.collect::<Vec<_>>().as_slice() {
         [] => selector.subject.clone(),
         told => format!("{} ({})", selector.subject, told.join(", ")),
@@ -211,8 +222,11 @@ mod tests {
     /// times the ratio of the round.
     fn results(ratios: [f64; 3], predicate: Predicate) -> Results {
         let mut environment = fixture::environment();
-        let claim =
-            Claim { says: "It does.".to_owned(), source: "Nobody".to_owned(), predicate: vec![predicate] };
+        let claim = Claim {
+            says: "It does.".to_owned(),
+            source: "Nobody".to_owned(),
+            predicate: vec![predicate],
+        };
         environment.claim = Some(claim);
         let record = |subject: &str, round: u32, cpu_us: f64| -> Record {
             let mut record = fixture::measured(subject, "short-1", round);
@@ -221,8 +235,9 @@ mod tests {
             record
         };
         let rounds = ratios.iter().zip(1..);
-        let records = rounds
-            .flat_map(|(ratio, round)| [record("fork", round, 10.0 * ratio), record("epoll", round, 10.0)]);
+        let records = rounds.flat_map(|(ratio, round)| {
+            [record("fork", round, 10.0 * ratio), record("epoll", round, 10.0)]
+        });
         Results::without_histograms(Run {
             dir: "run".into(),
             records: records.collect(),
@@ -262,7 +277,9 @@ mod tests {
         let results = results([3.0, 3.1, 2.9], at_least_twice());
         let (_, text) = &judge(&results).unwrap().predicates[0];
         assert!(
-            text.contains("fork") && text.contains("over that of epoll") && text.contains("above 2"),
+            text.contains("fork")
+                && text.contains("over that of epoll")
+                && text.contains("above 2"),
             "{text}"
         );
     }
@@ -270,7 +287,8 @@ mod tests {
     #[test]
     fn a_lower_bound_decides_only_what_a_higher_value_would_decide_as_well() {
         let with_bound = |subject: &str, above, below| {
-            let predicate = Predicate { metric: "capacity_rps".to_owned(), above, below, ..at_least_twice() };
+            let predicate =
+                Predicate { metric: "capacity_rps".to_owned(), above, below, ..at_least_twice() };
             let mut results = results([1.0; 3], predicate);
             for cell in 0..results.cells.len() {
                 let (name, rps) = match results.subject_name(&results.cells[cell]) {
@@ -281,7 +299,8 @@ mod tests {
                 for record in &mut results.cells[cell].records {
                     record.metrics.insert("capacity_rps".to_owned(), rps);
                     let objective = "p99 < 5ms".to_owned();
-                    record.search = Some(Search { objective, holds_rps: rps, breaks_rps, steps: Vec::new() });
+                    record.search =
+                        Some(Search { objective, holds_rps: rps, breaks_rps, steps: Vec::new() });
                 }
             }
             judge(&results).unwrap().finding
@@ -300,7 +319,9 @@ mod tests {
     fn a_disturbed_round_decides_nothing() {
         let mut results = results([3.0, 3.1, 2.9], at_least_twice());
         for cell in &mut results.cells {
-            cell.records.iter_mut().for_each(|record| record.disturbed = Some("by a test".to_owned()));
+            cell.records
+                .iter_mut()
+                .for_each(|record| record.disturbed = Some("by a test".to_owned()));
         }
         assert_eq!(judge(&results).unwrap().finding, Finding::Undecided);
     }

@@ -8,6 +8,8 @@ use crate::statistics::lead::leaders;
 /// a lead from another cell. A metric has no leaders if neither direction is better, or if it is
 /// not marked.
 pub fn leading(cells: &[&CellResult], metric: &Metric) -> Vec<bool> {
-    let Some(better) = metric.better.filter(|_| metric.marked) else { return vec![false; cells.len()] };
+    let Some(better) = metric.better.filter(|_| metric.marked) else {
+        return vec![false; cells.len()];
+    };
     leaders(&cells.iter().map(|cell| cell.comparable(metric)).collect::<Vec<_>>(), better)
 }

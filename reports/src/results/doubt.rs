@@ -17,8 +17,13 @@ pub enum Doubt {
 }
 
 /// All doubts, in the order in which their signs are shown.
-pub const DOUBTS: [Doubt; 5] =
-    [Doubt::LostRound, Doubt::FailedRequests, Doubt::FailedCheck, Doubt::Disturbed, Doubt::Unserved];
+pub const DOUBTS: [Doubt; 5] = [
+    Doubt::LostRound,
+    Doubt::FailedRequests,
+    Doubt::FailedCheck,
+    Doubt::Disturbed,
+    Doubt::Unserved,
+];
 
 impl Doubt {
     /// Returns the sign that is shown after the name of the cell.

@@ -43,8 +43,11 @@ impl Results {
     fn gather(run: Run, mut merge_log: impl FnMut(&str, &mut Tagged, &mut Vec<String>)) -> Self {
         let Run { environment, records, mut notes, .. } = run;
         let mut cells = planned_cells(&environment);
-        let index: HashMap<record::Cell, usize> =
-            cells.iter().enumerate().map(|(index, cell)| (names(cell, &environment), index)).collect();
+        let index: HashMap<record::Cell, usize> = cells
+            .iter()
+            .enumerate()
+            .map(|(index, cell)| (names(cell, &environment), index))
+            .collect();
         for record in records {
             // The reader of the record has already added a note about an unplanned cell.
             let Some(cell) = index.get(&record.cell).map(|&index| &mut cells[index]) else {
@@ -125,10 +128,13 @@ fn names(cell: &CellResult, environment: &Environment) -> record::Cell {
 /// Returns the planned cells, by workload and then by subject. The plan was checked, so it names
 /// only known workloads and subjects.
 fn planned_cells(environment: &Environment) -> Vec<CellResult> {
-    let subject_of = |name: &str| environment.subjects.iter().position(|subject| subject.name == name);
-    let workload_of = |name: &str| environment.workloads.iter().position(|workload| workload.name == name);
+    let subject_of =
+        |name: &str| environment.subjects.iter().position(|subject| subject.name == name);
+    let workload_of =
+        |name: &str| environment.workloads.iter().position(|workload| workload.name == name);
     let planned = environment.cells.iter();
-    let places = planned.filter_map(|cell| Some((workload_of(&cell.workload)?, subject_of(&cell.subject)?)));
+    let places =
+        planned.filter_map(|cell| Some((workload_of(&cell.workload)?, subject_of(&cell.subject)?)));
     let mut places: Vec<(usize, usize)> = places.collect();
     places.sort_unstable();
     let empty = |(workload, subject)| CellResult {
@@ -143,9 +149,9 @@ fn planned_cells(environment: &Environment) -> Vec<CellResult> {
 
 fn capitalised(text: &str) -> String {
     let mut characters = text.chars();
-    characters
-        .next()
-        .map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), characters.as_str()))
+    characters.next().map_or_else(String::new, |first| {
+        format!("{}{}.", first.to_uppercase(), characters.as_str())
+    })
 }
 
 #[cfg(test)]
@@ -161,7 +167,12 @@ mod tests {
 
     fn results(records: Vec<Record>) -> Results {
         let environment = fixture::environment();
-        Results::without_histograms(Run { dir: "run".into(), environment, records, notes: Vec::new() })
+        Results::without_histograms(Run {
+            dir: "run".into(),
+            environment,
+            records,
+            notes: Vec::new(),
+        })
     }
 
     fn cell<'a>(results: &'a Results, subject: &str, workload: &str) -> &'a CellResult {
@@ -230,7 +241,10 @@ mod tests {
         let cell = cell(&results, "epoll", "short-1");
         assert_eq!(cell.state(), State::Failed);
         assert_eq!(cell.errors_by_kind(), "3 reset, 1,200 timeout");
-        assert_eq!((cell.doubts(), cell.signs()), (vec![Doubt::FailedRequests], "\u{a0}†".to_owned()));
+        assert_eq!(
+            (cell.doubts(), cell.signs()),
+            (vec![Doubt::FailedRequests], "\u{a0}†".to_owned())
+        );
     }
 
     #[test]
@@ -265,7 +279,8 @@ mod tests {
     #[test]
     fn rounds_come_together_in_spreads() {
         let results = results(rounds("epoll", 9_999.0, |_| {}));
-        let value = cell(&results, "epoll", "short-1").value(by_key("throughput_rps").unwrap()).unwrap();
+        let value =
+            cell(&results, "epoll", "short-1").value(by_key("throughput_rps").unwrap()).unwrap();
         let spread = value.spread;
         assert_eq!((spread.low, spread.median, spread.high), (10_000.0, 10_001.0, 10_002.0));
         assert!(!value.at_least);
@@ -286,7 +301,8 @@ mod tests {
 
     #[test]
     fn where_the_generator_set_the_pace_throughput_is_a_bound_and_cost_is_not() {
-        let results = results(rounds("epoll", 1e4, |record| warn(record, Effect::ThroughputIsABound)));
+        let results =
+            results(rounds("epoll", 1e4, |record| warn(record, Effect::ThroughputIsABound)));
         let cell = cell(&results, "epoll", "short-1");
         assert_eq!(cell.state(), State::Good);
         assert!(cell.value(by_key("throughput_rps").unwrap()).unwrap().at_least);
@@ -308,7 +324,8 @@ mod tests {
             assert_eq!(leaders([fork, epoll, rounds("busy-poll", 1.0, doubt)]), ["epoll"]);
             // The only cell without a doubt has no other cell to be compared with.
             assert!(
-                leaders([rounds("epoll", 2e3, |_| {}), rounds("fork", 1e3, doubt), Vec::new()]).is_empty()
+                leaders([rounds("epoll", 2e3, |_| {}), rounds("fork", 1e3, doubt), Vec::new()])
+                    .is_empty()
             );
         }
     }

@@ -9,7 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use c10k_loadgen::measurement::Times;
 use hdrhistogram::serialization::Deserializer;
-use hdrhistogram::serialization::interval_log::{IntervalLogHistogram, IntervalLogIterator, LogEntry};
+use hdrhistogram::serialization::interval_log::{
+    IntervalLogHistogram, IntervalLogIterator, LogEntry,
+};
 
 use crate::error::Error;
 use crate::statistics::merge;
@@ -62,7 +64,9 @@ pub fn merge_file(path: &Path, merged: &mut Tagged) -> Result<(), Error> {
 fn decode(interval: &IntervalLogHistogram) -> Result<Logged, String> {
     let tag = interval.tag().map_or_else(String::new, |tag| tag.as_str().to_owned());
     let bytes = STANDARD.decode(interval.encoded_histogram()).map_err(|error| error.to_string())?;
-    let times = Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
+    let times = Deserializer::new()
+        .deserialize(&mut bytes.as_slice())
+        .map_err(|error| error.to_string())?;
     Ok(Logged { tag, begin: interval.start_timestamp(), times })
 }
 
@@ -75,7 +79,10 @@ mod tests {
     fn merges_intervals_by_tag() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.hlog");
-        fixture::write_log(&path, &[("latency", &[1_000, 2_000]), ("connect", &[50]), ("latency", &[3_000])]);
+        fixture::write_log(
+            &path,
+            &[("latency", &[1_000, 2_000]), ("connect", &[50]), ("latency", &[3_000])],
+        );
         let mut merged = Tagged::new();
         merge_file(&path, &mut merged).unwrap();
         assert_eq!(merged["latency"].len(), 3);

@@ -77,7 +77,8 @@ impl Layout {
         let axis = choose_axis(environment, question, &workloads)?;
         let values = stations(axis, &workloads);
         let others = environment.axes.iter().filter(|other| other.key != axis.key);
-        let others: Vec<&Axis> = others.filter(|other| distinct(other, &workloads).len() > 1).collect();
+        let others: Vec<&Axis> =
+            others.filter(|other| distinct(other, &workloads).len() > 1).collect();
         let unit = if axis.unit.is_empty() { String::new() } else { format!(", {}", axis.unit) };
         Some(Self {
             title: format!("{}{unit}", axis.title),
@@ -89,7 +90,10 @@ impl Layout {
 }
 
 /// Returns index and entry of the workloads of `question`, in the order of the question.
-fn workloads_of<'a>(environment: &'a Environment, question: &Question) -> Vec<(usize, &'a WorkloadEntry)> {
+fn workloads_of<'a>(
+    environment: &'a Environment,
+    question: &Question,
+) -> Vec<(usize, &'a WorkloadEntry)> {
     let known = || environment.workloads.iter().enumerate();
     let find = |name: &String| known().find(|(_, workload)| workload.name == *name);
     question.workloads.iter().filter_map(find).collect()
@@ -194,7 +198,8 @@ fn panels(
 /// Formats one part of a title, such as `path: /bytes/1024`.
 fn part(axis: &Axis, workload: &WorkloadEntry) -> String {
     let value = value_of(axis, workload);
-    let unit = if axis.unit.is_empty() || value == Value::None { "" } else { &format!(" {}", axis.unit) };
+    let unit =
+        if axis.unit.is_empty() || value == Value::None { "" } else { &format!(" {}", axis.unit) };
     format!("{}: {}{unit}", axis.title, label(&value))
 }
 
@@ -204,7 +209,8 @@ fn name_twins(panels: &mut [Panel], workloads: &[(usize, &WorkloadEntry)]) {
     let titles: Vec<Vec<String>> = panels.iter().map(|panel| panel.title.clone()).collect();
     for panel in panels {
         if titles.iter().filter(|title| **title == panel.title).count() > 1 {
-            let is_here = |index: &usize| panel.points.iter().any(|(_, workload)| workload == index);
+            let is_here =
+                |index: &usize| panel.points.iter().any(|(_, workload)| workload == index);
             let here = workloads.iter().filter(|(index, _)| is_here(index));
             let names = here.map(|(_, workload)| workload.name.as_str()).collect::<Vec<_>>();
             panel.title.push(names.join(", "));
@@ -285,10 +291,14 @@ mod tests {
 
     #[test]
     fn zero_is_apart_on_a_logarithmic_axis_and_only_there() {
-        let idle: &[&[_]] = &[&[("idle", count(1000))], &[("idle", count(0))], &[("idle", count(8000))]];
+        let idle: &[&[_]] =
+            &[&[("idle", count(1000))], &[("idle", count(0))], &[("idle", count(8000))]];
         let log = layout(&environment(&[("idle", Scale::Log)], idle)).unwrap();
         assert_eq!(labels(&log), ["0", "1,000", "8,000"]);
-        assert_eq!((log.stations[0].place, log.stations[1].place), (Place::Apart, Place::At(1000.0)));
+        assert_eq!(
+            (log.stations[0].place, log.stations[1].place),
+            (Place::Apart, Place::At(1000.0))
+        );
         let linear = layout(&environment(&[("idle", Scale::Linear)], idle)).unwrap();
         assert_eq!(linear.stations[0].place, Place::At(0.0));
     }
@@ -316,7 +326,8 @@ mod tests {
     #[test]
     fn without_two_numbers_there_is_nothing_to_lie_along() {
         let axes = [("path", Scale::Category), ("connections", Scale::Log)];
-        let paths: &[&[_]] = &[&[("path", text("/a"))], &[("path", text("/b")), ("connections", count(1))]];
+        let paths: &[&[_]] =
+            &[&[("path", text("/a"))], &[("path", text("/b")), ("connections", count(1))]];
         assert_eq!(layout(&environment(&axes, paths)), None);
     }
 
@@ -324,7 +335,11 @@ mod tests {
     fn workloads_that_differ_in_nothing_declared_are_told_apart_by_name() {
         let layout = layout(&environment(
             &[("connections", Scale::Log)],
-            &[&[("connections", count(1))], &[("connections", count(2))], &[("connections", count(1))]],
+            &[
+                &[("connections", count(1))],
+                &[("connections", count(2))],
+                &[("connections", count(1))],
+            ],
         ));
         assert_eq!(titles(&layout.unwrap()), ["w0, w1", "w2"]);
     }

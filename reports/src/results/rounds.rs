@@ -38,7 +38,8 @@ pub fn value(records: &[Record], metric: &Metric) -> Option<Value> {
 /// value in every round and one round has none.
 pub fn contender(records: &[Record], metric: &Metric) -> Contender {
     let of = |record: &Record| Some((record.round, *record.metrics.get(metric.key)?));
-    let mut rounds: BTreeMap<u32, f64> = measured(records).filter_map(|(record, _)| of(record)).collect();
+    let mut rounds: BTreeMap<u32, f64> =
+        measured(records).filter_map(|(record, _)| of(record)).collect();
     if metric.of_every_round && rounds.len() < measured(records).count() {
         rounds.clear();
     }
@@ -70,5 +71,6 @@ fn has(records: &[Record], doubt: Doubt) -> bool {
 /// Returns true if a check of any round says that `effect` must be considered when the numbers are
 /// read.
 pub fn has_effect(records: &[Record], effect: Effect) -> bool {
-    measured(records).any(|(record, _)| record.checks.iter().any(|check| check.effect == Some(effect)))
+    measured(records)
+        .any(|(record, _)| record.checks.iter().any(|check| check.effect == Some(effect)))
 }

@@ -84,7 +84,9 @@ impl<'a> Layout<'a> {
     /// Returns the subject with the highest mean.
     pub fn highest(&self) -> usize {
         let subjects = 0..self.means.len();
-        subjects.max_by(|a, b| self.means[*a].total_cmp(&self.means[*b])).expect("a layout has subjects")
+        subjects
+            .max_by(|a, b| self.means[*a].total_cmp(&self.means[*b]))
+            .expect("a layout has subjects")
     }
 
     /// Returns the variance of the noise if it is assumed to be the same for all subjects.
@@ -141,7 +143,8 @@ pub fn describe(rounds: usize) -> String {
 /// Returns Student's t for all pairs of `subjects` together, in both directions.
 fn critical(subjects: f64, degrees: f64, level: f64) -> f64 {
     let pairs = subjects * (subjects - 1.0) / 2.0;
-    let students_t = StudentsT::new(0.0, 1.0, degrees).expect("two subjects in two rounds have a degree");
+    let students_t =
+        StudentsT::new(0.0, 1.0, degrees).expect("two subjects in two rounds have a degree");
     students_t.inverse_cdf(1.0 - level / 2.0 / pairs)
 }
 
@@ -152,8 +155,9 @@ fn mean(values: impl Iterator<Item = f64>) -> f64 {
 
 fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
     let mean = mean(values.clone());
-    let (squares, count) =
-        values.fold((0.0, 0.0), |(sum, count), value| (sum + (value - mean) * (value - mean), count + 1.0));
+    let (squares, count) = values.fold((0.0, 0.0), |(sum, count), value| {
+        (sum + (value - mean) * (value - mean), count + 1.0)
+    });
     squares / (count - 1.0)
 }
 
@@ -192,7 +196,9 @@ mod tests {
     /// 3 comparisons with 10, and 3.15 for 6 comparisons with 12.
     #[test]
     fn the_critical_values_are_the_published_ones() {
-        for (subjects, degrees, published) in [(5.0, 20.0, 3.16), (3.0, 10.0, 2.87), (4.0, 12.0, 3.15)] {
+        for (subjects, degrees, published) in
+            [(5.0, 20.0, 3.16), (3.0, 10.0, 2.87), (4.0, 12.0, 3.15)]
+        {
             let found = critical(subjects, degrees, 0.05);
             assert!((found - published).abs() < 0.01, "{found} for {published}");
         }
@@ -224,7 +230,9 @@ mod tests {
     fn says_when_the_rounds_are_too_few() {
         assert!(describe(1).starts_with("One round is too few to tell subjects apart"));
         assert!(describe(2).starts_with("2 rounds are too few"));
-        assert!(describe(3).contains("within each of 3 rounds") && describe(3).contains("at most 5 %"));
+        assert!(
+            describe(3).contains("within each of 3 rounds") && describe(3).contains("at most 5 %")
+        );
     }
 
     /// A comparison by ranges that do not overlap distinguished eleven equal subjects in 53 % of

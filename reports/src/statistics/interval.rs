@@ -27,7 +27,8 @@ impl Interval {
         let mean = values.iter().sum::<f64>() / count;
         let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
         let standard_error = (squares / (count - 1.0) / count).sqrt();
-        let students_t = StudentsT::new(0.0, 1.0, count - 1.0).expect("two values have a degree of freedom");
+        let students_t =
+            StudentsT::new(0.0, 1.0, count - 1.0).expect("two values have a degree of freedom");
         let half = students_t.inverse_cdf(1.0 - LEVEL / 2.0) * standard_error;
         Some(Self { mean, low: mean - half, high: mean + half })
     }
@@ -36,7 +37,8 @@ impl Interval {
     /// or if one ratio is not above zero.
     pub fn of_ratios(ratios: &[f64]) -> Option<Self> {
         let logs: Vec<f64> = ratios.iter().map(|ratio| ratio.ln()).collect();
-        let Self { mean, low, high } = Self::of(&logs).filter(|_| logs.iter().all(|log| log.is_finite()))?;
+        let Self { mean, low, high } =
+            Self::of(&logs).filter(|_| logs.iter().all(|log| log.is_finite()))?;
         Some(Self { mean: mean.exp(), low: low.exp(), high: high.exp() })
     }
 }

@@ -53,8 +53,9 @@ pub fn leaders(contenders: &[Option<Contender>], better: Better) -> Vec<bool> {
 /// that lie below a bound.
 fn raise_bounds(contenders: &[Option<Contender>], leads: &mut [bool]) {
     let all = logs(contenders, Better::Higher, |_| true);
-    let is_bound =
-        |place: &usize| contenders[all.subjects[*place]].as_ref().is_some_and(|contender| contender.at_least);
+    let is_bound = |place: &usize| {
+        contenders[all.subjects[*place]].as_ref().is_some_and(|contender| contender.at_least)
+    };
     let (bounds, exact): (Vec<usize>, Vec<usize>) = (0..all.subjects.len()).partition(is_bound);
     if bounds.is_empty() || exact.is_empty() {
         return;
@@ -80,12 +81,19 @@ struct Logs {
 
 /// Returns the logarithms of the contenders that `takes_part` selects; of no contender if a value
 /// has no logarithm or there are too few rounds.
-fn logs(contenders: &[Option<Contender>], better: Better, takes_part: impl Fn(&Contender) -> bool) -> Logs {
-    let present = contenders.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
+fn logs(
+    contenders: &[Option<Contender>],
+    better: Better,
+    takes_part: impl Fn(&Contender) -> bool,
+) -> Logs {
+    let present =
+        contenders.iter().enumerate().filter_map(|(index, one)| Some((index, one.as_ref()?)));
     let present: Vec<_> = present.filter(|(_, contender)| takes_part(contender)).collect();
     let rounds = common_rounds(present.iter().map(|(_, contender)| *contender));
     let sign = if better == Better::Higher { 1.0 } else { -1.0 };
-    let of = |contender: &Contender| rounds.iter().map(|round| sign * contender.rounds[round].ln()).collect();
+    let of = |contender: &Contender| {
+        rounds.iter().map(|round| sign * contender.rounds[round].ln()).collect()
+    };
     let logs: Vec<Vec<f64>> = present.iter().map(|(_, contender)| of(contender)).collect();
     if rounds.len() < FEWEST_ROUNDS || logs.iter().flatten().any(|log| !log.is_finite()) {
         return Logs::default();
@@ -95,7 +103,8 @@ fn logs(contenders: &[Option<Contender>], better: Better, takes_part: impl Fn(&C
 
 /// Returns the rounds in which every one of `contenders` has a value.
 fn common_rounds<'a>(contenders: impl Iterator<Item = &'a Contender>) -> BTreeSet<u32> {
-    let rounds = contenders.map(|contender| contender.rounds.keys().copied().collect::<BTreeSet<u32>>());
+    let rounds =
+        contenders.map(|contender| contender.rounds.keys().copied().collect::<BTreeSet<u32>>());
     rounds.reduce(|common, rounds| &common & &rounds).unwrap_or_default()
 }
 

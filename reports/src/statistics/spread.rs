@@ -56,7 +56,9 @@ pub fn describe_interval(fewest: usize, most: usize) -> String {
         0 | 1 => "one round, so no spread".to_owned(),
         most if most < ROUNDS_FOR_INTERVAL => format!("lowest to highest of {rounds} rounds"),
         _ if fewest < ROUNDS_FOR_INTERVAL => {
-            format!("95 % confidence interval of the median, or extremes below {ROUNDS_FOR_INTERVAL} rounds")
+            format!(
+                "95 % confidence interval of the median, or extremes below {ROUNDS_FOR_INTERVAL} rounds"
+            )
         }
         _ => format!("95 % confidence interval of the median over {rounds} rounds"),
     }

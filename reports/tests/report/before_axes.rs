@@ -44,5 +44,8 @@ fn an_old_run_is_shown_with_its_numbers_and_curves() {
     assert!(part(rows, ">epoll", "</tr>").contains("3.33\u{a0}MiB"), "{rows}");
     let checks = part(&page, "<section id=\"checks\">", "</section>");
     assert!(checks.contains("littles-law") && checks.contains("p99.9 needs"));
-    assert!(part(&page, "id=\"workload-1\"", "</section>").contains("250\u{a0}ms"), "its length is shown");
+    assert!(
+        part(&page, "id=\"workload-1\"", "</section>").contains("250\u{a0}ms"),
+        "its length is shown"
+    );
 }

@@ -22,7 +22,8 @@ pub fn render(environment: &Environment, records: &[Record]) -> (TempDir, PathBu
 /// Returns the part of `page` from `from` up to the next `to`.
 pub fn part<'a>(page: &'a str, from: &str, to: &str) -> &'a str {
     let start = page.find(from).unwrap_or_else(|| panic!("{from:?} is missing"));
-    let length = page[start..].find(to).unwrap_or_else(|| panic!("{to:?} is missing after {from:?}"));
+    let length =
+        page[start..].find(to).unwrap_or_else(|| panic!("{to:?} is missing after {from:?}"));
     &page[start..start + length]
 }
 

@@ -32,7 +32,11 @@ fn environment() -> Environment {
     workloads.push(workload("/", None, 0));
     let template = fixture::environment();
     let names = |of: &dyn Fn(&WorkloadEntry) -> bool| -> Vec<String> {
-        workloads.iter().filter(|workload| of(workload)).map(|workload| workload.name.clone()).collect()
+        workloads
+            .iter()
+            .filter(|workload| of(workload))
+            .map(|workload| workload.name.clone())
+            .collect()
     };
     let question = |title: &str, along: Option<&str>, workloads| Question {
         title: title.to_owned(),
@@ -40,7 +44,11 @@ fn environment() -> Environment {
         workloads,
     };
     let questions = vec![
-        question("How does cost grow with the rate?", None, names(&|w| w.parameters.contains_key("rate"))),
+        question(
+            "How does cost grow with the rate?",
+            None,
+            names(&|w| w.parameters.contains_key("rate")),
+        ),
         question(
             "What do idle connections cost?",
             Some("idle"),

@@ -127,15 +127,20 @@ fn measure(
     let connects = sample(35_000.0, 0.3, samples, random);
     let halves = latencies.split_at(latencies.len() / 2);
     let name = format!("{}-{subject}-{round}.hlog", workload.name);
-    let intervals =
-        [("latency", halves.0), ("latency", halves.1), ("service", &latencies), ("connect", &connects)];
+    let intervals = [
+        ("latency", halves.0),
+        ("latency", halves.1),
+        ("service", &latencies),
+        ("connect", &connects),
+    ];
     fixture::write_log(&dir.join(&name), &intervals);
 
     let mut times = Times::new(3).unwrap();
     for &ns in &latencies {
         times.record(ns).unwrap();
     }
-    let mut summary = Summary { throughput_rps, latency_us: Percentiles::of(&times), ..fixture::summary() };
+    let mut summary =
+        Summary { throughput_rps, latency_us: Percentiles::of(&times), ..fixture::summary() };
     summary.requests.completed = completed;
     summary.requests.sent = completed;
     summary.connections.requested = workload.connections as u64;
@@ -165,7 +170,9 @@ fn sample(median_ns: f64, sigma: f64, count: u64, random: &mut ChaCha8Rng) -> Ve
     let usual = LogNormal::new(median_ns.ln(), sigma).unwrap();
     let slow = LogNormal::new((median_ns + 2.5e6).ln(), 0.4).unwrap();
     (0..count)
-        .map(|index| if index % 50 == 0 { slow.sample(random) } else { usual.sample(random) } as u64)
+        .map(
+            |index| if index % 50 == 0 { slow.sample(random) } else { usual.sample(random) } as u64,
+        )
         .collect()
 }
 
@@ -192,7 +199,9 @@ fn page() -> &'static str {
 fn the_summary_has_a_row_for_every_planned_cell() {
     let page = page();
     let table = part(page, "<table class=\"summary\">", "</table>");
-    for workload in ["short-1", "short-64", "short-512", "persistent-1", "persistent-64", "persistent-512"] {
+    for workload in
+        ["short-1", "short-64", "short-512", "persistent-1", "persistent-64", "persistent-512"]
+    {
         assert!(table.contains(&format!(">{workload}</a>")), "{workload} is missing");
     }
     assert_eq!(table.matches("<th scope=\"row\">").count(), 24);
@@ -214,8 +223,14 @@ fn a_failed_cell_is_shown_with_its_error_escaped() {
 fn a_cell_that_was_never_measured_is_shown_as_such() {
     let page = page();
     assert!(part(page, "<header>", "</header>").contains("This run was interrupted"));
-    assert!(part(page, "<table class=\"summary\">", "</table>").contains("not measured (run interrupted)"));
-    assert!(part(page, "id=\"workload-6\"", "<details>").contains("<strong>epoll</strong>: not measured"));
+    assert!(
+        part(page, "<table class=\"summary\">", "</table>")
+            .contains("not measured (run interrupted)")
+    );
+    assert!(
+        part(page, "id=\"workload-6\"", "<details>")
+            .contains("<strong>epoll</strong>: not measured")
+    );
 }
 
 #[test]
@@ -251,11 +266,18 @@ fn a_percentile_beyond_the_samples_is_not_shown() {
         "epoll</th>\n        <td class=\"n\">10,000",
         "</tr>",
     );
-    let latencies: Vec<&str> =
-        row.split("<td class=\"n\">").skip(2).take(3).map(|rest| rest.split('<').next().unwrap()).collect();
+    let latencies: Vec<&str> = row
+        .split("<td class=\"n\">")
+        .skip(2)
+        .take(3)
+        .map(|rest| rest.split('<').next().unwrap())
+        .collect();
     assert_eq!(latencies[..2], ["1.00\u{a0}ms", "1.98\u{a0}ms"]);
     assert!(!latencies[2].contains("ms"), "{latencies:?}");
-    assert!(!part(&page, "<table class=\"summary\">", "</table>").contains("p99.9"), "no cell has one");
+    assert!(
+        !part(&page, "<table class=\"summary\">", "</table>").contains("p99.9"),
+        "no cell has one"
+    );
 }
 
 #[test]
@@ -324,7 +346,8 @@ fn rendering_again_writes_the_same_bytes() {
 #[test]
 fn the_index_lists_all_runs_newest_first_and_shows_the_newest_in_full() {
     let reports = tempfile::tempdir().unwrap();
-    let newest = Environment { started_utc: "2026-03-02T08:00:00Z".to_owned(), ..fixture::environment() };
+    let newest =
+        Environment { started_utc: "2026-03-02T08:00:00Z".to_owned(), ..fixture::environment() };
     let mut run = RunWriter::create(reports.path(), &newest).unwrap();
     run.append(&fixture::measured("busy-poll", "short-1", 1)).unwrap();
     render_run(&write_run(reports.path(), SAMPLES)).unwrap();

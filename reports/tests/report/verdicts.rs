@@ -65,13 +65,19 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
         summary(record).connections.served = 411;
         record.checks = fixture::starvation(summary(record));
     };
-    let dead = |round| fixture::failed("fork", "short-64", round, "the server ended with status 101");
-    let records =
-        [rounds("epoll", 9e3, starved), rounds("thread-pool", 8e3, not_valid), vec![dead(1), dead(2)]];
+    let dead =
+        |round| fixture::failed("fork", "short-64", round, "the server ended with status 101");
+    let records = [
+        rounds("epoll", 9e3, starved),
+        rounds("thread-pool", 8e3, not_valid),
+        vec![dead(1), dead(2)],
+    ];
     let (_reports, dir, page) = render(&environment(), &records.concat());
 
     assert!(row(&page, "epoll").contains("512 asked, 101 never served"));
-    assert!(row(&page, "epoll").contains("title=\"Not comparable: of the served connections only.\""));
+    assert!(
+        row(&page, "epoll").contains("title=\"Not comparable: of the served connections only.\"")
+    );
     assert!(row(&page, "thread-pool").contains("check offered failed"));
     assert!(row(&page, "fork").contains("failed: the server ended with status 101"));
 
@@ -91,7 +97,10 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
     assert!(checks.contains("offered: failed in 1 cell"));
 
     let svg = fs::read_to_string(dir.join("workload-2-short-64-throughput_rps.svg")).unwrap();
-    assert!(svg.contains("§: of the served connections only") && svg.contains("‡: a check failed"), "{svg}");
+    assert!(
+        svg.contains("§: of the served connections only") && svg.contains("‡: a check failed"),
+        "{svg}"
+    );
     assert!(svg.contains("epoll\u{a0}§") && svg.contains("failed"));
 }
 
@@ -138,7 +147,10 @@ fn a_cell_that_is_not_valid_neither_wins_nor_loses() {
             rounds("fork", 5_000.0, |_| {}),
         ];
         let (_reports, _, page) = render(&environment(), &records.concat());
-        assert!(!row(&page, "epoll").contains("<b>") && row(&page, "epoll").contains("class=\"n doubt\""));
+        assert!(
+            !row(&page, "epoll").contains("<b>")
+                && row(&page, "epoll").contains("class=\"n doubt\"")
+        );
         assert!(row(&page, "thread-pool").contains("<b>21,000</b>"));
     }
     let records = [rounds("epoll", 1.0, not_valid), rounds("thread-pool", 21_000.0, |_| {})];
@@ -153,7 +165,8 @@ fn rounds_that_are_too_few_are_said_to_be_and_mark_nothing() {
     let (_reports, _, page) = render(&environment(), &records);
     assert!(!row(&page, "epoll").contains("<b>"));
     assert!(
-        part(&page, "id=\"caution\"", "</section>").contains("2 rounds are too few to tell subjects apart")
+        part(&page, "id=\"caution\"", "</section>")
+            .contains("2 rounds are too few to tell subjects apart")
     );
     let (_reports, _, page) = render(&environment(), &rounds("epoll", 9e3, |_| {}));
     assert!(part(&page, "id=\"caution\"", "</section>").contains("a paired t-test of the ratios"));
@@ -175,7 +188,9 @@ fn percentiles_that_rest_on_requests_without_a_response_are_bounds() {
     let (_reports, _, page) = render(&environment(), &records.concat());
     let row = row(&page, "epoll");
     assert!(row.contains(">2.40\u{a0}s<") && row.contains(">≥\u{a0}2.40\u{a0}s<"), "{row}");
-    assert!(row.contains("At least this much: it rests on the ages of requests without a response."));
+    assert!(
+        row.contains("At least this much: it rests on the ages of requests without a response.")
+    );
     assert!(row.contains("36 requests never answered"));
     assert!(part(&page, "<p class=\"note\">≥", "</p>").contains("requests without a response"));
     let stages = part(&page, "aria-label=\"Where the time goes under short-64\"", "</table>");
@@ -226,11 +241,15 @@ fn a_complaint_is_told_once_per_cell_with_its_rounds() {
 #[test]
 fn what_could_not_be_read_is_explained() {
     let records = rounds("epoll", 9e3, |record| {
-        record.missing.insert("system-calls".to_owned(), "perf <events> need a privilege".to_owned());
+        record
+            .missing
+            .insert("system-calls".to_owned(), "perf <events> need a privilege".to_owned());
     });
     let (_reports, _, page) = render(&environment(), &records);
     let missing = part(&page, "<section id=\"missing\">", "</section>");
-    assert!(missing.contains("<strong>system-calls</strong>: perf &#60;events&#62; need a privilege"));
+    assert!(
+        missing.contains("<strong>system-calls</strong>: perf &#60;events&#62; need a privilege")
+    );
     assert!(missing.contains("3 measurements of epoll"));
 }
 
@@ -240,6 +259,7 @@ fn the_list_of_runs_counts_cells_that_are_not_valid() {
     let index = c10k_reports::render_index(reports.path()).unwrap();
     let list = fs::read_to_string(index).unwrap();
     let row = part(part(&list, "<nav", "</nav>"), "<tbody>", "</tbody>").to_owned();
-    let counts: Vec<&str> = row.split("<td class=\"n").skip(1).map(|cell| part(cell, ">", "<")).collect();
+    let counts: Vec<&str> =
+        row.split("<td class=\"n").skip(1).map(|cell| part(cell, ">", "<")).collect();
     assert_eq!(counts, [">0", ">1", ">0", ">5"]);
 }

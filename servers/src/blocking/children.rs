@@ -43,7 +43,9 @@ impl Children {
     /// lock that another thread held stays locked there.
     pub fn watch() -> io::Result<Self> {
         if thread_limit::count().is_some_and(|count| count > 1) {
-            return Err(io::Error::other("a model that forks needs a process without other threads"));
+            return Err(io::Error::other(
+                "a model that forks needs a process without other threads",
+            ));
         }
         let (wake, writer) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
@@ -212,7 +214,9 @@ impl Child {
             let serving = Arc::clone(&serving);
             // SAFETY: the handler reads an atomic and makes one system call, which is
             // async-signal-safe.
-            let _ = unsafe { low_level::register(signal, move || end_input(serving.load(Ordering::SeqCst))) };
+            let _ = unsafe {
+                low_level::register(signal, move || end_input(serving.load(Ordering::SeqCst)))
+            };
         }
         Some(Self { shutdown: shutdown.clone(), serving })
     }

@@ -142,10 +142,16 @@ fn may_go_on(connection: &Connection, shutdown: &Shutdown) -> bool {
 
 fn time_left(connection: &Connection, service: &Service) -> Duration {
     let deadline = connection.deadline(service);
-    deadline.map_or(service.timeouts().idle, |deadline| deadline.saturating_duration_since(service.now()))
+    deadline.map_or(service.timeouts().idle, |deadline| {
+        deadline.saturating_duration_since(service.now())
+    })
 }
 
-fn set_timeout(stream: &impl BlockingStream, is: &mut Duration, wanted: Duration) -> io::Result<()> {
+fn set_timeout(
+    stream: &impl BlockingStream,
+    is: &mut Duration,
+    wanted: Duration,
+) -> io::Result<()> {
     if *is != wanted {
         *is = wanted;
         stream.set_read_timeout(wanted.max(SHORTEST_TIMEOUT))?;

@@ -101,7 +101,11 @@ impl OpenConnections {
     }
 
     /// Waits for the end of a connection, or for a shutdown.
-    fn wait<'a>(&self, mut state: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
+    fn wait<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        at_most: Duration,
+    ) -> MutexGuard<'a, State> {
         state.waiting += 1;
         let (mut state, _) =
             self.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner);

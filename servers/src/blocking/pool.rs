@@ -37,7 +37,8 @@ pub fn start(
     let workers = options.blocking_workers();
     let (alive, pool) = bounded(0);
     for started in 0..workers {
-        let (site, shutdown, next, alive) = (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
+        let (site, shutdown, next, alive) =
+            (Arc::clone(site), shutdown.clone(), next.clone(), alive.clone());
         // Allocated here, so that a lack of memory fails the start and not the running server.
         let mut service = options.service(site);
         let mut buffer = Vec::with_capacity(READ_BYTES);
@@ -54,9 +55,15 @@ pub fn start(
 }
 
 /// Starts one of `workers` threads; an error names the next step.
-pub fn start_worker(started: usize, workers: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+pub fn start_worker(
+    started: usize,
+    workers: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     let builder = thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
     let place = started + 1;
     let started = builder.spawn(work).map(|_| ());
-    started.map_err(|error| start_error(format_args!("worker {place} of {workers} (--workers)"), &error))
+    started.map_err(|error| {
+        start_error(format_args!("worker {place} of {workers} (--workers)"), &error)
+    })
 }

@@ -86,7 +86,8 @@ impl RingConnection {
 
     /// Returns true if the connection has waited too long for its client.
     pub fn is_overdue(&self, service: &Service) -> bool {
-        self.stream.is_some() && self.http.deadline(service).is_some_and(|deadline| deadline <= service.now())
+        self.stream.is_some()
+            && self.http.deadline(service).is_some_and(|deadline| deadline <= service.now())
     }
 
     /// Ends the connection because its client took too long; a client in the middle of a request
@@ -224,8 +225,9 @@ impl RingConnection {
                 Want::Close => self.close(slot, ring),
             }
         }
-        let is_asked =
-            self.receiving != Receiving::No || self.sending != Sending::Nothing || self.time.is_some();
+        let is_asked = self.receiving != Receiving::No
+            || self.sending != Sending::Nothing
+            || self.time.is_some();
         if is_asked { Next::Wait } else { Next::Drop }
     }
 

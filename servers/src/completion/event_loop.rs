@@ -77,7 +77,12 @@ enum Accepting {
 }
 
 impl<'a> CompletionLoop<'a> {
-    fn new(ring: Ring<'a>, listener: &'a Listener, service: Service, max_connections: usize) -> Self {
+    fn new(
+        ring: Ring<'a>,
+        listener: &'a Listener,
+        service: Service,
+        max_connections: usize,
+    ) -> Self {
         let scan = TimeoutScan::new(service.timeouts(), service.now());
         let connections = Slab::new();
         let accepting = Accepting::Nothing;
@@ -154,7 +159,9 @@ impl<'a> CompletionLoop<'a> {
 
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
         match completion {
-            Completion::Accepted { result, is_last } => self.accepted(result.map(Into::into), is_last),
+            Completion::Accepted { result, is_last } => {
+                self.accepted(result.map(Into::into), is_last)
+            }
             Completion::Knocked => self.accept()?,
             Completion::Received { slot, result, is_last } => {
                 let (service, ring) = (&mut self.service, &mut self.ring);
@@ -267,7 +274,11 @@ impl<'a> CompletionLoop<'a> {
         act: impl Fn(&mut Self, usize),
     ) {
         for slot in 0..self.connections.capacity() {
-            if self.connections.get(slot).is_some_and(|connection| condition(connection, &self.service)) {
+            if self
+                .connections
+                .get(slot)
+                .is_some_and(|connection| condition(connection, &self.service))
+            {
                 act(self, slot);
                 self.go_on(slot);
             }
@@ -289,14 +300,23 @@ mod tests {
     /// Sends `bytes` at once, then the end; returns the response, and the time that it took.
     fn talk(bytes: &[u8]) -> (String, Duration) {
         let idle_timeout = Duration::from_secs(10);
-        let listening =
-            Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded: false };
+        let listening = Listening {
+            address: ([127, 0, 0, 1], 0).into(),
+            backlog: 16,
+            idle_timeout,
+            sharded: false,
+        };
         let listener = Listener::bind(listening).unwrap();
         let shutdown = Shutdown::new().unwrap();
-        let service =
-            Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
+        let service = Service::new(
+            Arc::new(Site::embedded()),
+            Timeouts::default(),
+            HandlerPlacement::InPlace,
+        );
         thread::scope(|scope| {
-            scope.spawn(|| serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap());
+            scope.spawn(|| {
+                serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap()
+            });
             let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
             let mut text = String::new();
             let begin = Instant::now();
@@ -316,7 +336,8 @@ mod tests {
         // Each request fills a buffer to its end, so that nothing of the next one is known when the
         // first is answered.
         let head = "GET / HTTP/1.1\r\nHost: a\r\nFiller: \r\n\r\n";
-        let request = head.replace("Filler: ", &format!("Filler: {}", "a".repeat(4096 - head.len())));
+        let request =
+            head.replace("Filler: ", &format!("Filler: {}", "a".repeat(4096 - head.len())));
         for count in [1, 2, 20] {
             let (text, time) = talk(request.repeat(count).as_bytes());
             assert_eq!(text.matches("200 OK").count(), count);

@@ -35,7 +35,9 @@ pub enum NoIoUring {
     )]
     Forbidden,
     /// The limit of locked memory is too low; this is its value.
-    #[error("there is no memory for an io_uring: raise the limit of locked memory, `ulimit -l` ({0})")]
+    #[error(
+        "there is no memory for an io_uring: raise the limit of locked memory, `ulimit -l` ({0})"
+    )]
     NoMemory(String),
     /// The kernel lacks a feature.
     #[error("needs Linux 6.0 or newer, for receiving with one request and provided buffers")]
@@ -74,7 +76,9 @@ fn explain(error: Errno, switch: Option<&str>) -> NoIoUring {
         (Errno::PERM | Errno::ACCESS, _) => NoIoUring::Forbidden,
         (Errno::NOMEM, _) => {
             let limit = getrlimit(Resource::Memlock).current;
-            NoIoUring::NoMemory(limit.map_or("unlimited".into(), |bytes| format!("{} KiB", bytes / 1024)))
+            NoIoUring::NoMemory(
+                limit.map_or("unlimited".into(), |bytes| format!("{} KiB", bytes / 1024)),
+            )
         }
         (Errno::INVAL, _) => NoIoUring::TooOld,
         (error, _) => NoIoUring::Failed(error),

@@ -41,7 +41,11 @@ pub fn open() -> io::Result<IoUring> {
     let mut result = Err(io::ErrorKind::Unsupported.into());
     for choose in [newest, deferring, cooperating] {
         let mut builder = IoUring::builder();
-        choose(&mut builder).setup_r_disabled().setup_submit_all().setup_cqsize(COMPLETIONS).setup_clamp();
+        choose(&mut builder)
+            .setup_r_disabled()
+            .setup_submit_all()
+            .setup_cqsize(COMPLETIONS)
+            .setup_clamp();
         result = builder.build(SUBMISSIONS);
         // A kernel reports options that it does not know yet as invalid.
         if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
@@ -141,8 +145,15 @@ pub const NO_SLOT: usize = 0;
 const UNNAMED: u64 = u64::MAX;
 
 impl Request {
-    const ALL: [Self; 7] =
-        [Self::Accept, Self::Knock, Self::Receive, Self::Send, Self::SendAtOnce, Self::Time, Self::Watch];
+    const ALL: [Self; 7] = [
+        Self::Accept,
+        Self::Knock,
+        Self::Receive,
+        Self::Send,
+        Self::SendAtOnce,
+        Self::Time,
+        Self::Watch,
+    ];
 
     /// Returns the name of a request of a connection, which the kernel gives back with every
     /// completion.
@@ -227,7 +238,12 @@ impl<'r> Ring<'r> {
     /// # Safety
     /// The message and the bytes that it refers to must stay where they are until the request has
     /// completed.
-    pub unsafe fn send_message(&mut self, slot: usize, socket: BorrowedFd<'_>, message: &mut Message) {
+    pub unsafe fn send_message(
+        &mut self,
+        slot: usize,
+        socket: BorrowedFd<'_>,
+        message: &mut Message,
+    ) {
         let entry = opcode::SendMsg::new(Fd(socket.as_raw_fd()), message.header()).build();
         self.ask(entry, Request::Send, slot);
     }
@@ -397,8 +413,10 @@ pub struct Message {
 
 impl Message {
     pub fn new(pieces: [&[u8]; 2]) -> Self {
-        let pieces = pieces
-            .map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
+        let pieces = pieces.map(|piece| libc::iovec {
+            iov_base: piece.as_ptr().cast_mut().cast(),
+            iov_len: piece.len(),
+        });
         // SAFETY: a header without an address, control data and pieces is all zeros.
         let header = unsafe { mem::zeroed() };
         Self { header, pieces }
@@ -480,10 +498,15 @@ mod tests {
             assert!(send(b"hello").is_empty());
             client.read_exact(&mut [0; 5]).unwrap();
             match &send(&bytes)[..] {
-                &[Completion::Sent { slot: 7, result: Ok(part) }] => assert!(part > 0 && part < bytes.len()),
+                &[Completion::Sent { slot: 7, result: Ok(part) }] => {
+                    assert!(part > 0 && part < bytes.len())
+                }
                 other => panic!("{other:?}"),
             }
-            assert!(matches!(send(&bytes)[..], [Completion::Sent { slot: 7, result: Err(Errno::AGAIN) }]));
+            assert!(matches!(
+                send(&bytes)[..],
+                [Completion::Sent { slot: 7, result: Err(Errno::AGAIN) }]
+            ));
             assert_eq!(ring.in_flight, 0);
         });
     }
@@ -526,7 +549,11 @@ mod tests {
                             ring.give_back(filled);
                             heard.insert(slot);
                         }
-                        Completion::Received { slot, result: Err(Errno::NOBUFS), is_last: true } => {
+                        Completion::Received {
+                            slot,
+                            result: Err(Errno::NOBUFS),
+                            is_last: true,
+                        } => {
                             ring.receive(slot, pairs[slot][0].as_fd());
                             shortages += 1;
                         }

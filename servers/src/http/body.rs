@@ -85,7 +85,8 @@ impl Part {
                 if *total > MAX_BODY_BYTES {
                     return Err(Status::ContentTooLarge);
                 }
-                *self = if size == 0 { Self::Trailer { read: 0 } } else { Self::Data { left: size } };
+                *self =
+                    if size == 0 { Self::Trailer { read: 0 } } else { Self::Data { left: size } };
                 Ok(Some(Step { consumed: line.len() + 2, body_ended: false }))
             }
             Self::DataEnd => {
@@ -147,7 +148,8 @@ mod tests {
         let (mut consumed, mut available) = (0, 0);
         while reader != BodyReader::Done && available < input.len() {
             available = (available + step).min(input.len());
-            consumed += reader.consume(&input[consumed..available]).map_err(|status| status as u16)?;
+            consumed +=
+                reader.consume(&input[consumed..available]).map_err(|status| status as u16)?;
         }
         Ok((reader == BodyReader::Done).then(|| input.len() - consumed))
     }

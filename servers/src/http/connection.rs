@@ -247,7 +247,8 @@ impl Connection {
     pub fn finish_wait(&mut self, service: &mut Service) {
         match mem::take(&mut self.state) {
             State::Waiting { request, drawn, .. } => {
-                let reply = drawn.map_or(Reply::Status(Status::Ok), |drawn| Reply::Mixed(drawn.kind));
+                let reply =
+                    drawn.map_or(Reply::Status(Status::Ok), |drawn| Reply::Mixed(drawn.kind));
                 self.finish(&request, &reply, service);
             }
             state => self.state = state,
@@ -272,22 +273,26 @@ impl Connection {
             // Everything was sent; reading on is a courtesy to the client that ends with the
             // server.
             State::Lingering { .. } | State::Closed => true,
-            State::Body { .. } | State::Working { .. } | State::Waiting { .. } | State::Closing { .. } => {
-                false
-            }
+            State::Body { .. }
+            | State::Working { .. }
+            | State::Waiting { .. }
+            | State::Closing { .. } => false,
         }
     }
 
     /// Returns true if nothing of a next request has come; an empty line, half or whole, does not
     /// count.
     fn is_between_requests(&self) -> bool {
-        matches!(self.state, State::Head) && matches!(*self.input, [] | [b'\r']) && self.output.is_empty()
+        matches!(self.state, State::Head)
+            && matches!(*self.input, [] | [b'\r'])
+            && self.output.is_empty()
     }
 
     /// Starts the clock of a head that has begun, and stops the clock of a complete one.
     fn time_head(&mut self, now: Instant) {
-        let is_partial =
-            matches!(self.state, State::Head) && self.output.is_empty() && !self.is_between_requests();
+        let is_partial = matches!(self.state, State::Head)
+            && self.output.is_empty()
+            && !self.is_between_requests();
         self.head_began = is_partial.then(|| self.head_began.unwrap_or(now));
     }
 
@@ -413,7 +418,12 @@ impl Connection {
     fn respond(&mut self, head: &Head<'_>, service: &mut Service) {
         let Service { site, handlers, now, date, closing, .. } = service;
         if head.method == Method::Other {
-            return self.write_reply(&Reply::Status(Status::MethodNotAllowed), head, *closing, date.at(*now));
+            return self.write_reply(
+                &Reply::Status(Status::MethodNotAllowed),
+                head,
+                *closing,
+                date.at(*now),
+            );
         }
         let route = site.find(head.target);
         let drawn = if let Route::Mixed(drawn) = route { Some(drawn) } else { None };
@@ -440,7 +450,10 @@ impl Connection {
 
     fn write_reply(&mut self, reply: &Reply<'_>, head: &Head<'_>, closing: bool, date: &[u8]) {
         // A handler that panicked may have left damage that can't be seen from here.
-        let failed = matches!(reply, Reply::Status(Status::InternalServerError | Status::ServiceUnavailable));
+        let failed = matches!(
+            reply,
+            Reply::Status(Status::InternalServerError | Status::ServiceUnavailable)
+        );
         let after = if head.keep_alive && !closing && !failed {
             After::KeepAlive(head.version)
         } else {
@@ -464,7 +477,14 @@ impl Request {
 
     fn head(&self) -> Head<'_> {
         let Self { method, ref target, version, keep_alive } = *self;
-        Head { method, target, version, keep_alive, framing: Framing::None, expects_continue: false }
+        Head {
+            method,
+            target,
+            version,
+            keep_alive,
+            framing: Framing::None,
+            expects_continue: false,
+        }
     }
 }
 
@@ -478,7 +498,11 @@ mod tests {
     const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn service() -> Service {
-        Service::new(Arc::new(Site::embedded().with_panic()), Timeouts::default(), HandlerPlacement::InPlace)
+        Service::new(
+            Arc::new(Site::embedded().with_panic()),
+            Timeouts::default(),
+            HandlerPlacement::InPlace,
+        )
     }
 
     /// Feeds `input` in pieces of `step` bytes and takes all output; returns it with the last
@@ -591,7 +615,8 @@ mod tests {
 
     #[test]
     fn says_continue_only_to_a_client_that_waits_for_it() {
-        let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
+        let head =
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n";
         let (text, _) = talk(format!("{head}hi").as_bytes(), head.len());
         assert_eq!(statuses(&text), ["100", "405"]);
         let (text, _) = talk(format!("{head}hi").as_bytes(), 999);
@@ -625,7 +650,8 @@ mod tests {
     }
 
     fn take_output(connection: &mut Connection, service: &mut Service) -> String {
-        let pending: Vec<u8> = connection.pending_output().iter().flat_map(|part| part.to_vec()).collect();
+        let pending: Vec<u8> =
+            connection.pending_output().iter().flat_map(|part| part.to_vec()).collect();
         connection.advance(pending.len(), service);
         String::from_utf8(pending).unwrap()
     }
@@ -677,7 +703,11 @@ mod tests {
             for (at, piece) in [(20, pieces[0]), (40, pieces[1])] {
                 service.set_time(begin + seconds(at));
                 connection.receive(piece.as_bytes(), &mut service);
-                assert_eq!(connection.deadline(&service), Some(begin + seconds(60)), "after {piece:?}");
+                assert_eq!(
+                    connection.deadline(&service),
+                    Some(begin + seconds(60)),
+                    "after {piece:?}"
+                );
             }
             service.set_time(begin + seconds(59));
             connection.receive(GET.as_bytes(), &mut service);
@@ -689,7 +719,8 @@ mod tests {
     #[test]
     fn a_body_that_stops_coming_gets_a_response_and_a_client_that_stops_reading_gets_none() {
         let (mut connection, mut service, begin) = at_a_time();
-        connection.receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", &mut service);
+        connection
+            .receive(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf", &mut service);
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
         connection.time_out(&mut service);
         assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["408"]);
@@ -722,7 +753,10 @@ mod tests {
                 Want::Write => text += &take_output(&mut connection, &mut service),
                 Want::RunJob => {
                     let job = connection.take_job().unwrap();
-                    assert_eq!((connection.want(), connection.deadline(&service)), (Want::Reply, None));
+                    assert_eq!(
+                        (connection.want(), connection.deadline(&service)),
+                        (Want::Reply, None)
+                    );
                     assert!(!connection.is_idle());
                     connection.finish_job(&job.run(), &mut service);
                     jobs += 1;
@@ -735,8 +769,15 @@ mod tests {
 
     #[test]
     fn handlers_that_run_elsewhere_keep_the_order_of_responses() {
-        let targets =
-            ["/", "/sleep/1", "/bytes/70000", "/spin/1", "/nothing", "/wait/1", "/mixed?spin=100:1"];
+        let targets = [
+            "/",
+            "/sleep/1",
+            "/bytes/70000",
+            "/spin/1",
+            "/nothing",
+            "/wait/1",
+            "/mixed?spin=100:1",
+        ];
         let requests = targets.map(|target| GET.replacen('/', target, 1)).concat();
         let expected = ["200", "200", "200", "200", "404", "200", "200"].map(String::from).to_vec();
         for (handlers, jobs) in [
@@ -744,19 +785,25 @@ mod tests {
             (HandlerPlacement::OffloadBlocking, 3),
             (HandlerPlacement::OffloadAll, 7),
         ] {
-            assert_eq!(talk_with_jobs(&requests, handlers), (expected.clone(), jobs), "{handlers:?}");
+            assert_eq!(
+                talk_with_jobs(&requests, handlers),
+                (expected.clone(), jobs),
+                "{handlers:?}"
+            );
         }
     }
 
     #[test]
     fn requests_behind_a_handler_that_waits_keep_their_order() {
         let (mut connection, mut service, begin) = at_a_time();
-        let requests =
-            ["/", "/wait/5000", "/mixed?wait=100:7", "/"].map(|target| GET.replacen('/', target, 1));
+        let requests = ["/", "/wait/5000", "/mixed?wait=100:7", "/"]
+            .map(|target| GET.replacen('/', target, 1));
         connection.receive(requests.concat().as_bytes(), &mut service);
         assert_eq!(statuses(&take_output(&mut connection, &mut service)), ["200"]);
         let Want::WaitUntil(until) = connection.want() else { panic!("{connection:?}") };
-        assert!(until >= begin + Duration::from_millis(5) && begin.elapsed() < Duration::from_millis(5));
+        assert!(
+            until >= begin + Duration::from_millis(5) && begin.elapsed() < Duration::from_millis(5)
+        );
         // The server does not wait for the client here.
         assert_eq!((connection.deadline(&service), connection.is_idle()), (None, false));
         connection.finish_wait(&mut service);
@@ -764,7 +811,10 @@ mod tests {
         assert!(matches!(connection.want(), Want::WaitUntil(_)));
         connection.finish_wait(&mut service);
         let text = take_output(&mut connection, &mut service);
-        assert_eq!((statuses(&text).len(), text.matches("Server-Timing: wait\r\n").count()), (2, 1));
+        assert_eq!(
+            (statuses(&text).len(), text.matches("Server-Timing: wait\r\n").count()),
+            (2, 1)
+        );
         assert_eq!(connection.want(), Want::Read);
     }
 

@@ -21,7 +21,8 @@ impl DateCache {
         if self.valid_until.is_none_or(|until| now >= until) {
             let wall = SystemTime::now();
             let second = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-            self.valid_until = Some(now + Duration::from_nanos(SECOND_NS - u64::from(second.subsec_nanos())));
+            self.valid_until =
+                Some(now + Duration::from_nanos(SECOND_NS - u64::from(second.subsec_nanos())));
             self.text.clear();
             write!(self.text, "{}", HttpDate::from(wall)).expect("a String takes any text");
         }

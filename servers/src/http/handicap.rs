@@ -42,7 +42,8 @@ impl Handicap {
     fn parse(text: &str) -> Self {
         let mut handicap = Self::default();
         for word in text.split_whitespace() {
-            let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("C10K_HANDICAP: `{word}`"));
+            let number =
+                |text: &str| text.parse().unwrap_or_else(|_| panic!("C10K_HANDICAP: `{word}`"));
             match word.split_once('=') {
                 Some(("loops", loops)) => handicap.loops = number(loops),
                 Some(("stall", stall)) => {

@@ -53,7 +53,8 @@ impl Job {
 pub fn run(route: Route<'_>) -> Reply<'_> {
     // A handler has only its route, so that a panic can't leave anything half-done that other code
     // sees.
-    catch_unwind(AssertUnwindSafe(|| handle(route))).unwrap_or(Reply::Status(Status::InternalServerError))
+    catch_unwind(AssertUnwindSafe(|| handle(route)))
+        .unwrap_or(Reply::Status(Status::InternalServerError))
 }
 
 fn handle(route: Route<'_>) -> Reply<'_> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::buffer::{empty, try_append};
 use super::handler::Reply;
 use super::large_body::LargeBody;
-use super::response::{self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, TEXT_PLAIN};
+use super::response::{
+    self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, TEXT_PLAIN,
+};
 use super::status::Status;
 use crate::site::{self, Page};
 
@@ -107,7 +109,9 @@ impl Output {
             &Reply::Status(status) => {
                 response::write_status(&mut self.buffer, status, after, with_body, date);
             }
-            &Reply::Mixed(kind) => response::write_mixed(&mut self.buffer, kind, after, with_body, date),
+            &Reply::Mixed(kind) => {
+                response::write_mixed(&mut self.buffer, kind, after, with_body, date)
+            }
         }
         Ok(())
     }
@@ -127,8 +131,11 @@ impl Output {
     /// Reserves memory in the buffer for a whole response, or for its head only if the body is
     /// large.
     fn reserve(&mut self, head: usize, body: usize) -> Result<Copied, TryReserveError> {
-        let (copied, length) =
-            if body <= COPY_LIMIT_BYTES { (Copied::Whole, head + body) } else { (Copied::Head, head) };
+        let (copied, length) = if body <= COPY_LIMIT_BYTES {
+            (Copied::Whole, head + body)
+        } else {
+            (Copied::Head, head)
+        };
         self.buffer.try_reserve(length)?;
         Ok(copied)
     }
@@ -136,7 +143,9 @@ impl Output {
     fn write_page(&mut self, page: &Arc<Page>, copied: Copied) {
         match copied {
             Copied::Whole => self.buffer.extend_from_slice(&page.body),
-            Copied::Head => self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 }),
+            Copied::Head => {
+                self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 })
+            }
         }
     }
 

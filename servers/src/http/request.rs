@@ -61,7 +61,9 @@ pub struct Head<'a> {
 /// Limits go by the position of a byte, never by how much came at once, so that every split gets
 /// the same response.
 pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Status> {
-    if input.len() > MAX_REQUEST_LINE_BYTES && memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none() {
+    if input.len() > MAX_REQUEST_LINE_BYTES
+        && memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none()
+    {
         return Err(Status::UriTooLong);
     }
     while let Some(offset) = memchr(b'\n', &input[*scanned..]) {
@@ -92,7 +94,9 @@ pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
         Err(httparse::Error::Version) => return parse_of_other_version(bytes),
         _ => return Err(Status::BadRequest),
     }
-    let (Some(method), Some(target), Some(version)) = (request.method, request.path, request.version) else {
+    let (Some(method), Some(target), Some(version)) =
+        (request.method, request.path, request.version)
+    else {
         return Err(Status::BadRequest);
     };
     let version = if version == 0 { Version::Http10 } else { Version::Http11 };
@@ -143,18 +147,27 @@ fn parse_of_other_version(bytes: &[u8]) -> Result<Head<'_>, Status> {
 }
 
 /// Parses the line with a version that the parser knows, and the fields after the line separately.
-fn parse_of_later_minor<'a>(bytes: &'a [u8], before: &[u8], fields: &[u8]) -> Result<Head<'a>, Status> {
+fn parse_of_later_minor<'a>(
+    bytes: &'a [u8],
+    before: &[u8],
+    fields: &[u8],
+) -> Result<Head<'a>, Status> {
     let line = [before, b" HTTP/1.1\r\n\r\n"].concat();
     let mut request = httparse::Request::new(&mut []);
     request.parse(&line).map_err(|_| Status::BadRequest)?;
-    let (Some(method), Some(target)) = (request.method, request.path) else { return Err(Status::BadRequest) };
+    let (Some(method), Some(target)) = (request.method, request.path) else {
+        return Err(Status::BadRequest);
+    };
     let target_begin = method.len() + 1;
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
     let fields = fields.strip_prefix(b"\r\n").ok_or(Status::BadRequest)?;
     match httparse::parse_headers(fields, &mut headers) {
-        Ok(httparse::Status::Complete((length, headers))) if length == fields.len() => {
-            head(method, &bytes[target_begin..target_begin + target.len()], Version::Http11, headers)
-        }
+        Ok(httparse::Status::Complete((length, headers))) if length == fields.len() => head(
+            method,
+            &bytes[target_begin..target_begin + target.len()],
+            Version::Http11,
+            headers,
+        ),
         Err(httparse::Error::TooManyHeaders) => Err(Status::RequestHeaderFieldsTooLarge),
         _ => Err(Status::BadRequest),
     }
@@ -232,7 +245,9 @@ fn is_host_and_port(value: &[u8]) -> bool {
     loop {
         let end = rest.iter().position(|&byte| !IN_NAME[usize::from(byte)]).unwrap_or(rest.len());
         match &rest[end..] {
-            [b'%', high, low, behind @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            [b'%', high, low, behind @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 rest = behind;
             }
             port => return is_port(port),
@@ -291,7 +306,9 @@ impl Fields {
                 Ok(())
             }
             14 if name.eq_ignore_ascii_case("content-length") => self.take_length(value),
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => self.take_transfer_encoding(value),
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => {
+                self.take_transfer_encoding(value)
+            }
             _ => Ok(()),
         }
     }
@@ -317,7 +334,8 @@ impl Fields {
     /// section 6.3, allows accepting it too, but refusing is simpler.
     fn take_length(&mut self, value: &[u8]) -> Result<(), Status> {
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let number = std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
+        let number =
+            std::str::from_utf8(value).ok().filter(|_| digits).and_then(|text| text.parse().ok());
         match (self.length.replace(number.ok_or(Status::BadRequest)?), number) {
             (Some(_), _) => Err(Status::BadRequest),
             (None, Some(length)) if length > MAX_BODY_BYTES => Err(Status::ContentTooLarge),
@@ -332,7 +350,8 @@ impl Fields {
         let chunked = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"chunked");
         let codings = value.split(|&byte| byte == b',').count();
         let last = value.rsplit(|&byte| byte == b',').next().is_some_and(chunked);
-        let chunked_codings = value.split(|&byte| byte == b',').filter(|coding| chunked(coding)).count();
+        let chunked_codings =
+            value.split(|&byte| byte == b',').filter(|coding| chunked(coding)).count();
         self.transfer_encoding = Some(match (codings, chunked_codings, last) {
             (1, 1, _) => Ok(()),
             // An unknown coding, with or without chunks; any other value leaves the end of the body
@@ -367,7 +386,8 @@ mod tests {
     #[test]
     fn reads_what_a_browser_sends() {
         let head =
-            parse(b"GET /a?b=c HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive\r\n\r\n").unwrap();
+            parse(b"GET /a?b=c HTTP/1.1\r\nHost: localhost:8080\r\nConnection: keep-alive\r\n\r\n")
+                .unwrap();
         assert_eq!(head.target, b"/a?b=c");
         assert!(head.keep_alive);
         assert_eq!(head.framing, Framing::None);
@@ -456,7 +476,11 @@ mod tests {
             ":80",
             "a:99999",
         ] {
-            assert_eq!(status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), None, "{host}");
+            assert_eq!(
+                status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+                None,
+                "{host}"
+            );
         }
     }
 
@@ -501,7 +525,11 @@ mod tests {
             "a^b",
             "a`b",
         ] {
-            assert_eq!(status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")), Some(400), "{host}");
+            assert_eq!(
+                status_of(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")),
+                Some(400),
+                "{host}"
+            );
         }
     }
 
@@ -537,7 +565,10 @@ mod tests {
         for minor in 2..=9 {
             let text = format!("GET /a?b HTTP/1.{minor}\r\nHost: a\r\nConnection: x\r\n\r\n");
             let head = parse(text.as_bytes()).unwrap();
-            assert_eq!((head.target, head.version, head.keep_alive), (&b"/a?b"[..], Version::Http11, true));
+            assert_eq!(
+                (head.target, head.version, head.keep_alive),
+                (&b"/a?b"[..], Version::Http11, true)
+            );
         }
         for (line, status) in [
             ("GET / HTTP/1.2\r\n", 400),

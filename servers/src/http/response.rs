@@ -35,7 +35,12 @@ pub enum After {
 }
 
 /// Writes the status line and the headers that do not change from request to request.
-pub fn write_fixed_head(out: &mut Vec<u8>, status: Status, content_type: &str, content_length: usize) {
+pub fn write_fixed_head(
+    out: &mut Vec<u8>,
+    status: Status,
+    content_type: &str,
+    content_length: usize,
+) {
     out.extend_from_slice(status.line().as_bytes());
     out.extend_from_slice(b"\r\nServer: c10k\r\nContent-Type: ");
     out.extend_from_slice(content_type.as_bytes());
@@ -67,7 +72,14 @@ pub fn write_mixed(out: &mut Vec<u8>, kind: Kind, after: After, with_body: bool,
     write_words(out, Status::Ok, kind.field(), after, with_body, date);
 }
 
-fn write_words(out: &mut Vec<u8>, status: Status, field: &str, after: After, with_body: bool, date: &[u8]) {
+fn write_words(
+    out: &mut Vec<u8>,
+    status: Status,
+    field: &str,
+    after: After,
+    with_body: bool,
+    date: &[u8],
+) {
     let text = status.text();
     write_fixed_head(out, status, TEXT_PLAIN, text.len() + 1);
     out.extend_from_slice(field.as_bytes());
@@ -92,10 +104,13 @@ mod tests {
     #[test]
     fn no_response_takes_more_memory_than_is_reserved_for_it() {
         let date = [b'a'; 29];
-        for status in
-            [Status::RequestHeaderFieldsTooLarge, Status::MethodNotAllowed, Status::ServiceUnavailable]
-        {
-            for after in [After::Close, After::KeepAlive(Version::Http10), After::KeepAlive(Version::Http11)]
+        for status in [
+            Status::RequestHeaderFieldsTooLarge,
+            Status::MethodNotAllowed,
+            Status::ServiceUnavailable,
+        ] {
+            for after in
+                [After::Close, After::KeepAlive(Version::Http10), After::KeepAlive(Version::Http11)]
             {
                 let (mut fixed, mut end, mut whole) = (Vec::new(), Vec::new(), Vec::new());
                 write_fixed_head(&mut fixed, status, TEXT_PLAIN, usize::MAX);
@@ -104,7 +119,9 @@ mod tests {
                 let mut mixed = Vec::new();
                 write_mixed(&mut mixed, Kind::Cheap, after, true, &date);
                 assert!(fixed.len() <= FIXED_HEAD_BYTES + TEXT_PLAIN.len(), "{}", fixed.len());
-                assert!(end.len() <= HEAD_END_BYTES && whole.len().max(mixed.len()) <= STATUS_BYTES);
+                assert!(
+                    end.len() <= HEAD_END_BYTES && whole.len().max(mixed.len()) <= STATUS_BYTES
+                );
             }
         }
     }

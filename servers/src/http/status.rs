@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_status_line_holds_its_number() {
-        for status in [Status::Ok, Status::Found, Status::UriTooLong, Status::HttpVersionNotSupported] {
+        for status in
+            [Status::Ok, Status::Found, Status::UriTooLong, Status::HttpVersionNotSupported]
+        {
             assert!(status.text().starts_with(&(status as u16).to_string()));
         }
     }

@@ -16,7 +16,12 @@ use crate::net::timeout_scan::TimeoutScan;
 use crate::readiness::connection::{Next, NonBlockingConnection};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let mut list = List::new(options.service(site));
     while !shutdown.is_signalled() {
         let capacity = options.max_connections.get() - list.connections.len();

@@ -42,7 +42,12 @@ const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 /// Time until an idle thread for handlers ends; as with tokio.
 const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     serve_with(1, HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
@@ -132,7 +137,8 @@ impl Runtime for OnCompio {
 
     fn start(&self, stream: net::TcpStream, registration: Registration) {
         if let Ok(stream) = TcpStream::from_std(stream) {
-            let socket = Socket { stream, since: Instant::now(), threads: Rc::clone(&self.threads) };
+            let socket =
+                Socket { stream, since: Instant::now(), threads: Rc::clone(&self.threads) };
             runtime::spawn(serve_connection(socket, registration)).detach();
         }
     }
@@ -179,7 +185,9 @@ impl Stream for Socket {
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let _thread = self.threads.one().await;
         // compio panics, in a task of its own, if it can't have a thread.
-        runtime::spawn_blocking(move || job.run()).await.map_err(|_| io::ErrorKind::OutOfMemory.into())
+        runtime::spawn_blocking(move || job.run())
+            .await
+            .map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 }
 

@@ -11,7 +11,12 @@ use super::compio::serve_with;
 use crate::http::HandlerPlacement;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let threads = options.blocking_workers();
     // Each runtime has a pool of its own, of at least one thread.
     let loops = NonZero::new(options.beside_pool().event_loops().min(threads));

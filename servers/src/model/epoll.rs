@@ -15,7 +15,12 @@ use crate::readiness::connection::Interest;
 use crate::readiness::event_loop::{EventLoop, Poller, Ready, Timeout};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let poller = Polling { poller: polling::Poller::new()?, events: Events::new() };
     let service = options.service(site);
     EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)

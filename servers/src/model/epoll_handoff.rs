@@ -20,8 +20,14 @@ use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::thread_limit::start_error;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
-    let inboxes = (0..options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
+    let inboxes =
+        (0..options.event_loops()).map(|_| Inbox::new()).collect::<io::Result<Vec<_>>>()?;
     let capacity = Capacity::new()?;
     thread::scope(|scope| {
         let accept_all = || {
@@ -73,7 +79,8 @@ fn run_loop(
     shutdown: &Shutdown,
 ) -> io::Result<()> {
     // The acceptor enforces the connection limit.
-    let mut event_loop = EventLoop::new(RawEpoll::new(Trigger::Edge)?, options.service(site), usize::MAX);
+    let mut event_loop =
+        EventLoop::new(RawEpoll::new(Trigger::Edge)?, options.service(site), usize::MAX);
     event_loop.watch_wake(inbox.mailbox.as_fd())?;
     let mut is_fed = true;
     while is_fed {

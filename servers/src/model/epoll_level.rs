@@ -11,7 +11,12 @@ use crate::readiness::event_loop::EventLoop;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let poller = RawEpoll::new(Trigger::Level)?;
     let service = options.service(site);
     EventLoop::new(poller, service, options.max_connections.get()).serve(&listener, &shutdown)

@@ -14,7 +14,12 @@ use crate::readiness::event_loop::EventLoop;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let shards = listener.into_shards(options.event_loops())?;
     let shards = shards.into_iter().zip(connection_limits(&options));
     run_each(shards, &shutdown, |(listener, max_connections)| {

@@ -16,7 +16,12 @@ use crate::readiness::mailbox::Mailbox;
 use crate::readiness::raw_epoll::{RawEpoll, Trigger};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let (pool, replies) = (
         Arc::new(HandlerPool::<(Token, Job)>::default()),
         Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?),

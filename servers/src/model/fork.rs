@@ -17,7 +17,12 @@ use crate::http::Service;
 use crate::net::listener::refuse;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let mut parent = Parent {
         children: Children::watch()?,
         service: options.service(site),
@@ -33,7 +38,8 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
         match accepting.accept_blocking() {
             Ok(stream) => parent.fork(&stream, &mut listener, &shutdown),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let fds = [PollFd::new(accepting, PollFlags::IN), PollFd::new(&shutdown, PollFlags::IN)];
+                let fds =
+                    [PollFd::new(accepting, PollFlags::IN), PollFd::new(&shutdown, PollFlags::IN)];
                 parent.children.wait(&fds, None)?;
             }
             Err(error) => return Err(error),

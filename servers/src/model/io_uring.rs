@@ -11,7 +11,12 @@ use std::sync::Arc;
 use crate::completion::{event_loop, ring};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let service = options.service(site);
     let max_connections = options.max_connections.get();
     event_loop::serve(ring::open()?, &listener, service, max_connections, &shutdown)

@@ -12,7 +12,12 @@ use crate::completion::{event_loop, ring};
 use crate::net::shards::{connection_limits, run_each};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let shards = listener.into_shards(options.event_loops())?;
     // All rings are created before any connection is served: if that fails, the server does not
     // start.

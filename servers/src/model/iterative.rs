@@ -11,7 +11,12 @@ use crate::blocking::connection::{READ_BYTES, serve_connection};
 use crate::blocking::open_connections::{OpenConnections, Registered};
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let mut service = options.service(site);
     let mut buffer = Vec::with_capacity(READ_BYTES);
     let _end = shutdown.signal_at_end();
@@ -21,7 +26,8 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
         let stream = open.register(stream);
         let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
     }
-    let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
+    let left: Vec<Registered> =
+        listener.close_blocking().map(|stream| open.register(stream)).collect();
     for stream in left {
         let _ = serve_connection(&*stream, &mut service, &mut buffer, &shutdown);
     }

@@ -29,7 +29,8 @@ use may::io::{CoIo, WaitIo, WaitIoWaker};
 use may::{config, go};
 use rustix::event::epoll::EventFlags;
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 
 use crate::blocking::connection::{BlockingStream, READ_BYTES, STACK_BYTES, serve_connection};
@@ -39,7 +40,9 @@ use crate::net::listener::refuse;
 use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::TimeoutScan;
 use crate::net::timers::Timers;
-use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
+use crate::runtimes::connection_registry::{
+    ConnectionRegistry, Interruption, Registration, WaitLimits,
+};
 use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
 /// Stacks that are kept for further connections. Each takes two mappings of memory, made at the
@@ -56,7 +59,12 @@ const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 /// Events that report the end of a connection, whatever it waits for.
 const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let _end = shutdown.signal_at_end();
     let count = *WORKERS.get_or_init(|| options.event_loops());
     // Threads are not pinned to processors, as with all models; stack sizes are counted in words.
@@ -102,7 +110,13 @@ fn accept(
 }
 
 /// Serves `stream` on a stack of its own; refuses it if there is no memory for one.
-fn start(options: Options, stream: TcpStream, workers: &Workers, site: &Arc<Site>, shutdown: &Shutdown) {
+fn start(
+    options: Options,
+    stream: TcpStream,
+    workers: &Workers,
+    site: &Arc<Site>,
+    shutdown: &Shutdown,
+) {
     let mut buffer = Vec::new();
     if buffer.try_reserve_exact(READ_BYTES).is_err() {
         return refuse(&stream);
@@ -144,7 +158,11 @@ impl Workers {
         for (number, timer) in timers(count)?.into_iter().enumerate() {
             let clock = Arc::new(Clock::new(timer, TimeoutScan::period(timeouts))?);
             let worker = Worker { registry: ConnectionRegistry::new(shutdown.clone()), clock };
-            worker.start_interrupts(number, TimeoutScan::new(timeouts, Instant::now()), shutdown.clone())?;
+            worker.start_interrupts(
+                number,
+                TimeoutScan::new(timeouts, Instant::now()),
+                shutdown.clone(),
+            )?;
             workers.push(worker);
         }
         Ok(Self(workers))
@@ -153,7 +171,8 @@ impl Workers {
     /// Returns true if the workers together serve fewer than `max` connections; otherwise
     /// `acceptor` is woken when one has ended.
     fn have_capacity(&self, max: usize, acceptor: &Waker) -> bool {
-        let have_capacity = || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
+        let have_capacity =
+            || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
         // Checked once more, for connections that have ended meanwhile.
         have_capacity() || {
             self.0.iter().for_each(|worker| worker.registry.wake_at_end(acceptor));
@@ -175,7 +194,12 @@ impl Workers {
 impl Worker {
     /// Makes the worker interrupt its connections: those that wait too long, those whose time has
     /// come, and in a stopping server all of them, until there are none.
-    fn start_interrupts(&self, number: usize, mut scan: TimeoutScan, shutdown: Shutdown) -> io::Result<()> {
+    fn start_interrupts(
+        &self,
+        number: usize,
+        mut scan: TimeoutScan,
+        shutdown: Shutdown,
+    ) -> io::Result<()> {
         let (registry, clock) = (Arc::clone(&self.registry), Arc::clone(&self.clock));
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
@@ -324,7 +348,17 @@ impl GreenStream {
         let (is_drained, ends) = (Cell::new(true), Cell::new(false));
         let (timeout, write_timeout) = (Cell::new(timeout), timeout);
         let home = thread::current().id();
-        Ok(Self { events, stream, registration, clock, timeout, write_timeout, is_drained, ends, home })
+        Ok(Self {
+            events,
+            stream,
+            registration,
+            clock,
+            timeout,
+            write_timeout,
+            is_drained,
+            ends,
+            home,
+        })
     }
 
     /// Lets other green threads run until the kernel reports that the socket is ready for something
@@ -333,7 +367,10 @@ impl GreenStream {
         let deadline = Some(Instant::now() + timeout);
         self.registration.set_deadline(deadline);
         while !self.hear().intersects(wanted | END) {
-            match self.registration.interruption(WaitLimits { deadline, is_idle: wanted == EventFlags::IN }) {
+            match self
+                .registration
+                .interruption(WaitLimits { deadline, is_idle: wanted == EventFlags::IN })
+            {
                 None => {}
                 Some(Interruption::TimedOut) => return Err(io::ErrorKind::TimedOut.into()),
                 Some(Interruption::Stopped) => return Err(STOPPED.into()),
@@ -357,7 +394,10 @@ impl GreenStream {
     }
 
     /// Tries `call` each time the socket is ready, until its result is other than `WouldBlock`.
-    fn write_when_ready(&self, call: impl Fn(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+    fn write_when_ready(
+        &self,
+        call: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         loop {
             match call(&self.stream) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -379,11 +419,14 @@ impl BlockingStream for GreenStream {
                 }
             }
             match BlockingStream::read(&*self.stream, buffer) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.is_drained.set(true),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.is_drained.set(true)
+                }
                 read => {
                     // A read that did not fill the buffer has taken all data (epoll(7)), but not
                     // the end of the stream behind it.
-                    self.is_drained.set(!self.ends.get() && read.is_ok() && buffer.len() < buffer.capacity());
+                    self.is_drained
+                        .set(!self.ends.get() && read.is_ok() && buffer.len() < buffer.capacity());
                     return read;
                 }
             }

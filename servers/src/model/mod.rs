@@ -468,7 +468,9 @@ impl Entry {
     fn check_threads(&self) -> Result<(), Unavailable> {
         let is_one_loop = self.profile.execution == Execution::EventLoop
             && self.profile.handlers == HandlerPlacement::InPlace;
-        if is_one_loop || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool) {
+        if is_one_loop
+            || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool)
+        {
             return Ok(());
         }
         thread_limit::why_no_threads().map_or(Ok(()), |reason| Err(Unavailable::NoThreads(reason)))

@@ -22,7 +22,12 @@ use crate::{Listener, Options, Shutdown, Site};
 /// or can't be started, don't keep a processor busy.
 const REFILL_PAUSE: Duration = Duration::from_millis(100);
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     listener.set_blocking(true)?;
     let mut children = Children::watch()?;
     let mut service = options.service(site);
@@ -40,7 +45,8 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
     let mut refill_at = Instant::now() + REFILL_PAUSE;
     while !shutdown.is_signalled() {
         children.reap_ended()?;
-        let pause = (children.count() < workers).then(|| refill_at.saturating_duration_since(Instant::now()));
+        let pause = (children.count() < workers)
+            .then(|| refill_at.saturating_duration_since(Instant::now()));
         if pause.is_some_and(|left| left.is_zero()) {
             // Workers that can't be started now are tried again later.
             let _ = start(&mut children);
@@ -54,7 +60,10 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
     let left: Vec<TcpStream> = listener.close_blocking().collect();
     children.stop();
     for stream in left {
-        if children.fork(&shutdown, |child| child.serve(&stream, &mut service, &mut buffer)).is_err() {
+        if children
+            .fork(&shutdown, |child| child.serve(&stream, &mut service, &mut buffer))
+            .is_err()
+        {
             refuse(&stream);
         }
     }

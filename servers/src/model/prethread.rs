@@ -15,7 +15,12 @@ use crate::blocking::open_connections::OpenConnections;
 use crate::blocking::pool;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     listener.set_blocking(true)?;
     let _end = shutdown.signal_at_end();
     let listener = Arc::new(listener);
@@ -24,7 +29,8 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
     // until then.
     let (leave, left) = unbounded();
     let next = {
-        let (listener, open, shutdown) = (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
+        let (listener, open, shutdown) =
+            (Arc::clone(&listener), Arc::clone(&open), shutdown.clone());
         move || {
             let accepted = accept(&listener, &shutdown);
             accepted.map(|stream| open.register(stream)).or_else(|| left.recv().ok())

@@ -22,7 +22,12 @@ use crate::{Listener, Options, Shutdown, Site};
 /// shutdown.
 const OTHER_DESCRIPTORS: usize = 24;
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let poller = Sets::new();
     let service = options.service(site);
     let max_connections = options.max_connections.get().min(FD_SETSIZE - OTHER_DESCRIPTORS);

@@ -25,7 +25,12 @@ use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     serve_with(options.event_loops(), HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
@@ -62,8 +67,13 @@ pub fn serve_with(
             let _ = smol::block_on(executor.run(ended.recv()));
         })?;
     }
-    let serving =
-        executor.spawn(serve_tasks(listener, shutdown, options, Arc::clone(&pool), Arc::clone(&executor)));
+    let serving = executor.spawn(serve_tasks(
+        listener,
+        shutdown,
+        options,
+        Arc::clone(&pool),
+        Arc::clone(&executor),
+    ));
     smol::future::block_on(serving)
 }
 

@@ -14,7 +14,12 @@ use crate::blocking::open_connections::OpenConnections;
 use crate::net::listener::refuse;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let _end = shutdown.signal_at_end();
     let open = OpenConnections::until(&shutdown)?;
     while open.wait_for_capacity(options.max_connections.get(), &shutdown) {

@@ -18,7 +18,12 @@ use crate::{Listener, Options, Shutdown, Site};
 /// Interval at which the acceptor checks for the end of the drain time while the queue is full.
 const FULL_QUEUE_CHECK: Duration = Duration::from_millis(50);
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let workers = options.blocking_workers();
     let max = options.max_connections.get();
     let (queue, waiting) = bounded(workers.min(max - workers));
@@ -28,7 +33,8 @@ pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Sh
     while let Some(stream) = listener.wait_accept(&shutdown)? {
         hand_over(&queue, open.register(stream), &shutdown);
     }
-    let left: Vec<Registered> = listener.close_blocking().map(|stream| open.register(stream)).collect();
+    let left: Vec<Registered> =
+        listener.close_blocking().map(|stream| open.register(stream)).collect();
     for stream in left {
         hand_over(&queue, stream, &shutdown);
     }

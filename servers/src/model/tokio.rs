@@ -30,7 +30,12 @@ use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{Listener, Options, Shutdown, Site, thread_limit};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     serve_with(options.event_loops(), HandlerPlacement::InPlace, options, listener, site, shutdown)
 }
 
@@ -63,8 +68,13 @@ pub fn serve_with(
 }
 
 /// Serves on the runtime that the caller runs on.
-pub async fn serve_tasks(listener: &Listener, shutdown: &Shutdown, options: &Options) -> io::Result<()> {
-    let runtime = OnTokio { listener, readiness: watch(listener.as_fd())?, signal: watch(shutdown.as_fd())? };
+pub async fn serve_tasks(
+    listener: &Listener,
+    shutdown: &Shutdown,
+    options: &Options,
+) -> io::Result<()> {
+    let runtime =
+        OnTokio { listener, readiness: watch(listener.as_fd())?, signal: watch(shutdown.as_fd())? };
     tasks::serve(&runtime, options.max_connections.get(), options.timeouts, shutdown).await
 }
 
@@ -88,7 +98,9 @@ impl Runtime for OnTokio<'_> {
                 // tokio is notified once when connections come, and must not wait for that while
                 // some are left.
                 Err(error) if is_empty(&error) => ready.clear_ready(),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => tokio::task::yield_now().await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    tokio::task::yield_now().await
+                }
                 accepted => return accepted,
             }
         }

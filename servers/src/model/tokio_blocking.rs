@@ -11,7 +11,12 @@ use super::tokio::serve_with;
 use crate::http::HandlerPlacement;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let threads = options.beside_pool().event_loops();
     serve_with(threads, HandlerPlacement::OffloadBlocking, options, listener, site, shutdown)
 }

@@ -16,7 +16,12 @@ use crate::net::shards::{connection_limits, run_each};
 use crate::runtimes::tasks;
 use crate::{Listener, Options, Shutdown, Site};
 
-pub fn serve(options: Options, listener: Listener, site: Arc<Site>, shutdown: Shutdown) -> io::Result<()> {
+pub fn serve(
+    options: Options,
+    listener: Listener,
+    site: Arc<Site>,
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let shards = listener.into_shards(options.event_loops())?;
     let shards = shards.into_iter().zip(connection_limits(&options));
     run_each(shards, &shutdown, |(listener, max_connections)| {

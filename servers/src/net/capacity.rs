@@ -44,7 +44,8 @@ impl Capacity {
     }
 
     fn sleep(&self, shutdown: &Shutdown) -> io::Result<()> {
-        let mut fds = [PollFd::new(&self.wake_up, PollFlags::IN), PollFd::new(shutdown, PollFlags::IN)];
+        let mut fds =
+            [PollFd::new(&self.wake_up, PollFlags::IN), PollFd::new(shutdown, PollFlags::IN)];
         match poll(&mut fds, None) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),

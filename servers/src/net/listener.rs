@@ -78,7 +78,12 @@ impl Listener {
         let mut shards = vec![self];
         while shards.len() < count {
             let reserve = Mutex::new(File::open("/dev/null").ok());
-            shards.push(Self { socket: bind(listening)?, listening, backlog: shards[0].backlog, reserve });
+            shards.push(Self {
+                socket: bind(listening)?,
+                listening,
+                backlog: shards[0].backlog,
+                reserve,
+            });
         }
         Ok(shards)
     }
@@ -161,7 +166,11 @@ impl Listener {
         self.wait_accept_as(Blocking::No, shutdown)
     }
 
-    fn wait_accept_as(&self, blocking: Blocking, shutdown: &Shutdown) -> io::Result<Option<TcpStream>> {
+    fn wait_accept_as(
+        &self,
+        blocking: Blocking,
+        shutdown: &Shutdown,
+    ) -> io::Result<Option<TcpStream>> {
         while !shutdown.is_signalled() {
             // Under load a connection is already there, and this is the only call.
             match self.accept_or_shed(blocking) {
@@ -316,7 +325,8 @@ mod tests {
 
     fn listener(sharded: bool) -> Listener {
         let idle_timeout = Duration::from_secs(33);
-        let listening = Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded };
+        let listening =
+            Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded };
         Listener::bind(listening).unwrap()
     }
 
@@ -350,8 +360,12 @@ mod tests {
         let listener = listener(false);
         let address = listener.local_address().unwrap();
         let clients: Vec<TcpStream> = (0..5).map(|_| connect(&listener)).collect();
-        let arrived: Vec<_> = listener.close().iter().map(|stream| stream.peer_addr().unwrap()).collect();
-        assert_eq!(arrived, clients.iter().map(|client| client.local_addr().unwrap()).collect::<Vec<_>>());
+        let arrived: Vec<_> =
+            listener.close().iter().map(|stream| stream.peer_addr().unwrap()).collect();
+        assert_eq!(
+            arrived,
+            clients.iter().map(|client| client.local_addr().unwrap()).collect::<Vec<_>>()
+        );
         assert!(TcpStream::connect(address).is_err());
     }
 

@@ -37,8 +37,9 @@ pub fn run_each<T: Send>(
                 }
             }
         }
-        let ended =
-            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let ended = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
         // Waits for all threads; the first error is returned.
         ended.fold(started, io::Result::and)
     })

@@ -238,7 +238,13 @@ impl<P: Poller> EventLoop<P> {
                 let number = self.added;
                 self.added += 1;
                 let interest = Interest::Readable;
-                slot.insert(Slot { connection, number, interest, is_queued: false, has_timer: false });
+                slot.insert(Slot {
+                    connection,
+                    number,
+                    interest,
+                    is_queued: false,
+                    has_timer: false,
+                });
             }
             // The number of watched descriptors is limited too (epoll(7), select(2)).
             Err(_) => refuse(&stream),
@@ -258,7 +264,8 @@ impl<P: Poller> EventLoop<P> {
 
     /// Continues a connection with the reply of its job, unless the connection is gone.
     pub fn finish_job(&mut self, token: Token, reply: &Reply<'_>) {
-        if let Some(entry) = self.connections.get_mut(token.slot).filter(|entry| entry.number == token.number)
+        if let Some(entry) =
+            self.connections.get_mut(token.slot).filter(|entry| entry.number == token.number)
         {
             let next = entry.connection.finish_job(reply, &mut self.service);
             self.go_on(token.slot, next);
@@ -267,14 +274,19 @@ impl<P: Poller> EventLoop<P> {
 
     /// Lets the connections finish their requests in flight, and calls `between` after every turn.
     /// From now on every response ends its connection.
-    pub fn drain(mut self, shutdown: &Shutdown, mut between: impl FnMut(&mut Self, Woken)) -> io::Result<()> {
+    pub fn drain(
+        mut self,
+        shutdown: &Shutdown,
+        mut between: impl FnMut(&mut Self, Woken),
+    ) -> io::Result<()> {
         self.service.close_after_responses();
         let turn = |this: &mut Self| {
             let woken = this.turn(Some(DRAIN_TICK))?;
             between(this, woken);
             io::Result::Ok(())
         };
-        let close_idle = |this: &mut Self| this.each_where(|connection, _| connection.is_idle(), Self::close);
+        let close_idle =
+            |this: &mut Self| this.each_where(|connection, _| connection.is_idle(), Self::close);
         shutdown.drain(&mut self, |this| this.connections.is_empty(), turn, close_idle)
     }
 
@@ -295,7 +307,8 @@ impl<P: Poller> EventLoop<P> {
 
     /// Continues a connection whose handler has waited, unless the connection is gone.
     fn end_wait(&mut self, token: Token) {
-        if let Some(entry) = self.connections.get_mut(token.slot).filter(|entry| entry.number == token.number)
+        if let Some(entry) =
+            self.connections.get_mut(token.slot).filter(|entry| entry.number == token.number)
         {
             entry.has_timer = false;
             let next = entry.connection.go_on(&mut self.service);
@@ -342,7 +355,11 @@ impl<P: Poller> EventLoop<P> {
         match next {
             Next::Wait(wanted) | Next::Again(wanted) if wanted != *interest => {
                 *interest = wanted;
-                if self.poller.change(connection.stream.as_fd(), FIRST_CONNECTION + slot, wanted).is_err() {
+                if self
+                    .poller
+                    .change(connection.stream.as_fd(), FIRST_CONNECTION + slot, wanted)
+                    .is_err()
+                {
                     self.close(slot);
                 }
             }
@@ -380,7 +397,11 @@ impl<P: Poller> EventLoop<P> {
         act: impl Fn(&mut Self, usize),
     ) {
         for slot in 0..self.connections.capacity() {
-            if self.connections.get(slot).is_some_and(|entry| condition(&entry.connection, &self.service)) {
+            if self
+                .connections
+                .get(slot)
+                .is_some_and(|entry| condition(&entry.connection, &self.service))
+            {
                 act(self, slot);
             }
         }

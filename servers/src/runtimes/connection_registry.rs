@@ -298,7 +298,11 @@ mod tests {
         shutdown.signal();
         assert_eq!(interruption(true), None, "clients may still come with a request");
         std::thread::sleep(shutdown.last_call().unwrap());
-        assert_eq!(interruption(true), None, "a request that came in time may be known only to the kernel");
+        assert_eq!(
+            interruption(true),
+            None,
+            "a request that came in time may be known only to the kernel"
+        );
         assert_eq!(interruption(false), None);
         assert_eq!(interruption(true), Some(Interruption::Stopped));
     }

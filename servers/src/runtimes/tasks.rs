@@ -16,7 +16,9 @@ use crate::Shutdown;
 use crate::http::{Connection, Job, Reply, Service, Status, Timeouts, Want};
 use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::TimeoutScan;
-use crate::runtimes::connection_registry::{ConnectionRegistry, Interruption, Registration, WaitLimits};
+use crate::runtimes::connection_registry::{
+    ConnectionRegistry, Interruption, Registration, WaitLimits,
+};
 
 /// Socket of a connection, driven by a runtime.
 pub trait Stream {
@@ -91,7 +93,8 @@ pub async fn serve(
         }
     };
     let scanning = async { Ok(scan_timeouts(&registry, timeouts, runtime).await) };
-    let working = async { first(accepting, scanning).await.map(|never: Infallible| match never {}) };
+    let working =
+        async { first(accepting, scanning).await.map(|never: Infallible| match never {}) };
     first(runtime.stopped(), working).await?;
     for stream in runtime.close() {
         runtime.start(stream, registry.register());
@@ -104,15 +107,18 @@ pub async fn serve(
 
 /// Waits until fewer than `max` connections are open.
 async fn wait_for_capacity(registry: &ConnectionRegistry, max: usize) {
-    poll_fn(
-        |context| if registry.has_capacity(max, context.waker()) { Poll::Ready(()) } else { Poll::Pending },
-    )
+    poll_fn(|context| {
+        if registry.has_capacity(max, context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+    })
     .await;
 }
 
 /// Serves `stream` until the client or a response ends the connection, the client takes too long,
 /// or the server stops.
-pub async fn serve_connection(mut stream: impl Stream, mut registration: Registration) -> io::Result<()> {
+pub async fn serve_connection(
+    mut stream: impl Stream,
+    mut registration: Registration,
+) -> io::Result<()> {
     let mut connection = with_service(|service| {
         service.set_time(Instant::now());
         Connection::new(service.now())
@@ -130,18 +136,22 @@ pub async fn serve_connection(mut stream: impl Stream, mut registration: Registr
                 });
                 match wait(receiving, limits, &mut registration).await {
                     Ok(received) => received?,
-                    Err(Interruption::TimedOut) => with_service(|service| connection.time_out(service)),
+                    Err(Interruption::TimedOut) => {
+                        with_service(|service| connection.time_out(service))
+                    }
                     Err(Interruption::Stopped) => return Ok(()),
                 }
             }
-            Want::Write => match wait(stream.send(&mut connection), limits, &mut registration).await {
-                Ok(sent) => {
-                    let sent = sent?;
-                    with_service(|service| connection.advance(sent, service));
+            Want::Write => {
+                match wait(stream.send(&mut connection), limits, &mut registration).await {
+                    Ok(sent) => {
+                        let sent = sent?;
+                        with_service(|service| connection.advance(sent, service));
+                    }
+                    // A client that does not read its response would not read an error either.
+                    Err(_) => return Ok(()),
                 }
-                // A client that does not read its response would not read an error either.
-                Err(_) => return Ok(()),
-            },
+            }
             Want::ShutdownWrite => {
                 stream.shut_write_side()?;
                 with_service(|service| connection.write_side_is_shut(service));
@@ -155,10 +165,12 @@ pub async fn serve_connection(mut stream: impl Stream, mut registration: Registr
                 });
             }
             Want::RunJob | Want::Reply => {
-                let job = connection.take_job().expect("the only one who takes it waits for its reply");
+                let job =
+                    connection.take_job().expect("the only one who takes it waits for its reply");
                 registration.set_deadline(None);
                 // If the handler can't be run, the client gets a 503.
-                let reply = stream.run(job).await.unwrap_or(Reply::Status(Status::ServiceUnavailable));
+                let reply =
+                    stream.run(job).await.unwrap_or(Reply::Status(Status::ServiceUnavailable));
                 with_service(|service| {
                     service.set_time(Instant::now());
                     connection.finish_job(&reply, service);
@@ -189,7 +201,9 @@ async fn wait<T>(
             registration.set_deadline(limits.deadline);
         }
         registration.set_waker(context.waker());
-        registration.interruption(limits).map_or(Poll::Pending, |interruption| Poll::Ready(Err(interruption)))
+        registration
+            .interruption(limits)
+            .map_or(Poll::Pending, |interruption| Poll::Ready(Err(interruption)))
     })
     .await
 }

@@ -112,7 +112,8 @@ impl Share {
     /// Reads `PERCENT:MICROSECONDS`.
     fn parse(text: &str) -> Option<Self> {
         let (percent, time) = text.split_once(':')?;
-        let percent: f64 = percent.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))?;
+        let percent: f64 =
+            percent.parse().ok().filter(|percent| (0.0..=100.0).contains(percent))?;
         let time = Duration::from_micros(time.parse().ok()?);
         let of_a_million = (percent / 100.0 * f64::from(MILLION)).round() as u32;
         (time <= MAX_HANDLER_TIME).then_some(Self { of_a_million, time })
@@ -144,7 +145,8 @@ impl Counter {
         let length = size_of::<AtomicU64>();
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the kernel chooses the address, so the mapping replaces nothing.
-        let shared = unsafe { mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::SHARED) };
+        let shared =
+            unsafe { mmap_anonymous(ptr::null_mut(), length, protection, MapFlags::SHARED) };
         let shared = shared.ok().and_then(|memory| NonNull::new(memory.cast::<AtomicU64>()));
         Self(shared.unwrap_or_else(|| NonNull::from(Box::leak(Box::default()))))
     }
@@ -192,7 +194,8 @@ mod tests {
     fn the_numbers_are_those_of_the_published_generator() {
         // The first three numbers of the author's own program,
         // https://prng.di.unimi.it/splitmix64.c, for the seed 1234567.
-        let published = [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
+        let published =
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
         assert_eq!([0, 1, 2].map(|number| mixed(1_234_567, number)), published);
     }
 

@@ -101,7 +101,11 @@ impl Site {
     /// Creates the site without a folder: one embedded page of 1 KiB at `/`.
     pub fn embedded() -> Self {
         let page = Page::new("text/html; charset=utf-8", DEFAULT_PAGE.as_bytes().to_vec());
-        Self { pages: HashMap::from([(Box::from(*b"/"), page)]), has_panic: false, mixed: Counter::at_zero() }
+        Self {
+            pages: HashMap::from([(Box::from(*b"/"), page)]),
+            has_panic: false,
+            mixed: Counter::at_zero(),
+        }
     }
 
     /// Reads every file below `root`; `index.html` is also served for its folder.
@@ -125,8 +129,10 @@ impl Site {
         for file in files_below(&root).map_err(|error| at(&root, error))? {
             total += fs::metadata(&file).map_err(|error| at(&file, error))?.len();
             if total > MAX_ROOT_BYTES {
-                let message =
-                    format!("{}: holds more than 1 GiB; files are served from memory", root.display());
+                let message = format!(
+                    "{}: holds more than 1 GiB; files are served from memory",
+                    root.display()
+                );
                 return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
             }
             let body = fs::read(&file).map_err(|error| at(&file, error))?;
@@ -160,8 +166,11 @@ impl Site {
         if self.has_panic && path == b"/panic" {
             return Route::Panic;
         }
-        let page =
-            if path.contains(&b'%') { self.pages.get(decode(path).as_slice()) } else { self.pages.get(path) };
+        let page = if path.contains(&b'%') {
+            self.pages.get(decode(path).as_slice())
+        } else {
+            self.pages.get(path)
+        };
         page.map_or(Route::NotFound, Route::Page)
     }
 }
@@ -178,7 +187,8 @@ fn synthetic(path: &[u8]) -> Option<Route<'static>> {
         return Some(Route::Redirect);
     }
     let (endpoint, number) = std::str::from_utf8(path.strip_prefix(b"/")?).ok()?.split_once('/')?;
-    let number: u64 = number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
+    let number: u64 =
+        number.bytes().all(|byte| byte.is_ascii_digit()).then(|| number.parse().ok())??;
     let duration = Duration::from_micros(number);
     match endpoint {
         "bytes" if number <= MAX_SYNTHETIC_BYTES as u64 => Some(Route::Bytes(number as usize)),
@@ -215,7 +225,8 @@ fn url_paths(root: &Path, file: &Path) -> Vec<Box<[u8]>> {
     use std::os::unix::ffi::OsStrExt;
     let relative = file.strip_prefix(root).unwrap_or(file);
     let path = [b"/", relative.as_os_str().as_bytes()].concat();
-    let folder = path.strip_suffix(b"index.html").filter(|folder| folder.ends_with(b"/")).map(Box::from);
+    let folder =
+        path.strip_suffix(b"index.html").filter(|folder| folder.ends_with(b"/")).map(Box::from);
     [Some(path.into_boxed_slice()), folder].into_iter().flatten().collect()
 }
 
@@ -269,9 +280,15 @@ mod tests {
         assert_eq!(body(&site, "/"), Some(&b"home"[..]));
         assert_eq!(body(&site, "/sub/"), Some(&b"sub"[..]));
         assert_eq!(body(&site, "/a%20b.txt?q"), Some(&b"spaced"[..]));
-        for target in
-            ["/../secret", "/%2e%2e/secret", "/sub/../../secret", "//secret", "/link", "/..%2fsecret", "/%"]
-        {
+        for target in [
+            "/../secret",
+            "/%2e%2e/secret",
+            "/sub/../../secret",
+            "//secret",
+            "/link",
+            "/..%2fsecret",
+            "/%",
+        ] {
             assert_eq!(body(&site, target), None, "{target}");
         }
     }

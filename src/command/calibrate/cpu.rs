@@ -41,7 +41,8 @@ pub(super) fn compare(
         return Ok(CpuAccounts { missing: Some(reason), models: Vec::new() });
     }
     let c10k = Program::this()?;
-    let settings = Settings { cpus, interrupt: Some(interrupt), ..Settings::new(&c10k, CONNECTIONS) };
+    let settings =
+        Settings { cpus, interrupt: Some(interrupt), ..Settings::new(&c10k, CONNECTIONS) };
     let mut models = Vec::new();
     for (model, lifetime) in MODELS {
         if interrupt.happened() {
@@ -91,8 +92,8 @@ fn measure(
     server: &Server,
     interrupt: &Interrupt,
 ) -> Result<(Measurement, BothAccounts)> {
-    let mut run =
-        c10k_loadgen::start(target, workload, interrupt.flag()).context("cannot start the generator")?;
+    let mut run = c10k_loadgen::start(target, workload, interrupt.flag())
+        .context("cannot start the generator")?;
     let mut looks = Vec::new();
     while let Some(event) = run.next_event() {
         if matches!(event, Event::Begun(_) | Event::Ended) {

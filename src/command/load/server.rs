@@ -28,7 +28,8 @@ pub(super) struct Server {
 pub(super) fn check(pid: u32) -> Result<()> {
     Process::myself().context("--server-pid reads /proc, which is not here: mount it")?;
     let found = Process::new(pid.cast_signed());
-    found.with_context(|| format!("--server-pid {pid}: there is no such process on this machine"))?;
+    found
+        .with_context(|| format!("--server-pid {pid}: there is no such process on this machine"))?;
     Ok(())
 }
 
@@ -58,7 +59,11 @@ impl Server {
         for metric in METRICS {
             if let Some(value) = self.metrics.get(metric.key) {
                 let title = metric.title;
-                text += &format!("    {title:<24} {} {}\n", metric.format.text(*value), metric.unit_beside());
+                text += &format!(
+                    "    {title:<24} {} {}\n",
+                    metric.format.text(*value),
+                    metric.unit_beside()
+                );
             }
         }
         if self.cpu_account == Some(CpuAccount::ProcessClocks) {

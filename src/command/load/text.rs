@@ -21,7 +21,8 @@ const EIGHTHS: [char; 7] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 pub(super) fn render(measured: &Measurement, summary: &Summary) -> String {
     let mut parts = vec![head(measured, summary)];
     if summary.requests.completed > 0 {
-        let times = table(stages(summary)) + without_intervals(&measured.workload) + &kinds(summary);
+        let times =
+            table(stages(summary)) + without_intervals(&measured.workload) + &kinds(summary);
         parts.extend([times, histogram(&measured.times.latency), generator(summary)]);
     }
     parts.push(checks(&summary.checks));
@@ -53,7 +54,11 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
     let Summary { requests, connections, errors, .. } = summary;
     let mut text = format!(
         "{} · {} loop · {} connections ({}) · {:.2} s\n\n",
-        summary.target, summary.r#loop, connections.requested, measured.workload.lifetime, summary.duration_s
+        summary.target,
+        summary.r#loop,
+        connections.requested,
+        measured.workload.lifetime,
+        summary.duration_s
     );
     text += &arrivals(measured);
     text += "  ";
@@ -108,7 +113,8 @@ fn traffic(summary: &Summary) -> String {
     if status_codes.is_empty() {
         return String::new();
     }
-    let classes = status_codes.classes().into_iter().map(|(class, count)| format!("{count} {class}"));
+    let classes =
+        status_codes.classes().into_iter().map(|(class, count)| format!("{count} {class}"));
     let rate = |bytes: u64| bytes_per_second(bytes as f64 / duration_s.max(f64::MIN_POSITIVE));
     let mut text = format!(
         "  status: {} · {} read, {} written",
@@ -138,7 +144,9 @@ fn bytes_per_second(rate: f64) -> String {
 
 /// Renders what is needed, beside the rate, to repeat an open loop; empty for a closed loop.
 fn arrivals(measured: &Measurement) -> String {
-    let Pacing::Open { arrivals, seed, .. } = measured.workload.pacing else { return String::new() };
+    let Pacing::Open { arrivals, seed, .. } = measured.workload.pacing else {
+        return String::new();
+    };
     let seed = match arrivals {
         Arrivals::Poisson => format!(", seed {seed}"),
         Arrivals::Constant => String::new(),
@@ -174,11 +182,15 @@ fn table<'a>(rows: impl IntoIterator<Item = (&'a str, Percentiles)>) -> String {
     let mut text = row("", titles.map(str::to_owned));
     for (name, times) in rows.into_iter().filter(|(_, times)| times.count > 0) {
         let bound = |quantile, us| at_least(times.is_bound(quantile), us);
-        let percentiles = columns(&times, |&(_, quantile, value, _)| Some(bound(quantile, value(&times))));
+        let percentiles =
+            columns(&times, |&(_, quantile, value, _)| Some(bound(quantile, value(&times))));
         text += &row(name, percentiles.into_iter().chain(extremes(&times)));
         if let Some(intervals) = times.ci95 {
             for (name, side) in [("95 % from", 0), ("95 % to", 1)] {
-                text += &row(name, columns(&times, |(.., limits)| Some(time(limits(&intervals)?[side]))));
+                text += &row(
+                    name,
+                    columns(&times, |(.., limits)| Some(time(limits(&intervals)?[side]))),
+                );
             }
         }
     }
@@ -211,8 +223,13 @@ fn without_intervals(workload: &Workload) -> &'static str {
 }
 
 /// Returns one cell per percentile: a dash if the percentile is not supported or has no value.
-fn columns(times: &Percentiles, value: impl Fn(&Column) -> Option<String>) -> [String; COLUMNS.len()] {
-    COLUMNS.map(|column| value(&column).filter(|_| times.supports(column.1)).unwrap_or_else(|| DASH.into()))
+fn columns(
+    times: &Percentiles,
+    value: impl Fn(&Column) -> Option<String>,
+) -> [String; COLUMNS.len()] {
+    COLUMNS.map(|column| {
+        value(&column).filter(|_| times.supports(column.1)).unwrap_or_else(|| DASH.into())
+    })
 }
 
 fn row(name: &str, cells: impl IntoIterator<Item = String>) -> String {
@@ -262,7 +279,9 @@ fn histogram(latency: &Times) -> String {
         let from = low * factor.powf(row as f64) / 1e3;
         let share = share(count as f64 / all);
         let bar = bar(count as f64 / most * BAR_COLUMNS);
-        format!("{:>12} – {:<10}{share:>9}  {bar}", time(from), time(from * factor)).trim_end().to_owned()
+        format!("{:>12} – {:<10}{share:>9}  {bar}", time(from), time(from * factor))
+            .trim_end()
+            .to_owned()
             + "\n"
     };
     counts.iter().enumerate().map(line).collect()
@@ -273,7 +292,8 @@ fn counts(latency: &Times, low: f64, factor: f64, rows: usize) -> Vec<u64> {
     for value in latency.iter_recorded() {
         let row = (value.value_iterated_to() as f64 / low).ln() / factor.ln();
         // With a single row the factor may be 1, and `row` is then not finite.
-        counts[if row.is_finite() { (row as usize).min(rows - 1) } else { 0 }] += value.count_at_value();
+        counts[if row.is_finite() { (row as usize).min(rows - 1) } else { 0 }] +=
+            value.count_at_value();
     }
     counts
 }
@@ -339,7 +359,10 @@ mod tests {
         let texts = [0.0, 1.234, 98.04, 99.96, 999.4, 999.6, 1_234.0, 999_700.0, 61e6].map(time);
         assert_eq!(
             texts,
-            ["0.00 µs", "1.23 µs", "98.0 µs", "100 µs", "999 µs", "1.00 ms", "1.23 ms", "1.00 s", "61.0 s"]
+            [
+                "0.00 µs", "1.23 µs", "98.0 µs", "100 µs", "999 µs", "1.00 ms", "1.23 ms",
+                "1.00 s", "61.0 s"
+            ]
         );
     }
 
@@ -437,7 +460,10 @@ mod tests {
     #[test]
     fn traffic_is_told_in_units_of_three_digits() {
         let texts = [0.0, 999.0, 1e3, 123_456.0, 5e6, 2.5e9].map(bytes_per_second);
-        assert_eq!(texts, ["0.00 B/s", "999 B/s", "1.00 kB/s", "123 kB/s", "5.00 MB/s", "2.50 GB/s"]);
+        assert_eq!(
+            texts,
+            ["0.00 B/s", "999 B/s", "1.00 kB/s", "123 kB/s", "5.00 MB/s", "2.50 GB/s"]
+        );
     }
 
     #[test]
@@ -468,6 +494,9 @@ mod tests {
             outcome("arrivals", Verdict::Warn),
             outcome("send-lag", Verdict::Fail),
         ]);
-        assert_eq!(text, "  checks: 1 of 3 passed\n    warning  arrivals: why\n    FAILED   send-lag: why\n");
+        assert_eq!(
+            text,
+            "  checks: 1 of 3 passed\n    warning  arrivals: why\n    FAILED   send-lag: why\n"
+        );
     }
 }

@@ -17,7 +17,10 @@ pub const AXIS: Axis = Axis {
     read: |value| read_text(value, |text| parse(text).map(|_| ())),
     apply: |value, load| {
         let closes = load.workload.lifetime != Lifetime::Persistent;
-        ensure!(closes, "it needs a `lifetime` in requests: persistent connections are closed with the run");
+        ensure!(
+            closes,
+            "it needs a `lifetime` in requests: persistent connections are closed with the run"
+        );
         load.workload.close = Some(parse(&value.to_string())?);
         Ok(())
     },

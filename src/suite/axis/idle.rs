@@ -18,5 +18,7 @@ pub const AXIS: Axis = Axis {
         load.workload.idle = count(value)?;
         Ok(())
     },
-    label: |value| if *value == Parameter::Count(0) { String::new() } else { format!("idle-{value}") },
+    label: |value| {
+        if *value == Parameter::Count(0) { String::new() } else { format!("idle-{value}") }
+    },
 };

@@ -72,7 +72,10 @@ mod tests {
     fn keys_are_unique_and_can_stand_in_a_filter() {
         let keys: HashSet<_> = ALL.iter().map(|axis| axis.key).collect();
         assert_eq!(keys.len(), ALL.len());
-        assert!(keys.iter().all(|key| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
+        assert!(
+            keys.iter()
+                .all(|key| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+        );
     }
 
     #[test]
@@ -130,7 +133,10 @@ mod tests {
         let mut load = Load::default();
         let axis = find("connect_rate").unwrap();
         let refused = (axis.apply)(&Parameter::Number(1e-7), &mut load).unwrap_err();
-        assert_eq!(refused.to_string(), "64 connections at 0.0000001 per second take longer than 1day");
+        assert_eq!(
+            refused.to_string(),
+            "64 connections at 0.0000001 per second take longer than 1day"
+        );
         (axis.apply)(&Parameter::Number(1.0), &mut load).unwrap();
     }
 

@@ -17,8 +17,12 @@ pub const AXIS: Axis = Axis {
     read: read_rate,
     apply: |value, load| {
         // The runner sets the seed, a different one in each round.
-        load.workload.pacing =
-            Pacing::Open { rate: number(value)?, arrivals: Arrivals::Constant, seed: 0, spin: time::SPIN };
+        load.workload.pacing = Pacing::Open {
+            rate: number(value)?,
+            arrivals: Arrivals::Constant,
+            seed: 0,
+            spin: time::SPIN,
+        };
         Ok(())
     },
     label: |value| format!("rate-{value}"),

@@ -18,5 +18,7 @@ pub const AXIS: Axis = Axis {
         load.workload.slow = count(value)?;
         Ok(())
     },
-    label: |value| if *value == Parameter::Count(0) { String::new() } else { format!("slow-{value}") },
+    label: |value| {
+        if *value == Parameter::Count(0) { String::new() } else { format!("slow-{value}") }
+    },
 };

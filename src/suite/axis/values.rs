@@ -37,11 +37,16 @@ pub(super) fn read_count(value: &Value, least: u64) -> Result<Parameter> {
 pub(super) fn read_rate(value: &Value) -> Result<Parameter> {
     let rate = value.as_float().or_else(|| value.as_integer().map(|rate| rate as f64));
     let rate = limits::check_rate(rate.unwrap_or_default())?;
-    Ok(value.as_integer().map_or(Parameter::Number(rate), |rate| Parameter::Count(rate.cast_unsigned())))
+    Ok(value
+        .as_integer()
+        .map_or(Parameter::Number(rate), |rate| Parameter::Count(rate.cast_unsigned())))
 }
 
 /// Reads a text that `parse` accepts.
-pub(super) fn read_text(value: &Value, parse: impl FnOnce(&str) -> Result<()>) -> Result<Parameter> {
+pub(super) fn read_text(
+    value: &Value,
+    parse: impl FnOnce(&str) -> Result<()>,
+) -> Result<Parameter> {
     let text = value.as_str().context("write a text in quotes")?;
     parse(text)?;
     Ok(Parameter::Text(text.to_owned()))

@@ -47,8 +47,8 @@ fn answers_bytes_of_every_size_with_the_documented_pattern(model: &Model) {
     // Lengths around the limit between copying a body and sending it in place, around the pattern's
     // period, and the largest length.
     for length in [
-        0, 1, 2, 63, 64, 1000, 4096, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 131_072, 10_485_760,
-        16_777_216,
+        0, 1, 2, 63, 64, 1000, 4096, 16_383, 16_384, 16_385, 65_535, 65_536, 65_537, 131_072,
+        10_485_760, 16_777_216,
     ] {
         let answer = client.get(&format!("/bytes/{length}"));
         assert_eq!(answer.status, 200, "{length}");
@@ -60,7 +60,9 @@ fn answers_bytes_of_every_size_with_the_documented_pattern(model: &Model) {
 fn answers_head_with_the_headers_of_get_and_no_body(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
-    for target in ["/", "/bytes/0", "/bytes/70000", "/bytes/16777216", "/redirect", "/nothing", "/spin/1"] {
+    for target in
+        ["/", "/bytes/0", "/bytes/70000", "/bytes/16777216", "/redirect", "/nothing", "/spin/1"]
+    {
         let with_body = client.get(target);
         client.send(format!("HEAD {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let without = client.answer_without_body();

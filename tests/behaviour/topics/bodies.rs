@@ -23,7 +23,8 @@ fn reads_past_a_body_with_a_length(model: &Model) {
     let mut client = server.connect();
     // The body looks like a request, and must not be taken for one.
     let body = get("/bytes/1");
-    let head = format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head =
+        format!("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
     client.send([head, body, get("/bytes/2")].concat());
     assert_eq!(client.answer().status, 405);
     assert_eq!(client.answer().body.len(), 2);

@@ -55,7 +55,9 @@ fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     const CONNECTIONS: usize = 9000;
     const ACTIVE: usize = 100;
     if model.connection_limit != ConnectionLimit::OpenFiles {
-        return Outcome::Skipped("holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into());
+        return Outcome::Skipped(
+            "holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into(),
+        );
     }
     let _turn = take_turn();
     if let Err(reason) = check_room(model, CONNECTIONS) {
@@ -95,7 +97,9 @@ fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
 fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
     let holds_about = match model.connection_limit {
         ConnectionLimit::OpenFiles => {
-            return Outcome::Skipped("holds all, see lets_connections_beyond_the_maximum_wait".into());
+            return Outcome::Skipped(
+                "holds all, see lets_connections_beyond_the_maximum_wait".into(),
+            );
         }
         ConnectionLimit::One => 1,
         ConnectionLimit::Workers => WORKERS,

@@ -45,7 +45,8 @@ impl Folder {
 
     fn write(&self, name: &str, content: &[u8]) {
         let path = self.root().join(name);
-        fs::create_dir_all(path.parent().expect("it is in the folder")).expect("a folder can be made");
+        fs::create_dir_all(path.parent().expect("it is in the folder"))
+            .expect("a folder can be made");
         fs::write(path, content).expect("a file can be written");
     }
 
@@ -171,7 +172,8 @@ fn follows_no_link_out_of_the_folder(model: &Model) {
     symlink("index.html", folder.root().join("inside.html")).expect("a link can be made");
     let server = folder.serve(model);
     let mut client = server.connect();
-    for target in ["/link.txt", "/above/secret.txt", "/above/root/index.html", "/slash/etc/passwd"] {
+    for target in ["/link.txt", "/above/secret.txt", "/above/root/index.html", "/slash/etc/passwd"]
+    {
         assert_eq!(client.get(target).status, 404, "{target}");
     }
     assert_eq!(client.get("/inside.html").body, b"<title>home</title>");

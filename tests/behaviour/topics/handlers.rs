@@ -32,6 +32,10 @@ fn blocks_only_whom_it_declares_to_block(model: &Model) {
     other.send(get("/"));
     assert_eq!(other.answer().status, 200);
     // A delayed response comes after the sleeper's response: one thread has written both.
-    assert_eq!(sleeper.has_answer(), delays, "whether the handler has delayed somebody else's request");
+    assert_eq!(
+        sleeper.has_answer(),
+        delays,
+        "whether the handler has delayed somebody else's request"
+    );
     assert_eq!(sleeper.answer().status, 200);
 }

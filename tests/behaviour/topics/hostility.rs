@@ -150,7 +150,8 @@ fn refuses_malformed_chunks(model: &Model) {
         ("ffffffffffffffff1\r\n", 400),
         ("1000001\r\n", 413),
     ] {
-        let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}");
         assert_refused(&server, request.as_bytes(), status);
     }
 }
@@ -191,14 +192,29 @@ fn refuses_a_request_line_that_never_ends(model: &Model) {
 fn refuses_headers_that_never_end(model: &Model) {
     let server = Server::start(model);
     let begin = "GET / HTTP/1.1\r\nHost: localhost\r\n";
-    assert_refused_when_dripped(&server, begin, "X-Header: and its value, again and again\r\n", 431);
-    assert_refused_when_dripped(&server, &format!("{begin}X: "), "one value that does not end, ", 431);
+    assert_refused_when_dripped(
+        &server,
+        begin,
+        "X-Header: and its value, again and again\r\n",
+        431,
+    );
+    assert_refused_when_dripped(
+        &server,
+        &format!("{begin}X: "),
+        "one value that does not end, ",
+        431,
+    );
 }
 
 fn refuses_trailers_that_never_end(model: &Model) {
     let server = Server::start(model);
     let begin = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n";
-    assert_refused_when_dripped(&server, begin, "X-Trailer: and its value, again and again\r\n", 431);
+    assert_refused_when_dripped(
+        &server,
+        begin,
+        "X-Trailer: and its value, again and again\r\n",
+        431,
+    );
 }
 
 /// A close with unread bytes would send a reset, which may destroy the response before the client

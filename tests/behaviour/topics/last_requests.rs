@@ -14,8 +14,10 @@ use crate::model::{ConnectionLimit, Model};
 use crate::server::Server;
 use crate::wait;
 
-pub const BEHAVIOURS: &[Behaviour] =
-    behaviours![loses_no_accepted_request_at_sigterm, serves_those_who_wait_in_the_backlog_at_sigterm,];
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    loses_no_accepted_request_at_sigterm,
+    serves_those_who_wait_in_the_backlog_at_sigterm,
+];
 
 /// Time after SIGTERM for which a connection without a request is kept, since a request may be on
 /// its way.
@@ -67,7 +69,9 @@ fn loses_no_accepted_request_at_sigterm(model: &Model) {
         let count = || requests.lock().expect("no client has panicked").len();
         let stop = thread::scope(|scope| {
             for _ in 0..model.at_once(5) - 1 {
-                scope.spawn(|| while ask_until_closed(server_address, &get("/bytes/20000"), &requests) {});
+                scope.spawn(|| {
+                    while ask_until_closed(server_address, &get("/bytes/20000"), &requests) {}
+                });
             }
             for _ in 0..4 {
                 scope.spawn(|| while ask_until_closed(server_address, CLOSE, &requests) {});
@@ -79,7 +83,10 @@ fn loses_no_accepted_request_at_sigterm(model: &Model) {
         });
         let requests = requests.into_inner().expect("no client has panicked");
         for lost in requests.iter().filter(|request| !request.is_answered) {
-            assert!(lost.may_be_lost(stop, &requests), "it was told to stop at {stop:?} and lost {lost:?}");
+            assert!(
+                lost.may_be_lost(stop, &requests),
+                "it was told to stop at {stop:?} and lost {lost:?}"
+            );
         }
         assert_group_is_gone(&server);
     }

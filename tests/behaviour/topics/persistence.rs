@@ -37,7 +37,8 @@ fn closes_when_a_client_of_http_1_1_asks_for_it(model: &Model) {
     for options in ["close", "Close", "keep-alive, close", "TE,close"] {
         let mut client = server.connect();
         client.get("/");
-        let answer = client.ask(CLOSE.replace("Connection: close", &format!("Connection: {options}")));
+        let answer =
+            client.ask(CLOSE.replace("Connection: close", &format!("Connection: {options}")));
         assert_eq!(answer.status, 200);
         assert!(answer.closes(), "{options}");
         client.assert_ended();

@@ -40,7 +40,11 @@ impl Passing {
     /// server has read what was there. A server of one connection at a time gets a moment instead;
     /// if that were too short, a piece would arrive together with the next one, and the test would
     /// show less.
-    fn send_in_pieces<'a>(&mut self, client: &mut Client, pieces: impl IntoIterator<Item = &'a [u8]>) {
+    fn send_in_pieces<'a>(
+        &mut self,
+        client: &mut Client,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
+    ) {
         for piece in pieces {
             client.send(piece);
             match &mut self.other {

@@ -34,11 +34,15 @@ fn dump_dom(arguments: &[&str]) -> Result<String, Outcome> {
     let output = ["chromium-browser", "google-chrome"]
         .iter()
         .fold(run("chromium", arguments), |output, name| output.or_else(|_| run(name, arguments)));
-    let output = output.map_err(|_| Outcome::Skipped("neither Chromium nor Chrome is installed".into()))?;
+    let output =
+        output.map_err(|_| Outcome::Skipped("neither Chromium nor Chrome is installed".into()))?;
     if !output.status.success() {
         // The browser succeeds even where a page can't be loaded. If it fails, it can't run here,
         // for example in a container.
-        return Err(Outcome::Skipped(format!("the browser can't run here, it ends with {}", output.status)));
+        return Err(Outcome::Skipped(format!(
+            "the browser can't run here, it ends with {}",
+            output.status
+        )));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -68,7 +72,9 @@ fn answers_curl(model: &Model) -> Outcome {
         let body = "x".repeat(100_000);
         assert!(curl(&["-d", &body, &page])?.starts_with("405 "));
         assert!(curl(&["-H", "Expect: 100-continue", "-d", &body, &page])?.starts_with("405 "));
-        assert!(curl(&["-H", "Transfer-Encoding: chunked", "-d", &body, &page])?.starts_with("405 "));
+        assert!(
+            curl(&["-H", "Transfer-Encoding: chunked", "-d", &body, &page])?.starts_with("405 ")
+        );
         Ok(())
     })
 }
@@ -80,7 +86,8 @@ fn answers_ab(model: &Model) -> Outcome {
     unless_missing(|| {
         for keep_alive in [true, false] {
             let more: &[&str] = if keep_alive { &["-k"] } else { &[] };
-            let report = output_of("ab", &[&["-q", "-n", "400", "-c", &clients], more, &[&url]].concat())?;
+            let report =
+                output_of("ab", &[&["-q", "-n", "400", "-c", &clients], more, &[&url]].concat())?;
             let number = |name: &str| -> Option<u32> {
                 let line = report.lines().find_map(|line| line.strip_prefix(name))?;
                 line.split_whitespace().next()?.parse().ok()
@@ -113,8 +120,9 @@ fn shows_a_page_to_chromium(model: &Model) -> Outcome {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let root = folder.path().join("root");
     fs::create_dir(&root).expect("a folder can be made");
-    let write =
-        |name: &str, content: &str| fs::write(root.join(name), content).expect("a file can be written");
+    let write = |name: &str, content: &str| {
+        fs::write(root.join(name), content).expect("a file can be written")
+    };
     write(
         "index.html",
         "<!doctype html><link rel=stylesheet href=a.css><p>before</p><script src=a.js></script>",

@@ -42,7 +42,8 @@ fn served_client(server: &Server) -> Client {
 fn lets_connections_beyond_the_maximum_wait(model: &Model) {
     // Several loops divide the maximum among them, and a client reaches one of them by chance.
     let server = Server::launch(model).one_queue().arguments(["--max-connections", "3"]).start();
-    let mut inside: VecDeque<Client> = (0..model.at_once(3)).map(|_| served_client(&server)).collect();
+    let mut inside: VecDeque<Client> =
+        (0..model.at_once(3)).map(|_| served_client(&server)).collect();
     let mut waiting: Vec<Client> = (0..3).map(|_| server.connect()).collect();
     for client in &mut waiting {
         client.send(get("/bytes/7"));
@@ -75,7 +76,8 @@ fn bounds_its_connections_by_its_open_files(model: &Model) {
 
 fn survives_running_out_of_open_files(model: &Model) -> Outcome {
     let server = Server::start(model);
-    let mut established: Vec<Client> = (0..model.at_once(4)).map(|_| served_client(&server)).collect();
+    let mut established: Vec<Client> =
+        (0..model.at_once(4)).map(|_| served_client(&server)).collect();
     let scarcity = match Scarcity::begin(&server, None, Limit::OpenFiles, first_free_file) {
         Ok(scarcity) => scarcity,
         Err(reason) => return Outcome::Skipped(reason),
@@ -102,7 +104,9 @@ fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
     let launch = as_ordinary_user(Server::launch(model).no_more_processes());
     let output = match launch.run_to_its_end() {
         Ok(output) => output,
-        Err(error) => return Outcome::Skipped(format!("cannot run a server as an ordinary user: {error}")),
+        Err(error) => {
+            return Outcome::Skipped(format!("cannot run a server as an ordinary user: {error}"));
+        }
     };
     let said = String::from_utf8(output.stderr).expect("it speaks text");
     // Where this user may not run the server, the shell that was to become the server says so.
@@ -123,7 +127,8 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
         Err(reason) => return Outcome::Skipped(reason),
     };
     // One place is left for the clients that connect later.
-    let mut established: Vec<Client> = (1..model.at_once(5)).map(|_| served_client(&server)).collect();
+    let mut established: Vec<Client> =
+        (1..model.at_once(5)).map(|_| served_client(&server)).collect();
     server.await_pool();
     server.await_rest();
     let scarcity = match Scarcity::begin(&server, user, Limit::Processes, |_| 0) {
@@ -189,7 +194,8 @@ fn as_ordinary_user(launch: Launch) -> Launch {
 fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), String> {
     let user = geteuid().is_root().then_some(ORDINARY_USER);
     let started = as_ordinary_user(launch).try_start();
-    let server = started.map_err(|error| format!("cannot run a server as an ordinary user: {error}"))?;
+    let server =
+        started.map_err(|error| format!("cannot run a server as an ordinary user: {error}"))?;
     Ok((server, user))
 }
 
@@ -225,7 +231,11 @@ fn assert_recovers_under_load(
         load.begin_anew();
         goes_on(&load.short);
         assert_eq!(load.short.failed_anew(), 0, "clients fail after the shortage");
-        assert_eq!(load.persistent.failed(), 0, "the shortage has reached those who were connected");
+        assert_eq!(
+            load.persistent.failed(),
+            0,
+            "the shortage has reached those who were connected"
+        );
     });
     outcome
 }

@@ -118,7 +118,8 @@ fn ends_at_sigterm_while_idle(model: &Model) {
 fn assert_ends_at(launch: &Launch, signal: impl Fn(&Server)) {
     for is_downloading in [false, true] {
         let mut server = launch.clone().start();
-        let mut client = if is_downloading { downloading_client(&server) } else { server.connect() };
+        let mut client =
+            if is_downloading { downloading_client(&server) } else { server.connect() };
         if !is_downloading {
             client.get("/");
         }
@@ -165,7 +166,8 @@ fn closes_idle_connections_at_sigterm(model: &Model) {
 
 /// An acceptor that waits for the end of a connection sees the signal too.
 fn serves_those_who_wait_for_room_at_sigterm(model: &Model) {
-    let mut server = Server::launch(model).one_queue().arguments(["--max-connections", "2"]).start();
+    let mut server =
+        Server::launch(model).one_queue().arguments(["--max-connections", "2"]).start();
     let mut inside: Vec<Client> = (0..model.at_once(2)).map(|_| server.connect()).collect();
     for client in &mut inside {
         assert_eq!(client.get("/").status, 200);
@@ -274,7 +276,9 @@ fn starts_again_on_its_port_while_connections_are_in_time_wait(model: &Model) ->
     }
     server.assert_serves();
     if !is_in_time_wait(address) && time_wait_overflows() != overflows {
-        return Outcome::Skipped("the kernel is at its limit of them, net.ipv4.tcp_max_tw_buckets".into());
+        return Outcome::Skipped(
+            "the kernel is at its limit of them, net.ipv4.tcp_max_tw_buckets".into(),
+        );
     }
     assert!(is_in_time_wait(address), "the test does not show what it is for");
     Outcome::Shown
@@ -306,8 +310,10 @@ fn is_in_time_wait(address: SocketAddr) -> bool {
 
 fn refuses_a_busy_port_with_one_line_and_status_2(model: &Model) {
     let server = Server::start(model);
-    let output =
-        Server::launch(model).address(server.address).run_to_its_end().expect("c10k serve can be started");
+    let output = Server::launch(model)
+        .address(server.address)
+        .run_to_its_end()
+        .expect("c10k serve can be started");
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty(), "{output:?}");
     let said = String::from_utf8(output.stderr).expect("it speaks text");

@@ -90,7 +90,11 @@ fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
     let mut other = server.connect();
     other.send(get("/"));
     assert_eq!(other.answer().status, 200);
-    assert_eq!(waiting.has_answer(), keeps, "whether the handler has delayed somebody else's request");
+    assert_eq!(
+        waiting.has_answer(),
+        keeps,
+        "whether the handler has delayed somebody else's request"
+    );
     assert_eq!(waiting.answer().status, 200);
 }
 
@@ -122,7 +126,8 @@ fn ends_after_a_wait_that_is_under_way(model: &Model) {
 /// The mix does not depend on the process or thread that answers.
 fn draws_the_same_mix_as_every_other_model(model: &Model) {
     const QUERY: &str = "wait=30:1000&spin=20:100&seed=7";
-    let (server, mix) = (Server::start(model), Mix::parse(QUERY.as_bytes()).expect("it says what to draw"));
+    let (server, mix) =
+        (Server::start(model), Mix::parse(QUERY.as_bytes()).expect("it says what to draw"));
     for number in 0..40 {
         let answer = server.connect().get(&format!("/mixed?{QUERY}"));
         let expected = match mix.draw(number).kind {

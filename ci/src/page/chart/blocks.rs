@@ -86,7 +86,8 @@ impl Blocks<'_> {
         let Series { quantity, workload, .. } = &self.judged.series;
         let blocks: Vec<String> = self.change.blocks.iter().map(|block| percent(*block)).collect();
         let highest = self.noise.iter().flatten().copied().reduce(f64::max);
-        let noise = highest.map(|highest| format!("; spread of the base’s slices up to {}", share(highest)));
+        let noise = highest
+            .map(|highest| format!("; spread of the base’s slices up to {}", share(highest)));
         format!(
             "{} under {workload}, candidate against base, block by block: {}; estimate {}{}",
             title(quantity),
@@ -189,7 +190,8 @@ mod tests {
             failed_share: 0.0,
             failed_checks: Vec::new(),
         };
-        let slices = vec![slice(Arm::Base, 100.0), slice(Arm::Base, 100.0), slice(Arm::Candidate, 9.0)];
+        let slices =
+            vec![slice(Arm::Base, 100.0), slice(Arm::Base, 100.0), slice(Arm::Candidate, 9.0)];
         let mut cell = CellOfBlock { workload: "w".to_owned(), slices };
         assert_eq!(spread_of_base(&cell, "throughput_rps"), Some(0.0));
         cell.slices[1] = slice(Arm::Base, 102.0);

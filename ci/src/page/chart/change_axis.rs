@@ -61,8 +61,9 @@ fn marks(percents: &[f64], sign: f64, end: f64) -> Vec<(f64, String)> {
     let log = |percent: f64| (sign * percent / 100.0).ln_1p();
     let within = percents.iter().filter(|percent| log(**percent).abs() < sign * end).count();
     let shown = percents.iter().take((within + 1).max(LEAST));
-    let text =
-        |percent: f64| format!("{}{}\u{a0}%", if sign < 0.0 { "−" } else { "+" }, format::tick(percent));
+    let text = |percent: f64| {
+        format!("{}{}\u{a0}%", if sign < 0.0 { "−" } else { "+" }, format::tick(percent))
+    };
     shown.map(|&percent| (log(percent), text(percent))).collect()
 }
 

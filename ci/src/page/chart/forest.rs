@@ -41,12 +41,15 @@ pub fn draw(page: &Page, metrics: &[&Judged], workload: &str) -> Option<Drawn> {
     let (low, high) = ranges.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
     let axis = ChangeAxis::covering("change from base to candidate", low, high);
     let copy = if page.gate.plan.null { ", thin: copy of the base" } else { "" };
-    let note = format!("point: estimate, whisker: 95 % interval, dark grey: within the margin{copy}");
+    let note =
+        format!("point: estimate, whisker: 95 % interval, dark grey: within the margin{copy}");
     let heading = Heading::layout(&format!("Change of each metric: {workload}"), &note, WIDTH_PX);
     let top = heading.height_px();
     let bottom = top + rows.iter().map(Row::height_px).sum::<f64>();
-    let svg =
-        canvas::draw((WIDTH_PX as u32, (bottom + BELOW_PX) as u32), &label(&rows, workload), |canvas| {
+    let svg = canvas::draw(
+        (WIDTH_PX as u32, (bottom + BELOW_PX) as u32),
+        &label(&rows, workload),
+        |canvas| {
             heading.draw(canvas);
             let frame = Frame { left: LEFT_PX, top, right: RIGHT_PX, bottom };
             let panel = Panel::draw(canvas, frame, axis.axis(), Axis::bare());
@@ -56,7 +59,8 @@ pub fn draw(page: &Page, metrics: &[&Judged], workload: &str) -> Option<Drawn> {
                 row.draw(canvas, &x, top);
                 top += row.height_px();
             }
-        });
+        },
+    );
     Some(Drawn { svg, caption: caption() })
 }
 
@@ -76,7 +80,12 @@ fn label(rows: &[Row], workload: &str) -> String {
         .map(|row| {
             let title = title(&row.judged.series.quantity);
             let copy = row.null.as_ref().map(|null| format!(", copy of the base {}", null.text()));
-            format!("{title} {}, {}{}", row.change.text(), row.judged.verdict, copy.unwrap_or_default())
+            format!(
+                "{title} {}, {}{}",
+                row.change.text(),
+                row.judged.verdict,
+                copy.unwrap_or_default()
+            )
         })
         .collect();
     format!("Change of each metric from base to candidate under {workload}: {}", told.join("; "))
@@ -126,7 +135,11 @@ impl<'a> Row<'a> {
         // Covers the grid, whose lines would run through the text.
         canvas.rectangle((LEFT_PX - 1.0, top), (RIGHT_PX + 1.0, top + TEXT_ROW_PX), PAPER);
         let y = top + TEXT_ROW_PX / 2.0;
-        canvas.text(&title(&self.judged.series.quantity), (LEFT_PX, y), Font { bold: true, ..TEXT });
+        canvas.text(
+            &title(&self.judged.series.quantity),
+            (LEFT_PX, y),
+            Font { bold: true, ..TEXT },
+        );
         let text = format!("{}: {}", self.judged.verdict, self.change.text());
         canvas.text(&text, (RIGHT_PX, y), Font { align: HPos::Right, ..NOTE });
     }

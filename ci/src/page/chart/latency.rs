@@ -19,10 +19,12 @@ const CAPTION: &str = "How long the slowest requests take, from the intended sen
 
 /// Draws the curves of a workload; `None` if too few requests have a latency.
 pub fn draw(latencies: &Latencies, workload: &str) -> Option<Drawn> {
-    let curves: Vec<&OfArm> = latencies.arms.iter().filter(|arm| arm.last_quantile() >= 0.5).collect();
+    let curves: Vec<&OfArm> =
+        latencies.arms.iter().filter(|arm| arm.last_quantile() >= 0.5).collect();
     let x = Axis::percentiles(curves.iter().map(|arm| arm.last_quantile()).reduce(f64::max)?);
     let low = curves.iter().map(|arm| arm.merged.min()).min()? as f64;
-    let high = curves.iter().map(|arm| arm.merged.value_at_quantile(arm.last_quantile())).max()? as f64;
+    let high =
+        curves.iter().map(|arm| arm.merged.value_at_quantile(arm.last_quantile())).max()? as f64;
     let y = Axis::covering("latency", low, high, axis::time);
     let title = format!("Latency by percentile: {workload}");
     let sheet = Sheet::layout(&title, "all blocks together", curves.iter().map(|arm| arm.arm));
@@ -54,7 +56,10 @@ fn label(curves: &[&OfArm], workload: &str) -> String {
         .map(|arm| {
             let shown = TOLD.iter().filter(|(quantile, _)| *quantile <= arm.last_quantile());
             let text = |(quantile, name): &(f64, &str)| {
-                format!("{name} {}", format::time_ns(arm.merged.value_at_quantile(*quantile) as f64))
+                format!(
+                    "{name} {}",
+                    format::time_ns(arm.merged.value_at_quantile(*quantile) as f64)
+                )
             };
             format!("{} {}", look::name(arm.arm), shown.map(text).collect::<Vec<_>>().join(", "))
         })

@@ -21,11 +21,19 @@ impl Sheet {
     /// Lays out a sheet with curves of `arms`.
     pub fn layout(title: &str, note: &str, arms: impl Iterator<Item = Arm>) -> Self {
         let labels = arms.map(|arm| (look::place(arm), look::name(arm).to_owned()));
-        Self { heading: Heading::layout(title, note, WIDTH_PX), legend: Legend::layout(labels, WIDTH_PX) }
+        Self {
+            heading: Heading::layout(title, note, WIDTH_PX),
+            legend: Legend::layout(labels, WIDTH_PX),
+        }
     }
 
     /// Draws the sheet with the axes `x` and `y`. `paint` draws the content of the panel.
-    pub fn draw(&self, label: &str, (x, y): (Axis, Axis), paint: impl FnOnce(&mut Canvas, &Panel)) -> String {
+    pub fn draw(
+        &self,
+        label: &str,
+        (x, y): (Axis, Axis),
+        paint: impl FnOnce(&mut Canvas, &Panel),
+    ) -> String {
         let top = self.heading.height_px() + self.legend.height_px() + ABOVE_PX;
         let size = (WIDTH_PX as u32, (top + PANEL_PX + BELOW_PX) as u32);
         canvas::draw(size, label, |canvas| {

@@ -70,7 +70,10 @@ fn label(curves: &[Curve], workload: &str) -> String {
             format!("{} {}", look::name(curve.arm.arm), texts.join(", "))
         })
         .collect();
-    format!("Shift of the percentiles of latency against the base under {workload}: {}", told.join("; "))
+    format!(
+        "Shift of the percentiles of latency against the base under {workload}: {}",
+        told.join("; ")
+    )
 }
 
 impl Shift {
@@ -91,7 +94,8 @@ impl<'a> Curve<'a> {
         // Quantile 0 is left out: the fastest request of a block is an extreme, which says nothing
         // about the other requests.
         quantiles.retain(|quantile| *quantile > 0.0);
-        let shifts = quantile_shift::of(&base.by_block, &arm.by_block, known_to, quantiles.into_iter());
+        let shifts =
+            quantile_shift::of(&base.by_block, &arm.by_block, known_to, quantiles.into_iter());
         Self { arm, shifts }
     }
 
