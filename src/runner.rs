@@ -286,7 +286,7 @@ impl Measuring<'_> {
             match (pass.run)(&bench) {
                 Ok(values) => readings.values.extend(values),
                 Err(error) => {
-                    _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}"))
+                    _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}"));
                 }
             }
         }

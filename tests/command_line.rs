@@ -192,9 +192,15 @@ fn lists_every_model_for_people_and_for_programs() {
 
 #[test]
 fn a_reader_that_has_gone_away_is_no_error() {
-    for arguments in
-        ["models", "models --json", "bench --list", "--help", "--version", "help", "load --help"]
-    {
+    for arguments in [
+        "models",
+        "models --json",
+        "bench --list --json",
+        "--help",
+        "--version",
+        "help",
+        "load --help",
+    ] {
         let (reader, writer) = std::io::pipe().expect("a pipe can be made");
         drop(reader);
         let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));

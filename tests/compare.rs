@@ -214,7 +214,7 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
         }
         match (record.cell.subject.as_str(), record.cell.workload.as_str()) {
             ("epoll", "short-1") => {
-                record.outcome = Outcome::Failed("no answer within 5 s".to_owned())
+                record.outcome = Outcome::Failed("no answer within 5 s".to_owned());
             }
             ("epoll", "short-64") => {
                 let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };

@@ -173,7 +173,7 @@ fn rest<'a>(subcommand: &'a str, option: &str, url: &'a str) -> Vec<&'a str> {
     let head = match subcommand {
         "load" => vec!["load", url, "--quiet"],
         "serve" => vec!["serve", "poll"],
-        "bench" => vec!["bench", "--list"],
+        "bench" => vec!["bench", "--list", "--json"],
         other => vec![other],
     };
     let needed = if option == "spin" { Some("--rate=100") } else { None };

@@ -90,7 +90,7 @@ fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bo
     for tried in tried {
         match &tried.response {
             Err(error) if !stays(&tried) => {
-                target.left_out.push(LeftOut::new(tried.address, error))
+                target.left_out.push(LeftOut::new(tried.address, error));
             }
             _ => target.addresses.push(tried.address),
         }
@@ -159,7 +159,7 @@ mod tests {
         let (listener, [silent, answering]) = one_of_two();
         let _mute = TcpListener::bind(silent).unwrap();
         let server = thread::spawn(move || {
-            listener.accept().unwrap().0.write_all(b"HTTP/1.1 200 OK").unwrap()
+            listener.accept().unwrap().0.write_all(b"HTTP/1.1 200 OK").unwrap();
         });
         let reached = reach(target(&[silent, answering]), &Request::default(), 5 * STEP).unwrap();
         server.join().unwrap();

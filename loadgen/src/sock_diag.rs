@@ -49,7 +49,7 @@ fn ask(request: InetRequest, take: &mut impl FnMut(&InetResponse)) -> io::Result
                 NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(io::Error::other)?;
             match message.payload {
                 NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
-                    take(&socket)
+                    take(&socket);
                 }
                 NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),

@@ -231,7 +231,7 @@ impl Counting {
                 }
                 Err(error) if interrupt.happened() => return Err(error),
                 Err(error) => {
-                    note(&format!("not counted: {key} of {}: {error:#}\n", arm_name(side.arm)))
+                    note(&format!("not counted: {key} of {}: {error:#}\n", arm_name(side.arm)));
                 }
             }
         }

@@ -133,7 +133,7 @@ impl WorkloadTable {
                 "title" => table.title = Some(read_text(value.get_ref()).with_context(context)?),
                 "along" => table.along = Some(read_axis(value.get_ref()).with_context(context)?),
                 "subjects" => {
-                    table.subjects = Some(read_texts(value.get_ref()).with_context(context)?)
+                    table.subjects = Some(read_texts(value.get_ref()).with_context(context)?);
                 }
                 "slo" => {
                     let objective = read_text(value.get_ref()).and_then(|text| text.parse());

@@ -1,7 +1,9 @@
 //! A client made for these tests: it sends exactly the bytes that it is given, when it is told to,
 //! and parses responses so strictly that a missing or an extra byte is noticed.
 
-use std::fs;
+#[path = "sockets.rs"]
+mod sockets;
+
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -222,23 +224,12 @@ impl Client {
     }
 
     /// Returns true if the server has closed its end. The client's socket does not show that while
-    /// there is unread data, so the kernel's table of connections is read.
+    /// there is unread data, so the kernel is asked for the server's socket.
     pub fn is_let_go(&self) -> bool {
-        let address = |address| match address {
-            SocketAddr::V4(v4) => {
-                format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port())
-            }
-            SocketAddr::V6(_) => panic!("servers here have addresses of IPv4"),
-        };
         // A connection that was reset has no peer.
-        let Ok(server) = self.stream.peer_addr().map(address) else { return true };
-        let client = self.stream.local_addr().map(address).expect("a socket has an address");
-        // A row in the format of proc_pid_net(5); 01 is ESTABLISHED.
-        let open = format!(" {server} {client} 01 ");
-        let is_listed =
-            || fs::read_to_string("/proc/net/tcp").is_ok_and(|sockets| sockets.contains(&open));
-        // The table may lack some connections while others come and go.
-        (0..3).all(|_| !is_listed())
+        let Ok(server) = self.stream.peer_addr() else { return true };
+        let client = self.stream.local_addr().expect("a socket has an address");
+        !sockets::is_established(server, client)
     }
 
     /// Shuts down the sending side of the connection.

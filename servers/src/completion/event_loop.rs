@@ -160,7 +160,7 @@ impl<'a> CompletionLoop<'a> {
     fn complete(&mut self, completion: Completion) -> io::Result<()> {
         match completion {
             Completion::Accepted { result, is_last } => {
-                self.accepted(result.map(Into::into), is_last)
+                self.accepted(result.map(Into::into), is_last);
             }
             Completion::Knocked => self.accept()?,
             Completion::Received { slot, result, is_last } => {
@@ -315,7 +315,7 @@ mod tests {
         );
         thread::scope(|scope| {
             scope.spawn(|| {
-                serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap()
+                serve(ring::open().unwrap(), &listener, service, 100, &shutdown).unwrap();
             });
             let mut client = TcpStream::connect(listener.local_address().unwrap()).unwrap();
             let mut text = String::new();

@@ -499,7 +499,7 @@ mod tests {
             client.read_exact(&mut [0; 5]).unwrap();
             match &send(&bytes)[..] {
                 &[Completion::Sent { slot: 7, result: Ok(part) }] => {
-                    assert!(part > 0 && part < bytes.len())
+                    assert!(part > 0 && part < bytes.len());
                 }
                 other => panic!("{other:?}"),
             }

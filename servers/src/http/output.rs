@@ -110,7 +110,7 @@ impl Output {
                 response::write_status(&mut self.buffer, status, after, with_body, date);
             }
             &Reply::Mixed(kind) => {
-                response::write_mixed(&mut self.buffer, kind, after, with_body, date)
+                response::write_mixed(&mut self.buffer, kind, after, with_body, date);
             }
         }
         Ok(())
@@ -144,7 +144,7 @@ impl Output {
         match copied {
             Copied::Whole => self.buffer.extend_from_slice(&page.body),
             Copied::Head => {
-                self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 })
+                self.large_body = Some(LargeBody::Page { page: Arc::clone(page), sent: 0 });
             }
         }
     }

@@ -420,7 +420,7 @@ impl BlockingStream for GreenStream {
             }
             match BlockingStream::read(&*self.stream, buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.is_drained.set(true)
+                    self.is_drained.set(true);
                 }
                 read => {
                     // A read that did not fill the buffer has taken all data (epoll(7)), but not

@@ -99,7 +99,7 @@ impl Runtime for OnTokio<'_> {
                 // some are left.
                 Err(error) if is_empty(&error) => ready.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    tokio::task::yield_now().await
+                    tokio::task::yield_now().await;
                 }
                 accepted => return accepted,
             }

@@ -137,7 +137,7 @@ pub async fn serve_connection(
                 match wait(receiving, limits, &mut registration).await {
                     Ok(received) => received?,
                     Err(Interruption::TimedOut) => {
-                        with_service(|service| connection.time_out(service))
+                        with_service(|service| connection.time_out(service));
                     }
                     Err(Interruption::Stopped) => return Ok(()),
                 }

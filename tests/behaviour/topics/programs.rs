@@ -121,7 +121,7 @@ fn shows_a_page_to_chromium(model: &Model) -> Outcome {
     let root = folder.path().join("root");
     fs::create_dir(&root).expect("a folder can be made");
     let write = |name: &str, content: &str| {
-        fs::write(root.join(name), content).expect("a file can be written")
+        fs::write(root.join(name), content).expect("a file can be written");
     };
     write(
         "index.html",
