@@ -104,12 +104,11 @@ fn go_on(
     while let Some((round, cell)) = next {
         let slowdown = speed.settle();
         let measuring = Measuring { plan, dir: &finished.dir, interrupt, round, cell, slowdown };
-        let mut record = measuring.record();
+        let mut record = measuring.record(repeats > 0);
         if interrupt.happened() {
             // An interrupted measurement is discarded.
             break;
         }
-        record.superseded = record.disturbed.is_some() && repeats > 0;
         if record.superseded {
             repeats -= 1;
             measuring.discard_histograms(&mut record);
@@ -163,20 +162,27 @@ struct Measured {
 }
 
 impl Measuring<'_> {
-    /// Measures, and returns the record of the outcome. A failure is a record with its error.
-    fn record(&self) -> Record {
+    /// Measures, and returns the record of the outcome. A failure is a record with its error. If the
+    /// measurement was disturbed and `may_be_repeated`, another one will supersede it.
+    fn record(&self, may_be_repeated: bool) -> Record {
         let suite = self.plan.suite;
         let mut record =
             Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
         record.parameters = suite.parameters(self.cell);
         record.command = self.command();
-        match self.measure() {
-            Ok(measured) => {
-                keep(&mut record, measured);
-                record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
-                record.disturbed = disturbance::of(&record, self.plan.cpus.numbers().len());
+        let kept = self.measure().and_then(|measured| {
+            keep(&mut record, measured);
+            record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
+            record.disturbed = disturbance::of(&record, self.plan.cpus.numbers().len());
+            record.superseded = record.disturbed.is_some() && may_be_repeated;
+            if self.round == 1 && !record.superseded {
+                self.run_passes(&mut record)?;
             }
-            Err(error) => record.outcome = Outcome::Failed(format!("{error:#}")),
+            record.metrics = metric::compute(&record);
+            Ok(())
+        });
+        if let Err(error) = kept {
+            record.outcome = Outcome::Failed(format!("{error:#}"));
         }
         record
     }
@@ -189,10 +195,7 @@ impl Measuring<'_> {
             // No record will name this file.
             let _ = fs::remove_file(&log);
         }
-        let (summary, mut readings, search) = measured?;
-        if self.round == 1 {
-            self.run_passes(&mut readings)?;
-        }
+        let (summary, readings, search) = measured?;
         Ok(Measured { summary: Box::new(summary), readings, histograms, search })
     }
 
@@ -269,7 +272,7 @@ impl Measuring<'_> {
 
     /// Runs the passes, which are measurements beside the timed one. Values that a pass can't find
     /// are missing, with the reason.
-    fn run_passes(&self, readings: &mut Readings) -> Result<()> {
+    fn run_passes(&self, record: &mut Record) -> Result<()> {
         let server_cpus = self.server_cpus()?;
         let launch = |prefix: &[OsString], connections: Option<usize>| {
             let settings = self.settings(server_cpus.as_ref(), prefix);
@@ -284,9 +287,9 @@ impl Measuring<'_> {
         };
         for pass in &self.plan.suite.workloads[self.cell.workload].passes {
             match (pass.run)(&bench) {
-                Ok(values) => readings.values.extend(values),
+                Ok(values) => record.readings.extend(values),
                 Err(error) => {
-                    _ = readings.missing.insert(pass.name.to_owned(), format!("{error:#}"));
+                    _ = record.missing.insert(pass.name.to_owned(), format!("{error:#}"));
                 }
             }
         }
@@ -364,7 +367,6 @@ fn keep(record: &mut Record, measured: Measured) {
     record.missing = measured.readings.missing;
     record.histograms = Some(measured.histograms);
     record.search = measured.search;
-    record.metrics = metric::compute(record);
 }
 
 /// Returns a line for the progress: the numbers of a measurement, and its problems.
