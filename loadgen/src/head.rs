@@ -14,7 +14,7 @@ pub struct Head {
     pub status: u16,
     /// True if the server keeps the connection open after this response.
     pub keep_alive: bool,
-    /// Kind of the request as the response names it, a number of [`KnownHead::kinds`]; none if it
+    /// Kind of the request as the response names it, a number of `KnownHead::kinds`; none if it
     /// names none.
     pub kind: Option<u8>,
     pub(crate) framing: Framing,

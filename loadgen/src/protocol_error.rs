@@ -25,10 +25,10 @@ pub enum Reason {
     /// The bytes do not begin with `HTTP/1.`.
     #[error("the answer does not begin with HTTP/1.")]
     NotHttp,
-    /// The head has no end within [`MAX_HEAD_BYTES`].
+    /// The head has no end within `MAX_HEAD_BYTES`.
     #[error("the head of the answer is longer than {} KiB", MAX_HEAD_BYTES / 1024)]
     LongHead,
-    /// The head has more than [`MAX_HEADERS`] fields.
+    /// The head has more than `MAX_HEADERS` fields.
     #[error("the head of the answer has more than {MAX_HEADERS} fields")]
     ManyFields,
     /// The grammar does not allow the head.
@@ -53,7 +53,7 @@ pub enum Reason {
     /// A chunk has bytes beyond its size.
     #[error("a chunk is longer than its size")]
     ChunkEnd,
-    /// A line between chunks is longer than [`MAX_LINE_BYTES`].
+    /// A line between chunks is longer than `MAX_LINE_BYTES`.
     #[error("a line between chunks is longer than {} KiB", MAX_LINE_BYTES / 1024)]
     LongLine,
     /// A line between chunks ends with a bare LF, which RFC 9112, section 2.2, allows in heads

@@ -2,7 +2,7 @@
 //! the same HTTP code.
 //!
 //! A model decides only how its threads, processes or tasks wait, and for what. The served content
-//! is the [`Site`](site::Site), HTTP is the [`http::Connection`], and connections come from the
+//! is the [`Site`], HTTP is the [`http::Connection`], and connections come from the
 //! [`Listener`].
 
 #[cfg(not(target_os = "linux"))]
