@@ -170,27 +170,26 @@ impl Measuring<'_> {
             Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
         record.parameters = suite.parameters(self.cell);
         record.command = self.command();
-        let kept = self.measure().and_then(|measured| {
-            keep(&mut record, measured);
-            record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
-            record.disturbed = disturbance::of(&record, self.plan.cpus.numbers().len());
-            record.superseded = record.disturbed.is_some() && may_be_repeated;
-            if self.round == 1 && !record.superseded {
-                self.run_passes(&mut record)?;
+        match self.server_cpus().and_then(|cpus| Ok((self.measure(cpus.as_ref())?, cpus))) {
+            Ok((measured, server_cpus)) => {
+                keep(&mut record, measured);
+                record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
+                record.disturbed = disturbance::of(&record, self.plan.cpus.numbers().len());
+                record.superseded = record.disturbed.is_some() && may_be_repeated;
+                if self.round == 1 && !record.superseded {
+                    self.run_passes(&mut record, server_cpus.as_ref());
+                }
+                record.metrics = metric::compute(&record);
             }
-            record.metrics = metric::compute(&record);
-            Ok(())
-        });
-        if let Err(error) = kept {
-            record.outcome = Outcome::Failed(format!("{error:#}"));
+            Err(error) => record.outcome = Outcome::Failed(format!("{error:#}")),
         }
         record
     }
 
-    fn measure(&self) -> Result<Measured> {
+    fn measure(&self, server_cpus: Option<&CpuList>) -> Result<Measured> {
         let histograms = self.histograms();
         let log = self.dir.join(&histograms);
-        let measured = self.measure_timed(&log);
+        let measured = self.measure_timed(&log, server_cpus);
         if measured.is_err() || self.interrupt.happened() {
             // No record will name this file.
             let _ = fs::remove_file(&log);
@@ -207,9 +206,12 @@ impl Measuring<'_> {
     }
 
     /// Starts the server, measures it once or in the steps of a search, and stops it.
-    fn measure_timed(&self, log: &Path) -> Result<(Summary, Readings, Option<record::Search>)> {
-        let server_cpus = self.server_cpus()?;
-        let running = self.subject().start(&self.settings(server_cpus.as_ref(), &[]))?;
+    fn measure_timed(
+        &self,
+        log: &Path,
+        server_cpus: Option<&CpuList>,
+    ) -> Result<(Summary, Readings, Option<record::Search>)> {
+        let running = self.subject().start(&self.settings(server_cpus, &[]))?;
         let path = self.path();
         if self.subject().serves_page && self.load().path == "/" {
             check_page(running.address(), path)?;
@@ -272,10 +274,9 @@ impl Measuring<'_> {
 
     /// Runs the passes, which are measurements beside the timed one. Values that a pass can't find
     /// are missing, with the reason.
-    fn run_passes(&self, record: &mut Record) -> Result<()> {
-        let server_cpus = self.server_cpus()?;
+    fn run_passes(&self, record: &mut Record, server_cpus: Option<&CpuList>) {
         let launch = |prefix: &[OsString], connections: Option<usize>| {
-            let settings = self.settings(server_cpus.as_ref(), prefix);
+            let settings = self.settings(server_cpus, prefix);
             let connections = connections.unwrap_or(settings.connections);
             self.subject().start(&Settings { connections, ..settings })
         };
@@ -293,7 +294,6 @@ impl Measuring<'_> {
                 }
             }
         }
-        Ok(())
     }
 
     fn subject(&self) -> &Subject {
