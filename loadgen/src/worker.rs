@@ -5,8 +5,8 @@
 //! one write and one read, and no call changes what is waited for. The next request follows a
 //! response at once, without a wait in between.
 //!
-//! The worker is made of parts that know nothing of each other's fields. This file is its loop, and
-//! `course.rs` leads a request through the parts.
+//! The worker is made of parts that share nothing but the slots, which hold one connection each. This
+//! file is its loop, and `course.rs` leads a request through the parts.
 
 mod connecting;
 mod course;

@@ -66,7 +66,7 @@ fn added_ns(measured: &Measurement, quantile: f64, lag_ns: u64) -> u64 {
 
 /// Returns a quantile of the generator's lateness. Its histogram holds only requests that found a
 /// connection free: when the generator itself stands still, these are the first few of the requests
-/// that were due meanwhile. The others wait in line, which is not the server's fault. But the
+/// that were due meanwhile. The others wait in the backlog, which is not the server's fault. But the
 /// requests that are due while the generator stands still for D are late by all values up to D
 /// alike, so in a run of T the q-quantile is at least D − (1 − q)·T.
 fn lag_ns(measured: &Measurement, quantile: f64) -> u64 {

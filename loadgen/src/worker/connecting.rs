@@ -19,7 +19,8 @@ const LAST_RETRY: Duration = Duration::from_secs(1);
 pub(crate) const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 
 /// Queue of the connections that are to be opened, and the number of those that are being opened.
-/// A connection is in at most one of the three. Connections are named by their index.
+/// A connection waits to be opened, waits for another try, or is being opened: never two of these.
+/// Connections are named by their index.
 #[derive(Debug)]
 pub(super) struct Connecting {
     /// Connections to be opened next.

@@ -452,8 +452,8 @@ impl Entry {
     /// Checks that the model can run here with these options, and returns its function.
     ///
     /// # Errors
-    /// The reason why the model can't run here: left out of this build, not for this system, or not
-    /// with these limits.
+    /// The reason why the model can't run here: left out of this build, or not with the kernel or the
+    /// limits of this system.
     pub fn check(&self, options: &Options) -> Result<Serve, Unavailable> {
         let serve = self.serve.map_err(|feature| Unavailable::LeftOut { feature })?;
         self.check_tasks(options)?;

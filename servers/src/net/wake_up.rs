@@ -23,8 +23,8 @@ impl WakeUp {
     }
 
     /// Makes the next wake-up make the descriptor readable. The caller then checks once more for
-    /// what it waits for: either it sees what another thread has done, or that thread sees that the
-    /// descriptor is armed.
+    /// what it waits for, by reading memory that the other thread writes before `wake`: either it
+    /// sees that write, or the other thread sees that the descriptor is armed.
     pub fn arm(&self) {
         self.is_armed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
