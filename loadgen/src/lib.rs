@@ -34,7 +34,7 @@ mod schedule;
 mod settings;
 mod silence;
 mod slow;
-mod sock_diag;
+pub mod sock_diag;
 mod source;
 pub mod summary;
 mod target;

@@ -2,6 +2,7 @@
 //! network namespace.
 
 use std::io;
+use std::net::SocketAddr;
 
 use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
@@ -13,6 +14,9 @@ use netlink_packet_sock_diag::inet::{
 };
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
+
+/// Socket with any cookie (`INET_DIAG_NOCOOKIE` in `linux/inet_diag.h`).
+const ANY_COOKIE: [u8; 8] = [0xff; 8];
 
 /// Calls `take` with each socket in one of `states`, of IPv4 and, if the machine has it, of IPv6.
 ///
@@ -36,11 +40,43 @@ pub(crate) fn each(
     Ok(())
 }
 
+/// Returns the state of the socket at `local` that is connected to `remote`, both IPv4, by its
+/// number in the kernel (`TCP_ESTABLISHED` is 1); `None` if there is none. A socket that listens at
+/// `local` is found if there is no other. The kernel looks one socket up, and lists none.
+///
+/// # Errors
+/// When the kernel has no socket diagnostics.
+pub fn state(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u8>> {
+    let socket_id = SocketId {
+        source_port: local.port(),
+        destination_port: remote.port(),
+        source_address: local.ip(),
+        destination_address: remote.ip(),
+        interface_id: 0,
+        cookie: ANY_COOKIE,
+    };
+    let request = InetRequest {
+        family: AF_INET,
+        protocol: IPPROTO_TCP,
+        extensions: ExtensionFlags::empty(),
+        states: StateFlags::all(),
+        socket_id,
+    };
+    let (reply, _) = send(request, NLM_F_REQUEST)?.recv_from_full()?;
+    let reply = NetlinkMessage::<SockDiagMessage>::deserialize(&reply).map_err(io::Error::other)?;
+    match reply.payload {
+        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
+            Ok(Some(socket.header.state))
+        }
+        NetlinkPayload::Error(error) if error.to_io().kind() == io::ErrorKind::NotFound => Ok(None),
+        NetlinkPayload::Error(error) => Err(error.to_io()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
 /// Asks the kernel for sockets. Each piece of its reply is ready when it is read.
 fn ask(request: InetRequest, take: &mut impl FnMut(&InetResponse)) -> io::Result<()> {
-    let socket = Socket::new(NETLINK_SOCK_DIAG)?;
-    socket.set_non_blocking(true)?;
-    socket.send(&message(request), 0)?;
+    let socket = send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
     loop {
         let (bytes, _) = socket.recv_from_full()?;
         let mut rest = &bytes[..];
@@ -62,12 +98,16 @@ fn ask(request: InetRequest, take: &mut impl FnMut(&InetResponse)) -> io::Result
     }
 }
 
-fn message(request: InetRequest) -> Vec<u8> {
+/// Sends a request, and returns the socket from which the reply can be read at once.
+fn send(request: InetRequest, flags: u16) -> io::Result<Socket> {
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    header.flags = flags;
     let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
     message.finalize();
     let mut bytes = vec![0; message.buffer_len()];
     message.serialize(&mut bytes);
-    bytes
+    let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+    socket.set_non_blocking(true)?;
+    socket.send(&bytes, 0)?;
+    Ok(socket)
 }

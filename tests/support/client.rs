@@ -1,16 +1,17 @@
 //! A client made for these tests: it sends exactly the bytes that it is given, when it is told to,
 //! and parses responses so strictly that a missing or an extra byte is noticed.
 
-#[path = "sockets.rs"]
-mod sockets;
-
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use c10k_loadgen::sock_diag;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::wait::PATIENCE;
+
+/// State of a connection of which neither end has been closed (`tcp_states.h` of Linux).
+const TCP_ESTABLISHED: u8 = 1;
 
 /// Size of one read; different from the server's, so that data is split at other places.
 const READ_BYTES: usize = 64 * 1024;
@@ -229,7 +230,8 @@ impl Client {
         // A connection that was reset has no peer.
         let Ok(server) = self.stream.peer_addr() else { return true };
         let client = self.stream.local_addr().expect("a socket has an address");
-        !sockets::is_established(server, client)
+        let state = sock_diag::state(server, client);
+        state.expect("the kernel has socket diagnostics") != Some(TCP_ESTABLISHED)
     }
 
     /// Shuts down the sending side of the connection.
