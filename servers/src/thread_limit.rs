@@ -9,7 +9,7 @@ use std::thread::{self, Builder};
 use std::time::{Duration, Instant};
 
 /// Longest wait for the end of the threads of a trial; mostly they end at once.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// Returns the error of starting `what`, with the next step.
 pub fn start_error(what: impl Display, error: &io::Error) -> io::Error {
@@ -81,7 +81,7 @@ pub fn try_out(threads: usize) -> io::Result<()> {
         tried
     });
     // An ended thread is counted for a moment longer.
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + MAX_WAIT;
     while count() > before && Instant::now() < end {
         thread::yield_now();
     }

@@ -24,7 +24,7 @@ const MAPPINGS_PER_THREAD: u64 = 2;
 
 /// Checks that this machine has enough resources for a server with that many connections and for
 /// their clients; an error names the resource that is missing.
-pub fn check_room(model: &Model, connections: usize) -> Result<(), String> {
+pub fn check_capacity(model: &Model, connections: usize) -> Result<(), String> {
     let connections = connections as u64;
     let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     require("open files, see `ulimit -Hn`", connections + OTHER_FILES, Some(files))?;

@@ -118,7 +118,7 @@ fn never_accepting() -> TcpListener {
 }
 
 #[test]
-fn connections_that_the_backlog_has_no_room_for_are_connect_errors() {
+fn connections_that_do_not_fit_into_the_backlog_are_connect_errors() {
     let listener = never_accepting();
     let url = format!("http://{}/", listener.local_addr().expect("it has an address"));
     let outcome = load_url(&url, &words("--connections 6 --duration 700ms --timeout 200ms"));

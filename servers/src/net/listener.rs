@@ -48,7 +48,7 @@ pub struct Listener {
     /// Spare descriptor. When the process has no more descriptors, it is closed so that one
     /// connection can be taken off the queue and refused. Without it, the queue would stay readable
     /// and an event loop would spin on it.
-    reserve: Mutex<Option<File>>,
+    spare: Mutex<Option<File>>,
 }
 
 impl Listener {
@@ -67,7 +67,7 @@ impl Listener {
             socket,
             listening,
             backlog: kernel_backlog_limit().map_or(backlog, |limit| backlog.min(limit)),
-            reserve: Mutex::new(File::open("/dev/null").ok()),
+            spare: Mutex::new(File::open("/dev/null").ok()),
         })
     }
 
@@ -77,12 +77,12 @@ impl Listener {
         let listening = Listening { address: self.local_address()?, ..self.listening };
         let mut shards = vec![self];
         while shards.len() < count {
-            let reserve = Mutex::new(File::open("/dev/null").ok());
+            let spare = Mutex::new(File::open("/dev/null").ok());
             shards.push(Self {
                 socket: bind(listening)?,
                 listening,
                 backlog: shards[0].backlog,
-                reserve,
+                spare,
             });
         }
         Ok(shards)
@@ -193,7 +193,7 @@ impl Listener {
         loop {
             match accept(&self.socket, blocking) {
                 Ok(stream) => return Ok(stream),
-                Err(Errno::MFILE | Errno::NFILE) => return self.accept_with_reserve(blocking),
+                Err(Errno::MFILE | Errno::NFILE) => return self.accept_with_spare(blocking),
                 // These concern the connection that was to be accepted, not the listener
                 // (accept(2), "Error handling").
                 Err(
@@ -217,28 +217,28 @@ impl Listener {
     /// Accepts one connection when the process is out of descriptors, by closing the spare
     /// descriptor, and refuses the connection. It is kept if descriptors have been freed meanwhile:
     /// a blocking listener may wait for that connection until long after the shortage.
-    fn accept_with_reserve(&self, blocking: Blocking) -> io::Result<TcpStream> {
+    fn accept_with_spare(&self, blocking: Blocking) -> io::Result<TcpStream> {
         // The lock is not held during the wait, or no other thread could close the listener
         // meanwhile.
-        let Some(spent) = self.reserve().take() else {
+        let Some(spent) = self.spare().take() else {
             // Another thread is using the spare descriptor, or it could not be opened again.
             let pause = pause();
             let restored = File::open("/dev/null").ok();
-            let mut reserve = self.reserve();
-            *reserve = reserve.take().or(restored);
+            let mut spare = self.spare();
+            *spare = spare.take().or(restored);
             return Err(pause);
         };
         drop(spent);
         let accepted = accept(&self.socket, blocking);
         let restored = File::open("/dev/null").ok();
         let is_restored = restored.is_some();
-        *self.reserve() = restored;
+        *self.spare() = restored;
         match accepted {
             Ok(stream) if is_restored => Ok(stream),
             Ok(stream) => {
                 refuse(&stream);
                 drop(stream);
-                *self.reserve() = File::open("/dev/null").ok();
+                *self.spare() = File::open("/dev/null").ok();
                 // Open connections should not wait for a flood to end.
                 Err(io::ErrorKind::WouldBlock.into())
             }
@@ -250,8 +250,8 @@ impl Listener {
         }
     }
 
-    fn reserve(&self) -> MutexGuard<'_, Option<File>> {
-        self.reserve.lock().unwrap_or_else(PoisonError::into_inner)
+    fn spare(&self) -> MutexGuard<'_, Option<File>> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::holdings::Holdings;
-use crate::machine::check_room;
+use crate::machine::check_capacity;
 use crate::model::{ConnectionLimit, Model};
 use crate::server::{Server, WORKERS};
 use crate::wait;
@@ -24,7 +24,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 fn serves_a_thousand_persistent_connections_at_once(model: &Model) -> Outcome {
     const CONNECTIONS: usize = 1000;
     let _turn = take_turn();
-    if let Err(reason) = check_room(model, CONNECTIONS) {
+    if let Err(reason) = check_capacity(model, CONNECTIONS) {
         return Outcome::Skipped(reason);
     }
     let server = Server::launch(model).pool(CONNECTIONS).start();
@@ -60,7 +60,7 @@ fn serves_100_of_9000_connections(model: &Model) -> Outcome {
         );
     }
     let _turn = take_turn();
-    if let Err(reason) = check_room(model, CONNECTIONS) {
+    if let Err(reason) = check_capacity(model, CONNECTIONS) {
         return Outcome::Skipped(reason);
     }
     let server = Server::start(model);
@@ -106,7 +106,7 @@ fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
         ConnectionLimit::SelectableFiles => 1024,
     };
     let _turn = take_turn();
-    if let Err(reason) = check_room(model, holds_about) {
+    if let Err(reason) = check_capacity(model, holds_about) {
         return Outcome::Skipped(reason);
     }
     let server = Server::start(model);

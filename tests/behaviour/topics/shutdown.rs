@@ -21,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     ends_at_ctrl_c_in_its_terminal,
     ends_promptly_while_clients_arrive,
     closes_idle_connections_at_sigterm,
-    serves_those_who_wait_for_room_at_sigterm,
+    serves_clients_that_wait_for_capacity_at_sigterm,
     closes_a_refused_connection_at_sigterm,
     finishes_the_request_in_flight_at_sigterm,
     takes_an_upload_under_way_to_its_end_at_sigterm,
@@ -98,7 +98,7 @@ fn ends_in_time_though_a_handler_sleeps_on(model: &Model) {
     let mut client = server.connect();
     // The handler sleeps for a minute.
     client.send(get("/sleep/60000000"));
-    // The request has been taken, since another one is answered or waits in line after it.
+    // The request has been taken, since another one is answered or queued behind it.
     server.connect().hears_nothing_for(Duration::from_millis(50));
     let time = server.stop();
     assert!(time < BY_FAR, "it took {time:?}");
@@ -165,7 +165,7 @@ fn closes_idle_connections_at_sigterm(model: &Model) {
 }
 
 /// An acceptor that waits for the end of a connection sees the signal too.
-fn serves_those_who_wait_for_room_at_sigterm(model: &Model) {
+fn serves_clients_that_wait_for_capacity_at_sigterm(model: &Model) {
     let mut server =
         Server::launch(model).one_queue().arguments(["--max-connections", "2"]).start();
     let mut inside: Vec<Client> = (0..model.at_once(2)).map(|_| server.connect()).collect();
