@@ -18,8 +18,8 @@ use crate::plan::Placement;
 /// to 10 %.
 const SLOW: f64 = 1.3;
 
-/// Turns of the work, which take about a millisecond.
-const TURNS: u64 = 1_000_000;
+/// Turns of the work, which take about a millisecond, in a build without optimisation too.
+const TURNS: u64 = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
 
 /// Number of times that the work is done for one look. The median counts.
 const REPEATS: usize = 5;

@@ -152,7 +152,7 @@ fn dead_port() -> (Socket, String) {
 #[test]
 fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
     let (_bound, url) = dead_port();
-    for arguments in [
+    let endings = [
         "--connections 4 --duration 300ms",
         // Longer than the patience of this test: the run has to end before that.
         "--connections 4 --duration 10m",
@@ -165,10 +165,17 @@ fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
         "--connections 2 --rate 100 --lifetime short --duration 10m",
         "--connections 2 --connect-rate 1 --duration 10m",
         "--connections 2 --idle 300 --duration 10m",
-    ] {
-        let line = unreachable(&url, arguments);
-        assert!(line.contains("Connection refused"), "{arguments}: {line}");
-    }
+    ];
+    // Each of them only waits for its end.
+    thread::scope(|scope| {
+        for arguments in endings {
+            let url = &url;
+            scope.spawn(move || {
+                let line = unreachable(url, arguments);
+                assert!(line.contains("Connection refused"), "{arguments}: {line}");
+            });
+        }
+    });
 }
 
 #[test]

@@ -9,9 +9,9 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    answers_wrk,
     answers_ab;
     by_family:
+    answers_wrk,
     shows_a_page_to_chromium,
     answers_curl,
 ];
