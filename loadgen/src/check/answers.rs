@@ -3,7 +3,7 @@
 //! A redirection and an empty body are good responses in HTTP, and cheaper than what was asked for:
 //! a server that sends them under load looks fast.
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Bodies, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "answers", judge };

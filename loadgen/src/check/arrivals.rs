@@ -9,7 +9,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::{Check, Judgement, Verdict, percent, time};
+use super::definition::{Check, Judgement, Verdict, percent, time};
 use crate::measurement::{MAX_ARRIVALS, Measurement};
 use crate::workload::{Arrivals, Pacing};
 

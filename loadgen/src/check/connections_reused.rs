@@ -3,7 +3,7 @@
 //! A server that closes connections after its responses turns persistent connections into short
 //! ones, each with a connect that the workload did not ask for.
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 use crate::workload::Lifetime;
 

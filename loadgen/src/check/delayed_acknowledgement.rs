@@ -6,7 +6,7 @@
 //! its acknowledgement (RFC 1122, section 4.2.3.2), on Linux by at least 40 ms. Throughput and
 //! latency are then those of a timer.
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 use crate::percentile;
 

@@ -3,7 +3,7 @@
 //! The latency that a failed request would have had is not known, so with a share f of failures
 //! nothing is known of the percentiles above 1 − f.
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 
 pub(super) const CHECK: Check = Check { name: "errors", judge };

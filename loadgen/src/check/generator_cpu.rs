@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Effect, Judgement, Verdict, percent};
+use super::definition::{Check, Effect, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 use crate::workload::Pacing;
 

@@ -5,8 +5,8 @@
 //! an open loop contains the wait. Neither is a number of the server. The thresholds and their
 //! reasons are in `processor_time.rs`.
 
+use super::definition::{Check, Effect, Judgement, Verdict};
 use super::processor_time::{Side, apart, processors, sentence, shared, worst_of_sharing};
-use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Generator, Measurement};
 use crate::workload::Pacing;
 

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use super::{Check, Judgement, Verdict};
+use super::definition::{Check, Judgement, Verdict};
 use crate::measurement::{GeneratorLimits, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "generator-limits", judge };

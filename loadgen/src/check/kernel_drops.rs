@@ -6,7 +6,7 @@
 //! this machine, and other listeners may have raised them. All counters are of the whole run: most
 //! drops happen when connections are made, before the measured part.
 
-use super::{Check, Judgement, Verdict};
+use super::definition::{Check, Judgement, Verdict};
 use crate::measurement::{KernelCounters, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "kernel-drops", judge };

@@ -6,7 +6,7 @@
 //! book-keeping identity of the generator: missing time is in no latency, and excess time was
 //! counted twice.
 
-use super::{Check, Judgement, Verdict};
+use super::definition::{Check, Judgement, Verdict};
 use crate::measurement::{Measurement, Times};
 use crate::workload::{Pacing, Until};
 

@@ -13,7 +13,8 @@
 //! that second to work off its queue is too slow for the rate, although it answered everything: in
 //! a short run it would seem to keep up.
 
-use super::{Check, Effect, Judgement, Verdict, generator_cpu_wait, percent};
+use super::definition::{Check, Effect, Judgement, Verdict, percent};
+use super::generator_cpu_wait;
 use crate::measurement::Measurement;
 use crate::workload::Until;
 

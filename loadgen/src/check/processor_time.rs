@@ -7,7 +7,7 @@
 //! generator had work in closed loops, 11 to 26 % in open loops of 1,000 requests/s, and up to 43 %
 //! at 100. So a wait counts only as far as others used the processors meanwhile.
 
-use super::{Verdict, percent};
+use super::definition::{Verdict, percent};
 use crate::measurement::Measurement;
 
 /// Share lost to a quota above which a check warns and fails. A quota is a setting and no noise: a

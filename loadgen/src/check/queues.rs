@@ -4,7 +4,7 @@
 //! several queues are slower than one with the same connections: a request waits although a
 //! connection of another thread is free.
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
 
 pub(super) const CHECK: Check = Check { name: "queues", judge };

@@ -4,7 +4,7 @@
 //! The rule is for the best case, independent values; the intervals beside the percentiles allow
 //! for dependent ones.
 
-use super::{Check, Judgement, Verdict};
+use super::definition::{Check, Judgement, Verdict};
 use crate::measurement::Measurement;
 use crate::percentile::samples_for;
 

@@ -6,7 +6,7 @@
 //! of the latency is above that of the time from the actual send on, and no more of it than the lag
 //! can explain: the rest is the wait for a connection, which is the server's doing.
 
-use super::{Check, Judgement, Verdict, percent, time};
+use super::definition::{Check, Judgement, Verdict, percent, time};
 use crate::measurement::{Measurement, Times};
 
 pub(super) const CHECK: Check = Check { name: "send-lag", judge };

@@ -5,10 +5,10 @@
 //! which has the thresholds. A quota that holds back the server alone may be what a user wants to
 //! measure, so it only warns; a quota that holds back the generator, too, fails.
 
+use super::definition::{Check, Effect, Judgement, Verdict, percent};
 use super::processor_time::{
     Lost, Side, apart, is_failing, processors, sentence, shared, worst_of_sharing,
 };
-use super::{Check, Effect, Judgement, Verdict, percent};
 use crate::measurement::{Measurement, ServerTime};
 
 pub(super) const CHECK: Check = Check { name: "server-cpu-wait", judge };

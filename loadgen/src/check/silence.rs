@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Measurement, Times};
 use crate::workload::{Lifetime, Pacing, Until};
 

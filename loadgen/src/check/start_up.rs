@@ -8,7 +8,7 @@
 //! length of the start-up, and the load grows while it is measured. `starvation` reports a
 //! connection that never has a response.
 
-use super::{Check, Effect, Judgement, Verdict};
+use super::definition::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Measurement, StartUp};
 use crate::worker::NEXT_FIRST_RESPONSE;
 use crate::workload::Pacing;

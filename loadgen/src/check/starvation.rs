@@ -5,7 +5,7 @@
 //! single response is more than that: the numbers are those of a workload with fewer connections
 //! than the one that was asked for.
 
-use super::{Check, Effect, Judgement, Verdict};
+use super::definition::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
 
 pub(super) const CHECK: Check = Check { name: "starvation", judge };

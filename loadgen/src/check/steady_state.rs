@@ -15,7 +15,7 @@
 
 use std::time::Duration;
 
-use super::{Check, Judgement, Verdict, percent};
+use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::{Batch, Measurement};
 use crate::workload::Pacing;
 
