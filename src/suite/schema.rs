@@ -133,7 +133,7 @@ mod tests {
     use jsonschema::Validator;
 
     use super::super::file::File;
-    use super::super::{BUILT_IN, CLAIMS};
+    use super::super::registry::{BUILT_IN, CLAIMS};
     use super::*;
 
     const COMMITTED: &str =
