@@ -41,61 +41,34 @@ pub fn empty_times() -> Times {
         .expect("the bounds are constants that fit")
 }
 
-impl Distributions {
-    /// Returns the distributions with their names, which are their tags in a log.
-    pub fn named(&self) -> [(&'static str, &Times); 8] {
-        let Self {
-            latency,
-            service,
-            connect,
-            first_byte,
-            send_lag,
-            connect_wait,
-            response,
-            unanswered,
-        } = self;
-        [
-            ("latency", latency),
-            ("service", service),
-            ("connect", connect),
-            ("first_byte", first_byte),
-            ("send_lag", send_lag),
-            ("connect_wait", connect_wait),
-            ("response", response),
-            ("unanswered", unanswered),
-        ]
-    }
+/// Makes the methods that list all distributions, from one list of their fields. A field that is
+/// not in the list does not compile.
+macro_rules! listed {
+    ($($field:ident),+ $(,)?) => {
+        impl Distributions {
+            /// Returns the distributions with their names, which are their tags in a log.
+            pub fn named(&self) -> [(&'static str, &Times); 8] {
+                let Self { $($field),+ } = self;
+                [$((stringify!($field), $field)),+]
+            }
 
+            fn all_mut(&mut self) -> [&mut Times; 8] {
+                let Self { $($field),+ } = self;
+                [$($field),+]
+            }
+        }
+    };
+}
+
+listed!(latency, service, connect, first_byte, send_lag, connect_wait, response, unanswered);
+
+impl Distributions {
     /// Adds other times, distribution by distribution.
     pub fn add(&mut self, other: &Self) {
-        for ((_, mine), (_, theirs)) in self.named_mut().into_iter().zip(other.named()) {
+        for (mine, (_, theirs)) in self.all_mut().into_iter().zip(other.named()) {
             if !theirs.is_empty() {
                 mine.add(theirs).expect("all distributions have the same bounds");
             }
         }
-    }
-
-    /// Returns the distributions with their names, for modification.
-    pub fn named_mut(&mut self) -> [(&'static str, &mut Times); 8] {
-        let Self {
-            latency,
-            service,
-            connect,
-            first_byte,
-            send_lag,
-            connect_wait,
-            response,
-            unanswered,
-        } = self;
-        [
-            ("latency", latency),
-            ("service", service),
-            ("connect", connect),
-            ("first_byte", first_byte),
-            ("send_lag", send_lag),
-            ("connect_wait", connect_wait),
-            ("response", response),
-            ("unanswered", unanswered),
-        ]
     }
 }
