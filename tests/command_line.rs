@@ -11,6 +11,8 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 
+use c10k::limits;
+use c10k_servers::ROSTER;
 use serde_json::Value;
 
 fn c10k(arguments: &[&str]) -> Output {
@@ -176,16 +178,21 @@ fn lists_every_model_for_people_and_for_programs() {
     let roster: Value =
         serde_json::from_slice(&output.stdout).expect("it prints JSON and nothing else");
     let entries = roster.as_array().expect("the roster is an array");
-    assert!(entries.len() >= 4, "{roster}");
-    for entry in entries {
-        for key in ["name", "about", "waits", "runs", "accepts"] {
-            assert!(entry[key].as_str().is_some_and(|text| !text.is_empty()), "{key} of {entry}");
+    assert_eq!(entries.len(), ROSTER.len(), "{roster}");
+    limits::raise_open_files();
+    for (entry, model) in entries.iter().zip(ROSTER) {
+        assert_eq!(entry["name"], model.name);
+        assert_eq!(entry["about"], model.about);
+        for (key, value) in model.profile.named() {
+            assert_eq!(entry[key], value, "{key} of {}", model.name);
         }
-        assert!(entry["available"].is_boolean(), "{entry}");
-        let name = entry["name"].as_str().expect("checked above");
+        let reason = limits::why_not_here(model);
+        assert_eq!(entry["available"], reason.is_none(), "{entry}");
+        assert_eq!(entry["reason"].as_str(), reason.as_deref());
         assert!(
-            text.lines().any(|line| line.split(' ').next() == Some(name)),
-            "{name} is not in\n{text}"
+            text.lines().any(|line| line.split(' ').next() == Some(model.name)),
+            "{} is not in\n{text}",
+            model.name
         );
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use c10k_servers::Execution;
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use crate::model::{Execution, Model};
+use crate::model::Model;
 
 /// Memory of a connection, in KiB, at the server and in the kernel for both of its ends; measured,
 /// with a reserve. A connection without a task takes 10 KiB in the kernel and less than 1 KiB in
@@ -28,11 +29,14 @@ pub fn check_capacity(model: &Model, connections: usize) -> Result<(), String> {
     let connections = connections as u64;
     let files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     require("open files, see `ulimit -Hn`", connections + OTHER_FILES, Some(files))?;
-    let (kib, tasks, mappings) = match model.execution {
+    let (kib, tasks, mappings) = match model.profile.execution {
         _ if !model.serves_several() => (0, 0, 0),
         Execution::Process | Execution::ProcessPool => (KIB_PER_PROCESS, 1, 0),
-        Execution::Thread | Execution::ThreadPool => (KIB_PER_THREAD, 1, MAPPINGS_PER_THREAD),
-        Execution::Loop => (0, 0, 0),
+        Execution::Thread | Execution::Pool => (KIB_PER_THREAD, 1, MAPPINGS_PER_THREAD),
+        Execution::EventLoop
+        | Execution::EventLoops
+        | Execution::AsyncTasks
+        | Execution::GreenThreads => (0, 0, 0),
     };
     let kib = connections * (KIB_PER_CONNECTION + kib) + OTHER_KIB;
     require("KiB of available memory", kib, available_kib())?;

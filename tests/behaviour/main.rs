@@ -3,8 +3,8 @@
 //!
 //! A test is a model and a behaviour, named `MODEL::behaviour`, and filters work as with any
 //! `cargo test`: `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested
-//! without a change here: the list of models comes from `c10k models --json`. A new behaviour is a
-//! function and a line in the list on top of its topic's file.
+//! without a change here: the list of models is the roster. A new behaviour is a function and a
+//! line in the list on top of its topic's file.
 //!
 //! That line also says which models are tested. A behaviour that depends only on the HTTP core is
 //! tested on one model of each family, and on all models with `-- --include-ignored`.
@@ -31,8 +31,8 @@ use std::panic;
 use std::process::ExitCode;
 use std::thread;
 
+use c10k::limits;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use model::Model;
 use plan::Pair;
@@ -48,7 +48,8 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments
         .test_threads
         .or_else(|| thread::available_parallelism().ok().map(|cpus| cpus.get() * TESTS_PER_CPU));
-    raise_open_files();
+    // A thousand clients need a thousand files of this process.
+    limits::raise_open_files();
     let models = model::roster();
     let pairs = plan::pairs(&models);
     let trials = pairs.iter().map(|&pair| trial(pair, &arguments)).collect();
@@ -105,11 +106,4 @@ fn failure(panic: &(dyn Any + Send)) -> Failed {
     let text = panic.downcast_ref::<&str>().copied();
     let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     [message.unwrap_or("a panic without words"), &server::last_words()].join("\n").trim_end().into()
-}
-
-/// Raises the soft limit of open files, which is often 1024: a thousand clients need a thousand
-/// files of this process.
-fn raise_open_files() {
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }

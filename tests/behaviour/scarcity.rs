@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::model::Execution;
+use c10k_servers::Execution;
+
 use crate::processes::Process;
 use crate::server::Server;
 
@@ -33,7 +34,7 @@ impl Scarcity {
         };
         // The processes of a pool accept connections. Processes that come and go with connections
         // inherit the limit from their parent, or have ended already.
-        let processes = match server.model.execution {
+        let processes = match server.model.profile.execution {
             Execution::ProcessPool => server.processes(),
             _ => vec![server.process()],
         };

@@ -3,7 +3,7 @@
 //!
 //! `cargo test` runs it for a few seconds; `SOAK_TIME=10min cargo test --test soak` runs it for the
 //! given time. All servers run at once. `SOAK_MODELS=REGEX` chooses other models than one of each
-//! family; a family is the models of the same traits.
+//! family; a family is the models of the same profile.
 //!
 //! Before the soak, clients fill every buffer that a server keeps. Then the time is divided into
 //! phases. At the end of each phase all clients leave, and the resources that the server still
@@ -36,6 +36,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use c10k::limits;
 use libtest_mimic::{Arguments, Failed, Trial};
 use regex::Regex;
 
@@ -109,6 +110,8 @@ fn main() -> ExitCode {
 /// model that serves one connection at a time is left out in any case: each hostile client keeps
 /// the others out, as the model itself declares.
 fn chosen_models() -> Vec<Model> {
+    // As `c10k serve` does: the files that a model needs are compared with the limit.
+    limits::raise_open_files();
     let roster = model::roster()
         .into_iter()
         .filter(|model| model.unavailable.is_none() && model.serves_several());
@@ -117,10 +120,10 @@ fn chosen_models() -> Vec<Model> {
             Regex::new(&pattern).unwrap_or_else(|error| panic!("SOAK_MODELS={pattern}: {error}"));
         return roster.filter(|model| pattern.is_match(model.name)).collect();
     }
-    let mut models: Vec<Model> = roster.filter(|model| !model.spins).collect();
+    let mut models: Vec<Model> = roster.filter(|model| !model.spins()).collect();
     let mut families = HashSet::new();
     models.reverse();
-    models.retain(|model| families.insert(model.family));
+    models.retain(|model| families.insert(model.profile.named()));
     models.reverse();
     models
 }

@@ -1,59 +1,63 @@
-//! The models under test, as the command itself lists them.
+//! The models under test: those of the roster, and what tests conclude from their profiles.
 
-use std::process::Command;
-
-use serde_json::Value;
+use c10k::limits;
+use c10k_servers::http::HandlerPlacement;
+use c10k_servers::{AcceptStrategy, ConnectionLimit, Entry, Execution, Profile, ROSTER, Readiness};
 
 /// The command under test.
 pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// A concurrency model, and its declarations about itself. The expectations of the tests follow
-/// from these declarations, never from the name.
+/// A concurrency model of the roster. The expectations of the tests follow from its profile, never
+/// from its name.
 #[derive(Debug, Clone, Copy)]
 pub struct Model {
     /// Name on the command line.
     pub name: &'static str,
-    /// Declarations as text: how the model waits, what runs a connection, how it accepts, where
-    /// handlers run.
-    pub family: [&'static str; 4],
-    /// True if the model uses a whole processor by design.
-    pub spins: bool,
-    pub execution: Execution,
-    pub connection_limit: ConnectionLimit,
-    /// True if each loop has a listener of its own, so that there is no order among all waiting
-    /// connections.
-    pub is_sharded: bool,
-    /// True if a handler that blocks runs where no other connection is served.
-    pub offloads_handlers: bool,
+    /// Declarations of the model about itself.
+    pub profile: Profile,
     /// Reason why the model can't run on this machine, if it can't.
     pub unavailable: Option<&'static str>,
 }
 
-/// Kind of process or thread that runs a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Execution {
-    Process,
-    ProcessPool,
-    Thread,
-    ThreadPool,
-    /// A loop or a runtime, with many connections on each thread.
-    Loop,
-}
-
-/// Bound on the connections that are served at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionLimit {
-    One,
-    Workers,
-    /// Descriptors that fit into the set of `select(2)`.
-    SelectableFiles,
-    OpenFiles,
-}
-
 impl Model {
+    fn new(entry: &Entry) -> Self {
+        // The few reasons are leaked, so that a test's closure can own a model.
+        let unavailable = limits::why_not_here(entry).map(|reason| &*reason.leak());
+        Self { name: entry.name, profile: entry.profile, unavailable }
+    }
+
+    /// Returns true if the model uses a whole processor by design.
+    pub fn spins(&self) -> bool {
+        self.profile.readiness == Readiness::Spin
+    }
+
+    /// Returns true if each loop has a listener of its own, so that there is no order among all
+    /// waiting connections.
+    pub fn is_sharded(&self) -> bool {
+        self.profile.accept_strategy == AcceptStrategy::Shards
+    }
+
+    /// Returns true if a handler that blocks runs where no other connection is served.
+    pub fn offloads_handlers(&self) -> bool {
+        self.profile.handlers != HandlerPlacement::InPlace
+    }
+
+    /// Returns true for a loop or a runtime, with many connections on each thread.
+    pub fn is_loop(&self) -> bool {
+        match self.profile.execution {
+            Execution::Process | Execution::ProcessPool | Execution::Thread | Execution::Pool => {
+                false
+            }
+            Execution::EventLoop
+            | Execution::EventLoops
+            | Execution::AsyncTasks
+            | Execution::GreenThreads => true,
+        }
+    }
+
     /// Returns true if the model serves several connections at once.
     pub fn serves_several(&self) -> bool {
-        self.connection_limit != ConnectionLimit::One
+        self.profile.connection_limit != ConnectionLimit::One
     }
 
     /// Returns `wanted`, but at most one for a model that serves one connection at a time.
@@ -61,64 +65,26 @@ impl Model {
         if self.serves_several() { wanted } else { wanted.min(1) }
     }
 
-    /// Returns the part of the family that decides how bytes get between the sockets and the HTTP
+    /// Returns the part of the profile that decides how bytes get between the sockets and the HTTP
     /// core: how the model waits, and what runs a connection.
-    pub fn wire_family(&self) -> [&'static str; 2] {
-        let [waits, runs, ..] = self.family;
-        [waits, runs]
+    pub fn wire_family(&self) -> (Readiness, Execution) {
+        (self.profile.readiness, self.profile.execution)
     }
 
     /// Returns true if the model has only one thread while no client is connected.
     pub fn begins_with_one_thread(&self) -> bool {
-        let [_, runs, ..] = self.family;
-        !self.offloads_handlers && matches!(runs, "process" | "event loop")
+        !self.offloads_handlers()
+            && matches!(self.profile.execution, Execution::Process | Execution::EventLoop)
     }
 
     /// Returns true if the model makes a process or a thread for each new connection.
     pub fn has_a_task_per_connection(&self) -> bool {
-        self.serves_several() && matches!(self.execution, Execution::Process | Execution::Thread)
+        self.serves_several()
+            && matches!(self.profile.execution, Execution::Process | Execution::Thread)
     }
 }
 
-/// Returns all models, in the order of `c10k models`.
+/// Returns all models, in the order of the roster.
 pub fn roster() -> Vec<Model> {
-    let output =
-        Command::new(C10K).args(["models", "--json"]).output().expect("c10k models --json runs");
-    assert!(output.status.success(), "c10k models --json: {output:?}");
-    let roster: Value =
-        serde_json::from_slice(&output.stdout).expect("c10k models --json prints JSON");
-    let models: Vec<Model> =
-        roster.as_array().expect("the roster is an array").iter().map(read_model).collect();
-    assert!(!models.is_empty(), "the roster is empty");
-    models
-}
-
-/// Reads a model from its JSON. Leaks the few strings, so that a test's closure can own a model.
-fn read_model(entry: &Value) -> Model {
-    let text = |key: &str| entry[key].as_str().map(|text| &*text.to_owned().leak());
-    let available = entry["available"].as_bool().unwrap_or(true);
-    Model {
-        name: text("name").expect("a model has a name"),
-        family: ["waits", "runs", "accepts", "handlers"].map(|key| text(key).unwrap_or_default()),
-        spins: text("waits") == Some("spin"),
-        execution: match text("runs") {
-            Some("process") => Execution::Process,
-            Some("process pool") => Execution::ProcessPool,
-            Some("thread") => Execution::Thread,
-            Some("thread pool") => Execution::ThreadPool,
-            Some("event loop" | "event loops" | "async tasks" | "green threads") => Execution::Loop,
-            other => panic!("nobody told the tests what runs {other:?}"),
-        },
-        connection_limit: match text("at_once") {
-            Some("one") => ConnectionLimit::One,
-            Some("workers") => ConnectionLimit::Workers,
-            Some("FD_SETSIZE") => ConnectionLimit::SelectableFiles,
-            Some("open files") => ConnectionLimit::OpenFiles,
-            other => panic!("nobody told the tests how many at once {other:?} is"),
-        },
-        is_sharded: text("accepts") == Some("SO_REUSEPORT shards"),
-        offloads_handlers: text("handlers") == Some("offloaded"),
-        unavailable: (!available)
-            .then(|| text("reason").unwrap_or("not available on this machine")),
-    }
+    ROSTER.iter().map(Model::new).collect()
 }

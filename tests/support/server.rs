@@ -11,12 +11,13 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use c10k_servers::{ConnectionLimit, Execution};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::client::Client;
-use crate::model::{C10K, ConnectionLimit, Execution, Model};
+use crate::model::{C10K, Model};
 use crate::processes::{Process, descendants};
 use crate::wait::{self, PATIENCE};
 
@@ -66,7 +67,7 @@ impl Launch {
 
     /// Sets the number of connections that are served at once, where that depends on a pool.
     pub fn pool(mut self, workers: usize) -> Self {
-        if self.model.connection_limit == ConnectionLimit::Workers {
+        if self.model.profile.connection_limit == ConnectionLimit::Workers {
             self.workers = workers;
         }
         self
@@ -82,12 +83,12 @@ impl Launch {
     /// with listeners of their own have one queue each, and are as many as there are processors, so
     /// such a server is pinned to one processor.
     pub fn one_queue(self) -> Self {
-        if !self.model.is_sharded {
+        if !self.model.is_sharded() {
             return self;
         }
         let allowed = sched_getaffinity(None).expect("a process may ask for its processors");
         let first = (0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("it runs on one");
-        let loops = if self.model.offloads_handlers { self.workers } else { 1 };
+        let loops = if self.model.offloads_handlers() { self.workers } else { 1 };
         self.workers(loops).arguments(["--pin".to_owned(), first.to_string()])
     }
 
@@ -214,10 +215,7 @@ impl Server {
         Launch {
             model: *model,
             address: own_address(),
-            workers: match model.execution {
-                Execution::Loop if !model.offloads_handlers => LOOPS,
-                _ => WORKERS,
-            },
+            workers: if model.is_loop() && !model.offloads_handlers() { LOOPS } else { WORKERS },
             arguments: Vec::new(),
             limits: Vec::new(),
             user: None,
@@ -283,9 +281,9 @@ impl Server {
     /// serve before the last one is made.
     #[track_caller]
     pub fn await_pool(&self) {
-        wait::until("all workers are there", || match self.model.execution {
+        wait::until("all workers are there", || match self.model.profile.execution {
             Execution::ProcessPool => self.children().len() == self.workers,
-            Execution::ThreadPool => self.process().threads() > self.workers,
+            Execution::Pool => self.process().threads() > self.workers,
             _ => true,
         });
     }
@@ -294,14 +292,14 @@ impl Server {
     /// what they need.
     #[track_caller]
     pub fn await_rest(&self) {
-        wait::until("all threads rest", || self.model.spins || self.process().rests());
+        wait::until("all threads rest", || self.model.spins() || self.process().rests());
     }
 
     /// Checks that the server does not spin while it waits, unless the model does so by design.
     #[track_caller]
     pub fn assert_does_not_spin(&self) {
         let share = self.cpu_share_during(WINDOW);
-        assert!(self.model.spins || share < SPINNING, "takes {share:.2} of a processor");
+        assert!(self.model.spins() || share < SPINNING, "takes {share:.2} of a processor");
     }
 
     /// Returns the CPU time that the server takes during `window`, as a share of `window`.

@@ -3,11 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use c10k_servers::ConnectionLimit;
+
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::holdings::Holdings;
 use crate::machine::check_capacity;
-use crate::model::{ConnectionLimit, Model};
+use crate::model::Model;
 use crate::server::{Server, WORKERS};
 use crate::wait;
 
@@ -54,7 +56,7 @@ fn take_turn() -> MutexGuard<'static, ()> {
 fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     const CONNECTIONS: usize = 9000;
     const ACTIVE: usize = 100;
-    if model.connection_limit != ConnectionLimit::OpenFiles {
+    if model.profile.connection_limit != ConnectionLimit::OpenFiles {
         return Outcome::Skipped(
             "holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into(),
         );
@@ -95,7 +97,7 @@ fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
 /// Clients that connect while the pool or the `select` set is full are neither refused nor
 /// forgotten, and are served in the end.
 fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
-    let holds_about = match model.connection_limit {
+    let holds_about = match model.profile.connection_limit {
         ConnectionLimit::OpenFiles => {
             return Outcome::Skipped(
                 "holds all, see lets_connections_beyond_the_maximum_wait".into(),

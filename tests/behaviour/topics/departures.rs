@@ -3,11 +3,13 @@
 
 use std::collections::HashSet;
 
+use c10k_servers::Execution;
+
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{Client, get};
 use crate::holdings::Holdings;
 use crate::load::Load;
-use crate::model::{Execution, Model};
+use crate::model::Model;
 use crate::processes::Process;
 use crate::server::{Server, WORKERS, assert_are_gone};
 use crate::wait;
@@ -117,7 +119,7 @@ fn survives_the_death_of_its_children(model: &Model) {
 /// Kills each worker of a pool in turn, or as many children as a pool has, while clients send
 /// requests. A worker has one client at a time, so each kill may cost one request.
 fn loses_no_more_than_the_connection_of_a_killed_worker(model: &Model) -> Outcome {
-    if !matches!(model.execution, Execution::Process | Execution::ProcessPool) {
+    if !matches!(model.profile.execution, Execution::Process | Execution::ProcessPool) {
         return Outcome::Skipped("has no worker processes".into());
     }
     let server = Server::start(model);

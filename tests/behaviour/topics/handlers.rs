@@ -16,9 +16,10 @@ const HEAD_START: Duration = Duration::from_millis(150);
 /// handler, unless its connection has a process or a thread of its own, or the handler a thread of
 /// its own.
 fn blocks_only_whom_it_declares_to_block(model: &Model) {
-    let delays = !(model.has_a_task_per_connection() || model.offloads_handlers);
+    let delays = !(model.has_a_task_per_connection() || model.offloads_handlers());
     // The workers of a model that offloads run the handlers: one sleeps, and one is left.
-    let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
+    let server =
+        Server::launch(model).workers(if model.offloads_handlers() { 2 } else { 1 }).start();
     let mut sleeper = server.connect();
     // Where the other request is delayed, it waits for the whole sleep, so the sleep is short.
     // Where it is not delayed, the sleep is long, so that its response clearly comes before the

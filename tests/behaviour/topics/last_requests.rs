@@ -6,11 +6,12 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use c10k_servers::ConnectionLimit;
 use rustix::process::{Pid, Signal, test_kill_process_group};
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, Client, get};
-use crate::model::{ConnectionLimit, Model};
+use crate::model::Model;
 use crate::server::Server;
 use crate::wait;
 
@@ -125,7 +126,9 @@ fn assert_group_is_gone(server: &Server) {
 fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
     let launch = Server::launch(model).one_queue().own_group().pool(1);
     // A loop that runs handlers in place accepts no connection while a handler sleeps.
-    let launch = if model.connection_limit == ConnectionLimit::Workers || model.offloads_handlers {
+    let launch = if model.profile.connection_limit == ConnectionLimit::Workers
+        || model.offloads_handlers()
+    {
         launch
     } else {
         launch.workers(1)

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::thread;
 
+use c10k_servers::Execution;
 use rustix::process::geteuid;
 
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::load::{Load, Tally};
-use crate::model::{Execution, Model};
+use crate::model::Model;
 use crate::processes::Process;
 use crate::scarcity::{Limit, Scarcity, first_free_file};
 use crate::server::{Launch, Server, WINDOW, WORKERS};
@@ -152,7 +153,7 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
 /// A handler that blocks and gets no new thread waits for an existing one, or its client is
 /// answered with 503. Requests that need no such thread are served.
 fn survives_being_refused_threads_for_handlers(model: &Model) -> Outcome {
-    if !model.offloads_handlers {
+    if !model.offloads_handlers() {
         return Outcome::Skipped("handlers run where their connections do".into());
     }
     let (server, user) = match start_as_ordinary_user(Server::launch(model).lacks_threads()) {
@@ -263,7 +264,7 @@ const SPARE_MEMORY: u64 = 192 * 1024;
 /// In models that make a thread for each connection, its stack is by far the largest part of the
 /// connection's memory.
 fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
-    if model.execution != Execution::Thread || !model.has_a_task_per_connection() {
+    if model.profile.execution != Execution::Thread || !model.has_a_task_per_connection() {
         return Outcome::Skipped("makes no threads for its connections".into());
     }
     let server = Server::start(model);

@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use c10k_servers::ConnectionLimit;
 use c10k_servers::site::mix::{Kind, Mix};
 
 use super::{Behaviour, behaviours};
 use crate::client::{CLOSE, Client, get};
-use crate::model::{ConnectionLimit, Model};
+use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
@@ -64,7 +65,7 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
     if clients.len() == 3 {
         clients.pop().expect("there are three").reset();
     }
-    if !model.spins {
+    if !model.spins() {
         server.assert_does_not_spin();
     }
     for client in &mut clients {
@@ -76,9 +77,11 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
 /// With a single worker, a request that arrives while a handler waits is answered after that
 /// handler only where the handler has the thread or process that the request needs.
 fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
-    let keeps = matches!(model.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
+    let keeps =
+        matches!(model.profile.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
     // The workers of a model that offloads run the handlers: one waits, and one is left.
-    let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
+    let server =
+        Server::launch(model).workers(if model.offloads_handlers() { 2 } else { 1 }).start();
     let mut waiting = server.connect();
     // Where the other request is delayed, it waits for the whole time, so the time is short. Where
     // it is not delayed, the time is long, so that its response clearly comes before the end.
