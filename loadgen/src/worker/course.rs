@@ -312,11 +312,11 @@ impl Worker {
         }
         // The server answered before the whole request was sent, and will not read the rest.
         let was_cut = self.exchange.goes_on(slot);
-        slot.left -= 1;
-        let closes = slot.left == 0 && !self.plan.workload.asks_to_close();
+        let is_spent = slot.spend_request();
+        let closes = is_spent && !self.plan.workload.asks_to_close();
         if server_closed || was_cut || closes {
             slot.socket = None;
-        } else if slot.left == 0 || !head.keep_alive {
+        } else if is_spent || !head.keep_alive {
             self.linger(key, now);
         }
         self.next(key, now);

@@ -82,7 +82,7 @@ impl Exchange {
 
     /// Returns the bytes of the next request of a connection.
     fn request_of(&self, slot: &Slot) -> &[u8] {
-        if slot.left == 1 { &self.last_request } else { &self.request }
+        if slot.is_at_last_request() { &self.last_request } else { &self.request }
     }
 
     /// Returns true if a part of the slot's request is not sent yet.

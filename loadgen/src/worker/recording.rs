@@ -233,7 +233,7 @@ impl Recording {
             first_byte: pending.first_byte.unwrap_or(now),
             done: now,
             connect_wait: pending.connect_wait,
-            connect_took: slot.connect_took.take(),
+            connect_took: slot.take_connect_time(),
         });
         if let Some(kind) = kind {
             self.recorder.record_kind(kind, now - pending.intended);

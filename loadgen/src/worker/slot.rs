@@ -18,11 +18,10 @@ pub(super) struct Slot {
     /// Index of its address among those of the target.
     pub address: usize,
     /// Requests that this socket may still carry.
-    pub left: u64,
-    /// Time of the `connect` call, and time until the connection was established. The latter is
-    /// kept until a recorded request has reported it.
+    left: u64,
+    /// Time of the `connect` call, and time until the connection was established.
     pub connect_began: u64,
-    pub connect_took: Option<u64>,
+    connect_took: Option<u64>,
     /// Failed tries to connect in a row.
     pub failures: u32,
     pub was_established: bool,
@@ -67,6 +66,22 @@ impl Slot {
         self.state = State::Closed;
         self.failures += 1;
         self.failures
+    }
+
+    /// Takes the time until the connection was established, which one recorded request reports.
+    pub fn take_connect_time(&mut self) -> Option<u64> {
+        self.connect_took.take()
+    }
+
+    /// Returns true if the socket may carry only one more request.
+    pub fn is_at_last_request(&self) -> bool {
+        self.left == 1
+    }
+
+    /// Counts a request that the socket has carried. Returns true if it may carry no other.
+    pub fn spend_request(&mut self) -> bool {
+        self.left -= 1;
+        self.left == 0
     }
 
     /// Returns true if the measured part had no request for it.
