@@ -43,7 +43,7 @@ use self::connecting::Connecting;
 pub(crate) use self::connecting::FIRST_CONNECTION;
 use self::dialer::Dialer;
 use self::exchange::Exchange;
-use self::idle::Idle;
+use self::idle::{Idle, Opening};
 use self::lingering::Lingering;
 use self::own_time::OwnTime;
 use self::pacer::Pacer;
@@ -121,15 +121,9 @@ impl Worker {
         let mut next_expire = 0;
         // By default the kernel wakes a sleeping thread up to 50 µs late, to save wake-ups.
         let _ = set_current_timer_slack(NonZero::new(1));
-        self.idle = Idle::open(
-            idle,
-            &self.plan,
-            &self.poller,
-            &mut self.dialer,
-            &mut self.exchange,
-            &mut buffer,
-            &mut events,
-        );
+        let opening =
+            Opening::new(idle, &self.plan, &self.poller, &mut self.dialer, &mut self.exchange);
+        self.idle = opening.run(&mut buffer, &mut events);
         self.await_others();
         let mut now = self.plan.clock.now();
         self.pauses.note_awake(now);

@@ -34,7 +34,7 @@ pub(super) struct Idle {
 }
 
 /// Idle connections of a worker that are being opened.
-struct Opening<'a> {
+pub(super) struct Opening<'a> {
     plan: &'a Plan,
     poller: &'a Poller,
     dialer: &'a mut Dialer,
@@ -71,43 +71,6 @@ enum Step {
 }
 
 impl Idle {
-    /// Opens `count` idle connections. Returns when each was answered or has reached the timeout of
-    /// a request; connections that are established by then are held.
-    pub fn open(
-        count: usize,
-        plan: &Plan,
-        poller: &Poller,
-        dialer: &mut Dialer,
-        exchange: &mut Exchange,
-        buffer: &mut [u8],
-        events: &mut Vec<epoll::Event>,
-    ) -> Self {
-        let mut opening = Opening {
-            plan,
-            poller,
-            dialer,
-            exchange,
-            idle: Self::default(),
-            left: count,
-            asking: Slab::new(),
-            window: WINDOW,
-            last_news: plan.clock.now(),
-        };
-        while opening.left + opening.asking.len() > 0 && !plan.is_stopped() {
-            opening.open_more();
-            poller.wait(TICK, events);
-            for event in events.drain(..) {
-                opening.on_event(event, buffer);
-            }
-            opening.stop_waiting();
-        }
-        let idle = opening.finish();
-        if !idle.held.is_empty() {
-            plan.server_was_reached();
-        }
-        idle
-    }
-
     /// Returns the number of connections that are held.
     pub fn held(&self) -> u64 {
         self.held.len() as u64
@@ -119,7 +82,47 @@ impl Idle {
     }
 }
 
-impl Opening<'_> {
+impl<'a> Opening<'a> {
+    /// Prepares to open `count` idle connections with these parts of a worker.
+    pub fn new(
+        count: usize,
+        plan: &'a Plan,
+        poller: &'a Poller,
+        dialer: &'a mut Dialer,
+        exchange: &'a mut Exchange,
+    ) -> Self {
+        Self {
+            plan,
+            poller,
+            dialer,
+            exchange,
+            idle: Idle::default(),
+            left: count,
+            asking: Slab::new(),
+            window: WINDOW,
+            last_news: plan.clock.now(),
+        }
+    }
+
+    /// Opens the connections. Returns when each was answered or has reached the timeout of a
+    /// request; connections that are established by then are held.
+    pub fn run(mut self, buffer: &mut [u8], events: &mut Vec<epoll::Event>) -> Idle {
+        let plan = self.plan;
+        while self.left + self.asking.len() > 0 && !plan.is_stopped() {
+            self.open_more();
+            self.poller.wait(TICK, events);
+            for event in events.drain(..) {
+                self.on_event(event, buffer);
+            }
+            self.stop_waiting();
+        }
+        let idle = self.finish();
+        if !idle.held.is_empty() {
+            plan.server_was_reached();
+        }
+        idle
+    }
+
     fn open_more(&mut self) {
         let now = self.plan.clock.now();
         if now >= self.last_news + nanos(STALL) {
