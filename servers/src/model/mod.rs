@@ -467,7 +467,7 @@ impl Entry {
     /// its handlers, need none.
     fn check_threads(&self) -> Result<(), Unavailable> {
         let is_one_loop = self.profile.execution == Execution::EventLoop
-            && self.profile.handlers == HandlerPlacement::InPlace;
+            && !self.profile.has_handler_threads();
         if is_one_loop
             || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool)
         {
@@ -480,7 +480,7 @@ impl Entry {
     /// those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
         // With a pool for handlers, `workers` is the size of that pool.
-        let workers = workers.filter(|_| self.profile.handlers == HandlerPlacement::InPlace);
+        let workers = workers.filter(|_| !self.profile.has_handler_threads());
         match self.profile.execution {
             Execution::EventLoops | Execution::AsyncTasks | Execution::GreenThreads => {
                 event_loops(workers).saturating_mul(DESCRIPTORS_PER_LOOP)
@@ -507,7 +507,7 @@ impl Entry {
         let most = match self.profile.execution {
             Execution::ProcessPool => thread_limit::most_processes(),
             Execution::Pool => thread_limit::most_threads(),
-            _ if self.profile.handlers != HandlerPlacement::InPlace => thread_limit::most_threads(),
+            _ if self.profile.has_handler_threads() => thread_limit::most_threads(),
             _ => None,
         };
         if let Some((most, setting)) = most
