@@ -74,6 +74,12 @@ impl Model {
         !self.offloads_handlers && matches!(runs, "process" | "event loop")
     }
 
+    /// Returns true if the model has as many loops as it is asked for.
+    pub fn has_several_loops(&self) -> bool {
+        let [_, runs, ..] = self.family;
+        self.execution == Execution::Loop && runs != "event loop"
+    }
+
     /// Returns true if the model makes a process or a thread for each new connection.
     pub fn has_a_task_per_connection(&self) -> bool {
         self.serves_several() && matches!(self.execution, Execution::Process | Execution::Thread)

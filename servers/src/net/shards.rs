@@ -67,7 +67,12 @@ mod tests {
         {
             let max_connections = number(max).unwrap();
             let timeouts = crate::http::Timeouts::default();
-            let options = Options { workers: number(workers), max_connections, timeouts };
+            let options = Options {
+                workers: number(workers),
+                handler_threads: None,
+                max_connections,
+                timeouts,
+            };
             assert_eq!(connection_limits(&options).collect::<Vec<_>>(), expected);
         }
     }
