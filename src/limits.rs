@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use c10k_servers::http::Timeouts;
-use c10k_servers::{Entry, Options};
+use c10k_servers::{Entry, Options, ROSTER};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::time;
@@ -111,12 +111,29 @@ pub fn max_connections_of(model: &Entry, workers: Option<NonZeroUsize>) -> Resul
     )
 }
 
+/// Refuses a number of handler threads for a model that has none.
+pub fn check_handler_threads(model: &Entry) -> Result<()> {
+    let others = ROSTER.iter().filter(|entry| entry.profile.has_handler_threads());
+    ensure!(
+        model.profile.has_handler_threads(),
+        "the model {} has no threads for handlers; those that have some are {}",
+        model.name,
+        others.map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
+}
+
 /// Returns the reason why `c10k serve MODEL` would not start, if there is one.
 pub fn why_not_here(entry: &Entry) -> Option<String> {
     let max_connections = match max_connections_of(entry, None) {
         Ok(max_connections) => max_connections,
         Err(error) => return Some(error.to_string()),
     };
-    let options = Options { workers: None, max_connections, timeouts: Timeouts::default() };
+    let options = Options {
+        workers: None,
+        handler_threads: None,
+        max_connections,
+        timeouts: Timeouts::default(),
+    };
     entry.check(&options).err().map(|reason| reason.to_string())
 }

@@ -153,9 +153,13 @@ impl<'a> Plan<'a> {
             )),
             _ => Ok(()),
         };
+        let has_handler_threads = match self.suite.handler_threads(cell) {
+            Some(_) => subject.check_handler_threads(),
+            None => Ok(()),
+        };
         let can_be =
             limits::check_connections(load.connections()).and(has_processors).and(has_rate);
-        let reason = can_be.and(has_backlog).err()?;
+        let reason = can_be.and(has_backlog).and(has_handler_threads).err()?;
         Some((self.suite.label(cell), reason.to_string()))
     }
 

@@ -337,6 +337,7 @@ impl Measuring<'_> {
         Settings {
             cpus,
             workers: self.plan.suite.workers(self.cell),
+            handler_threads: self.plan.suite.handler_threads(self.cell),
             backlog: self.load().backlog,
             prefix,
             interrupt: Some(self.interrupt),

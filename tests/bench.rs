@@ -220,6 +220,22 @@ fn what_is_not_installed_is_left_out_and_named() {
 }
 
 #[test]
+fn a_model_without_handler_threads_is_left_out_where_their_number_is_set() {
+    let bench = Bench::new(
+        "models = [\"epoll\", \"epoll-workers\"]\n[[workload]]\nconnections = 2\nhandler_threads = 3\n",
+    );
+    let output = bench.run(&[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("the model epoll has no threads for handlers"), "{said}");
+    let records = bench.records();
+    let [record] = records.as_slice() else { panic!("one cell can be measured: {records:#?}") };
+    assert_eq!(record["parameters"]["handler_threads"], 3);
+    let command = record["command"].as_str().expect("the command is told");
+    assert!(command.ends_with(" --handler-threads 3"), "{command}");
+}
+
+#[test]
 fn a_full_disk_leaves_no_folder_of_a_run() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
     let mut shell = Command::new("sh");

@@ -122,10 +122,26 @@ fn refuses_a_root_that_is_no_folder() {
 
 #[test]
 fn refuses_numbers_out_of_range() {
-    for option in ["--workers", "--max-connections", "--backlog"] {
+    for option in ["--workers", "--handler-threads", "--max-connections", "--backlog"] {
         for number in ["0", "-1", "x", "", "99999999999999999999999"] {
             serve_refused(&[&format!("{option}={number}")], option);
         }
+    }
+}
+
+#[test]
+fn refuses_handler_threads_of_a_model_that_has_none_and_names_those_that_have_some() {
+    let roster: Value = serde_json::from_slice(&c10k(&["models", "--json"]).stdout)
+        .expect("it prints JSON and nothing else");
+    let models = roster.as_array().expect("the roster is an array");
+    let name = |model: &Value| model["name"].as_str().expect("a model has a name").to_owned();
+    let (with, without): (Vec<&Value>, Vec<&Value>) =
+        models.iter().partition(|model| model["handlers"] == "offloaded");
+    assert!(!with.is_empty() && !without.is_empty(), "{roster}");
+    for model in without {
+        let line = refused(&["serve", &name(model), "--handler-threads", "2"]);
+        assert!(line.contains("--handler-threads") && line.contains(&name(model)), "{line}");
+        assert!(with.iter().all(|model| line.contains(&name(model))), "{line}");
     }
 }
 

@@ -30,6 +30,7 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("serve", "addr", Text, &[]),
     ("serve", "root", Text, &[]),
     ("serve", "workers", Whole, &["1"]),
+    ("serve", "handler-threads", Whole, &["1"]),
     ("serve", "backlog", Whole, &["1", "4294967295"]),
     ("serve", "pin", Text, &[]),
     ("serve", "max-connections", Whole, &["1"]),
@@ -121,8 +122,8 @@ fn output(arguments: &[&str]) -> Output {
 struct Server(Child, String);
 
 impl Server {
-    fn start(arguments: &[&str]) -> Self {
-        let start = ["serve", "poll", "--addr", "127.0.0.1:0"];
+    fn start(model: &str, arguments: &[&str]) -> Self {
+        let start = ["serve", model, "--addr", "127.0.0.1:0"];
         let mut command = c10k(&[&start, arguments].concat());
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it is started");
@@ -214,13 +215,15 @@ fn what_is_no_value_is_refused_with_the_bounds() {
 
 #[test]
 fn values_at_the_edges_do_their_work() {
-    let server = Server::start(&[]);
+    let server = Server::start("poll", &[]);
     let url = format!("http://{}/", server.1);
     for &(subcommand, option, _, values) in OPTIONS {
         for value in values {
             let tried = format!("--{option}={value}");
             if subcommand == "serve" {
-                Server::start(&[&tried]).stop();
+                // Models without threads for handlers refuse a number of them.
+                let model = if option == "handler-threads" { "epoll-workers" } else { "poll" };
+                Server::start(model, &[&tried]).stop();
                 continue;
             }
             let output = output(&[&*rest(subcommand, option, &url), &[&tried]].concat());
@@ -259,6 +262,7 @@ fn what_would_take_more_than_there_is_or_longer_than_a_day_is_refused() {
         ),
         (vec!["serve", "poll", "--max-connections=18446744073709551615"], "at most"),
         (vec!["serve", "epoll-sharded", "--workers=18446744073709551615"], "fewer --workers"),
+        (vec!["serve", "tokio-blocking", "--workers=18446744073709551615"], "fewer --workers"),
     ] {
         let line = refusal::line_of(output(&arguments));
         assert!(line.contains(bound), "{arguments:?}: {line}");

@@ -23,7 +23,7 @@ use libc::{
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getgid, kill_process};
 use seccompiler::{SeccompAction, SeccompFilter, apply_filter};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// System calls that are refused.
 const CALLS: [(&str, i64); 4] = [
@@ -68,6 +68,10 @@ fn roster() -> Vec<Value> {
     serde_json::from_slice(&output.stdout).expect("it prints JSON")
 }
 
+fn name(model: &Value) -> String {
+    model["name"].as_str().expect("a model has a name").to_owned()
+}
+
 fn is_available(model: &Value) -> bool {
     model["available"] == true
 }
@@ -80,13 +84,18 @@ struct Server {
 }
 
 impl Server {
-    fn start(name: &str) -> Self {
-        let arguments = ["serve", name, "--addr", "127.0.0.1:0", "--workers", "2"];
+    /// Starts a server of a model of the roster, with few threads.
+    fn start(model: &Value) -> Self {
+        let name = name(model);
+        let mut arguments = vec!["serve", name.as_str(), "--addr", "127.0.0.1:0", "--workers", "2"];
+        if model["handlers"] == "offloaded" {
+            arguments.extend(["--handler-threads", "2"]);
+        }
         let mut command = c10k(&arguments);
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it is started");
         let stdout = BufReader::new(child.stdout.take().expect("it is piped"));
-        Self { name: name.to_owned(), child, stdout }
+        Self { name, child, stdout }
     }
 
     /// Waits until the server listens, and returns its address.
@@ -127,10 +136,9 @@ fn get(address: &str) -> String {
 /// Checks that every model that is available serves a request and stops cleanly, and that every
 /// other model is refused with its reason.
 fn assert_roster_keeps_its_word(roster: &[Value]) {
-    let named = |model: &Value| model["name"].as_str().expect("a model has a name").to_owned();
     let (here, missing): (Vec<_>, Vec<_>) = roster.iter().partition(|model| is_available(model));
     // All servers at the same time: each takes a moment to start and to stop.
-    let mut servers: Vec<_> = here.into_iter().map(|model| Server::start(&named(model))).collect();
+    let mut servers: Vec<_> = here.into_iter().map(Server::start).collect();
     for server in &mut servers {
         let address = server.address();
         let answer = get(&address);
@@ -139,7 +147,7 @@ fn assert_roster_keeps_its_word(roster: &[Value]) {
     servers.iter().for_each(Server::tell_to_stop);
     servers.into_iter().for_each(Server::end);
     for model in missing {
-        let line = refusal::line_of(output(&["serve", &named(model), "--addr", "127.0.0.1:0"]));
+        let line = refusal::line_of(output(&["serve", &name(model), "--addr", "127.0.0.1:0"]));
         let reason = model["reason"].as_str().expect("what is missing has a reason");
         assert!(line.contains(reason), "{line} and not {reason}");
     }
@@ -155,7 +163,7 @@ fn availability(roster: &[Value]) -> Vec<(&str, bool)> {
 /// Checks that closed and open loops over short and persistent connections get responses and no
 /// errors.
 fn assert_generator_measures() {
-    let mut server = Server::start("poll");
+    let mut server = Server::start(&json!({ "name": "poll" }));
     let url = format!("http://{}/", server.address());
     for options in [
         "--lifetime short",

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 fn leaves_the_children_of_others_alone(model: &str) {
     let timeouts = Timeouts::default();
     let (workers, max_connections) = (NonZero::new(2), NonZero::new(8).unwrap());
-    let options = Options { workers, max_connections, timeouts };
+    let options = Options { workers, handler_threads: None, max_connections, timeouts };
     let serve = find(model).unwrap().check(&options).unwrap();
     let listening = Listening {
         address: ([127, 0, 0, 1], 0).into(),

@@ -33,9 +33,13 @@ pub struct Args {
     /// Folder to serve, read once at start; without it, one page of 1 KiB
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
-    /// Size of the model's pool, or number of its event loops, if it has either
+    /// Event loops, threads of a runtime or workers of a pool that serve connections, if the model
+    /// has several
     #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
     workers: Option<NonZeroUsize>,
+    /// Threads that run handlers, for models whose handlers are `offloaded` in `c10k models`
+    #[arg(long, value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]
+    handler_threads: Option<NonZeroUsize>,
     /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = limits::whole(1..=u32::MAX))]
     backlog: u32,
@@ -64,6 +68,9 @@ pub struct Args {
 
 impl Args {
     pub fn run(&self) -> Result<ExitCode> {
+        if self.handler_threads.is_some() {
+            limits::check_handler_threads(self.model).context("--handler-threads")?;
+        }
         limits::raise_open_files();
         // The harness starts this program by the number of an open file, and `ps` and `pgrep` would
         // show that number as the name of the process.
@@ -74,8 +81,12 @@ impl Args {
         let ballast = self.ballast()?;
         let site = self.site()?;
         let timeouts = Timeouts { head: self.head_timeout, idle: self.idle_timeout };
-        let options =
-            Options { workers: self.workers, max_connections: self.max_connections()?, timeouts };
+        let options = Options {
+            workers: self.workers,
+            handler_threads: self.handler_threads,
+            max_connections: self.max_connections()?,
+            timeouts,
+        };
         let serve = self
             .model
             .check(&options)

@@ -260,6 +260,7 @@ fn count(
     let launch = |prefix: &[OsString], connections: Option<usize>| {
         side.subject.start(&Settings {
             workers: gate.suite.subjects[0].workers,
+            handler_threads: gate.suite.subjects[0].handler_threads,
             prefix,
             interrupt: Some(interrupt),
             ..Settings::new(&side.c10k, connections.unwrap_or(1))

@@ -83,6 +83,7 @@ impl Sides {
             let settings = Settings {
                 cpus: placement.server.as_ref(),
                 workers: suite.subjects[0].workers,
+                handler_threads: suite.subjects[0].handler_threads,
                 interrupt: Some(interrupt),
                 ..Settings::new(&side.c10k, connections)
             };

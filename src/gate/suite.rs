@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::limits;
-use crate::suite::{Suite, SuiteWorkload};
+use crate::suite::{Suite, SuiteWorkload, axis};
 
 /// Reads the suite, by its name or from its file.
 ///
@@ -27,7 +27,11 @@ fn check(suite: &Suite) -> Result<()> {
 }
 
 fn check_workload(SuiteWorkload { load, .. }: &SuiteWorkload) -> Result<()> {
-    ensure!(load.workers.is_none(), "`workers` belongs to the subject, which all workloads share");
+    for (key, number) in
+        [(axis::WORKERS, load.workers), (axis::HANDLER_THREADS, load.handler_threads)]
+    {
+        ensure!(number.is_none(), "`{key}` belongs to the subject, which all workloads share");
+    }
     ensure!(load.processors.is_none(), "`processors` is for `c10k bench`; remove it");
     limits::check_connections(load.connections())
 }

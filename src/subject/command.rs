@@ -29,6 +29,7 @@ const PLACEHOLDERS: &[&str] = &[
     "backlog",
     "connections",
     "dir",
+    "handler_threads",
     "page",
     "page_file",
     "port",
@@ -66,6 +67,7 @@ const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
 /// | `{port}` | port to listen on: a free one, or 0 for a server that announces it |
 /// | `{address}` | host and port to listen on, `127.0.0.1:PORT` |
 /// | `{workers}` | workers that the workload asks for, or one for each connection |
+/// | `{handler_threads}` | handler threads that the workload asks for, or one for each connection |
 /// | `{connections}` | connections that the server must be able to hold |
 /// | `{backlog}` | length of the listen queue, 4096 if the workload does not set it |
 /// | any name of `find` | the folder that was found |
@@ -145,9 +147,9 @@ impl CommandLaunch {
         Ok(())
     }
 
-    /// True if a text sets the length of the listen queue.
-    pub(super) fn takes_backlog(&self) -> bool {
-        self.texts().flat_map(template::names).any(|name| name == "backlog")
+    /// True if a text has this placeholder.
+    pub(super) fn has_placeholder(&self, placeholder: &str) -> bool {
+        self.texts().flat_map(template::names).any(|name| name == placeholder)
     }
 
     /// Returns all texts that may have placeholders.
@@ -318,6 +320,7 @@ fn set_address(values: &mut Values<'_>, address: SocketAddr) {
 
 fn set_sizes(values: &mut Values<'_>, settings: &Settings<'_>) {
     values.set("workers", settings.workers_or_connections());
+    values.set("handler_threads", settings.handler_threads_or_connections());
     values.set("connections", settings.connections + SPARE_CONNECTIONS);
     values.set("backlog", settings.backlog.map_or(USUAL_BACKLOG, NonZeroUsize::get));
 }

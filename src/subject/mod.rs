@@ -13,7 +13,7 @@ mod template;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use c10k_servers::Entry;
 
 use crate::limits;
@@ -123,7 +123,23 @@ impl Subject {
     pub fn takes_backlog(&self) -> bool {
         match &self.launch {
             Launch::Model { .. } => true,
-            Launch::Command(launch) => launch.takes_backlog(),
+            Launch::Command(launch) => launch.has_placeholder("backlog"),
+        }
+    }
+
+    /// Refuses a number of threads for handlers if the server has no such threads, or is not told
+    /// their number.
+    pub fn check_handler_threads(&self) -> Result<()> {
+        match &self.launch {
+            Launch::Model { entry, .. } => limits::check_handler_threads(entry),
+            Launch::Command(launch) => {
+                ensure!(
+                    launch.has_placeholder("handler_threads"),
+                    "its command does not say how many threads its handlers have; write \
+                     {{handler_threads}} there"
+                );
+                Ok(())
+            }
         }
     }
 

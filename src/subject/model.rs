@@ -10,8 +10,10 @@ use rustix::process::Signal;
 use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 
-/// Options of `c10k serve` that set the size of a pool, and the length of the listen queue.
+/// Options of `c10k serve` that set the numbers of workers and of threads for handlers, and the
+/// length of the listen queue.
 const WORKERS: &str = "--workers";
+const HANDLER_THREADS: &str = "--handler-threads";
 const BACKLOG: &str = "--backlog";
 
 /// Starts the model on a free port.
@@ -48,8 +50,11 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
         None if entry.profile.connection_limit != ConnectionLimit::Workers => None,
         _ => Some(settings.workers_or_connections().to_string()),
     };
-    let backlog = settings.backlog.map(|backlog| [BACKLOG.to_owned(), backlog.to_string()]);
-    serve(entry, args, workers).into_iter().chain(backlog.into_iter().flatten()).collect()
+    let others = [(HANDLER_THREADS, settings.handler_threads), (BACKLOG, settings.backlog)];
+    let others = others
+        .into_iter()
+        .filter_map(|(option, number)| Some([option.to_owned(), number?.to_string()]));
+    serve(entry, args, workers).into_iter().chain(others.flatten()).collect()
 }
 
 /// Returns the words of the model's command, with a placeholder for the size of a pool that depends
@@ -98,6 +103,22 @@ mod tests {
     fn a_pool_of_one_connection_each_has_a_worker_for_every_connection() {
         assert_eq!(line("prefork", &[], None), "--workers 64");
         assert_eq!(line("prefork", &[], Some(8)), "--workers 8");
+    }
+
+    #[test]
+    fn loops_and_handler_threads_are_set_apart_from_each_other() {
+        let c10k = Program::at(Path::new("c10k"));
+        let number = NonZeroUsize::new;
+        let entry = c10k_servers::find("tokio-blocking").unwrap();
+        for (workers, handler_threads, expected) in [
+            (None, None, ""),
+            (None, number(9), "--handler-threads 9"),
+            (number(2), None, "--workers 2"),
+            (number(2), number(9), "--workers 2 --handler-threads 9"),
+        ] {
+            let settings = Settings { workers, handler_threads, ..Settings::new(&c10k, 64) };
+            assert_eq!(words(entry, &[], &settings)[5..].join(" "), expected);
+        }
     }
 
     #[test]

@@ -19,10 +19,12 @@ pub struct Settings<'a> {
     pub c10k: &'a Program,
     /// Processors of the server; without them, those of the caller.
     pub cpus: Option<&'a CpuList>,
-    /// Size of the server's pool, or number of its loops. Without it, a server whose workers have
-    /// one connection each gets one worker for every connection, and every other server decides by
-    /// itself.
+    /// Number of the server's workers, loops or threads of a runtime that serve connections.
+    /// Without it, a server whose workers have one connection each gets one worker for every
+    /// connection, and every other server decides by itself.
     pub workers: Option<NonZeroUsize>,
+    /// Number of the server's threads for handlers, if it is asked for.
+    pub handler_threads: Option<NonZeroUsize>,
     /// Length of the server's listen queue, if it is asked for.
     pub backlog: Option<NonZeroUsize>,
     /// Number of connections of the measurement at once, idle and slow ones included.
@@ -41,6 +43,7 @@ impl<'a> Settings<'a> {
             c10k,
             cpus: None,
             workers: None,
+            handler_threads: None,
             backlog: None,
             connections,
             prefix: &[],
@@ -50,7 +53,16 @@ impl<'a> Settings<'a> {
 
     /// Returns the number of workers that is asked for, or one for each connection.
     pub(super) fn workers_or_connections(&self) -> usize {
-        self.workers.map_or(self.connections.max(1), NonZeroUsize::get)
+        self.or_connections(self.workers)
+    }
+
+    /// Returns the number of threads for handlers that is asked for, or one for each connection.
+    pub(super) fn handler_threads_or_connections(&self) -> usize {
+        self.or_connections(self.handler_threads)
+    }
+
+    fn or_connections(&self, count: Option<NonZeroUsize>) -> usize {
+        count.map_or(self.connections.max(1), NonZeroUsize::get)
     }
 
     /// Returns the time that the server may take to listen.

@@ -3,6 +3,7 @@
 //! An error in a file is reported in one line, with its line number in the file.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
@@ -90,8 +91,10 @@ pub struct SubjectTable {
     /// Further arguments of `c10k serve`.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Size of the server's pool, whatever the workload.
-    pub workers: Option<std::num::NonZeroUsize>,
+    /// Number of the server's workers, whatever the workload.
+    pub workers: Option<NonZeroUsize>,
+    /// Number of the server's threads for handlers, whatever the workload.
+    pub handler_threads: Option<NonZeroUsize>,
 }
 
 /// A table of workloads: every combination of the values of its axes.

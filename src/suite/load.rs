@@ -21,6 +21,8 @@ pub struct Load {
     pub threads: Option<NonZeroUsize>,
     /// Workers of the server, if the suite sets their number.
     pub workers: Option<NonZeroUsize>,
+    /// Threads of the server that run handlers, if the suite sets their number.
+    pub handler_threads: Option<NonZeroUsize>,
     /// Length of the server's listen queue, if the suite sets it.
     pub backlog: Option<NonZeroUsize>,
     /// Processors of the server, if the suite sets their number.
@@ -35,6 +37,7 @@ impl Default for Load {
             capacity_share: None,
             threads: None,
             workers: None,
+            handler_threads: None,
             backlog: None,
             processors: None,
         }
@@ -112,6 +115,7 @@ impl Load {
         }
         let counts = [
             (self.workers, "the server has", "worker"),
+            (self.handler_threads, "the server has", "handler thread"),
             (self.processors, "the server has", "processor"),
             (self.threads, "the generator has", "thread"),
         ];
@@ -151,5 +155,7 @@ mod tests {
             load.to_string().ends_with("every request is GET /; the server has 8 workers."),
             "{load}"
         );
+        load.handler_threads = NonZeroUsize::new(64);
+        assert!(load.to_string().ends_with("; the server has 64 handler threads."), "{load}");
     }
 }

@@ -111,7 +111,7 @@ impl Suite {
     /// When the suite already has a subject of that name.
     pub fn add(&mut self, subject: Subject) -> Result<()> {
         check_name("subject", &subject.name)?;
-        self.subjects.push(SuiteSubject { subject, workers: None });
+        self.subjects.push(SuiteSubject::new(subject));
         self.check_names()
     }
 
@@ -231,8 +231,8 @@ impl Suite {
     /// itself.
     pub fn parameters(&self, cell: Cell) -> Parameters {
         let mut parameters = self.workloads[cell.workload].parameters.clone();
-        if let Some(workers) = self.workers(cell) {
-            parameters.insert(axis::WORKERS.to_owned(), Parameter::Count(workers.get() as u64));
+        for (key, count) in self.subjects[cell.subject].settings() {
+            parameters.insert(key.to_owned(), Parameter::Count(count.get() as u64));
         }
         parameters
     }
@@ -243,15 +243,20 @@ impl Suite {
         self.subjects[cell.subject].workers.or(self.workloads[cell.workload].load.workers)
     }
 
+    /// Returns the number of threads for handlers that the suite asks for: the subject's own, else
+    /// the workload's.
+    pub fn handler_threads(&self, cell: Cell) -> Option<NonZeroUsize> {
+        let own = self.subjects[cell.subject].handler_threads;
+        own.or(self.workloads[cell.workload].load.handler_threads)
+    }
+
     /// Returns the axes that the parameters of cells refer to, in display order.
     pub fn axes(&self) -> Vec<&'static Axis> {
-        let named: BTreeSet<&String> =
-            self.workloads.iter().flat_map(|workload| workload.parameters.keys()).collect();
-        let has_workers = self.subjects.iter().any(|subject| subject.workers.is_some());
-        let is_used = |axis: &&Axis| {
-            named.iter().any(|key| *key == axis.key) || (has_workers && axis.key == axis::WORKERS)
-        };
-        axis::ALL.iter().filter(is_used).collect()
+        let of_workloads = self.workloads.iter().flat_map(|workload| workload.parameters.keys());
+        let of_subjects = self.subjects.iter().flat_map(SuiteSubject::settings);
+        let named: BTreeSet<&str> =
+            of_workloads.map(String::as_str).chain(of_subjects.map(|(key, _)| key)).collect();
+        axis::ALL.iter().filter(|axis| named.contains(axis.key)).collect()
     }
 
     /// Estimates the time that some cells take in all rounds, with their passes.
@@ -375,6 +380,22 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_may_set_its_loops_and_its_handler_threads() {
+        let suite = parse(
+            &SEVERAL
+                .replace("model = \"prefork\"", "model = \"tokio-blocking\"")
+                .replace("workers = 8", "workers = 2\nhandler_threads = 8"),
+        );
+        let cell = suite.cells(&["^prefork-8/".parse().unwrap()])[0];
+        let parameters = suite.parameters(cell);
+        assert_eq!(parameters["workers"], Parameter::Count(2));
+        assert_eq!(parameters["handler_threads"], Parameter::Count(8));
+        assert_eq!(suite.workers(cell), NonZeroUsize::new(2));
+        assert_eq!(suite.handler_threads(cell), NonZeroUsize::new(8));
+        assert!(suite.axes().iter().any(|axis| axis.key == "handler_threads"));
+    }
+
+    #[test]
     fn every_filter_has_to_let_a_cell_through() {
         let suite = parse(SEVERAL);
         let count = |filters: &[&str]| {
@@ -441,6 +462,9 @@ mod tests {
             ("along = \"rate\"", "along = \"connections\"", "no two values of `connections`"),
             ("subjects = [\"epoll\"]", "subjects = []", "the list is empty"),
             ("workers = 8", "args = [\"--workers=8\"]", "write `workers = N`"),
+            ("workers = 8", "args = [\"--handler-threads=8\"]", "write `handler_threads = N`"),
+            ("workers = 8", "handler_threads = 8", "those that have some are epoll-workers"),
+            ("name = \"mine\"", "name = \"mine\"\nhandler_threads = 8", "{handler_threads}"),
             ("timeout = \"1s\"", "timeout = \"0s\"", "`timeout`"),
             ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
             ("warmup = \"10ms\"", "warmup = \"100y\"", "from 0s to 1day"),

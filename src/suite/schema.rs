@@ -79,6 +79,7 @@ fn subject() -> Value {
         "command": { "type": "string", "description": "A command that serves, with {port} where its port belongs." },
         "args": { "type": "array", "items": { "type": "string" }, "description": "Of `c10k serve MODEL`." },
         "workers": { "type": "integer", "minimum": 1 },
+        "handler_threads": { "type": "integer", "minimum": 1 },
     });
     let mut subject = object("A server under test.", &properties, &[]);
     subject["oneOf"] =

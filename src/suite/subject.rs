@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use c10k_servers::Entry;
 
+use super::axis;
 use super::file::{Models, SubjectTable};
 use super::name::check_name;
 use crate::nearest::nearest;
@@ -15,6 +16,7 @@ use crate::subject::{Subject, catalogue};
 /// Options of `c10k serve` that the runner decides, each with what to write instead.
 const OF_THE_RUNNER: &[(&str, &str)] = &[
     ("--workers", "write `workers = N`"),
+    ("--handler-threads", "write `handler_threads = N`"),
     ("--addr", "a free port is taken"),
     ("--pin", "use `processors`"),
 ];
@@ -23,14 +25,29 @@ const OF_THE_RUNNER: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub struct SuiteSubject {
     pub subject: Subject,
-    /// Size of the server's pool, whatever the workload.
+    /// Number of the server's workers, whatever the workload.
     pub workers: Option<NonZeroUsize>,
+    /// Number of the server's threads for handlers, whatever the workload.
+    pub handler_threads: Option<NonZeroUsize>,
+}
+
+impl SuiteSubject {
+    /// Creates a subject that leaves all settings to the workloads.
+    pub fn new(subject: Subject) -> Self {
+        Self { subject, workers: None, handler_threads: None }
+    }
+
+    /// Returns the settings that the subject makes whatever the workload, by the keys of the axes.
+    pub fn settings(&self) -> impl Iterator<Item = (&'static str, NonZeroUsize)> {
+        let all = [(axis::WORKERS, self.workers), (axis::HANDLER_THREADS, self.handler_threads)];
+        all.into_iter().filter_map(|(key, count)| Some((key, count?)))
+    }
 }
 
 /// Returns all subjects: the models that are named, and then the tables.
 pub fn subjects(models: Models, tables: Vec<SubjectTable>) -> Result<Vec<SuiteSubject>> {
     let models = names(models)?.into_iter();
-    let models = models.map(|name| Ok(SuiteSubject { subject: model(&name, &[])?, workers: None }));
+    let models = models.map(|name| Ok(SuiteSubject::new(model(&name, &[])?)));
     models.chain(tables.into_iter().map(subject)).collect()
 }
 
@@ -54,7 +71,7 @@ pub fn named(name: &str) -> Result<SuiteSubject> {
         let servers = catalogue::servers().iter().map(|server| server.name.as_str());
         format!("there is no subject `{name}`{}", nearest(name, models.chain(servers)))
     })?;
-    Ok(SuiteSubject { subject, workers: None })
+    Ok(SuiteSubject::new(subject))
 }
 
 fn entry(name: &str) -> Result<&'static Entry> {
@@ -65,8 +82,15 @@ fn entry(name: &str) -> Result<&'static Entry> {
 }
 
 fn subject(table: SubjectTable) -> Result<SuiteSubject> {
-    let SubjectTable { name, model: model_name, server: server_name, command, args, workers } =
-        table;
+    let SubjectTable {
+        name,
+        model: model_name,
+        server: server_name,
+        command,
+        args,
+        workers,
+        handler_threads,
+    } = table;
     ensure!(
         args.is_empty() || model_name.is_some(),
         "`args` of a subject are arguments of `c10k serve MODEL`; a command says its own"
@@ -82,7 +106,11 @@ fn subject(table: SubjectTable) -> Result<SuiteSubject> {
     };
     subject.name = name.unwrap_or(subject.name);
     check_name("subject", &subject.name)?;
-    Ok(SuiteSubject { subject, workers })
+    if handler_threads.is_some() {
+        let setting = || format!("`handler_threads` of the subject {}", subject.name);
+        subject.check_handler_threads().with_context(setting)?;
+    }
+    Ok(SuiteSubject { subject, workers, handler_threads })
 }
 
 fn model(name: &str, args: &[String]) -> Result<Subject> {

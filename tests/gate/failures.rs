@@ -37,6 +37,10 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
         ("malformed.toml", format!("{HEAD}models = [\n")),
         ("workers.toml", format!("{HEAD}models = [\"epoll\"]\n{workload}workers = 2\n")),
         (
+            "handlers.toml",
+            format!("{HEAD}models = [\"epoll-workers\"]\n{workload}handler_threads = 2\n"),
+        ),
+        (
             "crowd.toml",
             format!("{HEAD}models = [\"epoll\"]\n[[workload]]\nconnections = 1000000000\n"),
         ),
@@ -56,6 +60,7 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
         (["--suite", "several.toml"], &["several.toml", "2 subjects"]),
         (["--suite", "malformed.toml"], &["malformed.toml", "line 7"]),
         (["--suite", "workers.toml"], &["workers.toml", "`workers`"]),
+        (["--suite", "handlers.toml"], &["handlers.toml", "`handler_threads`"]),
         (["--suite", "crowd.toml"], &["crowd.toml", "ulimit -Hn"]),
         (["--suite", "path.toml"], &["the ", "/nowhere", "404"]),
         (["--margins", "absent.toml"], &["absent.toml"]),

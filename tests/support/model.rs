@@ -77,6 +77,11 @@ impl Model {
             && matches!(self.profile.execution, Execution::Process | Execution::EventLoop)
     }
 
+    /// Returns true if the model has as many loops as it is asked for.
+    pub fn has_several_loops(&self) -> bool {
+        self.is_loop() && self.profile.execution != Execution::EventLoop
+    }
+
     /// Returns true if the model makes a process or a thread for each new connection.
     pub fn has_a_task_per_connection(&self) -> bool {
         self.serves_several()

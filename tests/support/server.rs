@@ -14,15 +14,14 @@ use std::time::{Duration, Instant};
 use c10k_servers::{ConnectionLimit, Execution};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use rustix::thread::{CpuSet, sched_getaffinity};
 
 use crate::client::Client;
 use crate::model::{C10K, Model};
 use crate::processes::{Process, descendants};
 use crate::wait::{self, PATIENCE};
 
-/// Number of workers: enough for the handful of clients that most tests have. Pools with their
-/// default size would start hundreds of threads in each test.
+/// Size of a pool, of workers or of threads for handlers: enough for the handful of clients that
+/// most tests have. Pools with their default size would start hundreds of threads in each test.
 pub const WORKERS: usize = 16;
 
 /// Number of loops in models that have several; more than there are processors on the smallest
@@ -50,6 +49,7 @@ pub struct Launch {
     model: Model,
     address: SocketAddr,
     workers: usize,
+    handler_threads: usize,
     arguments: Vec<String>,
     /// Shell commands that set limits.
     limits: Vec<String>,
@@ -73,23 +73,22 @@ impl Launch {
         self
     }
 
-    /// Sets the size of the pool or the number of loops, whichever the model has.
+    /// Sets the number of workers or loops that serve connections, whichever the model has.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self
     }
 
+    /// Sets the number of threads that run handlers, where the model has such threads.
+    pub fn handler_threads(mut self, threads: usize) -> Self {
+        self.handler_threads = threads;
+        self
+    }
+
     /// Gives the server a single queue of waiting connections, and so an order among them. Loops
-    /// with listeners of their own have one queue each, and are as many as there are processors, so
-    /// such a server is pinned to one processor.
+    /// with listeners of their own have one queue each, so such a server has one loop.
     pub fn one_queue(self) -> Self {
-        if !self.model.is_sharded() {
-            return self;
-        }
-        let allowed = sched_getaffinity(None).expect("a process may ask for its processors");
-        let first = (0..CpuSet::MAX_CPU).find(|&cpu| allowed.is_set(cpu)).expect("it runs on one");
-        let loops = if self.model.offloads_handlers() { self.workers } else { 1 };
-        self.workers(loops).arguments(["--pin".to_owned(), first.to_string()])
+        if self.model.is_sharded() { self.workers(1) } else { self }
     }
 
     /// Adds arguments of `c10k serve`.
@@ -184,11 +183,21 @@ impl Launch {
         command
             .args(["serve", self.model.name, "--addr", &self.address.to_string()])
             .args(["--workers", &self.workers.to_string()])
+            .args(self.handler_arguments())
             .args(&self.arguments)
             // Handlers that panic are part of the tests, and a backtrace costs memory that would
             // look like a leak.
             .env("RUST_BACKTRACE", "0");
         command
+    }
+
+    /// Returns the arguments that set the number of threads for handlers; models that have none
+    /// refuse them.
+    fn handler_arguments(&self) -> Vec<String> {
+        if !self.model.offloads_handlers() {
+            return Vec::new();
+        }
+        vec!["--handler-threads".to_owned(), self.handler_threads.to_string()]
     }
 }
 
@@ -215,7 +224,8 @@ impl Server {
         Launch {
             model: *model,
             address: own_address(),
-            workers: if model.is_loop() && !model.offloads_handlers() { LOOPS } else { WORKERS },
+            workers: if model.is_loop() { LOOPS } else { WORKERS },
+            handler_threads: WORKERS,
             arguments: Vec::new(),
             limits: Vec::new(),
             user: None,

@@ -40,8 +40,8 @@ struct Workload<'a> {
 struct Row<'a> {
     subject: &'a str,
     doubt: Option<DoubtMark>,
-    /// Size of the subject's pool, which belongs to the result.
-    workers: Option<String>,
+    /// Sizes of the subject's pools, which belong to the result.
+    sizes: Option<String>,
     /// Remarks below the subject's name.
     remarks: Vec<String>,
     /// Numbers of the cell, or the reason why there are none.
@@ -101,7 +101,7 @@ fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) 
         Row {
             subject: results.subject_name(cell),
             doubt: DoubtMark::of(&cell.records),
-            workers: cell.workers(),
+            sizes: cell.sizes(),
             remarks: remarks(cell),
             numbers: cell
                 .why_nothing()

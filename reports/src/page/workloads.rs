@@ -49,8 +49,10 @@ struct Row<'a> {
 struct Measurement<'a> {
     subject: &'a str,
     round: u32,
-    /// Number of workers in the pool, or a dash.
+    /// Number of workers, or a dash.
     workers: String,
+    /// Number of threads that run handlers, or a dash.
+    handler_threads: String,
     /// Numbers of the round, or its error.
     numbers: Result<Numbers, &'a str>,
 }
@@ -192,10 +194,12 @@ fn measurements<'a>(
     metrics: &[&Metric],
 ) -> Vec<Measurement<'a>> {
     let subject = results.subject_name(cell);
+    let size = |size: Option<u64>| size.map_or_else(|| format::MISSING.to_owned(), format::count);
     let measurement = |record: &Record, numbers| Measurement {
         subject,
         round: record.round,
-        workers: record.workers().map_or_else(|| format::MISSING.to_owned(), format::count),
+        workers: size(record.workers()),
+        handler_threads: size(record.handler_threads()),
         numbers,
     };
     let measured = cell.measured().map(|(record, summary)| {

@@ -10,8 +10,11 @@ use super::environment::Cell;
 use super::parameters::Parameters;
 use super::search::Search;
 
-/// Option of `c10k serve` that sets the size of a pool.
+/// Option of `c10k serve` that sets the number of workers, loops or threads of a runtime.
 const WORKERS: &str = "--workers";
+
+/// Option of `c10k serve` that sets the number of threads that run handlers.
+const HANDLER_THREADS: &str = "--handler-threads";
 
 /// One line of `record.jsonl`: one measurement of one cell in one round. A line can be understood
 /// without any other line.
@@ -99,11 +102,20 @@ impl Record {
         }
     }
 
-    /// Returns the number of workers of a pool, if the command sets it.
+    /// Returns the number of workers, if the command sets it.
     pub fn workers(&self) -> Option<u64> {
+        self.number_of(WORKERS)
+    }
+
+    /// Returns the number of threads that run handlers, if the command sets it.
+    pub fn handler_threads(&self) -> Option<u64> {
+        self.number_of(HANDLER_THREADS)
+    }
+
+    fn number_of(&self, option: &str) -> Option<u64> {
         let mut parts = self.command.split_whitespace();
-        let part = parts.find(|part| part.starts_with(WORKERS))?;
-        match part.strip_prefix(WORKERS)?.strip_prefix('=') {
+        let part = parts.find(|part| part.starts_with(option))?;
+        match part.strip_prefix(option)?.strip_prefix('=') {
             Some(count) => count.parse().ok(),
             None => parts.next()?.parse().ok(),
         }
@@ -188,5 +200,17 @@ mod tests {
         );
         assert_eq!(workers("c10k serve prefork --workers=512"), Some(512));
         assert_eq!(workers("c10k serve epoll --addr 127.0.0.1:0"), None);
+    }
+
+    #[test]
+    fn handler_threads_are_read_off_the_command_beside_workers() {
+        let sizes = |command: &str| {
+            let mut record = fixture::measured("tokio-blocking", "short-64", 1);
+            command.clone_into(&mut record.command);
+            (record.workers(), record.handler_threads())
+        };
+        let both = "c10k serve tokio-blocking --workers 2 --handler-threads 64";
+        assert_eq!(sizes(both), (Some(2), Some(64)));
+        assert_eq!(sizes("c10k serve epoll-workers --handler-threads=8"), (None, Some(8)));
     }
 }

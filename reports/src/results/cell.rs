@@ -159,11 +159,15 @@ impl CellResult {
         known.reduce(f64::min)
     }
 
-    /// Returns the number of workers of the subject's pool, such as `64 workers`; `None` if its
-    /// command does not set it.
-    pub fn workers(&self) -> Option<String> {
-        let workers = self.records.iter().find_map(Record::workers)?;
-        Some(format::plural(workers, "worker"))
+    /// Returns the numbers of the subject's workers and of its threads for handlers, such as
+    /// `2 workers, 64 handler threads`; `None` if its command sets neither.
+    pub fn sizes(&self) -> Option<String> {
+        let workers = self.records.iter().find_map(Record::workers);
+        let handler_threads = self.records.iter().find_map(Record::handler_threads);
+        let sizes = [(workers, "worker"), (handler_threads, "handler thread")];
+        let set = sizes.into_iter().filter_map(|(size, noun)| Some(format::plural(size?, noun)));
+        let texts: Vec<String> = set.collect();
+        (!texts.is_empty()).then(|| texts.join(", "))
     }
 
     /// Returns the sum of `value` over the rounds that ran to their end.

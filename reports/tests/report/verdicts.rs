@@ -209,6 +209,18 @@ fn the_size_of_a_pool_stands_with_its_result() {
 }
 
 #[test]
+fn threads_for_handlers_stand_beside_the_loops() {
+    let records = rounds("epoll", 9e3, |record| {
+        record.command = "c10k serve tokio-blocking --workers 2 --handler-threads 64".to_owned();
+    });
+    let (_reports, _, page) = render(&environment(), &records);
+    assert!(row(&page, "epoll").contains("<small>2 workers, 64 handler threads</small>"));
+    let measurements = part(&page, "aria-label=\"Every measurement of short-64\"", "</table>");
+    let sizes = "<td class=\"n\">2</td><td class=\"n\">64</td>";
+    assert!(part(measurements, ">epoll", "</tr>").contains(sizes));
+}
+
+#[test]
 fn what_is_compared_is_the_response_and_not_the_generators_own_queue() {
     let with_p50 = |us: f64| {
         move |record: &mut Record| {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::blocking::pool::start_worker;
+use crate::blocking::pool::start_handler_thread;
 
 /// Jobs that wait for a thread, and threads that wait for a job.
 #[derive(Debug)]
@@ -75,19 +75,19 @@ impl<T> HandlerPool<T> {
         }
     }
 
-    /// Starts `workers` threads. Each runs `work` on one job after the other until the queue is
-    /// closed and empty. An error names the next step.
-    pub fn start_workers(
+    /// Starts this number of threads. Each runs `work` on one job after the other until the queue
+    /// is closed and empty. An error names the next step.
+    pub fn start_threads(
         self: &Arc<Self>,
-        workers: usize,
+        threads: usize,
         work: impl Fn(T) + Clone + Send + 'static,
     ) -> io::Result<()>
     where
         T: Send + 'static,
     {
-        for started in 0..workers {
+        for started in 0..threads {
             let (pool, work) = (Arc::clone(self), work.clone());
-            start_worker(started, workers, move || {
+            start_handler_thread(started, threads, move || {
                 while let Some(job) = pool.take() {
                     work(job);
                 }

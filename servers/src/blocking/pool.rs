@@ -1,7 +1,8 @@
 //! Fixed set of threads that each serve one connection at a time, shared by the models with such a
-//! pool.
+//! pool. It also has the functions that start one thread of a pool, for connections or handlers.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -54,16 +55,36 @@ pub fn start(
     Ok(Pool { workers: pool })
 }
 
-/// Starts one of `workers` threads; an error names the next step.
+/// Starts one of `workers` threads that serve connections; an error names the next step.
 pub fn start_worker(
     started: usize,
     workers: usize,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    let builder = thread::Builder::new().name("worker".into()).stack_size(STACK_BYTES);
     let place = started + 1;
+    start_thread("worker", format_args!("worker {place} of {workers} (--workers)"), work)
+}
+
+/// Starts one of `threads` threads that run handlers; an error names the next step.
+pub fn start_handler_thread(
+    started: usize,
+    threads: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let place = started + 1;
+    start_thread(
+        "handler",
+        format_args!("handler thread {place} of {threads} (--handler-threads)"),
+        work,
+    )
+}
+
+fn start_thread(
+    name: &str,
+    described: impl Display,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let builder = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     let started = builder.spawn(work).map(|_| ());
-    started.map_err(|error| {
-        start_error(format_args!("worker {place} of {workers} (--workers)"), &error)
-    })
+    started.map_err(|error| start_error(described, &error))
 }

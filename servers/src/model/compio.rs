@@ -30,7 +30,7 @@ use socket2::SockRef;
 use crate::blocking::connection::READ_BYTES;
 use crate::completion::probe;
 use crate::http::{Connection, HandlerPlacement, Job, Reply, Service};
-use crate::net::shards::{connection_limits, run_each};
+use crate::net::shards::{connection_limits, run_each, shares};
 use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{Listener, Options, Shutdown, Site};
@@ -62,9 +62,10 @@ pub fn serve_with(
     shutdown: Shutdown,
 ) -> io::Result<()> {
     let shards = listener.into_shards(options.event_loops())?;
-    let threads = (threads / shards.len()).max(1);
-    let shards = shards.into_iter().zip(connection_limits(&options));
-    run_each(shards, &shutdown, |(listener, max_connections)| {
+    // compio would panic if it needed a thread and might have none.
+    let pools = shares(threads, shards.len()).map(|threads| threads.max(1));
+    let shards = shards.into_iter().zip(connection_limits(&options)).zip(pools);
+    run_each(shards, &shutdown, |((listener, max_connections), threads)| {
         let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
         tasks::use_service(service, shutdown.clone());
         let runtime = make_runtime(threads)?;

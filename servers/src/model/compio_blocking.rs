@@ -17,9 +17,9 @@ pub fn serve(
     site: Arc<Site>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let threads = options.blocking_workers();
+    let threads = options.handler_pool();
     // Each runtime has a pool of its own, of at least one thread.
-    let loops = NonZero::new(options.beside_pool().event_loops().min(threads));
+    let loops = NonZero::new(options.event_loops().min(threads));
     let options = Options { workers: loops, ..options };
     serve_with(threads, HandlerPlacement::OffloadBlocking, options, listener, site, shutdown)
 }

@@ -26,10 +26,10 @@ pub fn serve(
         Arc::new(HandlerPool::<(Token, Job)>::default()),
         Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?),
     );
-    // Closes the queue also if only some of the workers could be started.
+    // Closes the queue also if only some of the threads could be started.
     let _end = pool.close_at_end();
     let answered = Arc::clone(&replies);
-    pool.start_workers(options.blocking_workers(), move |(token, job)| {
+    pool.start_threads(options.handler_pool(), move |(token, job)| {
         answered.put((token, job.run()));
     })?;
     let service = Service::new(site, options.timeouts, HandlerPlacement::OffloadAll);

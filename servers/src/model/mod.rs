@@ -452,11 +452,12 @@ impl Entry {
     /// Checks that the model can run here with these options, and returns its function.
     ///
     /// # Errors
-    /// The reason why the model can't run here: left out of this build, or not with the kernel or the
-    /// limits of this system.
+    /// The reason why the model can't run here: left out of this build, or not with these options,
+    /// or not with the kernel or the limits of this system.
     pub fn check(&self, options: &Options) -> Result<Serve, Unavailable> {
         let serve = self.serve.map_err(|feature| Unavailable::LeftOut { feature })?;
-        self.check_tasks(options)?;
+        self.check_workers(options)?;
+        self.check_handler_threads(options)?;
         self.check_threads()?;
         self.probe.map_or(Ok(()), |probe| probe())?;
         Ok(serve)
@@ -467,7 +468,7 @@ impl Entry {
     /// its handlers, need none.
     fn check_threads(&self) -> Result<(), Unavailable> {
         let is_one_loop = self.profile.execution == Execution::EventLoop
-            && self.profile.handlers == HandlerPlacement::InPlace;
+            && !self.profile.has_handler_threads();
         if is_one_loop
             || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool)
         {
@@ -479,8 +480,6 @@ impl Entry {
     /// Returns the number of descriptors that the model needs beside those of its connections and
     /// those that every server has.
     pub fn own_descriptors(&self, workers: Option<NonZeroUsize>) -> usize {
-        // With a pool for handlers, `workers` is the size of that pool.
-        let workers = workers.filter(|_| self.profile.handlers == HandlerPlacement::InPlace);
         match self.profile.execution {
             Execution::EventLoops | Execution::AsyncTasks | Execution::GreenThreads => {
                 event_loops(workers).saturating_mul(DESCRIPTORS_PER_LOOP)
@@ -500,23 +499,19 @@ impl Entry {
         most.map_or(usize::MAX, |(most, _)| most)
     }
 
-    /// Checks that the model's pool is within the limits of the system; a larger one can't be
-    /// started, however few other threads or processes there are.
-    fn check_tasks(&self, options: &Options) -> Result<(), Unavailable> {
-        let workers = options.blocking_workers();
+    /// Checks that a pool whose workers serve connections is within the limits of the system; a
+    /// larger one can't be started, however few other threads or processes there are.
+    fn check_workers(&self, options: &Options) -> Result<(), Unavailable> {
         let most = match self.profile.execution {
             Execution::ProcessPool => thread_limit::most_processes(),
             Execution::Pool => thread_limit::most_threads(),
-            _ if self.profile.handlers != HandlerPlacement::InPlace => thread_limit::most_threads(),
-            _ => None,
+            _ => return Ok(()),
         };
+        let workers = options.blocking_workers();
         if let Some((most, setting)) = most
             && workers > most
         {
             return Err(Unavailable::MoreWorkersThanTheSystemAllows { workers, most, setting });
-        }
-        if !matches!(self.profile.execution, Execution::ProcessPool | Execution::Pool) {
-            return Ok(());
         }
         match getrlimit(Resource::Nproc).current {
             // The limit does not apply to the superuser.
@@ -525,6 +520,32 @@ impl Entry {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that the threads for handlers, if the model has some, are within the limits of the
+    /// system and enough for its event loops.
+    fn check_handler_threads(&self, options: &Options) -> Result<(), Unavailable> {
+        if !self.profile.has_handler_threads() {
+            return Ok(());
+        }
+        let threads = options.handler_pool();
+        if let Some((most, setting)) = thread_limit::most_threads()
+            && threads > most
+        {
+            return Err(Unavailable::MoreHandlerThreadsThanTheSystemAllows {
+                threads,
+                most,
+                setting,
+            });
+        }
+        // Loops with listeners of their own share nothing, so each has a pool of its own. Without a
+        // request for loops, there are no more of them than threads.
+        let loops = options.event_loops();
+        let has_pool_per_loop = self.profile.accept_strategy == AcceptStrategy::Shards;
+        if has_pool_per_loop && options.workers.is_some() && threads < loops {
+            return Err(Unavailable::FewerHandlerThreadsThanLoops { threads, loops });
+        }
+        Ok(())
     }
 }
 
@@ -538,10 +559,51 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::http::Timeouts;
 
     #[test]
     fn every_model_has_a_name_of_its_own() {
         let names: HashSet<&str> = ROSTER.iter().map(|entry| entry.name).collect();
         assert_eq!(names.len(), ROSTER.len());
+    }
+
+    fn options(workers: usize, handler_threads: usize) -> Options {
+        Options {
+            workers: NonZeroUsize::new(workers),
+            handler_threads: NonZeroUsize::new(handler_threads),
+            max_connections: NonZeroUsize::MAX,
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    #[test]
+    fn the_descriptors_of_loops_follow_their_number_in_models_with_handler_threads_too() {
+        let has_loops = |entry: &&Entry| entry.profile.execution == Execution::AsyncTasks;
+        for entry in ROSTER.iter().filter(has_loops) {
+            let three = entry.own_descriptors(NonZeroUsize::new(3));
+            assert_eq!(three, 3 * DESCRIPTORS_PER_LOOP, "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn every_loop_with_a_pool_of_its_own_needs_a_thread_in_it() {
+        for entry in ROSTER.iter().filter(|entry| entry.profile.has_handler_threads()) {
+            let is_sharded = entry.profile.accept_strategy == AcceptStrategy::Shards;
+            let refused = entry.check_handler_threads(&options(3, 2)).map_err(|it| it.to_string());
+            assert_eq!(refused.is_err(), is_sharded, "{}: {refused:?}", entry.name);
+            assert!(entry.check_handler_threads(&options(3, 3)).is_ok(), "{}", entry.name);
+            assert!(entry.check_handler_threads(&options(0, 1)).is_ok(), "{}", entry.name);
+        }
+    }
+
+    #[test]
+    fn more_handler_threads_than_a_system_may_have_are_refused_where_there_are_some() {
+        // A system may not tell its limits.
+        let has_limit = thread_limit::most_threads().is_some();
+        for entry in ROSTER {
+            let refused = entry.check_handler_threads(&options(0, usize::MAX));
+            let is_limited = has_limit && entry.profile.has_handler_threads();
+            assert_eq!(refused.is_err(), is_limited, "{}", entry.name);
+        }
     }
 }

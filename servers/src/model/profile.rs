@@ -113,6 +113,12 @@ named! {
 }
 
 impl Profile {
+    /// Returns true if handlers, or those that block, run on threads of their own rather than where
+    /// their connections do.
+    pub fn has_handler_threads(&self) -> bool {
+        self.handlers != HandlerPlacement::InPlace
+    }
+
     /// Returns the declarations with the names that they have in records and in the output of
     /// `c10k models`, in display order.
     pub fn named(&self) -> [(&'static str, String); 5] {

@@ -54,7 +54,7 @@ pub fn serve_with(
     smol::block_on(async {});
     let executor = Arc::new(Executor::new());
     if handlers != HandlerPlacement::InPlace {
-        pool.start_workers(options.blocking_workers(), |(job, reply): (Job, Sender<_>)| {
+        pool.start_threads(options.handler_pool(), |(job, reply): (Job, Sender<_>)| {
             // If the connection has ended meanwhile, the reply is not needed.
             let _ = reply.try_send(job.run());
         })?;

@@ -52,7 +52,7 @@ pub fn serve_with(
     let service_shutdown = shutdown.clone();
     let runtime = Builder::new_multi_thread()
         .worker_threads(workers)
-        .max_blocking_threads(options.blocking_workers())
+        .max_blocking_threads(options.handler_pool())
         .on_thread_start(move || {
             let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
             tasks::use_service(service, service_shutdown.clone());

@@ -17,6 +17,6 @@ pub fn serve(
     site: Arc<Site>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let threads = options.beside_pool().event_loops();
+    let threads = options.event_loops();
     serve_with(threads, HandlerPlacement::OffloadBlocking, options, listener, site, shutdown)
 }

@@ -13,7 +13,7 @@ pub enum Unavailable {
         /// Feature of the crate that the model belongs to.
         feature: &'static str,
     },
-    /// The system allows fewer threads or processes than the model's pool has.
+    /// The system allows fewer threads or processes than the model has workers.
     #[error(
         "its {workers} workers are more than this system allows: {most}, see `sysctl {setting}`; \
          ask for fewer with --workers"
@@ -26,7 +26,7 @@ pub enum Unavailable {
         /// Setting that limits them.
         setting: &'static str,
     },
-    /// The user may have fewer processes than the model's pool has.
+    /// The user may have fewer processes than the model has workers.
     #[error(
         "its {workers} workers need more processes than allowed: {limit}, see `ulimit -u`; \
          ask for fewer with --workers"
@@ -36,6 +36,30 @@ pub enum Unavailable {
         workers: usize,
         /// Limit of the user's processes.
         limit: u64,
+    },
+    /// The system allows fewer threads than the model has for handlers.
+    #[error(
+        "its {threads} handler threads are more than this system allows: {most}, see \
+         `sysctl {setting}`; ask for fewer with --handler-threads"
+    )]
+    MoreHandlerThreadsThanTheSystemAllows {
+        /// Number of threads for handlers.
+        threads: usize,
+        /// Most threads of this system.
+        most: usize,
+        /// Setting that limits them.
+        setting: &'static str,
+    },
+    /// Each event loop needs a thread for handlers, and there are fewer of these.
+    #[error(
+        "its {loops} event loops have a pool for handlers each, and {threads} handler threads are \
+         too few for that; ask for more with --handler-threads, or for fewer loops with --workers"
+    )]
+    FewerHandlerThreadsThanLoops {
+        /// Number of threads for handlers.
+        threads: usize,
+        /// Number of event loops.
+        loops: usize,
     },
     /// No thread can be started; the text says why.
     #[error("{0}")]

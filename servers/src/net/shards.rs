@@ -47,9 +47,12 @@ pub fn run_each<T: Send>(
 
 /// Returns the connection limit of each event loop; the limits add up to the limit of the server.
 pub fn connection_limits(options: &Options) -> impl Iterator<Item = usize> + use<> {
-    let loops = options.event_loops();
-    let max = options.max_connections.get();
-    (0..loops).map(move |i| max / loops + usize::from(i < max % loops))
+    shares(options.max_connections.get(), options.event_loops())
+}
+
+/// Divides `total` among event loops as evenly as possible; the shares add up to `total`.
+pub fn shares(total: usize, loops: usize) -> impl Iterator<Item = usize> {
+    (0..loops).map(move |i| total / loops + usize::from(i < total % loops))
 }
 
 #[cfg(test)]
@@ -64,9 +67,20 @@ mod tests {
         {
             let max_connections = number(max).unwrap();
             let timeouts = crate::http::Timeouts::default();
-            let options = Options { workers: number(workers), max_connections, timeouts };
+            let options = Options {
+                workers: number(workers),
+                handler_threads: None,
+                max_connections,
+                timeouts,
+            };
             assert_eq!(connection_limits(&options).collect::<Vec<_>>(), expected);
         }
+    }
+
+    #[test]
+    fn no_share_is_more_than_one_above_another() {
+        assert_eq!(shares(16, 3).collect::<Vec<_>>(), [6, 5, 5]);
+        assert_eq!(shares(1, 3).collect::<Vec<_>>(), [1, 0, 0]);
     }
 
     #[test]

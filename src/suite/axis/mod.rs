@@ -11,6 +11,7 @@ mod close;
 mod connect_rate;
 mod connections;
 mod definition;
+mod handler_threads;
 mod idle;
 mod lifetime;
 mod method;
@@ -40,6 +41,7 @@ pub const ALL: &[Axis] = &[
     connect_rate::AXIS,
     threads::AXIS,
     workers::AXIS,
+    handler_threads::AXIS,
     backlog::AXIS,
     processors::AXIS,
     method::AXIS,
@@ -47,8 +49,11 @@ pub const ALL: &[Axis] = &[
     path::AXIS,
 ];
 
-/// Key of the axis that a subject may set for itself, whatever the workload.
+/// Key of the first axis that a subject may set for itself, whatever the workload.
 pub const WORKERS: &str = workers::AXIS.key;
+
+/// Key of the second axis that a subject may set for itself.
+pub const HANDLER_THREADS: &str = handler_threads::AXIS.key;
 
 /// Axes that say most about a workload: they name it if no axis varies.
 pub const TELLING: [&Axis; 2] = [&lifetime::AXIS, &connections::AXIS];
@@ -99,6 +104,7 @@ mod tests {
             ("method", Value::from("GE T")),
             ("path", Value::from("no slash")),
             ("workers", Value::from(0)),
+            ("handler_threads", Value::from(0)),
             ("backlog", Value::from(0)),
         ] {
             let axis = find(key).unwrap();

@@ -1,5 +1,5 @@
-//! `workers`: size of the server's pool, or number of its event loops; without it, a pool has a
-//! worker for each connection.
+//! `workers`: workers, event loops or threads of a runtime that serve connections; without it, a
+//! pool has a worker for each connection.
 
 use c10k_reports::record::Scale;
 

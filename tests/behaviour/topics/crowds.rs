@@ -159,7 +159,7 @@ fn serves_64_clients(model: &Model) {
 }
 
 fn serves_more_clients_than_it_has_workers(model: &Model) {
-    let server = Server::launch(model).workers(1).start();
+    let server = Server::launch(model).workers(1).handler_threads(1).start();
     let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(CLOSE);

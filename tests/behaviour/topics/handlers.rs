@@ -1,13 +1,18 @@
 //! Handlers that block: they delay only the clients that the model declares.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Behaviour, behaviours};
-use crate::client::{CLOSE, get};
+use super::{Behaviour, Outcome, behaviours};
+use crate::client::{CLOSE, Client, get};
 use crate::model::Model;
 use crate::server::Server;
+use crate::wait;
 
-pub const BEHAVIOURS: &[Behaviour] = behaviours![blocks_only_whom_it_declares_to_block,];
+pub const BEHAVIOURS: &[Behaviour] = behaviours![
+    blocks_only_whom_it_declares_to_block,
+    runs_as_many_handlers_at_once_as_it_has_threads_for,
+    has_as_many_loops_beside_its_handler_threads_as_are_asked_for,
+];
 
 /// Time that the server is given to begin with the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
@@ -17,9 +22,8 @@ const HEAD_START: Duration = Duration::from_millis(150);
 /// its own.
 fn blocks_only_whom_it_declares_to_block(model: &Model) {
     let delays = !(model.has_a_task_per_connection() || model.offloads_handlers());
-    // The workers of a model that offloads run the handlers: one sleeps, and one is left.
-    let server =
-        Server::launch(model).workers(if model.offloads_handlers() { 2 } else { 1 }).start();
+    // Of the threads for handlers, one sleeps and one is left.
+    let server = Server::launch(model).workers(1).handler_threads(2).start();
     let mut sleeper = server.connect();
     // Where the other request is delayed, it waits for the whole sleep, so the sleep is short.
     // Where it is not delayed, the sleep is long, so that its response clearly comes before the
@@ -39,4 +43,43 @@ fn blocks_only_whom_it_declares_to_block(model: &Model) {
         "whether the handler has delayed somebody else's request"
     );
     assert_eq!(sleeper.answer().status, 200);
+}
+
+/// With one loop, as many handlers sleep at once as there are threads for them, and one more sleeps
+/// after one of these.
+fn runs_as_many_handlers_at_once_as_it_has_threads_for(model: &Model) -> Outcome {
+    const THREADS: usize = 4;
+    const SLEEP: Duration = Duration::from_millis(300);
+    if !model.offloads_handlers() {
+        return Outcome::Skipped("handlers run where their connections do".into());
+    }
+    let server = Server::launch(model).workers(1).handler_threads(THREADS).start();
+    let sleep_at_once = |clients: usize| {
+        let mut clients: Vec<Client> = (0..clients).map(|_| server.connect()).collect();
+        let begin = Instant::now();
+        for client in &mut clients {
+            client.send(get(&format!("/sleep/{}", SLEEP.as_micros())));
+        }
+        for client in &mut clients {
+            assert_eq!(client.answer().status, 200);
+        }
+        begin.elapsed()
+    };
+    // One after the other, the handlers would take `THREADS` times as long.
+    wait::until("all handlers sleep at once", || sleep_at_once(THREADS) < SLEEP * THREADS as u32);
+    let time = sleep_at_once(THREADS + 1);
+    assert!(time >= SLEEP * 2, "{time:?}");
+    Outcome::Shown
+}
+
+/// Each loop has a thread of its own.
+fn has_as_many_loops_beside_its_handler_threads_as_are_asked_for(model: &Model) -> Outcome {
+    if !model.offloads_handlers() || !model.has_several_loops() {
+        return Outcome::Skipped("has no loops beside threads for handlers".into());
+    }
+    let [one, four] = [1, 4].map(|loops| Server::launch(model).workers(loops).start());
+    wait::until("the further loops are there", || {
+        four.process().threads() == one.process().threads() + 3
+    });
+    Outcome::Shown
 }

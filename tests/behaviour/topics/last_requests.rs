@@ -6,7 +6,6 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use c10k_servers::ConnectionLimit;
 use rustix::process::{Pid, Signal, test_kill_process_group};
 
 use super::{Behaviour, behaviours};
@@ -124,16 +123,9 @@ fn assert_group_is_gone(server: &Server) {
 }
 
 fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
-    let launch = Server::launch(model).one_queue().own_group().pool(1);
-    // A loop that runs handlers in place accepts no connection while a handler sleeps.
-    let launch = if model.profile.connection_limit == ConnectionLimit::Workers
-        || model.offloads_handlers()
-    {
-        launch
-    } else {
-        launch.workers(1)
-    };
-    let mut server = launch.start();
+    // A worker serves one connection, and a loop that runs handlers in place accepts none while a
+    // handler sleeps.
+    let mut server = Server::launch(model).workers(1).own_group().start();
     let mut busy = server.connect();
     busy.send(get("/sleep/300000"));
     assert!(busy.hears_nothing_for(Duration::from_millis(50)));

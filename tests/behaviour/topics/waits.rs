@@ -79,9 +79,8 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
 fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
     let keeps =
         matches!(model.profile.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
-    // The workers of a model that offloads run the handlers: one waits, and one is left.
-    let server =
-        Server::launch(model).workers(if model.offloads_handlers() { 2 } else { 1 }).start();
+    // Of the threads for handlers, one waits and one is left.
+    let server = Server::launch(model).workers(1).handler_threads(2).start();
     let mut waiting = server.connect();
     // Where the other request is delayed, it waits for the whole time, so the time is short. Where
     // it is not delayed, the time is long, so that its response clearly comes before the end.
@@ -103,7 +102,7 @@ fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
 
 /// One after the other, the handlers would take `CLIENTS` times as long.
 fn waits_for_many_at_once(model: &Model) {
-    let server = Server::launch(model).workers(CLIENTS).start();
+    let server = Server::launch(model).pool(CLIENTS).handler_threads(CLIENTS).start();
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
     let (begin, wait) = (Instant::now(), Duration::from_millis(400));
     for client in &mut clients {
