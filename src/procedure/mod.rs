@@ -23,5 +23,5 @@ const LONGEST_STEP: Duration = Duration::from_secs(10);
 const DISTURBED_STEPS: usize = 8;
 
 /// Usual number of steps of a search, with the shares after it, for estimates: nine of the ramp,
-/// twice six of the bisection, a few that do not agree, and the shares.
-pub const USUAL_STEPS: u32 = 34;
+/// twice six of the bisection, two of the confirmation, a few that do not agree, and the shares.
+pub const USUAL_STEPS: u32 = 36;
