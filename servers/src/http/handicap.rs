@@ -1,9 +1,9 @@
 //! A known handicap for every request, to prove that the regression gate finds it: only in builds
 //! with the feature `handicap`, which no measurement of a model uses.
 //!
-//! `C10K_HANDICAP` says how much: `loops=N` has each request run an empty loop of N turns, which
-//! costs CPU time and instructions; `stall=EVERY:US` has each EVERY-th request block its thread for
-//! US microseconds, which costs no CPU time and moves the tail of latencies alone.
+//! `C10K_HANDICAP` sets the handicap: `loops=N` makes each request run an empty loop of N turns,
+//! which costs CPU time and instructions; `stall=EVERY:US` makes each EVERY-th request block its
+//! thread for US microseconds, which costs no CPU time and slows only the tail of the latencies.
 
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use std::time::Duration;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Handicap {
     loops: u64,
-    /// Requests from one stall to the next; 0 for none.
+    /// A request stalls once per this many requests; 0 for never.
     stall_every: u64,
     stall: Duration,
 }
@@ -38,7 +38,8 @@ pub(super) fn take() {
 }
 
 impl Handicap {
-    /// Parses words such as `loops=100 stall=8000:1000`. A test that mistypes one should fail.
+    /// Parses words such as `loops=100 stall=8000:1000`. A typing error panics, so that the test
+    /// fails.
     fn parse(text: &str) -> Self {
         let mut handicap = Self::default();
         for word in text.split_whitespace() {

@@ -156,7 +156,7 @@ impl Output {
         }
     }
 
-    /// Returns the size of the buffer, used or not.
+    /// Returns the capacity of the buffer.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()

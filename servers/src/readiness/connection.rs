@@ -1,4 +1,4 @@
-//! Connection with a non-blocking socket, shared by all models with many connections on one thread
+//! Connection with a non-blocking socket, shared by all models with many connections per thread
 //! that are told which sockets are ready.
 
 use std::io::{self, Read};
@@ -82,7 +82,7 @@ impl NonBlockingConnection {
         self.go_on(service)
     }
 
-    /// Returns the job that [`Next::Job`] announces, once.
+    /// Returns the job that [`Next::Job`] announces; a second call returns `None`.
     pub fn take_job(&mut self) -> Option<Job> {
         self.http.take_job()
     }
@@ -93,7 +93,7 @@ impl NonBlockingConnection {
         self.go_on(service)
     }
 
-    /// Continues a connection after a wait, as far as is possible without reading.
+    /// Continues a connection after a wait, as far as possible without reading.
     pub fn go_on(&mut self, service: &mut Service) -> Next {
         self.write(service).unwrap_or(Next::Close)
     }
