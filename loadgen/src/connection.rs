@@ -222,8 +222,8 @@ enum Next {
     Whole(Head),
 }
 
-/// Returns true if these bytes may still become a head: garbage without a line end is refused at
-/// once and not only at [`MAX_HEAD_BYTES`].
+/// Returns true if these bytes may still become a head, so that garbage without a line end is
+/// refused at once and not only after [`MAX_HEAD_BYTES`].
 fn could_be_http(bytes: &[u8]) -> bool {
     let expected = b"HTTP/1.";
     let length = bytes.len().min(expected.len());
@@ -376,7 +376,7 @@ mod tests {
         fn no_bytes_make_it_panic_or_split_differently(
             bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
         ) {
-            // Mutilated responses reach deeper states than noise alone.
+            // Mutated real responses reach deeper states than random bytes alone.
             let cut = at.min(RESPONSES.len());
             let input = [&RESPONSES.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
             let whole = read(&input, input.len().max(1));

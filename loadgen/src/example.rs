@@ -1,5 +1,5 @@
 //! One example of each kind of failure, and the status codes of all responses: a count by kind says
-//! that something is wrong, an example says what.
+//! that something is wrong, an example says what is wrong.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ pub struct ErrorExamples {
     /// All status codes from 400 with their counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Address, reason, and the line at fault where it is known.
+    /// Address, reason, and the faulty line where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
 }
 
 impl ErrorExamples {
-    /// Takes over examples of kinds that have none yet.
+    /// Takes over examples of kinds that have no example yet.
     pub fn merge(&mut self, other: &Self) {
         let Self { connect, reset, timeout, status, protocol } = self;
         for (mine, theirs) in [

@@ -69,8 +69,8 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
             }
             // Too long for a head; the parser refuses it.
             None if head.len() > MAX_HEAD_BYTES => return Ok(head),
-            // Each read has a timeout of its own, which a server that sends without end never
-            // exceeds.
+            // Each read has its own timeout, which a server that never stops sending does not
+            // exceed.
             None if began.elapsed() > timeout => return Err(io::ErrorKind::TimedOut.into()),
             None => match stream.read(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),

@@ -1,5 +1,5 @@
 //! Interval logs in the format HdrHistogram V2 (`.hlog`), one line per interval and distribution,
-//! for every reader of that format.
+//! for any reader of that format.
 //!
 //! Values are nanoseconds; the tag of a line names its distribution.
 

@@ -1,6 +1,6 @@
 //! Meaning of a response's head: status, framing of the body, and whether the connection stays.
 //!
-//! [`KnownHead`] makes that cheap: servers repeat themselves, and a head that was parsed before
+//! [`KnownHead`] makes this cheap: servers repeat their heads, and a head that was parsed before
 //! only needs to be compared.
 
 use memchr::memchr_iter;
@@ -48,7 +48,7 @@ pub struct KnownHead {
 #[derive(Debug, Default)]
 struct Kinds(Vec<String>);
 
-/// Most kinds that are told apart. A server that names more means something else by the field.
+/// Most kinds that are kept apart. A server that names more uses the field for something else.
 const MAX_KINDS: usize = 8;
 
 impl Kinds {
@@ -77,8 +77,8 @@ impl KnownHead {
         &self.kinds.0[usize::from(number)]
     }
 
-    /// Returns the meaning of this head, and its length, if `bytes` begin with it and are the begin
-    /// of a response.
+    /// Returns the meaning of this head and its length, if `bytes` begin with it and are the
+    /// beginning of a response.
     pub(crate) fn meaning_of(&self, bytes: &[u8], is_begin: bool) -> Option<(Head, usize)> {
         let head = self.meaning.filter(|_| is_begin && bytes.starts_with(&self.bytes))?;
         Some((head, self.bytes.len()))
@@ -94,8 +94,8 @@ impl KnownHead {
     }
 }
 
-/// Returns the end of the head that `bytes` begin with, which is behind an empty line. The search
-/// begins at `from`. A line may end with a bare LF (RFC 9112, section 2.2).
+/// Returns the end of the head that `bytes` begin with, which is right after the empty line. The
+/// search begins at `from`. A line may end with a bare LF (RFC 9112, section 2.2).
 pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let ends = memchr_iter(b'\n', &bytes[from..]).map(|end| from + end + 1);
     let mut ends = ends.map(|line| (line, &bytes[line..]));
@@ -109,7 +109,7 @@ pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
 /// Fields that are read without a memory allocation: most servers send about a dozen.
 const USUAL_HEADERS: usize = 64;
 
-/// Reads a complete head and hands its status, version and fields to `then`. A folded field is one
+/// Reads a complete head and passes its status, version and fields to `then`. A folded field is one
 /// field, and whitespace in its value may be a fold (RFC 9112, section 5.2).
 pub(crate) fn with_head<T>(
     bytes: &[u8],

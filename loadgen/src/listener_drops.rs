@@ -40,8 +40,8 @@ fn drops(listeners: &[Listener], addresses: &[SocketAddr]) -> Option<u64> {
 }
 
 /// Returns true if connections to `address` arrive at `listener`: it has that address, or it
-/// listens at all addresses and no other listener has that one. Several listeners serve an address
-/// if they share a port.
+/// listens at all addresses and no other listener has that address. Several listeners serve an
+/// address if they share a port.
 fn serves(listener: &Listener, address: &SocketAddr, all: &[Listener]) -> bool {
     let has_it = |listener: &Listener| canonical(listener.address) == canonical(*address);
     let has_all =

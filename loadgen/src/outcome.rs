@@ -56,10 +56,10 @@ pub struct Connections {
     pub never_asked: u64,
     /// All connections opened over the run; each short-lived one counts.
     pub opened_total: u64,
-    /// Further connections that were only held in the measured part.
+    /// Idle connections, which were only held open in the measured part.
     #[serde(default)]
     pub idle_established: u64,
-    /// Held connections that had their one response before the measured part.
+    /// Idle connections that had their one response before the measured part.
     #[serde(default)]
     pub idle_answered: u64,
 }
@@ -86,8 +86,8 @@ impl Errors {
         self.by_kind().iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns the number of failed requests without any known time. A request that timed out has
-    /// an age.
+    /// Returns the number of failed requests of which no time is known. A request that timed out
+    /// has an age.
     pub fn without_a_time(&self) -> u64 {
         self.reset + self.status + self.protocol
     }

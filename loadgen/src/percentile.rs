@@ -1,12 +1,12 @@
-//! Rule for every place that shows a percentile: the number of samples limits how far into the tail
-//! it may lie.
+//! Rule for every place that shows a percentile: the number of samples limits how far in the tail
+//! the percentile may lie.
 //!
-//! A percentile is shown if at least 10 samples are expected beyond it. In the tail, the number
-//! that is found beyond it has nearly a Poisson distribution. If ten were counted, their expected
+//! A percentile is shown if at least 10 samples are expected beyond it. In the tail, the number of
+//! samples found beyond it has nearly a Poisson distribution. If ten were counted, their expected
 //! number lies between 4.8 and 18.4, 95 times in 100 (Garwood 1936, "Fiducial limits for the
 //! Poisson distribution"): the number beyond the percentile is known to a factor of about two, and
 //! the next run shows nearly the same value. If one was counted, the expected number may be 0.03 or
-//! 5.6, which is two orders of magnitude; the percentile is then the maximum under another name.
+//! 5.6, which is two orders of magnitude; the percentile is then only another name for the maximum.
 //! (Le Boudec 2010, "Performance Evaluation of Computer and Communication Systems", section 2.2.3,
 //! has order statistics as confidence limits of quantiles.)
 //!

@@ -34,10 +34,10 @@ pub enum Reason {
     /// The grammar does not allow the head.
     #[error("the head of the answer has an {0}")]
     Head(httparse::Error),
-    /// The end of the head is in doubt.
+    /// The end of the head is ambiguous.
     #[error("the head of the answer has no clear end")]
     HeadEnd,
-    /// `Content-Length` has several values, or none that is a number.
+    /// `Content-Length` has several values, or a value that is not a number.
     #[error("Content-Length is not one number")]
     Length,
     /// `Content-Length` beside `Transfer-Encoding` allows response splitting; an honest server does
@@ -65,7 +65,7 @@ pub enum Reason {
     Excess,
 }
 
-/// Most bytes of a line that are shown: enough to see which protocol it is.
+/// Most bytes of a line that are shown: enough to recognise the protocol.
 const SHOWN_BYTES: usize = 80;
 
 impl ProtocolError {
@@ -77,8 +77,8 @@ impl ProtocolError {
         Self { reason, line: Some(line) }
     }
 
-    /// Creates an error about the head that `bytes` begin with. The parser names no position, so
-    /// that only faults of the status line have a line.
+    /// Creates an error about the head that `bytes` begin with. The parser gives no position, so
+    /// that only an error about the status line includes the line.
     pub(crate) fn of_head(reason: Reason, bytes: &[u8]) -> Self {
         match reason {
             Reason::NotHttp

@@ -2,15 +2,15 @@
 //!
 //! Each worker keeps the long pauses between its responses; the run was silent while the pauses of
 //! all workers overlapped. A response therefore costs one comparison and one store. Counts of
-//! responses per short interval were rejected: the length of a run over a number of requests is not
-//! known in advance, and a pause would be known only to the length of an interval.
+//! responses per short interval were rejected: a run over a number of requests has no known length,
+//! and the limits of a pause would be known only to the length of an interval.
 
 use std::time::Duration;
 
 use crate::measurement::Silence;
 
 /// Shortest pause that is kept, in nanoseconds: half of the length that the check warns of. A
-/// worker that does not look at its events for this long was asleep; it normally looks every 10 ms.
+/// worker that does not check its events for this long was asleep; it normally checks every 10 ms.
 const SHORTEST_PAUSE: u64 = 50_000_000;
 
 /// The long pauses of one worker, warm-up included.
@@ -18,13 +18,13 @@ const SHORTEST_PAUSE: u64 = 50_000_000;
 pub(crate) struct Pauses {
     /// Pauses between two responses.
     unanswered: Vec<Pause>,
-    /// Pauses between two looks of the worker at its events. The machine gave it no processor, so
-    /// it could not notice a response.
+    /// Pauses between two checks of the worker for events. The machine gave it no processor, so it
+    /// could not notice a response.
     asleep: Vec<Pause>,
     last_response: u64,
     /// Intended send time of the earliest request that failed since the last response.
     first_failed: Option<u64>,
-    /// Time of the worker's last look at its events; none before its first look.
+    /// Time of the worker's last check for events; none before its first check.
     awake_at: Option<u64>,
 }
 
@@ -54,8 +54,8 @@ impl Pauses {
         self.first_failed = Some(self.first_failed.map_or(intended, |first| first.min(intended)));
     }
 
-    /// Notes that the worker looks at its events. The first call begins the count: set-up is no
-    /// sleep.
+    /// Notes that the worker checks its events. The first call starts the count, because set-up
+    /// does not count as sleep.
     pub fn note_awake(&mut self, now: u64) {
         let begin = self.awake_at.replace(now).unwrap_or(now);
         if now.saturating_sub(begin) >= SHORTEST_PAUSE {
@@ -64,15 +64,16 @@ impl Pauses {
     }
 }
 
-/// A time without a response or without the worker, in nanoseconds of the run's clock.
+/// A time without a response, or in which the worker did not run, in nanoseconds of the run's
+/// clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pause {
-    /// Time of the response before it, or of the worker's look at its events.
+    /// Time of the response, or of the check for events, before the pause.
     begin: u64,
-    /// Time of the response or look that ended it; `u64::MAX` if there was none.
+    /// Time of the response or check that ended it; `u64::MAX` if there was none.
     end: u64,
-    /// Time from which on one or more requests waited in it; `u64::MAX` if none did, 0 if that does
-    /// not matter.
+    /// Time at which the first request began to wait in this pause; `u64::MAX` if no request
+    /// waited, 0 for pauses whose requests are not considered.
     waiting_since: u64,
 }
 
@@ -107,7 +108,7 @@ pub(crate) fn longest<'a>(
     let longest = silences.into_iter().filter(is_silence).max_by_key(|pause| pause.length());
     let Some(longest) = longest else { return Silence::default() };
     let silence = Pause { begin: longest.waiting_begin(), ..longest };
-    // One awake worker is enough to notice a response.
+    // One worker that is awake is enough to notice a response.
     let sleeps = common(silence, workers.map(|worker| &*worker.asleep));
     let asleep: u64 = sleeps.into_iter().map(Pause::length).sum();
     Silence {

@@ -1,4 +1,4 @@
-//! The output of a real run is valid by `summary.schema.json`, according to a validator that knows
+//! The output of a real run is valid according to `summary.schema.json`, by a validator that knows
 //! nothing of this crate.
 
 use std::io::{Read, Write};

@@ -1,6 +1,6 @@
-//! A request that is in flight for all of the measured part counts as one that its connection
-//! asked: a connection whose response comes just after the end is starved, and does not count as
-//! never asked.
+//! A request that is in flight for all of the measured part counts as a request of its connection:
+//! a connection whose response comes just after the end is starved, and does not count as never
+//! asked.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -23,7 +23,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
             format!("none in {} requests", requests.completed),
         ));
     }
-    // No share of failures is small enough to pass: a server should have none.
+    // No share of failures is small enough to pass: a server should cause none.
     let verdict = Verdict::above(failed_requests.max(failed_connects), 0.0, MAX_FAILED_SHARE);
     let mut detail = format!(
         "{} of requests and {} of connects failed ({})",

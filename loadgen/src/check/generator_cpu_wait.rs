@@ -1,9 +1,9 @@
 //! `generator-cpu-wait`: checks that the generator had its processor when it had work.
 //!
-//! While the generator is ready and does not run, it sends no requests to the server: a closed loop
-//! loses about the share of its throughput that the generator loses of its time, and the latency of
-//! an open loop contains the wait. Neither is a number of the server. The thresholds and their
-//! reasons are in `processor_time.rs`.
+//! While the generator is ready to run but has no processor, it sends no requests to the server: a
+//! closed loop loses about the same share of its throughput as the generator loses of its time, and
+//! the latency of an open loop contains the wait. Neither says anything about the server. The
+//! thresholds and their reasons are in `processor_time.rs`.
 
 use super::processor_time::{Side, apart, processors, sentence, shared, worst_of_sharing};
 use super::{Check, Effect, Judgement, Verdict};
@@ -50,7 +50,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(if is_by_programs { judgement.with_effect(Effect::Disturbed) } else { judgement })
 }
 
-/// Returns true if the generator lost so much time that nothing can be said about the server.
+/// Returns true if the generator lost so much time that the run says nothing about the server.
 pub(super) fn was_kept_from_running(measured: &Measurement) -> bool {
     judge(measured).is_some_and(|judgement| judgement.verdict == Verdict::Fail)
 }
@@ -60,8 +60,8 @@ fn quota(cpus: Option<f64>) -> String {
     format!("by the CPU quota{size} of its cgroup (raise it, or measure outside of that cgroup)")
 }
 
-/// Returns the worst verdict for what others took, and the rivals on the generator's processors, as
-/// far as they are known.
+/// Returns the worst verdict about the time that others took, and, where known, which programs used
+/// the generator's processors.
 fn others(measured: &Measurement) -> (Verdict, String) {
     let own = &measured.generator_cpus;
     let worst = worst_of_sharing(measured);

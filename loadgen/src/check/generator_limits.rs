@@ -1,7 +1,7 @@
 //! `generator-limits`: checks that the generator had what it needs for every connection.
 //!
-//! A connection that is not made for want of a descriptor or a port never reached the server. It
-//! counts as a connect error, and would look like the server's doing.
+//! A connection that can't be made for lack of a descriptor or a port never reached the server. It
+//! counts as a connect error, so the server would seem to be at fault.
 
 use std::net::SocketAddr;
 

@@ -1,17 +1,17 @@
-//! `offered-rate`: checks, in an open loop, that the offered rate was called for, sent and
-//! answered.
+//! `offered-rate`: checks, in an open loop, that as many requests as offered were scheduled, sent
+//! and answered.
 //!
-//! Past the knee the queue grows as long as the run lasts, and the percentiles with it: they then
-//! describe the length of the run, and no property of the server. Throughput and errors are the
-//! results of such a run.
+//! Past the knee, the queue and with it the percentiles grow for as long as the run lasts: they
+//! then describe the length of the run, and no property of the server. The results of such a run
+//! are its throughput and its errors.
 //!
-//! The generator's time decides which side can't keep up: a worker that had hardly any time to
-//! spare, was kept from its processor, or was given a rate that none can send, says nothing about
-//! the server.
+//! The generator's time decides which side can't keep up. A worker that had hardly any time to
+//! spare, was kept from its processor, or was given a rate that no worker can send, says nothing
+//! about the server.
 //!
 //! The generator waits up to a second for the last responses of an open loop. A server that needs
-//! that second to work off its queue is too slow for the rate, although it answered everything: in
-//! a short run it would seem to keep up.
+//! that second to clear its queue is too slow for the rate, although it answered everything: in a
+//! short run it would seem to keep up.
 
 use super::{Check, Effect, Judgement, Verdict, generator_cpu_wait, percent};
 use crate::measurement::Measurement;
@@ -19,16 +19,16 @@ use crate::workload::Until;
 
 pub(super) const CHECK: Check = Check { name: "offered-rate", judge };
 
-/// Shares of the requests that may be left behind. If one in a hundred has no response, p99 is an
-/// age at the end of the run; one in twenty is a queue that grows.
+/// Shares of the requests that may have no response. If one in a hundred has none, p99 is an age at
+/// the end of the run; one in twenty means a queue that grows.
 const WARN_MISSING: f64 = 0.01;
 const FAIL_MISSING: f64 = 0.05;
 
 /// Standard deviations by which the number of Poisson arrivals may differ from its expectation:
-/// once in 16,000 runs.
+/// chance exceeds this once in 16,000 runs.
 const CHANCE: f64 = 4.0;
 
-/// Share of their time that workers are busy, from which on the generator is too slow for the rate.
+/// Share of their time that workers are busy, above which the generator is too slow for the rate.
 /// The server may be too slow as well: a queue grows at the side that has no time left.
 const BUSY: f64 = 0.85;
 
@@ -36,8 +36,8 @@ const BUSY: f64 = 0.85;
 /// microsecond.
 const MAX_RPS_PER_THREAD: f64 = 1e6;
 
-/// Median latency, in median service times, above which the queue dominates. Below it, late
-/// responses come from a stall at the end, which is no overload.
+/// Median latency, in units of the median service time, above which the queue dominates. Below it,
+/// late responses come from a stall at the end, which is no overload.
 const LONG_LINE: f64 = 2.0;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -49,8 +49,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let (expected, unit) = match measured.workload.until {
         Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
-        // The last responses take their time, too: the time of one without the queue is no
-        // shortfall.
+        // The last responses take their time, too: the service time of one request is no shortfall.
         Until::Requests(_) => {
             (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached")
         }
@@ -60,8 +59,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if (called_for - expected).abs() > allowed {
         let rate = called_for * offered_rps / expected.max(f64::MIN_POSITIVE);
         let detail = format!("{rate:.1} requests/s were {unit} of {offered_rps} offered");
-        // A request that the schedule did not call for was never sent and waits in no queue:
-        // nothing else would show it.
+        // A request that the schedule did not call for was never sent and waits in no queue: no
+        // other number would show it.
         return Some(Judgement::new(Verdict::Fail, detail));
     }
     if requests.intended == 0 {
@@ -112,7 +111,7 @@ fn limit_of_generator(measured: &Measurement, offered_rps: f64) -> Option<String
     }
 }
 
-/// Returns the number of requests that were still in a queue when the measured part was over,
+/// Returns the number of requests that were still in a queue at the end of the measured part,
 /// without those that are always in flight.
 fn answered_behind(measured: &Measurement, offered_rps: f64) -> f64 {
     let latency_s = measured.times.latency.value_at_quantile(0.5) as f64 / 1e9;
@@ -189,8 +188,8 @@ mod tests {
             busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"),
             "{busy}"
         );
-        // A generator with time to spare: its queue was full, and it did not have to come to the
-        // rest.
+        // A generator with time to spare: its queue was full, and it did not have to take the rest
+        // from the schedule.
         assert!(said(9, 1e7).contains("no thread of it sends more than 1000000 requests/s"));
     }
 

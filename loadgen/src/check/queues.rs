@@ -1,7 +1,7 @@
 //! `queues`: checks that the requests of an open loop did not wait in several queues.
 //!
-//! Each thread has connections of its own, and a queue of its own for them. Where requests wait,
-//! several queues are slower than one with the same connections: a request waits although a
+//! Each thread has its own connections, and its own queue for them. If requests wait, several
+//! queues are slower than one with the same number of connections: a request waits although a
 //! connection of another thread is free.
 
 use super::{Check, Judgement, Verdict, percent};

@@ -1,15 +1,14 @@
-//! `silence`: checks that the server answered from begin to end.
+//! `silence`: checks that the server answered from the beginning to the end.
 //!
-//! A server that stops for a part of the run makes throughput and percentiles an average over a
-//! server that works and one that does not. In a closed loop little else shows it: the generator
-//! sends no further requests to a server that stands still, so no percentile but the highest
-//! notices.
+//! If a server stops for a part of the run, throughput and percentiles are an average over a server
+//! that works and one that does not. In a closed loop little else shows it: the generator sends no
+//! further requests to a server that stands still, so only the highest percentile notices.
 //!
 //! The check looks at the longest time in which no response came although requests waited. This
 //! time is a silence if it is a notable part of the run and long compared with the usual time of a
-//! response, so that a slow handler, or connections that are served in step, do not count. A server
-//! may also fall silent towards most of its connections and go on with the others: the ages of the
-//! requests at the end show these connections.
+//! response, so that a slow handler, or connections that are served in lockstep, do not count. A
+//! server may also fall silent towards most of its connections and continue to serve the others:
+//! the ages of the requests at the end show these connections.
 
 use std::time::Duration;
 
@@ -23,24 +22,24 @@ pub(super) const CHECK: Check = Check { name: "silence", judge };
 /// share, which is a difference by which readers compare servers.
 const MIN_SHARE: f64 = 0.1;
 
-/// Shortest silences that warn and that fail: a busy machine may take a processor away for as long.
-/// Time that it takes away from the generator, too, never fails: a machine that stands still for
-/// 300 ms now and then is no fault of the server.
+/// Shortest silences that warn and that fail: a busy machine may take a processor away for that
+/// long. Time that it takes away from the generator, too, never fails: if the machine stands still
+/// for 300 ms now and then, the server is not at fault.
 const WARN_LENGTH: Duration = Duration::from_millis(100);
 const FAIL_LENGTH: Duration = Duration::from_millis(250);
 
 /// Shortest silence in units of the usual time of a response. Of exponential service times, one in
 /// 10¹⁰ is above ten times their 90th percentile, and one in 400 above ten times their 45th, the
-/// lowest that is used. A silence takes such a time on every connection at once.
+/// lowest percentile that is used. A silence takes that long on every connection at once.
 const MIN_USUAL_TIMES: f64 = 10.0;
 
-/// Percentile of the service time that is taken as usual, of those responses that did not wait
+/// Percentile of the service time that is taken as usual, among the responses that did not wait
 /// through the silence. With the median, a server would count as silent if every third response is
 /// slow.
 const USUAL: f64 = 0.9;
 
-/// Share of the connections that were served before and hang at the end: from half of them on, the
-/// measured workload is another one than the one that was asked for.
+/// Share of the connections that were served before and hang at the end, from which on the check
+/// fails: with half of the connections, the measured workload differs from the requested one.
 const HANGING_SHARE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -80,8 +79,9 @@ fn judge_silence(measured: &Measurement) -> Judgement {
     Judgement::new(Verdict::Pass, detail)
 }
 
-/// Returns the usual time of a response, in seconds, or the time between two requests if that is
-/// longer, which comes from the rate of requests or of connections that are made again and again.
+/// Returns the usual time of a response, in seconds. If the time between two requests is longer,
+/// returns that instead; it follows from the rate of requests, or of connections that are made
+/// again and again.
 fn usual_s(measured: &Measurement) -> f64 {
     let workload = &measured.workload;
     // For persistent connections, the connect rate only paces start-up.
@@ -91,9 +91,9 @@ fn usual_s(measured: &Measurement) -> f64 {
     rates.into_iter().flatten().map(|rate| 1.0 / rate).fold(usual_service_s(measured), f64::max)
 }
 
-/// Returns a percentile of the service time without the slowest responses, as many as could wait
-/// through a silence: one on each connection. At least half of the responses are kept, because a
-/// run may have fewer responses than connections.
+/// Returns a percentile of the service time without the slowest responses: one per connection is
+/// left out, because that many can have waited through a silence. At least half of the responses
+/// are kept, because a run may have fewer responses than connections.
 fn usual_service_s(measured: &Measurement) -> f64 {
     let service = &measured.times.service;
     let responses = service.len();
@@ -103,8 +103,8 @@ fn usual_service_s(measured: &Measurement) -> f64 {
 }
 
 /// Judges connections of a closed loop that hang at the end although they were served before.
-/// `starvation` reports connections that were never served, `offered-rate` the requests that an
-/// open loop leaves behind.
+/// `starvation` reports connections that were never served, `offered-rate` the requests of an open
+/// loop that were never answered.
 fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until)
     else {
@@ -128,8 +128,8 @@ fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
 }
 
 /// Returns the age from which on a request hangs, in nanoseconds. It is above all service times, so
-/// that a server that serves its connections one after another does not count as one that hangs,
-/// and at least as long as a silence that fails.
+/// that a server that serves its connections one after another does not count as hanging. It is
+/// also at least as long as a silence that fails.
 fn hanging_from_ns(measured: &Measurement) -> u64 {
     let service = &measured.times.service;
     let least = measured.duration.mul_f64(MIN_SHARE).max(FAIL_LENGTH);

@@ -1,9 +1,9 @@
-//! `start-up`: checks that the server had started what it starts for a connection before the
-//! measured part.
+//! `start-up`: checks that the server had started the process or thread of each connection before
+//! the measured part.
 //!
 //! A model that makes a process or a thread for a connection is given time for that: every
-//! connection sends one request, and no other request is sent, until all were answered or no
-//! further one was answered for a second. Then the warm-up begins. A connection that has its first
+//! connection sends one request, and no other request is sent, until all are answered or no further
+//! one has been answered for a second. Then the warm-up begins. A connection that has its first
 //! response only within the measured part brings its start into the results: its latency is the
 //! length of the start-up, and the load grows while it is measured. `starvation` reports a
 //! connection that never has a response.

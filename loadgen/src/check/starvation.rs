@@ -1,9 +1,9 @@
-//! `starvation`: checks that all requested connections took part, and took part alike.
+//! `starvation`: checks that all requested connections took part, and had equal shares.
 //!
-//! It is a result if some connections get more responses than others. Percentiles hide it, because
-//! they are of requests, and a connection that is served rarely sends few. A connection without a
-//! single response is more than that: the numbers are those of a workload with fewer connections
-//! than the one that was asked for.
+//! Unequal numbers of responses per connection are a result. Percentiles hide it, because they
+//! count requests, and a connection that is rarely served sends few. A connection without a single
+//! response is worse: the numbers are then those of a workload with fewer connections than
+//! requested.
 
 use super::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
@@ -11,7 +11,7 @@ use crate::measurement::{Fairness, Measurement};
 pub(super) const CHECK: Check = Check { name: "starvation", judge };
 
 /// Share of the connections that may be without a response before the result is that of another
-/// workload: 1 in 100 moves no number by more than the differences that count between servers.
+/// workload: 1 in 100 changes the numbers by less than the differences between servers that count.
 const MAX_UNSERVED_SHARE: f64 = 0.01;
 
 /// Jain's index below which connections are called unequal; 0.9 is a coefficient of variation of a
@@ -21,7 +21,7 @@ const MIN_JAIN: f64 = 0.9;
 /// Ratio of the most to the least served connection above which they are called unequal.
 const MAX_RATIO: f64 = 10.0;
 
-/// Responses per connection from which on unfairness can be told from chance: Poisson counts of
+/// Responses per connection from which on unequal shares can be told from chance: Poisson counts of
 /// mean m have an index of m / (m + 1), 0.99 here, and differ by less than a factor of 3.
 const MIN_RESPONSES: u64 = 100;
 
@@ -31,7 +31,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return None;
     }
     let unserved = unserved(measured);
-    // If some connections were never served, the shares of all are unequal anyway.
+    // If some connections were never served, the shares are unequal in any case.
     let unequal = unfairness(measured.fairness).filter(|_| unserved.is_none());
     let found = [unserved.clone(), unanswered_idle(measured), unequal];
     let (verdicts, details) = found.into_iter().flatten().unzip::<_, _, Vec<_>, Vec<_>>();
@@ -55,7 +55,7 @@ type Finding = (Verdict, String);
 fn unserved(measured: &Measurement) -> Option<Finding> {
     let connections = measured.connections;
     let asked = connections.requested;
-    // A connection that never had a request to send cannot starve.
+    // A connection that never had a request to send can't starve.
     let unserved = asked.saturating_sub(connections.served + connections.never_asked);
     if unserved == 0 {
         return None;
@@ -67,8 +67,8 @@ fn unserved(measured: &Measurement) -> Option<Finding> {
     Some((verdict(unserved, asked), format!("{asked} asked, {unserved} never served{unmade}")))
 }
 
-/// Reports idle connections without a response, which are unlike those of a client that has had
-/// one.
+/// Reports idle connections without a response: they are not like those of a client that has had a
+/// response.
 fn unanswered_idle(measured: &Measurement) -> Option<Finding> {
     let asked = measured.workload.idle as u64;
     let answered = measured.connections.idle_answered;
@@ -190,7 +190,7 @@ mod tests {
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert_eq!(judgement.detail, "4 of 1000 idle connections were answered");
-        // The percentiles are of the other connections anyway.
+        // The percentiles describe only the other connections in any case.
         assert_eq!(judgement.effect, None);
     }
 

@@ -16,15 +16,15 @@ use crate::measurement::{Bytes, MAX_ARRIVALS};
 use crate::plan::Plan;
 use crate::recorder::{Age, Interval, Recorder, Stages};
 
-/// Recorder of the interval that is under way, and the reports to the run.
+/// Recorder of the current interval, and the reports to the run.
 #[derive(Debug)]
 pub(super) struct Recording {
     messages: Sender<Message>,
     recorder: Recorder,
-    /// Empty recorder, made before the measured part begins: making one takes a hundred
-    /// microseconds, by which the first request of an open loop would be late.
+    /// Empty recorder, made before the measured part begins. Making one takes a hundred
+    /// microseconds, and the first request of an open loop would be late by that time.
     fresh: Option<Box<Recorder>>,
-    /// Recordings of the warm-up; releasing their memory can wait, too.
+    /// Recordings of the warm-up; their memory is released later, when there is time.
     forgotten: Option<Box<Recorder>>,
     /// Begin and end of the measured part, as far as they are known.
     window: (u64, u64),
@@ -41,8 +41,8 @@ pub(super) struct Recording {
     last_done: u64,
 }
 
-/// Returns true if a client would follow this status to another URL. A 300 offers a choice, and a
-/// 304 says that there is nothing new (RFC 9110, section 15.4).
+/// Returns true if a client would follow a response of this status to another URL. A 300 offers a
+/// choice, and a 304 says that there is nothing new (RFC 9110, section 15.4).
 fn is_redirection(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
@@ -98,7 +98,7 @@ impl Recording {
     }
 
     /// Discards the recordings of the warm-up, once. The first request of an open loop calls this
-    /// itself and leaves the rest of the begin for later: nothing may make it late.
+    /// itself and leaves the rest of `begin` for later, because nothing may make it late.
     pub fn forget_warm_up(&mut self) {
         if let Some(mut fresh) = self.fresh.take() {
             std::mem::swap(&mut self.recorder, &mut fresh);
@@ -187,7 +187,7 @@ impl Recording {
     }
 
     /// Keeps the age that a request had at the end of the measured part, if it ended later: it was
-    /// in flight at that moment, and the worker notices the end only when it looks at the clock
+    /// in flight at that time, and the worker notices the end only when it looks at the clock
     /// again.
     pub fn note_if_late(&mut self, plan: &Plan, pending: PendingRequest, now: u64) {
         let end = self.window.1;
@@ -203,8 +203,8 @@ impl Recording {
         self.recorder.count_error(place, |errors| &mut errors.connect);
     }
 
-    /// Records a response of the measured part; `body_bytes` is the length of its body, if it was
-    /// to have one, and `kind` the kind of the request, if the response names it.
+    /// Records a response of the measured part; `body_bytes` is the length of its body, if the
+    /// response should have one, and `kind` the kind of the request, if the response names it.
     pub fn record_response(
         &mut self,
         slot: &mut Slot,

@@ -39,7 +39,7 @@ pub(crate) struct Ending {
     pub window: (u64, u64),
     /// Requests of the measured part that a schedule called for.
     pub scheduled: u64,
-    /// Requests answered with a good status, per connection that the workload calls for.
+    /// Requests answered with a good status, for each connection of the workload.
     pub responses: Vec<u64>,
     pub arrivals: Vec<u64>,
     pub idle_established: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Ending {
     /// Time at which the last request of the measured part ended.
     pub last_done: u64,
     pub pauses: Pauses,
-    /// Time of the measured part in which the worker had nothing to do but wait.
+    /// Time of the measured part in which the worker only waited.
     pub idle: Duration,
     pub usage: ThreadUsage,
     /// Time for which the worker was ready to run and had no processor.
