@@ -35,7 +35,7 @@ pub struct Plan<'a> {
     pub reports_dir: &'a Path,
 }
 
-/// Processors, program and folder that a plan is carried out with, whatever the suite.
+/// Processors, program and folder with which a plan of any suite is carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// Processors that may be used.
@@ -80,8 +80,7 @@ impl Placement {
         })
     }
 
-    /// Returns the processors of a server that is to have `wanted` of them, or all processors of
-    /// the server if `None`.
+    /// Returns the first `wanted` processors of the server, or all of them if `None`.
     ///
     /// # Errors
     /// When the server has fewer processors.

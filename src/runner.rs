@@ -351,7 +351,7 @@ impl Measuring<'_> {
     }
 
     /// Returns the name of the file of the histograms. The position of the workload in the suite
-    /// keeps cells of like names apart.
+    /// distinguishes cells with similar names.
     fn histograms(&self) -> String {
         let label: String = slug(&self.plan.suite.label(self.cell)).chars().take(80).collect();
         format!("{:02}-{:03}-{label}.hlog", self.round, self.cell.workload + 1)

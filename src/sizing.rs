@@ -19,7 +19,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rmpfit::{MPFitter, MPPar, MPResult};
 
-/// Factor by which an answer may exceed the largest number of processors that was measured.
+/// Factor by which a result may exceed the largest number of processors that was measured.
 const FARTHEST: u32 = 4;
 
 /// Fewest different numbers of processors, and fewest measurements, that a curve needs. It has

@@ -1,5 +1,5 @@
-//! Results of `c10k bench`, and the objections to them, in the record, on the page, and in the exit
-//! status.
+//! Results of `c10k bench`, and the complaints of checks about them, in the record, on the page,
+//! and in the exit status.
 
 #[path = "support/bench.rs"]
 mod bench;
@@ -394,7 +394,7 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
         let stderr = child.stderr.take().expect("it is piped");
         BufReader::new(stderr).read_line(&mut line).expect("it can be read");
         assert!(line.starts_with("measuring 1 times"), "{line}");
-        // On most machines, this moment is within the wait; at any other moment the command has to
+        // On most machines, this moment is within the wait; at any other moment, the command has to
         // end just as soon.
         std::thread::sleep(Duration::from_millis(wait_ms));
         let began = Instant::now();

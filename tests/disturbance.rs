@@ -19,8 +19,8 @@ use bench::{Bench, of};
 /// Held by each test while it measures.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Number of tries to measure without a disturbance. Each try takes some seconds, and less than
-/// half of them are disturbed where all tests run at once.
+/// Number of attempts to measure without a disturbance. Each attempt takes some seconds, and less
+/// than half of them are disturbed when all tests run at once.
 const TRIES: usize = 30;
 
 /// Measures again until nothing else on this machine, such as another test, disturbs the

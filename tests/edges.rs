@@ -1,4 +1,4 @@
-//! The edges of every option that takes a number or a time: a value there does its work, or is
+//! The edges of every option that takes a number or a time: a value at an edge is accepted, or is
 //! refused in one line with the bounds.
 //!
 //! The list of options comes from the command itself, so that a new option can't be forgotten here.
@@ -23,8 +23,8 @@ enum Takes {
 
 use Takes::{Rate, Text, Time, Whole};
 
-/// Subcommand, option, kind of value, and values at the edges with which the command has to do its
-/// work in a moment.
+/// Subcommand, option, kind of value, and values at the edges with which the command has to finish
+/// in a moment.
 #[rustfmt::skip]
 const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("serve", "addr", Text, &[]),

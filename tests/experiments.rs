@@ -26,7 +26,7 @@ models = ["poll", "epoll"]
 connections = 4
 "#;
 
-/// Returns round and subject of every measurement that stands.
+/// Returns round and subject of every measurement that was not replaced.
 fn standing(records: &[Value]) -> Vec<(u64, String)> {
     let name = |record: &Value| {
         (

@@ -94,7 +94,7 @@ fn a_server_that_is_dropped_leaves_nothing_behind() {
         let folder = running.folder().expect("a command has a folder").to_owned();
         let processes = processes(&running);
         drop(running);
-        // The children are orphans, which another process has to reap.
+        // The children are orphans, which another process must reap.
         let is_gone =
             |process: &Process| Process::find(process.pid).is_none_or(|now| now.is_zombie);
         until("all processes are gone", || processes.iter().all(is_gone));
@@ -124,7 +124,7 @@ fn threads_that_have_ended_are_in_the_account_of_a_cgroup() {
     assert!((0.002..0.5).contains(&lost), "{lost} of {} s", used_s(&cgroup));
 }
 
-/// Makes one request, for which a thread is started and then ends.
+/// Makes one request, for which a thread is started that then ends.
 fn ask_once(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n").unwrap();
@@ -141,7 +141,7 @@ fn every_server_tells_its_version() {
     {
         let version = server.version(c10k()).expect("there is a line");
         let product = server.name.split('-').next().unwrap();
-        // Some print only the number.
+        // Some servers print only the number.
         let is_number =
             version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
         assert!(

@@ -41,7 +41,7 @@ const FLAGS: &[(Option<char>, &str)] = &[
     (Some('v'), "verbose"),
 ];
 
-/// Flags of criterion that have a meaning here, too, with their help.
+/// Flags of criterion that have a meaning in this bench, too, with their help texts.
 const SHARED: &[(&str, &str)] = &[
     ("exact", "Run what a filter names in full"),
     ("list", "List what there is"),

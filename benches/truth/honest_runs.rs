@@ -26,7 +26,7 @@ use crate::alarms::Alarms;
 /// The program that serves and that generates the load.
 const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// Models that differ in what waits for connections and in what serves them.
+/// Models that differ both in what waits for connections and in what serves them.
 const MODELS: [&str; 3] = ["epoll", "thread", "thread-pool"];
 
 /// Checks whose verdict depends on what the machine does during the run.

@@ -1,6 +1,6 @@
 //! Latency that a queue for each thread of the generator adds to an open loop.
 //!
-//! The arrivals of an open loop are dealt out to the threads, each of which has a share of the
+//! The arrivals of an open loop are distributed among the threads, each of which has a share of the
 //! connections. With Poisson arrivals and responses that all take the same time, each share is an
 //! M/D/c queue. This queue is simulated: the first free connection takes the next request.
 

@@ -73,7 +73,7 @@ fn smallest_seen(noise: &[f64], needed: usize) -> f64 {
 }
 
 /// Returns the fewest blocks with which a gate with this number of `series` can tell any of its
-/// series from chance at `level`, whatever the other series do.
+/// series from chance at `level`, no matter how the other series behave.
 ///
 /// A series that is worse in every block has the largest possible statistic, and each of the other
 /// series reaches the same statistic in one combination of signs. With fewer blocks, these

@@ -119,8 +119,8 @@ fn adjusted(order: &[usize], as_large: &[usize], combinations: usize) -> Vec<f64
 impl Tested {
     /// Returns the value that the largest statistic of all series exceeds by chance alone with a
     /// probability of at most `level`. It is infinite if no statistic is so improbable. A series
-    /// with a statistic above this value has an adjusted probability of at most `level`, whatever
-    /// the statistics of the other series.
+    /// with a statistic above this value has an adjusted probability of at most `level`, no matter
+    /// what the statistics of the other series are.
     pub fn critical(mut self, level: f64) -> f64 {
         let exceeding = (level * self.largest.len() as f64) as usize;
         if exceeding == 0 {

@@ -118,7 +118,7 @@ pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     let null = judge_all(null, &flips, seed);
     for one in judged.iter_mut().filter(|one| one.is_alarm()) {
         if same_series(&null, one).is_some_and(Judged::is_alarm) {
-            // The alarm would have made the gate regress. Withdrawing it does not clear the
+            // The alarm would have made the gate regress. Withdrawing the alarm does not clear the
             // candidate.
             one.series.decides |= one.verdict == Verdict::Regressed;
             one.verdict = Verdict::Undecided;
@@ -216,7 +216,7 @@ impl Judged {
         alone.adjusted_p[0] <= SUSPECT
     }
 
-    /// Returns true if it is open whether the candidate is worse by more than the margin.
+    /// Returns true if it is undecided whether the candidate is worse by more than the margin.
     pub fn is_open(&self) -> bool {
         match self.verdict {
             Verdict::Undecided => true,

@@ -54,7 +54,7 @@ pub struct Args {
     /// Print the JSON Schema of suites, for editors, and measure nothing
     #[arg(long, exclusive = true)]
     schema: bool,
-    /// Go on with an interrupted run, in its folder, with its seed and its order
+    /// Continue an interrupted run, in its folder, with its seed and its order
     #[arg(
         long,
         value_name = "DIR",
@@ -126,7 +126,7 @@ impl Args {
         self.conclude(runs, &self.output)
     }
 
-    /// Goes on with an interrupted run, whatever interrupted it.
+    /// Continues an interrupted run, no matter what interrupted it.
     fn resume(&self, dir: &Path) -> Result<ExitCode> {
         let run = Run::load(dir)?;
         let Environment { source, revision, rounds, seed, cells, .. } = &run.environment;

@@ -241,7 +241,7 @@ impl Args {
         Ok(written?)
     }
 
-    /// Refuses rates so low that a run would not end in time.
+    /// Refuses rates so low that a run would not end within the longest allowed time.
     fn check_times(&self, workload: &Workload) -> Result<()> {
         let requests = self.requests.map_or(0, NonZeroU64::get);
         if let Some(rate) = self.connect_rate {

@@ -136,8 +136,8 @@ impl Args {
         Ok(if self.panic_endpoint { site.with_panic() } else { site })
     }
 
-    /// Returns the limit of connections. More connections than open files would fail one by one
-    /// under load, so that a limit that is too high is refused here.
+    /// Returns the limit of connections. If there were more connections than open files,
+    /// connections would fail one by one under load, so a limit that is too high is refused here.
     fn max_connections(&self) -> Result<NonZeroUsize> {
         let possible = limits::max_connections_of(self.model, self.workers)?;
         match self.max_connections {

@@ -1,5 +1,5 @@
-//! Git commands of a gate: they run in the repository of a folder, whatever the environment says,
-//! and without hooks or file monitors of the user.
+//! Git commands of a gate: they run in the repository of a folder, no matter what environment
+//! variables say, and without hooks or file monitors of the user.
 
 use std::ffi::OsString;
 use std::io::{Read, Seek};
@@ -24,8 +24,8 @@ const OF_A_REPOSITORY: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 
-/// Settings of every command: no hooks, which could change anything, no monitor of files, which
-/// would go on in the background, and every index in a single file, so that a copy is complete.
+/// Settings of every command: no hooks, which could change anything; no file monitor, which would
+/// keep running in the background; and each index in a single file, so that a copy is complete.
 const SETTINGS: &[&str] =
     &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
 

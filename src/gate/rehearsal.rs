@@ -148,7 +148,7 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    /// Checks that every server has what a workload asks for.
+    /// Checks that every server provides everything that a workload requests.
     pub(super) fn check_answers(&self, workload: usize, running: &Running) -> Result<()> {
         let mut servers = running.iter();
         servers.try_for_each(|(arm, server)| {
@@ -192,7 +192,7 @@ impl Measuring<'_> {
     }
 
     /// Returns the time that the warm-up and all slices of a workload take on one server. Notes the
-    /// percentiles that its slice lacks.
+    /// percentiles for which a slice has too few requests.
     fn rehearse_slices(
         &self,
         workload: usize,

@@ -5,8 +5,9 @@
 //! percentile. The rehearsal decides once which percentiles of a workload are computed in this way:
 //! otherwise that would depend on how fast a server happens to be in a block.
 //!
-//! Rejected: all slices of a block as one distribution. One disturbance then decides it, and blocks
-//! of identical servers vary three times as much as with the middle value of several percentiles.
+//! Rejected: all slices of a block as one distribution. Then a single disturbance can determine the
+//! percentile, and blocks of identical servers vary three times as much as with the middle value of
+//! several percentiles.
 
 use c10k_ci::block::{Arm, Slice};
 use c10k_loadgen::bound::LowerBounds;

@@ -2,7 +2,7 @@
 //! The memory of many connections is compared with it.
 //!
 //! A pool is started with one worker here, and with one for each connection in the timed
-//! measurement. So its workers count as what they are: the price of a connection.
+//! measurement. So its workers count as part of the price of a connection.
 
 use std::collections::BTreeMap;
 use std::thread;

@@ -3,8 +3,8 @@
 //! The server runs under strace from its first instruction to its last. The work that it does once
 //! cancels out, see [`counted`]. The count is exact for calls that belong to requests. The number
 //! of requests that one waiting call returns depends on time, and strace stretches time: over many
-//! connections a batch is always ready, as with a saturated server, and over one connection never
-//! more than one request.
+//! connections, several requests are always ready, as with a saturated server; over one connection,
+//! there is never more than one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

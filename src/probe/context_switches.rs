@@ -218,7 +218,7 @@ mod tests {
         let told =
             "threads that ended meanwhile took their counts with them, and did 1 % of the work";
         assert_eq!(error.to_string(), told);
-        // Ended threads did all the work of a very short time.
+        // In a very short time, ended threads did all the work.
         let error = look(&[(1, 20)], 1001, 101).since(&begin).unwrap_err();
         assert!(error.to_string().ends_with("and did 100 % of the work"), "{error}");
     }

@@ -3,7 +3,7 @@
 //! If the server has a cgroup of its own, the time is read from the group's account. Otherwise it
 //! is the sum of the clocks of the server's processes, which has two errors. A thread that ends
 //! takes with it the time that it used since the scheduler last looked, some microseconds. And
-//! ticks tell how the time of a process divides into user mode and kernel: all of it is user mode
+//! ticks decide how the time of a process divides into user mode and kernel: all of it is user mode
 //! if no tick fell into the life of the process.
 
 use anyhow::{Context, Result};

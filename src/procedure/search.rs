@@ -7,8 +7,8 @@
 //! ```
 //!
 //! One step is one measurement. It may break because of something else that the machine did
-//! meanwhile, or hold because few requests arrived by chance. So a rate is decided by two of three
-//! measurements; on the ramp, where rates are far apart, one that holds is enough. The result is
+//! meanwhile, or hold because few requests arrived by chance. So two of three measurements decide
+//! about a rate; on the ramp, where rates are far apart, one that holds is enough. The result is
 //! two numbers: the highest rate that has held, and the lowest rate above it that has broken.
 //!
 //! A [`Search`] only gives the next rate and takes the outcome of its measurement, so it does not

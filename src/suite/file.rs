@@ -38,7 +38,7 @@ pub struct File {
     /// Models that are subjects under their own name.
     #[serde(default)]
     pub models: Models,
-    /// Models that take part if all subjects are asked for; without it, all models.
+    /// Models that take part if all subjects are requested; without it, all models.
     pub all_models: Option<Models>,
     #[serde(default, rename = "subject")]
     pub subjects: Vec<SubjectTable>,
@@ -90,7 +90,7 @@ pub struct SubjectTable {
     /// Further arguments of `c10k serve`.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Size of the server's pool, whatever the workload.
+    /// Size of the server's pool, for every workload.
     pub workers: Option<std::num::NonZeroUsize>,
 }
 

@@ -28,7 +28,7 @@ enum Kind {
 }
 
 impl Filter {
-    /// True if the filter lets a cell through.
+    /// Returns true if the filter accepts a cell.
     pub fn lets_through(&self, label: &str, parameters: &Parameters) -> bool {
         match &self.kind {
             Kind::Label(regex) => regex.is_match(label),

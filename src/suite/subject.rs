@@ -23,7 +23,7 @@ const OF_THE_RUNNER: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub struct SuiteSubject {
     pub subject: Subject,
-    /// Size of the server's pool, whatever the workload.
+    /// Size of the server's pool, for every workload.
     pub workers: Option<NonZeroUsize>,
 }
 

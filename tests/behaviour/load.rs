@@ -52,7 +52,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins to count failures on new connections apart, in `failed_anew`. Clients of older
+    /// Begins to count failures on new connections separately, in `failed_anew`. Clients of older
     /// connections may still see the effects of earlier events.
     pub fn begin_anew(&self) {
         self.is_new.store(true, Relaxed);
@@ -69,7 +69,7 @@ impl Load {
             for _ in 0..short {
                 scope.spawn(|| load.ask_on(server, &load.short, CLOSE));
             }
-            // The clients end in any case, also if `act` panics.
+            // The clients end in any case, even if `act` panics.
             let _end = Ending(&load.is_over);
             act(&load);
         });

@@ -227,7 +227,7 @@ fn a_folder_without_a_usable_repository_is_told() {
     git(folder.path(), &["init", "--quiet", "unborn"]);
     let in_folder = |name: &str, command: &mut Command| {
         let folder = folder.path().join(name);
-        // The temporary folder may itself lie in a repository.
+        // The temporary folder itself may be in a repository.
         command
             .current_dir(&folder)
             .env("GIT_CEILING_DIRECTORIES", folder.parent().expect("it has one"));

@@ -103,7 +103,7 @@ fn quiet_says_nothing_of_an_address_that_is_left_out() {
 fn an_address_that_fails_during_the_run_is_told_apart() {
     let Some(hosts) = Hosts::new() else { return };
     let good = Server::start(answers);
-    // The server answers the first connection, which tries the address, and no other one.
+    // The server answers only the first connection, which tries the address.
     let spoils = |connection, _: &mut std::net::TcpStream| match connection {
         0 => After::Keep,
         _ => After::Reset,

@@ -144,7 +144,8 @@ fn an_answer_before_the_body_was_read_does_not_break_the_next_request() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
     fs::write(&file, bytes(8 << 20)).expect("it can be written");
-    // Answers as soon as the connection is established, then reads what comes and answers that.
+    // The server answers as soon as the connection is established, then reads the request and
+    // answers it.
     let server = Server::greeting(|_, socket| {
         let mut head = [0; 1024];
         match socket.peek(&mut head).and_then(|_| socket.write_all(OK)) {

@@ -31,7 +31,7 @@ fn a_server_that_says_it_closes_and_does_not_is_not_waited_for() {
 }
 
 /// Returns a server that closes after each response without announcing it. The client may have sent
-/// its next request by then, which is lost; nothing else is.
+/// its next request by then; only that request is lost.
 fn silent_closer() -> Server {
     Server::answering(OK, After::Close)
 }
@@ -55,8 +55,8 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
 
 #[test]
 fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
-    // Every connection is used twice, a second apart: each close is seen long before the next
-    // request.
+    // Every connection is used twice, a second apart: the client sees each close long before its
+    // next request.
     let (_server, outcome) =
         load_to_the_last(silent_closer, "--connections 40 --rate 40 --duration 2s");
     assert_eq!(outcome.count("requests/intended"), 80);

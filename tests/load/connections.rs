@@ -48,8 +48,8 @@ fn a_short_connection_carries_one_request() {
 
 #[test]
 fn what_a_request_waits_for_before_its_connect_is_told_apart_from_what_the_server_takes() {
-    // Once all connections have their responses, each but the first waits until the generator comes
-    // to it.
+    // Once all connections have their responses, each but the first waits for its turn in the
+    // generator.
     let outcome = load(&answering(), "--connections 32 --requests 640 --lifetime short");
     outcome.assert_errors(&[]);
     let mean = |times: &str| outcome.number(&format!("{times}_us/mean"));
@@ -163,8 +163,8 @@ fn idle_connections_that_are_closed_behind_their_answer_are_not_held() {
     assert_eq!(outcome.check("starvation").0, "fail");
 }
 
-/// Returns a server that answers four connections and no other, as a pool of four workers that stay
-/// with their connections does.
+/// Returns a server that answers only four connections, as a pool does whose four workers stay with
+/// their connections.
 fn of_four_workers() -> Server {
     Server::start(|request, socket| match request.connection {
         0..4 => socket.write_all(OK).map(|()| After::Keep),
@@ -174,7 +174,7 @@ fn of_four_workers() -> Server {
 
 #[test]
 fn a_server_that_answers_few_idle_connections_does_not_hold_up_the_run() {
-    // More connections than are made at the same time.
+    // More connections than the generator opens at the same time.
     let outcome =
         load(&of_four_workers(), "--connections 2 --idle 300 --duration 300ms --timeout 500ms");
     assert_eq!(outcome.count("connections/idle_established"), 300, "{:#}", outcome.json);

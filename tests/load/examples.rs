@@ -1,5 +1,5 @@
-//! Examples of errors: each kind of error shows one, and a value that failures leave unknown is not
-//! shown.
+//! Examples of errors: the report shows one for each kind of error, and does not show a value that
+//! is unknown because of failures.
 
 use std::fs;
 use std::io::{Read, Write};

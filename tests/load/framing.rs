@@ -1,4 +1,4 @@
-//! Servers whose responses are not as long or as well-formed as they say, or not HTTP at all.
+//! Servers whose responses are not as long or as well-formed as they claim, or not HTTP at all.
 
 use std::io::Write;
 
@@ -106,7 +106,7 @@ fn garbage_in_place_of_an_answer_is_a_protocol_error() {
 
 #[test]
 fn bytes_behind_an_answer_that_come_late_are_no_answer_to_the_next_request() {
-    // So late that the next request is there. Sooner, the bytes might arrive in one piece with
+    // Late enough that the next request is there. Sooner, the bytes might arrive in one piece with
     // their response.
     let server = Server::start(|_, socket| {
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;

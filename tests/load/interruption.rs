@@ -68,7 +68,7 @@ fn an_interrupted_open_loop_counts_what_it_meant_to_send_until_then() {
         run.interrupt();
         let outcome = run.outcome(PROMPTLY);
         let intended = outcome.count("requests/intended");
-        // In the whole time it would be 30,000.
+        // In the whole time there would be 30,000.
         assert!((150..15_000).contains(&intended), "{intended}");
         outcome
     };
@@ -130,7 +130,7 @@ fn a_run_that_is_to_survive_its_terminal_does() {
 
 #[test]
 fn a_run_is_interrupted_although_the_server_hangs() {
-    // The run gives a second to servers that are slow to begin, before anything is measured; on a
+    // The run gives a second to servers that are slow to start, before anything is measured; on a
     // busy machine this may take longer.
     let mut patience = Duration::from_millis(750);
     let run = || {

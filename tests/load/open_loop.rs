@@ -1,5 +1,5 @@
-//! The open loop: requests are due when the schedule says so, and the time that a server makes them
-//! wait is part of its latency.
+//! The open loop: requests are due at the times of the schedule, and the time for which a server
+//! makes them wait is part of its latency.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -223,7 +223,7 @@ fn send_lag_is_the_generators_own_and_small() {
     until_shown("a small lag", run, |outcome| outcome.number("send_lag_us/p50") < 5_000.0);
 }
 
-/// Returns a server that answers at once, except for request number `after`, which it answers after
+/// Returns a server that answers at once, except that it answers request number `after` with
 /// `delay`, or never.
 fn late_once(after: usize, delay: Option<Duration>) -> Server {
     Server::start(move |request, socket| {
@@ -301,8 +301,8 @@ fn one_at_a_time(service: Duration) -> Server {
 
 #[test]
 fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
-    // M/D/1 at a load of about 0.7: most requests find both connections taken, and are sent when
-    // the server gets one free.
+    // M/D/1 at a load of about 0.7: most requests find both connections busy, and are sent when the
+    // server's response frees one.
     let run = || {
         let server = one_at_a_time(Duration::from_millis(3));
         load(&server, "--connections 2 --rate 220 --arrivals poisson --duration 1500ms")
@@ -321,8 +321,8 @@ fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
     );
 }
 
-/// Memory that a run may map, in KiB: a few times what it maps at any rate. A run that kept all
-/// requests of the test would need more.
+/// Memory that a run may map, in KiB: a few times the amount that it maps at any rate. A run that
+/// kept all requests of the test would need more.
 const MAPPED_KIB: u64 = 900_000;
 
 #[test]
@@ -370,7 +370,7 @@ fn the_first_request_of_a_low_rate_is_sent_when_it_is_due() {
     let run =
         || load(&Server::answering(OK, After::Keep), "--connections 4 --rate 20 --duration 200ms");
     let outcome = until_shown("a first request on time", run, |outcome| {
-        // All requests count; none is lost where the measured part begins.
+        // All requests count; none is lost at the beginning of the measured part.
         assert_eq!(outcome.count("requests/intended"), 4);
         outcome.count("send_lag_us/count") == 4 && outcome.check("send-lag").0 == "pass"
     });

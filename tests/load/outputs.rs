@@ -1,4 +1,4 @@
-//! Outputs of a run: files that can be parsed, and one line of error where a file can't be written.
+//! Outputs of a run: files that can be parsed, and one line of error if a file can't be written.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -18,7 +18,7 @@ use crate::command::{command, end_of, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
 use crate::wait;
 
-/// A histogram of a log, with its tag, and begin and length of its interval in seconds.
+/// A histogram of a log, with its tag, and the beginning and length of its interval in seconds.
 pub struct Line {
     pub tag: String,
     pub begin_s: f64,
@@ -186,8 +186,8 @@ fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
     assert_eq!(server.seen().len(), 1, "a run was made to be thrown away");
 }
 
-/// Shell script that runs the command where regular files take no byte, as on a full disk. (25 is
-/// SIGXFSZ, which would end the command.)
+/// Shell script that runs the command with a file size limit of zero, so that regular files take no
+/// byte, as on a full disk. (25 is SIGXFSZ, which would end the command.)
 const ON_A_FULL_DISK: &str = "trap '' 25; ulimit -f 0; exec \"$@\"";
 
 #[test]

@@ -1,4 +1,5 @@
-//! Servers that do not answer on some connections, or on any, or that do not even accept.
+//! Servers that do not answer on some or on all connections, or that do not even accept
+//! connections.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -60,7 +61,7 @@ fn a_number_of_requests_ends_although_some_are_never_answered() {
         assert!(timeouts >= 9, "{timeouts}");
         outcome
     };
-    // More requests time out where the machine stalled for a second.
+    // More requests time out if the machine stalled for a second.
     until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") <= 11);
 }
 
@@ -76,7 +77,7 @@ fn requests_of_an_open_loop_that_are_never_answered_time_out() {
         assert!(timeouts >= 4, "{timeouts}");
         outcome
     };
-    // More requests time out where the machine stalled for that long.
+    // More requests time out if the machine stalled for that long.
     until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") == 4);
 }
 
@@ -182,7 +183,7 @@ fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
 fn a_server_that_comes_up_a_little_late_is_waited_for() {
     let (bound, url) = dead_port();
     let server = thread::spawn(move || {
-        // Until the client has tried to connect in vain, on most machines.
+        // By then the client has tried to connect in vain, on most machines.
         thread::sleep(Duration::from_millis(200));
         bound.listen(16).expect("it can listen");
         let listener = TcpListener::from(bound);

@@ -47,7 +47,7 @@ fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
 
 #[test]
 fn slow_clients_that_take_all_workers_keep_the_measured_ones_waiting() {
-    // Four connections are answered and no other, as by a pool of four workers.
+    // Only four connections are answered, as by a pool of four workers.
     let server = Server::start(|request, socket| match request.connection {
         0..4 => socket.write_all(OK).map(|()| After::Keep),
         _ => Ok(After::Hold),

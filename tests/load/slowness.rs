@@ -150,7 +150,7 @@ fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
     assert_eq!(outcome.in_flight(), 5);
 }
 
-/// A response that comes too late is a timeout, even if it comes before the generator looks for
+/// A response that comes too late is a timeout, even if it comes before the generator checks for
 /// late ones.
 #[test]
 fn no_answer_counts_that_took_longer_than_the_timeout() {

@@ -1,5 +1,4 @@
-//! Servers that stop answering in the course of a run: their earlier responses are no valid
-//! measurement.
+//! Servers that stop answering during a run: their earlier responses are no valid measurement.
 
 use std::io::Write;
 use std::net::TcpStream;

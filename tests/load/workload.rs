@@ -1,5 +1,4 @@
-//! The workload that was measured is the one that was asked for, or the run says what it was
-//! instead.
+//! The measured workload is the requested one, or the run reports how it differs.
 
 use std::io::Write;
 use std::process::{Command, Stdio};

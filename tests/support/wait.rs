@@ -4,8 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest time that anything may take that has to happen. Generous, since the machine may be busy
-/// with the other tests; nothing here measures speed.
+/// Longest time that a condition may take to hold. It is long, since the machine may be busy with
+/// the other tests; nothing here measures speed.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pause between two checks.

@@ -1,5 +1,5 @@
-//! Converts runs that were written before axes, readings and effects of checks existed to today's
-//! shape while they are read, so that only the reader knows the old shape.
+//! Reads runs that were written before axes, readings and effects of checks existed: converts them
+//! to today's shape, so that only the reader knows the old shape.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};

@@ -47,8 +47,8 @@ pub struct Panel {
     pub points: Vec<(usize, usize)>,
 }
 
-/// A value in the form in which values are compared: equal numbers are the same value, in whichever
-/// form they were written.
+/// A value in the form in which values are compared: equal numbers are the same value, no matter
+/// how they were written.
 #[derive(Debug, Clone, PartialEq)]
 enum Value<'a> {
     /// The parameter is not set.

@@ -9,7 +9,8 @@ use c10k_reports::record::{Environment, Outcome, Record};
 use crate::fixture;
 use crate::page::{part, render};
 
-/// Returns an environment of three subjects under two workloads, one of which matters.
+/// Returns an environment of three subjects under two workloads; the tests look at only one of the
+/// workloads.
 fn environment() -> Environment {
     let mut environment = fixture::environment();
     environment.subjects.retain(|subject| subject.name != "busy-poll");

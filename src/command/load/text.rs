@@ -122,8 +122,8 @@ fn traffic(summary: &Summary) -> String {
         rate(bytes.read),
         rate(bytes.written)
     );
-    // Counts connections that carried a completed request of the measured part: only these are
-    // timed.
+    // Counts connections that carried a completed request of the measured part, because only their
+    // connects are timed.
     if connect_us.count > 0 {
         let mean = requests.completed as f64 / connect_us.count as f64;
         text += &format!(" · {} requests per connection", three_digits(mean));
@@ -142,7 +142,8 @@ fn bytes_per_second(rate: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-/// Renders what is needed, beside the rate, to repeat an open loop; empty for a closed loop.
+/// Renders the settings that are needed, beside the rate, to repeat an open loop; empty for a
+/// closed loop.
 fn arrivals(measured: &Measurement) -> String {
     let Pacing::Open { arrivals, seed, .. } = measured.workload.pacing else {
         return String::new();

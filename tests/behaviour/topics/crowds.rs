@@ -119,7 +119,7 @@ fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
     while !clients.is_empty() {
         wait::until("somebody is served", || clients.iter().any(Client::has_answer));
         if rounds == 0 {
-            // All clients that are served before any client leaves.
+            // All clients that can be served before any client leaves.
             server.assert_does_not_spin();
             let answered = clients.iter().filter(|client| client.has_answer()).count();
             assert!(answered <= holds_about, "{answered} are served at once");
@@ -162,7 +162,7 @@ fn serves_more_clients_than_it_has_workers(model: &Model) {
     for client in &mut clients {
         client.send(CLOSE);
     }
-    // In the reverse order of the requests.
+    // The requests are answered in the reverse of their order.
     for client in clients.iter_mut().rev() {
         assert_eq!(client.answer().status, 200);
         client.assert_ended();

@@ -1,5 +1,5 @@
-//! Clients that leave in every way and at every time: the server continues to serve, and keeps
-//! nothing of them.
+//! Clients that leave in every way and at every time: the server continues to serve, and keeps no
+//! resource of theirs.
 
 use std::collections::HashSet;
 
@@ -93,8 +93,8 @@ fn leaves_no_zombie_of_connections_that_have_ended(model: &Model) {
     wait::until("no zombie is left", || server.zombies() == 0);
 }
 
-/// A child that is killed, for example by the kernel when memory runs out, costs the connections of
-/// that child and no more.
+/// A child that is killed, for example by the kernel when memory runs out, costs only the
+/// connections of that child.
 fn survives_the_death_of_its_children(model: &Model) {
     let server = Server::start(model);
     let mut clients: Vec<Client> = (0..model.at_once(4)).map(|_| server.connect()).collect();

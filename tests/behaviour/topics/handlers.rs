@@ -1,4 +1,4 @@
-//! Handlers that block: they delay only the clients that the model declares.
+//! Handlers that block: they delay only those clients that the model's profile says they delay.
 
 use std::time::Duration;
 
@@ -9,20 +9,18 @@ use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![blocks_only_whom_it_declares_to_block,];
 
-/// Time that the server is given to begin with the handler.
+/// Time that the server gets to start the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
 /// With a single worker, a request that arrives while a handler sleeps is answered after that
-/// handler, unless its connection has a process or a thread of its own, or the handler a thread of
-/// its own.
+/// handler, unless its connection has its own process or thread, or the handler has its own thread.
 fn blocks_only_whom_it_declares_to_block(model: &Model) {
     let delays = !(model.has_a_task_per_connection() || model.offloads_handlers);
     // The workers of a model that offloads run the handlers: one sleeps, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
     let mut sleeper = server.connect();
-    // Where the other request is delayed, it waits for the whole sleep, so the sleep is short.
-    // Where it is not delayed, the sleep is long, so that its response clearly comes before the
-    // end.
+    // If the other request is delayed, it waits for the whole sleep, so the sleep is short. If it
+    // is not delayed, the sleep is long, so that its response clearly comes before the end.
     let sleep = if delays { "/sleep/400000 " } else { "/sleep/2000000 " };
     // The connection ends with its response, so that a worker that has one connection at a time is
     // free for the other client.

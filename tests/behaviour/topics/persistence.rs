@@ -126,7 +126,7 @@ fn lets_the_client_read_its_last_answer_though_it_talks_on(model: &Model) {
         client.send([CLOSE, &get("/").repeat(4000)].concat());
         assert_eq!(client.answer().body.len(), 1024);
         client.assert_ended();
-        // A server that serves one connection at a time lingers for as long as its client stays.
+        // A server that serves one connection at a time lingers until its client leaves.
         drop(client);
         // A client whose further requests come after the close.
         let mut client = server.connect();

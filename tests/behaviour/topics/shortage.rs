@@ -109,7 +109,7 @@ fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
         }
     };
     let said = String::from_utf8(output.stderr).expect("it speaks text");
-    // Where this user may not run the server, the shell that was to become the server says so.
+    // If this user may not run the server, the shell that should have become the server says so.
     if matches!(output.status.code(), Some(126 | 127)) {
         return Outcome::Skipped(format!("cannot run a server as an ordinary user: {said}"));
     }
@@ -126,7 +126,7 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
         Ok(started) => started,
         Err(reason) => return Outcome::Skipped(reason),
     };
-    // One place is left for the clients that connect later.
+    // One worker is left for the clients that connect later.
     let mut established: Vec<Client> =
         (1..model.at_once(5)).map(|_| served_client(&server)).collect();
     server.await_pool();
@@ -199,8 +199,8 @@ fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), Strin
     Ok((server, user))
 }
 
-/// Checks that during a shortage connected clients are served and new clients are served, answered
-/// with 503 or cut, and that all clients are served again after it.
+/// Checks that during a shortage connected clients are served, and new clients are served, answered
+/// with 503 or cut off, and that all clients are served again after it.
 fn assert_recovers_under_load(
     model: &Model,
     server: &Server,
@@ -267,7 +267,8 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
         return Outcome::Skipped("makes no threads for its connections".into());
     }
     let server = Server::start(model);
-    // No client has left before: the stack of a thread that has ended would be used again.
+    // No client has left before: otherwise the stack of a thread that has ended would be used
+    // again.
     let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
     let size = |process: &Process| process.address_space() + SPARE_MEMORY;
     let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
@@ -297,7 +298,7 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
 }
 
 /// Checks that a client that connected during a shortage does not wait for ever: it is served after
-/// the shortage, answered with 503, or cut.
+/// the shortage, answered with 503, or cut off.
 #[track_caller]
 fn assert_is_served_or_told(mut client: Client) {
     if !client.try_send(get("/")) {

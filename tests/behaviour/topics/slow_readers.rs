@@ -36,7 +36,7 @@ fn sends_10_mib_to_a_client_that_reads_slowly(model: &Model) {
     let expected = pattern(LENGTH);
     for (i, piece) in expected.chunks(PIECE).enumerate() {
         assert!(slow.read_exactly(piece.len()) == piece, "piece {i} is wrong");
-        // The pause makes the client slow; the request shows that others don't wait.
+        // The pause makes the client slow; the request shows that other clients don't wait.
         if i % 16 == 0 {
             thread::sleep(Duration::from_millis(1));
             server.assert_serves_others();

@@ -1,8 +1,8 @@
-//! Slow clients: a client is served for as long as it makes progress, and cut when it does not.
+//! Slow clients: a client is served for as long as it makes progress, and cut off when it does not.
 //!
-//! A timeout that has to run out is short. One that must not run out is several times longer than
+//! A timeout that the test expects is short. One that must not expire is several times longer than
 //! the pauses of the client, since the machine may be busy. If the machine is so busy that the
-//! client itself comes too late, the client tries again.
+//! client itself is too late, the client tries again.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,14 +33,14 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 /// a busy machine may be slow to wake the client.
 const RECEIVE_BYTES: usize = 200 * 1024;
 
-/// Timeout that is to run out.
+/// Timeout that the test expects to expire.
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Pause between two bytes, or two requests, of a client that makes progress.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Time by which a server may close earlier than the client expects: it reads its clock once for
-/// all events of one wait, which may be earlier than the client reads its own.
+/// Time by which a server may close earlier than the client expects: the server reads its clock
+/// once for all events of one wait, which may be earlier than the client reads its own.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
 const BODY: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n";
@@ -81,7 +81,7 @@ fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
     let server = serve(model, "--head-timeout", SHORT);
     for part in ["G", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut client = server.connect();
-        // A request before it, so that not only the first head of a connection is tested.
+        // A request before it, so that the test covers more than the first head of a connection.
         client.get("/");
         let begin = Instant::now();
         client.send(part);
@@ -91,7 +91,7 @@ fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
     server.assert_serves();
 }
 
-/// Pauses of a client that is to be served for as long as it is in time, and the longest of them:
+/// Pauses of a client that must be served for as long as it is in time, and the longest of them:
 /// other processes may keep the client from its processor.
 struct Pauses {
     each: Duration,
@@ -188,7 +188,7 @@ fn answers_408_to_a_body_that_does_not_go_on(model: &Model) {
 }
 
 /// Between two requests the server owes the client no response, so it closes the connection without
-/// one.
+/// sending one.
 fn ends_an_idle_connection_without_a_word(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let mut client = server.connect();
@@ -266,8 +266,8 @@ fn keeps_a_client_that_reads_slowly(model: &Model) {
 }
 
 fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
-    // More clients than the workers that a server may still be making when it is measured, where
-    // that many are served at once.
+    // If a server serves that many clients at once, these are more clients than the workers that it
+    // may still be starting when it is measured.
     const CLIENTS: usize = 40;
     let server = Server::launch(model).pool(CLIENTS).arguments(["--idle-timeout", "200ms"]).start();
     server.assert_serves();
@@ -279,7 +279,7 @@ fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
     server.assert_serves();
     // The clients can still read what the kernel has buffered.
     for mut client in stuck.into_iter().take(4) {
-        // The client reads only now: a client that reads again is served again.
+        // The client reads only now: the server continues to serve a client that reads again.
         wait::until("it is cut", || client.is_let_go());
         assert!(client.read_until_over() < LARGE, "a client was not cut that did not read");
     }

@@ -1,5 +1,5 @@
-//! Handlers that wait for something, as for a database: they block the thread on which the model
-//! runs the wait, and no other.
+//! Handlers that wait for something, as for a database: they block only the thread on which the
+//! model runs the wait.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     waits_for_many_at_once,
 ];
 
-/// Time that the server is given to begin with the handler.
+/// Time that the server gets to start the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
 const CLIENTS: usize = 20;
@@ -74,14 +74,14 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
 }
 
 /// With a single worker, a request that arrives while a handler waits is answered after that
-/// handler only where the handler has the thread or process that the request needs.
+/// handler only if the handler has the thread or process that the request needs.
 fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
     let keeps = matches!(model.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
     // The workers of a model that offloads run the handlers: one waits, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
     let mut waiting = server.connect();
-    // Where the other request is delayed, it waits for the whole time, so the time is short. Where
-    // it is not delayed, the time is long, so that its response clearly comes before the end.
+    // If the other request is delayed, it waits for the whole time, so the time is short. If it is
+    // not delayed, the time is long, so that its response clearly comes before the end.
     let wait = if keeps { "/wait/400000 " } else { "/wait/2000000 " };
     // The connection ends with its response, so that a worker that has one connection at a time is
     // free for the other client.
