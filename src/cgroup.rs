@@ -192,7 +192,7 @@ fn microseconds(stat: &str, wanted: &str) -> Result<f64> {
     let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
     let value =
         lines.find(|(name, _)| *name == wanted).and_then(|(_, value)| value.parse::<u64>().ok());
-    Ok(value.with_context(|| format!("this kernel does not tell {wanted}"))? as f64 / 1e6)
+    Ok(value.with_context(|| format!("this kernel does not report {wanted}"))? as f64 / 1e6)
 }
 
 /// Returns the reason why no server of this harness can have a cgroup, or `None` if one can.
@@ -445,6 +445,6 @@ mod tests {
         let stat = "usage_usec 1500000\nuser_usec 500000\n";
         assert!((microseconds(stat, "user_usec").unwrap() - 0.5).abs() < 1e-9);
         let error = microseconds(stat, "system_usec").unwrap_err();
-        assert_eq!(error.to_string(), "this kernel does not tell system_usec");
+        assert_eq!(error.to_string(), "this kernel does not report system_usec");
     }
 }

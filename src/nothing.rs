@@ -21,7 +21,7 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
     }
     if measured.generator_limits.total() > 0 {
         return "no request completed; see the check generator-limits: this generator was out of descriptors, ports or \
-                memory, and the server may be well"
+                memory, and nothing may be wrong with the server"
             .into();
     }
     if measured.connections.established == 0 {

@@ -67,15 +67,15 @@ impl Placement {
     pub fn sharing(&self) -> Option<String> {
         let Some((server, generator)) = self.server.as_ref().zip(self.generator.as_ref()) else {
             return Some(
-                "server and generator share the only processor that there is for them: each is slower \
-                 for the other, so that results compare with no others than of such a machine"
+                "server and generator share the only processor: each slows the other, so that \
+                 results can be compared only with those of such a machine"
                     .into(),
             );
         };
         (!self.cores.as_ref()?.shared(server, generator).is_empty()).then(|| {
             format!(
                 "the processors of the server ({server}) and of the generator ({generator}) are hardware threads \
-                 of one core, there is no other: they slow each other"
+                 of the only core: they slow each other"
             )
         })
     }
@@ -94,8 +94,8 @@ impl Placement {
         let count = available.numbers().len();
         ensure!(
             wanted.get() <= count,
-            "its server is to have {wanted} processors, and {count} of this machine's are the server's; leave such \
-             cells out with --filter processors={count}"
+            "its server needs {wanted} processors, and {count} of this machine's are for the \
+             server; leave such cells out with --filter processors={count}"
         );
         Ok(Some(available.first(wanted)))
     }

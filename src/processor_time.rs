@@ -66,7 +66,7 @@ impl Look {
             let name = format!("cpu{cpu} ");
             let line = stat.lines().find(|line| line.starts_with(&name));
             let line =
-                line.with_context(|| format!("/proc/stat does not tell of processor {cpu}"))?;
+                line.with_context(|| format!("/proc/stat does not report processor {cpu}"))?;
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             // Old kernels have fewer fields.
             let ticks = |field: usize| {
@@ -141,6 +141,6 @@ mod tests {
     fn a_processor_that_there_is_not_is_named() {
         let error =
             Look::parse("cpu0 1 1 1 1\n", &"3".parse().unwrap(), Instant::now()).unwrap_err();
-        assert_eq!(error.to_string(), "/proc/stat does not tell of processor 3");
+        assert_eq!(error.to_string(), "/proc/stat does not report processor 3");
     }
 }

@@ -107,7 +107,7 @@ fn throttled_s(group: &Limited) -> Result<f64> {
     let stat =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     stat_s(&stat, group.version)
-        .with_context(|| format!("{} does not tell of throttling", path.display()))
+        .with_context(|| format!("{} does not report throttling", path.display()))
 }
 
 fn stat_s(stat: &str, version: Version) -> Option<f64> {
@@ -164,11 +164,7 @@ mod tests {
         // A group that does not report the time is an error, not a time of zero.
         fs::write(&stat, "usage_usec 5\n").unwrap();
         assert!(
-            throttling
-                .elapsed_s()
-                .unwrap_err()
-                .to_string()
-                .ends_with("does not tell of throttling")
+            throttling.elapsed_s().unwrap_err().to_string().ends_with("does not report throttling")
         );
         fs::remove_file(&stat).unwrap();
         assert!(throttling.elapsed_s().unwrap_err().to_string().starts_with("cannot read "));

@@ -401,7 +401,7 @@ fn describe(record: &Record) -> String {
 fn capacity(record: &Record) -> String {
     let Some(search) = &record.search else { return String::new() };
     let bound = at_least(search.breaks_rps.is_none());
-    format!("{bound}{:.0} requests/s hold to {}", search.holds_rps, search.objective)
+    format!("{bound}{:.0} requests/s meet {}", search.holds_rps, search.objective)
 }
 
 /// Formats p99, or a dash if the samples or the failures do not support it.

@@ -68,11 +68,11 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words_and_under_s
     }
     let error = of(&records, "dead")["outcome"]["failed"].as_str().expect("it failed");
     assert!(error.contains("out of luck"), "{error}");
-    for words in ["8 asked, 6 never served", "out of luck", "NOT VALID"] {
+    for words in ["8 requested, 6 never served", "out of luck", "NOT VALID"] {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }
     let page = bench.page();
-    for words in ["8 asked, 6 never served", "out of luck", "offered-rate"] {
+    for words in ["8 requested, 6 never served", "out of luck", "offered-rate"] {
         assert!(page.contains(words), "{words:?} is not on the page");
     }
 }

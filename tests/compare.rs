@@ -199,7 +199,7 @@ fn one_round_has_no_interval_and_no_verdict_and_says_how_many_it_needs() {
     assert!(cpu["low"].is_null() && cpu["verdict"] == "undecided", "{cpu}");
     assert!((cpu["ratio"].as_f64().unwrap() - 1.5).abs() < 0.02, "{cpu}");
     assert!(
-        text.contains("one round tells nothing of the noise; measure 3 rounds at least"),
+        text.contains("one round says nothing about the noise; measure 3 rounds at least"),
         "{text}"
     );
 }
@@ -214,7 +214,7 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
         }
         match (record.cell.subject.as_str(), record.cell.workload.as_str()) {
             ("epoll", "short-1") => {
-                record.outcome = Outcome::Failed("no answer within 5 s".to_owned());
+                record.outcome = Outcome::Failed("no response within 5 s".to_owned());
             }
             ("epoll", "short-64") => {
                 let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
@@ -231,7 +231,7 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
     let (status, object, text) = compared(path(&a), path(&b));
     assert_eq!((status, &object["verdict"]), (3, &"undecided".into()), "{text}");
     let said = [
-        ("short-1", "epoll", "B: a round has no result (no answer within 5 s)"),
+        ("short-1", "epoll", "B: a round has no result (no response within 5 s)"),
         ("short-64", "epoll", "B: requests failed (12 timeout)"),
         ("short-1", "busy-poll", "B: a check failed (generator-cpu: 99 %)"),
         (

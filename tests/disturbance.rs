@@ -126,7 +126,7 @@ fn a_search_finds_a_rate_that_holds_and_tells_every_step() {
     let shares: Vec<f64> = steps.iter().filter_map(|step| step["share"].as_f64()).collect();
     assert_eq!(shares, [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]);
     assert!(steps.iter().any(|step| step["broken"].is_string()), "{steps:#?}");
-    assert!(bench.page().contains("Capacity"), "the page does not tell it");
+    assert!(bench.page().contains("Capacity"), "the page does not show it");
 }
 
 #[test]
@@ -150,5 +150,5 @@ fn a_claim_is_judged_on_the_terminal_and_on_the_page() {
     );
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("refuted here: A handler that sleeps"), "{said}");
-    assert!(bench.page().contains("refuted here"), "the page does not tell it");
+    assert!(bench.page().contains("refuted here"), "the page does not show it");
 }

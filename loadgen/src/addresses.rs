@@ -40,7 +40,7 @@ impl LeftOut {
         let reason = match error.kind() {
             ErrorKind::ConnectionRefused => "refused".into(),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => "did not answer in time".into(),
-            ErrorKind::UnexpectedEof => "closed the connection without an answer".into(),
+            ErrorKind::UnexpectedEof => "closed the connection without a response".into(),
             _ => format!("cannot be reached ({error})"),
         };
         Self { address, reason }

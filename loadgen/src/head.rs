@@ -251,7 +251,7 @@ mod tests {
             ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7", "\"Content-Length: 7\""),
             ("abc OK\r\nX: y", "\"HTTP/1.1 abc OK\""),
             ("101 Switching Protocols\r\nUpgrade: h2c", "\"HTTP/1.1 101 Switching Protocols\""),
-            ("200 OK\r\nX: y\r\nno colon", "the head of the answer has an invalid header name"),
+            ("200 OK\r\nX: y\r\nno colon", "the head of the response has an invalid header name"),
         ] {
             assert!(shown(head).ends_with(line), "{} and not {line}", shown(head));
         }

@@ -196,7 +196,8 @@ impl Batch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StartUp {
-    /// Time from the first connect to the begin of the measured part, in seconds, warm-up included.
+    /// Time from the first connect to the beginning of the measured part, in seconds, warm-up
+    /// included.
     pub took_s: f64,
     /// Connections of a closed loop that had no response yet when the measured part began.
     pub unserved: u64,
@@ -207,7 +208,7 @@ pub struct StartUp {
 /// A time in which no response came on any connection although one or more requests waited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Silence {
-    /// Begin of the silence, from the begin of the measured part.
+    /// Beginning of the silence, from the beginning of the measured part.
     pub begin: Duration,
     /// Length of the silence; zero if all pauses between responses were too short to be kept.
     pub length: Duration,

@@ -102,8 +102,8 @@ impl Plan {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the connections of a worker are ready. The last such report sets the begin of the
-    /// measured part.
+    /// Notes that the connections of a worker are ready. The last such report sets the beginning of
+    /// the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         let length = match self.workload.until {
             Until::Elapsed(time) => Some(nanos(time)),
@@ -120,7 +120,7 @@ impl Plan {
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
     }
 
-    /// Returns the begin and the end of the measured part, as far as they are known.
+    /// Returns the beginning and the end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
         self.timeline.window()
     }

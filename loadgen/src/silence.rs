@@ -147,7 +147,7 @@ mod tests {
 
     const WINDOW: (u64, u64) = (100, 200);
 
-    /// Returns a pause in which a request waits from its begin on.
+    /// Returns a pause during all of which a request waits.
     fn pause(begin: u64, end: u64) -> Pause {
         Pause { begin, end, waiting_since: 0 }
     }
@@ -232,8 +232,9 @@ mod tests {
         assert_eq!(pauses.asleep, [pause(3_059 * MS, 3_109 * MS)]);
     }
 
-    /// Returns the begin and the length, in milliseconds, of the silence between a response at 1 s
-    /// and one at 61 s. Requests were due at the given times and failed, and one waits at the end.
+    /// Returns the beginning and the length, in milliseconds, of the silence between a response at
+    /// 1 s and one at 61 s. Requests were due at the given times and failed, and one waits at the
+    /// end.
     fn with_failures(failed_ms: &[u64]) -> (u128, u128) {
         let mut pauses = Pauses::default();
         pauses.note_failure(500 * MS);

@@ -132,13 +132,14 @@ impl Args {
         let Environment { source, revision, rounds, seed, cells, .. } = &run.environment;
         let source = source.as_ref().with_context(|| {
             format!(
-                "{} was begun by a c10k that kept no plan to go on with; begin it anew",
+                "{} was started by a c10k that did not record its plan; start a new run",
                 dir.display()
             )
         })?;
         ensure!(
             *revision == environment::REVISION,
-            "{} was measured with revision {revision}, and this is {}: go on with that one, or begin it anew",
+            "{} was measured with revision {revision}, and this is {}: continue with that one, or \
+             start a new run",
             dir.display(),
             environment::REVISION
         );
@@ -157,7 +158,8 @@ impl Args {
         let planned: Vec<record::Cell> = plan.cells.iter().map(|cell| suite.names(*cell)).collect();
         ensure!(
             planned == *cells,
-            "{} has other cells than could be measured now: what is installed, or allowed, has changed; begin it anew",
+            "{} has other cells than can be measured now, because installed programs or limits \
+             have changed; start a new run",
             dir.display()
         );
         let interrupt = Interrupt::catch()?;

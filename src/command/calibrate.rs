@@ -80,8 +80,8 @@ impl Args {
         }
         if let Some(cpus) = Quota::of(None).ok().and_then(|quota| quota.cpus()) {
             note(&format!(
-                "c10k: a CPU quota of {cpus} processors holds here: where it is too small, these are its errors \
-                 and not the generator's\n"
+                "c10k: a CPU quota of {cpus} processors applies here: if it is too small, these \
+                 errors are not the generator's but the quota's\n"
             ));
         }
         if let Some(cpus) = &placement.generator {

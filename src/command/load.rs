@@ -156,8 +156,8 @@ impl Args {
         if !self.quiet && workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
             let ports = c10k_loadgen::ephemeral_ports();
             note(&format!(
-                "c10k: {ports} ports, each taken for a minute where the server does not close first, are good for {} \
-                 new connections per second\n",
+                "c10k: {ports} ports, each taken for a minute unless the server closes first, \
+                 allow {} new connections per second\n",
                 ports / 60
             ));
         }

@@ -70,7 +70,8 @@ impl Args {
         });
         ensure!(
             !known.is_empty(),
-            "no run has a capacity{} for `{}`; measure one with `c10k bench capacity`, or give the objective as it has it",
+            "no run has a capacity{} for `{}`; measure one with `c10k bench capacity`, or give the \
+             objective exactly as in the run",
             self.subject.as_ref().map_or_else(String::new, |subject| format!(" of {subject}")),
             self.slo
         );
@@ -114,7 +115,7 @@ impl Known {
                 format!("  machines with {each} for it: at most {high}{BY_GENERATOR}\n")
             }
             Some(need) => format!("  machines with {each} for it: {}\n", in_words(need)),
-            None => "  one round tells nothing of machines; measure three\n".to_owned(),
+            None => "  one round says nothing about machines; measure three\n".to_owned(),
         };
         text + &self.processors(processors, rounds, rate)
     }

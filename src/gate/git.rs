@@ -86,7 +86,7 @@ pub fn line(command: &mut Command) -> Result<String> {
 fn reason(said: &str) -> String {
     let is_reason = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
     let reason = said.lines().find(is_reason).or_else(|| said.lines().next_back());
-    let reason = reason.unwrap_or("it failed without a word");
+    let reason = reason.unwrap_or("it failed without a message");
     match said.lines().map(str::trim).find(|line| line.starts_with("git config ")) {
         Some(advice) => format!("{reason}; run `{advice}`"),
         None => reason.to_owned(),

@@ -77,9 +77,8 @@ fn prefix(output: &Path) -> [OsString; 6] {
 /// Waits for the summary, which strace writes when the last process has ended.
 fn read_summary(path: &Path) -> Result<Counts> {
     let look = || Ok(std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary));
-    tool::within(STRACE_TIME, look)?.with_context(|| {
-        format!("strace did not write down what it counted within {STRACE_TIME:?}")
-    })
+    tool::within(STRACE_TIME, look)?
+        .with_context(|| format!("strace did not write its counts within {STRACE_TIME:?}"))
 }
 
 /// Reads `% time, seconds, usecs/call, calls, [errors,] syscall` lines; `None` while the last one,

@@ -145,7 +145,7 @@ impl FromBufRead for Switches {
         let count = |name: &str| {
             let value =
                 text.lines().rev().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-            value.ok_or_else(|| ProcError::Other(format!("this kernel does not tell {name}")))
+            value.ok_or_else(|| ProcError::Other(format!("this kernel does not report {name}")))
         };
         Ok(Self {
             voluntary: count("voluntary_ctxt_switches:")?,

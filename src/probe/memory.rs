@@ -75,7 +75,7 @@ fn peak_rss(process: &Process) -> ProcResult<u64> {
 }
 
 fn untold(name: &str) -> ProcError {
-    ProcError::Other(format!("this kernel does not tell {name}"))
+    ProcError::Other(format!("this kernel does not report {name}"))
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Condition {
             Self::Latency { percentile: (name, quantile, value), below } => {
                 let times = &measured.latency_us;
                 if !times.supports(quantile) {
-                    return Some(format!("{name} is not known, of {} requests", times.count));
+                    return Some(format!("{name} is not known from {} requests", times.count));
                 }
                 let us = value(times);
                 let bound = if times.is_bound(quantile) { "at least " } else { "" };

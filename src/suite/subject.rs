@@ -69,7 +69,7 @@ fn subject(table: SubjectTable) -> Result<SuiteSubject> {
         table;
     ensure!(
         args.is_empty() || model_name.is_some(),
-        "`args` of a subject are arguments of `c10k serve MODEL`; a command says its own"
+        "`args` of a subject are arguments of `c10k serve MODEL`; a command contains its own"
     );
     let mut subject = match (model_name, server_name, command) {
         (Some(model_name), None, None) => model(&model_name, &args)?,

@@ -26,7 +26,7 @@ fn a_server_that_says_it_closes_and_does_not_is_not_waited_for() {
     assert_eq!(outcome.completed(), 20);
     assert!(
         server.seen().iter().all(|seen| seen.requests.len() <= 1),
-        "a request came behind the last answer"
+        "a request came after the last response"
     );
 }
 

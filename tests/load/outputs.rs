@@ -293,7 +293,7 @@ fn told_of_nothing(arguments: &[&str]) -> (String, String) {
 fn a_run_in_which_nothing_completed_shows_no_times_and_no_cost_per_request() {
     let (stdout, stderr) = told_of_nothing(&[]);
     assert!(
-        stdout.contains("0 completed") && stdout.contains("2 asked, 2 never served"),
+        stdout.contains("0 completed") && stdout.contains("2 requested, 2 never served"),
         "{stdout}"
     );
     for word in ["p50", "latency", "µs", " ms", "CPU per completed request"] {

@@ -28,7 +28,7 @@ fn connections_that_are_never_answered_are_starved_and_the_others_served() {
     assert_eq!(outcome.count("connections/starved"), 4);
     assert!(outcome.in_flight() >= 4);
     outcome.assert_errors(&[]);
-    assert_eq!(outcome.check("starvation"), ("fail", "16 asked, 4 never served"));
+    assert_eq!(outcome.check("starvation"), ("fail", "16 requested, 4 never served"));
     assert_eq!(outcome.json["valid"], false);
     assert!(outcome.completed() > 0 && outcome.completed() <= server.answers());
 }
@@ -88,7 +88,7 @@ fn a_server_that_never_answers_anyone_starves_all() {
     assert_eq!(outcome.count("connections/starved"), 4);
     assert_eq!(outcome.completed(), 0);
     assert_eq!(outcome.in_flight(), 4);
-    assert_eq!(outcome.check("starvation"), ("fail", "4 asked, 4 never served"));
+    assert_eq!(outcome.check("starvation"), ("fail", "4 requested, 4 never served"));
     assert!(outcome.stderr.contains("no request completed of 4 sent"), "{}", outcome.stderr);
 }
 

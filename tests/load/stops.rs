@@ -33,7 +33,7 @@ fn assert_silent(outcome: &Outcome) {
     outcome.assert_errors(&[]);
     let (verdict, detail) = outcome.check("silence");
     assert_eq!(verdict, "fail", "{:#}", outcome.json);
-    assert!(detail.starts_with("no answer came for "), "{detail}");
+    assert!(detail.starts_with("no response came for "), "{detail}");
     assert_eq!(outcome.json["valid"], false);
 }
 
@@ -78,7 +78,7 @@ fn requests_that_time_out_in_a_stop_do_not_make_it_shorter() {
     let outcome = load(&server, "--connections 16 --rate 50 --duration 2s --timeout 100ms");
     let (verdict, detail) = outcome.check("silence");
     assert_eq!(verdict, "fail", "{:#}", outcome.json);
-    assert!(detail.starts_with("no answer came for 1."), "{detail}");
+    assert!(detail.starts_with("no response came for 1."), "{detail}");
 }
 
 #[test]

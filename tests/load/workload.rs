@@ -46,7 +46,7 @@ fn answers_that_are_all_redirections_are_told() {
         load(&Server::answering(redirection, After::Keep), "--connections 2 --requests 100");
     let (verdict, detail) = outcome.check("answers");
     assert_eq!(verdict, "warn");
-    assert!(detail.starts_with("100 % of answers are redirections"), "{detail}");
+    assert!(detail.starts_with("100 % of responses are redirections"), "{detail}");
     assert_eq!(
         outcome.count("bodies/counted"),
         0,

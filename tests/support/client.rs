@@ -110,13 +110,13 @@ impl Client {
     /// Reads one response with its body.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
-        self.read_answer(true).expect("a whole answer comes")
+        self.read_answer(true).expect("a whole response comes")
     }
 
     /// Reads one response to a HEAD request.
     #[track_caller]
     pub fn answer_without_body(&mut self) -> Answer {
-        self.read_answer(false).expect("a whole answer comes")
+        self.read_answer(false).expect("a whole response comes")
     }
 
     /// Reads one response; returns an error if there is none, or only a part of it.
@@ -128,7 +128,7 @@ impl Client {
     /// a response comes.
     #[track_caller]
     pub fn whole_answer_or_nothing(&mut self) -> Option<Answer> {
-        assert!(self.received.is_empty(), "the answer before was too long");
+        assert!(self.received.is_empty(), "the response before was too long");
         match self.receive() {
             Ok(0) => None,
             Ok(_) => Some(self.answer()),
@@ -136,7 +136,7 @@ impl Client {
                 assert_ne!(
                     error.kind(),
                     io::ErrorKind::WouldBlock,
-                    "neither an answer nor the end"
+                    "neither a response nor the end"
                 );
                 None
             }
@@ -217,7 +217,7 @@ impl Client {
                 assert_eq!(
                     error.kind(),
                     io::ErrorKind::WouldBlock,
-                    "instead of an answer: {error}"
+                    "instead of a response: {error}"
                 );
                 false
             }
@@ -263,7 +263,7 @@ impl Client {
         match self.receive()? {
             0 => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("the end after {} bytes of an answer", self.received.len()),
+                format!("the end after {} bytes of a response", self.received.len()),
             )),
             _ => Ok(()),
         }
@@ -305,7 +305,7 @@ impl Answer {
 fn parse_status(head: &str) -> u16 {
     head.strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.get(..4)?.trim_end().parse().ok())
-        .unwrap_or_else(|| panic!("not the head of an answer: {head:?}"))
+        .unwrap_or_else(|| panic!("not the head of a response: {head:?}"))
 }
 
 #[track_caller]

@@ -135,7 +135,7 @@ pub(crate) fn because(
         Reason::TooFewBlocks { metrics, needed } => too_few(metrics, needed),
         Reason::CopyAlarms(of) => {
             format!(
-                "the copy of the base alarms about {}, too; give it a quieter machine",
+                "the copy of the base raises an alarm about {}, too; give it a quieter machine",
                 names(&of)
             )
         }

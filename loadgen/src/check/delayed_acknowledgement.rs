@@ -46,15 +46,16 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     } else {
         Judgement::new(
             Verdict::Pass,
-            "answers do not wait about 40 ms between first and last byte".into(),
+            "responses do not wait about 40 ms between first and last byte".into(),
         )
     })
 }
 
 fn waiting(share: f64) -> String {
     format!(
-        "{} of answers take about 40 ms from the first byte to the last, as long as an acknowledgement is delayed: where the \
-         server writes head and body in two pieces, set TCP_NODELAY there, or write them in one",
+        "{} of responses take about 40 ms from the first byte to the last, as long as an \
+         acknowledgement is delayed: if the server writes head and body in two pieces, set \
+         TCP_NODELAY there, or write them in one",
         percent(share)
     )
 }

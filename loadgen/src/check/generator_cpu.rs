@@ -47,8 +47,9 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
                 ": the throughput may be the generator's limit and not the server's; try more --threads"
             }
             Pacing::Open { .. } => {
-                ": answers wait for the generator, and latency with them; try more --threads, each of which has a queue \
-                 of its own: where requests wait for a connection, that adds to their latency"
+                ": responses wait for the generator, and latency with them; try more --threads, \
+                 each of which has a queue of its own: where requests wait for a connection, that \
+                 adds to their latency"
             }
         };
     }

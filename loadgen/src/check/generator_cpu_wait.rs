@@ -41,7 +41,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     // If nothing completed, there is no number that the loss affects.
     if verdict != Verdict::Pass && measured.requests.completed > 0 {
         detail += match measured.workload.pacing {
-            Pacing::Closed => "; the throughput may be as much too low",
+            Pacing::Closed => "; the throughput may be too low by the same share",
             Pacing::Open { .. } => "; latency contains the wait",
         };
     }
@@ -133,7 +133,7 @@ mod tests {
     fn names_neighbours_where_the_server_runs_elsewhere() {
         let detail = told(&disturbed(server(&[1], 4.0)));
         assert!(detail.contains(" by other programs on processor 0 (end them"), "{detail}");
-        assert!(detail.ends_with("; the throughput may be as much too low"), "{detail}");
+        assert!(detail.ends_with("; the throughput may be too low by the same share"), "{detail}");
     }
 
     #[test]

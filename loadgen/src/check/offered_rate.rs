@@ -58,7 +58,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let allowed = CHANCE * expected.sqrt().max(1.0) + WARN_MISSING * expected;
     if (called_for - expected).abs() > allowed {
         let rate = called_for * offered_rps / expected.max(f64::MIN_POSITIVE);
-        let detail = format!("{rate:.1} requests/s were {unit} of {offered_rps} offered");
+        let detail = format!("{rate:.1} of {offered_rps} requests/s offered were {unit}");
         // A request that the schedule did not call for was never sent and waits in no queue: no
         // other number would show it.
         return Some(Judgement::new(Verdict::Fail, detail));
@@ -84,14 +84,14 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return Some(Judgement::new(verdict, detail));
     }
     if let Some(reason) = limit_of_generator(measured, offered_rps) {
-        let next = "offer less, or use more --threads: this says nothing of the server";
+        let next = "offer less, or use more --threads: this says nothing about the server";
         detail += &format!(": the generator can't keep up with its own schedule, {reason}; {next}");
         return Some(Judgement::new(verdict, detail).with_effect(Effect::ThroughputIsABound));
     }
     let connections = measured.workload.connections;
     detail += &format!(
-        ": {offered_rps} requests/s are more than it serves on {connections} connections, and latency grows with the length \
-         of the run"
+        ": {offered_rps} requests/s are more than the server handles on {connections} connections, \
+         and latency grows with the length of the run"
     );
     Some(Judgement::new(verdict, detail))
 }
@@ -181,7 +181,8 @@ mod tests {
             judge(&measured).unwrap().detail
         };
         assert!(
-            said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections")
+            said(5, 2000.0)
+                .contains("2000 requests/s are more than the server handles on 64 connections")
         );
         let busy = said(1, 2000.0);
         assert!(
@@ -237,7 +238,7 @@ mod tests {
         measured.duration = Duration::from_secs(11);
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert_eq!(judgement.detail, "909.1 requests/s were called for of 1000 offered");
+        assert_eq!(judgement.detail, "909.1 of 1000 requests/s offered were called for");
     }
 
     #[test]

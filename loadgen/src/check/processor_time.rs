@@ -153,7 +153,7 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
         .collect::<Vec<_>>()
         .join("; ");
     let mut sentence = format!(
-        "{side} was kept from running for {} of the time that it had work",
+        "{side} was kept from running for {} of the time for which it had work",
         percent(lost.total())
     );
     if !parts.is_empty() {
@@ -163,7 +163,7 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
         sentence += "; how long it waited for others is not known";
     }
     if !lost.is_quota_known {
-        sentence += "; a CPU quota may have a part in it, and could not be looked for";
+        sentence += "; a CPU quota may have caused a part of it, but could not be checked";
     }
     sentence
 }
@@ -292,7 +292,7 @@ mod tests {
         let unknown = Side { wait_s: None, others_s: None, throttled_s: None, ..ALONE };
         assert_eq!(unknown.lost(), None);
         let waited = lost(Side { throttled_s: None, ..ALONE });
-        assert!(sentence("it", waited, "", "").ends_with("could not be looked for"));
+        assert!(sentence("it", waited, "", "").ends_with("but could not be checked"));
         assert!(!sentence("it", lost(ALONE), "", "").contains("quota"));
         assert_eq!(Side { others_s: Some(0.52), ..unknown }.most_lost_to_others(), Some(0.5));
         assert_eq!(ALONE.most_lost_to_others(), None);

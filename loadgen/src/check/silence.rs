@@ -63,7 +63,7 @@ fn judge_silence(measured: &Measurement) -> Judgement {
     let share = percent(silence.length.as_secs_f64() / run_s);
     let (length, begin) = (seconds(silence.length), seconds(silence.begin));
     let told =
-        format!("no answer came for {length}, {share} of the measured part, from {begin} on");
+        format!("no response came for {length}, {share} of the measured part, from {begin} on");
     if is_notable(silence.awake, FAIL_LENGTH) {
         return Judgement::new(Verdict::Fail, format!("{told}, while requests waited"));
     }
@@ -73,8 +73,8 @@ fn judge_silence(measured: &Measurement) -> Judgement {
         return Judgement::new(Verdict::Warn, detail);
     }
     let detail = match silence.length {
-        Duration::ZERO => "answers never ceased to come".into(),
-        _ => format!("the longest time without an answer was {length}"),
+        Duration::ZERO => "responses never stopped coming".into(),
+        _ => format!("the longest time without a response was {length}"),
     };
     Judgement::new(Verdict::Pass, detail)
 }
@@ -119,7 +119,7 @@ fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     is_most.then(|| {
         let detail = format!(
             "{hanging} of {} connections that were served before had waited at the end for {} or \
-             more, longer than any answer took",
+             more, longer than any response took",
             connections.served,
             seconds(Duration::from_nanos(oldest_ns))
         );
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(silent_for(fixture::closed(), 0).verdict, Verdict::Pass);
         let judgement = silent_for(fixture::closed(), 400);
         assert_eq!(judgement.verdict, Verdict::Pass);
-        assert_eq!(judgement.detail, "the longest time without an answer was 0.40 s");
+        assert_eq!(judgement.detail, "the longest time without a response was 0.40 s");
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(judgement.verdict, Verdict::Fail);
             assert!(
                 judgement.detail.starts_with(
-                    "no answer came for 3.00 s, 30 % of the measured part, from 2.00 s on"
+                    "no response came for 3.00 s, 30 % of the measured part, from 2.00 s on"
                 ),
                 "{}",
                 judgement.detail

@@ -37,7 +37,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         );
     }
     detail += &format!(
-        ", and {served_later} of them were within the measured part, which holds their start: use a longer --warmup"
+        ", and {served_later} of them were served within the measured part, which then contains \
+         their start: use a longer --warmup"
     );
     // If every response takes longer than the wait for the first ones, there is nothing to start.
     let is_slow = u128::from(measured.times.service.min()) > NEXT_FIRST_RESPONSE.as_nanos();
@@ -76,7 +77,7 @@ mod tests {
         let judgement = with(101, 60);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(
-            judgement.detail.contains("60 of them were within the measured part"),
+            judgement.detail.contains("60 of them were served within the measured part"),
             "{}",
             judgement.detail
         );

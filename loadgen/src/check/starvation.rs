@@ -64,7 +64,7 @@ fn unserved(measured: &Measurement) -> Option<Finding> {
         0 => String::new(),
         unmade => format!(", {unmade} of them could not be made"),
     };
-    Some((verdict(unserved, asked), format!("{asked} asked, {unserved} never served{unmade}")))
+    Some((verdict(unserved, asked), format!("{asked} requested, {unserved} never served{unmade}")))
 }
 
 /// Reports idle connections without a response: they are not like those of a client that has had a
@@ -86,7 +86,8 @@ fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<Finding> 
     let ratio = max as f64 / min.max(1) as f64;
     let detail = || {
         format!(
-            "answers per connection range from {min} to {max}, median {median}; Jain's index is {jain:.2}, and 1 when even"
+            "responses per connection range from {min} to {max}, median {median}; Jain's index is \
+             {jain:.2}, and 1 when even"
         )
     };
     (median >= MIN_RESPONSES && (jain < MIN_JAIN || ratio > MAX_RATIO))
@@ -120,7 +121,7 @@ mod tests {
     fn fails_when_more_than_one_in_a_hundred_never_had_a_response() {
         let judgement = judge(&starved(512, 101)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert_eq!(judgement.detail, "512 asked, 101 never served");
+        assert_eq!(judgement.detail, "512 requested, 101 never served");
         assert_eq!(judge(&starved(64, 1)).unwrap().verdict, Verdict::Fail);
     }
 
@@ -128,7 +129,7 @@ mod tests {
     fn does_not_call_shares_unequal_that_nobody_was_given() {
         let mut measured = starved(512, 101);
         measured.fairness = Fairness { min: 0, median: 1000, max: 1200, jain: 0.8 };
-        assert_eq!(judge(&measured).unwrap().detail, "512 asked, 101 never served");
+        assert_eq!(judge(&measured).unwrap().detail, "512 requested, 101 never served");
     }
 
     #[test]
@@ -165,7 +166,7 @@ mod tests {
         measured.connections.established = 10;
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert_eq!(judgement.detail, "64 asked, 4 never served");
+        assert_eq!(judgement.detail, "64 requested, 4 never served");
     }
 
     #[test]
@@ -175,7 +176,7 @@ mod tests {
         measured.connections.starved = 1;
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert_eq!(judgement.detail, "200 asked, 2 never served, 1 of them could not be made");
+        assert_eq!(judgement.detail, "200 requested, 2 never served, 1 of them could not be made");
     }
 
     #[test]
@@ -199,7 +200,7 @@ mod tests {
         let mut measured = starved(64, 4);
         measured.workload.idle = 10;
         let detail = judge(&measured).unwrap().detail;
-        assert_eq!(detail, "64 asked, 4 never served; 0 of 10 idle connections were answered");
+        assert_eq!(detail, "64 requested, 4 never served; 0 of 10 idle connections were answered");
     }
 
     #[test]

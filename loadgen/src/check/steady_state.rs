@@ -103,7 +103,7 @@ impl Change {
                 }
             }
         };
-        format!("{way} ({}): no number of it is one of a steady state", self.test)
+        format!("{way} ({}): its numbers do not describe a steady state", self.test)
     }
 }
 
@@ -139,8 +139,8 @@ fn hold_enough(batches: &[Batch], least: u64) -> bool {
     batches[0].length >= SHORT_BATCH || requests[requests.len() * 3 / 4] >= least
 }
 
-/// Returns the begins and the values of the batches that have a value. A last batch that is shorter
-/// than half of the others says too little and is left out.
+/// Returns the beginnings and the values of the batches that have a value. A last batch that is
+/// shorter than half of the others says too little and is left out.
 fn series(batches: &[Batch], value: fn(&Batch) -> Option<f64>) -> (Vec<Duration>, Vec<f64>) {
     let Some(first) = batches.first() else { return Default::default() };
     let begun = batches.iter().scan(Duration::ZERO, |end, batch| {

@@ -36,7 +36,7 @@ impl OwnTime {
         Duration::from_nanos(self.idle_ns)
     }
 
-    /// Returns the CPU time since the begin of the measured part; zero if it has not begun.
+    /// Returns the CPU time since the beginning of the measured part; zero if it has not begun.
     pub fn usage(&self) -> ThreadUsage {
         self.usage_at_begin
             .map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin))

@@ -26,7 +26,7 @@ pub(super) struct Recording {
     fresh: Option<Box<Recorder>>,
     /// Recordings of the warm-up; their memory is released later, when there is time.
     forgotten: Option<Box<Recorder>>,
-    /// Begin and end of the measured part, as far as they are known.
+    /// Beginning and end of the measured part, as far as they are known.
     window: (u64, u64),
     has_begun: bool,
     /// Length of the intervals that are handed over, in nanoseconds.
@@ -65,8 +65,8 @@ impl Recording {
         }
     }
 
-    /// Returns the begin and the end of the measured part, in nanoseconds of the clock; `u64::MAX`
-    /// while they are not known.
+    /// Returns the beginning and the end of the measured part, in nanoseconds of the clock;
+    /// `u64::MAX` while they are not known.
     pub fn window(&self) -> (u64, u64) {
         self.window
     }
@@ -76,7 +76,7 @@ impl Recording {
         (self.window.0..self.window.1).contains(&at)
     }
 
-    /// Asks the plan for the begin and the end of the measured part, until both are known.
+    /// Asks the plan for the beginning and the end of the measured part, until both are known.
     pub fn look_at_window(&mut self, plan: &Plan) {
         if self.window.0 == u64::MAX || self.window.1 == u64::MAX {
             self.window = plan.window();
@@ -144,7 +144,7 @@ impl Recording {
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
     }
 
-    /// Takes the arrival times of requests, from the begin of the measured part.
+    /// Takes the arrival times of requests, from the beginning of the measured part.
     pub fn take_arrivals(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.arrivals)
     }
@@ -271,7 +271,7 @@ impl Recording {
     ) {
         let address = plan.target.addresses[place];
         let answer =
-            if pending.first_byte.is_some() { "within an answer" } else { "before an answer" };
+            if pending.first_byte.is_some() { "within a response" } else { "before a response" };
         self.recorder.count_error(
             place,
             match failure {
@@ -291,14 +291,14 @@ impl Recording {
             Failure::Timeout => {
                 let timeout = plan.workload.timeout;
                 examples.timeout.get_or_insert_with(|| match pending.first_byte {
-                    Some(_) => format!("{address}: no end of an answer within {timeout:?}"),
+                    Some(_) => format!("{address}: no end of a response within {timeout:?}"),
                     None if pending.written < request_bytes => {
                         format!(
                             "{address}: took {} of {request_bytes} bytes of a request within {timeout:?}",
                             pending.written
                         )
                     }
-                    None => format!("{address}: no answer within {timeout:?}"),
+                    None => format!("{address}: no response within {timeout:?}"),
                 });
             }
             Failure::Protocol(error) => {

@@ -11,7 +11,7 @@ use crate::usage::ThreadUsage;
 /// Report of a worker while it runs.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The worker passed the begin of the measured part.
+    /// The worker passed the beginning of the measured part.
     Begun,
     /// Results of an interval of the measured part.
     Interval(Interval),
@@ -35,7 +35,7 @@ pub(crate) struct Ending {
     pub unserved_at_begin: u64,
     pub served_later: u64,
     pub opened_total: u64,
-    /// Begin and end of the measured part, in nanoseconds of the clock.
+    /// Beginning and end of the measured part, in nanoseconds of the clock.
     pub window: (u64, u64),
     /// Requests of the measured part that a schedule called for.
     pub scheduled: u64,

@@ -1,4 +1,4 @@
-//! Result of a search, as a record holds it: the highest rate that holds to an objective, with
+//! Result of a search, as a record holds it: the highest rate that meets an objective, with
 //! every step that led to it.
 
 use serde::{Deserialize, Serialize};
@@ -43,7 +43,7 @@ pub struct SearchStep {
     /// for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p999_us: Option<f64>,
-    /// Reason why the step does not hold to the objective; `None` if it holds.
+    /// Reason why the step does not meet the objective; `None` if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<String>,
     /// True if other programs took processors during the step, so that it was measured again.

@@ -128,14 +128,14 @@ pub fn describe(rounds: usize) -> String {
             _ => format!("{rounds} rounds are"),
         };
         return format!(
-            "{made} too few to tell subjects apart, so that no number is bold: {FEWEST_ROUNDS} rounds tell \
-             large differences, --rounds 8 smaller ones"
+            "{made} too few to tell subjects apart, so that no number is bold: {FEWEST_ROUNDS} \
+             rounds show large differences, --rounds 8 smaller ones"
         );
     }
     format!(
         "Subjects are told apart by a paired t-test of the ratios within each of {rounds} rounds, corrected \
          for all pairs of subjects. Among subjects that are equal, at most {} % of columns have a bold \
-         number. More rounds tell smaller differences",
+         number. More rounds show smaller differences",
         MARKED_AT_MOST * 100.0
     )
 }

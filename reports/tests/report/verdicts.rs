@@ -75,7 +75,7 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
     ];
     let (_reports, dir, page) = render(&environment(), &records.concat());
 
-    assert!(row(&page, "epoll").contains("512 asked, 101 never served"));
+    assert!(row(&page, "epoll").contains("512 requested, 101 never served"));
     assert!(
         row(&page, "epoll").contains("title=\"Not comparable: of the served connections only.\"")
     );
@@ -87,7 +87,7 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
     assert!(header.contains("In 2 cells a check failed or connections were not served."));
 
     let problems = part(&page, "id=\"workload-2\"", "<details>");
-    assert!(problems.contains("512 connections asked, 101 never served"));
+    assert!(problems.contains("512 connections requested, 101 never served"));
     assert!(problems.contains("not valid, check offered failed: sent 900 of 1000"));
     assert!(problems.contains("failed in round 2: the server ended"));
 

@@ -167,7 +167,7 @@ fn peek() -> io::Result<Option<Pid>> {
     match waitid(Id::All, flags) {
         Ok(status) => Ok(status.pid().and_then(|pid| Pid::from_raw(pid.as_raw()))),
         Err(Errno::ECHILD) => Ok(None),
-        // A child was ended by a signal that nix has no name for, and nix does not tell which
+        // A child was ended by a signal that nix has no name for, and nix does not report which
         // child. The id of this process, which is never one of its own children, is returned
         // instead.
         Err(Errno::EINVAL) => Ok(Some(getpid())),

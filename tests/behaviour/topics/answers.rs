@@ -33,7 +33,7 @@ fn answers_a_get_with_the_page_of_1_kib(model: &Model) {
 fn writes_a_head_that_is_exactly_as_documented(model: &Model) {
     let server = Server::start(model);
     let answer = server.connect().get("/bytes/5");
-    let date = answer.header("Date").expect("an answer has a date");
+    let date = answer.header("Date").expect("a response has a date");
     assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
     let expected = format!(
         "HTTP/1.1 200 OK\r\nServer: c10k\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nDate: {date}\r\n\r\n"
