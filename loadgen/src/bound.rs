@@ -108,7 +108,8 @@ fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     steps
 }
 
-/// Returns the product-limit estimate of a quantile; none if too few requests were answered for it.
+/// Returns the product-limit estimate of a quantile; `None` if too few requests were answered for
+/// it.
 fn estimate(survival: &[(u64, f64)], quantile: f64) -> Option<u64> {
     // Allows for the rounding errors of a product of many factors.
     let beyond = (1.0 - quantile) * (1.0 + 1e-9);

@@ -82,7 +82,7 @@ const TAIL: f64 = 0.025;
 /// Share of the requested length below which a run counts as interrupted.
 const WHOLE: f64 = 0.99;
 
-/// Returns the 95 % intervals of the latency; none if the workload was too short or the run was
+/// Returns the 95 % intervals of the latency; `None` if the workload was too short or the run was
 /// interrupted.
 pub(crate) fn intervals(measured: &Measurement) -> Option<Intervals> {
     let is_whole = measured.duration >= asked_length(&measured.workload)?.mul_f64(WHOLE);
@@ -107,7 +107,7 @@ pub fn are_shown_of(workload: &Workload) -> bool {
     length >= MIN_LENGTH && length.as_secs_f64() * rate >= MIN_REQUESTS
 }
 
-/// Returns the requested length of an open loop. None for a closed loop, which has no requested
+/// Returns the requested length of an open loop; `None` for a closed loop, which has no requested
 /// rate and whose number of requests is a result.
 fn asked_length(workload: &Workload) -> Option<Duration> {
     let rate = workload.pacing.rate()?;

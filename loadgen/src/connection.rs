@@ -92,7 +92,7 @@ impl Connection {
     }
 
     /// Takes the end of the connection, which the server closed. Returns the head of the response
-    /// that ends with it; none if the response is cut off.
+    /// that ends with it; `None` if the response is cut off.
     pub fn receive_end(&mut self) -> Option<Head> {
         match std::mem::take(&mut self.state) {
             State::UntilClose { head } => Some(head),

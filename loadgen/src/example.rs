@@ -100,8 +100,8 @@ impl StatusCodes {
         classes.into_iter().map(|(class, count)| (format!("{class}xx"), count)).collect()
     }
 
-    /// Returns the codes from 400 with their counts, the most frequent first:
-    /// `404 (12 times), 503 (once)`; none if there are none.
+    /// Returns the codes from 400 with their counts, the most frequent first: `404 (12 times), 503
+    /// (once)`; `None` if there are no such codes.
     pub fn failures(&self) -> Option<String> {
         let mut failures: Vec<_> = self.counts.iter().filter(|(code, _)| *code >= 400).collect();
         failures.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));

@@ -14,8 +14,7 @@ pub struct Head {
     pub status: u16,
     /// True if the server keeps the connection open after this response.
     pub keep_alive: bool,
-    /// Kind of the request as the response names it, a number of `KnownHead::kinds`; none if it
-    /// names none.
+    /// Index of the request's kind in `KnownHead::kinds`; `None` if the response names no kind.
     pub kind: Option<u8>,
     pub(crate) framing: Framing,
 }
@@ -52,7 +51,7 @@ struct Kinds(Vec<String>);
 const MAX_KINDS: usize = 8;
 
 impl Kinds {
-    /// Returns the number of the kind that the value of a field `Server-Timing` begins with: the
+    /// Returns the index of the kind that the value of a field `Server-Timing` begins with: the
     /// name of its first metric.
     fn number(&mut self, value: &[u8]) -> Option<u8> {
         let is_token =
@@ -72,7 +71,7 @@ impl Kinds {
 }
 
 impl KnownHead {
-    /// Returns the name of a kind.
+    /// Returns the name of the kind with this index.
     pub fn kind(&self, number: u8) -> &str {
         &self.kinds.0[usize::from(number)]
     }

@@ -87,7 +87,7 @@ impl Intervals {
     }
 
     /// Adds the requests without a response, once all workers have ended, and returns them as an
-    /// interval of no length; none if this was done before. Each counts with its age, the least
+    /// interval of no length; `None` if this was done before. Each counts with its age, the least
     /// that its latency can be, so that a server that hangs does not look fast. Ages below the
     /// median are left out: such a request may still be an ordinary one. Without a completed
     /// request there is no distribution to correct.

@@ -11,9 +11,9 @@ use crate::measurement::KernelCounters;
 use crate::target::Target;
 
 impl KernelCounters {
-    /// Returns the counters since the machine was started; none if they can't be read. The counters
-    /// of the target's own listeners are known only on loopback: any other address may belong to
-    /// another machine.
+    /// Returns the counters since the machine was started; `None` if they can't be read. The
+    /// counters of the target's own listeners are known only on loopback: any other address may
+    /// belong to another machine.
     pub(crate) fn now(target: &Target) -> Option<Self> {
         let counters = Self::parse(&fs::read_to_string("/proc/net/netstat").ok()?)?;
         let own = target.is_loopback().then(|| listener_drops::of(&target.addresses)).flatten();

@@ -22,7 +22,7 @@ struct Listener {
 }
 
 /// Returns the number of connection attempts that the listeners of `addresses` dropped since they
-/// were created. None if the kernel does not report it, or if no socket listens there.
+/// were created. `None` if the kernel does not report it, or if no socket listens there.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<u64> {
     let mut listeners = Vec::new();
     sock_diag::each(&StateFlags::LISTEN, &ExtensionFlags::SKMEMINFO, |socket| {

@@ -68,7 +68,7 @@ pub struct Measurement {
     pub idle: Duration,
     /// Longest time of the measured part in which no response came although requests waited.
     pub silence: Silence,
-    /// Counters of this machine's kernel from the first connect on; none if they can't be read.
+    /// Counters of this machine's kernel from the first connect on; `None` if they can't be read.
     pub kernel: Option<KernelCounters>,
     /// Processors that the generator's threads may use; empty if they can't be read. This field and
     /// those below are filled in by a caller that looked at the machine.

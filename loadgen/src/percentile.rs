@@ -22,7 +22,7 @@ use crate::measurement::Times;
 /// Samples that must lie beyond a percentile before it is shown.
 pub const SAMPLES_BEYOND: u64 = 10;
 
-/// Returns the time at `quantile` (0 to 1) in nanoseconds; none if fewer than [`SAMPLES_BEYOND`]
+/// Returns the time at `quantile` (0 to 1) in nanoseconds; `None` if fewer than [`SAMPLES_BEYOND`]
 /// samples lie beyond it.
 pub fn supported(times: &Times, quantile: f64) -> Option<u64> {
     (quantile <= last_supported(times.len())).then(|| times.value_at_quantile(quantile))
@@ -41,7 +41,8 @@ pub fn last_known(count: u64, known_to: Option<f64>) -> f64 {
 }
 
 /// Returns the highest quantile (0 to 1) that is known if `failed` requests have no time and
-/// `timed` requests have one: the failed ones may have been the slowest. None if no request failed.
+/// `timed` requests have one: the failed ones may have been the slowest. `None` if no request
+/// failed.
 pub fn known_to(failed: u64, timed: u64) -> Option<f64> {
     (failed > 0).then(|| timed as f64 / (failed + timed) as f64)
 }

@@ -24,7 +24,7 @@ pub(crate) struct Pauses {
     last_response: u64,
     /// Intended send time of the earliest request that failed since the last response.
     first_failed: Option<u64>,
-    /// Time of the worker's last check for events; none before its first check.
+    /// Time of the worker's last check for events; `None` before its first check.
     awake_at: Option<u64>,
 }
 

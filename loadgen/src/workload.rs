@@ -57,7 +57,7 @@ pub struct Workload {
     pub slow: usize,
     /// Bytes that each slow client sends, and reads, per second.
     pub slow_bytes_per_s: f64,
-    /// Most connections that are opened per second; none for no limit.
+    /// Most connections that are opened per second; `None` for no limit.
     pub connect_rate: Option<f64>,
     /// Length of the intervals after which workers hand over their results, see
     /// [`Workload::interval_of`].

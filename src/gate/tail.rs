@@ -43,8 +43,8 @@ pub struct Latencies {
     pub failed: u64,
 }
 
-/// Replaces a percentile of all slices by that of their group. The `latencies` are in the order of
-/// the slices.
+/// Replaces a percentile of each slice by the percentile of its group of slices. The `latencies`
+/// are in the order of the slices.
 pub fn replace(percentile: &Percentile, slices: &mut [Slice], latencies: &[Latencies]) {
     for arm in [Arm::Base, Arm::Candidate, Arm::Null] {
         let of_arm: Vec<usize> =

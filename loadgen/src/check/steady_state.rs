@@ -67,7 +67,7 @@ struct Change {
     to: f64,
     /// Size in standard errors of the noise about it.
     errors: f64,
-    /// Index of the first value of the later level; none for a trend.
+    /// Index of the first value of the later level; `None` for a trend.
     at: Option<usize>,
     /// Name of the test that found the change, with its statistic.
     test: String,

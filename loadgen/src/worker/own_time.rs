@@ -42,7 +42,7 @@ impl OwnTime {
             .map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin))
     }
 
-    /// Returns the time for which the worker was ready to run and had no processor; none if the
+    /// Returns the time for which the worker was ready to run and had no processor; `None` if the
     /// kernel does not count it.
     pub fn cpu_wait(&self) -> Option<Duration> {
         let before = self.cpu_wait_before.unwrap_or_default();

@@ -44,7 +44,7 @@ fn stages(summary: &Summary) -> [(&'static str, Percentiles); 7] {
     ]
 }
 
-/// Renders the latency by kind of request, as the responses name the kind; empty if they name none.
+/// Renders the latency by the kind of request that responses name; empty if they name no kind.
 fn kinds(summary: &Summary) -> String {
     let rows = summary.latency_us_by_kind.iter().map(|(kind, times)| (kind.as_str(), *times));
     if rows.len() == 0 { String::new() } else { format!("\n  latency by kind\n{}", table(rows)) }
