@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_harness_left_behind_that_is_gone_is_removed_by_the_next() {
+    fn leftovers_of_a_harness_that_is_gone_are_removed_by_the_next() {
         for group in groups() {
             let parent = group.0.folder.parent().unwrap();
             // No process has this ID: it is above the highest that Linux assigns.
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_group_can_be_made_the_reason_says_where_and_what_to_do() {
+    fn if_no_group_can_be_made_the_reason_says_where_and_what_to_do() {
         let error = OwnGroup::create_below(&[]).unwrap_err();
         assert_eq!(error.to_string(), "this system has no cgroups that account CPU time alone");
         // Not even root can make a folder there.

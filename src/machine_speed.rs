@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_pinned_nothing_is_known() {
+    fn without_pinning_the_speed_is_unknown() {
         assert!(!is_slow(MachineSpeed { places: Vec::new() }.settle()));
     }
 }

@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_is_told_in_processors_and_none_is_none() {
+    fn a_quota_is_in_processors_and_no_quota_is_none() {
         assert_eq!(ratio("50000\n", "100000\n"), Some(0.5));
         assert_eq!(ratio("-1\n", "100000\n"), None);
         assert_eq!(ratio("max", "100000\n"), None);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quota_of_this_process_can_be_looked_for_or_there_is_a_reason() {
+    fn the_quota_of_this_process_is_read_or_there_is_a_reason() {
         match Quota::of(None) {
             Ok(quota) => assert!(quota.cpus().is_none_or(|cpus| cpus > 0.0)),
             Err(error) => eprintln!("not shown: {error:#}"),

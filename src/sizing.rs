@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_too_far_beyond_is_refused() {
+    fn a_rate_too_far_beyond_the_measured_ones_is_refused() {
         let scaling = Scaling::fit(&capacities(&[1, 2, 4], 0.0, 0.0), 1).unwrap();
         assert_eq!(scaling.processors_for(149_000.0).unwrap().likely, 3);
         let error = scaling.processors_for(1e6).unwrap_err();

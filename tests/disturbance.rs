@@ -70,7 +70,7 @@ impl Drop for Spinners {
 }
 
 #[test]
-fn a_program_that_spins_beside_a_run_is_told_and_makes_no_model_the_slower_one() {
+fn a_program_that_spins_beside_a_run_is_reported_and_makes_no_model_look_slower() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     if thread::available_parallelism().is_ok_and(|processors| processors.get() < 2) {
         return eprintln!("not shown: with one processor, server and generator disturb each other");
@@ -95,7 +95,7 @@ fn a_program_that_spins_beside_a_run_is_told_and_makes_no_model_the_slower_one()
 }
 
 #[test]
-fn a_search_finds_a_rate_that_holds_and_tells_every_step() {
+fn a_search_finds_a_rate_that_holds_and_records_every_step() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // 16 threads that block for 10 ms take 1,600 requests per second.
     let (bench, output) = undisturbed(

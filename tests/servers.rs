@@ -136,7 +136,7 @@ fn used_s(readings: &Readings) -> f64 {
 }
 
 #[test]
-fn every_server_tells_its_version() {
+fn every_server_prints_its_version() {
     for server in catalogue::servers().iter().filter(|server| server.unavailable(c10k()).is_none())
     {
         let version = server.version(c10k()).expect("there is a line");
@@ -163,7 +163,7 @@ fn a_server_of_this_repository_is_found_beside_c10k() {
 }
 
 #[test]
-fn a_model_runs_on_the_processors_that_it_was_given() {
+fn a_model_runs_on_its_processors() {
     let entry = c10k_servers::find("epoll").unwrap();
     let epoll = Subject::model(entry, Vec::new());
     let running = start(&epoll).unwrap();

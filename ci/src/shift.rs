@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_near_the_shift_counts() {
+    fn only_values_near_the_shift_count() {
         let before = [vec![500.0; 40], vec![1.0; NEAREST]].concat();
         assert_eq!(between(&before, &[2.0; 100], 0.95).unwrap().interval, Some((1.0, 1.0)));
     }

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn one_round_tells_nothing() {
+    fn one_round_distinguishes_nothing() {
         assert_eq!(Difference::paired(&[1.0]), None);
         assert_eq!(Difference::between(&[1.0, 2.0], &[1.0]), None);
     }

@@ -164,20 +164,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_bound_where_everything_was_answered() {
+    fn nothing_is_a_bound_if_everything_was_answered() {
         assert_eq!(bounds(&[(1_000, 990), (9_000, 10)], &[]), LowerBounds::default());
         assert_eq!(LowerBounds::of(&empty_times(), &empty_times()), LowerBounds::default());
     }
 
     #[test]
-    fn one_of_250_that_was_never_answered_makes_bounds_of_what_reaches_it() {
+    fn one_unanswered_request_of_250_makes_bounds_of_the_percentiles_that_reach_it() {
         let bounds = bounds(&[(1_000_000, 249)], &[(3_000_000_000, 1)]);
         assert_eq!(names(bounds), ["p99.9", "p99.99", "max"]);
         assert!(bounds.contains(0.999) && !bounds.contains(0.99));
     }
 
     #[test]
-    fn many_that_were_given_up_below_a_percentile_make_a_bound_of_it() {
+    fn many_requests_given_up_below_a_percentile_make_it_a_bound() {
         // Half of the requests were given up after 1 ms, so the time that they would have taken is
         // not known.
         let bounds = bounds(&[(500_000, 500), (2_000_000, 10)], &[(1_000_000, 490)]);
@@ -185,19 +185,19 @@ mod tests {
     }
 
     #[test]
-    fn requests_under_way_that_are_as_young_as_the_others_make_no_bounds() {
+    fn young_requests_in_flight_make_no_bounds() {
         let answered = (1..=1000).map(|step| (step * 1_000, 100)).collect::<Vec<_>>();
         let under_way = (500..=531).map(|step| (step * 1_000, 1)).collect::<Vec<_>>();
         assert_eq!(bounds(&answered, &under_way), LowerBounds::default());
     }
 
     #[test]
-    fn the_maximum_is_a_bound_where_the_oldest_has_no_response() {
+    fn the_maximum_is_a_bound_if_the_oldest_has_no_response() {
         assert_eq!(names(bounds(&[(1_000, 100_000)], &[(2_000, 1)])), ["max"]);
     }
 
     #[test]
-    fn names_of_tomorrow_are_passed_over() {
+    fn unknown_names_are_ignored() {
         let read = |json: &str| serde_json::from_str::<LowerBounds>(json).unwrap();
         assert!(read(r#"["p99.999", "max"]"#).contains(1.0));
         assert!(read(r#"["p99.999"]"#).is_empty());

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_and_the_rate_that_were_asked_for_decide() {
+    fn the_requested_length_and_rate_decide() {
         assert!(are_shown(|_| {}));
         assert!(!are_shown(|measured| measured.workload.until = Until::Elapsed(MIN_LENGTH / 2)));
         assert!(!are_shown(|measured| set_rate(measured, RATE / 2.0)));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_met_a_rare_event_has_them_as_any_other() {
+    fn a_run_that_met_a_rare_event_has_intervals_like_any_other() {
         let Intervals { p50, p90, p99 } =
             intervals(&run(|number| if number == 41 { 80_000_000 } else { 1_000_000 })).unwrap();
         assert!(p50.is_some() && p90.is_some());
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_differ_widen_it() {
+    fn sections_that_differ_widen_the_interval() {
         let width = |measured: &Measurement| {
             let [low, high] = intervals(measured).unwrap().p50.unwrap();
             high - low
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_the_age_of_requests_without_an_end_is_none() {
+    fn the_age_of_requests_without_an_end_is_no_limit() {
         let mut measured = steady();
         let given_up = [(900_000_000, 6_000)];
         for batch in [2, 31] {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn all_alike_has_an_interval_of_one_value() {
+    fn equal_values_have_an_interval_of_one_value() {
         let mut measured = steady();
         let mut batches = measured.batches.clone();
         for batch in &mut batches {

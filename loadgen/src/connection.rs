@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_the_connection_cuts_off_is_none() {
+    fn a_response_that_the_connection_cuts_off_does_not_count() {
         for bytes in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
             let mut connection = Connection::default();
             let mut known = KnownHead::default();
@@ -373,7 +373,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic_or_split_differently(
+        fn any_bytes_are_read_without_a_panic_and_alike_in_any_split(
             bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
         ) {
             // Mutated real responses reach deeper states than random bytes alone.

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn status_codes_are_counted_by_code_and_told_by_class() {
+    fn status_codes_are_counted_by_code_and_reported_by_class() {
         let mut codes = StatusCodes::default();
         for code in [200, 404, 503, 404, 204] {
             codes.count(code);

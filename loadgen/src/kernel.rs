@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_listener_dropped_is_told_from_what_others_dropped() {
+    fn drops_of_the_listener_are_distinguished_from_drops_of_others() {
         let counters = |drops, own| KernelCounters {
             listen_drops: drops,
             listener_drops: own,

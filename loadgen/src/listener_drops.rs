@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_of_this_process_is_found_where_the_kernel_tells() {
+    fn a_listener_of_this_process_is_found_if_the_kernel_reports_it() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         if let Err(error) = sock_diag::each(&StateFlags::LISTEN, &ExtensionFlags::empty(), |_| {}) {

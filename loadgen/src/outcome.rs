@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_generator_is_out_of_is_told_from_what_the_server_does() {
+    fn limits_of_the_generator_are_distinguished_from_errors_of_the_server() {
         let mut limits = GeneratorLimits::default();
         for errno in
             [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::CONNREFUSED]
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_by_their_kinds() {
+    fn errors_are_reported_by_their_kinds() {
         assert_eq!(
             Errors { timeout: 12, reset: 3, ..Errors::default() }.to_string(),
             "3 reset, 12 timeout"

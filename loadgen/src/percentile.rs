@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_samples_carry_the_99th_percentile_and_no_more() {
+    fn a_thousand_samples_support_the_99th_percentile_and_no_higher_one() {
         let times = one_to(1_000);
         assert_eq!(supported(&times, 0.99), Some(990));
         assert_eq!(supported(&times, 0.999), None);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_median_takes_twenty_samples() {
+    fn a_median_needs_twenty_samples() {
         assert_eq!(supported(&one_to(20), 0.5), Some(10));
         assert_eq!(supported(&one_to(19), 0.5), None);
         assert_eq!(supported(&one_to(0), 0.0), None);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_beyond_place_a_percentile_as_garwoods_table_says_and_one_does_not() {
+    fn ten_samples_beyond_a_percentile_agree_with_garwoods_table() {
         // Garwood 1936, table of fiducial limits at 95 %: 4.80 and 18.39 for 10, 0.0253 and 5.57
         // for 1.
         for (count, published) in [(SAMPLES_BEYOND as f64, [4.795, 18.39]), (1.0, [0.0253, 5.572])]

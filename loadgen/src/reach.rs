@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_refuses_is_left_out_and_told() {
+    fn an_address_that_refuses_is_left_out_and_reported() {
         let (listener, [silent, answering]) = one_of_two();
         let reached = reach(target(&[silent, answering]), &Request::default(), STEP).unwrap();
         assert_eq!(reached.addresses, [answering]);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_says_nothing_is_waited_for_no_longer_than_asked() {
+    fn a_silent_address_is_waited_for_no_longer_than_the_timeout() {
         let (_listener, [silent, answering]) = one_of_two();
         // When the queue is full, further connections are dropped.
         let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn where_none_answers_the_refusal_is_told() {
+    fn if_no_address_answers_the_refusal_is_reported() {
         // The sockets are bound but do not listen, so that no other test can get their ports.
         let bind = |ip| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

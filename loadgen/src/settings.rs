@@ -120,7 +120,7 @@ mod tests {
     use crate::workload::Lifetime;
 
     #[test]
-    fn an_open_loop_tells_its_arrivals_and_their_seed() {
+    fn an_open_loop_records_its_arrivals_and_their_seed() {
         let pacing = Pacing::Open {
             rate: 500.0,
             arrivals: Arrivals::Poisson,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_has_neither_and_values_of_headers_are_not_told() {
+    fn a_closed_loop_has_neither_and_values_of_headers_are_not_recorded() {
         let headers = vec![("Authorization".to_owned(), "secret".to_owned())];
         let request = Request { headers, body: b"abc".to_vec(), ..Request::default() };
         let lifetime = Lifetime::SHORT;

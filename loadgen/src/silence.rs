@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_silent_where_all_of_its_workers_are() {
+    fn a_run_is_silent_while_all_of_its_workers_are() {
         let first = [pause(110, 150), pause(160, 190)];
         assert_eq!(silence(&[&first, &[pause(120, 180)]]), (20, 30));
         assert_eq!(silence(&[&first, &[]]), (0, 0));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_all_workers_sleep_at_the_same_time_is_told_apart() {
+    fn only_time_in_which_all_workers_sleep_counts_as_asleep() {
         assert_eq!(awake(&[&[]]), 40);
         assert_eq!(awake(&[&[pause(115, 140)]]), 15);
         assert_eq!(awake(&[&[pause(115, 120), pause(130, 140)]]), 25);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_outside_of_the_silence_is_not_taken_off_it() {
+    fn sleep_outside_of_the_silence_is_not_subtracted() {
         assert_eq!(awake(&[&[pause(0, 105), pause(160, 190)]]), 40);
         assert_eq!(awake(&[&[pause(0, 120), pause(140, 190)]]), 20);
         let warm_up = worker(&[pause(20, 130)], &[pause(20, 95)]);
@@ -224,7 +224,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn a_worker_sleeps_between_looks_at_its_events_that_are_far_apart_and_not_in_set_up() {
+    fn a_worker_sleeps_between_distant_checks_of_its_events_and_not_in_set_up() {
         let mut pauses = Pauses::default();
         for at_ms in [3_000, 3_010, 3_059, 3_109, 3_119] {
             pauses.note_awake(at_ms * MS);

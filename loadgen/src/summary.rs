@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_summary_is_read_again() {
         let summary = Summary::from(&fixture::closed());
         assert!(summary.valid && !summary.checks.is_empty());
         let json = serde_json::to_string(&summary).unwrap();
@@ -364,13 +364,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_summary_is_refused() {
+    fn a_text_that_is_no_summary_is_refused() {
         assert!(matches!(Summary::read("{}"), Err(ReadError::Format(_))));
         assert!(matches!(Summary::read("bytes"), Err(ReadError::Format(_))));
     }
 
     #[test]
-    fn a_record_of_before_there_were_checks_is_read_and_holds_nothing_against_itself() {
+    fn a_record_that_is_older_than_checks_is_read_and_valid() {
         let mut json: serde_json::Value = serde_json::from_str(&json()).unwrap();
         let keys = json.as_object_mut().unwrap();
         for key in [
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_known_yet_are_passed_over() {
+    fn unknown_keys_are_ignored() {
         assert!(Summary::read(&json().replacen('{', r#"{ "of_tomorrow": [1],"#, 1)).is_ok());
     }
 

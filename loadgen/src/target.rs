@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn user_and_password_become_a_field_and_are_not_told() {
+    fn user_and_password_become_a_field_and_are_not_shown() {
         let target = target("http://Aladdin:open%20sesame@127.0.0.1/");
         // The example of RFC 7617, section 2.
         assert!(
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_one_server_is_not_sent_to_another() {
+    fn fields_for_one_server_are_not_sent_to_another() {
         let from = target("http://a:b@127.0.0.1:8080/");
         let headers =
             [("Cookie", "secret"), ("AUTHORIZATION", "secret"), ("Host", "one"), ("X", "y")];
@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_for_any_is_this_machine() {
+    fn the_unspecified_address_is_this_machine() {
         for (url, address) in [
             ("http://0.0.0.0:81/", "127.0.0.1:81"),
             ("http://[::]:81/", "[::1]:81"),
@@ -410,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_cannot_speak_to() {
+    fn refuses_urls_that_it_cannot_request() {
         for url in [
             "",
             "127.0.0.1:80",

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_interval_is_shorter_than_a_worker_can_tell() {
+    fn no_interval_is_shorter_than_a_worker_can_distinguish() {
         assert_eq!(Workload::interval_of(Duration::from_millis(100)), SHORTEST_INTERVAL);
         assert_eq!(Workload::interval_of(Duration::ZERO), SHORTEST_INTERVAL);
     }

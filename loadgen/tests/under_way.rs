@@ -34,7 +34,7 @@ fn serve(mut client: TcpStream) {
 }
 
 #[test]
-fn a_connection_whose_response_comes_just_after_the_end_was_asked() {
+fn a_connection_whose_response_comes_just_after_the_end_has_sent_a_request() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = Target::resolve(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     let server = thread::spawn(move || {

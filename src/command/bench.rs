@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_page_can_be_opened_whatever_its_folder_is_called() {
+    fn the_address_of_a_page_in_any_folder_can_be_opened() {
         let page = Path::new("/tmp/a b#1/100 %/\u{fc}?/index.html");
         assert_eq!(file_url(page), "file:///tmp/a%20b%231/100%20%25/%C3%BC%3F/index.html");
         assert_eq!(file_url(Path::new("reports/index.html")), "reports/index.html");

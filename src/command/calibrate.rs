@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_of_cpu_time_are_told_side_by_side_or_why_they_are_not() {
+    fn accounts_of_cpu_time_are_shown_side_by_side_or_a_reason() {
         let model = CpuComparison {
             model: "thread".to_owned(),
             lifetime: "short".to_owned(),

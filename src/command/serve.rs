@@ -218,7 +218,7 @@ mod tests {
     const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
     #[test]
-    fn of_several_addresses_the_first_of_this_machine_is_listened_on() {
+    fn the_first_address_of_this_machine_among_several_is_used() {
         let (address, listener) = first_here(&[ELSEWHERE, HERE], TcpListener::bind).unwrap();
         assert_eq!((address, listener.local_addr().unwrap().ip()), (HERE, HERE.ip()));
         let error = first_here(&[ELSEWHERE], TcpListener::bind).unwrap_err().to_string();
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_taken_is_not_passed_over() {
+    fn an_address_in_use_is_not_skipped() {
         let busy = TcpListener::bind(HERE).unwrap();
         let error = first_here(&[busy.local_addr().unwrap(), HERE], TcpListener::bind).unwrap_err();
         assert!(error.to_string().contains("choose another port"), "{error}");

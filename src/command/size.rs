@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capacity_that_is_a_lower_bound_tells_the_most_machines_and_no_processors() {
+    fn a_capacity_that_is_a_lower_bound_limits_the_machines_and_leaves_the_processors_unknown() {
         let known =
             Known { capacities_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
         let text = told(&known);
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throughput_that_is_a_lower_bound_tells_no_processors() {
+    fn a_throughput_that_is_a_lower_bound_leaves_the_processors_unknown() {
         let known =
             Known { throughputs_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
         let text = told(&known);

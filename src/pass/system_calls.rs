@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_now_and_then_is_left_out() {
+    fn rare_calls_are_left_out() {
         let calls = [("futex", -0.001), ("brk", 0.001), ("sendto", 1.0), ("recvfrom", 1.5)];
         let calls = calls.map(|(name, calls)| (name.to_owned(), calls)).into();
         let expected = [

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_before_the_begin_does_not_count() {
+    fn cpu_time_before_the_beginning_does_not_count() {
         let used = used_s(&format!("{BUSY}; echo; read line; echo; read line"));
         assert!(used < 0.02, "{used} s");
     }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_somebody_else_started_has_the_account_of_its_clocks() {
+    fn a_server_that_another_program_started_has_the_account_of_its_clocks() {
         let shell = Shell::start("echo; read line");
         let readings = Watch::begin(shell.pid()).end();
         assert_eq!(readings.cpu_account, Some(CpuAccount::ProcessClocks));

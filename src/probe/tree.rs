@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn children_are_found_whichever_thread_forked_them_and_whoever_is_asked() {
+    fn children_of_any_thread_are_found_in_both_ways() {
         let (sender, receiver) = mpsc::channel();
         let (looked, has_looked) = mpsc::channel::<()>();
         let forker = thread::spawn(move || {

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_objective_is_told_with_the_next_step() {
+    fn a_mistake_in_an_objective_is_reported_with_the_next_step() {
         for (text, expected) in [
             ("p99", "such as `p99 < 5ms`"),
             ("p98 < 5ms", "`p9"),

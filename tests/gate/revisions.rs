@@ -117,7 +117,7 @@ fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
 }
 
 #[test]
-fn the_working_tree_is_built_with_all_that_is_not_committed_and_stays_as_it_is() {
+fn the_working_tree_is_built_with_its_uncommitted_changes_and_stays_as_it_is() {
     let Some(repository) = Repository::new(COPY) else { return };
     let folder = repository.0.path();
     let write = |name: &str, text: &str| repository.0.write(name, text);
@@ -198,7 +198,7 @@ fn submodules_are_there_as_far_as_the_working_tree_has_them() {
 }
 
 #[test]
-fn a_missing_revision_is_told_before_anything_is_built() {
+fn a_missing_revision_is_reported_before_anything_is_built() {
     let Some(repository) = Repository::new(LINK) else { return };
     repository.commit("second");
     for arguments in [["--base", "no-such"], ["--base=first", "--candidate=no-such"]] {
@@ -220,7 +220,7 @@ fn a_missing_revision_is_told_before_anything_is_built() {
 }
 
 #[test]
-fn a_folder_without_a_usable_repository_is_told() {
+fn a_folder_without_a_usable_repository_is_reported() {
     let Some(repository) = Repository::new(LINK) else { return };
     let folder = Folder::new();
     git(folder.path(), &["init", "--quiet", "--bare", "bare"]);

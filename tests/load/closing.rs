@@ -37,7 +37,7 @@ fn silent_closer() -> Server {
 }
 
 #[test]
-fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
+fn all_responses_of_a_server_that_closes_without_saying_so_are_counted() {
     let server = silent_closer();
     let outcome = load(&server, "--connections 4 --requests 100");
     let resets = outcome.count("errors/reset");
@@ -99,7 +99,7 @@ fn the_end_that_is_to_close_closes_first_and_keeps_the_connections() {
 }
 
 #[test]
-fn http_1_0_answers_end_their_connections() {
+fn http_1_0_responses_end_their_connections() {
     let server =
         Server::answering(*b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Close);
     let outcome = load(&server, "--connections 2 --requests 20");
@@ -108,7 +108,7 @@ fn http_1_0_answers_end_their_connections() {
 }
 
 #[test]
-fn answers_of_several_threads_that_close_are_all_counted() {
+fn responses_of_several_threads_that_close_are_all_counted() {
     let server = Server::answering(LAST, After::Close);
     let outcome = load(&server, "--connections 6 --threads 3 --requests 90");
     outcome.assert_errors(&[]);

@@ -84,7 +84,7 @@ fn a_timeout_shows_how_far_the_request_came() {
 }
 
 #[test]
-fn failed_answers_show_all_their_status_codes() {
+fn failed_responses_show_all_their_status_codes() {
     let server = Server::start(|request, socket| {
         let status = ["404 Not Found", "503 Service Unavailable", "404 Not Found", "200 OK"]
             [request.total % 4];

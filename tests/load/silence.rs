@@ -82,7 +82,7 @@ fn requests_of_an_open_loop_that_are_never_answered_time_out() {
 }
 
 #[test]
-fn a_server_that_never_answers_anyone_starves_all() {
+fn a_server_that_never_answers_starves_all_connections() {
     let server = Server::start(|_, _| Ok(After::Hold));
     let outcome = load(&server, "--connections 4 --duration 300ms");
     assert_eq!(outcome.count("connections/starved"), 4);
@@ -102,7 +102,7 @@ fn the_ages_of_requests_that_timed_out_are_no_latencies_where_nothing_completed(
 }
 
 #[test]
-fn requests_that_were_never_meant_for_a_connection_starve_none() {
+fn connections_without_a_request_are_not_starved() {
     let outcome = load(&Server::answering(OK, After::Keep), "--connections 64 --requests 10");
     assert_eq!(outcome.completed(), 10);
     assert_eq!(outcome.check("starvation").0, "pass");
@@ -131,7 +131,7 @@ fn connections_that_do_not_fit_into_the_backlog_are_connect_errors() {
 }
 
 #[test]
-fn a_number_of_requests_ends_although_nobody_accepts() {
+fn a_number_of_requests_ends_although_no_connection_is_accepted() {
     let listener = never_accepting();
     let url = format!("http://{}/", listener.local_addr().expect("it has an address"));
     let outcome = load_url(&url, &words("--connections 4 --requests 4 --timeout 100ms"));
@@ -151,7 +151,7 @@ fn dead_port() -> (Socket, String) {
 }
 
 #[test]
-fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
+fn a_port_without_a_server_ends_a_run_in_one_line() {
     let (_bound, url) = dead_port();
     let endings = [
         "--connections 4 --duration 300ms",

@@ -64,7 +64,7 @@ fn a_server_that_stands_still_under_a_schedule_is_no_result() {
 }
 
 #[test]
-fn a_stop_that_many_answers_wait_through_is_no_result() {
+fn a_stop_that_many_responses_wait_through_is_no_result() {
     // 200 of about 800 responses wait for up to 700 ms.
     let server = stopping(Duration::from_millis(500), Duration::from_millis(700));
     let outcome = load(&server, "--connections 200 --rate 400 --duration 2s");
@@ -82,7 +82,7 @@ fn requests_that_time_out_in_a_stop_do_not_make_it_shorter() {
 }
 
 #[test]
-fn a_server_that_stops_serving_most_connections_is_no_result_though_it_goes_on_with_the_others() {
+fn a_server_that_stops_serving_most_connections_is_no_result() {
     let first = OnceLock::new();
     let server = Server::start(move |request, socket| {
         let begun: &Instant = first.get_or_init(Instant::now);

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_post_may_be_empty() {
+    fn the_response_to_a_post_may_be_empty() {
         let mut measured = fixture::closed();
         measured.workload.request.method = "POST".into();
         measured.bodies = Bodies { counted: 10, empty: 10, shortest: 0, longest: 0 };

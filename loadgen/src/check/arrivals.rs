@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_lateness_within_what_the_generator_claims() {
+    fn passes_lateness_that_the_generator_promises() {
         // The rate is 100,000 requests per second, sent in steps of 5 µs, half of the mean gap.
         let mut measured = fixture::open(Arrivals::Poisson);
         let rate = 1e5;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_is_later_than_it_claims_cannot_excuse_bunches_with_that() {
+    fn a_generator_that_is_later_than_promised_cannot_excuse_bunches() {
         let mut measured = poisson(wait_for(5_000_000));
         measured.times.send_lag = times(&[(5_000_000, measured.requests.sent)]);
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);

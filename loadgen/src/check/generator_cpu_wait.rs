@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_both_open_where_the_server_is_not_known() {
+    fn leaves_both_open_if_the_server_is_not_known() {
         let detail = told(&disturbed(None));
         assert!(detail.contains("by other programs on processor 0, or the server"), "{detail}");
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn says_nothing_of_numbers_where_nothing_completed() {
+    fn says_nothing_about_numbers_if_nothing_completed() {
         let mut measured = disturbed(None);
         fixture::forget_responses(&mut measured);
         let detail = told(&measured);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_apply_where_nobody_looked_at_the_machine() {
+    fn does_not_apply_if_the_machine_was_not_observed() {
         assert_eq!(judge(&fixture::closed()), None);
     }
 }

@@ -60,7 +60,7 @@ mod tests {
     use crate::check::fixture;
 
     #[test]
-    fn passes_without_a_limit_that_was_met() {
+    fn passes_if_no_limit_was_reached() {
         assert_eq!(judge(&fixture::closed()).unwrap().verdict, Verdict::Pass);
     }
 

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn says_that_the_counters_are_of_the_machine_where_it_knows_no_better() {
+    fn says_that_the_counters_are_of_the_machine_if_it_knows_no_others() {
         let judgement = with(Some(OVERFLOW)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_never_stood_may_or_may_not_be_told_of() {
+    fn connections_that_were_never_established_may_or_may_not_count() {
         let mut measured = fixture::closed();
         measured.connections.established = 50;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_when_a_few_are_left_and_fails_when_the_line_grows() {
+    fn warns_when_a_few_are_left_and_fails_when_the_queue_grows() {
         assert_eq!(with_responses(9950).verdict, Verdict::Pass);
         assert_eq!(with_responses(9850).verdict, Verdict::Warn);
         let judgement = with_responses(7000);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn blames_whoever_has_no_time_left_for_the_rate() {
+    fn blames_the_side_that_has_no_time_left_for_the_rate() {
         let said = |idle_s, rate| {
             let mut measured = fixture::open(Arrivals::Constant);
             measured.idle = Duration::from_secs(idle_s);
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_a_quota_holds_back_says_nothing_of_the_server() {
+    fn a_generator_that_a_quota_holds_back_says_nothing_about_the_server() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.requests.completed = 7000;
         measured.idle = Duration::from_secs(9);

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_with_enough_for_what_is_shown() {
+    fn passes_with_enough_samples_for_the_shown_percentiles() {
         assert_eq!(with(100_000).detail, "100000 samples are enough up to p99.99");
         assert_eq!(with(10_000).verdict, Verdict::Pass);
     }

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_within_what_the_generator_claims_however_fast_the_server_is() {
+    fn passes_a_lag_that_the_generator_promises_for_any_server() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.times.latency = times(&[(8_000, 10_000)]);
         measured.times.service = times(&[(3_500, 10_000)]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_stood_still_cannot_blame_the_line_on_the_server() {
+    fn a_generator_that_stood_still_cannot_blame_the_queue_on_the_server() {
         // The generator stood still for half a second of ten, with 500 requests due and 16
         // connections to send them on.
         let mut measured = fixture::open(Arrivals::Constant);

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_not_known_of_a_server_whose_tasks_ended() {
+    fn reports_an_unknown_wait_of_a_server_whose_tasks_ended() {
         let judgement = judged(ServerTime { wait_s: None, ..disturbed() });
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(

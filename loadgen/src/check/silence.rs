@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_take_as_long_are_no_silence() {
+    fn responses_that_take_as_long_are_no_silence() {
         let mut measured = fixture::closed();
         // Every fifth response takes 1.2 s.
         measured.times.service = times(&[(1_000_000, 8_000), (1_200_000_000, 2_000)]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_waited_through_a_silence_do_not_make_it_usual() {
+    fn responses_that_waited_through_a_silence_do_not_make_it_usual() {
         // Number of connections, and number of responses on each before and after a silence of 3 s.
         for (connections, others) in [(64, 4), (64, 1), (10_000, 4), (1, 1)] {
             for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn fails_where_half_of_the_connections_hang_although_the_others_go_on() {
+    fn fails_if_half_of_the_connections_hang_although_the_others_are_served() {
         let judgement = hanging(40, 4_000, CONNECTIONS);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(judgement.detail.starts_with("40 of 64 connections"), "{}", judgement.detail);

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_call_shares_unequal_that_nobody_was_given() {
+    fn does_not_judge_the_shares_of_connections_without_requests() {
         let mut measured = starved(512, 101);
         measured.fairness = Fairness { min: 0, median: 1000, max: 1200, jain: 0.8 };
         assert_eq!(judge(&measured).unwrap().detail, "512 requested, 101 never served");
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_asked_in_vain_is_told_beside_those_that_had_nothing_to_send() {
+    fn a_starved_connection_is_reported_beside_those_that_had_nothing_to_send() {
         let mut measured = starved(64, 58);
         measured.connections.starved = 4;
         measured.connections.never_asked = 54;
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_everything_that_it_found() {
+    fn reports_everything_that_it_found() {
         let mut measured = starved(64, 4);
         measured.workload.idle = 10;
         let detail = judge(&measured).unwrap().detail;

@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn fails_a_server_that_halves_wherever_in_the_run() {
+    fn fails_a_server_that_halves_at_any_time_of_the_run() {
         for before in [6, 10, 14] {
             let judgement = stepping(before, 0.5).unwrap();
             assert_eq!(judgement.verdict, Verdict::Fail, "{before}: {}", judgement.detail);
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_dies_has_not_fallen_by_more_than_everything() {
+    fn a_server_that_dies_has_fallen_by_no_more_than_all() {
         for before in [10, 14] {
             let judgement = stepping(before, 0.0).unwrap();
             assert_eq!(judgement.verdict, Verdict::Fail, "{before}");
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_up_is_told_as_one() {
+    fn a_step_up_is_reported_as_a_step() {
         let judgement = stepping(10, 2.5).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_wanders_is_no_trend() {
+    fn a_level_that_varies_is_no_trend() {
         let wave = (0..20).map(|i| 1.0 + 0.3 * (f64::from(i) / 4.0).sin()).collect::<Vec<_>>();
         assert_eq!(closed(&wave).unwrap().verdict, Verdict::Pass);
     }
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_like_the_one_before_are_noisier_than_they_look() {
+    fn autocorrelated_values_are_noisier_than_they_look() {
         let alone = [1.0, -1.0, -1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0];
         let alike = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0];
         assert!((noise(&alone) - MAD_TO_SIGMA).abs() < 1e-9);
@@ -444,13 +444,13 @@ mod tests {
     }
 
     #[test]
-    fn all_alike_is_no_trend() {
+    fn equal_values_have_no_trend() {
         assert!(mann_kendall_z(&[1.0; 10]).abs() < 1e-12);
         assert!(theil_sen_slope(&[1.0; 10]).abs() < 1e-12);
     }
 
     #[test]
-    fn theil_sen_is_not_bent_by_an_outlier() {
+    fn an_outlier_does_not_distort_theil_sen() {
         assert!((theil_sen_slope(&[1.0, 2.0, 3.0, 400.0, 5.0, 6.0, 7.0]) - 1.0).abs() < 1e-12);
     }
 }

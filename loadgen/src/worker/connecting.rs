@@ -126,7 +126,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn tries_that_fail_wait_longer_each_time_and_at_most_a_second() {
+    fn failed_attempts_wait_longer_each_time_and_at_most_a_second() {
         let mut connecting = Connecting::new();
         let mut now = 0;
         for (failures, wait_ms) in [(1, 10), (2, 20), (3, 40), (8, 1000), (60, 1000)] {

@@ -60,7 +60,7 @@ fn row<'a>(page: &'a str, subject: &str) -> &'a str {
 }
 
 #[test]
-fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
+fn a_starved_cell_a_failed_check_and_a_dead_server_are_described_in_words() {
     let starved = |record: &mut Record| {
         summary(record).connections.requested = 512;
         summary(record).connections.served = 411;
@@ -160,7 +160,7 @@ fn a_cell_that_is_not_valid_neither_wins_nor_loses() {
 }
 
 #[test]
-fn rounds_that_are_too_few_are_said_to_be_and_mark_nothing() {
+fn too_few_rounds_are_reported_and_mark_nothing() {
     let two = |subject, rps| rounds(subject, rps, |_| {}).into_iter().take(2);
     let records: Vec<Record> = two("epoll", 9e4).chain(two("fork", 1e3)).collect();
     let (_reports, _, page) = render(&environment(), &records);
@@ -199,7 +199,7 @@ fn percentiles_that_rest_on_requests_without_a_response_are_bounds() {
 }
 
 #[test]
-fn the_size_of_a_pool_stands_with_its_result() {
+fn the_size_of_a_pool_is_shown_with_its_result() {
     let records = rounds("thread-pool", 9e3, |record| {
         record.command = "c10k serve thread-pool --workers 512".to_owned();
     });
@@ -210,7 +210,7 @@ fn the_size_of_a_pool_stands_with_its_result() {
 }
 
 #[test]
-fn what_is_compared_is_the_response_and_not_the_generators_own_queue() {
+fn the_response_is_compared_and_not_the_generators_own_queue() {
     let with_p50 = |us: f64| {
         move |record: &mut Record| {
             let mut times = c10k_loadgen::measurement::Times::new(3).unwrap();
@@ -230,7 +230,7 @@ fn what_is_compared_is_the_response_and_not_the_generators_own_queue() {
 }
 
 #[test]
-fn a_complaint_is_told_once_per_cell_with_its_rounds() {
+fn a_complaint_is_shown_once_per_cell_with_its_rounds() {
     let mut records = rounds("epoll", 9e3, |_| {});
     not_valid(&mut records[1]);
     let (_reports, _, page) = render(&environment(), &records);
@@ -240,7 +240,7 @@ fn a_complaint_is_told_once_per_cell_with_its_rounds() {
 }
 
 #[test]
-fn what_could_not_be_read_is_explained() {
+fn missing_readings_are_explained() {
     let records = rounds("epoll", 9e3, |record| {
         record
             .missing

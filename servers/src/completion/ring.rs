@@ -511,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_is_dropped_takes_its_requests_back() {
+    fn a_ring_that_is_dropped_cancels_its_requests() {
         let [server, _client] = pair();
         let bytes = vec![b'a'; 64 << 20];
         with_ring(|ring| {

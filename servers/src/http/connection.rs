@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_pipelined_requests_in_order_however_many() {
+    fn answers_any_number_of_pipelined_requests_in_order() {
         let (text, want) = talk(GET.repeat(500).as_bytes(), 1 << 20);
         assert_eq!(statuses(&text).len(), 500);
         assert_eq!(want, Want::Read);
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_answered_and_lingers_while_the_client_talks_on() {
+    fn an_error_gets_a_response_and_lingers_while_the_client_keeps_sending() {
         let (text, want) = talk(b"GARBAGE\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 999);
         assert_eq!(statuses(&text), ["400"]);
         assert!(text.contains("Connection: close"));
@@ -594,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_no_large_buffer_behind_a_burst() {
+    fn keeps_no_large_buffer_after_a_burst() {
         let (mut connection, mut service, _) = at_a_time();
         connection.receive(GET.repeat(900).as_bytes(), &mut service);
         while connection.want() == Want::Write {
@@ -605,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_handler_is_not_the_clients() {
+    fn the_time_of_a_handler_does_not_count_as_the_clients() {
         let (mut connection, mut service, begin) = at_a_time();
         connection.receive(b"GET /sleep/2000 HTTP/1.1\r\nHost: a\r\n\r\n", &mut service);
         take_output(&mut connection, &mut service);
@@ -657,7 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_ten_seconds_from_its_first_byte_however_it_comes() {
+    fn a_head_in_pieces_has_ten_seconds_from_its_first_byte() {
         let (mut connection, mut service, begin) = at_a_time();
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
         for i in 0..PART_OF_A_HEAD.len() as u64 {
@@ -794,7 +794,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_behind_a_handler_that_waits_keep_their_order() {
+    fn requests_after_a_handler_that_waits_keep_their_order() {
         let (mut connection, mut service, begin) = at_a_time();
         let requests = ["/", "/wait/5000", "/mixed?wait=100:7", "/"]
             .map(|target| GET.replacen('/', target, 1));

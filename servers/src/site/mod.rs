@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_goes_on_across_its_pieces() {
+    fn the_pattern_continues_across_its_pieces() {
         assert_eq!(pattern(0, 10).len(), 10);
         assert_eq!(pattern(65_535, 10), b"\n");
         assert_eq!(pattern(65_536, 3), pattern(0, 3));

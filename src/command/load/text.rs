@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_alike_are_one_row_and_none_is_no_picture() {
+    fn equal_values_are_one_row_and_no_values_are_no_histogram() {
         assert_eq!(histogram(&times(&[(100_000, 5)])).lines().count(), 1);
         assert_eq!(histogram(&times(&[])), "");
     }
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_open_loop_is_told_to_be_repeated() {
+    fn a_short_open_loop_gets_the_advice_to_repeat_it() {
         let open = |seconds| Workload {
             pacing: Pacing::Open {
                 rate: 1_000.0,
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn traffic_is_told_in_units_of_three_digits() {
+    fn traffic_is_shown_in_units_of_three_digits() {
         let texts = [0.0, 999.0, 1e3, 123_456.0, 5e6, 2.5e9].map(bytes_per_second);
         assert_eq!(
             texts,
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_on_requests_without_an_answer_is_a_bound() {
+    fn a_value_that_rests_on_requests_without_a_response_is_a_bound() {
         let lower_bounds = serde_json::from_str(r#"["p99.9", "p99.99", "max"]"#).unwrap();
         let times = Percentiles {
             count: 10_000,

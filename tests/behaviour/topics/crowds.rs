@@ -16,7 +16,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     serves_more_clients_than_it_has_workers,
     takes_a_burst_of_connections_into_its_backlog,
     serves_100_of_9000_connections,
-    lets_those_wait_whom_it_cannot_hold;
+    lets_clients_beyond_its_capacity_wait;
     at_once:
     serves_a_thousand_persistent_connections_at_once,
 ];
@@ -56,7 +56,7 @@ fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     const ACTIVE: usize = 100;
     if model.connection_limit != ConnectionLimit::OpenFiles {
         return Outcome::Skipped(
-            "holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into(),
+            "holds fewer at once, see lets_clients_beyond_its_capacity_wait".into(),
         );
     }
     let _turn = take_turn();
@@ -94,7 +94,7 @@ fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
 
 /// Clients that connect while the pool or the `select` set is full are neither refused nor
 /// forgotten, and are served in the end.
-fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
+fn lets_clients_beyond_its_capacity_wait(model: &Model) -> Outcome {
     let holds_about = match model.connection_limit {
         ConnectionLimit::OpenFiles => {
             return Outcome::Skipped(

@@ -7,14 +7,15 @@ use crate::client::{CLOSE, get};
 use crate::model::Model;
 use crate::server::Server;
 
-pub const BEHAVIOURS: &[Behaviour] = behaviours![blocks_only_whom_it_declares_to_block,];
+pub const BEHAVIOURS: &[Behaviour] =
+    behaviours![delays_other_clients_by_a_blocking_handler_only_as_declared,];
 
 /// Time that the server gets to start the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
 /// With a single worker, a request that arrives while a handler sleeps is answered after that
 /// handler, unless its connection has its own process or thread, or the handler has its own thread.
-fn blocks_only_whom_it_declares_to_block(model: &Model) {
+fn delays_other_clients_by_a_blocking_handler_only_as_declared(model: &Model) {
     let delays = !(model.has_a_task_per_connection() || model.offloads_handlers);
     // The workers of a model that offloads run the handlers: one sleeps, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();

@@ -16,7 +16,7 @@ use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     loses_no_accepted_request_at_sigterm,
-    serves_those_who_wait_in_the_backlog_at_sigterm,
+    serves_clients_that_wait_in_the_backlog_at_sigterm,
 ];
 
 /// Time after SIGTERM for which a connection without a request is kept, since a request may be on
@@ -122,7 +122,7 @@ fn assert_group_is_gone(server: &Server) {
     wait::until("no process is left", || test_kill_process_group(group).is_err());
 }
 
-fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
+fn serves_clients_that_wait_in_the_backlog_at_sigterm(model: &Model) {
     let launch = Server::launch(model).one_queue().own_group().pool(1);
     // A loop that runs handlers in place accepts no connection while a handler sleeps.
     let launch = if model.connection_limit == ConnectionLimit::Workers || model.offloads_handlers {

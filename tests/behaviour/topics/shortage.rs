@@ -20,12 +20,12 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     lets_connections_beyond_the_maximum_wait,
     bounds_its_connections_by_its_open_files,
     survives_running_out_of_open_files,
-    says_so_if_it_can_have_no_processes_and_threads,
+    says_so_if_it_gets_no_processes_or_threads,
     survives_being_refused_processes_and_threads,
     recovers_from_a_shortage_of_open_files_under_load,
     recovers_from_a_shortage_of_processes_and_threads_under_load,
     survives_a_shortage_of_memory_for_threads,
-    takes_no_cpu_time_while_nobody_asks;
+    takes_no_cpu_time_while_idle;
     at_once:
     survives_being_refused_threads_for_handlers,
 ];
@@ -97,7 +97,7 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
+fn says_so_if_it_gets_no_processes_or_threads(model: &Model) -> Outcome {
     if model.begins_with_one_thread() {
         return Outcome::Skipped("begins with one thread".into());
     }
@@ -290,7 +290,7 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
+fn takes_no_cpu_time_while_idle(model: &Model) {
     let server = Server::start(model);
     let _idle: Vec<Client> = (0..model.at_once(8)).map(|_| served_client(&server)).collect();
     let _silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();

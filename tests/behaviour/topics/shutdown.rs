@@ -14,8 +14,8 @@ use crate::server::{Launch, Server, assert_are_gone};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    cuts_a_client_that_does_not_read_after_the_drain_time,
-    ends_in_time_though_a_handler_sleeps_on,
+    cuts_off_a_client_that_does_not_read_after_the_drain_time,
+    ends_in_time_although_a_handler_still_sleeps,
     ends_at_sigterm_while_idle,
     ends_at_sigint_too,
     ends_at_ctrl_c_in_its_terminal,
@@ -83,7 +83,7 @@ fn assert_finishes(client: &mut Client) {
     assert!(pattern(LARGE).ends_with(&rest));
 }
 
-fn cuts_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
+fn cuts_off_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
     let mut server = Server::start(model);
     let _stuck = downloading_client(&server);
     let mut half = server.connect();
@@ -93,7 +93,7 @@ fn cuts_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
     assert!(time < BY_FAR, "it took {time:?}");
 }
 
-fn ends_in_time_though_a_handler_sleeps_on(model: &Model) {
+fn ends_in_time_although_a_handler_still_sleeps(model: &Model) {
     let mut server = Server::start(model);
     let mut client = server.connect();
     // The handler sleeps for a minute.

@@ -15,18 +15,18 @@ use crate::server::Server;
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    lets_a_refused_client_go_that_stays,
-    lets_a_refused_client_go_that_talks_on_slowly,
+    drops_a_refused_client_that_stays,
+    drops_a_refused_client_that_keeps_sending_slowly,
     gives_each_head_a_clock_of_its_own,
     keeps_a_connection_that_keeps_asking,
     keeps_a_connection_whose_body_keeps_coming,
     keeps_a_client_that_reads_slowly,
     answers_408_to_a_head_that_comes_byte_by_byte,
-    answers_408_to_a_head_that_does_not_go_on,
-    answers_408_to_a_body_that_does_not_go_on,
-    ends_an_idle_connection_without_a_word,
-    ends_a_connection_that_never_says_anything,
-    cuts_clients_that_do_not_read_and_keeps_nothing_of_them,
+    answers_408_to_a_head_that_stops,
+    answers_408_to_a_body_that_stops,
+    ends_an_idle_connection_without_a_response,
+    ends_a_connection_that_never_sends_anything,
+    cuts_off_clients_that_do_not_read_and_keeps_nothing_of_them,
 ];
 
 /// Receive buffer, in bytes, of a client that must not be cut; as much as any system allows, since
@@ -77,7 +77,7 @@ fn answers_408_to_a_head_that_comes_byte_by_byte(model: &Model) {
     server.assert_serves();
 }
 
-fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
+fn answers_408_to_a_head_that_stops(model: &Model) {
     let server = serve(model, "--head-timeout", SHORT);
     for part in ["G", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut client = server.connect();
@@ -175,7 +175,7 @@ fn gives_each_head_a_clock_of_its_own(model: &Model) {
     });
 }
 
-fn answers_408_to_a_body_that_does_not_go_on(model: &Model) {
+fn answers_408_to_a_body_that_stops(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe";
     for part in [format!("{BODY}half"), BODY.into(), chunked.into()] {
@@ -189,7 +189,7 @@ fn answers_408_to_a_body_that_does_not_go_on(model: &Model) {
 
 /// Between two requests the server owes the client no response, so it closes the connection without
 /// sending one.
-fn ends_an_idle_connection_without_a_word(model: &Model) {
+fn ends_an_idle_connection_without_a_response(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let mut client = server.connect();
     // The timeout begins when the server responds. A busy client may read the response much later,
@@ -201,7 +201,7 @@ fn ends_an_idle_connection_without_a_word(model: &Model) {
     server.assert_serves();
 }
 
-fn ends_a_connection_that_never_says_anything(model: &Model) {
+fn ends_a_connection_that_never_sends_anything(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let begin = Instant::now();
     server.connect().assert_ended();
@@ -265,7 +265,7 @@ fn keeps_a_client_that_reads_slowly(model: &Model) {
     });
 }
 
-fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
+fn cuts_off_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
     // If a server serves that many clients at once, these are more clients than the workers that it
     // may still be starting when it is measured.
     const CLIENTS: usize = 40;
@@ -308,11 +308,11 @@ fn assert_lets_go(model: &Model, mut go_on: impl FnMut(&mut Client)) {
     });
 }
 
-fn lets_a_refused_client_go_that_stays(model: &Model) {
+fn drops_a_refused_client_that_stays(model: &Model) {
     assert_lets_go(model, |_| {});
 }
 
-fn lets_a_refused_client_go_that_talks_on_slowly(model: &Model) {
+fn drops_a_refused_client_that_keeps_sending_slowly(model: &Model) {
     assert_lets_go(model, |refused| {
         thread::sleep(PAUSE);
         refused.try_send("x");

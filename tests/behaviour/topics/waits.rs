@@ -13,8 +13,8 @@ use crate::server::Server;
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     waits_as_long_as_it_is_asked_to,
     answers_in_order_around_a_wait,
-    waits_in_peace_while_its_client_talks_on,
-    keeps_only_whom_a_waiting_handler_has_a_thread_of,
+    does_not_spin_in_a_wait_while_its_client_keeps_sending,
+    delays_other_clients_by_a_waiting_handler_only_if_it_holds_their_thread,
     ends_after_a_wait_that_is_under_way,
     draws_the_same_mix_as_every_other_model;
     at_once:
@@ -50,7 +50,7 @@ fn answers_in_order_around_a_wait(model: &Model) {
 
 /// The bytes that a client sends meanwhile, or its end, make the socket readable. A loop must not
 /// be woken for them over and over.
-fn waits_in_peace_while_its_client_talks_on(model: &Model) {
+fn does_not_spin_in_a_wait_while_its_client_keeps_sending(model: &Model) {
     let server = Server::start(model);
     let mut clients: Vec<Client> = (0..model.at_once(3)).map(|_| server.connect()).collect();
     for client in &mut clients {
@@ -75,7 +75,7 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
 
 /// With a single worker, a request that arrives while a handler waits is answered after that
 /// handler only if the handler has the thread or process that the request needs.
-fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
+fn delays_other_clients_by_a_waiting_handler_only_if_it_holds_their_thread(model: &Model) {
     let keeps = matches!(model.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
     // The workers of a model that offloads run the handlers: one waits, and one is left.
     let server = Server::launch(model).workers(if model.offloads_handlers { 2 } else { 1 }).start();
