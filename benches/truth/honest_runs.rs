@@ -66,8 +66,8 @@ struct Judged {
     checks: Vec<CheckOutcome>,
     /// Time that others took during the run, in processors.
     others: f64,
-    /// Delay of a thread's wake-up in 99 of 100 cases, before the run or after it, whichever is
-    /// longer.
+    /// Delay of a thread's wake-up in 99 of 100 cases: the longer one of those before and after the
+    /// run.
     late: Duration,
 }
 

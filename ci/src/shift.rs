@@ -88,7 +88,7 @@ pub fn far_out(values: &[f64]) -> Vec<usize> {
     (0..values.len()).filter(|&place| is_far(values[place])).collect()
 }
 
-/// Distance beyond a quartile from which on a value is far out, in distances between the quartiles.
+/// Distance from a quartile beyond which a value is far out, in distances between the quartiles.
 const FAR: f64 = 3.0;
 
 /// Fewest values that have meaningful quartiles.

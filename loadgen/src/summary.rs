@@ -86,7 +86,7 @@ pub struct Summary {
     /// requests for which a connection was made.
     #[serde(default)]
     pub connect_wait_us: Percentiles,
-    /// Latency without `connect_wait_us`: the part that the server and the way to it cause.
+    /// Latency without `connect_wait_us`: the part that is due to the server and the network.
     #[serde(default)]
     pub response_us: Percentiles,
     /// Bytes that crossed the sockets.

@@ -1,5 +1,4 @@
-//! `c10k size`: tells how many processors or machines a server needs for a rate, from measured
-//! runs.
+//! `c10k size`: says how many processors or machines a server needs for a rate, from measured runs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -32,7 +32,7 @@ const IGNORE_FILE: (&str, &str) = (".gitignore", "# Results of `c10k gate`.\n*\n
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Lock of the folder, which the kernel releases when the process ends, however that ends.
+    /// Lock of the folder; the kernel releases it when the process ends in any way.
     _lock: File,
 }
 

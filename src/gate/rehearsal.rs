@@ -36,7 +36,7 @@ const PLANNED: f64 = 0.92;
 pub struct Rehearsal {
     /// Blocks that the budget allows.
     pub blocks: u32,
-    /// Time that a block takes, as far as the rehearsal tells.
+    /// Time that a block takes, as estimated by the rehearsal.
     pub block_time: Duration,
     /// Rate of each workload; `None` for a closed loop.
     rates: Vec<Option<f64>>,

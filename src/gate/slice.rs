@@ -109,8 +109,8 @@ fn is_failure(check: &str, verdict: Verdict) -> bool {
 
 /// Returns the failed requests, and the connections that could not be made, as a share of all
 /// attempts. An open loop waits for its last responses, so requests that never get one have failed,
-/// too. In a closed loop, these can't be told from requests that a busy machine held back at the
-/// end of so short a slice.
+/// too. In a closed loop, these can't be distinguished from requests that a busy machine held back
+/// at the end of a slice, which is short.
 fn failed_share(summary: &Summary) -> f64 {
     let never = if summary.offered_rps.is_some() { summary.requests.never_answered } else { 0 };
     let failed = summary.requests.failed + summary.errors.connect + never;

@@ -46,8 +46,8 @@ pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
     added_up(&counts)
 }
 
-/// Returns the count of all processes, if it can be known: a forked process goes on with the count
-/// of its parent.
+/// Returns the count of all processes, if it can be known: a forked process continues the count of
+/// its parent.
 fn added_up(counts: &BTreeMap<String, f64>) -> Result<f64> {
     ensure!(
         counts[PROCESSES].abs() < f64::EPSILON,

@@ -39,7 +39,7 @@ struct Look {
     processes: Vec<i32>,
     /// Context switches, by thread.
     switches: HashMap<i32, Switches>,
-    /// Time for which a thread was ready but had no processor since it was started, by thread.
+    /// For each thread: time since its start for which it was ready to run but had no processor.
     waits: HashMap<i32, Duration>,
     /// CPU time of all threads of the living processes, including threads that have ended.
     used: Duration,

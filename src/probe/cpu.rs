@@ -79,7 +79,8 @@ fn of(tree: &Tree) -> Result<CpuTime> {
 }
 
 /// Adds up the clocks of the processes. The total is the scheduler's own, in nanoseconds. Ticks of
-/// 10 ms only tell how it divides into user mode and kernel, and what ended children have used.
+/// 10 ms are used only for its division into user mode and kernel, and for the time of ended
+/// children.
 fn by_clocks(tree: &Tree) -> Result<CpuTime> {
     tree.ensure_ended_children_count()?;
     let mut sum = CpuTime { total_s: 0.0, user: 0.0, system: 0.0 };

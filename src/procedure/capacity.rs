@@ -32,7 +32,7 @@ pub struct Capacity<'a, D, M> {
     pub seed: u64,
     pub interrupt: &'a Interrupt,
     /// Waits until the server has handled all earlier requests. If a server never does, its
-    /// capacity can't be told.
+    /// capacity can't be measured.
     pub drain: D,
     /// Measures a workload, and keeps its histograms in the file if one is given.
     pub measure: M,

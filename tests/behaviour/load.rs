@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::client::{CLOSE, get};
 use crate::server::Server;
 
-/// Pause between two requests of a client: the server is to be busy, not the machine.
+/// Pause between two requests of a client, so that the server is busy, but not the machine.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Outcomes of the requests so far.
@@ -19,7 +19,7 @@ pub struct Tally {
     told: AtomicUsize,
     /// Requests without a complete response.
     lost: AtomicUsize,
-    /// Requests counted in `told` or `lost` on connections that were made after
+    /// Requests that were answered with 503 or not answered, on connections that were made after
     /// [`Load::begin_anew`].
     failed_anew: AtomicUsize,
 }

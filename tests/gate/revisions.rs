@@ -87,8 +87,8 @@ fn a_server_with_a_relative_path_is_that_of_its_own_side() {
     );
 }
 
-/// Returns the files below `folder` without git's own: path → text, or target of a link, and true
-/// if the file is executable.
+/// Returns the files below `folder`, except those of git: path → text, or target of a link, and
+/// true if the file is executable.
 fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];

@@ -1,4 +1,4 @@
-//! All forms that a response may have in HTTP/1.1: each is counted as what it is.
+//! All forms that a response may have in HTTP/1.1: each is counted correctly.
 
 use std::io::Write;
 

@@ -14,7 +14,7 @@ use crate::server::Server;
 use crate::wait;
 
 /// Longest time that a run here may take, even on a busy machine; most take half a second. A run
-/// that goes on for ever, or that waits for a still slower server, takes longer.
+/// that never ends, or that waits for a still slower server, takes longer.
 const LONGEST_RUN: Duration = wait::PATIENCE;
 
 /// Runs `c10k load URL --json` with these arguments to its end.
@@ -86,7 +86,7 @@ impl Drop for KilledOnDrop {
     }
 }
 
-/// A run that goes on, with the threads that read its output.
+/// A run in progress, with the threads that read its output.
 pub struct Load {
     child: KilledOnDrop,
     stdout: JoinHandle<String>,

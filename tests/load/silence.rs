@@ -183,7 +183,7 @@ fn a_port_without_a_server_ends_a_run_in_one_line() {
 fn a_server_that_comes_up_a_little_late_is_waited_for() {
     let (bound, url) = dead_port();
     let server = thread::spawn(move || {
-        // By then the client has tried to connect in vain, on most machines.
+        // On most machines, an attempt of the client to connect has failed by then.
         thread::sleep(Duration::from_millis(200));
         bound.listen(16).expect("it can listen");
         let listener = TcpListener::from(bound);

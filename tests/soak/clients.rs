@@ -81,7 +81,7 @@ pub fn warm_up(server: SocketAddr, at_once: usize) {
         for _ in 0..at_once {
             scope.spawn(|| {
                 for _ in 0..WARM_UP_ROUNDS {
-                    // On a busy machine a client may be so late that the server gives it up.
+                    // On a busy machine a client may be so late that the server gives up on it.
                     wait::until("a server is warm", || fills_all_buffers(server).is_ok());
                 }
             });

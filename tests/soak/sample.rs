@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::processes::Process;
 use crate::server::Server;
 
-/// Number of looks in a row without a change after which a server is taken to be quiet.
+/// Number of looks in a row without a change after which a server counts as quiet.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 

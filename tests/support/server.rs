@@ -43,7 +43,7 @@ const WANTED_PANIC: &str = "a client asked for a panic";
 const PANICS_WITHOUT_THREADS: [&str; 2] =
     ["OS can't spawn worker thread", "failed to spawn thread"];
 
-/// A server that is to be started.
+/// A server before its start.
 #[derive(Debug, Clone)]
 pub struct Launch {
     model: Model,
@@ -72,7 +72,7 @@ impl Launch {
         self
     }
 
-    /// Sets the size of the pool or the number of loops, whichever the model has.
+    /// Sets the size of the pool or the number of loops; a model has only one of them.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
         self

@@ -17,7 +17,7 @@ pub fn until(what: &str, condition: impl FnMut() -> bool) {
     assert!(holds_within(PATIENCE, condition), "after {PATIENCE:?} still not: {what}");
 }
 
-/// Returns true if `condition` comes to hold within `time`.
+/// Returns true if `condition` holds within `time`.
 pub fn holds_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + time;
     loop {

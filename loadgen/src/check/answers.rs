@@ -1,4 +1,4 @@
-//! `answers`: checks that the responses are those that were meant to be measured.
+//! `answers`: checks that the responses are of the kind that the user intended to measure.
 //!
 //! A redirection and an empty body are good responses in HTTP, and cheaper than what was asked for:
 //! a server that sends them under load looks fast.

@@ -20,8 +20,8 @@ const WAIT: std::ops::Range<u64> = 36_000_000..60_000_000;
 /// takes about 40 ms; with a larger body, the time may be that of the transfer.
 const MAX_BODY_BYTES: u64 = 256 * 1024;
 
-/// Share of the responses with such a wait from which on the check warns. A smaller share may come
-/// from a busy machine, which can also stop for that long.
+/// The check warns if at least this share of the responses has such a wait. A smaller share may
+/// come from a busy machine, which can also stop for that long.
 const MIN_SHARE: f64 = 0.2;
 
 /// Quantiles that are compared: the middles of tenths.

@@ -16,8 +16,8 @@ pub(super) const CHECK: Check = Check { name: "littles-law", judge };
 /// notice the end up to a tick (10 ms) late.
 const TOLERANCE: f64 = 0.02;
 
-/// Largest share of the run that one request may take; above it, the edges of the run hide whatever
-/// the law could show.
+/// Largest share of the run that one request may take; above it, the edges of the run hide any
+/// violation of the law.
 const MAX_EDGE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {

@@ -18,8 +18,8 @@ use crate::workload::{Lifetime, Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "silence", judge };
 
-/// Share of the measured part from which on a silence is reported: throughput is off by the same
-/// share, which is a difference by which readers compare servers.
+/// A silence is reported if it is at least this share of the measured part: throughput is off by
+/// the same share, which is a difference by which readers compare servers.
 const MIN_SHARE: f64 = 0.1;
 
 /// Shortest silences that warn and that fail: a busy machine may take a processor away for that
@@ -38,8 +38,8 @@ const MIN_USUAL_TIMES: f64 = 10.0;
 /// slow.
 const USUAL: f64 = 0.9;
 
-/// Share of the connections that were served before and hang at the end, from which on the check
-/// fails: with half of the connections, the measured workload differs from the requested one.
+/// The check fails if at least this share of the connections that were served before hang at the
+/// end: with half of the connections, the measured workload differs from the requested one.
 const HANGING_SHARE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -127,7 +127,7 @@ fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// Returns the age from which on a request hangs, in nanoseconds. It is above all service times, so
+/// Returns the age above which a request hangs, in nanoseconds. It is above all service times, so
 /// that a server that serves its connections one after another does not count as hanging. It is
 /// also at least as long as a silence that fails.
 fn hanging_from_ns(measured: &Measurement) -> u64 {

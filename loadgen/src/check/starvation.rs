@@ -21,8 +21,9 @@ const MIN_JAIN: f64 = 0.9;
 /// Ratio of the most to the least served connection above which they are called unequal.
 const MAX_RATIO: f64 = 10.0;
 
-/// Responses per connection from which on unequal shares can be told from chance: Poisson counts of
-/// mean m have an index of m / (m + 1), 0.99 here, and differ by less than a factor of 3.
+/// Fewest responses per connection for which unequal shares can be distinguished from chance:
+/// Poisson counts of mean m have an index of m / (m + 1), 0.99 here, and differ by less than a
+/// factor of 3.
 const MIN_RESPONSES: u64 = 100;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {

@@ -56,8 +56,8 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 /// hide it.
 const CLIPPED_AT: f64 = 3.0;
 
-/// Largest autocorrelation that is allowed for: within one run, a longer memory can't be told from
-/// a trend.
+/// Largest autocorrelation that is allowed for: within one run, a longer memory can't be
+/// distinguished from a trend.
 const MAX_AUTOCORRELATION: f64 = 0.95;
 
 /// A change that a test has found.

@@ -108,7 +108,7 @@ impl Connecting {
         self.first_failed_try != u64::MAX
     }
 
-    /// Returns true if attempts have failed for so long that no server is assumed to be there.
+    /// Returns true if attempts have failed for so long that the server is assumed to be absent.
     pub fn has_failed_for_long(&self, now: u64) -> bool {
         now >= self.first_failed_try.saturating_add(nanos(FIRST_CONNECTION))
     }

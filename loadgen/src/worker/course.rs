@@ -17,8 +17,8 @@ use crate::connection::Head;
 use crate::recorder::Age;
 use crate::workload::Lifetime;
 
-/// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
-/// and for an end: at a high rate the worker would otherwise do nothing else.
+/// Most requests that a worker takes from the schedule before it handles responses and checks the
+/// clock and the end of the run: at a high rate the worker would otherwise do nothing else.
 const MAX_DISPATCHED: usize = 1024;
 
 /// Events that a socket is registered for, once for its whole life.
@@ -182,7 +182,7 @@ impl Worker {
             Err(error) => return self.connect_failed(key, error, now),
         }
         if slot.pending.is_some() {
-            // On loopback the handshake is over by now and this goes through; elsewhere an event
+            // On loopback the handshake is over by now, so the send succeeds; elsewhere an event
             // will follow.
             self.send(key, self.plan.clock.now());
         }

@@ -27,8 +27,8 @@ pub(super) enum Failure {
 pub(super) enum Sent {
     /// There is no connection yet.
     Nothing,
-    /// The request is sent as far as the socket's buffer had space. If this was its beginning, and
-    /// only the generator has delayed it, it is returned: it arrives now.
+    /// The request is sent, or as much of it as fits into the socket's buffer. If this was its
+    /// beginning, and only the generator has delayed it, it is returned: it arrives now.
     UnderWay {
         arrived: Option<PendingRequest>,
     },

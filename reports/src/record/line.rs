@@ -58,7 +58,7 @@ pub struct Record {
     #[serde(default = "unless_told")]
     pub valid: bool,
     /// Reason why something other than the server determined the result; `None` if no such
-    /// disturbance is known, and in lines written before disturbances were checked for.
+    /// disturbance is known, and in lines that are older than this check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbed: Option<String>,
     /// True if the measurement was disturbed and the cell is measured again in the same round; a

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Search {
     /// The objective, such as `p99 < 5ms and errors < 0.1%`.
     pub objective: String,
-    /// Highest rate that held to the objective, in requests per second.
+    /// Highest rate that met the objective, in requests per second.
     pub holds_rps: f64,
-    /// Lowest rate above `holds_rps` that did not hold, in requests per second; `None` if the
+    /// Lowest rate above `holds_rps` that did not meet it, in requests per second; `None` if the
     /// generator could not send more, so that `holds_rps` is a lower bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks_rps: Option<f64>,

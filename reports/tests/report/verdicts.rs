@@ -115,8 +115,8 @@ fn a_throughput_that_the_generator_bounds_is_shown_as_a_bound_and_not_bold() {
     let (_reports, dir, page) = render(&environment(), &records.concat());
     assert!(row(&page, "epoll").contains(">≥\u{a0}21,000<"), "{}", row(&page, "epoll"));
     assert!(row(&page, "epoll").contains("At least this much"));
-    // It can't be told from the best exact value, so it is not marked, and the best exact value
-    // stays marked.
+    // It can't be distinguished from the best exact value, so it is not marked, and the best exact
+    // value stays marked.
     assert!(!row(&page, "epoll").contains("<b>"));
     assert!(row(&page, "thread-pool").contains("<b>21,000</b>"));
     assert!(page.contains("The load generator was at its limit with epoll"));

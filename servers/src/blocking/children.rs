@@ -69,8 +69,8 @@ impl Children {
         // A stop signal must not reach a child that has no handler of its own yet: it would be
         // lost.
         let before = block_stop_signals()?;
-        // SAFETY: this process has one thread, which was checked at the start and which no model
-        // that forks changes, so the child may do whatever its parent could.
+        // SAFETY: this process has one thread: that was checked at the start, and no model that
+        // forks starts another one. So the child may do everything that its parent could.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 shutdown.keep_to_itself();

@@ -184,7 +184,7 @@ impl RingConnection {
         self.time = None;
     }
 
-    /// Gives the kernel the next request, whatever was done before.
+    /// Gives the kernel the next request; to be called after every other method.
     pub fn go_on(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) -> Next {
         while let Some(stream) = &self.stream {
             match self.http.want() {
@@ -269,8 +269,8 @@ impl RingConnection {
         let Some(stream) = &self.stream else { return };
         let (fd, [output, large]) = (stream.as_fd(), self.http.pending_output());
         self.sending = Sending::WhenPossible;
-        // SAFETY: until `sent` is called, the connection is not touched, nor does `go_on` let it be
-        // dropped.
+        // SAFETY: the connection is not touched until `sent` is called, and `go_on` does not let it
+        // be dropped before.
         unsafe {
             if output.is_empty() || large.is_empty() {
                 ring.send(slot, fd, if output.is_empty() { &large } else { &output });

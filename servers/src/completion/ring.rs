@@ -1,13 +1,13 @@
 //! Small, safe interface of an `io_uring` (see `io_uring(7)`): the requests of this loop to the
 //! kernel, and their completions.
 //!
-//! Tried and left out, because at 64 connections it made no difference that could be told from
-//! noise: registered files instead of descriptors, queues a quarter or four times as large, a
-//! quarter of the buffers. (Deferring, see [`deferring`], and the registered descriptor of the ring
-//! made no difference either, but cost nothing.) Left out for their effects: a minimum time to wait
-//! buys larger batches with later responses; `MSG_WAITALL` on large responses hides how a client
-//! takes them, so that a slow client could not be told from a stuck one; a kernel thread that polls
-//! the queue takes a processor.
+//! Tried and left out, because at 64 connections it made no difference beyond noise: registered
+//! files instead of descriptors, queues a quarter or four times as large, a quarter of the buffers.
+//! (Deferring, see [`deferring`], and the registered descriptor of the ring made no difference
+//! either, but cost nothing.) Left out for their effects: a minimum time to wait buys larger
+//! batches with later responses; `MSG_WAITALL` on large responses hides how a client takes them, so
+//! that a slow client could not be told from a stuck one; a kernel thread that polls the queue
+//! takes a processor.
 
 use std::io;
 use std::mem::{self, ManuallyDrop};

@@ -306,7 +306,7 @@ impl Connection {
         kept
     }
 
-    /// Ends the connection because there is no memory to go on with it: earlier responses are still
+    /// Ends the connection because there is not enough memory for it: earlier responses are still
     /// sent, then a refusal. The refusal is left out while a large body is being sent, because
     /// there is no place for it.
     fn shed(&mut self) {

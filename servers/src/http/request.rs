@@ -27,7 +27,7 @@ pub enum Version {
     Http11,
 }
 
-/// Method of a request, as far as this server tells methods apart.
+/// Method of a request, as far as this server distinguishes methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,

@@ -2,9 +2,9 @@
 //! some from another.
 //!
 //! The code of a connection reads as if it had a thread of its own; where it would wait, its thread
-//! runs another task. Work is spread over all processors, whichever connections it comes from. This
-//! costs atomic operations at every wake-up, and tasks that move leave their cached data behind. A
-//! handler that blocks keeps one of the few threads.
+//! runs another task. The work of all connections is spread over all processors. This costs atomic
+//! operations at every wake-up, and tasks that move leave their cached data behind. A handler that
+//! blocks keeps one of the few threads.
 
 use std::future::poll_fn;
 use std::io;

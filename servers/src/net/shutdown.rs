@@ -54,8 +54,8 @@ impl Shutdown {
     }
 
     /// Creates a shutdown that SIGTERM and SIGINT set. It is meant for a process that is a server
-    /// and nothing else: a second after the drain time the process ends with status 0, whatever it
-    /// is doing.
+    /// and nothing else: a second after the drain time the process ends with status 0, even if it
+    /// is still working.
     pub fn on_signals() -> io::Result<Self> {
         Self::on(&[SIGTERM, SIGINT])
     }

@@ -17,7 +17,8 @@ const WRITES_PER_TURN: usize = 4;
 pub struct NonBlockingConnection {
     pub stream: TcpStream,
     http: Connection,
-    /// True if the last read emptied the socket, as far as can be told without another read.
+    /// True if the last read seems to have emptied the socket; only another read could tell for
+    /// certain.
     drained: bool,
     /// True if the client has sent its last byte, and the end of the stream is still to be read.
     ends: bool,

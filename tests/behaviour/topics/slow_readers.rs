@@ -19,8 +19,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 
 const LENGTH: usize = 10 * 1024 * 1024;
 
-/// Receive buffer that is so small that the server can never put more than a fraction of the
-/// response into the kernel.
+/// Receive buffer, small enough that the kernel never takes more than a fraction of the response
+/// from the server.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 fn slow_client(server: &Server) -> Client {
