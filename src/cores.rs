@@ -67,7 +67,7 @@ impl Cores {
         Some((CpuList::new(server)?, CpuList::new(generator)?))
     }
 
-    /// Returns the cores of which both sides have processors.
+    /// Returns the cores that both sides use.
     pub fn shared(&self, server: &CpuList, generator: &CpuList) -> Vec<&[usize]> {
         let has =
             |core: &[usize], side: &CpuList| core.iter().any(|cpu| side.numbers().contains(cpu));

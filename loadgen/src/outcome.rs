@@ -86,8 +86,8 @@ impl Errors {
         self.by_kind().iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns the number of failed requests of which no time is known. A request that timed out
-    /// has an age.
+    /// Returns the number of failed requests whose time is not known. A request that timed out has
+    /// an age.
     pub fn without_a_time(&self) -> u64 {
         self.reset + self.status + self.protocol
     }

@@ -196,8 +196,7 @@ fn addresses_of(url: &Url) -> Result<Vec<SocketAddr>, TargetError> {
     Ok(addresses)
 }
 
-/// Refuses a URL of which the parser would drop a part, or which the parser would turn into another
-/// URL.
+/// Refuses a URL that the parser would shorten or turn into another URL.
 fn check_spelling(url: &str) -> Result<(), TargetError> {
     let begins_with =
         |text: &str| url.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));

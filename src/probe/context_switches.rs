@@ -90,8 +90,8 @@ impl Look {
             Ok(())
         })?;
         // Read after the threads. The time that threads use in between counts as time of ended
-        // threads. At the second look there is none, because the server is at rest; at the first
-        // look, the value can only be too high.
+        // threads. At the second look the server is at rest, so threads use no time in between; at
+        // the first look, the value can only be too high.
         let used = cpu_clock(member.pid).unwrap_or_default();
         self.used += used;
         self.ended += used.saturating_sub(living);

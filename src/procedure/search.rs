@@ -63,7 +63,7 @@ enum End {
 pub enum Step {
     Holds,
     Breaks,
-    /// The generator was at its limit, so that nothing is known of the server.
+    /// The generator was at its limit, so the measurement says nothing about the server.
     Generator,
 }
 

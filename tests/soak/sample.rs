@@ -22,7 +22,7 @@ pub struct Sample {
     /// processes have the same program open.
     pub memory: u64,
     pub open_files: u64,
-    /// Threads, of which each process has at least one.
+    /// Threads; each process has at least one.
     pub tasks: u64,
 }
 

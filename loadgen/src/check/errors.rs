@@ -1,7 +1,7 @@
 //! `errors`: checks that few requests and connects failed.
 //!
-//! The latency that a failed request would have had is not known, so with a share f of failures
-//! nothing is known of the percentiles above 1 − f.
+//! The latency that a failed request would have had is not known. So with a share f of failures,
+//! the percentiles above 1 − f are not known.
 
 use super::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;

@@ -188,8 +188,8 @@ impl Worker {
         }
     }
 
-    /// Makes epoll report a socket again of which not all data was read. Edge-triggered epoll does
-    /// not do so by itself.
+    /// Makes epoll report a socket again if some of its data was not read. Edge-triggered epoll
+    /// does not do so by itself.
     fn look_again(&self, key: usize) {
         if let Some(socket) = &self.slots[key].socket {
             let _ = self.poller.modify(socket, key as u64, EVERYTHING);

@@ -46,7 +46,8 @@ impl Dialer {
             return false;
         }
         if self.open_every > 0 {
-            // Connections that a late tick delayed are made up for; unused time is not.
+            // Connections that were delayed by a late tick may follow at once. Time in which no
+            // connection was needed does not add up.
             self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
         }
         true

@@ -88,7 +88,7 @@ fn judge_predicate(results: &Results, predicate: &Predicate) -> (Finding, String
     }
 }
 
-/// Writes an interval, of which one end may be open.
+/// Writes an interval; one of its ends may be open.
 fn in_words(Interval { mean, low, high }: Interval) -> String {
     let [number, least, most] = [mean, low, high].map(format::significant);
     match (low.is_finite(), high.is_finite()) {
