@@ -1,10 +1,11 @@
-//! Builds into the binary which revision it was made from: what is measured is this binary, whatever the checkout becomes.
+//! Records in the binary the revision that it was built from: the record of a run describes this
+//! binary, even if the checkout changes later.
 
 use std::path::Path;
 use std::process::Command;
 
-/// What a change of would make another binary, or another revision of the same one. A path that is not there would make
-/// cargo run this again every time.
+/// Paths whose change makes another binary, or another revision of the same binary. A path that
+/// does not exist would make cargo run this script at every build.
 const WATCHED: &[&str] = &[
     "build.rs",
     "Cargo.toml",
@@ -24,7 +25,8 @@ const WATCHED: &[&str] = &[
     "src",
 ];
 
-/// Files of git that change when the revision does, or what is recorded of the sources.
+/// Files of git that change when the revision changes, or when the recorded state of the sources
+/// does.
 const WATCHED_OF_GIT: &[&str] = &["logs/HEAD", "index"];
 
 fn main() {
@@ -44,7 +46,7 @@ fn main() {
     }
 }
 
-/// The checkout of which this package is the top.
+/// The checkout whose top folder is this package.
 struct Checkout {
     folder: String,
     /// Variables by which a hook or a wrapper may point git at another repository.
@@ -52,7 +54,8 @@ struct Checkout {
 }
 
 impl Checkout {
-    /// Nothing where there is none: sources without a history of their own may lie inside another repository.
+    /// Returns the checkout; `None` if there is none. Sources without their own history may lie
+    /// inside another repository, which is not their checkout.
     fn here() -> Option<Self> {
         let folder = std::env::var("CARGO_MANIFEST_DIR").ok()?;
         let mut checkout = Self { folder, variables: String::new() };
@@ -62,7 +65,7 @@ impl Checkout {
         (canonical(&top)? == canonical(&checkout.folder)?).then_some(checkout)
     }
 
-    /// Its revision, with `-dirty` behind it where tracked files were changed.
+    /// Returns the revision, followed by `-dirty` if tracked files were changed.
     fn revision(&self) -> Option<String> {
         let revision = self.git(&["rev-parse", "--short=12", "HEAD"])?;
         let changes = self.git(&["status", "--porcelain", "--untracked-files=no"])?;

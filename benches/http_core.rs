@@ -68,7 +68,7 @@ fn answer(connection: &mut Connection, service: &mut Service, bytes: &[u8]) -> u
 
 criterion_group!(benches, http_core);
 
-/// Public, so that the test of its baselines can act as this bench.
+/// Public, so that the test of baselines can act as this bench.
 pub fn main() {
     arguments::complete_criterion();
     benches();

@@ -148,7 +148,7 @@ fn short(address: SocketAddr) {
     let mut answer = Vec::with_capacity(4096);
     stream.read_to_end(&mut answer).expect("the server answers");
     let head =
-        answer.windows(4).position(|window| window == b"\r\n\r\n").expect("the answer has a head");
+        answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a response has a head");
     check(&answer, head + 4 + BODY_BYTES);
 }
 
@@ -156,7 +156,7 @@ fn short(address: SocketAddr) {
 fn check(answer: &[u8], length: usize) {
     assert!(
         answer.starts_with(b"HTTP/1.1 200 ") && answer.len() == length,
-        "a wrong answer of {} bytes",
+        "a wrong response of {} bytes",
         answer.len()
     );
 }

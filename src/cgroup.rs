@@ -2,13 +2,13 @@
 //! including those that have ended.
 //!
 //! The clock of a process loses the time that a thread used between its last turn of the scheduler
-//! and its end. It also divides the time of a process that lives for less than a tick wrongly into
-//! user mode and kernel. The account of a cgroup has neither error. The cgroup only counts: a group
-//! with limits, or with a share of the processor of its own, would change the measurement.
+//! and its end. If a process lives for less than a tick, the clock also divides its time wrongly
+//! between user mode and kernel. The account of a cgroup has neither error. The cgroup only counts:
+//! a group with limits, or with its own share of the processor, would change the measurement.
 //!
-//! This is own code over `std::fs` and `procfs`. The crate `cgroups-rs` assumes one version for the
-//! whole machine, so it finds no v2 group beside v1 controllers. It also switches controllers on,
-//! and adds a process by its ID only once the process runs, when it may have forked already.
+//! This module uses `std::fs` and `procfs` directly. The crate `cgroups-rs` assumes one version for
+//! the whole machine, so it finds no v2 group beside v1 controllers. It also switches controllers
+//! on, and adds a process by its ID only once the process runs, when it may have forked already.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -103,7 +103,7 @@ impl OwnGroup {
         }
     }
 
-    /// Opens the file by which a process joins the group: the process writes `0` to it.
+    /// Opens the file through which a process joins the group: the process writes `0` to it.
     pub fn entrance(&self) -> io::Result<File> {
         File::options().write(true).open(self.0.folder.join(PROCESSES))
     }
@@ -154,7 +154,7 @@ impl Group {
         }
     }
 
-    /// True if the process `pid` is in the group.
+    /// Returns true if the process `pid` is in the group.
     pub fn holds(&self, pid: u32) -> bool {
         let pid = pid.to_string();
         self.read(PROCESSES).is_ok_and(|processes| processes.lines().any(|line| line == pid))
@@ -192,7 +192,7 @@ fn microseconds(stat: &str, wanted: &str) -> Result<f64> {
     let mut lines = stat.lines().filter_map(|line| line.split_once(' '));
     let value =
         lines.find(|(name, _)| *name == wanted).and_then(|(_, value)| value.parse::<u64>().ok());
-    Ok(value.with_context(|| format!("this kernel does not tell {wanted}"))? as f64 / 1e6)
+    Ok(value.with_context(|| format!("this kernel does not report {wanted}"))? as f64 / 1e6)
 }
 
 /// Returns the reason why no server of this harness can have a cgroup, or `None` if one can.
@@ -232,9 +232,9 @@ pub(crate) fn scheduling_groups(pid: Option<i32>) -> Result<Vec<(PathBuf, Versio
     Ok(below.ancestors().map(|path| (mount_point.join(path), version)).collect())
 }
 
-/// Returns the membership that schedules. This is the one in the hierarchy of the controller `cpu`,
-/// if version 1 has that controller (version 2 then does not have it), and the one of version 2
-/// otherwise.
+/// Returns the membership by which the kernel schedules the process. This is the one in the
+/// hierarchy of the controller `cpu`, if version 1 has that controller (version 2 then does not
+/// have it), and the one of version 2 otherwise.
 fn scheduling(memberships: &[ProcessCGroup]) -> Option<(Version, &ProcessCGroup)> {
     let is_cpu =
         |membership: &&ProcessCGroup| membership.controllers.iter().any(|name| name == "cpu");
@@ -252,8 +252,9 @@ fn memberships(pid: Option<i32>) -> Result<(Vec<ProcessCGroup>, Vec<MountInfo>)>
     Ok((memberships, mounts().context("cannot read the mounts")?.into_iter().collect()))
 }
 
-/// True for a hierarchy of version 1 that accounts CPU time and does nothing else. On many systems
-/// it is shared with the controller `cpu`: there, a group would be scheduled as one.
+/// Returns true for a hierarchy of version 1 that accounts CPU time and does nothing else. On many
+/// systems it is shared with the controller `cpu`: there, the kernel would also schedule the group
+/// as one unit.
 fn is_account(membership: &ProcessCGroup) -> bool {
     membership.controllers == ["cpuacct"]
 }
@@ -342,8 +343,8 @@ mod tests {
 
     #[test]
     fn processes_that_are_shorter_than_a_tick_are_divided_right() {
-        // To fork and to end is work of the kernel, but the clocks of these processes count it as
-        // user mode.
+        // The kernel works to fork and to end a process, but the clocks of these processes count
+        // that as user mode.
         let children = "i=0; while [ $i -lt 1500 ]; do (:); i=$((i+1)); done";
         for group in groups() {
             run(children, &group);
@@ -370,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_harness_left_behind_that_is_gone_is_removed_by_the_next() {
+    fn leftovers_of_a_harness_that_is_gone_are_removed_by_the_next() {
         for group in groups() {
             let parent = group.0.folder.parent().unwrap();
             // No process has this ID: it is above the highest that Linux assigns.
@@ -383,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_group_can_be_made_the_reason_says_where_and_what_to_do() {
+    fn if_no_group_can_be_made_the_reason_says_where_and_what_to_do() {
         let error = OwnGroup::create_below(&[]).unwrap_err();
         assert_eq!(error.to_string(), "this system has no cgroups that account CPU time alone");
         // Not even root can make a folder there.
@@ -444,6 +445,6 @@ mod tests {
         let stat = "usage_usec 1500000\nuser_usec 500000\n";
         assert!((microseconds(stat, "user_usec").unwrap() - 0.5).abs() < 1e-9);
         let error = microseconds(stat, "system_usec").unwrap_err();
-        assert_eq!(error.to_string(), "this kernel does not tell system_usec");
+        assert_eq!(error.to_string(), "this kernel does not report system_usec");
     }
 }

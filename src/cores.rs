@@ -67,7 +67,7 @@ impl Cores {
         Some((CpuList::new(server)?, CpuList::new(generator)?))
     }
 
-    /// Returns the cores of which both sides have processors.
+    /// Returns the cores that both sides use.
     pub fn shared(&self, server: &CpuList, generator: &CpuList) -> Vec<&[usize]> {
         let has =
             |core: &[usize], side: &CpuList| core.iter().any(|cpu| side.numbers().contains(cpu));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn siblings_of_the_only_core_are_shared_and_that_is_known() {
+    fn siblings_of_the_only_core_are_shared_and_reported() {
         assert_eq!(split("0-1", adjacent), sides("0", "1", 1));
         assert_eq!(split("0-3", |_| "0-3".parse().ok()), sides("0,1", "2,3", 1));
     }
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_belongs_to_one_side_wherever_there_are_two() {
+    fn a_core_belongs_to_one_side_if_there_are_two() {
         for threads in 1..=4 {
             for cores in 2..=8 {
                 let cpus = format!("0-{}", threads * cores - 1);

@@ -48,7 +48,8 @@ impl CpuList {
         &self.0
     }
 
-    /// Returns the numbers of the processors of a process that may be pinned; none if it is not.
+    /// Returns the numbers of the processors of a process; an empty list if the process is not
+    /// pinned.
     pub(crate) fn numbers_of(cpus: Option<&Self>) -> Vec<usize> {
         cpus.map_or_else(Vec::new, |cpus| cpus.numbers().to_vec())
     }

@@ -36,8 +36,8 @@ pub fn machine(cpus: usize) -> Machine {
     }
 }
 
-/// Reads the memory of the machine from `/proc/meminfo`, of which a container may have its own
-/// version. If that file can't be read, the kernel is asked.
+/// Reads the memory of the machine from `/proc/meminfo`; a container may have its own version of
+/// this file. If the file can't be read, the kernel is asked.
 fn memory_bytes() -> u64 {
     let asked = || sysinfo().totalram * u64::from(sysinfo().mem_unit);
     Meminfo::current().map_or_else(|_| asked(), |memory| memory.mem_total)

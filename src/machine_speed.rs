@@ -1,11 +1,11 @@
 //! Speed of the machine at the moment: a fixed amount of work is timed on a processor of each side,
 //! before every measurement.
 //!
-//! A virtual machine has neighbours that none of its clocks shows, and a processor that grew warm
-//! is slower. Neither is seen in the time that others took from the server. So the same work is
-//! timed before each measurement. If it takes longer than before, the measurement waits a moment.
-//! The measurement then begins in any case, and its record holds the factor by which the machine
-//! was slower.
+//! A virtual machine has neighbours that none of its clocks shows, and a processor that has grown
+//! warm is slower. Neither is seen in the time that others took from the server. So the same work
+//! is timed before each measurement. If it takes longer than before, the measurement waits a
+//! moment. The measurement then begins in any case, and its record holds the factor by which the
+//! machine was slower.
 
 use std::hint::black_box;
 use std::thread;
@@ -18,10 +18,10 @@ use crate::plan::Placement;
 /// to 10 %.
 const SLOW: f64 = 1.3;
 
-/// Turns of the work, which take about a millisecond, in a build without optimisation too.
+/// Turns of the work: they take about a millisecond, even in a build without optimisation.
 const TURNS: u64 = if cfg!(debug_assertions) { 50_000 } else { 1_000_000 };
 
-/// Number of times that the work is done for one look. The median counts.
+/// Number of times that the work is done for one look; their median is used.
 const REPEATS: usize = 5;
 
 /// Longest time that a measurement waits for the machine, and the pause between two looks.
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_pinned_nothing_is_known() {
+    fn without_pinning_the_speed_is_unknown() {
         assert!(!is_slow(MachineSpeed { places: Vec::new() }.settle()));
     }
 }

@@ -21,7 +21,7 @@ pub fn line(measured: &Measurement, interrupted: bool) -> String {
     }
     if measured.generator_limits.total() > 0 {
         return "no request completed; see the check generator-limits: this generator was out of descriptors, ports or \
-                memory, and the server may be well"
+                memory, and nothing may be wrong with the server"
             .into();
     }
     if measured.connections.established == 0 {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_kept_answers_back_is_told_as_the_checks_tell_it() {
+    fn the_reason_for_missing_responses_is_given_in_the_words_of_the_checks() {
         let checks = [
             outcome("errors", Verdict::Fail, "none of the reasons"),
             outcome("kernel-drops", Verdict::Warn, "64 SYNs sent again"),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_does_not_answer_is_told_where_no_check_explains_it() {
+    fn a_server_that_does_not_answer_is_reported_if_no_check_explains_it() {
         for checks in
             [vec![], vec![outcome("kernel-drops", Verdict::Pass, "7 are of other listeners")]]
         {
@@ -153,13 +153,13 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_is_busy_with_others_is_told() {
+    fn a_machine_that_is_busy_with_others_is_reported() {
         let text = others(&readings(0.56, 0.02), LENGTH);
         assert!(text.contains("560ms of CPU time, and the hypervisor took 20ms"), "{text}");
     }
 
     #[test]
-    fn a_quiet_machine_and_one_that_was_not_read_are_not() {
+    fn a_quiet_machine_and_one_that_was_not_read_are_not_reported() {
         assert_eq!(others(&readings(0.01, 0.0), LENGTH), "");
         assert_eq!(others(&Readings::default(), LENGTH), "");
     }

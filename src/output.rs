@@ -16,7 +16,7 @@ pub fn print(text: &str) -> Result<()> {
     }
 }
 
-/// Writes a message to standard error. If that fails, the work goes on.
+/// Writes a message to standard error. If that fails, the work continues.
 pub fn note(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

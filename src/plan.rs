@@ -35,7 +35,7 @@ pub struct Plan<'a> {
     pub reports_dir: &'a Path,
 }
 
-/// Processors, program and folder that a plan is carried out with, whatever the suite.
+/// Processors, program and folder with which a plan of any suite is carried out.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {
     /// Processors that may be used.
@@ -67,21 +67,20 @@ impl Placement {
     pub fn sharing(&self) -> Option<String> {
         let Some((server, generator)) = self.server.as_ref().zip(self.generator.as_ref()) else {
             return Some(
-                "server and generator share the only processor that there is for them: each is slower \
-                 for the other, so that results compare with no others than of such a machine"
+                "server and generator share the only processor: each slows the other, so that \
+                 results can be compared only with those of such a machine"
                     .into(),
             );
         };
         (!self.cores.as_ref()?.shared(server, generator).is_empty()).then(|| {
             format!(
                 "the processors of the server ({server}) and of the generator ({generator}) are hardware threads \
-                 of one core, there is no other: they slow each other"
+                 of the only core: they slow each other"
             )
         })
     }
 
-    /// Returns the processors of a server that is to have `wanted` of them, or all processors of
-    /// the server if `None`.
+    /// Returns the first `wanted` processors of the server, or all of them if `None`.
     ///
     /// # Errors
     /// When the server has fewer processors.
@@ -95,8 +94,8 @@ impl Placement {
         let count = available.numbers().len();
         ensure!(
             wanted.get() <= count,
-            "its server is to have {wanted} processors, and {count} of this machine's are the server's; leave such \
-             cells out with --filter processors={count}"
+            "its server needs {wanted} processors, and {count} of this machine's are for the \
+             server; leave such cells out with --filter processors={count}"
         );
         Ok(Some(available.first(wanted)))
     }

@@ -66,7 +66,7 @@ impl Look {
             let name = format!("cpu{cpu} ");
             let line = stat.lines().find(|line| line.starts_with(&name));
             let line =
-                line.with_context(|| format!("/proc/stat does not tell of processor {cpu}"))?;
+                line.with_context(|| format!("/proc/stat does not report processor {cpu}"))?;
             let fields: Vec<&str> = line.split_ascii_whitespace().collect();
             // Old kernels have fewer fields.
             let ticks = |field: usize| {
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_neither_idle_nor_stolen_is_of_tasks_and_interrupts_are_where_the_kernel_has_them() {
+    fn time_that_is_neither_idle_nor_stolen_is_of_tasks_and_perhaps_of_interrupts() {
         let cpus = "0,10".parse().unwrap();
         let begin = Instant::now();
         let look = |stat: &str, after_ms| {
@@ -138,9 +138,9 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_that_there_is_not_is_named() {
+    fn a_processor_that_does_not_exist_is_named() {
         let error =
             Look::parse("cpu0 1 1 1 1\n", &"3".parse().unwrap(), Instant::now()).unwrap_err();
-        assert_eq!(error.to_string(), "/proc/stat does not tell of processor 3");
+        assert_eq!(error.to_string(), "/proc/stat does not report processor 3");
     }
 }

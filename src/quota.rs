@@ -107,7 +107,7 @@ fn throttled_s(group: &Limited) -> Result<f64> {
     let stat =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     stat_s(&stat, group.version)
-        .with_context(|| format!("{} does not tell of throttling", path.display()))
+        .with_context(|| format!("{} does not report throttling", path.display()))
 }
 
 fn stat_s(stat: &str, version: Version) -> Option<f64> {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_is_told_in_processors_and_none_is_none() {
+    fn a_quota_is_in_processors_and_no_quota_is_none() {
         assert_eq!(ratio("50000\n", "100000\n"), Some(0.5));
         assert_eq!(ratio("-1\n", "100000\n"), None);
         assert_eq!(ratio("max", "100000\n"), None);
@@ -164,11 +164,7 @@ mod tests {
         // A group that does not report the time is an error, not a time of zero.
         fs::write(&stat, "usage_usec 5\n").unwrap();
         assert!(
-            throttling
-                .elapsed_s()
-                .unwrap_err()
-                .to_string()
-                .ends_with("does not tell of throttling")
+            throttling.elapsed_s().unwrap_err().to_string().ends_with("does not report throttling")
         );
         fs::remove_file(&stat).unwrap();
         assert!(throttling.elapsed_s().unwrap_err().to_string().starts_with("cannot read "));
@@ -184,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quota_of_this_process_can_be_looked_for_or_there_is_a_reason() {
+    fn the_quota_of_this_process_is_read_or_there_is_a_reason() {
         match Quota::of(None) {
             Ok(quota) => assert!(quota.cpus().is_none_or(|cpus| cpus > 0.0)),
             Err(error) => eprintln!("not shown: {error:#}"),

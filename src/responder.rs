@@ -1,5 +1,5 @@
-//! A server whose truth is known: it responds when its script says, to the microsecond, and records
-//! when it did.
+//! A server whose response times are known: it responds at the times of its script, exact to the
+//! microsecond, and records these times.
 //!
 //! The generator is calibrated against this server. It is one thread that never sleeps, so that
 //! wake-ups by the kernel are not mistaken for errors of the generator. It speaks just enough HTTP
@@ -34,8 +34,8 @@ const LISTENER: u64 = u64::MAX;
 /// Most events that are taken in one turn.
 const EVENTS: usize = 256;
 
-/// Size of the read buffer. Requests are small; one that does not fit into a read would be a
-/// mistake in this program.
+/// Size of the read buffer. Requests are small; one that does not fit into a read would be a bug in
+/// this program.
 const READ_BYTES: usize = 4096;
 
 /// Times at which the responses are sent.

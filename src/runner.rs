@@ -352,7 +352,7 @@ impl Measuring<'_> {
     }
 
     /// Returns the name of the file of the histograms. The position of the workload in the suite
-    /// keeps cells of like names apart.
+    /// distinguishes cells with similar names.
     fn histograms(&self) -> String {
         let label: String = slug(&self.plan.suite.label(self.cell)).chars().take(80).collect();
         format!("{:02}-{:03}-{label}.hlog", self.round, self.cell.workload + 1)
@@ -402,7 +402,7 @@ fn describe(record: &Record) -> String {
 fn capacity(record: &Record) -> String {
     let Some(search) = &record.search else { return String::new() };
     let bound = at_least(search.breaks_rps.is_none());
-    format!("{bound}{:.0} requests/s hold to {}", search.holds_rps, search.objective)
+    format!("{bound}{:.0} requests/s meet {}", search.holds_rps, search.objective)
 }
 
 /// Formats p99, or a dash if the samples or the failures do not support it.

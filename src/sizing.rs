@@ -19,7 +19,7 @@ use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
 use rmpfit::{MPFitter, MPPar, MPResult};
 
-/// Factor by which an answer may exceed the largest number of processors that was measured.
+/// Factor by which a result may exceed the largest number of processors that was measured.
 const FARTHEST: u32 = 4;
 
 /// Fewest different numbers of processors, and fewest measurements, that a curve needs. It has
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_too_far_beyond_is_refused() {
+    fn a_rate_too_far_beyond_the_measured_ones_is_refused() {
         let scaling = Scaling::fit(&capacities(&[1, 2, 4], 0.0, 0.0), 1).unwrap();
         assert_eq!(scaling.processors_for(149_000.0).unwrap().likely, 3);
         let error = scaling.processors_for(1e6).unwrap_err();

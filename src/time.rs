@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use humantime::format_duration;
 
-/// The longest time that can be asked for.
+/// The longest time that a user may set.
 pub const LONGEST: Duration = Duration::from_hours(24);
 
-/// Shortest measured part. A request takes a part of it, however fast the machine is.
+/// Shortest measured part. Even on a fast machine, one request takes a notable share of it.
 pub const SHORTEST_MEASURED: Duration = Duration::from_millis(1);
 
 /// Time before each send of an open loop in which a worker of the generator spins instead of

@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_was_expected_the_nearest_is_told() {
+    fn the_nearest_of_the_expected_names_is_suggested() {
         let message = "unknown field `round`, expected one of `name`, `rounds`";
         assert_eq!(with_nearest(message), "unknown field `round`; did you mean `rounds`?");
         for message in ["missing field `name`", "invalid type: string, expected one of these"] {

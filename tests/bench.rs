@@ -1,5 +1,5 @@
-//! Results of `c10k bench`, and the objections to them, in the record, on the page, and in the exit
-//! status.
+//! Results of `c10k bench`, and the complaints of checks about them, in the record, on the page,
+//! and in the exit status.
 
 #[path = "support/bench.rs"]
 mod bench;
@@ -51,7 +51,7 @@ path = "/sleep/5000"
 "#;
 
 #[test]
-fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words_and_under_strict() {
+fn a_starved_cell_a_failed_check_and_a_dead_server_are_described_and_fail_strict() {
     let bench = Bench::new(TROUBLED);
     let output = bench.run(&["--strict", "--seed", "1"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -68,11 +68,11 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words_and_under_s
     }
     let error = of(&records, "dead")["outcome"]["failed"].as_str().expect("it failed");
     assert!(error.contains("out of luck"), "{error}");
-    for words in ["8 asked, 6 never served", "out of luck", "NOT VALID"] {
+    for words in ["8 requested, 6 never served", "out of luck", "NOT VALID"] {
         assert!(said.contains(words), "{words:?} is not in {said}");
     }
     let page = bench.page();
-    for words in ["8 asked, 6 never served", "out of luck", "offered-rate"] {
+    for words in ["8 requested, 6 never served", "out of luck", "offered-rate"] {
         assert!(page.contains(words), "{words:?} is not on the page");
     }
 }
@@ -122,7 +122,7 @@ fn a_line_of_the_record_is_understood_without_any_other() {
 }
 
 #[test]
-fn two_paths_three_rates_and_two_idle_counts_are_told_apart_and_drawn() {
+fn two_paths_three_rates_and_two_idle_counts_are_distinguished_and_drawn() {
     let bench = Bench::new(
         "models = [\"epoll\"]\n[[workload]]\ntitle = \"Rates?\"\nconnections = 4\nrate = [200, 400, 800]\n\
          path = [\"/\", \"/bytes/10000\"]\nidle = [0, 5]\n",
@@ -144,7 +144,7 @@ fn two_paths_three_rates_and_two_idle_counts_are_told_apart_and_drawn() {
 }
 
 #[test]
-fn a_list_as_json_tells_cells_and_the_estimated_time() {
+fn a_list_as_json_has_cells_and_the_estimated_time() {
     let bench = Bench::new("models = [\"epoll\", \"poll\"]\n[[workload]]\nconnections = [1, 2]\n");
     let output = bench.run(&["--list", "--json", "--filter", "connections=2"]);
     let list: Value =
@@ -159,7 +159,7 @@ fn a_list_as_json_tells_cells_and_the_estimated_time() {
 }
 
 #[test]
-fn a_list_is_one_object_for_one_suite_however_few_cells_match() {
+fn a_list_is_one_object_for_one_suite_even_if_few_cells_match() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\n");
     let output = bench.run(&["--list", "--json", "--filter", "no-such-cell"]);
     let list: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
@@ -167,7 +167,7 @@ fn a_list_is_one_object_for_one_suite_however_few_cells_match() {
 }
 
 #[test]
-fn cells_that_this_machine_has_too_little_for_are_left_out_and_the_others_measured() {
+fn cells_that_this_machine_is_too_small_for_are_left_out_and_the_others_measured() {
     let bench = Bench::new(
         "models = [\"epoll\"]\n[[workload]]\nconnections = [2, 1000000]\n[[workload]]\nconnections = 3\n\
          processors = 4000\n",
@@ -182,7 +182,7 @@ fn cells_that_this_machine_has_too_little_for_are_left_out_and_the_others_measur
 }
 
 #[test]
-fn memory_per_connection_is_told_from_a_server_with_one() {
+fn memory_per_connection_is_computed_from_a_server_with_one() {
     let bench = Bench::new(
         "models = [\"epoll\", \"prefork\"]\n[[workload]]\npasses = [\"one_connection\"]\nconnections = 1\nidle = 20\n",
     );
@@ -208,7 +208,7 @@ fn a_server_from_the_command_line_is_measured_beside_the_suite() {
 }
 
 #[test]
-fn what_is_not_installed_is_left_out_and_named() {
+fn a_server_that_is_not_installed_is_left_out_and_named() {
     let bench = Bench::new(
         "models = [\"epoll\"]\n[[subject]]\nname = \"absent\"\ncommand = \"no-such-program-anywhere {port}\"\n\
          [[workload]]\nconnections = 2\n",
@@ -284,7 +284,7 @@ fn a_run_that_cannot_be_rendered_takes_nothing_from_the_others() {
 }
 
 #[test]
-fn what_began_a_run_is_measured_to_its_end_although_its_file_is_replaced() {
+fn the_program_that_began_a_run_is_measured_to_the_end_although_its_file_is_replaced() {
     let bench = Bench::new("models = [\"epoll\"]\n[[workload]]\nconnections = 2\n");
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made");
     let c10k = folder.path().join("c10k");
@@ -332,7 +332,7 @@ fn with_other_proc(mount: &str, script: &str, bench: &Bench) -> Option<Output> {
 }
 
 #[test]
-fn what_a_proc_of_processes_alone_does_not_tell_is_missing_and_not_0() {
+fn readings_that_a_proc_of_processes_alone_lacks_are_missing_and_not_0() {
     let mut bench = Bench::new("");
     let mut is_allowed = true;
     wait::until("something is measured", || {
@@ -386,7 +386,7 @@ fn without_proc_there_is_a_reason_in_place_of_a_number() {
 }
 
 #[test]
-fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_does_not_go() {
+fn an_interrupt_ends_the_wait_for_a_server_that_does_not_start_and_for_one_that_does_not_end() {
     // The first server never listens; the second one serves and ignores SIGTERM.
     let deaf = format!(
         "sh -c \"trap '' TERM; {} serve poll --addr 127.0.0.1:{{port}} & while :; do sleep 1; done\"",
@@ -410,7 +410,7 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
         let stderr = child.stderr.take().expect("it is piped");
         BufReader::new(stderr).read_line(&mut line).expect("it can be read");
         assert!(line.starts_with("measuring 1 times"), "{line}");
-        // On most machines, this moment is within the wait; at any other moment the command has to
+        // On most machines, this moment is within the wait; at any other moment, the command has to
         // end just as soon.
         std::thread::sleep(Duration::from_millis(wait_ms));
         let began = Instant::now();
@@ -422,7 +422,7 @@ fn an_interrupt_ends_the_wait_for_a_server_that_does_not_come_and_for_one_that_d
 
 /// A server that never sleeps takes more than this quota even on a busy machine.
 #[test]
-fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
+fn a_quota_is_in_the_record_and_on_the_page_and_fails_measurements_that_it_held_back() {
     let Some(quota) = Quota::of(30_000) else { return };
     let mut held = None;
     wait::until("both are held back", || {
@@ -445,7 +445,7 @@ fn a_quota_is_in_the_record_and_on_the_page_and_fails_what_it_held_back() {
 /// The checks report that server and generator share the processor; other tests may take more of it
 /// than these two do.
 #[test]
-fn on_one_processor_the_sharing_is_told_once_and_makes_nothing_invalid() {
+fn on_one_processor_the_sharing_is_reported_once_and_makes_nothing_invalid() {
     let mut only = CpuSet::new();
     let available = sched_getaffinity(None).expect("the processors of this process can be read");
     only.set((0..CpuSet::MAX_CPU).rfind(|&cpu| available.is_set(cpu)).expect("it may use one"));

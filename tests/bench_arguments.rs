@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Trial};
 use regex::Regex;
 use suite::arguments::{self, Asked};
 
-/// Environment variable that names the bench as which this program acts.
+/// Environment variable that names the bench that this program acts as.
 const ACT_AS: &str = "C10K_TEST_ACTS_AS";
 
 /// Options of criterion that its help does not show, or shows under another name.

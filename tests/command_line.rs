@@ -36,7 +36,7 @@ fn serve_refused(arguments: &[&str], hint: &str) {
 }
 
 #[test]
-fn refuses_a_model_that_there_is_not_and_names_those_there_are() {
+fn refuses_an_unknown_model_and_names_the_known_ones() {
     let line = refused(&["serve", "telepathy"]);
     assert!(line.contains("telepathy") && line.contains("epoll"), "{line}");
 }
@@ -47,7 +47,7 @@ fn refuses_to_serve_without_a_model() {
 }
 
 #[test]
-fn refuses_subcommands_and_flags_that_there_are_not() {
+fn refuses_unknown_subcommands_and_flags() {
     assert!(refused(&["swerve"]).contains("swerve"));
     assert!(refused(&["--swerve"]).contains("--swerve"));
     assert!(refused(&["models", "--yaml"]).contains("--yaml"));
@@ -56,7 +56,7 @@ fn refuses_subcommands_and_flags_that_there_are_not() {
 }
 
 #[test]
-fn refuses_no_subcommand_at_all() {
+fn refuses_a_missing_subcommand() {
     assert!(refused(&[]).contains("--help"));
 }
 
@@ -76,7 +76,7 @@ fn refuses_an_end_that_closes_connections_which_stay_open() {
 }
 
 #[test]
-fn refuses_addresses_that_are_none() {
+fn refuses_malformed_addresses() {
     serve_refused(&["--addr", "127.0.0.1:65536"], "65536");
     serve_refused(&["--addr", "127.0.0.1:-1"], "-1");
     serve_refused(&["--addr", "127.0.0.1:http"], "http");
@@ -151,14 +151,14 @@ fn refuses_more_connections_than_files_can_be_opened() {
 }
 
 #[test]
-fn refuses_processors_that_are_none() {
+fn refuses_malformed_lists_of_processors() {
     for list in ["", "a", "1-", "2-1", "0,,1", "0;1", "-1", "99999"] {
         serve_refused(&[&format!("--pin={list}")], "--pin");
     }
 }
 
 #[test]
-fn refuses_to_pin_to_processors_that_this_machine_has_not() {
+fn refuses_to_pin_to_processors_that_this_machine_does_not_have() {
     serve_refused(&["--addr", "127.0.0.1:0", "--pin", "1023"], "1023");
     serve_refused(&["--addr", "192.0.2.1:0", "--pin", "0,1023"], "1023");
 }
@@ -177,7 +177,7 @@ fn explains_itself() {
 }
 
 #[test]
-fn tells_its_version() {
+fn prints_its_version() {
     let output = c10k(&["--version"]);
     assert_eq!(output.status.code(), Some(0));
     assert_eq!(

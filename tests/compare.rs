@@ -134,7 +134,7 @@ fn equal_runs_are_not_regressed() {
 }
 
 #[test]
-fn a_slower_run_is_regressed_where_it_is_slower() {
+fn only_the_slower_cells_of_a_run_are_regressed() {
     let runs = Runs::new();
     let slower: Cost = |subject, workload| match (subject, workload) {
         ("epoll", "short-64") => 1.1,
@@ -199,13 +199,13 @@ fn one_round_has_no_interval_and_no_verdict_and_says_how_many_it_needs() {
     assert!(cpu["low"].is_null() && cpu["verdict"] == "undecided", "{cpu}");
     assert!((cpu["ratio"].as_f64().unwrap() - 1.5).abs() < 0.02, "{cpu}");
     assert!(
-        text.contains("one round tells nothing of the noise; measure 3 rounds at least"),
+        text.contains("one round says nothing about the noise; measure 3 rounds at least"),
         "{text}"
     );
 }
 
 #[test]
-fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
+fn cells_in_doubt_are_named_and_leave_the_comparison_open() {
     let runs = Runs::new();
     let a = runs.write("a", 8, equal, |_| {});
     let b = runs.write("b", 8, equal, |record| {
@@ -214,7 +214,7 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
         }
         match (record.cell.subject.as_str(), record.cell.workload.as_str()) {
             ("epoll", "short-1") => {
-                record.outcome = Outcome::Failed("no answer within 5 s".to_owned());
+                record.outcome = Outcome::Failed("no response within 5 s".to_owned());
             }
             ("epoll", "short-64") => {
                 let Outcome::Measured(summary) = &mut record.outcome else { unreachable!() };
@@ -231,7 +231,7 @@ fn cells_in_doubt_are_said_and_leave_the_comparison_open() {
     let (status, object, text) = compared(path(&a), path(&b));
     assert_eq!((status, &object["verdict"]), (3, &"undecided".into()), "{text}");
     let said = [
-        ("short-1", "epoll", "B: a round has no result (no answer within 5 s)"),
+        ("short-1", "epoll", "B: a round has no result (no response within 5 s)"),
         ("short-64", "epoll", "B: requests failed (12 timeout)"),
         ("short-1", "busy-poll", "B: a check failed (generator-cpu: 99 %)"),
         (
@@ -255,7 +255,7 @@ fn check(verdict: Verdict, effect: Option<Effect>) -> CheckOutcome {
 }
 
 #[test]
-fn what_differs_beside_the_numbers_is_said() {
+fn differences_other_than_numbers_are_reported() {
     let runs = Runs::new();
     let a = runs.write("a", 3, equal, |_| {});
     let mut other = environment(3);
@@ -288,7 +288,7 @@ fn what_differs_beside_the_numbers_is_said() {
 }
 
 #[test]
-fn an_interrupted_run_is_said_to_be_one() {
+fn an_interrupted_run_is_reported_as_such() {
     let runs = Runs::new();
     let a = runs.write("a", 3, equal, |_| {});
     let b = runs.write("b", 3, equal, |_| {});
@@ -303,7 +303,7 @@ fn an_interrupted_run_is_said_to_be_one() {
 }
 
 #[test]
-fn margins_of_a_file_take_the_place_of_the_built_in_ones() {
+fn margins_of_a_file_replace_the_built_in_ones() {
     let runs = Runs::new();
     let slower: Cost = |_, _| 1.1;
     let (a, b) = (runs.write("a", 8, equal, |_| {}), runs.write("b", 8, slower, |_| {}));
@@ -318,7 +318,7 @@ fn margins_of_a_file_take_the_place_of_the_built_in_ones() {
 
 /// The margin of allocations has a floor of 0.05.
 #[test]
-fn some_in_place_of_none_is_a_ratio_where_the_margin_has_a_floor() {
+fn a_change_from_none_to_some_is_a_ratio_if_the_margin_has_a_floor() {
     const KEY: &str = "server_allocations_per_request";
     let runs = Runs::new();
     let with = |count: f64| {
@@ -334,7 +334,7 @@ fn some_in_place_of_none_is_a_ratio_where_the_margin_has_a_floor() {
 }
 
 #[test]
-fn what_cannot_be_compared_is_refused_in_a_line() {
+fn runs_that_cannot_be_compared_are_refused_in_a_line() {
     let runs = Runs::new();
     let a = runs.write("a", 3, equal, |_| {});
     let mut other = environment(3);

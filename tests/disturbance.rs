@@ -19,8 +19,8 @@ use bench::{Bench, of};
 /// Held by each test while it measures.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Number of tries to measure without a disturbance. Each try takes some seconds, and less than
-/// half of them are disturbed where all tests run at once.
+/// Number of attempts to measure without a disturbance. Each attempt takes some seconds, and less
+/// than half of them are disturbed when all tests run at once.
 const TRIES: usize = 30;
 
 /// Measures again until nothing else on this machine, such as another test, disturbs the
@@ -70,7 +70,7 @@ impl Drop for Spinners {
 }
 
 #[test]
-fn a_program_that_spins_beside_a_run_is_told_and_makes_no_model_the_slower_one() {
+fn a_program_that_spins_beside_a_run_is_reported_and_makes_no_model_look_slower() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     if thread::available_parallelism().is_ok_and(|processors| processors.get() < 2) {
         return eprintln!("not shown: with one processor, server and generator disturb each other");
@@ -95,7 +95,7 @@ fn a_program_that_spins_beside_a_run_is_told_and_makes_no_model_the_slower_one()
 }
 
 #[test]
-fn a_search_finds_a_rate_that_holds_and_tells_every_step() {
+fn a_search_finds_a_rate_that_holds_and_records_every_step() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // 16 threads that block for 10 ms take 1,600 requests per second.
     let (bench, output) = undisturbed(
@@ -126,7 +126,7 @@ fn a_search_finds_a_rate_that_holds_and_tells_every_step() {
     let shares: Vec<f64> = steps.iter().filter_map(|step| step["share"].as_f64()).collect();
     assert_eq!(shares, [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2]);
     assert!(steps.iter().any(|step| step["broken"].is_string()), "{steps:#?}");
-    assert!(bench.page().contains("Capacity"), "the page does not tell it");
+    assert!(bench.page().contains("Capacity"), "the page does not show it");
 }
 
 #[test]
@@ -150,5 +150,5 @@ fn a_claim_is_judged_on_the_terminal_and_on_the_page() {
     );
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("refuted here: A handler that sleeps"), "{said}");
-    assert!(bench.page().contains("refuted here"), "the page does not tell it");
+    assert!(bench.page().contains("refuted here"), "the page does not show it");
 }

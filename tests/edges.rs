@@ -1,4 +1,4 @@
-//! The edges of every option that takes a number or a time: a value there does its work, or is
+//! The edges of every option that takes a number or a time: a value at an edge is accepted, or is
 //! refused in one line with the bounds.
 //!
 //! The list of options comes from the command itself, so that a new option can't be forgotten here.
@@ -23,8 +23,8 @@ enum Takes {
 
 use Takes::{Rate, Text, Time, Whole};
 
-/// Subcommand, option, kind of value, and values at the edges with which the command has to do its
-/// work in a moment.
+/// Subcommand, option, kind of value, and values at the edges with which the command has to finish
+/// in a moment.
 #[rustfmt::skip]
 const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("serve", "addr", Text, &[]),
@@ -200,7 +200,7 @@ fn every_option_is_known_here() {
 }
 
 #[test]
-fn what_is_no_value_is_refused_with_the_bounds() {
+fn malformed_values_are_refused_with_the_bounds() {
     for &(subcommand, option, takes, _) in OPTIONS {
         let (values, bounds) = takes.refuses();
         for value in values {
@@ -242,7 +242,7 @@ fn values_at_the_edges_do_their_work() {
 }
 
 #[test]
-fn what_would_take_more_than_there_is_or_longer_than_a_day_is_refused() {
+fn values_that_need_too_many_resources_or_more_than_a_day_are_refused() {
     let url = "http://127.0.0.1:9/";
     for (arguments, bound) in [
         (vec!["load", url, "--connections=18446744073709551615"], "at most"),

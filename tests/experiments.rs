@@ -26,7 +26,7 @@ models = ["poll", "epoll"]
 connections = 4
 "#;
 
-/// Returns round and subject of every measurement that stands.
+/// Returns round and subject of every measurement that was not replaced.
 fn standing(records: &[Value]) -> Vec<(u64, String)> {
     let name = |record: &Value| {
         (
@@ -47,7 +47,7 @@ fn start(bench: &Bench, arguments: &[&str]) -> Child {
 }
 
 #[test]
-fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothing_twice() {
+fn a_killed_run_is_resumed_with_its_seed_and_its_order_and_measures_nothing_twice() {
     let bench = Bench::new(SIX);
     let mut child = start(&bench, &["--rounds", "3", "--seed", "5"]);
     let runs = bench.folder.path().join("reports/runs");
@@ -79,7 +79,7 @@ fn a_run_that_was_killed_goes_on_with_its_seed_and_its_order_and_measures_nothin
 }
 
 #[test]
-fn a_run_that_is_whole_has_nothing_to_go_on_with() {
+fn a_complete_run_has_nothing_to_resume() {
     let bench = Bench::new(SIX);
     assert!(bench.run(&["--seed", "5"]).status.success());
     let dir = bench.run_dir();
@@ -90,7 +90,7 @@ fn a_run_that_is_whole_has_nothing_to_go_on_with() {
 }
 
 #[test]
-fn a_run_that_is_being_measured_is_not_gone_on_with() {
+fn a_run_that_is_being_measured_is_not_resumed() {
     let bench = Bench::new(SIX);
     let mut child = start(&bench, &["--rounds", "20"]);
     let runs = bench.folder.path().join("reports/runs");
@@ -115,7 +115,7 @@ path = "/sleep/20000"
 "#;
 
 #[test]
-fn a_disk_that_fills_up_loses_one_measurement_and_the_run_goes_on_from_there() {
+fn a_disk_that_fills_up_loses_one_measurement_and_the_run_is_resumed_from_there() {
     let first = Bench::new(SMALL);
     assert!(first.run(&["--seed", "5"]).status.success());
     let files = first.run_dir().read_dir().expect("it is a folder");
@@ -149,7 +149,7 @@ fn a_disk_that_fills_up_loses_one_measurement_and_the_run_goes_on_from_there() {
 }
 
 #[test]
-fn servers_that_die_or_find_their_port_taken_are_failed_rows_and_the_others_go_on() {
+fn servers_that_die_or_find_their_port_in_use_are_failed_rows_and_the_others_are_measured() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let c10k = env!("CARGO_BIN_EXE_c10k");
     let bench = Bench::new(&format!(
@@ -199,7 +199,7 @@ fn a_server_that_holds_no_rate_is_a_failed_row_with_its_reason() {
 }
 
 #[test]
-fn a_claim_about_what_there_is_not_is_refused() {
+fn a_claim_about_an_unknown_cell_is_refused() {
     let table = |predicate: &str| {
         format!(
             "models = [\"epoll\"]\n[claim]\nsays = \"x\"\nsource = \"x\"\n[[claim.predicate]]\n{predicate}\n[[workload]]\n"
@@ -224,7 +224,7 @@ fn a_claim_about_what_there_is_not_is_refused() {
 }
 
 #[test]
-fn other_subjects_are_measured_where_they_are_asked_for() {
+fn other_subjects_are_measured_on_request() {
     let bench = Bench::new(SIX);
     let output = bench.run(&["--subjects", "epoll-edge,epoll", "--list"]);
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -81,7 +81,7 @@ fn installed(program: &str) -> Option<PathBuf> {
 }
 
 #[test]
-fn a_machine_that_can_count_nothing_is_told_what_to_install() {
+fn a_machine_that_can_count_nothing_gets_the_advice_what_to_install() {
     let folder = Folder::new(&suite("epoll", "[[workload]]\nconnections = 1\n"), &[]);
     let output = folder.gate("epoll", "epoll");
     let said = said(&output);
@@ -136,7 +136,7 @@ fn one_system_call_more_is_a_regression_and_none_more_is_not() {
 }
 
 #[test]
-fn a_candidate_that_cannot_be_counted_leaves_the_gate_undecided_and_the_reason_is_told() {
+fn a_candidate_that_cannot_be_counted_leaves_the_gate_undecided_with_the_reason() {
     let Some(strace) = installed("strace") else { return };
     let folder = Folder::new(&suite("epoll", "[[workload]]\nconnections = 1\n"), &[strace]);
     let serve = format!("{C10K} serve epoll --addr");

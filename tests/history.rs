@@ -71,7 +71,7 @@ fn revision(number: usize) -> String {
 }
 
 #[test]
-fn gates_that_were_added_tell_the_first_revision_of_a_step() {
+fn gates_that_were_added_show_the_first_revision_of_a_step() {
     let folder = Folder::new();
     for number in 0..16 {
         let cost = if number < CULPRIT { 1.0 } else { 1.1 };
@@ -144,7 +144,7 @@ fn a_gate_of_commands_needs_names() {
 }
 
 #[test]
-fn a_file_that_is_missing_empty_or_damaged_is_told_in_a_line() {
+fn a_file_that_is_missing_empty_or_damaged_is_reported_in_a_line() {
     let folder = Folder::new();
     assert!(folder.refused(&[]).contains("there is no history ci/history/gate.jsonl"));
     fs::write(folder.path("empty.jsonl"), "").expect("it can be written");

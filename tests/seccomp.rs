@@ -51,7 +51,7 @@ fn under_filter(errno: Errno, calls: &[(&str, i64)], test: impl FnOnce() + Send)
 }
 
 /// Returns the command, which is started by `fork`: `posix_spawn`, which std prefers, fails if
-/// clone3 fails with EPERM. std uses `fork` because a group is to be set.
+/// clone3 fails with EPERM. std uses `fork` because the command sets a process group.
 fn c10k(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));
     command.args(arguments).gid(getgid().as_raw()).stdin(Stdio::null());

@@ -94,7 +94,7 @@ fn a_server_that_is_dropped_leaves_nothing_behind() {
         let folder = running.folder().expect("a command has a folder").to_owned();
         let processes = processes(&running);
         drop(running);
-        // The children are orphans, which another process has to reap.
+        // The children are orphans, which another process must reap.
         let is_gone =
             |process: &Process| Process::find(process.pid).is_none_or(|now| now.is_zombie);
         until("all processes are gone", || processes.iter().all(is_gone));
@@ -124,7 +124,7 @@ fn threads_that_have_ended_are_in_the_account_of_a_cgroup() {
     assert!((0.002..0.5).contains(&lost), "{lost} of {} s", used_s(&cgroup));
 }
 
-/// Makes one request, for which a thread is started and then ends.
+/// Makes one request, for which a thread is started that then ends.
 fn ask_once(address: SocketAddr) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(b"GET / HTTP/1.1\r\nHost: c10k\r\nConnection: close\r\n\r\n").unwrap();
@@ -136,12 +136,12 @@ fn used_s(readings: &Readings) -> f64 {
 }
 
 #[test]
-fn every_server_tells_its_version() {
+fn every_server_prints_its_version() {
     for server in catalogue::servers().iter().filter(|server| server.unavailable(c10k()).is_none())
     {
         let version = server.version(c10k()).expect("there is a line");
         let product = server.name.split('-').next().unwrap();
-        // Some print only the number.
+        // Some servers print only the number.
         let is_number =
             version.trim_start_matches('v').starts_with(|first: char| first.is_ascii_digit());
         assert!(
@@ -163,7 +163,7 @@ fn a_server_of_this_repository_is_found_beside_c10k() {
 }
 
 #[test]
-fn a_model_runs_on_the_processors_that_it_was_given() {
+fn a_model_runs_on_its_processors() {
     let entry = c10k_servers::find("epoll").unwrap();
     let epoll = Subject::model(entry, Vec::new());
     let running = start(&epoll).unwrap();

@@ -38,7 +38,7 @@ fn a_measurement_that_fails_a_check_is_status_1_under_strict_and_0_without() {
     assert!(text.contains("FAILED   errors: 50 % of requests"), "{text}");
 }
 
-/// Checks that other tests can make fail by what they take of the machine.
+/// Checks that other tests can make fail, because they use the machine at the same time.
 const OF_THE_MACHINE: [&str; 3] = ["generator-cpu-wait", "silence", "steady-state"];
 
 #[test]

@@ -41,7 +41,7 @@ const FLAGS: &[(Option<char>, &str)] = &[
     (Some('v'), "verbose"),
 ];
 
-/// Flags of criterion that have a meaning here, too, with their help.
+/// Flags of criterion that have a meaning in this bench, too, with their help texts.
 const SHARED: &[(&str, &str)] = &[
     ("exact", "Run what a filter names in full"),
     ("list", "List what there is"),
@@ -132,7 +132,7 @@ fn command() -> Command {
 }
 
 /// Makes criterion take several filters, and print the version. Criterion alone refuses several
-/// filters, and goes on to measure after it was asked for the version. With several filters, this
+/// filters, and still measures after it was asked for the version. With several filters, this
 /// process is replaced by one with a single filter, because criterion reads its arguments itself.
 pub fn complete_criterion() {
     let lenient = command().disable_help_flag(true).ignore_errors(true);

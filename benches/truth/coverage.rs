@@ -71,7 +71,7 @@ pub fn run(quick: bool) -> Result<String> {
     ensure!(most_shown_of_short <= 0.0, "{text}\nruns of {short:?} show intervals");
     let at_least = PROMISED - many::allowance(PROMISED, runs);
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
-    ensure!(least >= at_least, "{text}\nintervals hold the truth {} of times only", percent(least));
+    ensure!(least >= at_least, "{text}\nonly {} of intervals hold the truth", percent(least));
     ensure!(least_shown >= at_least, "{text}\nonly {} of long runs show one", percent(least_shown));
     Ok(text)
 }

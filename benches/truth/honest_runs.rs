@@ -26,7 +26,7 @@ use crate::alarms::Alarms;
 /// The program that serves and that generates the load.
 const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 
-/// Models that differ in what waits for connections and in what serves them.
+/// Models that differ both in what waits for connections and in what serves them.
 const MODELS: [&str; 3] = ["epoll", "thread", "thread-pool"];
 
 /// Checks whose verdict depends on what the machine does during the run.
@@ -66,8 +66,8 @@ struct Judged {
     checks: Vec<CheckOutcome>,
     /// Time that others took during the run, in processors.
     others: f64,
-    /// Delay of a thread's wake-up in 99 of 100 cases, before the run or after it, whichever is
-    /// longer.
+    /// Delay of a thread's wake-up in 99 of 100 cases: the longer one of those before and after the
+    /// run.
     late: Duration,
 }
 

@@ -62,7 +62,7 @@ const PARTS: &[Part] = &[
     },
     Part {
         name: "gates",
-        about: "How often a gate alarms about identical servers, and finds slower ones",
+        about: "How often a gate raises an alarm about identical servers, and finds slower ones",
         run: gates::run,
     },
 ];

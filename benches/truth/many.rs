@@ -4,9 +4,9 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-/// Number of runs from which a share must keep its promise without an allowance. Seeds are fixed,
-/// so a table of this size is the same each time. A share of fewer runs is off by chance, and
-/// chance must not fail it.
+/// With at least this number of runs, a share must keep its promise without an allowance. Seeds are
+/// fixed, so a table of this size is the same each time. A share of fewer runs is off by chance,
+/// and chance must not make it fail.
 pub const RUNS: u64 = 1_000;
 
 /// Standard deviations by which a share of fewer runs may be off. Chance exceeds them in one case

@@ -71,13 +71,13 @@ pub fn run(quick: bool) -> Result<String> {
 }
 
 /// Returns the random numbers for one row of a table. The seed is fixed, so a simulation gives the
-/// same result each time, whatever was measured.
+/// same result each time, no matter what was measured.
 fn seeded() -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(10)
 }
 
-/// Measures the suite of equals, and returns the folder of the run. A measurement that failed,
-/// which `c10k bench` reports by its exit status, is a gap on the page as well.
+/// Measures the suite of equals, and returns the folder of the run. `c10k bench` reports a
+/// measurement that failed by its exit status; it is a gap on the page as well.
 fn measure(quick: bool, folder: &Path) -> Result<PathBuf> {
     let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/suites/equals.toml");
     let mut command = Command::new(env!("CARGO_BIN_EXE_c10k"));

@@ -1,6 +1,6 @@
 //! Latency that a queue for each thread of the generator adds to an open loop.
 //!
-//! The arrivals of an open loop are dealt out to the threads, each of which has a share of the
+//! The arrivals of an open loop are distributed among the threads, each of which has a share of the
 //! connections. With Poisson arrivals and responses that all take the same time, each share is an
 //! M/D/c queue. This queue is simulated: the first free connection takes the next request.
 
@@ -29,10 +29,9 @@ const THREADS: [usize; 3] = [1, 2, 4];
 pub fn run(quick: bool) -> Result<String> {
     let runs = if quick { 3 } else { 7 };
     let mut text = format!(
-        "p99 of the latency in ms where every answer takes 10 ms: median of {runs} runs of 60 s, and \
-         the lowest and highest of them:\n\n\
-         | connections, share of their time in use | 1 thread | 2 threads | 4 threads |\n\
-         |---|--:|--:|--:|\n"
+        "p99 of the latency in ms where every response takes 10 ms: median of {runs} runs of 60 s, \
+         and the lowest and highest of them:\n\n| connections, share of their time in use | 1 \
+         thread | 2 threads | 4 threads |\n|---|--:|--:|--:|\n"
     );
     for (connections, share) in LOADS {
         write!(text, "| {connections}, {:.0} % |", share * 100.0)?;

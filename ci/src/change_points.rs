@@ -30,8 +30,8 @@ const ORDERS: usize = 999;
 pub const FEWEST: usize = 3;
 
 /// Fewest values of a history in which a step is likely to be found. Of two levels of equal length,
-/// 2 of 924 orders keep each level together, far below `LEVEL`. Of 11 values it would be 2 of 462,
-/// which is so close to `LEVEL` that a step is found with only about half of all seeds.
+/// 2 of 924 orders keep each level together, far below `LEVEL`. With 11 values it would be 2 of
+/// 462, which is so close to `LEVEL` that a step is found with only about half of all seeds.
 pub const FEWEST_WITH_STEP: usize = 12;
 
 /// Tolerance for rounding: sums of the same distances differ a little if they are added in another

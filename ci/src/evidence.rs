@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_that_were_run_are_plainly_counted() {
+    fn gates_that_were_run_are_counted_without_an_interval() {
         assert_eq!(run("cpu-5", 19, 20), <[String; 0]>::default());
         let missed = "simulated/cpu-5: at least 95 % must regress, and 90.0 % of run gates do";
         assert_eq!(run("cpu-5", 18, 20), [missed]);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_case_that_nothing_is_promised_of_breaks_nothing() {
+    fn a_case_without_a_promise_breaks_nothing() {
         assert_eq!(broken("cpu-50", |_| {}), "");
         assert_eq!(broken("memory", |_| {}), "");
     }

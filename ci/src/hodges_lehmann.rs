@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wild_value_moves_it_little() {
+    fn one_outlier_moves_the_estimate_little() {
         assert!((estimate(&[1.0, 2.0, 3.0, 4.0, 1000.0]).unwrap() - 3.0).abs() <= 0.5);
         assert_eq!(estimate(&[7.0]), Some(7.0));
         assert_eq!(estimate(&[]), None);

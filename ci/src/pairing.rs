@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn some_in_place_of_none_is_a_ratio_where_there_is_a_floor() {
+    fn a_change_from_none_to_some_is_a_ratio_if_there_is_a_floor() {
         let from_none = cell(&[(Some(0.0), Some(2.0))]);
         assert_eq!(log_ratio(&from_none, Arm::Candidate, "throughput_rps", None), None);
         let ratio = log_ratio(&from_none, Arm::Candidate, "throughput_rps", Some(0.5)).unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn differences_are_of_what_every_slice_has() {
+    fn differences_are_of_numbers_that_every_slice_has() {
         let failing = cell(&[(Some(0.0), Some(0.25)), (Some(0.0), Some(0.25))]);
         assert_eq!(difference(&failing, Arm::Candidate, |slice| slice.failed_share), Some(0.25));
     }

@@ -73,7 +73,7 @@ fn smallest_seen(noise: &[f64], needed: usize) -> f64 {
 }
 
 /// Returns the fewest blocks with which a gate with this number of `series` can tell any of its
-/// series from chance at `level`, whatever the other series do.
+/// series from chance at `level`, no matter how the other series behave.
 ///
 /// A series that is worse in every block has the largest possible statistic, and each of the other
 /// series reaches the same statistic in one combination of signs. With fewer blocks, these
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gate_sees_what_is_beyond_its_smallest_effect_and_nothing_below() {
+    fn a_gate_detects_effects_above_its_smallest_and_none_below() {
         let noise = [0.3, -1.2, 0.8, -0.1, 2.0, -0.7, 1.1, 0.4, -1.6, 0.9, -0.35, 0.6];
         let critical = critical(&[SignedRanks::about(0.0, &noise)], noise.len());
         let smallest = smallest_seen(&noise, averages_needed(noise.len(), critical).unwrap());
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_without_noise_sees_anything_beyond_its_margin() {
+    fn without_noise_any_effect_beyond_the_margin_is_detected() {
         let critical = critical(&[SignedRanks::about(0.02, &[0.0; 12])], 12);
         assert_eq!(smallest_detectable(&[0.0; 12], 0.02, critical, 1), Some(0.02));
     }
 
     #[test]
-    fn six_blocks_see_nothing_at_one_percent() {
+    fn six_blocks_detect_nothing_at_one_percent() {
         assert_eq!(detectable(6, 0.01), None);
         assert_eq!(fewest_blocks(1, 0.01), 7);
     }

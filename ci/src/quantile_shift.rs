@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn it_ends_where_samples_or_answers_do() {
+    fn it_ends_with_the_samples_and_the_responses() {
         let quantiles = || [0.5, 0.95, 0.995].into_iter();
         assert_eq!(of(&blocks(1.0), &blocks(1.0), None, quantiles()).len(), 2);
         assert_eq!(of(&blocks(1.0), &blocks(1.0), Some(0.9), quantiles()).len(), 1);

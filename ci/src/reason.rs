@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_a_block_lacks_is_the_only_reason_where_all_else_is_clear() {
+    fn a_metric_that_a_block_lacks_is_the_only_reason_if_all_else_is_clear() {
         let mut blocks = simulated::blocks(24, 1, |_| {});
         simulated::candidate_slices(&mut blocks[0], "open").for_each(|slice| {
             slice.metrics.remove(CPU);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_copy_alarms_about_is_no_noise() {
+    fn an_alarm_of_the_copy_is_no_noise() {
         let blocks = simulated::blocks_with_null(20, 1, |arm, slice| {
             if arm != Arm::Base {
                 simulated::slow_down(slice, 1.1);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_and_too_few_blocks_are_told_apart() {
+    fn noise_and_too_few_blocks_are_distinguished() {
         let slower = |count| simulated::blocks(count, 1, |slice| simulated::slow_down(slice, 1.03));
         assert!(reasons(&slower(12)).iter().all(|(reason, _)| *reason == "noise"));
         assert_eq!(reasons(&slower(6)), [("too few", vec!["8: 10".to_owned()])]);

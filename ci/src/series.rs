@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_decide_where_only_the_candidate_has_them_and_in_several_blocks() {
+    fn failures_decide_if_only_the_candidate_has_them_in_several_blocks() {
         let decides = |candidate: &[usize], base: &[usize], null: &[usize]| {
             let mut blocks = simulated::blocks_with_null(20, 1, |_, _| {});
             for (arm, failing) in

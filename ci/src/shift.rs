@@ -88,7 +88,7 @@ pub fn far_out(values: &[f64]) -> Vec<usize> {
     (0..values.len()).filter(|&place| is_far(values[place])).collect()
 }
 
-/// Distance beyond a quartile from which on a value is far out, in distances between the quartiles.
+/// Distance from a quartile beyond which a value is far out, in distances between the quartiles.
 const FAR: f64 = 3.0;
 
 /// Fewest values that have meaningful quartiles.
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_near_the_shift_counts() {
+    fn only_values_near_the_shift_count() {
         let before = [vec![500.0; 40], vec![1.0; NEAREST]].concat();
         assert_eq!(between(&before, &[2.0; 100], 0.95).unwrap().interval, Some((1.0, 1.0)));
     }

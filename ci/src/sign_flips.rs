@@ -119,8 +119,8 @@ fn adjusted(order: &[usize], as_large: &[usize], combinations: usize) -> Vec<f64
 impl Tested {
     /// Returns the value that the largest statistic of all series exceeds by chance alone with a
     /// probability of at most `level`. It is infinite if no statistic is so improbable. A series
-    /// with a statistic above this value has an adjusted probability of at most `level`, whatever
-    /// the statistics of the other series.
+    /// with a statistic above this value has an adjusted probability of at most `level`, no matter
+    /// what the statistics of the other series are.
     pub fn critical(mut self, level: f64) -> f64 {
         let exceeding = (level * self.largest.len() as f64) as usize;
         if exceeding == 0 {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn both_directions_count_unless_one_is_asked_for() {
+    fn both_directions_count_unless_one_is_chosen() {
         let flips = SignFlips::of(8, 1);
         let better = [ranks(&[-1.0, -2.0, -3.0, -4.0, -5.0, -6.0, -7.0, -8.0])];
         assert!((adjusted_p(&flips, &better, Sided::Both)[0] - 2.0 / 256.0).abs() < 1e-12);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_exceeds_the_critical_value_is_told_from_chance_and_nothing_else_is() {
+    fn values_above_the_critical_one_are_told_from_chance_and_no_others() {
         let noisy = ranks(&[1.0, -2.0, 3.0, 4.0, -5.0, 6.0, 7.0, 8.0, 9.0, 10.0]);
         let flips = SignFlips::of(10, 1);
         for turned in 0..1_u32 << 10 {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_is_critical_where_no_combination_is_improbable_enough() {
+    fn no_value_is_critical_if_no_combination_is_improbable_enough() {
         let six = ranks(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let tested = SignFlips::of(6, 1).test(&[six], Sided::Larger);
         assert!(tested.critical(0.01).is_infinite());

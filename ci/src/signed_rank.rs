@@ -56,7 +56,7 @@ impl SignedRanks {
 /// Returns the interval that contains the middle of `values` with a probability of at least
 /// `confidence`: all centers that the two-sided test does not reject (Hollander and Wolfe,
 /// "Nonparametric Statistical Methods", 1999, section 3.3). `None` if there are too few values for
-/// so high a confidence.
+/// this confidence.
 pub fn interval(values: &[f64], confidence: f64) -> Option<(f64, f64)> {
     let mut averages = walsh_averages(values);
     averages.sort_unstable_by(f64::total_cmp);

@@ -47,19 +47,19 @@ impl Difference {
         (self.mean - half, self.mean + half)
     }
 
-    /// Returns the probability of so large a difference by chance if the true difference were
-    /// `center`.
+    /// Returns the probability that chance causes at least this difference if the true difference
+    /// were `center`.
     pub fn p_above(&self, center: f64) -> f64 {
         self.distribution().sf((self.mean - center) / self.standard_error)
     }
 
-    /// Returns the probability of so large a difference in either direction by chance if there were
-    /// no true difference.
+    /// Returns the probability that chance causes at least this difference, in either direction, if
+    /// there were no true difference.
     pub fn p_differs(&self) -> f64 {
         2.0 * self.distribution().sf(self.mean.abs() / self.standard_error)
     }
 
-    /// Returns the smallest true difference that is told from `margin` at `level` with a
+    /// Returns the smallest true difference that is distinguished from `margin` at `level` with a
     /// probability of `seen`, by the normal approximation of the noncentral t (Johnson and Welch,
     /// "Applications of the Non-Central t-Distribution", 1940).
     pub fn smallest_detectable(&self, margin: f64, level: f64, seen: f64) -> f64 {
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn one_round_tells_nothing() {
+    fn one_round_distinguishes_nothing() {
         assert_eq!(Difference::paired(&[1.0]), None);
         assert_eq!(Difference::between(&[1.0, 2.0], &[1.0]), None);
     }

@@ -118,7 +118,7 @@ pub fn judge(blocks: &[Block], margins: &Margins, seed: u64) -> Judgement {
     let null = judge_all(null, &flips, seed);
     for one in judged.iter_mut().filter(|one| one.is_alarm()) {
         if same_series(&null, one).is_some_and(Judged::is_alarm) {
-            // The alarm would have made the gate regress. Withdrawing it does not clear the
+            // The alarm would have made the gate regress. Withdrawing the alarm does not clear the
             // candidate.
             one.series.decides |= one.verdict == Verdict::Regressed;
             one.verdict = Verdict::Undecided;
@@ -216,7 +216,7 @@ impl Judged {
         alone.adjusted_p[0] <= SUSPECT
     }
 
-    /// Returns true if it is open whether the candidate is worse by more than the margin.
+    /// Returns true if it is undecided whether the candidate is worse by more than the margin.
     pub fn is_open(&self) -> bool {
         match self.verdict {
             Verdict::Undecided => true,
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_that_only_the_candidate_fails_is_a_regression_told_before_other_workloads() {
+    fn a_check_that_only_the_candidate_fails_is_a_regression_and_comes_before_other_workloads() {
         let mut blocks = simulated::blocks(14, 1, |slice| simulated::slow_down(slice, 1.1));
         let starve = |slice: &mut Slice| slice.failed_checks.push("starvation".to_owned());
         for block in &mut blocks {
@@ -472,8 +472,7 @@ mod tests {
     /// A failure in one block also occurs with identical builds. Failures in a quarter of the
     /// blocks of one arm hardly do, but among many metrics they are no proof either.
     #[test]
-    fn failures_in_some_blocks_are_told_and_leave_the_gate_open_where_chance_hardly_explains_them()
-    {
+    fn failures_in_some_blocks_leave_the_gate_open_if_chance_hardly_explains_them() {
         let fails_in = |count: usize| {
             let mut blocks = simulated::blocks(20, 1, |_| {});
             for block in &mut blocks[..count] {
@@ -497,7 +496,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_of_what_cannot_fall_below_zero_is_a_share_below_one() {
+    fn a_loss_of_a_positive_number_is_a_share_below_one() {
         let judgement = slowed_down(1.0);
         let (cpu, throughput) = (of(&judgement, "open", CPU), of(&judgement, "open", THROUGHPUT));
         assert!(
@@ -538,7 +537,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_blocks_regress_nothing_and_see_nothing() {
+    fn too_few_blocks_regress_nothing_and_detect_nothing() {
         let judgement = judged(&simulated::blocks(6, 1, |slice| simulated::slow_down(slice, 1.5)));
         assert_eq!(judgement.verdict, Verdict::Undecided);
         assert!(judgement.judged.iter().all(|one| one.smallest_detectable.is_none()));
@@ -573,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn gates_find_what_they_say_they_would_see() {
+    fn gates_find_changes_of_their_smallest_detectable_size() {
         let gates = gates(1.05);
         let found = count(&gates, |one| one.verdict == Verdict::Regressed);
         assert!(found >= 285, "{found} of 300");

@@ -144,7 +144,7 @@ fn machines_that_take_turns_have_a_series_each() {
 }
 
 #[test]
-fn a_change_of_fewer_than_three_gates_is_told_and_is_no_step() {
+fn a_change_of_fewer_than_three_gates_is_reported_and_is_no_step() {
     for (changed, words) in [(15..17, "it did not last"), (28..30, "may become a step")] {
         let entries = entries(&costs(30, 1.2, changed.clone()));
         let history = History::of(&entries);
@@ -247,7 +247,7 @@ impl File {
 }
 
 #[test]
-fn what_was_added_is_read_again() {
+fn an_added_line_is_read_again() {
     let file = File::new();
     let entries = entries(&costs(3, 1.1, 1..2));
     for (place, entry) in entries.iter().enumerate() {
@@ -321,7 +321,7 @@ fn a_mistake_in_a_file_is_named_with_its_line() {
 }
 
 #[test]
-fn an_empty_and_a_missing_history_say_how_to_begin_one() {
+fn an_empty_and_a_missing_history_say_how_to_start_one() {
     for file in [File::with(""), File::new()] {
         let error = history::read(&file.path).unwrap_err();
         assert!(

@@ -1,5 +1,5 @@
 //! Outputs of a gate for other programs: the formats follow their schemas, state ratios in the
-//! right direction, and are broken by no name of a workload.
+//! right direction, and stay valid for every name of a workload.
 
 #[path = "support/simulated.rs"]
 mod simulated;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use simulated::Simulated;
 use uppsala::XsdValidator;
 
-/// Names that mean something to a format.
+/// Names with characters that have a special meaning in a format.
 const HOSTILE: [&str; 7] = [
     "a|b|c",
     "`tick` ```",
@@ -69,7 +69,7 @@ fn junit_mistakes(xml: &str) -> Vec<String> {
     validator.validate(&document).iter().map(ToString::to_string).collect()
 }
 
-/// Gates of every verdict, and of names that mean something to a format.
+/// Gates of every verdict, and gates whose names have special characters of a format.
 static GATES: LazyLock<Vec<Gate>> = LazyLock::new(|| {
     let slower = simulate(&["closed", "open"], 1.1);
     assert_eq!(slower.judgement.verdict, Verdict::Regressed);

@@ -1,4 +1,4 @@
-//! The gate builds on records, which can be read without anything that draws.
+//! The gate uses records, which can be read without any code that draws.
 
 use std::path::Path;
 

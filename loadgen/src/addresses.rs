@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// The addresses of a run.
+/// Addresses of the target, used or left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Addresses {
@@ -25,7 +25,7 @@ pub struct LeftOut {
     /// The address.
     #[cfg_attr(test, schemars(with = "String"))]
     pub address: SocketAddr,
-    /// Outcome of the try, such as `refused`.
+    /// Outcome of the attempt, such as `refused`.
     pub reason: String,
 }
 
@@ -35,12 +35,12 @@ pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 impl LeftOut {
-    /// Creates the entry of an address from the error of the connection that was tried.
+    /// Creates the entry of an address from the error of an attempt to connect.
     pub(crate) fn new(address: SocketAddr, error: &io::Error) -> Self {
         let reason = match error.kind() {
             ErrorKind::ConnectionRefused => "refused".into(),
             ErrorKind::TimedOut | ErrorKind::WouldBlock => "did not answer in time".into(),
-            ErrorKind::UnexpectedEof => "closed the connection without an answer".into(),
+            ErrorKind::UnexpectedEof => "closed the connection without a response".into(),
             _ => format!("cannot be reached ({error})"),
         };
         Self { address, reason }

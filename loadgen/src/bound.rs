@@ -1,23 +1,23 @@
 //! Percentiles that are lower bounds, because they rest on requests that never ended.
 //!
-//! A request that timed out, or had no response at the end, is in the latencies at its age: the
-//! least that its latency can be. Such values are censored from the right, and the product-limit
-//! estimate is the distribution that follows from them (Kaplan and Meier 1958, "Nonparametric
-//! estimation from incomplete observations"): each censored value hands its share to the values
-//! above it (Efron 1967, "The two sample problem with censored data"). A percentile is a bound in
-//! two cases: the estimate does not exist, because no answered request lies so far up, or the
-//! estimate is above the shown value by more than `TOLERANCE`.
+//! A request that timed out, or had no response at the end, counts in the latencies with its age:
+//! the least that its latency can be. Such values are censored from the right, and the
+//! product-limit estimate is the distribution that follows from them (Kaplan and Meier 1958,
+//! "Nonparametric estimation from incomplete observations"): each censored value passes its share
+//! on to the values above it (Efron 1967, "The two sample problem with censored data"). A
+//! percentile is a bound in two cases: the estimate does not exist, because no answered request
+//! took that long, or the estimate is above the shown value by more than `TOLERANCE`.
 //!
 //! Rejected: to call every percentile at or above a censored value a bound. A closed loop always
-//! ends with a request in flight on each connection, most of them as young as any, and each
-//! percentile of each run would be a bound because of a few ranks in a million.
+//! ends with a request in flight on each connection, most of them as young as any other. A few
+//! ranks in a million would then make every percentile of every run a bound.
 
 use serde::{Deserialize, Serialize};
 
 use crate::measurement::Times;
 
 /// Relative distance by which a percentile may be below its estimate before it is called a bound:
-/// half of the smallest difference that counts as one in checks and reports.
+/// half of the smallest difference that checks and reports count as one.
 const TOLERANCE: f64 = 0.05;
 
 /// Percentiles that are reported, with their quantiles.
@@ -89,8 +89,8 @@ impl From<Vec<String>> for LowerBounds {
     }
 }
 
-/// Returns the share of requests that take longer than each value at which one was answered,
-/// ascending.
+/// Returns the share of requests that take longer than each time at which a request was answered,
+/// in ascending order.
 fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     let mut at_risk = latency.len() as f64;
     let mut surviving = 1.0;
@@ -98,7 +98,7 @@ fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     for value in latency.iter_recorded() {
         let all = value.count_at_value() as f64;
         let censored = unanswered.count_at(value.value_iterated_to()) as f64;
-        // Requests that were answered at this time were so before others were given up at it.
+        // At equal times, requests that were answered count before those that were given up.
         if all > censored {
             surviving *= 1.0 - (all - censored) / at_risk;
             steps.push((value.value_iterated_to(), surviving));
@@ -108,9 +108,10 @@ fn survival(latency: &Times, unanswered: &Times) -> Vec<(u64, f64)> {
     steps
 }
 
-/// Returns the product-limit estimate of a quantile; none if too few requests were answered for it.
+/// Returns the product-limit estimate of a quantile; `None` if too few requests were answered for
+/// it.
 fn estimate(survival: &[(u64, f64)], quantile: f64) -> Option<u64> {
-    // The last digits of a product of many factors are inexact.
+    // Allows for the rounding errors of a product of many factors.
     let beyond = (1.0 - quantile) * (1.0 + 1e-9);
     survival.iter().find(|(_, surviving)| *surviving <= beyond).map(|&(value, _)| value)
 }
@@ -163,39 +164,40 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_a_bound_where_everything_was_answered() {
+    fn nothing_is_a_bound_if_everything_was_answered() {
         assert_eq!(bounds(&[(1_000, 990), (9_000, 10)], &[]), LowerBounds::default());
         assert_eq!(LowerBounds::of(&empty_times(), &empty_times()), LowerBounds::default());
     }
 
     #[test]
-    fn one_of_250_that_was_never_answered_makes_bounds_of_what_reaches_it() {
+    fn one_unanswered_request_of_250_makes_bounds_of_the_percentiles_that_reach_it() {
         let bounds = bounds(&[(1_000_000, 249)], &[(3_000_000_000, 1)]);
         assert_eq!(names(bounds), ["p99.9", "p99.99", "max"]);
         assert!(bounds.contains(0.999) && !bounds.contains(0.99));
     }
 
     #[test]
-    fn many_that_were_given_up_below_a_percentile_make_a_bound_of_it() {
-        // Half were given up after 1 ms; how long they would have taken is not known.
+    fn many_requests_given_up_below_a_percentile_make_it_a_bound() {
+        // Half of the requests were given up after 1 ms, so the time that they would have taken is
+        // not known.
         let bounds = bounds(&[(500_000, 500), (2_000_000, 10)], &[(1_000_000, 490)]);
         assert_eq!(names(bounds)[0], "p90");
     }
 
     #[test]
-    fn requests_under_way_that_are_as_young_as_the_others_make_no_bounds() {
+    fn young_requests_in_flight_make_no_bounds() {
         let answered = (1..=1000).map(|step| (step * 1_000, 100)).collect::<Vec<_>>();
         let under_way = (500..=531).map(|step| (step * 1_000, 1)).collect::<Vec<_>>();
         assert_eq!(bounds(&answered, &under_way), LowerBounds::default());
     }
 
     #[test]
-    fn the_maximum_is_a_bound_where_the_oldest_has_no_response() {
+    fn the_maximum_is_a_bound_if_the_oldest_has_no_response() {
         assert_eq!(names(bounds(&[(1_000, 100_000)], &[(2_000, 1)])), ["max"]);
     }
 
     #[test]
-    fn names_of_tomorrow_are_passed_over() {
+    fn unknown_names_are_ignored() {
         let read = |json: &str| serde_json::from_str::<LowerBounds>(json).unwrap();
         assert!(read(r#"["p99.999", "max"]"#).contains(1.0));
         assert!(read(r#"["p99.999"]"#).is_empty());

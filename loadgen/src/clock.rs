@@ -1,9 +1,9 @@
-//! Clock of a run: all times of its workers are nanoseconds since its begin, so that they can be
-//! compared, and fit into one word.
+//! Clock of a run: all times of its workers are nanoseconds since its beginning, so that they can
+//! be compared, and fit into one word.
 
 use std::time::{Duration, Instant};
 
-/// Clock of a run: nanoseconds since its begin.
+/// Clock of a run: nanoseconds since its beginning.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock(Instant);
 
@@ -21,7 +21,7 @@ impl Clock {
         u64::try_from(instant.duration_since(self.0).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the moment at which the clock shows this time.
+    /// Returns the instant at which the clock shows this time.
     pub fn instant(self, ns: u64) -> Instant {
         self.0 + Duration::from_nanos(ns)
     }

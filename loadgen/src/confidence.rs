@@ -2,9 +2,9 @@
 //!
 //! Consecutive requests are alike: they met the same queue, the same stall, or the same slow
 //! minute. A million of them may therefore say no more than a thousand independent ones, and an
-//! interval that treats them as independent is far too narrow. A few long sections of the run show
-//! how much they say: the more the share of requests below a percentile differs between sections,
-//! the less a single request says.
+//! interval that treats them as independent is far too narrow. Comparing a few long sections of the
+//! run shows how much they say: the more the share of requests below a percentile differs between
+//! sections, the less a single request says.
 //!
 //! The method comes from surveys, where it gives intervals for quantiles of clustered data
 //! (Woodruff 1952, "Confidence intervals for medians and other position measures"). Here the
@@ -15,21 +15,22 @@
 //! output": few long ones lose little). The `SECTIONS` of a run of five minutes are 37 s each,
 //! which is long compared with a level that needs ten seconds to change.
 //!
-//! **The workload decides if an interval is shown**: the length and the rate that an open loop was
-//! asked for, and the percentile. The value of the percentile has no influence. Leaving out
-//! intervals that look uncertain was rejected: they belong to runs that met the rare event, so the
-//! intervals that remain are mostly too low (10 s at 1,000 requests/s of an M/M/1 queue at 0.8:
-//! 38 % of the intervals of p99 held the truth). Three things are left out all the same, and none
-//! of them is a choice among outcomes of one kind:
+//! **The workload decides if an interval is shown**: the requested length and rate of an open loop,
+//! and the percentile. The value of the percentile has no influence. Leaving out intervals that
+//! look uncertain was rejected: they belong to runs that met the rare event, so the intervals that
+//! remain are mostly too low (10 s at 1,000 requests/s of an M/M/1 queue at 0.8: 38 % of the
+//! intervals of p99 held the truth). Three things are still left out, and none of them selects runs
+//! by their result:
 //!
 //! - A limit that rests on the ages of requests without a response is a lower bound, not a limit.
-//!   The run says so itself, by its errors and by `≥`.
+//!   The run itself shows this, by its errors and by `≥`.
 //! - A run in which a check found no steady state has no percentile that an interval could
-//!   describe. The bench counts these runs, too: at most one in ten of the runs without a fault.
-//! - A run that was interrupted is shorter than what was asked for.
+//!   describe. The truth bench counts these runs, too: at most one in ten of the runs without a
+//!   fault.
+//! - A run that was interrupted is shorter than requested.
 //!
 //! **An interval describes** the percentile that this server and machine would have over a very
-//! long time at this rate, if they went on as they were during this run. It says nothing about
+//! long time at this rate, if they continued as they were during this run. It says nothing about
 //! another start of the server, about another day, or about an event that occurs less than a few
 //! times in a run. The spread over rounds shows these, and short runs have only that spread.
 //!
@@ -46,10 +47,10 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 use crate::measurement::{Batch, Measurement, Times};
 use crate::workload::{Until, Workload};
 
-/// 95 % confidence intervals of percentiles, lower and upper limit, in microseconds, for this
-/// server and machine as they were during this run, if they had gone on at this rate. The length
-/// and the rate that were asked for decide if there are any. An interval is absent if its limit
-/// would be the age of requests without a response.
+/// 95 % confidence intervals of percentiles, lower and upper limit, in microseconds. They hold for
+/// this server and machine as they were during this run, if they had continued at this rate. The
+/// requested length and rate decide if there are any. An interval is absent if its limit would be
+/// the age of requests without a response.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[expect(missing_docs, reason = "each field is of the percentile that its name says")]
@@ -62,27 +63,27 @@ pub struct Intervals {
     pub p99: Option<[f64; 2]>,
 }
 
-/// Length of the shortest run that has intervals. Levels that drift need it: if their memory is ten
-/// seconds, 89 % of the intervals hold the truth at 200 s, and 92 % at this length.
+/// Length of the shortest run that has intervals. Levels that drift require it: if their memory is
+/// ten seconds, 89 % of the intervals hold the truth at 200 s, and 92 % at this length.
 pub const MIN_LENGTH: Duration = Duration::from_mins(5);
 
-/// Fewest requests, as asked for, of a run that has intervals. The memory of a queue is measured in
-/// requests, so at a tenth of the rate a run has to be ten times as long.
+/// Fewest requests of a run that has intervals, by the requested rate and length. The memory of a
+/// queue is measured in requests, so at a tenth of the rate a run has to be ten times as long.
 pub const MIN_REQUESTS: f64 = 300_000.0;
 
-/// Consecutive sections of a run whose shares are compared. Six sections would be longer and their
-/// intervals would hold the truth as often, but for want of degrees of freedom these would be a
-/// tenth wider.
+/// Consecutive sections of a run whose shares are compared. Six sections would be longer, and their
+/// intervals would hold the truth as often; but with fewer degrees of freedom these intervals would
+/// be a tenth wider.
 const SECTIONS: usize = 8;
 
-/// Probability beyond each of the two limits: half of 1 − 95 %.
+/// Probability beyond each of the two limits: half of 5 %.
 const TAIL: f64 = 0.025;
 
-/// Share of the length that was asked for, below which a run counts as interrupted.
+/// Share of the requested length below which a run counts as interrupted.
 const WHOLE: f64 = 0.99;
 
-/// Returns the 95 % intervals of the latency; none if the workload asked for too little or the run
-/// was interrupted.
+/// Returns the 95 % intervals of the latency; `None` if the workload was too short or the run was
+/// interrupted.
 pub(crate) fn intervals(measured: &Measurement) -> Option<Intervals> {
     let is_whole = measured.duration >= asked_length(&measured.workload)?.mul_f64(WHOLE);
     let has_sections = measured.batches.len() >= SECTIONS && !measured.times.latency.is_empty();
@@ -106,8 +107,8 @@ pub fn are_shown_of(workload: &Workload) -> bool {
     length >= MIN_LENGTH && length.as_secs_f64() * rate >= MIN_REQUESTS
 }
 
-/// Returns the length that was asked for of an open loop. None for a closed loop, which asks for no
-/// rate and whose number of requests is an outcome.
+/// Returns the requested length of an open loop; `None` for a closed loop, which has no requested
+/// rate and whose number of requests is a result.
 fn asked_length(workload: &Workload) -> Option<Duration> {
     let rate = workload.pacing.rate()?;
     match workload.until {
@@ -119,8 +120,8 @@ fn asked_length(workload: &Workload) -> Option<Duration> {
 /// Returns the 95 % interval of a quantile, in nanoseconds.
 fn interval(measured: &Measurement, sections: &[Batch], quantile: f64) -> Option<[u64; 2]> {
     let whole = &measured.times.latency;
-    // If many values equal the quantile, as within a stall, the shares up to it may hide
-    // differences between sections. The shares below it show them.
+    // If many values equal the quantile, as within a stall, the shares up to and including it may
+    // hide differences between sections. The shares below it show them.
     let estimate = whole.value_at_quantile(quantile);
     let below = whole.lowest_equivalent(estimate).saturating_sub(1);
     let errors = [estimate, below].map(|bound| standard_error(&shares_below(sections, bound)));
@@ -139,7 +140,7 @@ fn sections(batches: &[Batch]) -> Vec<Batch> {
     (0..SECTIONS).map(section).collect()
 }
 
-/// Number of values in a section, and number of them that are not above a bound.
+/// Number of values in a section, and number of those that are not above a bound.
 type Share = (f64, f64);
 
 fn shares_below(sections: &[Batch], bound: u64) -> Vec<Share> {
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_length_and_the_rate_that_were_asked_for_decide() {
+    fn the_requested_length_and_rate_decide() {
         assert!(are_shown(|_| {}));
         assert!(!are_shown(|measured| measured.workload.until = Until::Elapsed(MIN_LENGTH / 2)));
         assert!(!are_shown(|measured| set_rate(measured, RATE / 2.0)));
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_met_a_rare_event_has_them_as_any_other() {
+    fn a_run_that_met_a_rare_event_has_intervals_like_any_other() {
         let Intervals { p50, p90, p99 } =
             intervals(&run(|number| if number == 41 { 80_000_000 } else { 1_000_000 })).unwrap();
         assert!(p50.is_some() && p90.is_some());
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_that_differ_widen_it() {
+    fn sections_that_differ_widen_the_interval() {
         let width = |measured: &Measurement| {
             let [low, high] = intervals(measured).unwrap().p50.unwrap();
             high - low
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_the_age_of_requests_without_an_end_is_none() {
+    fn the_age_of_requests_without_an_end_is_no_limit() {
         let mut measured = steady();
         let given_up = [(900_000_000, 6_000)];
         for batch in [2, 31] {
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn all_alike_has_an_interval_of_one_value() {
+    fn equal_values_have_an_interval_of_one_value() {
         let mut measured = steady();
         let mut batches = measured.batches.clone();
         for batch in &mut batches {

@@ -92,7 +92,7 @@ impl Connection {
     }
 
     /// Takes the end of the connection, which the server closed. Returns the head of the response
-    /// that ends with it; none if the response is cut off.
+    /// that ends with it; `None` if the response is cut off.
     pub fn receive_end(&mut self) -> Option<Head> {
         match std::mem::take(&mut self.state) {
             State::UntilClose { head } => Some(head),
@@ -222,8 +222,8 @@ enum Next {
     Whole(Head),
 }
 
-/// Returns true if these bytes may still become a head: garbage without a line end is refused at
-/// once and not only at [`MAX_HEAD_BYTES`].
+/// Returns true if these bytes may still become a head, so that garbage without a line end is
+/// refused at once and not only after [`MAX_HEAD_BYTES`].
 fn could_be_http(bytes: &[u8]) -> bool {
     let expected = b"HTTP/1.";
     let length = bytes.len().min(expected.len());
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_the_connection_cuts_off_is_none() {
+    fn a_response_that_the_connection_cuts_off_does_not_count() {
         for bytes in ["", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell"] {
             let mut connection = Connection::default();
             let mut known = KnownHead::default();
@@ -373,10 +373,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic_or_split_differently(
+        fn any_bytes_are_read_without_a_panic_and_alike_in_any_split(
             bytes in prop::collection::vec(any::<u8>(), 0..300), at in 0..300usize, prefix in 0..5usize, step in 1..50usize,
         ) {
-            // Mutilated responses reach deeper states than noise alone.
+            // Mutated real responses reach deeper states than random bytes alone.
             let cut = at.min(RESPONSES.len());
             let input = [&RESPONSES.as_bytes()[..cut], &bytes[..bytes.len() * prefix / 5]].concat();
             let whole = read(&input, input.len().max(1));

@@ -1,5 +1,5 @@
 //! One example of each kind of failure, and the status codes of all responses: a count by kind says
-//! that something is wrong, an example says what.
+//! that something is wrong, an example says what is wrong.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ pub struct ErrorExamples {
     /// All status codes from 400 with their counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
-    /// Address, reason, and the line at fault where it is known.
+    /// Address, reason, and the faulty line where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<String>,
 }
 
 impl ErrorExamples {
-    /// Takes over examples of kinds that have none yet.
+    /// Takes over examples of kinds that have no example yet.
     pub fn merge(&mut self, other: &Self) {
         let Self { connect, reset, timeout, status, protocol } = self;
         for (mine, theirs) in [
@@ -100,8 +100,8 @@ impl StatusCodes {
         classes.into_iter().map(|(class, count)| (format!("{class}xx"), count)).collect()
     }
 
-    /// Returns the codes from 400 with their counts, the most frequent first:
-    /// `404 (12 times), 503 (once)`; none if there are none.
+    /// Returns the codes from 400 with their counts, the most frequent first: `404 (12 times), 503
+    /// (once)`; `None` if there are no such codes.
     pub fn failures(&self) -> Option<String> {
         let mut failures: Vec<_> = self.counts.iter().filter(|(code, _)| *code >= 400).collect();
         failures.sort_by_key(|(code, count)| (std::cmp::Reverse(*count), *code));
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn status_codes_are_counted_by_code_and_told_by_class() {
+    fn status_codes_are_counted_by_code_and_reported_by_class() {
         let mut codes = StatusCodes::default();
         for code in [200, 404, 503, 404, 204] {
             codes.count(code);

@@ -21,7 +21,7 @@ pub enum FollowError {
     Io { url: String, error: io::Error },
     #[error("cannot follow {url}: {reason}")]
     NoAnswer { url: String, reason: Reason },
-    #[error("{0} redirects without saying where in a way that can be followed")]
+    #[error("{0} redirects, but not to a location that can be followed")]
     NoLocation(String),
     #[error("{0} is still redirected after {MAX_REDIRECTIONS} redirections")]
     TooMany(String),
@@ -69,8 +69,8 @@ fn ask(mut stream: TcpStream, request: &[u8], timeout: Duration) -> io::Result<V
             }
             // Too long for a head; the parser refuses it.
             None if head.len() > MAX_HEAD_BYTES => return Ok(head),
-            // Each read has a timeout of its own, which a server that sends without end never
-            // exceeds.
+            // Each read has its own timeout, which a server that never stops sending does not
+            // exceed.
             None if began.elapsed() > timeout => return Err(io::ErrorKind::TimedOut.into()),
             None => match stream.read(&mut buffer)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(location(b"HTTP/1.1 200 OK\r\nLocation: /x\r\n\r\n"), Ok(None));
         assert!(
             location(b"HTTP/1.1 301 Moved\r\n\r\n")
-                .is_err_and(|error| error.contains("without saying"))
+                .is_err_and(|error| error.contains("not to a location"))
         );
         assert!(
             location(b"SSH-2.0\r\n")

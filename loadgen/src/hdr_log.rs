@@ -1,5 +1,5 @@
 //! Interval logs in the format HdrHistogram V2 (`.hlog`), one line per interval and distribution,
-//! for every reader of that format.
+//! for any reader of that format.
 //!
 //! Values are nanoseconds; the tag of a line names its distribution.
 
@@ -13,7 +13,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::recorder::Interval;
 
-/// Log that is written while the run goes on.
+/// Log that is written during the run.
 pub struct HdrLog {
     file: File,
     serializer: V2DeflateSerializer,
@@ -22,8 +22,8 @@ pub struct HdrLog {
 }
 
 impl HdrLog {
-    /// Creates the file. Its head is written with the first interval, which tells when the measured
-    /// part began.
+    /// Creates the file. Its head is written with the first interval, when the beginning of the
+    /// measured part is known.
     pub fn create(path: &Path) -> io::Result<Self> {
         Ok(Self::to(File::create(path)?))
     }

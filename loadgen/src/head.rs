@@ -1,6 +1,6 @@
 //! Meaning of a response's head: status, framing of the body, and whether the connection stays.
 //!
-//! [`KnownHead`] makes that cheap: servers repeat themselves, and a head that was parsed before
+//! [`KnownHead`] makes this cheap: servers repeat their heads, and a head that was parsed before
 //! only needs to be compared.
 
 use memchr::memchr_iter;
@@ -14,8 +14,7 @@ pub struct Head {
     pub status: u16,
     /// True if the server keeps the connection open after this response.
     pub keep_alive: bool,
-    /// Kind of the request as the response names it, a number of `KnownHead::kinds`; none if it
-    /// names none.
+    /// Index of the request's kind in `KnownHead::kinds`; `None` if the response names no kind.
     pub kind: Option<u8>,
     pub(crate) framing: Framing,
 }
@@ -48,11 +47,11 @@ pub struct KnownHead {
 #[derive(Debug, Default)]
 struct Kinds(Vec<String>);
 
-/// Most kinds that are told apart. A server that names more means something else by the field.
+/// Most kinds that are kept apart. A server that names more uses the field for something else.
 const MAX_KINDS: usize = 8;
 
 impl Kinds {
-    /// Returns the number of the kind that the value of a field `Server-Timing` begins with: the
+    /// Returns the index of the kind that the value of a field `Server-Timing` begins with: the
     /// name of its first metric.
     fn number(&mut self, value: &[u8]) -> Option<u8> {
         let is_token =
@@ -72,13 +71,13 @@ impl Kinds {
 }
 
 impl KnownHead {
-    /// Returns the name of a kind.
+    /// Returns the name of the kind with this index.
     pub fn kind(&self, number: u8) -> &str {
         &self.kinds.0[usize::from(number)]
     }
 
-    /// Returns the meaning of this head, and its length, if `bytes` begin with it and are the begin
-    /// of a response.
+    /// Returns the meaning of this head and its length, if `bytes` begin with it and are the
+    /// beginning of a response.
     pub(crate) fn meaning_of(&self, bytes: &[u8], is_begin: bool) -> Option<(Head, usize)> {
         let head = self.meaning.filter(|_| is_begin && bytes.starts_with(&self.bytes))?;
         Some((head, self.bytes.len()))
@@ -94,8 +93,8 @@ impl KnownHead {
     }
 }
 
-/// Returns the end of the head that `bytes` begin with, which is behind an empty line. The search
-/// begins at `from`. A line may end with a bare LF (RFC 9112, section 2.2).
+/// Returns the end of the head that `bytes` begin with, which is right after the empty line. The
+/// search begins at `from`. A line may end with a bare LF (RFC 9112, section 2.2).
 pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
     let ends = memchr_iter(b'\n', &bytes[from..]).map(|end| from + end + 1);
     let mut ends = ends.map(|line| (line, &bytes[line..]));
@@ -109,7 +108,7 @@ pub(crate) fn head_end(bytes: &[u8], from: usize) -> Option<usize> {
 /// Fields that are read without a memory allocation: most servers send about a dozen.
 const USUAL_HEADERS: usize = 64;
 
-/// Reads a complete head and hands its status, version and fields to `then`. A folded field is one
+/// Reads a complete head and passes its status, version and fields to `then`. A folded field is one
 /// field, and whitespace in its value may be a fold (RFC 9112, section 5.2).
 pub(crate) fn with_head<T>(
     bytes: &[u8],
@@ -251,7 +250,7 @@ mod tests {
             ("200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 7", "\"Content-Length: 7\""),
             ("abc OK\r\nX: y", "\"HTTP/1.1 abc OK\""),
             ("101 Switching Protocols\r\nUpgrade: h2c", "\"HTTP/1.1 101 Switching Protocols\""),
-            ("200 OK\r\nX: y\r\nno colon", "the head of the answer has an invalid header name"),
+            ("200 OK\r\nX: y\r\nno colon", "the head of the response has an invalid header name"),
         ] {
             assert!(shown(head).ends_with(line), "{} and not {line}", shown(head));
         }

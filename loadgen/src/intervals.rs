@@ -1,11 +1,12 @@
-//! The results of a run, put together from what its workers report interval by interval.
+//! The results of a run, put together from the reports of its workers, interval by interval.
 
 use std::time::Duration;
 
 use crate::measurement::{Batch, MAX_BATCHES, Times};
 use crate::recorder::{Age, Interval, Recorder};
 
-/// Intervals that some workers have not reported yet, and the total of the others.
+/// The total of the intervals that all workers have reported, and the intervals that are not
+/// complete yet.
 #[derive(Debug)]
 pub(crate) struct Intervals {
     workers: usize,
@@ -59,8 +60,8 @@ impl Intervals {
         Some(interval)
     }
 
-    /// Takes an interval that not all workers have reported, once all have ended. Workers that were
-    /// stopped may have ended in different intervals; the earliest comes first.
+    /// Takes an interval that not all workers have reported; to be called once all have ended.
+    /// Workers that were stopped may have ended in different intervals; the earliest comes first.
     pub fn pop_open(&mut self) -> Option<Interval> {
         self.open.sort_by_key(|(_, interval)| std::cmp::Reverse(interval.number));
         let (_, interval) = self.open.pop()?;
@@ -86,10 +87,10 @@ impl Intervals {
     }
 
     /// Adds the requests without a response, once all workers have ended, and returns them as an
-    /// interval of no length; none if that was done. Each is entered at its age, the least that its
-    /// latency can be, so that a server that hangs does not look fast. Ages below the median are
-    /// left out: such a request may still be an ordinary one. Without a completed request there is
-    /// no distribution to correct.
+    /// interval of no length; `None` if this was done before. Each counts with its age, the least
+    /// that its latency can be, so that a server that hangs does not look fast. Ages below the
+    /// median are left out: such a request may still be an ordinary one. Without a completed
+    /// request there is no distribution to correct.
     pub fn censor<'a>(&mut self, ages: impl Iterator<Item = &'a Age>) -> Option<Interval> {
         if std::mem::replace(&mut self.is_censored, true) || self.total.completed == 0 {
             return None;
@@ -127,7 +128,7 @@ impl Intervals {
         (std::mem::take(&mut self.total), std::mem::take(&mut self.batches))
     }
 
-    /// Drops the ages of requests that timed out: without a completed request they are no
+    /// Drops the ages of requests that timed out: without a completed request they are not
     /// latencies.
     fn forget_ages(&mut self) {
         let times = &mut self.total.times;

@@ -11,9 +11,9 @@ use crate::measurement::KernelCounters;
 use crate::target::Target;
 
 impl KernelCounters {
-    /// Returns the counters since the machine was started; none if they can't be read. The counters
-    /// of the target's own listeners are known only on loopback: another address may be that of
-    /// another machine.
+    /// Returns the counters since the machine was started; `None` if they can't be read. The
+    /// counters of the target's own listeners are known only on loopback: any other address may
+    /// belong to another machine.
     pub(crate) fn now(target: &Target) -> Option<Self> {
         let counters = Self::parse(&fs::read_to_string("/proc/net/netstat").ok()?)?;
         let own = target.is_loopback().then(|| listener_drops::of(&target.addresses)).flatten();
@@ -24,8 +24,8 @@ impl KernelCounters {
     pub(crate) fn since(self, begin: Self) -> Self {
         let listen_drops = self.listen_drops.saturating_sub(begin.listen_drops);
         // A listener that was created in between counts from zero. A listener with
-        // `TCP_DEFER_ACCEPT`, as Apache has it, also counts the end of every handshake, so the
-        // machine's counter, which holds every dropped connection, is the limit.
+        // `TCP_DEFER_ACCEPT`, as Apache has it, also counts the end of every handshake; the
+        // machine's counter, which includes every dropped connection, is therefore the upper limit.
         let own = self.listener_drops.zip(begin.listener_drops);
         let own = own.map(|(now, begin)| if now < begin { now } else { now - begin });
         Self {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_listener_dropped_is_told_from_what_others_dropped() {
+    fn drops_of_the_listener_are_distinguished_from_drops_of_others() {
         let counters = |drops, own| KernelCounters {
             listen_drops: drops,
             listener_drops: own,

@@ -22,7 +22,7 @@ struct Listener {
 }
 
 /// Returns the number of connection attempts that the listeners of `addresses` dropped since they
-/// were created. None if the kernel does not report it, or if no socket listens there.
+/// were created. `None` if the kernel does not report it, or if no socket listens there.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<u64> {
     let mut listeners = Vec::new();
     sock_diag::each(&StateFlags::LISTEN, &ExtensionFlags::SKMEMINFO, |socket| {
@@ -40,8 +40,8 @@ fn drops(listeners: &[Listener], addresses: &[SocketAddr]) -> Option<u64> {
 }
 
 /// Returns true if connections to `address` arrive at `listener`: it has that address, or it
-/// listens at all addresses and no other listener has that one. Several listeners serve an address
-/// if they share a port.
+/// listens at all addresses and no other listener has that address. Several listeners serve an
+/// address if they share a port.
 fn serves(listener: &Listener, address: &SocketAddr, all: &[Listener]) -> bool {
     let has_it = |listener: &Listener| canonical(listener.address) == canonical(*address);
     let has_all =
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listener_of_this_process_is_found_where_the_kernel_tells() {
+    fn a_listener_of_this_process_is_found_if_the_kernel_reports_it() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         if let Err(error) = sock_diag::each(&StateFlags::LISTEN, &ExtensionFlags::empty(), |_| {}) {

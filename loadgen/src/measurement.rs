@@ -19,7 +19,7 @@ pub use crate::times::{Distributions, Times};
 /// Results of one run. Only events of the measured part count, never those of the warm-up.
 #[derive(Debug, Clone)]
 pub struct Measurement {
-    /// The URL that was asked for.
+    /// The requested URL.
     pub target: String,
     /// Load that was sent.
     pub workload: Workload,
@@ -60,15 +60,15 @@ pub struct Measurement {
     /// The measured part in consecutive batches, [`MAX_BATCHES`] at most, all but the last of the
     /// same length.
     pub batches: Vec<Batch>,
-    /// Arrivals of the requests of an open loop, in nanoseconds from the begin of the measured
+    /// Arrivals of the requests of an open loop, in nanoseconds from the beginning of the measured
     /// part, ascending. A request arrives when it is sent or, if no connection is free, when it
     /// enters the queue. Each worker keeps its first [`MAX_ARRIVALS`].
     pub arrivals: Vec<u64>,
-    /// Time in which workers had nothing to do but wait, spinning included, all workers together.
+    /// Time in which workers only waited, spinning included, all workers together.
     pub idle: Duration,
     /// Longest time of the measured part in which no response came although requests waited.
     pub silence: Silence,
-    /// Counters of this machine's kernel from the first connect on; none if they can't be read.
+    /// Counters of this machine's kernel from the first connect on; `None` if they can't be read.
     pub kernel: Option<KernelCounters>,
     /// Processors that the generator's threads may use; empty if they can't be read. This field and
     /// those below are filled in by a caller that looked at the machine.
@@ -80,7 +80,7 @@ pub struct Measurement {
     pub server: Option<ServerTime>,
 }
 
-/// Most batches of a measured part; if there are more, neighbours are joined.
+/// Most batches of a measured part; if there are more, neighbouring ones are joined.
 pub const MAX_BATCHES: usize = 64;
 
 /// Most arrival times that a worker keeps.
@@ -104,7 +104,7 @@ pub struct Batch {
 pub struct Fairness {
     /// Requests on the connection that was served least.
     pub min: u64,
-    /// Requests on the connection in the middle.
+    /// Requests on the connection with the median number.
     pub median: u64,
     /// Requests on the connection that was served most.
     pub max: u64,
@@ -128,8 +128,8 @@ pub struct KernelCounters {
     /// them, or the target is on another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub listener_drops: Option<u64>,
-    /// Connections to the target that had ended by the end of the run and are still kept; absent if
-    /// the kernel does not report them, or the target is on another machine.
+    /// Connections to the target that had ended by the end of the run and that the kernel still
+    /// keeps; absent if the kernel does not report them, or the target is on another machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_wait: Option<TimeWait>,
 }
@@ -146,8 +146,8 @@ pub struct TimeWait {
 
 impl Measurement {
     /// Returns the completed requests per second of the measured part; zero if nothing was
-    /// measured. The time that an open loop waits for its last responses is not counted: one late
-    /// response in a thousand would halve the rate of a short run.
+    /// measured. The time for which an open loop waits for its last responses is not included: one
+    /// late response in a thousand would halve the rate of a short run.
     pub fn throughput_rps(&self) -> f64 {
         let duration_s = self.duration.as_secs_f64();
         if duration_s > 0.0 { self.requests.completed as f64 / duration_s } else { 0.0 }
@@ -177,7 +177,7 @@ impl Batch {
         }
     }
 
-    /// Joins neighbours into one batch.
+    /// Joins neighbouring batches into one.
     pub(crate) fn join(neighbours: &[Self]) -> Self {
         let mut latency = empty_times();
         for batch in neighbours {
@@ -196,7 +196,8 @@ impl Batch {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct StartUp {
-    /// Time from the first connect to the begin of the measured part, in seconds, warm-up included.
+    /// Time from the first connect to the beginning of the measured part, in seconds, warm-up
+    /// included.
     pub took_s: f64,
     /// Connections of a closed loop that had no response yet when the measured part began.
     pub unserved: u64,
@@ -207,11 +208,11 @@ pub struct StartUp {
 /// A time in which no response came on any connection although one or more requests waited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Silence {
-    /// Begin of the silence, from the begin of the measured part.
+    /// Beginning of the silence, from the beginning of the measured part.
     pub begin: Duration,
     /// Length of the silence; zero if all pauses between responses were too short to be kept.
     pub length: Duration,
-    /// Part of the silence in which the generator was awake: the rest may be the machine's doing.
+    /// Part of the silence in which the generator was awake: the machine may have caused the rest.
     pub awake: Duration,
 }
 

@@ -129,15 +129,15 @@ fn generator(endings: &[Ending]) -> Generator {
     }
 }
 
-/// Returns errors by address, if there are several addresses; with one, all errors are its errors.
+/// Returns errors by address, if there are several addresses; with one, all errors belong to it.
 fn errors_at(addresses: &[SocketAddr], errors_at: &BTreeMap<usize, Errors>) -> Vec<ErrorsAt> {
     let told = errors_at.iter().filter(|_| addresses.len() > 1);
     told.map(|(&at, &errors)| ErrorsAt { address: addresses[at], errors }).collect()
 }
 
 /// Returns the number of requests that should have had a response or an error, and had neither. In
-/// a closed loop, each connection has a request in flight at the end; only requests that have
-/// waited longer than any answered one count.
+/// a closed loop, each connection has a request in flight at the end; of those, only requests count
+/// that have waited longer than any answered one.
 fn never_answered(plan: &Plan, total: &Recorder, endings: &[Ending]) -> u64 {
     let longest = match plan.workload.pacing {
         Pacing::Open { .. } => None,

@@ -56,10 +56,10 @@ pub struct Connections {
     pub never_asked: u64,
     /// All connections opened over the run; each short-lived one counts.
     pub opened_total: u64,
-    /// Further connections that were only held in the measured part.
+    /// Idle connections, which were only held open in the measured part.
     #[serde(default)]
     pub idle_established: u64,
-    /// Held connections that had their one response before the measured part.
+    /// Idle connections that had their one response before the measured part.
     #[serde(default)]
     pub idle_answered: u64,
 }
@@ -86,7 +86,7 @@ impl Errors {
         self.by_kind().iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns the number of failed requests without any known time. A request that timed out has
+    /// Returns the number of failed requests whose time is not known. A request that timed out has
     /// an age.
     pub fn without_a_time(&self) -> u64 {
         self.reset + self.status + self.protocol
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_generator_is_out_of_is_told_from_what_the_server_does() {
+    fn limits_of_the_generator_are_distinguished_from_errors_of_the_server() {
         let mut limits = GeneratorLimits::default();
         for errno in
             [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::CONNREFUSED]
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_told_by_their_kinds() {
+    fn errors_are_reported_by_their_kinds() {
         assert_eq!(
             Errors { timeout: 12, reset: 3, ..Errors::default() }.to_string(),
             "3 reset, 12 timeout"

@@ -1,12 +1,12 @@
-//! Rule for every place that shows a percentile: the number of samples limits how far into the tail
-//! it may lie.
+//! Rule for every place that shows a percentile: the number of samples limits how far in the tail
+//! the percentile may lie.
 //!
-//! A percentile is shown if at least 10 samples are expected beyond it. In the tail, the number
-//! that is found beyond it has nearly a Poisson distribution. If ten were counted, their expected
+//! A percentile is shown if at least 10 samples are expected beyond it. In the tail, the number of
+//! samples found beyond it has nearly a Poisson distribution. If ten were counted, their expected
 //! number lies between 4.8 and 18.4, 95 times in 100 (Garwood 1936, "Fiducial limits for the
 //! Poisson distribution"): the number beyond the percentile is known to a factor of about two, and
 //! the next run shows nearly the same value. If one was counted, the expected number may be 0.03 or
-//! 5.6, which is two orders of magnitude; the percentile is then the maximum under another name.
+//! 5.6, which is two orders of magnitude; the percentile is then only another name for the maximum.
 //! (Le Boudec 2010, "Performance Evaluation of Computer and Communication Systems", section 2.2.3,
 //! has order statistics as confidence limits of quantiles.)
 //!
@@ -22,7 +22,7 @@ use crate::measurement::Times;
 /// Samples that must lie beyond a percentile before it is shown.
 pub const SAMPLES_BEYOND: u64 = 10;
 
-/// Returns the time at `quantile` (0 to 1) in nanoseconds; none if fewer than [`SAMPLES_BEYOND`]
+/// Returns the time at `quantile` (0 to 1) in nanoseconds; `None` if fewer than [`SAMPLES_BEYOND`]
 /// samples lie beyond it.
 pub fn supported(times: &Times, quantile: f64) -> Option<u64> {
     (quantile <= last_supported(times.len())).then(|| times.value_at_quantile(quantile))
@@ -41,7 +41,8 @@ pub fn last_known(count: u64, known_to: Option<f64>) -> f64 {
 }
 
 /// Returns the highest quantile (0 to 1) that is known if `failed` requests have no time and
-/// `timed` requests have one: the failed ones may have been the slowest. None if no request failed.
+/// `timed` requests have one: the failed ones may have been the slowest. `None` if no request
+/// failed.
 pub fn known_to(failed: u64, timed: u64) -> Option<f64> {
     (failed > 0).then(|| timed as f64 / (failed + timed) as f64)
 }
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_samples_carry_the_99th_percentile_and_no_more() {
+    fn a_thousand_samples_support_the_99th_percentile_and_no_higher_one() {
         let times = one_to(1_000);
         assert_eq!(supported(&times, 0.99), Some(990));
         assert_eq!(supported(&times, 0.999), None);
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn a_median_takes_twenty_samples() {
+    fn a_median_needs_twenty_samples() {
         assert_eq!(supported(&one_to(20), 0.5), Some(10));
         assert_eq!(supported(&one_to(19), 0.5), None);
         assert_eq!(supported(&one_to(0), 0.0), None);
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_beyond_place_a_percentile_as_garwoods_table_says_and_one_does_not() {
+    fn ten_samples_beyond_a_percentile_agree_with_garwoods_table() {
         // Garwood 1936, table of fiducial limits at 95 %: 4.80 and 18.39 for 10, 0.0253 and 5.57
         // for 1.
         for (count, published) in [(SAMPLES_BEYOND as f64, [4.795, 18.39]), (1.0, [0.0253, 5.572])]

@@ -1,5 +1,5 @@
-//! State that the workers of a run share: its target and workload, its clock, the begin and the end
-//! of its measured part, and the rules by which a request counts.
+//! State that the workers of a run share: its target and workload, its clock, the limits of its
+//! measured part, and the rules that decide which requests count.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -10,7 +10,7 @@ use crate::target::Target;
 use crate::timeline::Timeline;
 use crate::workload::{Pacing, Until, Workload};
 
-/// Longest time between two looks at the clock while no event comes.
+/// Longest time between two checks of the clock while no event comes.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// State that all workers of a run share.
@@ -21,7 +21,8 @@ pub(crate) struct Plan {
     pub clock: Clock,
     workers: usize,
     timeline: Timeline,
-    /// Requests of the measured part that may still be sent, where their number ends it.
+    /// Requests of the measured part that may still be sent, in a run that ends after a number of
+    /// requests.
     tickets: AtomicI64,
     /// Set by the caller that started the run, to end it early.
     stop: Arc<AtomicBool>,
@@ -38,7 +39,7 @@ impl Plan {
             Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
             Until::Elapsed(_) => 0,
         };
-        // One more for slow clients, which have a thread of their own.
+        // One more for the slow clients, which have their own thread.
         let opening_idle = threads + usize::from(workload.slow > 0);
         Self {
             target,
@@ -101,8 +102,8 @@ impl Plan {
         self.abandoned.store(true, Ordering::Relaxed);
     }
 
-    /// Notes that the connections of a worker are ready. The last such report sets the begin of the
-    /// measured part.
+    /// Notes that the connections of a worker are ready. The last such report sets the beginning of
+    /// the measured part.
     pub fn worker_is_ready(&self, now: u64) {
         let length = match self.workload.until {
             Until::Elapsed(time) => Some(nanos(time)),
@@ -111,15 +112,15 @@ impl Plan {
         self.timeline.note_ready(now + nanos(self.workload.warmup).max(self.notice()), length);
     }
 
-    /// Returns the least time between the announcement of the measured part and its begin, in
+    /// Returns the least time between the announcement of the measured part and its beginning, in
     /// nanoseconds. Other workers see the announcement a tick later, and an open loop must already
-    /// wait for its first request.
+    /// be waiting for its first request.
     fn notice(&self) -> u64 {
         let is_open = matches!(self.workload.pacing, Pacing::Open { .. });
         if self.workers > 1 || is_open { nanos(TICK) } else { 0 }
     }
 
-    /// Returns the begin and the end of the measured part, as far as they are known.
+    /// Returns the beginning and the end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
         self.timeline.window()
     }
@@ -129,10 +130,10 @@ impl Plan {
     }
 
     /// Returns true if a request that ended at `now` belongs to the measured part. In a closed loop
-    /// of a given time, every request that ended in the part counts, whenever it began: otherwise
-    /// requests in flight at the begin would be missing from the throughput. In an open loop,
-    /// requests that were due in the part count. For a number of requests, those with a ticket
-    /// count.
+    /// of a given time, every request that ended in the part counts, no matter when it began:
+    /// otherwise requests in flight at the beginning would be missing from the throughput. In an
+    /// open loop, requests that were due in the part count. In a run of a number of requests, those
+    /// with a ticket count.
     pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
         match (self.workload.pacing, self.workload.until) {
             (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),

@@ -23,21 +23,21 @@ pub struct ProtocolError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The bytes do not begin with `HTTP/1.`.
-    #[error("the answer does not begin with HTTP/1.")]
+    #[error("the response does not begin with HTTP/1.")]
     NotHttp,
     /// The head has no end within `MAX_HEAD_BYTES`.
-    #[error("the head of the answer is longer than {} KiB", MAX_HEAD_BYTES / 1024)]
+    #[error("the head of the response is longer than {} KiB", MAX_HEAD_BYTES / 1024)]
     LongHead,
     /// The head has more than `MAX_HEADERS` fields.
-    #[error("the head of the answer has more than {MAX_HEADERS} fields")]
+    #[error("the head of the response has more than {MAX_HEADERS} fields")]
     ManyFields,
     /// The grammar does not allow the head.
-    #[error("the head of the answer has an {0}")]
+    #[error("the head of the response has an {0}")]
     Head(httparse::Error),
-    /// The end of the head is in doubt.
-    #[error("the head of the answer has no clear end")]
+    /// The end of the head is ambiguous.
+    #[error("the head of the response has no clear end")]
     HeadEnd,
-    /// `Content-Length` has several values, or none that is a number.
+    /// `Content-Length` has several values, or a value that is not a number.
     #[error("Content-Length is not one number")]
     Length,
     /// `Content-Length` beside `Transfer-Encoding` allows response splitting; an honest server does
@@ -61,11 +61,11 @@ pub enum Reason {
     #[error("a line between chunks does not end with CRLF")]
     LineEnd,
     /// Bytes follow the response: the length that it gave was wrong, or there are two responses.
-    #[error("bytes follow the answer")]
+    #[error("bytes follow the response")]
     Excess,
 }
 
-/// Most bytes of a line that are shown: enough to see which protocol it is.
+/// Most bytes of a line that are shown: enough to recognise the protocol.
 const SHOWN_BYTES: usize = 80;
 
 impl ProtocolError {
@@ -77,8 +77,8 @@ impl ProtocolError {
         Self { reason, line: Some(line) }
     }
 
-    /// Creates an error about the head that `bytes` begin with. The parser names no position, so
-    /// that only faults of the status line have a line.
+    /// Creates an error about the head that `bytes` begin with. The parser gives no position, so
+    /// that only an error about the status line includes the line.
     pub(crate) fn of_head(reason: Reason, bytes: &[u8]) -> Self {
         match reason {
             Reason::NotHttp
@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn an_error_shows_the_line_at_fault() {
         let error = ProtocolError::new(Reason::NotHttp, b"SSH-2.0-\x01\r\nmore");
-        let text = "the answer does not begin with HTTP/1.: \"SSH-2.0-\\x01\"";
+        let text = "the response does not begin with HTTP/1.: \"SSH-2.0-\\x01\"";
         assert_eq!(error.to_string(), text);
         let long = ProtocolError::new(Reason::Excess, &[b'x'; 1000]).to_string();
         assert!(long.ends_with("x…\"") && long.len() < 200, "{long}");

@@ -1,9 +1,9 @@
 //! Finds out, before a run, which addresses of a name answer; the run leaves out the others.
 //!
-//! `localhost` is `::1` and `127.0.0.1`, and most servers listen on one of them. Other clients try
-//! one address after the other for each connection; a generator that did so would measure the
-//! failed tries. A host with one address is not tried: its server sees the connections of the run
-//! and no other.
+//! `localhost` is `::1` and `127.0.0.1`, and most servers listen on only one of them. Other clients
+//! try one address after the other for each connection; a generator that did so would measure the
+//! failed attempts. A host with one address is not tried, so that its server sees only the
+//! connections of the run.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -18,7 +18,7 @@ use crate::worker::FIRST_CONNECTION;
 /// Longest time for a response from an address: the kernel sends a lost SYN again after 1 s.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// Pause between two tries, while a server may still be starting.
+/// Pause between two attempts, while a server may still be starting.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// An address that was tried.
@@ -32,8 +32,8 @@ struct Tried {
 }
 
 /// Sends one request to each address of `target`, all at the same time, and leaves out the
-/// addresses that don't answer within `timeout` (2 s at the most). If none answers in that time,
-/// the addresses that accept a connection stay: their responses may take longer.
+/// addresses that don't answer within `timeout` (2 s at most). If none answers in that time, the
+/// addresses that accept a connection stay: their responses may take longer.
 ///
 /// # Errors
 /// When no address accepts a connection within the time in which a run looks for its server.
@@ -98,8 +98,8 @@ fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bo
     target
 }
 
-/// Returns the error that is reported for all addresses. A refusal comes from the machine that was
-/// meant; other errors may come from a kind of address that this machine has no network for.
+/// Returns the error that is reported for all addresses. A refusal comes from the intended machine;
+/// other errors may come from a kind of address for which this machine has no network.
 fn most_telling(tried: Vec<Tried>) -> io::Error {
     let mut errors: Vec<_> = tried.into_iter().filter_map(|tried| tried.response.err()).collect();
     let refusal = errors.iter().position(|error| error.kind() == ErrorKind::ConnectionRefused);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_refuses_is_left_out_and_told() {
+    fn an_address_that_refuses_is_left_out_and_reported() {
         let (listener, [silent, answering]) = one_of_two();
         let reached = reach(target(&[silent, answering]), &Request::default(), STEP).unwrap();
         assert_eq!(reached.addresses, [answering]);
@@ -142,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_says_nothing_is_waited_for_no_longer_than_asked() {
+    fn a_silent_address_is_waited_for_no_longer_than_the_timeout() {
         let (_listener, [silent, answering]) = one_of_two();
-        // A full queue drops further connections.
+        // When the queue is full, further connections are dropped.
         let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         full.bind(&silent.into()).unwrap();
         full.listen(0).unwrap();
@@ -184,8 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn where_none_answers_the_refusal_is_told() {
-        // The sockets are bound and do not listen, so that no other test has their ports.
+    fn if_no_address_answers_the_refusal_is_reported() {
+        // The sockets are bound but do not listen, so that no other test can get their ports.
         let bind = |ip| {
             let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
             socket.bind(&SocketAddr::from((ip, 0)).into()).unwrap();

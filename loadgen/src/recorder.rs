@@ -1,4 +1,4 @@
-//! Results of one worker in one interval. The intervals of all workers are merged into the whole.
+//! Results of one worker in one interval; the run merges those of all workers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,7 @@ pub struct Recorder {
     pub bytes: Bytes,
 }
 
-/// Times of the stages of a request that was answered, in nanoseconds of one clock.
+/// Times of the stages of an answered request, in nanoseconds of one clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Stages {
     /// Intended send time.
@@ -45,7 +45,7 @@ pub struct Stages {
     pub first_byte: u64,
     /// Time of the last byte of the response.
     pub done: u64,
-    /// Wait of the request for its `connect`, if a connection was made for it.
+    /// Time for which the request waited for its `connect`, if a connection was made for it.
     pub connect_wait: Option<u64>,
     /// Time until the connection was established, for its first counted request.
     pub connect_took: Option<u64>,
@@ -62,13 +62,13 @@ pub struct Age {
     pub count: u64,
 }
 
-/// An interval of the measured part, as long as [`Workload::interval`](crate::Workload) or as what
-/// the end left of it.
+/// An interval of the measured part, as long as [`Workload::interval`](crate::Workload); the last
+/// one may be shorter.
 #[derive(Debug, Clone)]
 pub struct Interval {
     /// Number of intervals before this one.
     pub number: u64,
-    /// Begin of the interval, from the begin of the measured part.
+    /// Beginning of the interval, from the beginning of the measured part.
     pub begin: Duration,
     /// Length of the interval.
     pub length: Duration,

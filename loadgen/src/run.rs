@@ -1,4 +1,4 @@
-//! One run: starts the workers, hands on their progress, and ends with the measurement.
+//! One run: starts the workers, passes on their progress, and ends with the measurement.
 
 use std::io;
 use std::sync::Arc;
@@ -22,8 +22,8 @@ use crate::workload::Workload;
 /// Progress of a run, for its caller.
 #[derive(Debug)]
 pub enum Event {
-    /// The measured part began at this moment. The generator's threads keep their processors busy,
-    /// so that the caller hears of it up to some milliseconds later.
+    /// The measured part began at this time. The generator's threads keep their processors busy, so
+    /// the caller learns of it up to some milliseconds later.
     Begun(Instant),
     /// An interval of the measured part is over on every worker.
     Interval(Interval),
@@ -74,7 +74,7 @@ pub struct Run {
     begun: bool,
     ended: bool,
     intervals: Intervals,
-    /// Counters before the first connect: most drops come while connections are made, before the
+    /// Counters before the first connect: most drops happen while connections are made, before the
     /// measured part.
     kernel_at_start: Option<KernelCounters>,
     endings: Vec<Ending>,
@@ -125,7 +125,7 @@ pub fn start(target: Target, workload: Workload, stop: Arc<AtomicBool>) -> io::R
 }
 
 /// Ends the run when the thread that holds this guard panics. Without it, the other workers would
-/// wait for ever for that thread's idle connections, or for the begin of the measured part.
+/// wait for ever for that thread's idle connections, or for the beginning of the measured part.
 struct AbandonOnPanic(Arc<Plan>);
 
 impl Drop for AbandonOnPanic {
@@ -170,7 +170,7 @@ impl Run {
     /// missing from the counts.
     pub fn finish(mut self) -> Result<Measurement, RunError> {
         while self.next_event().is_some() {}
-        // Read before the generator closes the connections that still stand.
+        // Read before the generator closes the connections that are still open.
         let Plan { target, workload, .. } = &*self.plan;
         let is_told = workload.close.is_some() && target.is_loopback();
         let time_wait = is_told.then(|| time_wait::of(&target.addresses)).flatten();

@@ -7,24 +7,24 @@ use rand_distr::{Distribution, Exp1};
 
 use crate::workload::Arrivals;
 
-/// Intended send times of one worker, ascending, in nanoseconds from the begin of sending. The
+/// Intended send times of one worker, ascending, in nanoseconds from the beginning of sending. The
 /// sequence never ends.
 #[derive(Debug)]
 pub struct Schedule(Gaps);
 
 #[derive(Debug)]
 enum Gaps {
-    /// The `next`-th request of all workers together is due `next / rate` seconds after the begin;
-    /// no error adds up.
+    /// Request number `next` of all workers together is due `next / rate` seconds after the
+    /// beginning; rounding errors do not add up.
     Constant { next: u64, step: u64, period_ns: f64 },
-    /// Independent exponential gaps of this mean. Several such processes together are one of the
-    /// whole rate (Kingman 1993, Poisson Processes, section 2.2).
+    /// Independent exponential gaps of this mean. Several such processes together are one process
+    /// of the whole rate (Kingman 1993, Poisson Processes, section 2.2).
     Poisson { at_ns: f64, mean_ns: f64, random: Box<ChaCha8Rng> },
 }
 
 impl Schedule {
-    /// Creates the share of worker `index` of `workers` in `rate` requests per second. With
-    /// constant arrivals the workers take turns, so that no two send at the same time.
+    /// Creates the share of worker `index` of `workers` in a total of `rate` requests per second.
+    /// With constant arrivals the workers take turns, so that no two send at the same time.
     pub fn new(rate: f64, arrivals: Arrivals, seed: u64, index: usize, workers: usize) -> Self {
         let period_ns = 1e9 / rate;
         Self(match arrivals {

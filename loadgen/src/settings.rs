@@ -1,4 +1,4 @@
-//! [`Settings`], the workload as it is written down, so that a reader of a result can send the same
+//! [`Settings`], the workload in its written form, so that a reader of a result can send the same
 //! load again.
 //!
 //! It is the wire type of [`Workload`], whose fields suit the generator and not a reader.
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::{Arrivals, Pacing, Until, Workload};
 
-/// Workload that was asked of the generator.
+/// Workload that the generator was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Settings {
@@ -31,7 +31,7 @@ pub struct Settings {
     /// Requests per connection: `persistent`, `short` for one, or their number.
     pub lifetime: String,
     /// End that closes a connection after its last request, `server` or `client`, if the workload
-    /// says it; otherwise it is the server.
+    /// sets it; otherwise it is the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub close: Option<String>,
     /// Requests per second of an open loop.
@@ -49,18 +49,18 @@ pub struct Settings {
     /// Most connections that are opened per second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_rate: Option<f64>,
-    /// Length of the measured part, if a time bounds it.
+    /// Length of the measured part, if the run ends after a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_s: Option<f64>,
-    /// Requests of the measured part, if their number bounds it.
+    /// Requests of the measured part, if the run ends after a number of requests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
     /// Length of the warm-up.
     pub warmup_s: f64,
     /// Time without a response after which a request is given up.
     pub timeout_s: f64,
-    /// Threads of the generator that were asked for; connections are dealt out to them, and each
-    /// has a queue of its own.
+    /// Threads that the generator was given; connections are distributed among them, and each
+    /// thread has its own queue.
     pub threads: u64,
     /// Length of the intervals after which the generator reports its results.
     pub interval_s: f64,
@@ -120,7 +120,7 @@ mod tests {
     use crate::workload::Lifetime;
 
     #[test]
-    fn an_open_loop_tells_its_arrivals_and_their_seed() {
+    fn an_open_loop_records_its_arrivals_and_their_seed() {
         let pacing = Pacing::Open {
             rate: 500.0,
             arrivals: Arrivals::Poisson,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_loop_has_neither_and_values_of_headers_are_not_told() {
+    fn a_closed_loop_has_neither_and_values_of_headers_are_not_recorded() {
         let headers = vec![("Authorization".to_owned(), "secret".to_owned())];
         let request = Request { headers, body: b"abc".to_vec(), ..Request::default() };
         let lifetime = Lifetime::SHORT;

@@ -2,15 +2,15 @@
 //!
 //! Each worker keeps the long pauses between its responses; the run was silent while the pauses of
 //! all workers overlapped. A response therefore costs one comparison and one store. Counts of
-//! responses per short interval were rejected: the length of a run over a number of requests is not
-//! known in advance, and a pause would be known only to the length of an interval.
+//! responses per short interval were rejected: a run over a number of requests has no known length,
+//! and the limits of a pause would be known only to the length of an interval.
 
 use std::time::Duration;
 
 use crate::measurement::Silence;
 
 /// Shortest pause that is kept, in nanoseconds: half of the length that the check warns of. A
-/// worker that does not look at its events for this long was asleep; it normally looks every 10 ms.
+/// worker that does not check its events for this long was asleep; it normally checks every 10 ms.
 const SHORTEST_PAUSE: u64 = 50_000_000;
 
 /// The long pauses of one worker, warm-up included.
@@ -18,13 +18,13 @@ const SHORTEST_PAUSE: u64 = 50_000_000;
 pub(crate) struct Pauses {
     /// Pauses between two responses.
     unanswered: Vec<Pause>,
-    /// Pauses between two looks of the worker at its events. The machine gave it no processor, so
-    /// it could not notice a response.
+    /// Pauses between two checks of the worker for events. The machine gave it no processor, so it
+    /// could not notice a response.
     asleep: Vec<Pause>,
     last_response: u64,
     /// Intended send time of the earliest request that failed since the last response.
     first_failed: Option<u64>,
-    /// Time of the worker's last look at its events; none before its first look.
+    /// Time of the worker's last check for events; `None` before its first check.
     awake_at: Option<u64>,
 }
 
@@ -54,8 +54,8 @@ impl Pauses {
         self.first_failed = Some(self.first_failed.map_or(intended, |first| first.min(intended)));
     }
 
-    /// Notes that the worker looks at its events. The first call begins the count: set-up is no
-    /// sleep.
+    /// Notes that the worker checks its events. The first call starts the count, because set-up
+    /// does not count as sleep.
     pub fn note_awake(&mut self, now: u64) {
         let begin = self.awake_at.replace(now).unwrap_or(now);
         if now.saturating_sub(begin) >= SHORTEST_PAUSE {
@@ -64,15 +64,16 @@ impl Pauses {
     }
 }
 
-/// A time without a response or without the worker, in nanoseconds of the run's clock.
+/// A time without a response, or in which the worker did not run, in nanoseconds of the run's
+/// clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pause {
-    /// Time of the response before it, or of the worker's look at its events.
+    /// Time of the response, or of the check for events, before the pause.
     begin: u64,
-    /// Time of the response or look that ended it; `u64::MAX` if there was none.
+    /// Time of the response or check that ended it; `u64::MAX` if there was none.
     end: u64,
-    /// Time from which on one or more requests waited in it; `u64::MAX` if none did, 0 if that does
-    /// not matter.
+    /// Time at which the first request began to wait in this pause; `u64::MAX` if no request
+    /// waited, 0 for pauses whose requests are not considered.
     waiting_since: u64,
 }
 
@@ -107,7 +108,7 @@ pub(crate) fn longest<'a>(
     let longest = silences.into_iter().filter(is_silence).max_by_key(|pause| pause.length());
     let Some(longest) = longest else { return Silence::default() };
     let silence = Pause { begin: longest.waiting_begin(), ..longest };
-    // One awake worker is enough to notice a response.
+    // One worker that is awake is enough to notice a response.
     let sleeps = common(silence, workers.map(|worker| &*worker.asleep));
     let asleep: u64 = sleeps.into_iter().map(Pause::length).sum();
     Silence {
@@ -146,7 +147,7 @@ mod tests {
 
     const WINDOW: (u64, u64) = (100, 200);
 
-    /// Returns a pause in which a request waits from its begin on.
+    /// Returns a pause during all of which a request waits.
     fn pause(begin: u64, end: u64) -> Pause {
         Pause { begin, end, waiting_since: 0 }
     }
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_silent_where_all_of_its_workers_are() {
+    fn a_run_is_silent_while_all_of_its_workers_are() {
         let first = [pause(110, 150), pause(160, 190)];
         assert_eq!(silence(&[&first, &[pause(120, 180)]]), (20, 30));
         assert_eq!(silence(&[&first, &[]]), (0, 0));
@@ -193,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_all_workers_sleep_at_the_same_time_is_told_apart() {
+    fn only_time_in_which_all_workers_sleep_counts_as_asleep() {
         assert_eq!(awake(&[&[]]), 40);
         assert_eq!(awake(&[&[pause(115, 140)]]), 15);
         assert_eq!(awake(&[&[pause(115, 120), pause(130, 140)]]), 25);
@@ -203,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_outside_of_the_silence_is_not_taken_off_it() {
+    fn sleep_outside_of_the_silence_is_not_subtracted() {
         assert_eq!(awake(&[&[pause(0, 105), pause(160, 190)]]), 40);
         assert_eq!(awake(&[&[pause(0, 120), pause(140, 190)]]), 20);
         let warm_up = worker(&[pause(20, 130)], &[pause(20, 95)]);
@@ -223,7 +224,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn a_worker_sleeps_between_looks_at_its_events_that_are_far_apart_and_not_in_set_up() {
+    fn a_worker_sleeps_between_distant_checks_of_its_events_and_not_in_set_up() {
         let mut pauses = Pauses::default();
         for at_ms in [3_000, 3_010, 3_059, 3_109, 3_119] {
             pauses.note_awake(at_ms * MS);
@@ -231,8 +232,9 @@ mod tests {
         assert_eq!(pauses.asleep, [pause(3_059 * MS, 3_109 * MS)]);
     }
 
-    /// Returns the begin and the length, in milliseconds, of the silence between a response at 1 s
-    /// and one at 61 s. Requests were due at the given times and failed, and one waits at the end.
+    /// Returns the beginning and the length, in milliseconds, of the silence between a response at
+    /// 1 s and one at 61 s. Requests were due at the given times and failed, and one waits at the
+    /// end.
     fn with_failures(failed_ms: &[u64]) -> (u128, u128) {
         let mut pauses = Pauses::default();
         pauses.note_failure(500 * MS);

@@ -1,11 +1,11 @@
 //! Slow clients: connections beside the measured ones that send their requests, and read their
-//! responses, a few bytes at a time, as over a poor link.
+//! responses, a few bytes at a time, as over a slow network.
 //!
-//! They occupy what a server holds for a connection: a process or a thread for as long as that
-//! takes, or a few hundred bytes. A thread of their own gives each client a turn in every [`BEAT`];
-//! the turns are spread evenly over it, so that the clients do not all come at once. They send the
-//! same request as the measured connections and are counted separately. None of their times is
-//! recorded.
+//! They occupy the resources that a server holds for a connection: a process or a thread for the
+//! whole time, or a few hundred bytes. One thread, which does nothing else, gives each client a
+//! turn in every [`BEAT`]; the turns are spread evenly over it, so that the clients do not all come
+//! at once. They send the same request as the measured connections and are counted separately. None
+//! of their times is recorded.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -28,11 +28,11 @@ use crate::workload::Lifetime;
 /// more.
 const BEAT: Duration = Duration::from_millis(250);
 
-/// Time between two looks of the thread at the turns that are due.
+/// Time between two checks of the thread for turns that are due.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Bytes that the kernel receives ahead of a slow client. With the usual buffers it would take a
-/// whole response, and the server would be done with it.
+/// Bytes that the kernel receives ahead of a slow client. With the usual buffers the kernel would
+/// take a whole response, and the server would be done with it.
 const RECEIVE_BYTES: usize = 4096;
 
 /// Outcome of slow clients. Requests are those of the measured part.
@@ -90,7 +90,7 @@ enum Turn {
 }
 
 impl Slow {
-    /// Creates the slow clients that the workload calls for; none if it calls for none.
+    /// Creates the slow clients of the workload; `None` if there are none.
     pub fn of(plan: &Arc<Plan>) -> Option<Self> {
         let workload = &plan.workload;
         let count = workload.slow;
@@ -117,7 +117,7 @@ impl Slow {
         while release.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
             let now = self.plan.clock.now();
             let due = (now - begin) / every;
-            // A thread that was late itself does not make up for whole rounds.
+            // A thread that was late itself skips the turns of whole rounds.
             turns = turns.max(due.saturating_sub(self.clients.len() as u64));
             while turns < due && !self.plan.is_stopped() {
                 self.turn((turns % self.clients.len() as u64) as usize);
@@ -133,8 +133,7 @@ impl Slow {
 
     fn turn(&mut self, at: usize) {
         if self.clients[at].socket.is_none() {
-            // A server that is full refuses a connection now and then; the client tries again with
-            // every turn.
+            // A full server may refuse a connection; the client tries again at every turn.
             self.clients[at] = Client {
                 socket: self.connect(at).ok(),
                 was_established: self.clients[at].was_established,
@@ -204,7 +203,7 @@ impl Slow {
         }
     }
 
-    /// Begins to connect and does not wait for the result.
+    /// Begins to connect without waiting for the result.
     fn connect(&mut self, at: usize) -> io::Result<TcpStream> {
         let addresses = &self.plan.target.addresses;
         let address = addresses[at % addresses.len()];

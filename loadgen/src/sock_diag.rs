@@ -41,8 +41,9 @@ pub(crate) fn each(
 }
 
 /// Returns the state of the socket at `local` that is connected to `remote`, both IPv4, by its
-/// number in the kernel (`TCP_ESTABLISHED` is 1); `None` if there is none. A socket that listens at
-/// `local` is found if there is no other. The kernel looks one socket up, and lists none.
+/// number in the kernel (`TCP_ESTABLISHED` is 1); `None` if there is none. If only a socket that
+/// listens at `local` exists, that one is found. The kernel looks up this one socket and does not
+/// list all.
 ///
 /// # Errors
 /// When the kernel has no socket diagnostics.
@@ -74,7 +75,7 @@ pub fn state(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u8>> {
     }
 }
 
-/// Asks the kernel for sockets. Each piece of its reply is ready when it is read.
+/// Asks the kernel for sockets. Each part of its reply is ready when it is read.
 fn ask(request: InetRequest, take: &mut impl FnMut(&InetResponse)) -> io::Result<()> {
     let socket = send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
     loop {

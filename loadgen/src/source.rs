@@ -1,10 +1,10 @@
-//! Source addresses of connections: the ports of one address run out, and on loopback there are
-//! further addresses.
+//! Source addresses of connections: a single address runs out of ports, and loopback has further
+//! addresses.
 //!
 //! A connection occupies one port of its source address, and some connections still do so for a
 //! minute after their end (`TIME_WAIT`). The kernel first gives every other port to connecting
-//! sockets, and then searches longer and longer for one of the rest. So only half of the ports of
-//! an address are used.
+//! sockets; after that, each search for one of the remaining ports takes longer than the last. So
+//! only half of the ports of an address are used.
 
 use std::fs;
 use std::io;
@@ -21,7 +21,7 @@ const MAX_SOURCES: u32 = 250;
 /// report theirs.
 const DEFAULT_PORTS: usize = 28_232;
 
-/// The source addresses of one worker.
+/// Source addresses of one worker.
 #[derive(Debug)]
 pub(crate) struct Sources {
     /// Number of addresses in use; if it is one, the kernel chooses the address.
@@ -30,8 +30,8 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Creates the sources for this number of connections at once, of all workers together, to
-    /// these addresses.
+    /// Creates the sources for this number of connections at once to `targets`, all workers
+    /// together.
     pub fn new(targets: &[SocketAddr], connections: usize) -> Self {
         let needed =
             u32::try_from(connections.div_ceil(ephemeral_ports() / 2)).unwrap_or(MAX_SOURCES);
@@ -39,8 +39,8 @@ impl Sources {
         Self { count, next: 0 }
     }
 
-    /// Adds a source address for `target`, because the ports of those in use have run out. Returns
-    /// false if there is no further one.
+    /// Adds a source address for `target`, because the addresses in use have run out of ports.
+    /// Returns false if there is no further address.
     pub fn add(&mut self, target: SocketAddr) -> bool {
         let possible = has_many(&target) && self.count < MAX_SOURCES;
         self.count += u32::from(possible);
@@ -54,8 +54,8 @@ impl Sources {
         }
         self.next = (self.next + 1) % self.count;
         let source = Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + self.next);
-        // Binding then chooses only the address, so that one port can serve several destinations,
-        // and a port in `TIME_WAIT` can be used again (ip(7)).
+        // With this option, binding chooses only the address, so that one port can serve several
+        // destinations, and a port in `TIME_WAIT` can be used again (ip(7)).
         setsockopt(socket, sockopt::IpBindAddressNoPort, &true)?;
         socket.bind(&SocketAddr::from((source, 0)).into())
     }

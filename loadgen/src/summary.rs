@@ -1,7 +1,7 @@
 //! [`Summary`], the wire format of a run's results: the numbers of a [`Measurement`], its judgement
 //! and its intervals.
 //!
-//! It is version 1 of `c10k load --json`: keys may be added, none is renamed or removed.
+//! It is version 1 of `c10k load --json`: keys may be added, but none is renamed or removed.
 
 use std::collections::BTreeMap;
 
@@ -32,14 +32,14 @@ pub struct Summary {
     #[serde(deserialize_with = "known_version")]
     #[cfg_attr(test, schemars(extend("const" = VERSION)))]
     pub version: u32,
-    /// The URL that was asked for.
+    /// The requested URL.
     pub target: String,
-    /// Workload that was asked of the generator; absent in records that are older than this field.
+    /// Workload that the generator was given; absent in records that are older than this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Settings>,
     /// `closed` or `open`.
     pub r#loop: String,
-    /// Requests per second that an open loop meant to send; absent in a closed loop.
+    /// Requests per second that an open loop intended to send; absent in a closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offered_rps: Option<f64>,
     /// Completed requests per second.
@@ -82,12 +82,11 @@ pub struct Summary {
     /// From the intended send time to the actual send, for requests that found a connection free.
     #[serde(default)]
     pub send_lag_us: Percentiles,
-    /// From the moment at which a request lacked only a connection to the `connect` for it, for
+    /// From the time at which a request needed only a connection to the `connect` for it, for
     /// requests for which a connection was made.
     #[serde(default)]
     pub connect_wait_us: Percentiles,
-    /// Latency without `connect_wait_us`: the part for which the server, and the way to it, are
-    /// responsible.
+    /// Latency without `connect_wait_us`: the part that is due to the server and the network.
     #[serde(default)]
     pub response_us: Percentiles,
     /// Bytes that crossed the sockets.
@@ -117,7 +116,7 @@ pub struct Summary {
     pub valid: bool,
 }
 
-/// Returns true: nothing is known against a measurement that is older than the checks.
+/// Returns true, because nothing speaks against a measurement that is older than the checks.
 fn unless_told() -> bool {
     true
 }
@@ -139,7 +138,7 @@ fn unknown_version(version: u32) -> String {
     )
 }
 
-/// Refuses versions that this crate does not know, also in a summary that is part of another
+/// Refuses versions that this crate does not know, even in a summary that is part of another
 /// record.
 fn known_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
     match u32::deserialize(deserializer)? {
@@ -152,8 +151,8 @@ impl Summary {
     /// Reads the output of `c10k load --json`.
     ///
     /// # Errors
-    /// When the text is something else, or of another version. The version is checked first: the
-    /// rest of a text of another version is unknown.
+    /// Fails if the text is something else, or of another version. The version is checked first:
+    /// the structure of another version is unknown.
     pub fn read(json: &str) -> Result<Self, ReadError> {
         #[derive(Deserialize)]
         struct Version {
@@ -188,8 +187,8 @@ pub struct Percentiles {
     #[serde(rename = "p99.99")]
     pub p99_99: f64,
     pub max: f64,
-    /// 95 % confidence intervals; only of latency, in open loops that were asked to run for long
-    /// enough, unless a check found no steady state.
+    /// 95 % confidence intervals; only of latency, in open loops with a long enough requested
+    /// duration, unless a check found no steady state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ci95: Option<Intervals>,
     /// Percentiles that are lower bounds, because they rest on the ages of requests without a
@@ -197,7 +196,7 @@ pub struct Percentiles {
     #[serde(default, skip_serializing_if = "LowerBounds::is_empty")]
     pub lower_bounds: LowerBounds,
     /// Highest quantile (0 to 1) that is known if some requests failed without a time: they may
-    /// have been the slowest ones. Absent if none did.
+    /// have been the slowest ones. Absent if none failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_to: Option<f64>,
 }
@@ -251,7 +250,7 @@ impl From<&Measurement> for Summary {
             first_byte_us: of_requests(first_byte),
             send_lag_us: Percentiles::of(send_lag),
             connect_wait_us: Percentiles::of(connect_wait),
-            // The bounds of latency hold here, too: the same requests were not answered.
+            // The bounds of latency hold here, too, because the same requests were not answered.
             response_us: Percentiles { lower_bounds, ..of_requests(response) },
             bytes: measured.bytes,
             bodies: measured.bodies,
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_summary_is_read_again() {
         let summary = Summary::from(&fixture::closed());
         assert!(summary.valid && !summary.checks.is_empty());
         let json = serde_json::to_string(&summary).unwrap();
@@ -365,13 +364,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_summary_is_refused() {
+    fn a_text_that_is_no_summary_is_refused() {
         assert!(matches!(Summary::read("{}"), Err(ReadError::Format(_))));
         assert!(matches!(Summary::read("bytes"), Err(ReadError::Format(_))));
     }
 
     #[test]
-    fn a_record_of_before_there_were_checks_is_read_and_holds_nothing_against_itself() {
+    fn a_record_that_is_older_than_checks_is_read_and_valid() {
         let mut json: serde_json::Value = serde_json::from_str(&json()).unwrap();
         let keys = json.as_object_mut().unwrap();
         for key in [
@@ -398,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_are_not_known_yet_are_passed_over() {
+    fn unknown_keys_are_ignored() {
         assert!(Summary::read(&json().replacen('{', r#"{ "of_tomorrow": [1],"#, 1)).is_ok());
     }
 

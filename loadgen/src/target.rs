@@ -1,9 +1,9 @@
-//! Server and content of the requests: a URL becomes addresses and the bytes of a request.
+//! Server and content of the requests: turns a URL into addresses and the bytes of a request.
 //!
 //! The `url` crate parses URLs and resolves redirections (WHATWG URL, which agrees with RFC 3986,
 //! section 5.2): it removes dot segments and percent-encodes some characters, as browsers do;
-//! METHODOLOGY.md lists them. A URL that the parser would turn into another one, without its tabs
-//! or with slashes for backslashes, is refused.
+//! METHODOLOGY.md lists them. A URL that the parser would silently change, by removing tabs or by
+//! turning backslashes into slashes, is refused.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -32,7 +32,7 @@ pub struct Target {
     is_foreign: bool,
 }
 
-/// Content of a request beside its target.
+/// Content of a request, apart from its target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// The method, as written on the request line.
@@ -64,7 +64,7 @@ pub enum TargetError {
     Unresolved { host: String, error: std::io::Error },
 }
 
-/// Creates an error that is one line, whatever characters the URL has.
+/// Creates an error that is one line, no matter which characters the URL has.
 fn malformed(url: &str, reason: impl Into<String>) -> TargetError {
     let mut escaped = String::new();
     for character in url.chars() {
@@ -119,7 +119,7 @@ impl Target {
             let _ = url.set_username(self.location.username());
             let _ = url.set_password(self.location.password());
         }
-        // The addresses stay: a second lookup may fail, or give others.
+        // The addresses stay the same: a second lookup may fail, or return others.
         Ok(Self { location: url, ..self.clone() }.named())
     }
 
@@ -128,7 +128,7 @@ impl Target {
         is_same_origin(&self.location, &other.location)
     }
 
-    /// Returns true if the target is on this machine, as far as its addresses show.
+    /// Returns true if the target is on this machine, as far as its addresses show it.
     pub fn is_loopback(&self) -> bool {
         self.addresses.iter().all(|address| address.ip().is_loopback())
     }
@@ -196,7 +196,7 @@ fn addresses_of(url: &Url) -> Result<Vec<SocketAddr>, TargetError> {
     Ok(addresses)
 }
 
-/// Refuses a URL of which the parser would drop a part, or which it would turn into another URL.
+/// Refuses a URL that the parser would shorten or turn into another URL.
 fn check_spelling(url: &str) -> Result<(), TargetError> {
     let begins_with =
         |text: &str| url.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));
@@ -234,7 +234,7 @@ fn is_same_origin(one: &Url, other: &Url) -> bool {
 
 /// Returns the address at which connections to `address` arrive. The unspecified address becomes
 /// that of this machine: to the kernel both are the same, but [`Sources`](crate::source::Sources)
-/// can help with ports only if the address is written out.
+/// can add source addresses only for the explicit one.
 fn destination(mut address: SocketAddr) -> SocketAddr {
     address.set_ip(match address.ip().to_canonical() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn user_and_password_become_a_field_and_are_not_told() {
+    fn user_and_password_become_a_field_and_are_not_shown() {
         let target = target("http://Aladdin:open%20sesame@127.0.0.1/");
         // The example of RFC 7617, section 2.
         assert!(
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_one_server_is_not_sent_to_another() {
+    fn fields_for_one_server_are_not_sent_to_another() {
         let from = target("http://a:b@127.0.0.1:8080/");
         let headers =
             [("Cookie", "secret"), ("AUTHORIZATION", "secret"), ("Host", "one"), ("X", "y")];
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn the_address_for_any_is_this_machine() {
+    fn the_unspecified_address_is_this_machine() {
         for (url, address) in [
             ("http://0.0.0.0:81/", "127.0.0.1:81"),
             ("http://[::]:81/", "[::1]:81"),
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_it_cannot_speak_to() {
+    fn refuses_urls_that_it_cannot_request() {
         for url in [
             "",
             "127.0.0.1:80",

@@ -10,7 +10,7 @@ use crate::measurement::TimeWait;
 use crate::sock_diag;
 
 /// Counts the sockets in `TIME_WAIT` of connections to `addresses`, which belong to this machine;
-/// none if the kernel has no socket diagnostics.
+/// `None` if the kernel has no socket diagnostics.
 pub(crate) fn of(addresses: &[SocketAddr]) -> Option<TimeWait> {
     let targets: Vec<SocketAddr> = addresses.iter().copied().map(canonical).collect();
     let mut held = TimeWait::default();

@@ -1,12 +1,13 @@
-//! Begin and end of the measured part, which the workers of a run agree on.
+//! Beginning and end of the measured part, on which the workers of a run agree.
 //!
 //! A worker reports twice: when its idle connections are open, so that none sends a request while
 //! others still open theirs, and when its other connections are ready. The last report of each kind
-//! sets what follows.
+//! takes effect.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// The measured part, in nanoseconds of the run's clock; `u64::MAX` while a time is not known.
+/// Limits of the measured part, in nanoseconds of the run's clock; `u64::MAX` while a time is not
+/// known.
 #[derive(Debug)]
 pub(crate) struct Timeline {
     opening_idle: AtomicUsize,
@@ -30,7 +31,7 @@ impl Timeline {
     }
 
     /// Notes that a thread has opened its idle connections, if it has any. The last such report
-    /// lets the workers send requests. If they count from the first one on, it also begins the
+    /// lets the workers send requests. If requests count from the first one on, it also begins the
     /// measured part.
     pub fn note_idle(&self, counts_all: bool, now: u64) {
         if self.opening_idle.fetch_sub(1, Ordering::AcqRel) > 1 {
@@ -39,7 +40,7 @@ impl Timeline {
         if counts_all {
             self.begin.store(now, Ordering::Release);
         }
-        // Written last: a worker that sees it sees the begin, too.
+        // Written last: a worker that sees it sees the beginning, too.
         self.may_send.store(true, Ordering::Release);
     }
 
@@ -48,8 +49,8 @@ impl Timeline {
         self.may_send.load(Ordering::Acquire)
     }
 
-    /// Notes that the connections of a worker are ready. The last such report sets the begin of the
-    /// measured part, unless it has begun, and the end of a part of this length.
+    /// Notes that the connections of a worker are ready. The last such report sets the beginning of
+    /// the measured part, unless it has begun, and its end `length` later.
     pub fn note_ready(&self, begin: u64, length: Option<u64>) {
         if self.workers_to_come.fetch_sub(1, Ordering::AcqRel) == 1 {
             if let Some(length) = length {
@@ -60,9 +61,9 @@ impl Timeline {
         }
     }
 
-    /// Returns the begin and the end of the measured part, as far as they are known.
+    /// Returns the beginning and the end of the measured part, as far as they are known.
     pub fn window(&self) -> (u64, u64) {
-        // The begin is written last: a worker that sees it sees the end too.
+        // The beginning is written last: a worker that sees it sees the end, too.
         let begin = self.begin.load(Ordering::Acquire);
         (begin, self.end.load(Ordering::Acquire))
     }

@@ -37,7 +37,7 @@ impl ThreadUsage {
 
 /// Returns the time since its start for which the calling thread was ready to run and had no
 /// processor: the second number of `schedstat` (`Documentation/scheduler/sched-stats.rst` of
-/// Linux). None if the kernel does not count it.
+/// Linux). `None` if the kernel does not count it.
 pub(crate) fn cpu_wait() -> Option<Duration> {
     parse_wait(&fs::read_to_string("/proc/thread-self/schedstat").ok()?)
 }

@@ -2,11 +2,11 @@
 //! responses, and records their times.
 //!
 //! Epoll is edge-triggered, and each socket is registered once for its whole life: a request costs
-//! one write and one read, and no call changes what is waited for. The next request follows a
+//! one write and one read, and no call to change the registration. The next request follows a
 //! response at once, without a wait in between.
 //!
-//! The worker is made of parts that share nothing but the slots, which hold one connection each. This
-//! file is its loop, and `course.rs` leads a request through the parts.
+//! The worker is made of parts that share nothing but the slots, which hold one connection each.
+//! This file is its loop, and `course.rs` takes a request through the parts.
 
 mod connecting;
 mod course;
@@ -64,11 +64,11 @@ const EVENTS: usize = 512;
 /// Time between two scans for requests without a response, and so the error of a timeout.
 const EXPIRE_EVERY: Duration = Duration::from_millis(50);
 
-/// Time between two looks at the idle connections of the other workers, until all are open.
+/// Time between two checks for the idle connections of the other workers, until all are open.
 const LOOK_FOR_OTHERS: Duration = Duration::from_millis(1);
 
-/// Failed tries to connect, over about 4 seconds, after which a run over a number of requests gives
-/// up a connection.
+/// Failed attempts to connect, over about 4 seconds, after which a run over a number of requests
+/// gives up a connection.
 const MAX_TRIES: u32 = 9;
 
 /// Time for which an open loop waits for the responses to its last requests.
@@ -132,7 +132,7 @@ impl Worker {
             self.next(key, now);
         }
         while !self.is_over(now) {
-            // Requests come first, so that nothing that can wait makes one late.
+            // Due requests are sent first, so that no work that can wait makes one late.
             let dispatched = self.dispatch_due();
             if now >= next_tick {
                 next_tick = now + nanos(TICK);
@@ -223,7 +223,7 @@ impl Worker {
         }
     }
 
-    /// Does the periodic work, whether events come or not.
+    /// Does the periodic work, with or without events.
     fn tick(&mut self, now: u64) {
         if !self.plan.is_server_reached() {
             self.look_for_server(now);
@@ -243,7 +243,7 @@ impl Worker {
     }
 
     /// Notes when a connection of the run is established, and ends the run if none could be made
-    /// for a while: there will be nothing to measure.
+    /// for a while, because there will be nothing to measure.
     fn look_for_server(&mut self, now: u64) {
         if self.connecting.opened_total() > 0 {
             self.plan.server_was_reached();
@@ -261,7 +261,7 @@ impl Worker {
         }
     }
 
-    /// Begins to record when the measured part begins, and hands over whole intervals.
+    /// Begins to record when the measured part begins, and hands over complete intervals.
     fn cross_boundaries(&mut self, now: u64) {
         if !self.recording.is_at_boundary(now) {
             return;
@@ -290,7 +290,7 @@ impl Worker {
     fn end(&mut self, now: u64) -> Ending {
         let (begin, end) = self.recording.window();
         let end = now.min(end);
-        // Even if the worker had no processor during all of the measured part.
+        // This also covers a worker that had no processor during the whole measured part.
         let mut missed = Vec::new();
         if begin <= end {
             self.cross_boundaries(end);
@@ -303,7 +303,7 @@ impl Worker {
         let has_begun = self.recording.has_begun();
         let age = |pending: PendingRequest| {
             let counts = has_begun && self.plan.counts_in_flight(pending.has_ticket);
-            // An open loop went on waiting for the response, a closed one did not.
+            // An open loop continued to wait for the response; a closed one did not.
             let until = if self.pacer.is_open() { now } else { end };
             counts.then(|| pending.age(until))
         };

@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::target::Request;
 
-/// Intervals that a run is divided into, unless they would be shorter than [`SHORTEST_INTERVAL`] or
-/// longer than [`LONGEST_INTERVAL`]. With this many, a change that lasts for a quarter of the run
-/// is found (check `steady-state`).
+/// Intervals into which a run is divided, unless they would be shorter than [`SHORTEST_INTERVAL`]
+/// or longer than [`LONGEST_INTERVAL`]. With this many, the check `steady-state` finds a change
+/// that lasts for a quarter of the run.
 const INTERVALS_PER_RUN: u32 = 20;
 
 /// Shortest interval: twice the time by which a worker without a response may be late to notice the
@@ -27,7 +27,7 @@ pub const SLOW_BYTES_PER_S: f64 = 100.0;
 
 /// Load that one run sends, and the length of the run.
 ///
-/// Begin with [`Workload::lasting`] or [`Workload::default`] and replace what differs:
+/// Start from [`Workload::lasting`] or [`Workload::default`] and replace the fields that differ:
 /// `Workload { connections: 8, ..Workload::lasting(until) }`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Workload {
@@ -37,17 +37,17 @@ pub struct Workload {
     pub connections: usize,
     /// Requests per connection.
     pub lifetime: Lifetime,
-    /// End that closes a connection after its last request; the server if the workload does not
-    /// say. If it does, the result has the connections in `TIME_WAIT`: to count them takes
+    /// End that closes a connection after its last request; if the workload does not set it, the
+    /// server. If it does, the result also counts the connections in `TIME_WAIT`: that takes
     /// milliseconds after the run, too long for the short slices of a gate.
     pub close: Option<Closer>,
     /// End of the measured part.
     pub until: Until,
     /// Length of the warm-up before the measured part: the same load, whose results are discarded.
     pub warmup: Duration,
-    /// Time without a response after which a request is given up, and its connection with it.
+    /// Time without a response after which a request is given up, together with its connection.
     pub timeout: Duration,
-    /// Event loops, each on a thread of its own; connections are dealt out to them evenly.
+    /// Event loops, each on its own thread; connections are distributed evenly among them.
     pub threads: usize,
     /// Content of every request.
     pub request: Request,
@@ -57,7 +57,7 @@ pub struct Workload {
     pub slow: usize,
     /// Bytes that each slow client sends, and reads, per second.
     pub slow_bytes_per_s: f64,
-    /// Most connections that are opened per second; none for no limit.
+    /// Most connections that are opened per second; `None` for no limit.
     pub connect_rate: Option<f64>,
     /// Length of the intervals after which workers hand over their results, see
     /// [`Workload::interval_of`].
@@ -102,7 +102,7 @@ impl Workload {
 
     /// Returns the interval that suits a measured part of this length: one second, or a twentieth
     /// of a length below 20 s, so that a short run has intervals to compare, too. It is rounded up,
-    /// so that no further interval is left over.
+    /// so that no short interval is left over.
     pub fn interval_of(duration: Duration) -> Duration {
         let part_ns = duration.as_nanos().div_ceil(u128::from(INTERVALS_PER_RUN));
         let part = u64::try_from(part_ns).map_or(Duration::MAX, Duration::from_nanos);
@@ -122,7 +122,7 @@ impl Default for Workload {
 pub enum Pacing {
     /// Closed loop: every connection sends its next request as soon as it has its response.
     Closed,
-    /// Open loop: requests are sent when a schedule says so, whether responses have come or not.
+    /// Open loop: requests are sent at the times of a schedule, no matter if responses have come.
     Open {
         /// Requests per second, all workers together.
         rate: f64,
@@ -130,8 +130,8 @@ pub enum Pacing {
         arrivals: Arrivals,
         /// Seed of random arrivals.
         seed: u64,
-        /// Time before a send at which a worker stops sleeping and spins: the kernel may be that
-        /// late to wake it.
+        /// Time before a send at which a worker stops sleeping and spins, because the kernel may be
+        /// that late to wake it.
         spin: Duration,
     },
 }
@@ -156,7 +156,7 @@ impl std::fmt::Display for Arrivals {
 }
 
 impl Pacing {
-    /// Returns the requests per second that were asked for; none in a closed loop.
+    /// Returns the requested number of requests per second; none in a closed loop.
     pub fn rate(&self) -> Option<f64> {
         match *self {
             Self::Closed => None,
@@ -215,11 +215,11 @@ impl std::fmt::Display for Lifetime {
     }
 }
 
-/// An end of a connection. The one that closes first keeps the connection in `TIME_WAIT` (RFC 9293,
+/// An end of a connection. The end that closes first keeps the connection in `TIME_WAIT` (RFC 9293,
 /// section 3.6.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closer {
-    /// The server, which the last request asks to close by `Connection: close`.
+    /// The server; the last request asks it to close by `Connection: close`.
     Server,
     /// The generator, as soon as it has the last response.
     Client,
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn no_interval_is_shorter_than_a_worker_can_tell() {
+    fn no_interval_is_shorter_than_a_worker_can_distinguish() {
         assert_eq!(Workload::interval_of(Duration::from_millis(100)), SHORTEST_INTERVAL);
         assert_eq!(Workload::interval_of(Duration::ZERO), SHORTEST_INTERVAL);
     }

@@ -1,4 +1,4 @@
-//! The `.hlog` that this crate writes is read by a program that this project did not write:
+//! A program that this project did not write reads the `.hlog` files of this crate:
 //! `HdrHistogram`'s Python port, where it is installed (`pip install hdrhistogram`; `PYTHON` names
 //! the interpreter).
 
@@ -86,7 +86,7 @@ fn write(path: &Path, intervals: &[Interval]) {
 #[test]
 fn another_reader_finds_the_same_numbers_in_our_log() {
     if python(&["-c", "import hdrh.log"]).is_none() {
-        // If an interpreter was named, it is meant to run this test.
+        // A named interpreter is meant to run this test.
         assert!(
             env::var_os("PYTHON").is_none(),
             "PYTHON has no hdrhistogram: pip install hdrhistogram"

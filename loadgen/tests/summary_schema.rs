@@ -1,4 +1,4 @@
-//! The output of a real run is valid by `summary.schema.json`, according to a validator that knows
+//! The output of a real run is valid according to `summary.schema.json`, by a validator that knows
 //! nothing of this crate.
 
 use std::io::{Read, Write};
@@ -63,7 +63,7 @@ fn complaints(json: &Value) -> Vec<String> {
 }
 
 #[test]
-fn what_a_run_writes_is_valid_and_is_read_again() {
+fn the_output_of_a_run_is_valid_and_is_read_again() {
     let open = Pacing::Open {
         rate: 500.0,
         arrivals: Arrivals::Poisson,
@@ -80,7 +80,7 @@ fn what_a_run_writes_is_valid_and_is_read_again() {
 }
 
 #[test]
-fn the_schema_refuses_what_is_missing_of_another_kind_or_of_another_version() {
+fn the_schema_refuses_missing_keys_other_types_and_other_versions() {
     let good = serde_json::to_value(measure(Pacing::Closed)).unwrap();
     for (key, value) in [
         ("version", json!(2)),

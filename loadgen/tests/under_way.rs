@@ -1,6 +1,6 @@
-//! A request that is in flight for all of the measured part counts as one that its connection
-//! asked: a connection whose response comes just after the end is starved, and does not count as
-//! never asked.
+//! A request that is in flight for all of the measured part counts as a request of its connection:
+//! a connection whose response comes just after the end is starved, and does not count as never
+//! asked.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -34,7 +34,7 @@ fn serve(mut client: TcpStream) {
 }
 
 #[test]
-fn a_connection_whose_response_comes_just_after_the_end_was_asked() {
+fn a_connection_whose_response_comes_just_after_the_end_has_sent_a_request() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = Target::resolve(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     let server = thread::spawn(move || {

@@ -59,7 +59,10 @@ pub enum Error {
         problem: String,
     },
     /// Another process is still writing the run.
-    #[error("cannot go on with {path}: another process is writing it; wait for its end", path = .path.display())]
+    #[error(
+        "cannot continue {path}: another process is writing it; wait for its end",
+        path = .path.display()
+    )]
     InUse {
         /// The file.
         path: PathBuf,

@@ -14,8 +14,8 @@ use tempfile::{Builder, TempPath};
 
 use crate::error::Error;
 
-/// Begin and end of the name of a temporary file. The target's name is not part of it: with an
-/// addition it could exceed the 255 bytes of a file name.
+/// Beginning and end of the name of a temporary file. The target's name is not part of it, because
+/// the result could exceed the 255 bytes of a file name.
 const TEMPORARY: [&str; 2] = [".c10k-", ".tmp"];
 
 /// Folders of devices and of files that are already open, such as `/dev/stdout`.

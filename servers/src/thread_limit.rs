@@ -62,10 +62,10 @@ pub fn why_no_threads() -> Option<&'static str> {
     REASON.get_or_init(reason).as_deref()
 }
 
-/// Starts `threads` threads at once and ends them again, because a runtime that begins with so many
-/// threads panics or hangs if one is refused. Reading the limits is not enough: other processes of
-/// the same user count too, and a container has limits of its own. The runtime's threads then get
-/// the stacks of these threads.
+/// Starts `threads` threads at once and ends them again, because a runtime that starts this number
+/// of threads panics or hangs if one is refused. Reading the limits is not enough: other processes
+/// of the same user count too, and a container has limits of its own. The runtime's threads then
+/// get the stacks of these threads.
 ///
 /// # Errors
 /// When a thread can't be started.

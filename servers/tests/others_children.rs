@@ -20,7 +20,7 @@ use rustix::process::{Signal, getppid, kill_process};
 use signal_hook::consts::SIGALRM;
 use signal_hook::low_level;
 
-/// Number of connections; more than the children that could be reaped by chance.
+/// Number of connections: many more than the children that could be reaped by chance.
 const REQUESTS: usize = 20;
 
 /// Seconds after which a server that has not ended never will.

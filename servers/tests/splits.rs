@@ -63,7 +63,7 @@ impl Mutation {
     }
 }
 
-/// Returns a strategy for bytes that mean something in HTTP, or any others.
+/// Returns a strategy for bytes that have a meaning in HTTP, and for any others.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     let telling = prop::sample::select(vec![
         "\r\n",
@@ -118,9 +118,9 @@ fn input() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Returns the responses to a client that sends `bytes` in pieces of the lengths `steps`, over and
-/// over, and takes at most `at_most` bytes at a time. The second value is true if the connection
-/// then ends.
+/// Returns the responses to a client that sends `bytes` in pieces, whose lengths are `steps` over
+/// and over, and that takes at most `at_most` bytes at a time. The second value is true if the
+/// connection then ends.
 fn talk(bytes: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
     let mut service =
         Service::new(Arc::new(Site::embedded()), Timeouts::default(), HandlerPlacement::InPlace);
@@ -142,8 +142,7 @@ fn talk(bytes: &[u8], steps: &[usize], at_most: usize) -> (String, bool) {
     (comparable(&String::from_utf8_lossy(&output)), connection.want() != Want::Read)
 }
 
-/// Removes the parts that may differ: the time, and interim responses, which only a client that
-/// waits for one is given.
+/// Removes the parts that may differ: the time, and interim responses, which depend on the split.
 fn comparable(output: &str) -> String {
     let text: String =
         output.split_inclusive('\n').filter(|line| !line.starts_with("Date: ")).collect();

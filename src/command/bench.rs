@@ -54,7 +54,7 @@ pub struct Args {
     /// Print the JSON Schema of suites, for editors, and measure nothing
     #[arg(long, exclusive = true)]
     schema: bool,
-    /// Go on with an interrupted run, in its folder, with its seed and its order
+    /// Continue an interrupted run, in its folder, with its seed and its order
     #[arg(
         long,
         value_name = "DIR",
@@ -126,19 +126,20 @@ impl Args {
         self.conclude(runs, &self.output)
     }
 
-    /// Goes on with an interrupted run, whatever interrupted it.
+    /// Continues an interrupted run, no matter what interrupted it.
     fn resume(&self, dir: &Path) -> Result<ExitCode> {
         let run = Run::load(dir)?;
         let Environment { source, revision, rounds, seed, cells, .. } = &run.environment;
         let source = source.as_ref().with_context(|| {
             format!(
-                "{} was begun by a c10k that kept no plan to go on with; begin it anew",
+                "{} was started by a c10k that did not record its plan; start a new run",
                 dir.display()
             )
         })?;
         ensure!(
             *revision == environment::REVISION,
-            "{} was measured with revision {revision}, and this is {}: go on with that one, or begin it anew",
+            "{} was measured with revision {revision}, and this is {}: continue with that one, or \
+             start a new run",
             dir.display(),
             environment::REVISION
         );
@@ -157,7 +158,8 @@ impl Args {
         let planned: Vec<record::Cell> = plan.cells.iter().map(|cell| suite.names(*cell)).collect();
         ensure!(
             planned == *cells,
-            "{} has other cells than could be measured now: what is installed, or allowed, has changed; begin it anew",
+            "{} has other cells than can be measured now, because installed programs or limits \
+             have changed; start a new run",
             dir.display()
         );
         let interrupt = Interrupt::catch()?;
@@ -303,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_of_a_page_can_be_opened_whatever_its_folder_is_called() {
+    fn the_address_of_a_page_in_any_folder_can_be_opened() {
         let page = Path::new("/tmp/a b#1/100 %/\u{fc}?/index.html");
         assert_eq!(file_url(page), "file:///tmp/a%20b%231/100%20%25/%C3%BC%3F/index.html");
         assert_eq!(file_url(Path::new("reports/index.html")), "reports/index.html");

@@ -80,8 +80,8 @@ impl Args {
         }
         if let Some(cpus) = Quota::of(None).ok().and_then(|quota| quota.cpus()) {
             note(&format!(
-                "c10k: a CPU quota of {cpus} processors holds here: where it is too small, these are its errors \
-                 and not the generator's\n"
+                "c10k: a CPU quota of {cpus} processors applies here: if it is too small, these \
+                 errors are not the generator's but the quota's\n"
             ));
         }
         if let Some(cpus) = &placement.generator {
@@ -191,7 +191,7 @@ fn open(rate: f64) -> Pacing {
 
 /// Returns the expected latencies, in nanoseconds, if a server stops for `length` and requests come
 /// evenly. Requests that come during the stop wait for its end, the first one the longest. The
-/// others wait no longer than usual; that time is taken from the measurement.
+/// others wait no longer than usual; their times are taken from the measurement.
 fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
     let period_ns = 1e9 / RESPONSES_RATE;
     let late = (length.as_nanos() as f64 / period_ns) as u64;
@@ -205,7 +205,8 @@ fn late_by(measured: &Measurement, length: Duration) -> Vec<u64> {
 fn compare(mut truth: Vec<u64>, measured: &Times, percentiles: &[f64]) -> Vec<Comparison> {
     truth.sort_unstable();
     let at = |percentile: f64| {
-        // Counts as HdrHistogram does: the smallest value with at least `rank` values up to it.
+        // Counts as HdrHistogram does: the value is the smallest one with at least `rank` values up
+        // to it.
         let rank = (percentile / 100.0 * truth.len() as f64).ceil().max(1.0) as usize;
         truth.get(rank - 1).map_or(0.0, |&ns| ns as f64 / 1e3)
     };
@@ -292,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn accounts_of_cpu_time_are_told_side_by_side_or_why_they_are_not() {
+    fn accounts_of_cpu_time_are_shown_side_by_side_or_a_reason() {
         let model = CpuComparison {
             model: "thread".to_owned(),
             lifetime: "short".to_owned(),

@@ -1,4 +1,4 @@
-//! `c10k gate`: tells if a candidate is slower than its base.
+//! `c10k gate`: says if a candidate is slower than its base.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -156,8 +156,8 @@ impl Args {
         if !self.quiet && workload.lifetime != Lifetime::Persistent && !target.is_loopback() {
             let ports = c10k_loadgen::ephemeral_ports();
             note(&format!(
-                "c10k: {ports} ports, each taken for a minute where the server does not close first, are good for {} \
-                 new connections per second\n",
+                "c10k: {ports} ports, each taken for a minute unless the server closes first, \
+                 allow {} new connections per second\n",
                 ports / 60
             ));
         }
@@ -241,7 +241,7 @@ impl Args {
         Ok(written?)
     }
 
-    /// Refuses rates so low that a run would not end in time.
+    /// Refuses rates so low that a run would not end within the longest allowed time.
     fn check_times(&self, workload: &Workload) -> Result<()> {
         let requests = self.requests.map_or(0, NonZeroU64::get);
         if let Some(rate) = self.connect_rate {

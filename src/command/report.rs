@@ -49,8 +49,8 @@ fn render(run: &Path) -> Result<()> {
     print(&format!("{}\n", page.display()))
 }
 
-/// Returns the folder whose index lists this run or gate; `None` if it does not lie where runs and
-/// gates are written.
+/// Returns the folder whose index lists this run or gate; `None` if the run or gate is not where
+/// the harness writes them.
 fn reports_dir(run: &Path) -> Option<PathBuf> {
     c10k_ci::page::reports_dir(run).or_else(|| {
         let run = run.canonicalize().ok()?;

@@ -147,8 +147,8 @@ impl Args {
         Ok(if self.panic_endpoint { site.with_panic() } else { site })
     }
 
-    /// Returns the limit of connections. More connections than open files would fail one by one
-    /// under load, so that a limit that is too high is refused here.
+    /// Returns the limit of connections. If there were more connections than open files,
+    /// connections would fail one by one under load, so a limit that is too high is refused here.
     fn max_connections(&self) -> Result<NonZeroUsize> {
         let possible = limits::max_connections_of(self.model, self.workers)?;
         match self.max_connections {
@@ -229,7 +229,7 @@ mod tests {
     const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
     #[test]
-    fn of_several_addresses_the_first_of_this_machine_is_listened_on() {
+    fn the_first_address_of_this_machine_among_several_is_used() {
         let (address, listener) = first_here(&[ELSEWHERE, HERE], TcpListener::bind).unwrap();
         assert_eq!((address, listener.local_addr().unwrap().ip()), (HERE, HERE.ip()));
         let error = first_here(&[ELSEWHERE], TcpListener::bind).unwrap_err().to_string();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_is_taken_is_not_passed_over() {
+    fn an_address_in_use_is_not_skipped() {
         let busy = TcpListener::bind(HERE).unwrap();
         let error = first_here(&[busy.local_addr().unwrap(), HERE], TcpListener::bind).unwrap_err();
         assert!(error.to_string().contains("choose another port"), "{error}");

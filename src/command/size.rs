@@ -1,5 +1,4 @@
-//! `c10k size`: tells how many processors or machines a server needs for a rate, from measured
-//! runs.
+//! `c10k size`: says how many processors or machines a server needs for a rate, from measured runs.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -70,7 +69,8 @@ impl Args {
         });
         ensure!(
             !known.is_empty(),
-            "no run has a capacity{} for `{}`; measure one with `c10k bench capacity`, or give the objective as it has it",
+            "no run has a capacity{} for `{}`; measure one with `c10k bench capacity`, or give the \
+             objective exactly as in the run",
             self.subject.as_ref().map_or_else(String::new, |subject| format!(" of {subject}")),
             self.slo
         );
@@ -114,7 +114,7 @@ impl Known {
                 format!("  machines with {each} for it: at most {high}{BY_GENERATOR}\n")
             }
             Some(need) => format!("  machines with {each} for it: {}\n", in_words(need)),
-            None => "  one round tells nothing of machines; measure three\n".to_owned(),
+            None => "  one round says nothing about machines; measure three\n".to_owned(),
         };
         text + &self.processors(processors, rounds, rate)
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_capacity_that_is_a_lower_bound_tells_the_most_machines_and_no_processors() {
+    fn a_capacity_that_is_a_lower_bound_limits_the_machines_and_leaves_the_processors_unknown() {
         let known =
             Known { capacities_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
         let text = told(&known);
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_throughput_that_is_a_lower_bound_tells_no_processors() {
+    fn a_throughput_that_is_a_lower_bound_leaves_the_processors_unknown() {
         let known =
             Known { throughputs_are_bounds: true, ..measured([29_000.0, 30_000.0, 31_000.0]) };
         let text = told(&known);

@@ -1,6 +1,6 @@
-//! Both revisions of a gate, built by the same command in folders of the same length, since the
-//! length of a path shifts everything that lies behind it in memory (Mytkowicz et al., "Producing
-//! Wrong Data Without Doing Anything Obviously Wrong!", 2009).
+//! Both revisions of a gate, built by the same command in folders with paths of the same length:
+//! the length of a path shifts everything after it in memory (Mytkowicz et al., "Producing Wrong
+//! Data Without Doing Anything Obviously Wrong!", 2009).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,8 +52,9 @@ impl Builder<'_> {
     /// When a revision is missing, a build fails, or the user interrupts it.
     pub fn build(&self, names: [&str; 2], interrupt: &Interrupt) -> Result<[Build; 2]> {
         let repository = Repository::here(interrupt)?;
-        // Both revisions are found before the first build, so that a mistake in either name is told
-        // at once. The working tree is read here, too: it may change while the base is built.
+        // Both revisions are found before the first build, so that a mistake in either name is
+        // reported at once. The working tree is read here, too: it may change while the base is
+        // built.
         let [base, candidate] = names;
         let revisions = [repository.find(base)?, repository.find(candidate)?];
         let one = |place: usize| {

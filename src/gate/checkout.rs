@@ -27,7 +27,8 @@ impl Checkout {
     }
 
     fn add(&mut self, repository: &Repository, revision: &Revision, folder: &Path) -> Result<()> {
-        // Noted before it is made: a worktree that is half made has to be removed, too.
+        // Noted before it is made, because a worktree that is only partly made has to be removed,
+        // too.
         self.worktrees.push(folder.to_owned());
         repository.add_worktree(revision, folder)?;
         for (path, commit) in repository.submodules(revision)? {

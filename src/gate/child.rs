@@ -1,6 +1,6 @@
 //! Commands that may take long, such as a build. An interrupt ends the command at once, with all
 //! processes that it has started. If the gate is killed, the command ends with it, but processes
-//! that the command has started go on.
+//! that the command has started keep running.
 
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};

@@ -135,8 +135,8 @@ impl Counting {
         })
     }
 
-    /// Returns the fewest blocks with which a count that is worse in all of them can be told from
-    /// chance, whatever the other counts do.
+    /// Returns the fewest blocks with which a count that is worse in all of them can be
+    /// distinguished from chance, no matter how the other counts behave.
     pub(super) fn blocks(&self) -> u32 {
         fewest_blocks(self.passes.iter().map(Vec::len).sum(), FALSE_ALARMS)
     }

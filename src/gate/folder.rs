@@ -24,15 +24,15 @@ const BUILDS_LINK: &str = "builds";
 /// all that lies in it is removed.
 const BUILDS: &str = "c10k-gate-";
 
-/// File that makes git ignore the results: a gate of the working tree must not find the results of
-/// the last gate in it. The file also tells that a folder is one of gates.
+/// File that makes git ignore the results: a gate of the working tree must not treat the results of
+/// the last gate as changes. The file also marks a folder as one of gates.
 const IGNORE_FILE: (&str, &str) = (".gitignore", "# Results of `c10k gate`.\n*\n");
 
 /// The folder, locked for as long as this value lives.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// Lock of the folder, which the kernel releases when the process ends, however that ends.
+    /// Lock of the folder; the kernel releases it when the process ends in any way.
     _lock: File,
 }
 

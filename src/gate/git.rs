@@ -1,5 +1,5 @@
-//! Git commands of a gate: they run in the repository of a folder, whatever the environment says,
-//! and without hooks or file monitors of the user.
+//! Git commands of a gate: they run in the repository of a folder, no matter what environment
+//! variables say, and without hooks or file monitors of the user.
 
 use std::ffi::OsString;
 use std::io::{Read, Seek};
@@ -24,8 +24,8 @@ const OF_A_REPOSITORY: &[&str] = &[
     "GIT_WORK_TREE",
 ];
 
-/// Settings of every command: no hooks, which could change anything, no monitor of files, which
-/// would go on in the background, and every index in a single file, so that a copy is complete.
+/// Settings of every command: no hooks, which could change anything; no file monitor, which would
+/// keep running in the background; and each index in a single file, so that a copy is complete.
 const SETTINGS: &[&str] =
     &["core.hooksPath=/dev/null", "core.fsmonitor=false", "core.splitIndex=false"];
 
@@ -86,7 +86,7 @@ pub fn line(command: &mut Command) -> Result<String> {
 fn reason(said: &str) -> String {
     let is_reason = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
     let reason = said.lines().find(is_reason).or_else(|| said.lines().next_back());
-    let reason = reason.unwrap_or("it failed without a word");
+    let reason = reason.unwrap_or("it failed without a message");
     match said.lines().map(str::trim).find(|line| line.starts_with("git config ")) {
         Some(advice) => format!("{reason}; run `{advice}`"),
         None => reason.to_owned(),

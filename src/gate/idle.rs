@@ -23,7 +23,7 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// Reads the CPU time of all servers but that of `measured`.
+    /// Reads the CPU time of all servers except `measured`.
     pub fn begin(running: &Running, measured: Arm) -> Self {
         let others = running.iter().filter(|(arm, _)| *arm != measured);
         let used_s = others.filter_map(|(arm, server)| Some((*arm, server.server().cpu_s().ok()?)));

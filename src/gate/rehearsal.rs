@@ -36,7 +36,7 @@ const PLANNED: f64 = 0.92;
 pub struct Rehearsal {
     /// Blocks that the budget allows.
     pub blocks: u32,
-    /// Time that a block takes, as far as the rehearsal tells.
+    /// Time that a block takes, as estimated by the rehearsal.
     pub block_time: Duration,
     /// Rate of each workload; `None` for a closed loop.
     rates: Vec<Option<f64>>,
@@ -148,7 +148,7 @@ impl Measuring<'_> {
         Ok(())
     }
 
-    /// Checks that every server has what a workload asks for.
+    /// Checks that every server provides everything that a workload requests.
     pub(super) fn check_answers(&self, workload: usize, running: &Running) -> Result<()> {
         let mut servers = running.iter();
         servers.try_for_each(|(arm, server)| {
@@ -192,7 +192,7 @@ impl Measuring<'_> {
     }
 
     /// Returns the time that the warm-up and all slices of a workload take on one server. Notes the
-    /// percentiles that its slice lacks.
+    /// percentiles for which a slice has too few requests.
     fn rehearse_slices(
         &self,
         workload: usize,

@@ -33,7 +33,7 @@ pub struct Sides(Vec<Side>);
 pub struct Running(Vec<(Arm, RunningSubject)>);
 
 impl Side {
-    /// Creates a side whose server is started by a command, wherever the server comes from.
+    /// Creates a side whose server is started by a command, no matter where the server comes from.
     ///
     /// # Errors
     /// When the command line can't be a server.

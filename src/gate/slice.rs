@@ -87,8 +87,8 @@ impl Measured {
     }
 }
 
-/// True if the value of the metric is a lower bound because responses are missing: the ratio of two
-/// bounds tells nothing.
+/// Returns true if the value of the metric is a lower bound because responses are missing: the
+/// ratio of two bounds says nothing.
 ///
 /// A bound that the generator causes is kept. In slices this short the generator is often at its
 /// limit, for both servers alike: a slower server then loses less throughput, and its CPU time
@@ -107,15 +107,15 @@ fn is_failure(check: &str, verdict: Verdict) -> bool {
     fails && OF_THE_SERVER.contains(&check)
 }
 
-/// Returns the failed requests, and the connections that could not be made, as a share of all that
-/// were tried. An open loop waits for its last responses, so requests that never get one have
-/// failed, too. In a closed loop, these can't be told from requests that a busy machine held back
-/// at the end of so short a slice.
+/// Returns the failed requests, and the connections that could not be made, as a share of all
+/// attempts. An open loop waits for its last responses, so requests that never get one have failed,
+/// too. In a closed loop, these can't be distinguished from requests that a busy machine held back
+/// at the end of a slice, which is short.
 fn failed_share(summary: &Summary) -> f64 {
     let never = if summary.offered_rps.is_some() { summary.requests.never_answered } else { 0 };
     let failed = summary.requests.failed + summary.errors.connect + never;
     let tried = summary.requests.completed + failed;
-    // If nothing was tried to its end, connections starve, which is a failed check of its own.
+    // If no request was tried to its end, connections starve, and another check fails.
     if tried == 0 { 0.0 } else { failed as f64 / tried as f64 }
 }
 

@@ -13,7 +13,7 @@ use crate::suite::{Suite, SuiteWorkload, axis};
 pub fn read(name_or_path: &str) -> Result<Suite> {
     let suite = Suite::read(name_or_path, false)?;
     let checked = check(&suite);
-    checked.with_context(|| format!("the suite {name_or_path} can't be that of a gate"))?;
+    checked.with_context(|| format!("the suite {name_or_path} can't be used for a gate"))?;
     Ok(suite)
 }
 

@@ -5,8 +5,9 @@
 //! percentile. The rehearsal decides once which percentiles of a workload are computed in this way:
 //! otherwise that would depend on how fast a server happens to be in a block.
 //!
-//! Rejected: all slices of a block as one distribution. One disturbance then decides it, and blocks
-//! of identical servers vary three times as much as with the middle value of several percentiles.
+//! Rejected: all slices of a block as one distribution. Then a single disturbance can determine the
+//! percentile, and blocks of identical servers vary three times as much as with the middle value of
+//! several percentiles.
 
 use c10k_ci::block::{Arm, Slice};
 use c10k_loadgen::bound::LowerBounds;
@@ -42,8 +43,8 @@ pub struct Latencies {
     pub failed: u64,
 }
 
-/// Replaces a percentile of all slices by that of their group. The `latencies` are in the order of
-/// the slices.
+/// Replaces a percentile of each slice by the percentile of its group of slices. The `latencies`
+/// are in the order of the slices.
 pub fn replace(percentile: &Percentile, slices: &mut [Slice], latencies: &[Latencies]) {
     for arm in [Arm::Base, Arm::Candidate, Arm::Null] {
         let of_arm: Vec<usize> =

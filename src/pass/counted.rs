@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_done_once_cancels_out() {
+    fn work_that_is_done_once_cancels_out() {
         let counts = |pairs: &[(&str, u64)]| -> Counts {
             pairs.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
         };

@@ -2,7 +2,7 @@
 //! The memory of many connections is compared with it.
 //!
 //! A pool is started with one worker here, and with one for each connection in the timed
-//! measurement. So its workers count as what they are: the price of a connection.
+//! measurement. So its workers count as part of the price of a connection.
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -23,10 +23,10 @@ const KEY: &str = "memory_anonymous_one_connection_bytes";
 /// Longest time for the response to come.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Time between two looks at the memory. The memory is at rest when two looks agree.
+/// Time between two looks at the memory. The memory counts as stable when two looks agree.
 const LOOK_TIME: Duration = Duration::from_millis(50);
 
-/// Longest time for the memory to come to rest. After it, the last look counts.
+/// Longest wait for the memory to become stable. After that, the last look counts.
 const REST_TIME: Duration = Duration::from_secs(1);
 
 fn measure(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {

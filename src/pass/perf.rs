@@ -56,7 +56,7 @@ fn count(bench: &Bench<'_>, events: &[&str], requests: u64) -> Result<Counts> {
     counted::drive(bench, &running, requests)?;
     perf.finish()?;
     running.stop()?;
-    parse(&fs::read_to_string(&output).context("perf wrote nothing down")?)
+    parse(&fs::read_to_string(&output).context("perf wrote no result")?)
 }
 
 /// A running perf that counts. Dropping it kills the process.

@@ -3,8 +3,8 @@
 //! The server runs under strace from its first instruction to its last. The work that it does once
 //! cancels out, see [`counted`]. The count is exact for calls that belong to requests. The number
 //! of requests that one waiting call returns depends on time, and strace stretches time: over many
-//! connections a batch is always ready, as with a saturated server, and over one connection never
-//! more than one request.
+//! connections, several requests are always ready, as with a saturated server; over one connection,
+//! there is never more than one.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -77,9 +77,8 @@ fn prefix(output: &Path) -> [OsString; 6] {
 /// Waits for the summary, which strace writes when the last process has ended.
 fn read_summary(path: &Path) -> Result<Counts> {
     let look = || Ok(std::fs::read_to_string(path).ok().as_deref().and_then(parse_summary));
-    tool::within(STRACE_TIME, look)?.with_context(|| {
-        format!("strace did not write down what it counted within {STRACE_TIME:?}")
-    })
+    tool::within(STRACE_TIME, look)?
+        .with_context(|| format!("strace did not write its counts within {STRACE_TIME:?}"))
 }
 
 /// Reads `% time, seconds, usecs/call, calls, [errors,] syscall` lines; `None` while the last one,
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happens_now_and_then_is_left_out() {
+    fn rare_calls_are_left_out() {
         let calls = [("futex", -0.001), ("brk", 0.001), ("sendto", 1.0), ("recvfrom", 1.5)];
         let calls = calls.map(|(name, calls)| (name.to_owned(), calls)).into();
         let expected = [

@@ -46,13 +46,13 @@ pub fn per_request(bench: &Bench<'_>, counter: &Counter) -> Result<f64> {
     added_up(&counts)
 }
 
-/// Returns the count of all processes, if it can be known: a forked process goes on with the count
-/// of its parent.
+/// Returns the count of all processes, if it can be known: a forked process continues the count of
+/// its parent.
 fn added_up(counts: &BTreeMap<String, f64>) -> Result<f64> {
     ensure!(
         counts[PROCESSES].abs() < f64::EPSILON,
-        "the server starts processes as requests come, each of which goes on with its parent's count under valgrind; \
-         count them on a machine that has hardware counters and perf"
+        "the server starts processes as requests come, each of which continues its parent's count \
+         under valgrind; count them on a machine that has hardware counters and perf"
     );
     Ok(counts[COUNTED])
 }
@@ -97,8 +97,8 @@ fn await_reports(dir: &Path, counter: &Counter) -> Result<Vec<u64>> {
     found.with_context(|| {
         let missing = last.iter().filter(|report| report.is_none()).count();
         format!(
-            "{missing} of {} processes of the server ended without a report of valgrind, as a process does that is \
-             killed; what they did is unknown",
+            "{missing} of {} processes of the server ended without a report of valgrind, as a \
+             killed process does; their counts are unknown",
             last.len()
         )
     })

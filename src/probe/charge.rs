@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_processor_that_there_is_not_is_left_out() {
+    fn a_processor_that_does_not_exist_is_left_out() {
         up_to_now(&CpuList::new(vec![1023]).unwrap());
     }
 }

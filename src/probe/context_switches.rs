@@ -39,7 +39,7 @@ struct Look {
     processes: Vec<i32>,
     /// Context switches, by thread.
     switches: HashMap<i32, Switches>,
-    /// Time for which a thread was ready but had no processor since it was started, by thread.
+    /// For each thread: time since its start for which it was ready to run but had no processor.
     waits: HashMap<i32, Duration>,
     /// CPU time of all threads of the living processes, including threads that have ended.
     used: Duration,
@@ -90,8 +90,8 @@ impl Look {
             Ok(())
         })?;
         // Read after the threads. The time that threads use in between counts as time of ended
-        // threads. At the second look there is none, because the server is at rest; at the first
-        // look, the value can only be too high.
+        // threads. At the second look the server is at rest, so threads use no time in between; at
+        // the first look, the value can only be too high.
         let used = cpu_clock(member.pid).unwrap_or_default();
         self.used += used;
         self.ended += used.saturating_sub(living);
@@ -145,7 +145,7 @@ impl FromBufRead for Switches {
         let count = |name: &str| {
             let value =
                 text.lines().rev().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-            value.ok_or_else(|| ProcError::Other(format!("this kernel does not tell {name}")))
+            value.ok_or_else(|| ProcError::Other(format!("this kernel does not report {name}")))
         };
         Ok(Self {
             voluntary: count("voluntary_ctxt_switches:")?,
@@ -218,7 +218,7 @@ mod tests {
         let told =
             "threads that ended meanwhile took their counts with them, and did 1 % of the work";
         assert_eq!(error.to_string(), told);
-        // Ended threads did all the work of a very short time.
+        // In a very short time, ended threads did all the work.
         let error = look(&[(1, 20)], 1001, 101).since(&begin).unwrap_err();
         assert!(error.to_string().ends_with("and did 100 % of the work"), "{error}");
     }

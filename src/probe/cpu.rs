@@ -3,7 +3,7 @@
 //! If the server has a cgroup of its own, the time is read from the group's account. Otherwise it
 //! is the sum of the clocks of the server's processes, which has two errors. A thread that ends
 //! takes with it the time that it used since the scheduler last looked, some microseconds. And
-//! ticks tell how the time of a process divides into user mode and kernel: all of it is user mode
+//! ticks decide how the time of a process divides into user mode and kernel: all of it is user mode
 //! if no tick fell into the life of the process.
 
 use anyhow::{Context, Result};
@@ -79,7 +79,8 @@ fn of(tree: &Tree) -> Result<CpuTime> {
 }
 
 /// Adds up the clocks of the processes. The total is the scheduler's own, in nanoseconds. Ticks of
-/// 10 ms only tell how it divides into user mode and kernel, and what ended children have used.
+/// 10 ms are used only for its division into user mode and kernel, and for the time of ended
+/// children.
 fn by_clocks(tree: &Tree) -> Result<CpuTime> {
     tree.ensure_ended_children_count()?;
     let mut sum = CpuTime { total_s: 0.0, user: 0.0, system: 0.0 };
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_before_the_begin_does_not_count() {
+    fn cpu_time_before_the_beginning_does_not_count() {
         let used = used_s(&format!("{BUSY}; echo; read line; echo; read line"));
         assert!(used < 0.02, "{used} s");
     }
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_somebody_else_started_has_the_account_of_its_clocks() {
+    fn a_server_that_another_program_started_has_the_account_of_its_clocks() {
         let shell = Shell::start("echo; read line");
         let readings = Watch::begin(shell.pid()).end();
         assert_eq!(readings.cpu_account, Some(CpuAccount::ProcessClocks));

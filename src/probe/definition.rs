@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::tree::Tree;
 
-/// Numbers that are read about a process tree, or the machine, over the measured part.
+/// A source of numbers about a process tree, or about the machine, over the measured part.
 #[derive(Debug, Clone, Copy)]
 pub struct Probe {
     /// Name in [`Readings::missing`](super::Readings::missing), in snake case like the keys of

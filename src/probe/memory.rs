@@ -75,7 +75,7 @@ fn peak_rss(process: &Process) -> ProcResult<u64> {
 }
 
 fn untold(name: &str) -> ProcError {
-    ProcError::Other(format!("this kernel does not tell {name}"))
+    ProcError::Other(format!("this kernel does not report {name}"))
 }
 
 #[cfg(test)]
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_no_less_than_what_is_held() {
+    fn the_peak_is_no_less_than_the_current_memory() {
         let shell = Shell::start("echo; read line");
         let readings = Watch::begin(shell.pid()).end();
         let pss = readings.values["memory_pss_bytes"];

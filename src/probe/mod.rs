@@ -44,8 +44,8 @@ pub fn processes(pid: u32) -> Result<Vec<i32>> {
     Ok(Tree::look(pid)?.members.iter().map(|member| member.pid).collect())
 }
 
-/// All probes, in the order in which they look. Probes that a delay falsifies come first, and
-/// probes that take long come last.
+/// All probes, in the order in which they look. Probes whose values a delay would distort come
+/// first, and probes that take long come last.
 pub const ALL: &[Probe] = &[
     cpu::PROBE,
     neighbours::PROBE,
@@ -75,9 +75,9 @@ pub struct Readings {
 pub struct Watch {
     server: Server,
     begun: Vec<(&'static str, Result<Finish>)>,
-    /// Moment up to which the kernel had counted the server's CPU time at the first look.
+    /// Time up to which the kernel had counted the server's CPU time at the first look.
     counted_until: Instant,
-    /// Moment that the first look was meant for.
+    /// Time at which the first look was due.
     meant_for: Instant,
 }
 

@@ -25,13 +25,13 @@ fn read(tree: &Tree) -> Result<Values> {
     let machine = KernelStats::current().context("cannot read /proc/stat")?.total;
     let own_s = Duration::from(clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)?).as_secs_f64();
     let interrupts =
-        interrupts(&machine).context("this kernel does not tell the time of interrupts")?;
+        interrupts(&machine).context("this kernel does not report the time of interrupts")?;
     // The time of virtual machines that run here is already in `user` and `nice`.
     let busy = machine.user + machine.nice + machine.system + interrupts;
     Ok(vec![
         (
             "machine_steal_s",
-            seconds(machine.steal.context("this kernel does not tell stolen time")?),
+            seconds(machine.steal.context("this kernel does not report stolen time")?),
         ),
         ("machine_interrupts_s", seconds(interrupts)),
         ("machine_other_s", seconds(busy) - cpu::total_s(tree)? - own_s),

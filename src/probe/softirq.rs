@@ -35,7 +35,8 @@ fn softirq_ticks(stat: &str, cpus: &CpuList) -> Result<u64> {
         let name = format!("cpu{cpu} ");
         let line = stat.lines().find(|line| line.starts_with(&name));
         let value = line.and_then(|line| line.split(' ').nth(SOFTIRQ)?.parse::<u64>().ok());
-        let unknown = || format!("/proc/stat does not tell the soft interrupts of processor {cpu}");
+        let unknown =
+            || format!("/proc/stat does not report the soft interrupts of processor {cpu}");
         ticks += value.with_context(unknown)?;
     }
     Ok(ticks)
@@ -55,7 +56,7 @@ mod tests {
         let error = ticks("1").unwrap_err();
         assert_eq!(
             error.to_string(),
-            "/proc/stat does not tell the soft interrupts of processor 1"
+            "/proc/stat does not report the soft interrupts of processor 1"
         );
     }
 }

@@ -53,7 +53,7 @@ fn time_wait(sockstat: &str) -> Result<f64> {
     let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "));
     let mut fields = line.unwrap_or_default().split(' ').skip_while(|field| *field != "tw").skip(1);
     let value = fields.next().and_then(|value| value.parse().ok());
-    value.context("this kernel does not tell how many sockets are in TIME_WAIT")
+    value.context("this kernel does not report how many sockets are in TIME_WAIT")
 }
 
 #[cfg(test)]

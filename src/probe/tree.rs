@@ -46,7 +46,7 @@ pub(super) struct Tree {
 pub(super) struct Member {
     pub(super) pid: i32,
     pub(super) stat: Stat,
-    /// Time on a processor of all its threads, including threads that have ended.
+    /// CPU time of all its threads, including threads that have ended.
     pub(super) cpu: Duration,
 }
 
@@ -152,7 +152,7 @@ impl Member {
         Ok(children.into_iter().map(u32::cast_signed).collect())
     }
 
-    /// Looks at every thread that exists. A thread that ends in the meantime is left out.
+    /// Calls `look` with every thread that exists. A thread that ends in the meantime is left out.
     pub(super) fn each_task(
         &self,
         mut look: impl FnMut(&Task) -> ProcResult<()>,
@@ -188,8 +188,8 @@ fn parents_and_children() -> ProcResult<HashMap<i32, Vec<i32>>> {
     Ok(children)
 }
 
-/// Returns the time on a processor of all threads of a process, including threads that have ended.
-/// Ticks of 10 ms, as in `/proc`, would lose most of what 512 processes use between two looks.
+/// Returns the CPU time of all threads of a process, including threads that have ended. Ticks of 10
+/// ms, as in `/proc`, would lose most of what 512 processes use between two looks.
 pub(super) fn cpu_clock(pid: i32) -> Option<Duration> {
     let clock = clock_getcpuclockid(Pid::from_raw(pid)).ok()?;
     Some(clock_gettime(clock).ok()?.into())
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn children_are_found_whichever_thread_forked_them_and_whoever_is_asked() {
+    fn children_of_any_thread_are_found_in_both_ways() {
         let (sender, receiver) = mpsc::channel();
         let (looked, has_looked) = mpsc::channel::<()>();
         let forker = thread::spawn(move || {

@@ -32,7 +32,7 @@ pub struct Capacity<'a, D, M> {
     pub seed: u64,
     pub interrupt: &'a Interrupt,
     /// Waits until the server has handled all earlier requests. If a server never does, its
-    /// capacity can't be told.
+    /// capacity can't be measured.
     pub drain: D,
     /// Measures a workload, and keeps its histograms in the file if one is given.
     pub measure: M,
@@ -50,7 +50,7 @@ where
         let Highest { holds_rps, breaks_rps, .. } = self.search(&mut steps)?;
         let holds_rps = holds_rps.with_context(|| {
             let why = steps.last().and_then(|step| step.broken.clone()).unwrap_or_default();
-            format!("it holds to `{}` at no rate: {why}", self.objective)
+            format!("it meets `{}` at no rate: {why}", self.objective)
         })?;
         let mut kept = None;
         for share in SHARES {
@@ -60,7 +60,7 @@ where
             kept = if log.is_some() { measured } else { kept };
         }
         let (summary, readings) =
-            kept.context("the rate that it holds at could not be measured once more")?;
+            kept.context("the rate at which it meets the objective could not be measured again")?;
         let search =
             record::Search { objective: self.objective.to_string(), holds_rps, breaks_rps, steps };
         Ok((summary, readings, search))

@@ -16,12 +16,13 @@ pub use objective::{Objective, error_share};
 /// requests beyond its capacity.
 pub const SHARES: [f64; 9] = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2];
 
-/// Length of the longest step: a rate so low that it would need more is not tried.
+/// Length of the longest step. A rate so low that its step would take longer is not tried.
 const LONGEST_STEP: Duration = Duration::from_secs(10);
 
 /// Most steps of one search that are measured again because they were disturbed.
 const DISTURBED_STEPS: usize = 8;
 
-/// Usual number of steps of a search, with the shares after it, for estimates: nine of the ramp,
-/// twice six of the bisection, two of the confirmation, a few that do not agree, and the shares.
+/// Usual number of steps of a search and of the shares after it, for estimates: nine of the ramp,
+/// twice six of the bisection, two of the confirmation, a few whose measurements disagree, and the
+/// shares.
 pub const USUAL_STEPS: u32 = 36;

@@ -29,8 +29,8 @@ const PERCENTILES: [Percentile; 5] = [
 
 const ERRORS: &str = "errors";
 
-/// Standard deviations by which the number of random arrivals may fall short. It falls shorter once
-/// in 30,000 steps.
+/// Standard deviations by which the number of random arrivals may fall short. Chance exceeds this
+/// once in 30,000 steps.
 const CHANCE: f64 = 4.0;
 
 /// Name of the check that finds a growing queue of requests.
@@ -60,8 +60,8 @@ impl PartialEq for Condition {
 
 impl Objective {
     /// Returns the reason why a measurement does not meet the objective, with the number; `None` if
-    /// it does. A measurement that left more and more requests behind never meets it: it was only
-    /// too short for its latency to show that.
+    /// it does. A measurement that left more and more requests behind never meets it, because it
+    /// was only too short for its latency to show that.
     pub fn broken_by(&self, measured: &Summary) -> Option<String> {
         let broken = self.conditions.iter().find_map(|condition| condition.broken_by(measured));
         broken.or_else(|| left_behind(measured))
@@ -81,7 +81,7 @@ impl Condition {
             Self::Latency { percentile: (name, quantile, value), below } => {
                 let times = &measured.latency_us;
                 if !times.supports(quantile) {
-                    return Some(format!("{name} is not known, of {} requests", times.count));
+                    return Some(format!("{name} is not known from {} requests", times.count));
                 }
                 let us = value(times);
                 let bound = if times.is_bound(quantile) { "at least " } else { "" };
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_objective_is_told_with_the_next_step() {
+    fn a_mistake_in_an_objective_is_reported_with_the_next_step() {
         for (text, expected) in [
             ("p99", "such as `p99 < 5ms`"),
             ("p98 < 5ms", "`p9"),

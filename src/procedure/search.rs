@@ -7,8 +7,8 @@
 //! ```
 //!
 //! One step is one measurement. It may break because of something else that the machine did
-//! meanwhile, or hold because few requests arrived by chance. So a rate is decided by two of three
-//! measurements; on the ramp, where rates are far apart, one that holds is enough.
+//! meanwhile, or hold because few requests arrived by chance. So two of three measurements decide
+//! about a rate; on the ramp, where rates are far apart, one that holds is enough.
 //!
 //! A machine that was slow for some seconds breaks two measurements of one rate, and the bisection
 //! below that rate never finds out. So the rate that breaks is confirmed at the end, after other
@@ -74,7 +74,7 @@ enum End {
 pub enum Step {
     Holds,
     Breaks,
-    /// The generator was at its limit, so that nothing is known of the server.
+    /// The generator was at its limit, so the measurement says nothing about the server.
     Generator,
 }
 

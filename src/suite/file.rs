@@ -39,7 +39,7 @@ pub struct File {
     /// Models that are subjects under their own name.
     #[serde(default)]
     pub models: Models,
-    /// Models that take part if all subjects are asked for; without it, all models.
+    /// Models that take part if all subjects are requested; without it, all models.
     pub all_models: Option<Models>,
     #[serde(default, rename = "subject")]
     pub subjects: Vec<SubjectTable>,
@@ -91,9 +91,9 @@ pub struct SubjectTable {
     /// Further arguments of `c10k serve`.
     #[serde(default)]
     pub args: Vec<String>,
-    /// Number of the server's workers, whatever the workload.
+    /// Number of the server's workers, for every workload.
     pub workers: Option<NonZeroUsize>,
-    /// Number of the server's threads for handlers, whatever the workload.
+    /// Number of the server's threads for handlers, for every workload.
     pub handler_threads: Option<NonZeroUsize>,
 }
 

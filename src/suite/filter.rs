@@ -28,7 +28,7 @@ enum Kind {
 }
 
 impl Filter {
-    /// True if the filter lets a cell through.
+    /// Returns true if the filter accepts a cell.
     pub fn lets_through(&self, label: &str, parameters: &Parameters) -> bool {
         match &self.kind {
             Kind::Label(regex) => regex.is_match(label),
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn an_axis_that_there_is_not_is_refused_with_the_nearest() {
+    fn an_unknown_axis_is_refused_with_the_nearest() {
         let error = "conections=64".parse::<Filter>().unwrap_err().to_string();
         assert!(error.contains("`connections`"), "{error}");
         assert!("(".parse::<Filter>().is_err());

@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_load_is_said_in_a_sentence() {
+    fn a_load_is_described_in_a_sentence() {
         let mut load = Load::default();
         load.workload.idle = 1000;
         load.workload.lifetime = Lifetime::SHORT;

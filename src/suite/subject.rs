@@ -25,9 +25,9 @@ const OF_THE_RUNNER: &[(&str, &str)] = &[
 #[derive(Debug)]
 pub struct SuiteSubject {
     pub subject: Subject,
-    /// Number of the server's workers, whatever the workload.
+    /// Number of the server's workers, for every workload.
     pub workers: Option<NonZeroUsize>,
-    /// Number of the server's threads for handlers, whatever the workload.
+    /// Number of the server's threads for handlers, for every workload.
     pub handler_threads: Option<NonZeroUsize>,
 }
 
@@ -37,7 +37,7 @@ impl SuiteSubject {
         Self { subject, workers: None, handler_threads: None }
     }
 
-    /// Returns the settings that the subject makes whatever the workload, by the keys of the axes.
+    /// Returns the settings that the subject makes for every workload, by the keys of the axes.
     pub fn settings(&self) -> impl Iterator<Item = (&'static str, NonZeroUsize)> {
         let all = [(axis::WORKERS, self.workers), (axis::HANDLER_THREADS, self.handler_threads)];
         all.into_iter().filter_map(|(key, count)| Some((key, count?)))
@@ -93,7 +93,7 @@ fn subject(table: SubjectTable) -> Result<SuiteSubject> {
     } = table;
     ensure!(
         args.is_empty() || model_name.is_some(),
-        "`args` of a subject are arguments of `c10k serve MODEL`; a command says its own"
+        "`args` of a subject are arguments of `c10k serve MODEL`; a command contains its own"
     );
     let mut subject = match (model_name, server_name, command) {
         (Some(model_name), None, None) => model(&model_name, &args)?,

@@ -70,7 +70,7 @@ fn varying(combinations: &[&Parameters]) -> Vec<&'static Axis> {
 }
 
 /// Returns the name of a workload: the labels of the axes that vary or, if these are empty, of the
-/// axes that say most.
+/// axes that say the most.
 fn name(parameters: &Parameters, varying: &[&Axis]) -> String {
     let varied = join(parameters, varying);
     if varied.is_empty() { join(parameters, &axis::TELLING) } else { varied }
@@ -81,8 +81,8 @@ fn join(parameters: &Parameters, axes: &[&Axis]) -> String {
     labels.filter(|label| !label.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// Returns the name, with a number appended if a workload with other parameters already has it: a
-/// label may be shorter than its value, as that of a body is.
+/// Returns the name, with a number appended if a workload with other parameters already has it.
+/// This happens because a label may be shorter than its value, such as the label of a body.
 fn unused(name: String, parameters: &Parameters, workloads: &[SuiteWorkload]) -> String {
     let is_taken = |name: &str| {
         workloads.iter().any(|other| other.name == name && other.parameters != *parameters)

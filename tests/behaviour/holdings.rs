@@ -5,7 +5,7 @@ use crate::server::{Server, WORKERS};
 use crate::wait::{self, PATIENCE};
 
 /// Growth that is allowed between two measurements: a server that was measured early may still be
-/// making the workers of its pool, or loops with their descriptors. Tests have more clients than
+/// starting the workers of its pool, or loops with their descriptors. Tests have more clients than
 /// this, so that a leak of one item per client is noticed.
 const STILL_TO_COME: usize = WORKERS;
 

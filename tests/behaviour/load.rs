@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::client::{CLOSE, get};
 use crate::server::Server;
 
-/// Pause between two requests of a client: the server is to be busy, not the machine.
+/// Pause between two requests of a client, so that the server is busy, but not the machine.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Outcomes of the requests so far.
@@ -19,7 +19,7 @@ pub struct Tally {
     told: AtomicUsize,
     /// Requests without a complete response.
     lost: AtomicUsize,
-    /// Requests counted in `told` or `lost` on connections that were made after
+    /// Requests that were answered with 503 or not answered, on connections that were made after
     /// [`Load::begin_anew`].
     failed_anew: AtomicUsize,
 }
@@ -52,7 +52,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Begins to count failures on new connections apart, in `failed_anew`. Clients of older
+    /// Begins to count failures on new connections separately, in `failed_anew`. Clients of older
     /// connections may still see the effects of earlier events.
     pub fn begin_anew(&self) {
         self.is_new.store(true, Relaxed);
@@ -69,7 +69,7 @@ impl Load {
             for _ in 0..short {
                 scope.spawn(|| load.ask_on(server, &load.short, CLOSE));
             }
-            // The clients end in any case, also if `act` panics.
+            // The clients end in any case, even if `act` panics.
             let _end = Ending(&load.is_over);
             act(&load);
         });

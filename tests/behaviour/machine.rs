@@ -9,7 +9,7 @@ use crate::model::Model;
 
 /// Memory of a connection, in KiB, at the server and in the kernel for both of its ends; measured,
 /// with a reserve. A connection without a task takes 10 KiB in the kernel and less than 1 KiB in
-/// the server. A thread adds the part of its stack that it touches, a process adds its page tables
+/// the server. A thread adds the part of its stack that it touches; a process adds its page tables
 /// and the pages that it writes to.
 const KIB_PER_CONNECTION: u64 = 16;
 const KIB_PER_THREAD: u64 = 64;
@@ -54,7 +54,7 @@ pub fn check_capacity(model: &Model, connections: usize) -> Result<(), String> {
     require(file, connections * mappings, read_number(file))
 }
 
-/// Fails if less than `needed` is there. An unknown amount is accepted.
+/// Fails if less than `needed` is available. An unknown amount is accepted.
 fn require(what: &str, needed: u64, there: Option<u64>) -> Result<(), String> {
     match there {
         Some(there) if there < needed => {

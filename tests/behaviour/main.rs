@@ -39,8 +39,8 @@ use plan::Pair;
 use topics::{AskedOf, Outcome};
 
 /// Number of tests that run at once for each processor. Most of them wait, for a timeout or for a
-/// server's drain time. Six leave a processor idle for some of its time, since all tests have
-/// deadlines to keep.
+/// server's drain time. With six, a processor is still idle for some of its time, which it must be,
+/// because all tests have deadlines to keep.
 const TESTS_PER_CPU: usize = 6;
 
 fn main() -> ExitCode {
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
 }
 
 /// Summarises the models, the behaviours, the tests that run by default, and the command that runs
-/// all.
+/// all of them.
 fn summary(models: &[Model], pairs: &[Pair]) -> String {
     let names: Vec<&str> = models.iter().map(|model| model.name).collect();
     let by_default = pairs.iter().filter(|pair| pair.left_to.is_none()).count();
@@ -94,14 +94,14 @@ fn trial(Pair { model, behaviour, left_to }: Pair, arguments: &Arguments) -> Tri
             Err(panic) => Err(failure(&*panic)),
         }
     };
-    // `--ignored` selects tests by the flag. In a default run, a test with the flag would be
+    // `--ignored` selects tests by this flag. In a default run, a test with the flag would be
     // ignored without a reason.
     Trial::ignorable_test(format!("{}::{}", model.name, behaviour.name), show)
         .with_ignored_flag(left_to.is_some() && runs_all)
 }
 
-/// Returns the message of a failed test, with the end of its server if that has ended by itself: it
-/// may be the cause.
+/// Returns the message of a failed test. If its server has ended by itself, the message includes
+/// how: that may be the cause.
 fn failure(panic: &(dyn Any + Send)) -> Failed {
     let text = panic.downcast_ref::<&str>().copied();
     let message = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -1,5 +1,5 @@
 //! The plan of the suite: every pair of a model and a behaviour, in the order in which they run,
-//! and the pairs that are left to another model.
+//! and for some pairs the other model that is tested instead.
 
 use crate::model::Model;
 use crate::topics::{AskedOf, Behaviour, PARTS};
@@ -9,7 +9,7 @@ use crate::topics::{AskedOf, Behaviour, PARTS};
 pub struct Pair {
     pub model: Model,
     pub behaviour: Behaviour,
-    /// Model of the same family that shows the behaviour instead, unless all pairs are asked for.
+    /// Model of the same family that is tested instead, unless all pairs are requested.
     pub left_to: Option<&'static str>,
 }
 
@@ -18,7 +18,7 @@ pub fn pairs(models: &[Model]) -> Vec<Pair> {
     PARTS.iter().flat_map(|topics| pairs_of_part(models, &topics.concat())).collect()
 }
 
-/// Returns the pairs of one part, in turns. A turn has every model once, each with another
+/// Returns all pairs of one part, in turns. A turn has every model once, each with another
 /// behaviour, so that tests that wait run beside tests that compute, and few tests run beside a
 /// server that spins.
 fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
@@ -38,8 +38,9 @@ fn pairs_of_part(models: &[Model], behaviours: &[Behaviour]) -> Vec<Pair> {
     pairs
 }
 
-/// Returns the model that shows behaviour `number` for the family of `model`, if it is another one.
-/// The models of a family take turns, so that each of them shows some behaviours.
+/// Returns the model that is tested with behaviour `number` for the family of `model`, if it is
+/// another one. The models of a family take turns, so that each of them is tested with some
+/// behaviours.
 fn left_to(models: &[Model], model: Model, number: usize) -> Option<&'static str> {
     let is_of_family =
         |other: &&Model| other.unavailable.is_none() && other.wire_family() == model.wire_family();

@@ -79,7 +79,7 @@ fn assert_shape(result: &Value) {
 }
 
 #[test]
-fn a_candidate_that_fails_requests_has_regressed_and_that_is_told_first() {
+fn a_candidate_that_fails_requests_has_regressed_and_that_is_reported_first() {
     let folder = Folder::new();
     let (base, candidate) = (bad_server("fine"), bad_server("half"));
     let commands = ["--base-command", &base, "--candidate-command", &candidate];

@@ -29,7 +29,7 @@ fn assert_says(line: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line() {
+fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_reported_in_a_line() {
     let folder = Folder::new();
     let workload = "[[workload]]\nconnections = 2\n";
     for (name, text) in [
@@ -77,7 +77,7 @@ fn a_mistake_in_the_suite_the_margins_the_budget_or_the_seed_is_told_in_a_line()
 }
 
 #[test]
-fn a_command_that_is_no_server_is_told_with_its_side() {
+fn a_command_that_is_no_server_is_reported_with_its_side() {
     let folder = Folder::new();
     let server = epoll();
     for (candidate, words) in [
@@ -97,7 +97,7 @@ fn a_command_that_is_no_server_is_told_with_its_side() {
 }
 
 #[test]
-fn a_server_that_never_listens_is_told_and_an_interrupt_ends_the_wait_for_it() {
+fn a_server_that_never_listens_is_reported_and_an_interrupt_ends_the_wait_for_it() {
     let folder = Folder::new();
     let server = epoll();
     let silent = "sh -c 'exec sleep 1000' {port}";
@@ -112,7 +112,7 @@ fn a_server_that_never_listens_is_told_and_an_interrupt_ends_the_wait_for_it() {
 }
 
 #[test]
-fn a_candidate_that_dies_half_way_is_told_with_its_last_line() {
+fn a_candidate_that_dies_half_way_is_reported_with_its_last_line() {
     let folder = Folder::new();
     let (base, candidate) = (bad_server("fine"), bad_server("dying"));
     let commands = ["--base-command", &base, "--candidate-command", &candidate];
@@ -124,7 +124,7 @@ fn a_candidate_that_dies_half_way_is_told_with_its_last_line() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_told() {
+fn a_folder_that_cannot_be_written_is_reported() {
     let folder = Folder::new();
     let server = epoll();
     folder.write("file", "");

@@ -35,7 +35,7 @@ fn an_interrupt_ends_a_checkout_that_takes_long() {
 }
 
 #[test]
-fn what_a_killed_gate_left_behind_is_removed_by_the_next_one() {
+fn leftovers_of_a_killed_gate_are_removed_by_the_next_one() {
     let Some(repository) = Repository::new("exec sleep 1003") else { return };
     let before = repository.state();
     let child = repository.start(&["--base", "first"]);

@@ -57,7 +57,7 @@ impl Repository {
         self.gate(arguments).output().expect("the command can be run")
     }
 
-    /// Starts a gate that goes on for a while.
+    /// Starts a gate that runs for a while.
     pub fn start(&self, arguments: &[&str]) -> Child {
         start(&mut self.gate(arguments))
     }

@@ -87,8 +87,8 @@ fn a_server_with_a_relative_path_is_that_of_its_own_side() {
     );
 }
 
-/// Returns the files below `folder` without git's own: path → text, or target of a link, and true
-/// if the file is executable.
+/// Returns the files below `folder`, except those of git: path → text, or target of a link, and
+/// true if the file is executable.
 fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -117,7 +117,7 @@ fn files(folder: &Path) -> BTreeMap<String, (String, bool)> {
 }
 
 #[test]
-fn the_working_tree_is_built_with_all_that_is_not_committed_and_stays_as_it_is() {
+fn the_working_tree_is_built_with_its_uncommitted_changes_and_stays_as_it_is() {
     let Some(repository) = Repository::new(COPY) else { return };
     let folder = repository.0.path();
     let write = |name: &str, text: &str| repository.0.write(name, text);
@@ -198,7 +198,7 @@ fn submodules_are_there_as_far_as_the_working_tree_has_them() {
 }
 
 #[test]
-fn a_missing_revision_is_told_before_anything_is_built() {
+fn a_missing_revision_is_reported_before_anything_is_built() {
     let Some(repository) = Repository::new(LINK) else { return };
     repository.commit("second");
     for arguments in [["--base", "no-such"], ["--base=first", "--candidate=no-such"]] {
@@ -220,14 +220,14 @@ fn a_missing_revision_is_told_before_anything_is_built() {
 }
 
 #[test]
-fn a_folder_without_a_usable_repository_is_told() {
+fn a_folder_without_a_usable_repository_is_reported() {
     let Some(repository) = Repository::new(LINK) else { return };
     let folder = Folder::new();
     git(folder.path(), &["init", "--quiet", "--bare", "bare"]);
     git(folder.path(), &["init", "--quiet", "unborn"]);
     let in_folder = |name: &str, command: &mut Command| {
         let folder = folder.path().join(name);
-        // The temporary folder may itself lie in a repository.
+        // The temporary folder itself may be in a repository.
         command
             .current_dir(&folder)
             .env("GIT_CEILING_DIRECTORIES", folder.parent().expect("it has one"));

@@ -20,7 +20,7 @@ pub const C10K: &str = env!("CARGO_BIN_EXE_c10k");
 pub const HEAD: &str = "name = \"tiny\"\npurpose = \"A test.\"\nrounds = 2\nwarmup = \"20ms\"\n\
                         duration = \"20ms\"\ntimeout = \"2s\"\n";
 
-/// Number of tries to come to a verdict; the first one only finds out which budget the machine
+/// Number of attempts to come to a verdict; the first one only finds out which budget the machine
 /// needs.
 const TRIES: usize = 6;
 
@@ -110,7 +110,7 @@ impl Folder {
         self.gate(arguments).output().expect("the command can be run")
     }
 
-    /// Starts a gate that goes on for a while.
+    /// Starts a gate that runs for a while.
     pub fn start(&self, arguments: &[&str]) -> Child {
         start(&mut self.gate(arguments))
     }

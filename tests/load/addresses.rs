@@ -30,7 +30,7 @@ fn other(address: SocketAddr) -> SocketAddr {
 }
 
 #[test]
-fn an_address_where_nobody_listens_is_left_out_and_told() {
+fn an_address_without_a_server_is_left_out_and_reported() {
     let Some(hosts) = Hosts::new() else { return };
     let server = Server::start(|request, socket| {
         let to = b"HTTP/1.1 302 Found\r\nLocation: end\r\nContent-Length: 0\r\n\r\n";
@@ -78,7 +78,7 @@ fn an_address_of_a_name_that_is_redirected_to_is_left_out() {
 }
 
 #[test]
-fn quiet_says_nothing_of_an_address_that_is_left_out() {
+fn quiet_prints_nothing_about_an_address_that_is_left_out() {
     let Some(hosts) = Hosts::new() else { return };
     let server = Server::start(answers);
     let url = format!("http://{NAME}:{}/", server.address.port());
@@ -100,10 +100,10 @@ fn quiet_says_nothing_of_an_address_that_is_left_out() {
 }
 
 #[test]
-fn an_address_that_fails_during_the_run_is_told_apart() {
+fn an_address_that_fails_during_the_run_is_reported_separately() {
     let Some(hosts) = Hosts::new() else { return };
     let good = Server::start(answers);
-    // The server answers the first connection, which tries the address, and no other one.
+    // The server answers only the first connection, which tries the address.
     let spoils = |connection, _: &mut std::net::TcpStream| match connection {
         0 => After::Keep,
         _ => After::Reset,

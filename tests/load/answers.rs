@@ -1,4 +1,4 @@
-//! All forms that a response may have in HTTP/1.1: each is counted as what it is.
+//! All forms that a response may have in HTTP/1.1: each is counted correctly.
 
 use std::io::Write;
 
@@ -16,13 +16,13 @@ fn all_complete(bytes: &[u8], arguments: &str) {
 }
 
 #[test]
-fn interim_answers_are_passed_over() {
+fn interim_responses_are_skipped() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
     all_complete(format!("{interim}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").as_bytes(), "");
 }
 
 #[test]
-fn heads_are_taken_as_other_clients_take_them() {
+fn heads_are_accepted_as_by_other_clients() {
     let fields = "X: y\r\n".repeat(150);
     let long = "y".repeat(70_000);
     for head in [
@@ -38,7 +38,7 @@ fn heads_are_taken_as_other_clients_take_them() {
 }
 
 #[test]
-fn interim_answers_before_a_redirection_do_not_hide_it() {
+fn interim_responses_before_a_redirection_do_not_hide_it() {
     let server = Server::start(|request, socket| {
         if request.head.starts_with("GET / ") {
             for interim in ["100 Continue", "102 Processing", "103 Early Hints\r\nLink: </a>"] {
@@ -58,7 +58,7 @@ fn interim_answers_before_a_redirection_do_not_hide_it() {
 }
 
 #[test]
-fn a_switch_of_protocols_that_nobody_asked_for_fails_at_once() {
+fn an_unrequested_switch_of_protocols_fails_at_once() {
     let bytes = *b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n";
     for arguments in ["", "--follow"] {
         let server = Server::answering(bytes, After::Keep);
@@ -80,7 +80,7 @@ fn a_post_without_a_body_says_so() {
 }
 
 #[test]
-fn answers_without_a_body_end_with_their_heads() {
+fn responses_without_a_body_end_with_their_heads() {
     for bytes in [
         &b"HTTP/1.1 204 No Content\r\n\r\n"[..],
         b"HTTP/1.1 304 Not Modified\r\nContent-Length: 999\r\n\r\n",
@@ -91,21 +91,21 @@ fn answers_without_a_body_end_with_their_heads() {
 }
 
 #[test]
-fn answers_to_head_have_a_length_and_no_body() {
+fn responses_to_head_have_a_length_and_no_body() {
     all_complete(b"HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n", "--method HEAD");
     all_complete(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "--method HEAD");
     all_complete(b"HTTP/1.1 200 OK\r\n\r\n", "--method HEAD");
 }
 
 #[test]
-fn a_body_behind_an_answer_to_head_is_a_protocol_error() {
+fn a_body_after_a_response_to_head_is_a_protocol_error() {
     let server = Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Keep);
     let outcome = load(&server, "--connections 1 --requests 5 --method HEAD");
     outcome.assert_errors(&[("protocol", 5)]);
 }
 
 #[test]
-fn chunked_answers_end_with_their_last_chunk() {
+fn chunked_responses_end_with_their_last_chunk() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     for chunks in [
         "0\r\n\r\n",
@@ -118,7 +118,7 @@ fn chunked_answers_end_with_their_last_chunk() {
 }
 
 #[test]
-fn a_large_answer_is_one_answer() {
+fn a_large_response_is_one_response() {
     let mut bytes = b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n".to_vec();
     bytes.resize(bytes.len() + 3_000_000, b'x');
     let whole = bytes.len() as u64;
@@ -130,7 +130,7 @@ fn a_large_answer_is_one_answer() {
 }
 
 #[test]
-fn answers_that_differ_each_time_are_all_read() {
+fn responses_that_differ_each_time_are_all_read() {
     let server = Server::start(|request, socket| {
         let body = "x".repeat(request.total % 97);
         let head = format!(
@@ -146,7 +146,7 @@ fn answers_that_differ_each_time_are_all_read() {
 }
 
 #[test]
-fn an_answer_without_a_length_ends_with_its_connection() {
+fn a_response_without_a_length_ends_with_its_connection() {
     for version in ["HTTP/1.0", "HTTP/1.1"] {
         let server =
             Server::answering(format!("{version} 200 OK\r\n\r\nuntil the end"), After::Close);
@@ -158,7 +158,7 @@ fn an_answer_without_a_length_ends_with_its_connection() {
 }
 
 #[test]
-fn redirects_are_answers_and_are_not_followed() {
+fn redirections_are_responses_and_are_not_followed() {
     let server = Server::answering(
         *b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
         After::Keep,
@@ -189,7 +189,7 @@ fn statuses_from_400_are_status_errors_on_connections_that_stay() {
 }
 
 #[test]
-fn a_status_that_nobody_registered_is_an_answer_by_its_class() {
+fn an_unregistered_status_counts_by_its_class() {
     all_complete(b"HTTP/1.1 299 Fine\r\nContent-Length: 0\r\n\r\n", "");
     let server = Server::answering(*b"HTTP/1.1 499 \r\nContent-Length: 0\r\n\r\n", After::Keep);
     load(&server, "--connections 1 --requests 5").assert_errors(&[("status", 5)]);

@@ -19,7 +19,7 @@ fn all_complete(outcome: &Outcome, requests: u64) {
 }
 
 #[test]
-fn a_plain_request_says_no_more_than_it_must() {
+fn a_plain_request_has_only_the_required_fields() {
     let server = answering();
     all_complete(&load(&server, "--connections 1 --requests 3"), 3);
     for request in server.requests() {
@@ -140,11 +140,12 @@ fn a_server_that_stops_reading_within_a_body_has_the_request_time_out() {
 }
 
 #[test]
-fn an_answer_before_the_body_was_read_does_not_break_the_next_request() {
+fn a_response_before_the_body_was_read_does_not_break_the_next_request() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("body");
     fs::write(&file, bytes(8 << 20)).expect("it can be written");
-    // Answers as soon as the connection is established, then reads what comes and answers that.
+    // The server answers as soon as the connection is established, then reads the request and
+    // answers it.
     let server = Server::greeting(|_, socket| {
         let mut head = [0; 1024];
         match socket.peek(&mut head).and_then(|_| socket.write_all(OK)) {

@@ -26,18 +26,18 @@ fn a_server_that_says_it_closes_and_does_not_is_not_waited_for() {
     assert_eq!(outcome.completed(), 20);
     assert!(
         server.seen().iter().all(|seen| seen.requests.len() <= 1),
-        "a request came behind the last answer"
+        "a request came after the last response"
     );
 }
 
 /// Returns a server that closes after each response without announcing it. The client may have sent
-/// its next request by then, which is lost; nothing else is.
+/// its next request by then; only that request is lost.
 fn silent_closer() -> Server {
     Server::answering(OK, After::Close)
 }
 
 #[test]
-fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
+fn all_responses_of_a_server_that_closes_without_saying_so_are_counted() {
     let server = silent_closer();
     let outcome = load(&server, "--connections 4 --requests 100");
     let resets = outcome.count("errors/reset");
@@ -55,8 +55,8 @@ fn a_server_that_closes_without_saying_so_has_all_its_answers_counted() {
 
 #[test]
 fn a_server_that_closes_without_saying_so_does_not_disturb_an_open_loop() {
-    // Every connection is used twice, a second apart: each close is seen long before the next
-    // request.
+    // Every connection is used twice, a second apart: the client sees each close long before its
+    // next request.
     let (_server, outcome) =
         load_to_the_last(silent_closer, "--connections 40 --rate 40 --duration 2s");
     assert_eq!(outcome.count("requests/intended"), 80);
@@ -99,7 +99,7 @@ fn the_end_that_is_to_close_closes_first_and_keeps_the_connections() {
 }
 
 #[test]
-fn http_1_0_answers_end_their_connections() {
+fn http_1_0_responses_end_their_connections() {
     let server =
         Server::answering(*b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", After::Close);
     let outcome = load(&server, "--connections 2 --requests 20");
@@ -108,7 +108,7 @@ fn http_1_0_answers_end_their_connections() {
 }
 
 #[test]
-fn answers_of_several_threads_that_close_are_all_counted() {
+fn responses_of_several_threads_that_close_are_all_counted() {
     let server = Server::answering(LAST, After::Close);
     let outcome = load(&server, "--connections 6 --threads 3 --requests 90");
     outcome.assert_errors(&[]);

@@ -1,4 +1,4 @@
-//! Runs `c10k load` and checks everything that has to hold whatever the server does.
+//! Runs `c10k load` and checks everything that must hold no matter what the server does.
 
 use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,7 +14,7 @@ use crate::server::Server;
 use crate::wait;
 
 /// Longest time that a run here may take, even on a busy machine; most take half a second. A run
-/// that goes on for ever, or until a server that is slower still has finished, takes longer.
+/// that never ends, or that waits for a still slower server, takes longer.
 const LONGEST_RUN: Duration = wait::PATIENCE;
 
 /// Runs `c10k load URL --json` with these arguments to its end.
@@ -35,8 +35,8 @@ pub fn load_within(quota: &Quota, url: &str, arguments: &[&str]) -> Outcome {
     Load::spawn(&mut quota.run(&command(url, arguments))).outcome(LONGEST_RUN)
 }
 
-/// Repeats a run until it shows what a run shows on a machine that has time for it, and returns
-/// that outcome. `run` itself asserts everything that has to hold on a busy machine, too.
+/// Repeats a run until it has the result that is expected on a machine with time for it, and
+/// returns that outcome. `run` itself asserts everything that must also hold on a busy machine.
 #[track_caller]
 pub fn until_shown(
     what: &str,
@@ -58,7 +58,7 @@ pub fn until_shown(
     }
 }
 
-/// Runs an open loop whose requests are all to be done. Repeats it if the machine stalled for
+/// Runs an open loop, all of whose requests must complete. Repeats it if the machine stalled for
 /// longer than such a run waits for its last responses. Returns the server, too.
 #[track_caller]
 pub fn load_to_the_last(start: impl Fn() -> Server, arguments: &str) -> (Server, Outcome) {
@@ -75,7 +75,7 @@ pub fn words(arguments: &str) -> Vec<&str> {
     arguments.split_whitespace().collect()
 }
 
-/// A process that ends with this value, also if a test fails.
+/// A process that is killed when this value is dropped, even if a test fails.
 pub struct KilledOnDrop(pub Child);
 
 impl Drop for KilledOnDrop {
@@ -86,7 +86,7 @@ impl Drop for KilledOnDrop {
     }
 }
 
-/// A run that goes on, with the threads that read its output.
+/// A run in progress, with the threads that read its output.
 pub struct Load {
     child: KilledOnDrop,
     stdout: JoinHandle<String>,
@@ -246,9 +246,9 @@ impl Outcome {
         count
     }
 
-    /// Checks the end of a run. If requests completed, the run succeeded and says nothing beside
-    /// the result, unless it was interrupted. If none completed, one line says so, and no time
-    /// looks as if it were measured.
+    /// Checks the end of a run. If requests completed, the run succeeded and prints nothing beside
+    /// the result, unless it was interrupted. If none completed, one line says so, and no time is
+    /// printed as if it were measured.
     #[track_caller]
     fn check_end(&self) {
         let Self { status, stderr, .. } = self;

@@ -47,9 +47,9 @@ fn a_short_connection_carries_one_request() {
 }
 
 #[test]
-fn what_a_request_waits_for_before_its_connect_is_told_apart_from_what_the_server_takes() {
-    // Once all connections have their responses, each but the first waits until the generator comes
-    // to it.
+fn the_wait_before_a_connect_is_reported_apart_from_the_time_of_the_server() {
+    // Once all connections have their responses, each but the first waits for its turn in the
+    // generator.
     let outcome = load(&answering(), "--connections 32 --requests 640 --lifetime short");
     outcome.assert_errors(&[]);
     let mean = |times: &str| outcome.number(&format!("{times}_us/mean"));
@@ -115,7 +115,7 @@ fn idle_connections_ask_once_are_answered_and_held_to_the_end() {
 }
 
 #[test]
-fn what_idle_connections_ask_is_what_the_run_asks_and_does_not_count() {
+fn idle_connections_send_the_request_of_the_run_and_do_not_count() {
     let server = answering();
     let url = format!("{}sleep/5", server.url());
     let body = "x".repeat(100_000);
@@ -135,7 +135,7 @@ fn what_idle_connections_ask_is_what_the_run_asks_and_does_not_count() {
 }
 
 #[test]
-fn idle_connections_have_their_answers_before_the_measured_part_begins() {
+fn idle_connections_have_their_responses_before_the_measured_part_begins() {
     let server = answering();
     load(&server, "--connections 2 --requests 50 --idle 300 --threads 2");
     let seen = server.seen();
@@ -145,7 +145,7 @@ fn idle_connections_have_their_answers_before_the_measured_part_begins() {
 }
 
 #[test]
-fn idle_connections_that_the_server_closes_disturb_nobody() {
+fn idle_connections_that_the_server_closes_disturb_no_other() {
     let server =
         Server::greeting(|connection, _| if connection < 5 { After::Close } else { After::Keep });
     let outcome = load(&server, "--connections 2 --idle 5 --duration 300ms");
@@ -155,7 +155,7 @@ fn idle_connections_that_the_server_closes_disturb_nobody() {
 }
 
 #[test]
-fn idle_connections_that_are_closed_behind_their_answer_are_not_held() {
+fn idle_connections_that_are_closed_after_their_response_are_not_held() {
     let last = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     let server = Server::answering(*last, After::Close);
     let outcome = load(&server, "--connections 2 --idle 5 --duration 300ms");
@@ -163,8 +163,8 @@ fn idle_connections_that_are_closed_behind_their_answer_are_not_held() {
     assert_eq!(outcome.check("starvation").0, "fail");
 }
 
-/// Returns a server that answers four connections and no other, as a pool of four workers that stay
-/// with their connections does.
+/// Returns a server that answers only four connections, as a pool does whose four workers stay with
+/// their connections.
 fn of_four_workers() -> Server {
     Server::start(|request, socket| match request.connection {
         0..4 => socket.write_all(OK).map(|()| After::Keep),
@@ -174,7 +174,7 @@ fn of_four_workers() -> Server {
 
 #[test]
 fn a_server_that_answers_few_idle_connections_does_not_hold_up_the_run() {
-    // More connections than are made at the same time.
+    // More connections than the generator opens at the same time.
     let outcome =
         load(&of_four_workers(), "--connections 2 --idle 300 --duration 300ms --timeout 500ms");
     assert_eq!(outcome.count("connections/idle_established"), 300, "{:#}", outcome.json);
@@ -185,7 +185,7 @@ fn a_server_that_answers_few_idle_connections_does_not_hold_up_the_run() {
 }
 
 #[test]
-fn a_run_is_interrupted_while_idle_connections_wait_for_their_answers() {
+fn a_run_is_interrupted_while_idle_connections_wait_for_their_responses() {
     let server = of_four_workers();
     let arguments = words("--connections 2 --idle 10 --duration 10m --timeout 10m");
     let run = Load::start(&server.url(), &arguments);
@@ -339,7 +339,7 @@ fn connections_that_were_never_asked_for_anything_are_not_starved() {
 }
 
 #[test]
-fn a_connection_that_asked_in_vain_is_starved_however_few_requests_there_are() {
+fn a_connection_without_a_response_is_starved_even_if_there_are_few_requests() {
     let run = || {
         let server = Server::start(|request, socket| {
             if request.connection == 0 {

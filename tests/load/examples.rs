@@ -1,5 +1,5 @@
-//! Examples of errors: each kind of error shows one, and a value that failures leave unknown is not
-//! shown.
+//! Examples of errors: the report shows one for each kind of error, and does not show a value that
+//! is unknown because of failures.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -50,7 +50,7 @@ fn a_protocol_error_shows_its_reason_and_the_line() {
     );
     let server =
         Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", After::Keep);
-    all_fail(&server, "protocol", &["bytes follow the answer", "nger"]);
+    all_fail(&server, "protocol", &["bytes follow the response", "nger"]);
     let server =
         Server::answering(*b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 0x5\r\n\r\n", After::Keep);
     all_fail(&server, "protocol", &["is not one number", "Content-Length: 0x5"]);
@@ -62,12 +62,12 @@ fn a_connection_that_breaks_off_shows_where_and_how() {
     all_fail(
         &server,
         "reset",
-        &[&server.address.to_string(), "closed by the server before an answer"],
+        &[&server.address.to_string(), "closed by the server before a response"],
     );
     let server = Server::answering(*b"HTTP/1.1 200", After::Close);
-    all_fail(&server, "reset", &["closed by the server within an answer"]);
+    all_fail(&server, "reset", &["closed by the server within a response"]);
     let server = Server::answering(*b"", After::Reset);
-    all_fail(&server, "reset", &["Connection reset by peer (os error 104), before an answer"]);
+    all_fail(&server, "reset", &["Connection reset by peer (os error 104), before a response"]);
 }
 
 #[test]
@@ -77,14 +77,14 @@ fn a_timeout_shows_how_far_the_request_came() {
         SHORT,
         &server,
         "timeout",
-        &[&server.address.to_string(), "no answer within 100ms"],
+        &[&server.address.to_string(), "no response within 100ms"],
     );
     let server = Server::answering(*b"HTTP/1.1 200 OK\r\n", After::Hold);
-    all_fail_with(SHORT, &server, "timeout", &["no end of an answer within 100ms"]);
+    all_fail_with(SHORT, &server, "timeout", &["no end of a response within 100ms"]);
 }
 
 #[test]
-fn failed_answers_show_all_their_status_codes() {
+fn failed_responses_show_all_their_status_codes() {
     let server = Server::start(|request, socket| {
         let status = ["404 Not Found", "503 Service Unavailable", "404 Not Found", "200 OK"]
             [request.total % 4];

@@ -1,4 +1,4 @@
-//! Servers whose responses are not as long or as well-formed as they say, or not HTTP at all.
+//! Servers whose responses are not as long or as well-formed as they claim, or not HTTP at all.
 
 use std::io::Write;
 
@@ -17,7 +17,7 @@ fn all_fail(kind: &str, bytes: &[u8], after: After) {
 }
 
 #[test]
-fn an_answer_shorter_than_it_says_is_a_connection_that_broke_off() {
+fn a_response_shorter_than_it_says_is_a_connection_that_broke_off() {
     all_fail("reset", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", After::Close);
 }
 
@@ -36,7 +36,7 @@ fn chunks_that_break_off_are_a_connection_that_broke_off() {
 }
 
 #[test]
-fn an_answer_shorter_than_it_says_on_a_connection_that_stays_times_out() {
+fn a_response_shorter_than_it_says_on_a_connection_that_stays_times_out() {
     let server =
         Server::answering(*b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort", After::Keep);
     let outcome = load(&server, "--connections 2 --requests 4 --timeout 200ms");
@@ -44,14 +44,14 @@ fn an_answer_shorter_than_it_says_on_a_connection_that_stays_times_out() {
 }
 
 #[test]
-fn an_answer_longer_than_it_says_is_a_protocol_error() {
+fn a_response_longer_than_it_says_is_a_protocol_error() {
     for after in [After::Keep, After::Close] {
         all_fail("protocol", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nlonger", after);
     }
 }
 
 #[test]
-fn two_answers_to_one_request_are_a_protocol_error() {
+fn two_responses_to_one_request_are_a_protocol_error() {
     let twice = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".repeat(2);
     all_fail("protocol", &twice, After::Keep);
 }
@@ -78,7 +78,7 @@ fn lengths_that_are_no_numbers_are_protocol_errors() {
 }
 
 #[test]
-fn chunks_that_are_none_are_protocol_errors() {
+fn malformed_chunks_are_protocol_errors() {
     for chunks in
         ["xyz\r\n", "2\r\nokay\r\n0\r\n\r\n", "2\nok\n0\n\n", "\r\n", "fffffffffffffffff\r\n"]
     {
@@ -88,7 +88,7 @@ fn chunks_that_are_none_are_protocol_errors() {
 }
 
 #[test]
-fn garbage_in_place_of_an_answer_is_a_protocol_error() {
+fn garbage_instead_of_a_response_is_a_protocol_error() {
     for bytes in [
         &b"<html><body>as HTTP/0.9 did it</body></html>"[..],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -105,8 +105,8 @@ fn garbage_in_place_of_an_answer_is_a_protocol_error() {
 }
 
 #[test]
-fn bytes_behind_an_answer_that_come_late_are_no_answer_to_the_next_request() {
-    // So late that the next request is there. Sooner, the bytes might arrive in one piece with
+fn late_bytes_after_a_response_are_not_a_response_to_the_next_request() {
+    // Late enough that the next request is there. Sooner, the bytes might arrive in one piece with
     // their response.
     let server = Server::start(|_, socket| {
         socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")?;
@@ -133,7 +133,7 @@ fn a_head_without_end_is_a_protocol_error_sooner_than_a_timeout() {
 }
 
 #[test]
-fn header_fields_without_number_are_a_protocol_error() {
+fn endless_header_fields_are_a_protocol_error() {
     let bytes = format!("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n{}\r\n", "X: y\r\n".repeat(6000));
     all_fail("protocol", bytes.as_bytes(), After::Keep);
 }

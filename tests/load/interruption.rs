@@ -38,7 +38,7 @@ fn await_measured(server: &Server, connections: usize) {
 }
 
 #[test]
-fn an_interrupted_run_tells_what_it_measured() {
+fn an_interrupted_run_reports_what_it_measured() {
     for arguments in ["--connections 4 --duration 60s", "--connections 4 --requests 100000000"] {
         let server = Server::answering(OK, After::Keep);
         let run = Load::start(&server.url(), &words(arguments));
@@ -60,7 +60,7 @@ fn an_interrupted_run_tells_what_it_measured() {
 }
 
 #[test]
-fn an_interrupted_open_loop_counts_what_it_meant_to_send_until_then() {
+fn an_interrupted_open_loop_counts_what_was_due_until_then() {
     let run = || {
         let server = Server::answering(OK, After::Keep);
         let run = Load::start(&server.url(), &words("--connections 4 --rate 500 --duration 60s"));
@@ -68,7 +68,7 @@ fn an_interrupted_open_loop_counts_what_it_meant_to_send_until_then() {
         run.interrupt();
         let outcome = run.outcome(PROMPTLY);
         let intended = outcome.count("requests/intended");
-        // In the whole time it would be 30,000.
+        // In the whole time there would be 30,000.
         assert!((150..15_000).contains(&intended), "{intended}");
         outcome
     };
@@ -111,7 +111,7 @@ fn a_run_that_is_interrupted_while_it_warms_up_ends_with_nothing_measured() {
 
 /// `nohup` starts programs with SIGHUP ignored; the shell does the same here.
 #[test]
-fn a_run_that_is_to_survive_its_terminal_does() {
+fn a_run_under_nohup_survives_its_terminal() {
     let server = Server::answering(OK, After::Keep);
     let load = command(&server.url(), &words("--connections 2 --duration 1s --json"));
     let mut shell = Command::new("sh");
@@ -130,7 +130,7 @@ fn a_run_that_is_to_survive_its_terminal_does() {
 
 #[test]
 fn a_run_is_interrupted_although_the_server_hangs() {
-    // The run gives a second to servers that are slow to begin, before anything is measured; on a
+    // The run gives a second to servers that are slow to start, before anything is measured; on a
     // busy machine this may take longer.
     let mut patience = Duration::from_millis(750);
     let run = || {

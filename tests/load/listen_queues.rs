@@ -41,7 +41,7 @@ fn flood(address: SocketAddr) -> Vec<Socket> {
 fn own_drops(outcome: &Outcome) -> Option<u64> {
     let drops = outcome.json.pointer("/kernel/listener_drops").and_then(Value::as_u64);
     if drops.is_none() {
-        eprintln!("not shown: this kernel does not tell what a listener drops");
+        eprintln!("not shown: this kernel does not report what a listener drops");
     }
     drops
 }

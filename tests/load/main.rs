@@ -1,10 +1,10 @@
-//! `c10k load` against servers that misbehave: whatever a server does, the run ends on time and its
+//! `c10k load` against servers that misbehave: with every such server, the run ends on time and its
 //! counts are right.
 //!
-//! Each test starts a server of its own inside this process, with a small script of what it does
-//! with each request, runs the real command against it, and compares the report of the command with
-//! what the server saw. Rules that hold for every run, such as that no request is missing from the
-//! counts, are checked for every run: see [`command`].
+//! Each test starts its own server inside this process, with a small script that says how it
+//! handles each request, runs the real command against it, and compares the report of the command
+//! with the records of the server. Rules that hold for every run, such as that no request is
+//! missing from the counts, are checked for every run: see [`command`].
 
 mod addresses;
 mod answers;

@@ -1,5 +1,5 @@
-//! The open loop: requests are due when the schedule says so, and the time that a server makes them
-//! wait is part of its latency.
+//! The open loop: requests are due at the times of the schedule, and the time for which a server
+//! makes them wait is part of its latency.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ use crate::server::{After, OK, Server};
 use crate::wait;
 
 #[test]
-fn constant_arrivals_are_as_many_as_rate_and_time_make() {
+fn constant_arrivals_number_rate_times_length() {
     for (arguments, intended) in [
         ("--connections 4 --rate 200 --duration 500ms", 100),
         ("--connections 4 --rate 333 --duration 300ms", 100),
@@ -36,7 +36,7 @@ fn constant_arrivals_are_as_many_as_rate_and_time_make() {
 }
 
 #[test]
-fn poisson_arrivals_are_near_what_rate_and_time_make_and_the_same_each_time() {
+fn poisson_arrivals_number_about_rate_times_length_and_are_the_same_each_time() {
     let intended = |seed: u32| {
         let mut arguments =
             "--connections 8 --rate 500 --duration 500ms --arrivals poisson".to_owned();
@@ -122,7 +122,7 @@ fn a_stall_is_seen_by_every_request_that_was_due_in_it() {
 }
 
 #[test]
-fn a_generator_that_was_stopped_leaves_out_no_request_that_was_due() {
+fn a_generator_that_was_stopped_omits_no_request_that_was_due() {
     let run = || {
         let server = Server::answering(OK, After::Keep);
         let run = Load::start(&server.url(), &words("--connections 4 --rate 100 --duration 1s"));
@@ -144,7 +144,7 @@ fn a_generator_that_was_stopped_leaves_out_no_request_that_was_due() {
 }
 
 #[test]
-fn more_than_a_server_can_do_waits_in_line_and_is_not_dropped() {
+fn requests_beyond_the_capacity_wait_in_a_queue_and_are_not_dropped() {
     let server = Server::start(|_, socket| {
         thread::sleep(Duration::from_millis(50));
         socket.write_all(OK).map(|()| After::Keep)
@@ -223,7 +223,7 @@ fn send_lag_is_the_generators_own_and_small() {
     until_shown("a small lag", run, |outcome| outcome.number("send_lag_us/p50") < 5_000.0);
 }
 
-/// Returns a server that answers at once, except for request number `after`, which it answers after
+/// Returns a server that answers at once, except that it answers request number `after` with
 /// `delay`, or never.
 fn late_once(after: usize, delay: Option<Duration>) -> Server {
     Server::start(move |request, socket| {
@@ -236,7 +236,7 @@ fn late_once(after: usize, delay: Option<Duration>) -> Server {
 }
 
 #[test]
-fn one_late_answer_does_not_lower_the_throughput() {
+fn one_late_response_does_not_lower_the_throughput() {
     let arguments = "--connections 8 --rate 500 --duration 500ms";
     let start = || late_once(240, Some(Duration::from_millis(800)));
     let (_server, outcome) = load_to_the_last(start, arguments);
@@ -277,7 +277,7 @@ fn told(server: &Server, arguments: &str) -> String {
 }
 
 #[test]
-fn a_server_that_needs_the_time_for_the_last_answers_does_not_pass_for_one_that_keeps_up() {
+fn a_server_that_needs_the_wait_for_the_last_responses_does_not_keep_up() {
     let server = Server::start(|_, socket| {
         thread::sleep(Duration::from_millis(20));
         socket.write_all(OK).map(|()| After::Keep)
@@ -300,9 +300,9 @@ fn one_at_a_time(service: Duration) -> Server {
 }
 
 #[test]
-fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
-    // M/D/1 at a load of about 0.7: most requests find both connections taken, and are sent when
-    // the server gets one free.
+fn a_queue_for_few_connections_is_a_result_and_no_fault_of_the_generator() {
+    // M/D/1 at a load of about 0.7: most requests find both connections busy, and are sent when the
+    // server's response frees one.
     let run = || {
         let server = one_at_a_time(Duration::from_millis(3));
         load(&server, "--connections 2 --rate 220 --arrivals poisson --duration 1500ms")
@@ -321,8 +321,8 @@ fn a_queue_behind_few_connections_is_a_result_and_no_fault_of_the_generator() {
     );
 }
 
-/// Memory that a run may map, in KiB: a few times what it maps at any rate. A run that kept all
-/// requests of the test would need more.
+/// Memory that a run may map, in KiB: a few times the amount that it maps at any rate. A run that
+/// kept all requests of the test would need more.
 const MAPPED_KIB: u64 = 900_000;
 
 #[test]
@@ -370,7 +370,7 @@ fn the_first_request_of_a_low_rate_is_sent_when_it_is_due() {
     let run =
         || load(&Server::answering(OK, After::Keep), "--connections 4 --rate 20 --duration 200ms");
     let outcome = until_shown("a first request on time", run, |outcome| {
-        // All requests count; none is lost where the measured part begins.
+        // All requests count; none is lost at the beginning of the measured part.
         assert_eq!(outcome.count("requests/intended"), 4);
         outcome.count("send_lag_us/count") == 4 && outcome.check("send-lag").0 == "pass"
     });

@@ -1,4 +1,4 @@
-//! Outputs of a run: files that can be parsed, and one line of error where a file can't be written.
+//! Outputs of a run: files that can be parsed, and one line of error if a file can't be written.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -18,7 +18,7 @@ use crate::command::{command, end_of, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
 use crate::wait;
 
-/// A histogram of a log, with its tag, and begin and length of its interval in seconds.
+/// A histogram of a log, with its tag, and the beginning and length of its interval in seconds.
 pub struct Line {
     pub tag: String,
     pub begin_s: f64,
@@ -59,7 +59,7 @@ fn answering() -> Server {
 const SHORT: [&str; 4] = ["--connections", "2", "--duration", "300ms"];
 
 #[test]
-fn the_file_of_output_says_what_standard_output_says() {
+fn the_output_file_equals_standard_output() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("out.json");
     let path = file.to_str().expect("it is text");
@@ -95,7 +95,7 @@ fn the_log_holds_every_latency_and_service_time() {
 }
 
 #[test]
-fn a_short_run_is_told_in_twenty_stretches_and_has_no_confidence_intervals() {
+fn a_short_run_is_reported_in_twenty_intervals_and_has_no_confidence_intervals() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let file = folder.path().join("out.hlog");
     let path = file.to_str().expect("it is text");
@@ -140,7 +140,7 @@ fn one_line(output: &Output) -> String {
 }
 
 #[test]
-fn files_that_cannot_be_written_are_told_in_a_line() {
+fn files_that_cannot_be_written_are_reported_in_a_line() {
     let server = answering();
     for option in ["--output", "--hdr"] {
         for path in ["/dev/full", "/no/such/folder/out", "/"] {
@@ -170,7 +170,7 @@ fn one_file_for_two_outputs_is_refused_before_anything_is_measured() {
 }
 
 #[test]
-fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
+fn a_file_that_cannot_be_made_is_reported_before_anything_is_measured() {
     let server = answering();
     for option in ["--output", "--hdr"] {
         one_line(&run(
@@ -186,12 +186,12 @@ fn a_file_that_cannot_be_made_is_told_before_anything_is_measured() {
     assert_eq!(server.seen().len(), 1, "a run was made to be thrown away");
 }
 
-/// Shell script that runs the command where regular files take no byte, as on a full disk. (25 is
-/// SIGXFSZ, which would end the command.)
+/// Shell script that runs the command with a file size limit of zero, so that regular files take no
+/// byte, as on a full disk. (25 is SIGXFSZ, which would end the command.)
 const ON_A_FULL_DISK: &str = "trap '' 25; ulimit -f 0; exec \"$@\"";
 
 #[test]
-fn a_full_disk_leaves_the_files_of_before_and_nothing_beside_them() {
+fn a_full_disk_leaves_the_old_files_and_nothing_beside_them() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let server = answering();
     for (option, name) in [("--output", "out.json"), ("--hdr", "out.hlog")] {
@@ -225,7 +225,7 @@ fn pipes_and_links_are_written_to_as_they_are() {
 }
 
 #[test]
-fn a_standard_output_that_is_full_is_told_in_a_line() {
+fn a_standard_output_that_is_full_is_reported_in_a_line() {
     let server = answering();
     let full = File::create("/dev/full").expect("it is there");
     one_line(&run(&server.url(), &[&SHORT[..], &["--json"]].concat(), full.into()));
@@ -293,7 +293,7 @@ fn told_of_nothing(arguments: &[&str]) -> (String, String) {
 fn a_run_in_which_nothing_completed_shows_no_times_and_no_cost_per_request() {
     let (stdout, stderr) = told_of_nothing(&[]);
     assert!(
-        stdout.contains("0 completed") && stdout.contains("2 asked, 2 never served"),
+        stdout.contains("0 completed") && stdout.contains("2 requested, 2 never served"),
         "{stdout}"
     );
     for word in ["p50", "latency", "µs", " ms", "CPU per completed request"] {
@@ -316,7 +316,7 @@ fn quiet_says_nothing() {
 
 /// The scripted server is a thread of this process.
 #[test]
-fn what_the_server_spent_is_told_where_its_process_is_known() {
+fn the_servers_resources_are_reported_if_its_process_is_known() {
     let server = answering();
     let pid = std::process::id().to_string();
     let outcome = load_url(&server.url(), &[&SHORT[..], &["--server-pid", &pid]].concat());
@@ -330,7 +330,7 @@ fn what_the_server_spent_is_told_where_its_process_is_known() {
 }
 
 #[test]
-fn a_server_process_that_there_is_not_is_refused_before_anything_is_sent() {
+fn a_missing_server_process_is_refused_before_anything_is_sent() {
     let server = answering();
     let output = run(&server.url(), &["--server-pid", "2147483647"], Stdio::null());
     assert!(one_line(&output).contains("2147483647"));

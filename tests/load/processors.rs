@@ -27,8 +27,7 @@ fn own_cpus() -> CpuSet {
     sched_getaffinity(None).expect("the processors of this process can be read")
 }
 
-/// Returns the last processor, if there are several: where there is only one, sharing it is no
-/// fault.
+/// Returns the last processor, if there are several: if there is only one, sharing it is no fault.
 fn cpu_of_several() -> Option<String> {
     let set = own_cpus();
     if set.count() == 1 {

@@ -51,7 +51,7 @@ fn an_open_loop_counts_resets_too() {
 }
 
 #[test]
-fn connections_that_are_reset_at_once_are_no_answers() {
+fn connections_that_are_reset_at_once_are_no_responses() {
     let server = Server::greeting(|_, _| After::Reset);
     let outcome = load(&server, "--connections 4 --duration 300ms");
     assert_eq!(outcome.completed(), 0);
@@ -64,7 +64,7 @@ fn connections_that_are_reset_at_once_are_no_answers() {
 }
 
 #[test]
-fn connections_that_are_closed_at_once_are_no_answers() {
+fn connections_that_are_closed_at_once_are_no_responses() {
     let server = Server::greeting(|_, _| After::Close);
     let outcome = load(&server, "--connections 4 --duration 300ms");
     assert_eq!(outcome.completed(), 0);
@@ -84,7 +84,7 @@ fn a_number_of_requests_ends_although_every_connection_is_reset_at_once() {
 }
 
 #[test]
-fn a_reset_within_an_answer_is_a_reset() {
+fn a_reset_within_a_response_is_a_reset() {
     let answers = AtomicUsize::new(0);
     let server = Server::start(move |_, socket| {
         if answers.fetch_add(1, Ordering::Relaxed) % 2 == 1 {

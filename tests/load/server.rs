@@ -12,8 +12,8 @@ use socket2::SockRef;
 /// A response of status 200 with a body of two bytes, which keeps the connection open.
 pub const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Timeout for a read or a write. No test needs a peer that is silent for longer; it keeps threads
-/// from staying for ever.
+/// Timeout for a read or a write. No test needs a peer that is silent for longer; without it,
+/// threads could stay for ever.
 const LONGEST_SILENCE: Duration = Duration::from_secs(20);
 
 /// Action of the server on a connection, after a response.
@@ -202,7 +202,7 @@ fn serve(connection: usize, mut socket: TcpStream, shared: &Shared) {
             return with(&|seen| seen.ended = Some(Instant::now()));
         };
         let request = note(connection, head, body, shared);
-        // A response counts before it leaves, so that the client can never know of more responses
+        // A response counts before it is sent, so that the client can never know of more responses
         // than the server.
         with(&|seen| seen.answers += 1);
         let Ok(next) = (shared.script)(&request, &mut socket) else {
@@ -239,8 +239,8 @@ fn note(connection: usize, head: String, body: Vec<u8>, shared: &Shared) -> Requ
     request
 }
 
-/// Reader that parses requests as little as it can: heads to the empty line, bodies by their
-/// `Content-Length`.
+/// Reader that parses only as much of a request as it needs: heads up to the empty line, bodies by
+/// their `Content-Length`.
 struct Reader {
     rest: Vec<u8>,
     reading: Option<(usize, Duration)>,

@@ -1,4 +1,5 @@
-//! Servers that do not answer on some connections, or on any, or that do not even accept.
+//! Servers that do not answer on some or on all connections, or that do not even accept
+//! connections.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -27,7 +28,7 @@ fn connections_that_are_never_answered_are_starved_and_the_others_served() {
     assert_eq!(outcome.count("connections/starved"), 4);
     assert!(outcome.in_flight() >= 4);
     outcome.assert_errors(&[]);
-    assert_eq!(outcome.check("starvation"), ("fail", "16 asked, 4 never served"));
+    assert_eq!(outcome.check("starvation"), ("fail", "16 requested, 4 never served"));
     assert_eq!(outcome.json["valid"], false);
     assert!(outcome.completed() > 0 && outcome.completed() <= server.answers());
 }
@@ -60,7 +61,7 @@ fn a_number_of_requests_ends_although_some_are_never_answered() {
         assert!(timeouts >= 9, "{timeouts}");
         outcome
     };
-    // More requests time out where the machine stalled for a second.
+    // More requests time out if the machine stalled for a second.
     until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") <= 11);
 }
 
@@ -76,18 +77,18 @@ fn requests_of_an_open_loop_that_are_never_answered_time_out() {
         assert!(timeouts >= 4, "{timeouts}");
         outcome
     };
-    // More requests time out where the machine stalled for that long.
+    // More requests time out if the machine stalled for that long.
     until_shown("those alone time out", run, |outcome| outcome.count("errors/timeout") == 4);
 }
 
 #[test]
-fn a_server_that_never_answers_anyone_starves_all() {
+fn a_server_that_never_answers_starves_all_connections() {
     let server = Server::start(|_, _| Ok(After::Hold));
     let outcome = load(&server, "--connections 4 --duration 300ms");
     assert_eq!(outcome.count("connections/starved"), 4);
     assert_eq!(outcome.completed(), 0);
     assert_eq!(outcome.in_flight(), 4);
-    assert_eq!(outcome.check("starvation"), ("fail", "4 asked, 4 never served"));
+    assert_eq!(outcome.check("starvation"), ("fail", "4 requested, 4 never served"));
     assert!(outcome.stderr.contains("no request completed of 4 sent"), "{}", outcome.stderr);
 }
 
@@ -101,7 +102,7 @@ fn the_ages_of_requests_that_timed_out_are_no_latencies_where_nothing_completed(
 }
 
 #[test]
-fn requests_that_were_never_meant_for_a_connection_starve_none() {
+fn connections_without_a_request_are_not_starved() {
     let outcome = load(&Server::answering(OK, After::Keep), "--connections 64 --requests 10");
     assert_eq!(outcome.completed(), 10);
     assert_eq!(outcome.check("starvation").0, "pass");
@@ -130,7 +131,7 @@ fn connections_that_do_not_fit_into_the_backlog_are_connect_errors() {
 }
 
 #[test]
-fn a_number_of_requests_ends_although_nobody_accepts() {
+fn a_number_of_requests_ends_although_no_connection_is_accepted() {
     let listener = never_accepting();
     let url = format!("http://{}/", listener.local_addr().expect("it has an address"));
     let outcome = load_url(&url, &words("--connections 4 --requests 4 --timeout 100ms"));
@@ -150,7 +151,7 @@ fn dead_port() -> (Socket, String) {
 }
 
 #[test]
-fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
+fn a_port_without_a_server_ends_a_run_in_one_line() {
     let (_bound, url) = dead_port();
     let endings = [
         "--connections 4 --duration 300ms",
@@ -182,7 +183,7 @@ fn a_port_where_nobody_listens_ends_a_run_in_one_line() {
 fn a_server_that_comes_up_a_little_late_is_waited_for() {
     let (bound, url) = dead_port();
     let server = thread::spawn(move || {
-        // Until the client has tried to connect in vain, on most machines.
+        // On most machines, an attempt of the client to connect has failed by then.
         thread::sleep(Duration::from_millis(200));
         bound.listen(16).expect("it can listen");
         let listener = TcpListener::from(bound);

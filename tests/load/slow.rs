@@ -11,7 +11,7 @@ use crate::server::{After, OK, Server};
 const ONE_REQUEST: Duration = Duration::from_millis(750);
 
 #[test]
-fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
+fn slow_clients_send_the_same_request_in_pieces_and_are_counted_apart() {
     let server = Server::answering(OK, After::Keep);
     let outcome = load(&server, "--connections 1 --duration 3s --slow 3:100");
     outcome.assert_errors(&[]);
@@ -47,7 +47,7 @@ fn slow_clients_ask_the_same_piece_by_piece_and_are_counted_apart() {
 
 #[test]
 fn slow_clients_that_take_all_workers_keep_the_measured_ones_waiting() {
-    // Four connections are answered and no other, as by a pool of four workers.
+    // Only four connections are answered, as by a pool of four workers.
     let server = Server::start(|request, socket| match request.connection {
         0..4 => socket.write_all(OK).map(|()| After::Keep),
         _ => Ok(After::Hold),
@@ -77,7 +77,7 @@ fn a_slow_client_whose_request_is_not_answered_well_has_failed() {
 }
 
 #[test]
-fn latencies_are_told_by_what_the_answers_say_that_the_requests_were() {
+fn latencies_are_reported_by_the_kind_that_responses_name() {
     let server = Server::start(|request, socket| {
         let (kind, wait) = if request.number % 4 == 0 { ("slow;dur=20", 20) } else { ("quick", 0) };
         std::thread::sleep(Duration::from_millis(wait));

@@ -29,7 +29,7 @@ fn pour(socket: &mut TcpStream) -> std::io::Result<()> {
 }
 
 #[test]
-fn an_answer_byte_by_byte_is_an_answer() {
+fn a_response_that_comes_byte_by_byte_counts() {
     let server = Server::start(|_, socket| {
         dribble(socket, OK, Duration::from_millis(2)).map(|()| After::Keep)
     });
@@ -46,7 +46,7 @@ fn an_answer_byte_by_byte_is_an_answer() {
 }
 
 #[test]
-fn an_answer_in_pieces_that_waits_for_acknowledgements_is_hinted_at() {
+fn a_response_in_pieces_that_waits_for_acknowledgements_is_reported() {
     let server = |nodelay| {
         Server::start(move |_, socket| {
             socket.set_nodelay(nodelay)?;
@@ -66,7 +66,7 @@ fn an_answer_in_pieces_that_waits_for_acknowledgements_is_hinted_at() {
 }
 
 #[test]
-fn an_answer_that_is_too_slow_times_out_however_much_of_it_came() {
+fn a_response_that_is_too_slow_times_out_even_if_most_of_it_came() {
     let server = Server::start(|_, socket| {
         dribble(socket, OK, Duration::from_millis(100)).map(|()| After::Keep)
     });
@@ -103,7 +103,7 @@ fn a_body_that_never_ends_times_out() {
 }
 
 #[test]
-fn a_body_that_never_ends_times_out_however_fast_it_comes() {
+fn a_body_that_never_ends_times_out_even_if_it_comes_fast() {
     let server = Server::start(|_, socket| {
         socket.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
         pour(socket).map(|()| After::Close)
@@ -127,7 +127,7 @@ fn one_endless_body_does_not_keep_the_others_waiting() {
 }
 
 #[test]
-fn interim_answers_without_end_time_out() {
+fn endless_interim_responses_time_out() {
     let server = Server::start(|_, socket| {
         loop {
             socket.write_all(b"HTTP/1.1 102 Processing\r\n\r\n")?;
@@ -139,7 +139,7 @@ fn interim_answers_without_end_time_out() {
 }
 
 #[test]
-fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
+fn a_timed_run_ends_on_time_with_slow_responses_in_flight() {
     let server = Server::start(|_, socket| {
         dribble(socket, OK, Duration::from_secs(1)).map(|()| After::Keep)
     });
@@ -150,10 +150,10 @@ fn a_run_of_a_time_ends_on_time_with_slow_answers_in_flight() {
     assert_eq!(outcome.in_flight(), 5);
 }
 
-/// A response that comes too late is a timeout, even if it comes before the generator looks for
+/// A response that comes too late is a timeout, even if it comes before the generator checks for
 /// late ones.
 #[test]
-fn no_answer_counts_that_took_longer_than_the_timeout() {
+fn a_response_that_took_longer_than_the_timeout_does_not_count() {
     let outcome =
         load(&Server::answering(OK, After::Keep), "--connections 2 --requests 20 --timeout 1us");
     outcome.assert_errors(&[("timeout", 20)]);

@@ -1,5 +1,4 @@
-//! Servers that stop answering in the course of a run: their earlier responses are no valid
-//! measurement.
+//! Servers that stop answering during a run: their earlier responses are no valid measurement.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -34,7 +33,7 @@ fn assert_silent(outcome: &Outcome) {
     outcome.assert_errors(&[]);
     let (verdict, detail) = outcome.check("silence");
     assert_eq!(verdict, "fail", "{:#}", outcome.json);
-    assert!(detail.starts_with("no answer came for "), "{detail}");
+    assert!(detail.starts_with("no response came for "), "{detail}");
     assert_eq!(outcome.json["valid"], false);
 }
 
@@ -65,7 +64,7 @@ fn a_server_that_stands_still_under_a_schedule_is_no_result() {
 }
 
 #[test]
-fn a_stop_that_many_answers_wait_through_is_no_result() {
+fn a_stop_that_many_responses_wait_through_is_no_result() {
     // 200 of about 800 responses wait for up to 700 ms.
     let server = stopping(Duration::from_millis(500), Duration::from_millis(700));
     let outcome = load(&server, "--connections 200 --rate 400 --duration 2s");
@@ -79,11 +78,11 @@ fn requests_that_time_out_in_a_stop_do_not_make_it_shorter() {
     let outcome = load(&server, "--connections 16 --rate 50 --duration 2s --timeout 100ms");
     let (verdict, detail) = outcome.check("silence");
     assert_eq!(verdict, "fail", "{:#}", outcome.json);
-    assert!(detail.starts_with("no answer came for 1."), "{detail}");
+    assert!(detail.starts_with("no response came for 1."), "{detail}");
 }
 
 #[test]
-fn a_server_that_stops_serving_most_connections_is_no_result_though_it_goes_on_with_the_others() {
+fn a_server_that_stops_serving_most_connections_is_no_result() {
     let first = OnceLock::new();
     let server = Server::start(move |request, socket| {
         let begun: &Instant = first.get_or_init(Instant::now);

@@ -56,7 +56,7 @@ fn locations_are_resolved_as_browsers_do() {
 }
 
 #[test]
-fn user_and_password_are_sent_to_their_own_server_and_told_to_nobody() {
+fn user_and_password_are_sent_to_their_own_server_and_not_shown() {
     let end = answering();
     let start = redirecting(vec!["/again".into(), end.url()]);
     let url = format!("http://user:pa%73s@{}/", start.address);
@@ -85,7 +85,7 @@ fn user_and_password_are_sent_to_their_own_server_and_told_to_nobody() {
 }
 
 #[test]
-fn the_address_for_any_is_asked_on_this_machine() {
+fn the_unspecified_address_means_this_machine() {
     let server = answering();
     let outcome = load_url(&format!("http://0.0.0.0:{}/", server.address.port()), &words(ONCE));
     outcome.assert_errors(&[]);

@@ -26,7 +26,7 @@ fn refuses_https_and_says_what_to_measure_instead() {
 }
 
 #[test]
-fn refuses_urls_that_are_none() {
+fn refuses_malformed_urls() {
     for url in [
         "127.0.0.1:8080",
         "127.0.0.1",
@@ -48,7 +48,7 @@ fn refuses_urls_that_are_none() {
 }
 
 #[test]
-fn refuses_a_host_that_there_is_not_and_names_it() {
+fn refuses_an_unknown_host_and_names_it() {
     let line = refused("http://no-such-host.invalid/", &[]);
     assert!(line.contains("no-such-host.invalid"), "{line}");
 }
@@ -89,7 +89,7 @@ fn refuses_numbers_that_make_no_sense_and_names_their_option() {
 }
 
 #[test]
-fn refuses_times_that_nanoseconds_of_64_bits_cannot_tell() {
+fn refuses_times_beyond_64_bits_of_nanoseconds() {
     for option in ["--duration", "--warmup", "--timeout"] {
         let line = refused(URL, &[option, "10000years"]);
         assert!(line.contains(option), "{line}");

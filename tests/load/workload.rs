@@ -1,5 +1,4 @@
-//! The workload that was measured is the one that was asked for, or the run says what it was
-//! instead.
+//! The measured workload is the requested one, or the run reports how it differs.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -11,7 +10,7 @@ use crate::server::{After, OK, Server};
 use crate::wait;
 
 #[test]
-fn persistent_connections_that_the_server_closes_behind_each_answer_are_another_workload() {
+fn persistent_connections_that_the_server_closes_after_each_response_are_another_workload() {
     for answer in [OK, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"] {
         let outcome =
             load(&Server::answering(answer, After::Close), "--connections 4 --duration 200ms");
@@ -24,7 +23,7 @@ fn persistent_connections_that_the_server_closes_behind_each_answer_are_another_
 }
 
 #[test]
-fn connections_of_an_open_loop_that_are_made_again_are_told_too() {
+fn connections_of_an_open_loop_that_are_made_again_are_reported_too() {
     let server = Server::answering(OK, After::Close);
     let outcome = load(&server, "--connections 4 --rate 200 --duration 400ms");
     assert_eq!(outcome.check("connections-reused").0, "fail", "{:#}", outcome.json);
@@ -33,7 +32,7 @@ fn connections_of_an_open_loop_that_are_made_again_are_told_too() {
 /// A connection that is made again before a request needs it finds requests waiting once it is
 /// established.
 #[test]
-fn a_connection_that_is_made_while_requests_wait_in_line_counts_once() {
+fn a_connection_that_is_made_while_requests_wait_counts_once() {
     let server = Server::answering(OK, After::Close);
     let outcome = load(&server, "--connections 2 --rate 3000 --duration 300ms");
     let opened = outcome.count("connections/opened_total");
@@ -41,13 +40,13 @@ fn a_connection_that_is_made_while_requests_wait_in_line_counts_once() {
 }
 
 #[test]
-fn answers_that_are_all_redirections_are_told() {
+fn responses_that_are_all_redirections_are_reported() {
     let redirection = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n";
     let outcome =
         load(&Server::answering(redirection, After::Keep), "--connections 2 --requests 100");
     let (verdict, detail) = outcome.check("answers");
     assert_eq!(verdict, "warn");
-    assert!(detail.starts_with("100 % of answers are redirections"), "{detail}");
+    assert!(detail.starts_with("100 % of responses are redirections"), "{detail}");
     assert_eq!(
         outcome.count("bodies/counted"),
         0,
@@ -68,7 +67,7 @@ fn mostly_empty() -> Server {
 }
 
 #[test]
-fn answers_that_are_mostly_empty_are_told_and_counted() {
+fn responses_that_are_mostly_empty_are_reported_and_counted() {
     let outcome = load(&mostly_empty(), "--connections 1 --requests 200");
     assert_eq!(
         outcome.json["bodies"],
@@ -83,7 +82,7 @@ fn answers_that_are_mostly_empty_are_told_and_counted() {
 }
 
 #[test]
-fn a_body_that_ends_with_its_connection_is_as_long_as_what_came() {
+fn a_body_that_ends_with_its_connection_is_as_long_as_the_bytes_that_came() {
     let server = Server::answering(b"HTTP/1.1 200 OK\r\n\r\nas long as it lasts", After::Close);
     let outcome = load(&server, "--connections 1 --requests 5");
     assert_eq!(
@@ -93,7 +92,7 @@ fn a_body_that_ends_with_its_connection_is_as_long_as_what_came() {
 }
 
 #[test]
-fn the_answer_to_head_has_no_body_that_could_be_missing() {
+fn a_response_to_head_has_no_body_that_could_be_missing() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n";
     let outcome = load(
         &Server::answering(answer, After::Keep),
@@ -117,7 +116,7 @@ fn a_result_says_how_it_was_made() {
 }
 
 #[test]
-fn requests_that_wait_in_the_line_of_their_thread_are_told() {
+fn requests_that_wait_in_the_queue_of_their_thread_are_reported() {
     let run = || {
         let server = Server::start(|_, socket| {
             std::thread::sleep(std::time::Duration::from_millis(5));

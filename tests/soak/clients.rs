@@ -18,16 +18,17 @@ use crate::wait;
 pub const GOOD_CLIENTS: usize = 2;
 pub const HOSTILE_CLIENTS: usize = 4;
 
-/// Timeout of a server for heads and idle connections: short, so that it cuts many clients in
-/// little time, and long against the pauses of good clients, which never wait within a connection.
+/// Timeout of a server for heads and idle connections: short, so that it cuts off many clients in
+/// little time, and long compared with the pauses of good clients, which never wait within a
+/// connection.
 pub const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Pause between two connections of a client: the rate is bounded, so that a busy machine has the
+/// Pause between two connections of a client: it bounds the rate, so that a busy machine has the
 /// same work as an idle one.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Rounds of connections in a warm-up: more than enough for each of several loops, among which the
-/// kernel distributes connections by chance, to get its share.
+/// Rounds of connections in a warm-up: more than enough that each of several loops gets its share,
+/// although the kernel distributes connections among them by chance.
 const WARM_UP_ROUNDS: usize = 3;
 
 /// Size of a body in the warm-up: twice the size of the largest pool of buffers for reading, over
@@ -67,12 +68,12 @@ impl Counts {
     }
 }
 
-/// Makes everything in a server take the size that it keeps: heaps and stacks as well as buffers
-/// that are lent to the kernel, each of which takes memory from its first use on. `at_once` clients
-/// send and ask for more than any buffer holds and make a handler panic, all at the same time, so
-/// that each of as many workers has its turn. Servers are warmed up one after the other: the
-/// clients of all servers together would keep each other from their processors for longer than a
-/// server's timeout.
+/// Makes everything in a server grow to its final size: heaps and stacks, as well as buffers that
+/// are lent to the kernel, each of which takes memory from its first use on. `at_once` clients send
+/// and request more than any buffer holds and make a handler panic, all at the same time, so that
+/// each of as many workers has its turn. Servers are warmed up one after the other: the clients of
+/// all servers together would keep each other from their processors for longer than a server's
+/// timeout.
 pub fn warm_up(server: SocketAddr, at_once: usize) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +81,7 @@ pub fn warm_up(server: SocketAddr, at_once: usize) {
         for _ in 0..at_once {
             scope.spawn(|| {
                 for _ in 0..WARM_UP_ROUNDS {
-                    // On a busy machine a client may be so late that the server gives it up.
+                    // On a busy machine a client may be so late that the server gives up on it.
                     wait::until("a server is warm", || fills_all_buffers(server).is_ok());
                 }
             });
@@ -200,8 +201,8 @@ impl Turn {
             .ok_or_else(|| format!("/bytes/{length} was answered {}", answer.head))
     }
 
-    /// Returns true if the client was so late that a server may have given it up: the machine was
-    /// busy with something else.
+    /// Returns true if the client was so late that a server may have given up on it, because the
+    /// machine was busy with something else.
     fn was_late(&self) -> bool {
         self.longest > TIMEOUT * 4 / 5
     }

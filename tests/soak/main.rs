@@ -2,15 +2,15 @@
 //! while no client is there must not grow.
 //!
 //! `cargo test` runs it for a few seconds; `SOAK_TIME=10min cargo test --test soak` runs it for the
-//! given time. All servers run at once. `SOAK_MODELS=REGEX` chooses other models than one of each
-//! family; a family is the models of the same profile.
+//! given time. All servers run at once. `SOAK_MODELS=REGEX` chooses models instead of the default
+//! of one per family; a family is the models of the same profile.
 //!
 //! Before the soak, clients fill every buffer that a server keeps. Then the time is divided into
 //! phases. At the end of each phase all clients leave, and the resources that the server still
-//! holds are measured: at these quiet points it can have nothing that belongs to a client. The
-//! first third of the phases warms up the rest: pools that grow with their work, heaps of threads.
-//! From then on, the median of the last third is compared with that of the second third: a leak
-//! adds up over the phases between them, noise does not.
+//! holds are measured: at these quiet points it should hold nothing that belongs to a client. The
+//! first third of the phases warms up the rest: pools that grow with their work, and heaps of
+//! threads. From then on, the median of the last third is compared with that of the second third: a
+//! leak adds up over the phases between them, noise does not.
 
 #[path = "../support/client.rs"]
 #[expect(dead_code, reason = "the behaviour suite uses more of it")]
@@ -74,8 +74,8 @@ const TASK_NOISE_BYTES: u64 = 64 * 1024;
 const POOL: usize = 8;
 
 /// Change in the number of threads and descriptors that is no leak: a pool that grows with its work
-/// keeps for a while what it needed at the end of a phase. A leak with each hostile client would be
-/// hundreds.
+/// keeps for a while the threads that it needed at the end of a phase. A leak with each hostile
+/// client would be hundreds.
 const TASK_NOISE: u64 = 8;
 const FILE_NOISE: u64 = 8;
 
@@ -103,12 +103,12 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Returns the models that `SOAK_MODELS` chooses, or the last one of each family: in the roster's
-/// order, the later ones are the more refined.
+/// Returns the models that `SOAK_MODELS` chooses, or else the last model of each family: models
+/// that come later in the roster are more refined.
 ///
-/// A model that spins takes a processor from all others, so it runs only if it is asked for. A
-/// model that serves one connection at a time is left out in any case: each hostile client keeps
-/// the others out, as the model itself declares.
+/// A model that spins takes a processor from all others, so it runs only if it is requested. A
+/// model that serves one connection at a time is always left out: each hostile client keeps the
+/// others out, as the profile of the model declares.
 fn chosen_models() -> Vec<Model> {
     // As `c10k serve` does: the files that a model needs are compared with the limit.
     limits::raise_open_files();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::processes::Process;
 use crate::server::Server;
 
-/// Number of looks in a row without a change after which a server is taken to be quiet.
+/// Number of looks in a row without a change after which a server counts as quiet.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
@@ -22,7 +22,7 @@ pub struct Sample {
     /// processes have the same program open.
     pub memory: u64,
     pub open_files: u64,
-    /// Threads, of which each process has at least one.
+    /// Threads; each process has at least one.
     pub tasks: u64,
 }
 

@@ -10,7 +10,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::wait::PATIENCE;
 
-/// State of a connection of which neither end has been closed (`tcp_states.h` of Linux).
+/// State of a connection that neither end has closed (`tcp_states.h` of Linux).
 const TCP_ESTABLISHED: u8 = 1;
 
 /// Size of one read; different from the server's, so that data is split at other places.
@@ -59,7 +59,7 @@ impl Client {
         Self::of(TcpStream::connect(address).expect("the server takes connections"))
     }
 
-    /// Connects a client; an error if no server listens there.
+    /// Connects a client; returns an error if no server listens there.
     pub fn try_connect(address: SocketAddr) -> io::Result<Self> {
         TcpStream::connect(address).map(Self::of)
     }
@@ -110,25 +110,25 @@ impl Client {
     /// Reads one response with its body.
     #[track_caller]
     pub fn answer(&mut self) -> Answer {
-        self.read_answer(true).expect("a whole answer comes")
+        self.read_answer(true).expect("a whole response comes")
     }
 
     /// Reads one response to a HEAD request.
     #[track_caller]
     pub fn answer_without_body(&mut self) -> Answer {
-        self.read_answer(false).expect("a whole answer comes")
+        self.read_answer(false).expect("a whole response comes")
     }
 
-    /// Reads one response; an error if there is none or only a part of it.
+    /// Reads one response; returns an error if there is none, or only a part of it.
     pub fn try_answer(&mut self) -> io::Result<Answer> {
         self.read_answer(true)
     }
 
-    /// Reads one response, or the end of the connection in its place. Panics if only a part of a
-    /// response comes.
+    /// Reads one response; returns `None` if the connection ends instead. Panics if only a part of
+    /// a response comes.
     #[track_caller]
     pub fn whole_answer_or_nothing(&mut self) -> Option<Answer> {
-        assert!(self.received.is_empty(), "the answer before was too long");
+        assert!(self.received.is_empty(), "the response before was too long");
         match self.receive() {
             Ok(0) => None,
             Ok(_) => Some(self.answer()),
@@ -136,7 +136,7 @@ impl Client {
                 assert_ne!(
                     error.kind(),
                     io::ErrorKind::WouldBlock,
-                    "neither an answer nor the end"
+                    "neither a response nor the end"
                 );
                 None
             }
@@ -217,7 +217,7 @@ impl Client {
                 assert_eq!(
                     error.kind(),
                     io::ErrorKind::WouldBlock,
-                    "instead of an answer: {error}"
+                    "instead of a response: {error}"
                 );
                 false
             }
@@ -263,13 +263,13 @@ impl Client {
         match self.receive()? {
             0 => Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                format!("the end after {} bytes of an answer", self.received.len()),
+                format!("the end after {} bytes of a response", self.received.len()),
             )),
             _ => Ok(()),
         }
     }
 
-    /// Receives until a head is there, and returns its length.
+    /// Receives until a whole head is there, and returns its length.
     fn receive_head(&mut self) -> io::Result<usize> {
         loop {
             if let Some(end) = self.received.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -279,7 +279,7 @@ impl Client {
         }
     }
 
-    /// Reads exactly `count` bytes; an error if there are fewer.
+    /// Reads exactly `count` bytes; returns an error if there are fewer.
     pub fn try_read_exactly(&mut self, count: usize) -> io::Result<Vec<u8>> {
         while self.received.len() < count {
             self.receive_more()?;
@@ -305,7 +305,7 @@ impl Answer {
 fn parse_status(head: &str) -> u16 {
     head.strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.get(..4)?.trim_end().parse().ok())
-        .unwrap_or_else(|| panic!("not the head of an answer: {head:?}"))
+        .unwrap_or_else(|| panic!("not the head of a response: {head:?}"))
 }
 
 #[track_caller]

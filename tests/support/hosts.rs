@@ -19,7 +19,7 @@ const SCRIPT: &str = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
 pub struct Hosts(TempDir);
 
 impl Hosts {
-    /// Returns `None`, and prints a note, where this machine allows no such namespace.
+    /// Returns `None`, and prints a note, if this machine does not allow such a namespace.
     pub fn new() -> Option<Self> {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         fs::write(folder.path().join("hosts"), HOSTS).expect("a file can be written");

@@ -1,5 +1,5 @@
-//! A server process under test: a test starts it and waits for it, and it is gone when the test
-//! ends, however it ends.
+//! A server process under test: a test starts it and waits for it, and the process is gone when the
+//! test ends, in any way.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -43,7 +43,7 @@ const WANTED_PANIC: &str = "a client asked for a panic";
 const PANICS_WITHOUT_THREADS: [&str; 2] =
     ["OS can't spawn worker thread", "failed to spawn thread"];
 
-/// A server that is to be started.
+/// A server before its start.
 #[derive(Debug, Clone)]
 pub struct Launch {
     model: Model,
@@ -133,7 +133,7 @@ impl Launch {
         self.try_start().expect("c10k serve can be started")
     }
 
-    /// Starts the server and waits until it listens; an error if its process can't be made.
+    /// Starts the server and waits until it listens; returns an error if its process can't be made.
     pub fn try_start(self) -> std::io::Result<Server> {
         let stderr = tempfile::tempfile()?;
         let mut command = self.command();
@@ -420,8 +420,8 @@ impl Server {
     }
 }
 
-/// Ends the server, whatever happens to the test. A server that has to be killed has failed, and so
-/// has one that has ended before the test told it to.
+/// Ends the server, no matter what happens to the test. A server that has to be killed has failed,
+/// and so has one that has ended before the test told it to.
 impl Drop for Server {
     fn drop(&mut self) {
         match (self.ended.is_some(), self.is_running(), thread::panicking()) {

@@ -4,8 +4,8 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longest time that anything may take that has to happen. Generous, since the machine may be busy
-/// with the other tests; nothing here measures speed.
+/// Longest time that a condition may take to hold. It is long, since the machine may be busy with
+/// the other tests; nothing here measures speed.
 pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pause between two checks.
@@ -17,7 +17,7 @@ pub fn until(what: &str, condition: impl FnMut() -> bool) {
     assert!(holds_within(PATIENCE, condition), "after {PATIENCE:?} still not: {what}");
 }
 
-/// Returns true if `condition` comes to hold within `time`.
+/// Returns true if `condition` holds within `time`.
 pub fn holds_within(time: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + time;
     loop {

@@ -88,8 +88,8 @@ impl Recording {
         batch.latency.saturating_record_n((latency_s * 1e9) as u64, count);
     }
 
-    /// Returns the length of the stretches that a run is divided into, and the starts of all
-    /// stretches, in seconds.
+    /// Returns the length of the intervals into which a run is divided, and the starts of all
+    /// intervals, in seconds.
     pub fn intervals(&self) -> (f64, impl Iterator<Item = f64> + use<>) {
         let interval_s = self.workload.interval.as_secs_f64();
         let count = (self.length.as_secs_f64() / interval_s).round() as u32;

@@ -41,8 +41,8 @@ const LONG_RUN_SEED: u64 = u64::MAX;
 const SERVICE_S: f64 = 100e-6;
 const SERVICE_DEVIATION: f64 = 0.5;
 
-/// Standard deviation of the drifting level's logarithm, and the share of it that is left a second
-/// later.
+/// Standard deviation of the drifting level's logarithm, and the share of a deviation that is left
+/// a second later.
 const DRIFT_DEVIATION: f64 = 0.2;
 const DRIFT_MEMORY: f64 = 0.9;
 

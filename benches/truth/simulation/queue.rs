@@ -24,7 +24,7 @@ impl Line {
         self.free_at_s - arrival_s
     }
 
-    /// Keeps requests from beginning before this time.
+    /// Lets no request begin before this time.
     fn hold_until(&mut self, at_s: f64) {
         self.free_at_s = self.free_at_s.max(at_s);
     }
@@ -91,7 +91,7 @@ struct Deterministic {
 }
 
 impl Deterministic {
-    /// Requests in the queue that are allowed for. The probability of more than 500 is e⁻⁵⁰ at a
+    /// Most requests in the queue that are computed. The probability of more than 500 is e⁻⁵⁰ at a
     /// utilization of 0.95.
     const STATES: usize = 500;
 

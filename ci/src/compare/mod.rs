@@ -214,7 +214,7 @@ mod tests {
 
     /// At a rate of 1 %, 500 comparisons have more than 13 alarms in 1 of 1,000 cases.
     #[test]
-    fn equals_are_told_apart_as_rarely_as_it_says() {
+    fn equals_are_distinguished_as_rarely_as_promised() {
         let mut random = ChaCha8Rng::seed_from_u64(1);
         for effect in [0.0, 0.02] {
             let alarms = (0..500).filter(|_| {
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_it_would_see_is_found() {
+    fn changes_of_the_smallest_detectable_size_are_found() {
         let mut random = ChaCha8Rng::seed_from_u64(2);
         let mut seen: Vec<f64> =
             (0..101).filter_map(|_| verdicts(8, 0.0, &mut random)[0].smallest_detectable).collect();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_rounds_for_many_metrics_see_nothing() {
+    fn too_few_rounds_for_many_metrics_detect_nothing() {
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let blind = verdicts(2, 0.1, &mut random)
             .iter()

@@ -21,8 +21,8 @@ pub fn write(comparison: &Comparison) -> String {
     }
     if let Some(gate) = &comparison.gate {
         text += &format!(
-            "! Two runs are of two times, so that a drift of the machine looks like a change: weaker evidence \
-             than a gate, which measures both by turns: {gate}\n"
+            "! The runs are of different times, so that a drift of the machine looks like a \
+             change: weaker evidence than a gate, which measures both in turns: {gate}\n"
         );
     }
     format!("{text}{LEGEND}\n{}\n", sentence(comparison))
@@ -34,8 +34,8 @@ fn sentence(comparison: &Comparison) -> String {
     let judgement = &comparison.judgement;
     match judgement.verdict {
         Verdict::Regressed => format!(
-            "REGRESSED, B against A: {}. That is said of equals in {} % of comparisons at most, where rounds vary \
-             as normal noise does.",
+            "REGRESSED, B against A: {}. At most {} % of comparisons of equal servers say so, if \
+             the noise of the rounds is normal.",
             names(&judgement.with(Verdict::Regressed)),
             FALSE_ALARMS * 100.0
         ),
@@ -49,8 +49,8 @@ fn open(comparison: &Comparison) -> String {
     let judgement = &comparison.judgement;
     if !judgement.judged.is_empty() && judgement.judged.iter().all(|one| one.interval.is_none()) {
         return format!(
-            "one round tells nothing of the noise; measure {FEWEST_ROUNDS} rounds at least, and 8 for small \
-             differences (c10k bench --rounds 8)"
+            "one round says nothing about the noise; measure {FEWEST_ROUNDS} rounds at least, and \
+             8 for small differences (c10k bench --rounds 8)"
         );
     }
     because(

@@ -120,7 +120,7 @@ impl Entry {
         })
     }
 
-    /// Returns true if both lines are of the same gate, whatever the names of its servers.
+    /// Returns true if both lines are of the same gate, no matter how its servers are named.
     pub fn is_same_gate(&self, other: &Self) -> bool {
         self.time == other.time && self.machine.id == other.machine.id
     }

@@ -86,7 +86,7 @@ fn lock(path: &Path) -> Result<File, HistoryError> {
     let unusable = |cause| HistoryError::Folder { path: path.to_owned(), cause };
     fs::create_dir_all(folder).map_err(unusable)?;
     let lock = File::open(folder).map_err(unusable)?;
-    // On a file system without locks, the line is added all the same.
+    // On a file system without locks, the line is still added.
     let _ = lock.lock();
     Ok(lock)
 }

@@ -135,7 +135,7 @@ pub(crate) fn because(
         Reason::TooFewBlocks { metrics, needed } => too_few(metrics, needed),
         Reason::CopyAlarms(of) => {
             format!(
-                "the copy of the base alarms about {}, too; give it a quieter machine",
+                "the copy of the base raises an alarm about {}, too; give it a quieter machine",
                 names(&of)
             )
         }
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_with_their_blocks_and_not_as_noise() {
+    fn failures_are_reported_with_their_blocks_and_not_as_noise() {
         let mut blocks = simulated::blocks(24, 1, |_| {});
         for block in &mut blocks[..3] {
             simulated::candidate_slices(block, "open").for_each(|slice| slice.failed_share = 0.1);
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_blocks_are_said_to_be_too_few() {
+    fn too_few_blocks_are_reported() {
         let text = text(simulated::blocks(6, 1, |slice| simulated::slow_down(slice, 1.5)));
         let last = last_line(&text);
         assert!(last.contains("too few blocks to see any change in 8 metrics"), "{last}");

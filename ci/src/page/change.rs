@@ -1,5 +1,5 @@
 //! Change of a metric from the base to another server, as a reader sees it: the logarithm of the
-//! ratio, positive if the number grew, whether that is better or worse.
+//! ratio, positive if the number grew, no matter if that is better or worse.
 
 use crate::series::Quantity;
 use crate::verdict::Judged;

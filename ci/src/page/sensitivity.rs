@@ -1,5 +1,6 @@
 //! Section: the smallest change that this gate would have detected, and its false-alarm rate. A
-//! verdict without both is worth nothing: a gate that detects nothing finds no regression.
+//! verdict without these two numbers is worth nothing: a gate that can detect nothing finds no
+//! regression.
 
 use askama::Template;
 

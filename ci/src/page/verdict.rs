@@ -88,7 +88,7 @@ fn because(page: &Page, reason: &Reason<'_>) -> String {
         ),
         Reason::CopyAlarms(of) => {
             format!(
-                "The copy of the base alarms about {}, too. Give it a quieter machine.",
+                "The copy of the base raises an alarm about {}, too. Give it a quieter machine.",
                 named(of)
             )
         }

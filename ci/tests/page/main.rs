@@ -44,7 +44,7 @@ fn charts(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_verdict_is_told_first_in_words() {
+fn the_verdict_comes_first_in_words() {
     let cases = [
         (
             Simulation::REGRESSED,
@@ -100,7 +100,7 @@ fn every_metric_of_every_workload_has_its_numbers_or_the_reason_why_not() {
 }
 
 #[test]
-fn every_chart_is_whole_and_has_its_text() {
+fn every_chart_is_complete_and_has_its_text() {
     for simulation in [Simulation::REGRESSED, Simulation { null: true, ..Simulation::UNDECIDED }] {
         let page = render(&simulation);
         let charts = charts(&page);
@@ -161,7 +161,7 @@ fn without_histograms_the_page_says_so_and_has_all_the_rest() {
 }
 
 #[test]
-fn what_failed_is_told_before_the_metrics() {
+fn failures_come_before_the_metrics() {
     let page = render(&Simulation { failed_share: 0.02, ..Simulation::NEUTRAL });
     let failures = section(&page, "failures");
     let row = part(failures, "Failed requests, share of requests", "</tr>");
@@ -187,7 +187,7 @@ fn slices<'a>(block: &'a mut Block, workload: &'a str) -> impl Iterator<Item = &
 }
 
 #[test]
-fn an_undecided_gate_tells_the_reason_that_it_has() {
+fn an_undecided_gate_shows_its_reason() {
     let lacking = header_of(&Simulation::NEUTRAL, |blocks| {
         slices(&mut blocks[0], WORKLOADS[0]).for_each(|slice| {
             slice.metrics.remove("server_cpu_us_per_request");
@@ -243,7 +243,7 @@ fn a_copy_of_the_base_is_drawn_beside_the_candidate() {
 }
 
 #[test]
-fn the_shift_tells_where_the_candidate_is_slower() {
+fn the_shift_shows_where_the_candidate_is_slower() {
     let page = render(&Simulation { samples: 5_000, ..Simulation::REGRESSED });
     let label = part(section(&page, "workload-1"), "aria-label=\"Shift of the percentiles", ">");
     let at = |percentile: &str| -> f64 {

@@ -1,12 +1,12 @@
-//! Responses of any bytes: the client reads the same however they are split, and whatever head it
-//! has seen before.
+//! Responses of any bytes: the client reads the same result no matter how they are split, and no
+//! matter which head it has parsed before.
 
 #![no_main]
 
 use c10k_loadgen::connection::{Connection, KnownHead, Progress};
 use libfuzzer_sys::fuzz_target;
 
-/// Result of reading: the status of each response, true if the connection stays, and the place
+/// Result of reading: the status of each response, true if the connection stays open, and the place
 /// where the response ended; then the outcome of the rest.
 #[derive(Debug, PartialEq, Eq)]
 struct Read {
@@ -16,7 +16,7 @@ struct Read {
     at_end: Option<u16>,
 }
 
-/// Reads responses from pieces of `bytes`, whose lengths are `steps` over and over.
+/// Reads responses from `bytes` in pieces, whose lengths are `steps` over and over.
 fn read(bytes: &[u8], to_head: bool, steps: &[u8], remembers: bool) -> Read {
     let mut connection = Connection::default();
     let mut known = KnownHead::default();

@@ -1,4 +1,4 @@
-//! `answers`: checks that the responses are those that were meant to be measured.
+//! `answers`: checks that the responses are of the kind that the user intended to measure.
 //!
 //! A redirection and an empty body are good responses in HTTP, and cheaper than what was asked for:
 //! a server that sends them under load looks fast.
@@ -20,7 +20,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let Bodies { counted, shortest, longest, .. } = measured.bodies;
     Some(if found.is_empty() {
         let detail = match counted {
-            0 => "no answer has a body".to_owned(),
+            0 => "no response has a body".to_owned(),
             _ if shortest == longest => format!("every body has {longest} bytes"),
             _ => format!("bodies have {shortest} to {longest} bytes"),
         };
@@ -33,7 +33,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
 fn redirected(measured: &Measurement) -> Option<String> {
     let share = measured.requests.redirected as f64 / measured.requests.completed as f64;
     let detail = || {
-        format!("{} of answers are redirections: --follow measures where they lead", percent(share))
+        format!(
+            "{} of responses are redirections: --follow measures where they lead",
+            percent(share)
+        )
     };
     (share > MAX_OTHERS).then(detail)
 }
@@ -88,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_post_may_be_empty() {
+    fn the_response_to_a_post_may_be_empty() {
         let mut measured = fixture::closed();
         measured.workload.request.method = "POST".into();
         measured.bodies = Bodies { counted: 10, empty: 10, shortest: 0, longest: 0 };
@@ -101,6 +104,6 @@ mod tests {
         measured.requests.redirected = measured.requests.completed;
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert!(judgement.detail.starts_with("100 % of answers are redirections: --follow"));
+        assert!(judgement.detail.starts_with("100 % of responses are redirections: --follow"));
     }
 }

@@ -1,10 +1,10 @@
 //! `arrivals`: checks that an open loop spread its requests over time as it was asked to.
 //!
-//! Bunched arrivals meet a longer queue than spread ones, at the same rate. Poisson arrivals are
+//! Bunched arrivals meet a longer queue than spread ones at the same rate. Poisson arrivals are
 //! tested with Anderson and Darling's test, constant ones by the distance of the gaps from the
 //! period. A request arrives when it is sent, or, if it finds no connection free, when it enters
-//! the queue. The server decides when a queued request is sent, and its latency runs from the time
-//! at which it was due: a server with few connections is offered the same queue as any other.
+//! the queue. The server decides when a queued request is sent, and the latency of that request
+//! begins when it was due: a server with few connections is offered the same queue as any other.
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -15,15 +15,15 @@ use crate::workload::{Arrivals, Pacing};
 
 pub(super) const CHECK: Check = Check { name: "arrivals", judge };
 
-/// Share of requests that found a connection free, below which the share is reported.
+/// Share of requests that found a connection free; if it is lower, it is reported.
 const NEARLY_ALL: f64 = 0.99;
 
 /// Fewest gaps that are judged.
 const MIN_GAPS: usize = 100;
 
-/// Most gaps that are tested, spread over those that were kept. With 500, a deviation of a tenth of
-/// the distribution is found; with ten thousand, every generator would fail for deviations that no
-/// server notices.
+/// Most gaps that are tested, taken evenly from those that were kept. With 500, the test finds a
+/// deviation of a tenth of the distribution; with ten thousand, every generator would fail for
+/// deviations that no server notices.
 const MAX_GAPS: usize = 500;
 
 /// Critical values of A² for a distribution without estimated parameters: the value for 0.1 %
@@ -33,17 +33,17 @@ const MAX_GAPS: usize = 500;
 const WARN_A2: f64 = 6.0;
 const FAIL_A2: f64 = 12.5;
 
-/// Mean gap that is tested, in units of the generator's own lateness. At 20, a send is moved by a
-/// twentieth of a gap, which adds less than 1 to A².
+/// Shortest mean gap that is tested, in units of the generator's own lateness. At 20, a send is
+/// moved by a twentieth of a gap, which adds less than 1 to A².
 const LATENESS_PER_GAP: f64 = 20.0;
 
-/// Largest lateness that is forgiven: the one that this generator claims to keep in 99 of 100
-/// sends.
+/// Largest lateness that the test allows for: the one that this generator promises to keep in 99 of
+/// 100 sends.
 const MAX_LATENESS_NS: u64 = 50_000;
 
-/// Limits for constant arrivals, in periods and in nanoseconds: nine gaps in ten must be nearer to
-/// the period than the larger of the two. Beyond a quarter of a period the gaps are uneven, beyond
-/// a whole one the requests come in bunches.
+/// Limits for constant arrivals, in periods and in nanoseconds: for nine gaps in ten, the distance
+/// from the period must be below the larger of the two limits. Beyond a quarter of a period the
+/// gaps are uneven; beyond a whole one the requests come in bunches.
 const WARN_PERIODS: f64 = 0.25;
 const WARN_NS: f64 = 50_000.0;
 const FAIL_PERIODS: f64 = 1.0;
@@ -76,17 +76,17 @@ fn gaps(times: &[u64]) -> Vec<f64> {
     times.windows(2).map(|pair| (pair[1] - pair[0]) as f64).collect()
 }
 
-/// Returns each of the times with this probability. A Poisson process that is thinned at random is
-/// still one (Kingman 1993, Poisson Processes, section 5.1), with gaps that are long compared with
-/// a lateness that no server notices.
+/// Keeps each of the times with this probability. A Poisson process that is thinned at random is
+/// still one (Kingman 1993, Poisson Processes, section 5.1), but its gaps are long compared with a
+/// lateness that no server notices.
 fn thinned(times: &[u64], probability: f64) -> Vec<u64> {
     let mut random = ChaCha8Rng::seed_from_u64(0);
     times.iter().copied().filter(|_| random.random_bool(probability)).collect()
 }
 
 /// Returns the gaps above a bound, less the bound. The exponential distribution has no memory, so
-/// they are distributed like all gaps. This leaves out, without loss, the gaps that the generator's
-/// lateness may have made; a gap of zero would count as infinitely unlikely.
+/// they are distributed like all gaps. This leaves out the gaps that the generator's lateness may
+/// have caused, and loses nothing; without it, a gap of zero would count as infinitely unlikely.
 fn beyond(bound: f64, gaps: Vec<f64>) -> Vec<f64> {
     gaps.into_iter().filter(|&gap| gap > bound).map(|gap| gap - bound).collect()
 }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_lateness_within_what_the_generator_claims() {
+    fn passes_lateness_that_the_generator_promises() {
         // The rate is 100,000 requests per second, sent in steps of 5 µs, half of the mean gap.
         let mut measured = fixture::open(Arrivals::Poisson);
         let rate = 1e5;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_is_later_than_it_claims_cannot_excuse_bunches_with_that() {
+    fn a_generator_that_is_later_than_promised_cannot_excuse_bunches() {
         let mut measured = poisson(wait_for(5_000_000));
         measured.times.send_lag = times(&[(5_000_000, measured.requests.sent)]);
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Fail);

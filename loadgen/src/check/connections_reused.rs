@@ -10,7 +10,7 @@ use crate::workload::Lifetime;
 pub(super) const CHECK: Check = Check { name: "connections-reused", judge };
 
 /// Share of requests that may need a connection of their own: above 1 in 100, p99 is that of a
-/// connect; above 1 in 10, the mean is, too, and the workload is another one.
+/// connect; above 1 in 10, so is the mean, and the workload is a different one.
 const WARN_REMADE: f64 = 0.01;
 const FAIL_REMADE: f64 = 0.1;
 
@@ -38,8 +38,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// Returns the number of connections of the measured part beyond those that the workload and the
-/// failures call for.
+/// Returns the number of connections opened in the measured part beyond those that the workload and
+/// the failures require.
 fn remade(measured: &Measurement) -> u64 {
     let by_lifetime = match measured.workload.lifetime {
         Lifetime::Persistent => 0,

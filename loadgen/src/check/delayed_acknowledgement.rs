@@ -16,12 +16,12 @@ pub(super) const CHECK: Check = Check { name: "delayed-acknowledgement", judge }
 /// `TCP_DELACK_MIN` of Linux is 40 ms, in ticks of 4 to 10 ms, and a busy machine adds to it.
 const WAIT: std::ops::Range<u64> = 36_000_000..60_000_000;
 
-/// Largest body to which the check applies. On a slow network (50 Mbit/s), 256 KiB take that long;
-/// with a larger body, the time may be that of the transfer.
+/// Largest body to which the check applies. On a slow network (50 Mbit/s), the transfer of 256 KiB
+/// takes about 40 ms; with a larger body, the time may be that of the transfer.
 const MAX_BODY_BYTES: u64 = 256 * 1024;
 
-/// Share of the responses with such a wait from which on the check warns: a busy machine may stop
-/// for as long, and a few responses wait then.
+/// The check warns if at least this share of the responses has such a wait. A smaller share may
+/// come from a busy machine, which can also stop for that long.
 const MIN_SHARE: f64 = 0.2;
 
 /// Quantiles that are compared: the middles of tenths.
@@ -32,8 +32,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     if service.is_empty() || first_byte.is_empty() || measured.bodies.longest > MAX_BODY_BYTES {
         return None;
     }
-    // Both distributions are of the same requests, and first bytes differ little compared with
-    // 40 ms, so that both have the requests in the same order.
+    // Both distributions are of the same requests. The times of first bytes differ little compared
+    // with 40 ms, so that the requests are in the same order in both.
     let waits = |quantile: &&f64| {
         let at = |times| percentile::supported(times, **quantile);
         at(service)
@@ -46,15 +46,16 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     } else {
         Judgement::new(
             Verdict::Pass,
-            "answers do not wait about 40 ms between first and last byte".into(),
+            "responses do not wait about 40 ms between first and last byte".into(),
         )
     })
 }
 
 fn waiting(share: f64) -> String {
     format!(
-        "{} of answers take about 40 ms from the first byte to the last, as long as an acknowledgement is delayed: where the \
-         server writes head and body in two pieces, set TCP_NODELAY there, or write them in one",
+        "{} of responses take about 40 ms from the first byte to the last, as long as an \
+         acknowledgement is delayed: if the server writes head and body in two pieces, set \
+         TCP_NODELAY there, or write them in one",
         percent(share)
     )
 }

@@ -1,7 +1,7 @@
 //! `errors`: checks that few requests and connects failed.
 //!
-//! The latency that a failed request would have had is not known, so with a share f of failures
-//! nothing is known of the percentiles above 1 − f.
+//! The latency that a failed request would have had is not known. So with a share f of failures,
+//! the percentiles above 1 − f are not known.
 
 use super::definition::{Check, Judgement, Verdict, percent};
 use crate::measurement::Measurement;
@@ -23,7 +23,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
             format!("none in {} requests", requests.completed),
         ));
     }
-    // No share of failures is small enough to pass: a server should have none.
+    // No share of failures is small enough to pass: a server should cause none.
     let verdict = Verdict::above(failed_requests.max(failed_connects), 0.0, MAX_FAILED_SHARE);
     let mut detail = format!(
         "{} of requests and {} of connects failed ({})",

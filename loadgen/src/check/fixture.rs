@@ -16,14 +16,14 @@ use crate::workload::{Arrivals, Pacing, Until, Workload};
 /// Length of the measured part, in seconds and batches.
 pub const SECONDS: u64 = 10;
 
-/// Connections at once.
+/// Number of connections.
 pub const CONNECTIONS: u64 = 64;
 
 /// Offered requests per second of [`open`].
 pub const RATE: f64 = 1000.0;
 
-/// Returns a closed loop whose requests take 1 ms in the mean, so that each connection has 1000 of
-/// them a second.
+/// Returns a closed loop whose requests take 1 ms on average, so that each connection has 1000 of
+/// them per second.
 pub fn closed() -> Measurement {
     measurement(Pacing::Closed, vec![batch(CONNECTIONS * 1000, 1_000_000); SECONDS as usize])
 }
@@ -71,7 +71,7 @@ pub fn set_batches(measured: &mut Measurement, batches: Vec<Batch>) {
     measured.batches = batches;
 }
 
-/// Changes a measurement into that of a server that took every request and answered none.
+/// Changes a measurement into that of a server that accepted every request and answered none.
 pub fn forget_responses(measured: &mut Measurement) {
     let in_flight = measured.requests.intended.min(CONNECTIONS);
     set_batches(measured, vec![batch(0, 1); SECONDS as usize]);

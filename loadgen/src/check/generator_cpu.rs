@@ -2,10 +2,10 @@
 //!
 //! A closed loop sends as fast as it can, so any run may end with a generator that has no time to
 //! spare: the server can do *at least* the throughput that is shown. That is worth a warning, but
-//! the numbers are true. An open loop promises a rate and send times, and breaks the promise when
-//! it has no time. But it also spins before each send, which takes processor time by design and
-//! gives it up as soon as there is something to do. The time that spinning may have taken is
-//! therefore left out, and if that is nearly all of the time, `send-lag` is the better judge.
+//! the numbers are true. An open loop promises a rate and send times, and breaks the promise if it
+//! has no time. But it also spins before each send: it takes processor time on purpose, and stops
+//! as soon as there is something to do. The time that spinning may have taken is therefore left
+//! out, and if that is nearly all of the time, `send-lag` is the better judge.
 
 use std::time::Duration;
 
@@ -47,8 +47,9 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
                 ": the throughput may be the generator's limit and not the server's; try more --threads"
             }
             Pacing::Open { .. } => {
-                ": answers wait for the generator, and latency with them; try more --threads, each of which has a queue \
-                 of its own: where requests wait for a connection, that adds to their latency"
+                ": responses wait for the generator, and latency with them; try more --threads, \
+                 each of which has a queue of its own: where requests wait for a connection, that \
+                 adds to their latency"
             }
         };
     }

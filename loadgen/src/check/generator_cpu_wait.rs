@@ -1,9 +1,9 @@
 //! `generator-cpu-wait`: checks that the generator had its processor when it had work.
 //!
-//! While the generator is ready and does not run, it sends no requests to the server: a closed loop
-//! loses about the share of its throughput that the generator loses of its time, and the latency of
-//! an open loop contains the wait. Neither is a number of the server. The thresholds and their
-//! reasons are in `processor_time.rs`.
+//! While the generator is ready to run but has no processor, it sends no requests to the server: a
+//! closed loop loses about the same share of its throughput as the generator loses of its time, and
+//! the latency of an open loop contains the wait. Neither says anything about the server. The
+//! thresholds and their reasons are in `processor_time.rs`.
 
 use super::definition::{Check, Effect, Judgement, Verdict};
 use super::processor_time::{Side, apart, processors, sentence, shared, worst_of_sharing};
@@ -41,7 +41,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     // If nothing completed, there is no number that the loss affects.
     if verdict != Verdict::Pass && measured.requests.completed > 0 {
         detail += match measured.workload.pacing {
-            Pacing::Closed => "; the throughput may be as much too low",
+            Pacing::Closed => "; the throughput may be too low by the same share",
             Pacing::Open { .. } => "; latency contains the wait",
         };
     }
@@ -50,7 +50,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(if is_by_programs { judgement.with_effect(Effect::Disturbed) } else { judgement })
 }
 
-/// Returns true if the generator lost so much time that nothing can be said about the server.
+/// Returns true if the generator lost so much time that the run says nothing about the server.
 pub(super) fn was_kept_from_running(measured: &Measurement) -> bool {
     judge(measured).is_some_and(|judgement| judgement.verdict == Verdict::Fail)
 }
@@ -60,8 +60,8 @@ fn quota(cpus: Option<f64>) -> String {
     format!("by the CPU quota{size} of its cgroup (raise it, or measure outside of that cgroup)")
 }
 
-/// Returns the worst verdict for what others took, and the rivals on the generator's processors, as
-/// far as they are known.
+/// Returns the worst verdict about the time that others took, and, where known, which programs used
+/// the generator's processors.
 fn others(measured: &Measurement) -> (Verdict, String) {
     let own = &measured.generator_cpus;
     let worst = worst_of_sharing(measured);
@@ -133,7 +133,7 @@ mod tests {
     fn names_neighbours_where_the_server_runs_elsewhere() {
         let detail = told(&disturbed(server(&[1], 4.0)));
         assert!(detail.contains(" by other programs on processor 0 (end them"), "{detail}");
-        assert!(detail.ends_with("; the throughput may be as much too low"), "{detail}");
+        assert!(detail.ends_with("; the throughput may be too low by the same share"), "{detail}");
     }
 
     #[test]
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_both_open_where_the_server_is_not_known() {
+    fn leaves_both_open_if_the_server_is_not_known() {
         let detail = told(&disturbed(None));
         assert!(detail.contains("by other programs on processor 0, or the server"), "{detail}");
     }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn says_nothing_of_numbers_where_nothing_completed() {
+    fn says_nothing_about_numbers_if_nothing_completed() {
         let mut measured = disturbed(None);
         fixture::forget_responses(&mut measured);
         let detail = told(&measured);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn does_not_apply_where_nobody_looked_at_the_machine() {
+    fn does_not_apply_if_the_machine_was_not_observed() {
         assert_eq!(judge(&fixture::closed()), None);
     }
 }

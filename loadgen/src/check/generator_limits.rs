@@ -1,7 +1,7 @@
 //! `generator-limits`: checks that the generator had what it needs for every connection.
 //!
-//! A connection that is not made for want of a descriptor or a port never reached the server. It
-//! counts as a connect error, and would look like the server's doing.
+//! A connection that can't be made for lack of a descriptor or a port never reached the server. It
+//! counts as a connect error, so the server would seem to be at fault.
 
 use std::net::SocketAddr;
 
@@ -60,7 +60,7 @@ mod tests {
     use crate::check::fixture;
 
     #[test]
-    fn passes_without_a_limit_that_was_met() {
+    fn passes_if_no_limit_was_reached() {
         assert_eq!(judge(&fixture::closed()).unwrap().verdict, Verdict::Pass);
     }
 

@@ -1,10 +1,10 @@
 //! `kernel-drops`: checks that the kernel did not keep connections waiting.
 //!
-//! A SYN that is dropped is sent again after a second, which a latency shows and does not explain.
-//! If the kernel reports the drops of the target's own listeners, these decide. The other counters
-//! are of the whole machine, or of the network namespace: they say something only about a server on
-//! this machine, and other listeners may have raised them. All counters are of the whole run: most
-//! drops happen when connections are made, before the measured part.
+//! A dropped SYN is sent again after a second: the latency contains that second but does not
+//! explain it. If the kernel reports the drops of the target's own listeners, these decide. The
+//! other counters are those of the whole machine, or of the network namespace: they say something
+//! only about a server on this machine, and other listeners may have raised them. All counters are
+//! of the whole run: most drops happen when connections are made, before the measured part.
 
 use super::definition::{Check, Judgement, Verdict};
 use crate::measurement::{KernelCounters, Measurement};
@@ -15,7 +15,7 @@ pub(super) const CHECK: Check = Check { name: "kernel-drops", judge };
 const RAISE: &str = "the server accepts too slowly for its backlog; raise its --backlog and net.core.somaxconn, or lower \
                      --connect-rate";
 
-/// Advice about SYNs sent again that no full queue of the server explains.
+/// Advice about SYNs that were sent again although the server's queue was not full.
 const LOOK: &str =
     "; look at net.ipv4.tcp_max_syn_backlog, tcp_syncookies, and the way to the server";
 
@@ -54,8 +54,9 @@ fn queue(kernel: KernelCounters) -> Option<(Verdict, String)> {
     })
 }
 
-/// Judges the SYNs that were sent again; `None` if there were none. The counter does not name their
-/// connections, so they may be the generator's even if other listeners dropped some.
+/// Judges the SYNs that were sent again; `None` if there were none. The counter does not say to
+/// which connections they belong, so they may be the generator's even if other listeners dropped
+/// some.
 fn sent_again(kernel: KernelCounters, is_queue_full: bool) -> Option<(Verdict, String)> {
     let count = kernel.syn_retransmits;
     let look = if is_queue_full { "" } else { LOOK };
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn says_that_the_counters_are_of_the_machine_where_it_knows_no_better() {
+    fn says_that_the_counters_are_of_the_machine_if_it_knows_no_others() {
         let judgement = with(Some(OVERFLOW)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(

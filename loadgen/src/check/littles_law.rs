@@ -2,9 +2,9 @@
 //! connections that were at work (Little 1961, "A proof for the queuing formula L = λW").
 //!
 //! A connection of a closed loop is never idle: it has a request from the moment at which it
-//! becomes free, and latency begins at that moment, connects included. The law is therefore a
-//! book-keeping identity of the generator: missing time is in no latency, and excess time was
-//! counted twice.
+//! becomes free, and latency begins at that moment, connects included. The law is therefore an
+//! accounting identity of the generator: time that is missing is in no latency, and time in excess
+//! was counted twice.
 
 use super::definition::{Check, Judgement, Verdict};
 use crate::measurement::{Measurement, Times};
@@ -12,12 +12,12 @@ use crate::workload::{Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "littles-law", judge };
 
-/// Deviation that is allowed in addition to the edges: times are kept to 0.1 %, and workers see the
-/// end up to a tick (10 ms) late.
+/// Deviation that is allowed beyond the edges of the run: times are kept to 0.1 %, and workers
+/// notice the end up to a tick (10 ms) late.
 const TOLERANCE: f64 = 0.02;
 
-/// Largest share of the run that one request may take; above it, the edges of the run hide whatever
-/// the law could show.
+/// Largest share of the run that one request may take; above it, the edges of the run hide any
+/// violation of the law.
 const MAX_EDGE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -42,8 +42,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let deviation = at_work / expected - 1.0;
     let verdict = match deviation {
         _ if deviation.abs() <= TOLERANCE + edge => Verdict::Pass,
-        // The duration of a failed request is not known, nor is the time for which a connection
-        // could not be made.
+        // The duration of a failed request is not known, nor is the time for which no connection
+        // could be made.
         _ if deviation < 0.0 && has_untimed_failures(measured) => Verdict::Warn,
         _ => Verdict::Fail,
     };
@@ -54,10 +54,10 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     Some(Judgement::new(verdict, detail))
 }
 
-/// Returns the longest time of a request, which is the edge of the run. A request that began before
-/// the measured part counts completely, and one that is in flight at the end may be lost: for each
-/// connection, at most one request on either side. The latencies do not show this time, because
-/// they hold the ages of requests without a response.
+/// Returns the longest time of a request, which is the length of an edge of the run. A request that
+/// began before the measured part counts with its whole time, and one that is in flight at the end
+/// may not be counted: at most one request per connection at either edge. The latencies can't be
+/// used for this, because they contain the ages of requests without a response.
 fn longest_ns(measured: &Measurement) -> f64 {
     let connect = &measured.times.connect;
     let connect_ns = if connect.is_empty() { 0 } else { connect.max() };
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_never_stood_may_or_may_not_be_told_of() {
+    fn connections_that_were_never_established_may_or_may_not_count() {
         let mut measured = fixture::closed();
         measured.connections.established = 50;
         assert_eq!(judge(&measured).unwrap().verdict, Verdict::Pass);
@@ -164,7 +164,8 @@ mod tests {
 
     #[test]
     fn does_not_fail_a_server_with_few_and_long_requests() {
-        // Each connection finished four requests of 3 s in 10 s: the first of them began before.
+        // Each connection finished four requests of 3 s within 10 s, because the first of them
+        // began earlier.
         let mut measured = fixture::closed();
         let mut batches = vec![batch(0, 1); SECONDS as usize];
         batches[3] = batch(4 * CONNECTIONS, 3_000_000_000);

@@ -1,17 +1,17 @@
-//! `offered-rate`: checks, in an open loop, that the offered rate was called for, sent and
-//! answered.
+//! `offered-rate`: checks, in an open loop, that as many requests as offered were scheduled, sent
+//! and answered.
 //!
-//! Past the knee the queue grows as long as the run lasts, and the percentiles with it: they then
-//! describe the length of the run, and no property of the server. Throughput and errors are the
-//! results of such a run.
+//! Past the knee, the queue and with it the percentiles grow for as long as the run lasts: they
+//! then describe the length of the run, and no property of the server. The results of such a run
+//! are its throughput and its errors.
 //!
-//! The generator's time decides which side can't keep up: a worker that had hardly any time to
-//! spare, was kept from its processor, or was given a rate that none can send, says nothing about
-//! the server.
+//! The generator's time decides which side can't keep up. A worker that had hardly any time to
+//! spare, was kept from its processor, or was given a rate that no worker can send, says nothing
+//! about the server.
 //!
 //! The generator waits up to a second for the last responses of an open loop. A server that needs
-//! that second to work off its queue is too slow for the rate, although it answered everything: in
-//! a short run it would seem to keep up.
+//! that second to clear its queue is too slow for the rate, although it answered everything: in a
+//! short run it would seem to keep up.
 
 use super::definition::{Check, Effect, Judgement, Verdict, percent};
 use super::generator_cpu_wait;
@@ -20,16 +20,16 @@ use crate::workload::Until;
 
 pub(super) const CHECK: Check = Check { name: "offered-rate", judge };
 
-/// Shares of the requests that may be left behind. If one in a hundred has no response, p99 is an
-/// age at the end of the run; one in twenty is a queue that grows.
+/// Shares of the requests that may have no response. If one in a hundred has none, p99 is an age at
+/// the end of the run; one in twenty means a queue that grows.
 const WARN_MISSING: f64 = 0.01;
 const FAIL_MISSING: f64 = 0.05;
 
 /// Standard deviations by which the number of Poisson arrivals may differ from its expectation:
-/// once in 16,000 runs.
+/// chance exceeds this once in 16,000 runs.
 const CHANCE: f64 = 4.0;
 
-/// Share of their time that workers are busy, from which on the generator is too slow for the rate.
+/// Share of their time that workers are busy, above which the generator is too slow for the rate.
 /// The server may be too slow as well: a queue grows at the side that has no time left.
 const BUSY: f64 = 0.85;
 
@@ -37,8 +37,8 @@ const BUSY: f64 = 0.85;
 /// microsecond.
 const MAX_RPS_PER_THREAD: f64 = 1e6;
 
-/// Median latency, in median service times, above which the queue dominates. Below it, late
-/// responses come from a stall at the end, which is no overload.
+/// Median latency, in units of the median service time, above which the queue dominates. Below it,
+/// late responses come from a stall at the end, which is no overload.
 const LONG_LINE: f64 = 2.0;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -50,8 +50,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     }
     let (expected, unit) = match measured.workload.until {
         Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
-        // The last responses take their time, too: the time of one without the queue is no
-        // shortfall.
+        // The last responses take their time, too: the service time of one request is no shortfall.
         Until::Requests(_) => {
             (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached")
         }
@@ -60,9 +59,9 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
     let allowed = CHANCE * expected.sqrt().max(1.0) + WARN_MISSING * expected;
     if (called_for - expected).abs() > allowed {
         let rate = called_for * offered_rps / expected.max(f64::MIN_POSITIVE);
-        let detail = format!("{rate:.1} requests/s were {unit} of {offered_rps} offered");
-        // A request that the schedule did not call for was never sent and waits in no queue:
-        // nothing else would show it.
+        let detail = format!("{rate:.1} of {offered_rps} requests/s offered were {unit}");
+        // A request that the schedule did not call for was never sent and waits in no queue: no
+        // other number would show it.
         return Some(Judgement::new(Verdict::Fail, detail));
     }
     if requests.intended == 0 {
@@ -86,14 +85,14 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return Some(Judgement::new(verdict, detail));
     }
     if let Some(reason) = limit_of_generator(measured, offered_rps) {
-        let next = "offer less, or use more --threads: this says nothing of the server";
+        let next = "offer less, or use more --threads: this says nothing about the server";
         detail += &format!(": the generator can't keep up with its own schedule, {reason}; {next}");
         return Some(Judgement::new(verdict, detail).with_effect(Effect::ThroughputIsABound));
     }
     let connections = measured.workload.connections;
     detail += &format!(
-        ": {offered_rps} requests/s are more than it serves on {connections} connections, and latency grows with the length \
-         of the run"
+        ": {offered_rps} requests/s are more than the server handles on {connections} connections, \
+         and latency grows with the length of the run"
     );
     Some(Judgement::new(verdict, detail))
 }
@@ -113,7 +112,7 @@ fn limit_of_generator(measured: &Measurement, offered_rps: f64) -> Option<String
     }
 }
 
-/// Returns the number of requests that were still in a queue when the measured part was over,
+/// Returns the number of requests that were still in a queue at the end of the measured part,
 /// without those that are always in flight.
 fn answered_behind(measured: &Measurement, offered_rps: f64) -> f64 {
     let latency_s = measured.times.latency.value_at_quantile(0.5) as f64 / 1e9;
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_when_a_few_are_left_and_fails_when_the_line_grows() {
+    fn warns_when_a_few_are_left_and_fails_when_the_queue_grows() {
         assert_eq!(with_responses(9950).verdict, Verdict::Pass);
         assert_eq!(with_responses(9850).verdict, Verdict::Warn);
         let judgement = with_responses(7000);
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn blames_whoever_has_no_time_left_for_the_rate() {
+    fn blames_the_side_that_has_no_time_left_for_the_rate() {
         let said = |idle_s, rate| {
             let mut measured = fixture::open(Arrivals::Constant);
             measured.idle = Duration::from_secs(idle_s);
@@ -183,20 +182,21 @@ mod tests {
             judge(&measured).unwrap().detail
         };
         assert!(
-            said(5, 2000.0).contains("2000 requests/s are more than it serves on 64 connections")
+            said(5, 2000.0)
+                .contains("2000 requests/s are more than the server handles on 64 connections")
         );
         let busy = said(1, 2000.0);
         assert!(
             busy.contains("the generator can't keep up") && busy.contains("busy for 90 %"),
             "{busy}"
         );
-        // A generator with time to spare: its queue was full, and it did not have to come to the
-        // rest.
+        // A generator with time to spare: its queue was full, and it did not have to take the rest
+        // from the schedule.
         assert!(said(9, 1e7).contains("no thread of it sends more than 1000000 requests/s"));
     }
 
     #[test]
-    fn a_generator_that_a_quota_holds_back_says_nothing_of_the_server() {
+    fn a_generator_that_a_quota_holds_back_says_nothing_about_the_server() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.requests.completed = 7000;
         measured.idle = Duration::from_secs(9);
@@ -239,7 +239,7 @@ mod tests {
         measured.duration = Duration::from_secs(11);
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert_eq!(judgement.detail, "909.1 requests/s were called for of 1000 offered");
+        assert_eq!(judgement.detail, "909.1 of 1000 requests/s offered were called for");
     }
 
     #[test]

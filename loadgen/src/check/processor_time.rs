@@ -1,31 +1,33 @@
-//! Time on processors that one side of a measurement lost, and the rivals that took it: shared by
+//! Processor time that one side of a measurement lost, and the programs that took it: shared by
 //! `generator-cpu-wait` and `server-cpu-wait`.
 //!
 //! A thread that is ready and does not run waits for a quota, for another program, or for its
-//! processor to wake up. The last wait is no loss, but `schedstat` counts it, too: on a virtual
-//! machine with nothing else to do, server and generator apart, it was 10 % of the time that the
-//! generator had work in closed loops, 11 to 26 % in open loops of 1,000 requests/s, and up to 43 %
-//! at 100. So a wait counts only as far as others used the processors meanwhile.
+//! processor to wake up. The last kind of wait is no loss, but `schedstat` counts it, too: on a
+//! virtual machine with nothing else to do, and with server and generator on processors of their
+//! own, it was 10 % of the time for which the generator had work in closed loops, 11 to 26 % in
+//! open loops of 1,000 requests/s, and up to 43 % at 100. So a wait counts only to the extent that
+//! others used the processors meanwhile.
 
 use super::definition::{Verdict, percent};
 use crate::measurement::Measurement;
 
 /// Share lost to a quota above which a check warns and fails. A quota is a setting and no noise: a
-/// run that it does not bind loses nothing to it. If it binds, it takes a whole processor away for
-/// tens of milliseconds out of each 100, so that a small share of it is all of a p99.
+/// run that stays below it loses nothing to it. If it takes effect, it takes a whole processor away
+/// for tens of milliseconds out of each 100, so that even a small share of it determines the p99.
 const WARN_QUOTA: f64 = 0.01;
 const FAIL_QUOTA: f64 = 0.05;
 
 /// Share lost to others above which a check warns and fails. The first value is the spread of
 /// throughput between equal cells on an otherwise idle machine (a coefficient of variation of 9 to
-/// 10 %, see METHODOLOGY.md). The second is more than twice that, which does not pass for chance. A
-/// closed loop loses at most this share of its throughput, because a generator with time to spare
-/// makes up for some of it: at 23 %, one lost nothing yet, and at 29 % a third.
+/// 10 %, see METHODOLOGY.md). The second is more than twice that, too much for chance. A closed
+/// loop loses at most this share of its throughput, because a generator with time to spare makes up
+/// for some of it: at 23 %, one run lost nothing, and at 29 % another lost a third.
 const WARN_OTHERS: f64 = 0.10;
 const FAIL_OTHERS: f64 = 0.25;
 
-/// Share of the measured part that has to be lost to others. For a side that runs for 1 % of the
-/// time, one slice of another program doubles its wait; `send-lag` shows the effect on a latency.
+/// Smallest share of the measured part that must be lost to others before a check reports it. For a
+/// side that runs for 1 % of the time, one time slice of another program doubles its wait;
+/// `send-lag` shows the effect on a latency.
 const LEAST_LOST: f64 = 0.05;
 
 /// Error of the time that others used on one processor, in seconds: `/proc/stat` is read twice, and
@@ -48,7 +50,7 @@ pub(super) struct Side<'a> {
     pub throttled_s: Option<f64>,
 }
 
-/// Time that was lost, as shares of the time that the side ran or would have run.
+/// Time that was lost, as shares of the time for which the side ran or would have run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lost {
     pub quota: f64,
@@ -82,24 +84,25 @@ impl Side<'_> {
     }
 
     /// Returns the time that the quota took, at most the rest of the measured part: the kernel adds
-    /// up all processors, among them those that other tasks of the group want.
+    /// up all processors, including those that other tasks of the group want.
     fn lost_to_quota_s(&self) -> Option<f64> {
         let left_s = self.duration_s * self.width as f64 - self.ran_s;
         Some(self.throttled_s?.min(left_s.max(0.0)))
     }
 
-    /// Returns the part of the wait in which others used the processors; at most the time that they
-    /// used.
+    /// Returns the part of the wait during which others used the processors; at most the time that
+    /// they used.
     fn lost_to_others_s(&self) -> Option<f64> {
         let (idle_s, used_s) = (self.idle_s?, self.others_used_s()?);
         // Linux 6.18 counts the time that a quota holds a thread back as a wait, too.
         let wait_s = (self.wait_s? - self.lost_to_quota_s().unwrap_or(0.0)).max(0.0);
         let contended_s = if self.cpus.len() <= 1 {
-            // A wait falls into the time of others or into that of an idle processor that wakes up.
+            // A wait coincides either with the time of others or with an idle processor that wakes
+            // up.
             if used_s > 0.0 { wait_s * used_s / (used_s + idle_s) } else { 0.0 }
         } else {
-            // Ready threads move to an idle processor, so that only the rest of the wait was
-            // others' doing.
+            // Ready threads move to an idle processor, so that only the rest of the wait is due to
+            // others.
             wait_s - idle_s
         };
         Some(contended_s.clamp(0.0, used_s))
@@ -110,7 +113,7 @@ impl Side<'_> {
         Some((self.others_s? - RESOLUTION_S * self.cpus.len() as f64).max(0.0))
     }
 
-    /// Returns the largest share that others can have taken, if nothing is known of the wait.
+    /// Returns the largest share that others can have taken, for use if the wait is not known.
     pub fn most_lost_to_others(&self) -> Option<f64> {
         let used_s = self.others_used_s().filter(|_| self.wait_s.is_none())?;
         let is_much = used_s > LEAST_LOST * self.duration_s * self.width as f64;
@@ -135,7 +138,7 @@ impl Lost {
     }
 }
 
-/// Returns true if this share would fail if it were known to be lost.
+/// Returns true if this share would fail the check if it were known to be lost.
 pub(super) fn is_failing(share: f64) -> bool {
     share > FAIL_OTHERS
 }
@@ -150,7 +153,7 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
         .collect::<Vec<_>>()
         .join("; ");
     let mut sentence = format!(
-        "{side} was kept from running for {} of the time that it had work",
+        "{side} was kept from running for {} of the time for which it had work",
         percent(lost.total())
     );
     if !parts.is_empty() {
@@ -160,7 +163,7 @@ pub(super) fn sentence(side: &str, lost: Lost, quota: &str, others: &str) -> Str
         sentence += "; how long it waited for others is not known";
     }
     if !lost.is_quota_known {
-        sentence += "; a CPU quota may have a part in it, and could not be looked for";
+        sentence += "; a CPU quota may have caused a part of it, but could not be checked";
     }
     sentence
 }
@@ -171,9 +174,9 @@ pub(super) fn processors(cpus: &[usize]) -> String {
     format!("processor{} {list}", if cpus.len() == 1 { "" } else { "s" })
 }
 
-/// Returns the worst verdict for a loss to the other side of the measurement, on the same
+/// Returns the worst verdict for time lost to the other side of the measurement on the same
 /// processors. If there is no other processor, the loss only warns: there is no remedy, and every
-/// measurement on such a machine is made like that.
+/// measurement on such a machine has it.
 pub(super) fn worst_of_sharing(measured: &Measurement) -> Verdict {
     if measured.has_one_processor { Verdict::Warn } else { Verdict::Fail }
 }
@@ -289,7 +292,7 @@ mod tests {
         let unknown = Side { wait_s: None, others_s: None, throttled_s: None, ..ALONE };
         assert_eq!(unknown.lost(), None);
         let waited = lost(Side { throttled_s: None, ..ALONE });
-        assert!(sentence("it", waited, "", "").ends_with("could not be looked for"));
+        assert!(sentence("it", waited, "", "").ends_with("but could not be checked"));
         assert!(!sentence("it", lost(ALONE), "", "").contains("quota"));
         assert_eq!(Side { others_s: Some(0.52), ..unknown }.most_lost_to_others(), Some(0.5));
         assert_eq!(ALONE.most_lost_to_others(), None);

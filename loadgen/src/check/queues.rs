@@ -1,7 +1,7 @@
 //! `queues`: checks that the requests of an open loop did not wait in several queues.
 //!
-//! Each thread has connections of its own, and a queue of its own for them. Where requests wait,
-//! several queues are slower than one with the same connections: a request waits although a
+//! Each thread has its own connections, and its own queue for them. If requests wait, several
+//! queues are slower than one with the same number of connections: a request waits although a
 //! connection of another thread is free.
 
 use super::definition::{Check, Judgement, Verdict, percent};
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn warns_where_requests_wait_in_several_queues() {
+    fn warns_if_requests_wait_in_several_queues() {
         let judgement = with(2, 6_000).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_where_there_is_a_connection_for_each() {
+    fn passes_if_each_request_has_a_free_connection() {
         assert_eq!(with(2, 10_000).unwrap().verdict, Verdict::Pass);
     }
 

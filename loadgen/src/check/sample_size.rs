@@ -26,8 +26,8 @@ const HIGHEST_SHOWN: f64 = 0.999;
 
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a check; this one always applies")]
 fn judge(measured: &Measurement) -> Option<Judgement> {
-    // The distribution also holds the ages of requests without a response, which are no samples of
-    // it.
+    // The distribution also holds the ages of requests without a response, which are not samples of
+    // the latency.
     let samples = measured.requests.completed;
     let supported = PERCENTILES.iter().find(|(_, quantile)| samples >= samples_for(*quantile));
     Some(match supported {
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_with_enough_for_what_is_shown() {
+    fn passes_with_enough_samples_for_the_shown_percentiles() {
         assert_eq!(with(100_000).detail, "100000 samples are enough up to p99.99");
         assert_eq!(with(10_000).verdict, Verdict::Pass);
     }

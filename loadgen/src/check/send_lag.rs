@@ -1,10 +1,10 @@
 //! `send-lag`: checks, in an open loop, that little of the latency is the generator's own lateness.
 //!
-//! Latency runs from the intended send time, so it contains the lag. A lag that is a small part of
+//! Latency begins at the intended send time, so it contains the lag. A lag that is a small part of
 //! the latency does no harm. Nor does a lag of requests that the server then answered fast, which
-//! leaves the percentile where it was. The check therefore takes the amount by which a percentile
-//! of the latency is above that of the time from the actual send on, and no more of it than the lag
-//! can explain: the rest is the wait for a connection, which is the server's doing.
+//! does not change the percentile. The check therefore takes the amount by which a percentile of
+//! the latency is above that of the time from the actual send on, and no more of it than the lag
+//! can explain: the rest is the wait for a connection, which the server causes.
 
 use super::definition::{Check, Judgement, Verdict, percent, time};
 use crate::measurement::{Measurement, Times};
@@ -15,10 +15,10 @@ pub(super) const CHECK: Check = Check { name: "send-lag", judge };
 struct Claim {
     name: &'static str,
     quantile: f64,
-    /// Lag that this generator claims to keep; a smaller one is never a fault.
+    /// Lag that this generator promises to keep; a smaller one is never a fault.
     lag_ns: u64,
-    /// Share of the latency that may be the generator's before the check warns: the uncertainty
-    /// that the number has anyhow. A median may be off by a change of level that `steady-state`
+    /// Share of the latency that the generator may cause before the check warns: as much as the
+    /// number is uncertain anyway. A median may be off by a change of level that `steady-state`
     /// leaves unnoticed. The p99 of equal runs on two shared processors lay between 3.8 and 6.2 ms.
     warn_share: f64,
 }
@@ -66,9 +66,9 @@ fn added_ns(measured: &Measurement, quantile: f64, lag_ns: u64) -> u64 {
 
 /// Returns a quantile of the generator's lateness. Its histogram holds only requests that found a
 /// connection free: when the generator itself stands still, these are the first few of the requests
-/// that were due meanwhile. The others wait in the backlog, which is not the server's fault. But the
-/// requests that are due while the generator stands still for D are late by all values up to D
-/// alike, so in a run of T the q-quantile is at least D − (1 − q)·T.
+/// that were due meanwhile. The others wait in the backlog, through no fault of the server.
+/// Requests that are due while the generator stands still for D are late by values spread evenly up
+/// to D, so in a run of length T the q-quantile is at least D − (1 − q)·T.
 fn lag_ns(measured: &Measurement, quantile: f64) -> u64 {
     let lag = &measured.times.send_lag;
     let beyond_ns = (1.0 - quantile) * measured.duration.as_nanos() as f64;
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn passes_within_what_the_generator_claims_however_fast_the_server_is() {
+    fn passes_a_lag_that_the_generator_promises_for_any_server() {
         let mut measured = fixture::open(Arrivals::Constant);
         measured.times.latency = times(&[(8_000, 10_000)]);
         measured.times.service = times(&[(3_500, 10_000)]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_generator_that_stood_still_cannot_blame_the_line_on_the_server() {
+    fn a_generator_that_stood_still_cannot_blame_the_queue_on_the_server() {
         // The generator stood still for half a second of ten, with 500 requests due and 16
         // connections to send them on.
         let mut measured = fixture::open(Arrivals::Constant);

@@ -1,9 +1,10 @@
 //! `server-cpu-wait`: checks that the server had its processors when it had work.
 //!
-//! A server that others keep from running looks slow, and its model with it. Its threads also wait
-//! for each other, which is the model's own doing and does not count: see `processor_time.rs`,
-//! which has the thresholds. A quota that holds back the server alone may be what a user wants to
-//! measure, so it only warns; a quota that holds back the generator, too, fails.
+//! A server that other programs keep from running looks slow, and so does its model. Its threads
+//! also wait for each other, which the model itself causes and which does not count: see
+//! `processor_time.rs`, which has the thresholds. A quota that holds back only the server may be
+//! what a user wants to measure, so it only warns; a quota that holds back the generator, too,
+//! fails.
 
 use super::definition::{Check, Effect, Judgement, Verdict, percent};
 use super::processor_time::{
@@ -43,8 +44,8 @@ fn verdict_of_quota(lost: Lost, measured: &Measurement) -> Verdict {
     lost.verdict_of_quota().min(worst)
 }
 
-/// Returns the evidence of a loss if others used much of the server's processors, and its wait is
-/// not known because tasks that ended took theirs with them.
+/// Returns the evidence of a loss if others used much of the server's processors and the server's
+/// wait is not known, because tasks that ended took their counters with them.
 fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     let share = side.most_lost_to_others().filter(|share| is_failing(*share))?;
     let share = percent(share);
@@ -53,7 +54,8 @@ fn unknown_wait(side: &Side<'_>, others: &str) -> Option<String> {
     ))
 }
 
-/// Returns the worst verdict for what others took, and the rivals on the server's processors.
+/// Returns the worst verdict about the time that others took, and which programs used the server's
+/// processors.
 fn others(server: &ServerTime, measured: &Measurement) -> (Verdict, String) {
     let both = shared(&server.cpus, &measured.generator_cpus);
     if both.is_empty() {
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_is_not_known_of_a_server_whose_tasks_ended() {
+    fn reports_an_unknown_wait_of_a_server_whose_tasks_ended() {
         let judgement = judged(ServerTime { wait_s: None, ..disturbed() });
         assert_eq!(judgement.verdict, Verdict::Warn);
         assert!(

@@ -1,15 +1,14 @@
-//! `silence`: checks that the server answered from begin to end.
+//! `silence`: checks that the server answered from the beginning to the end.
 //!
-//! A server that stops for a part of the run makes throughput and percentiles an average over a
-//! server that works and one that does not. In a closed loop little else shows it: the generator
-//! sends no further requests to a server that stands still, so no percentile but the highest
-//! notices.
+//! If a server stops for a part of the run, throughput and percentiles are an average over a server
+//! that works and one that does not. In a closed loop little else shows it: the generator sends no
+//! further requests to a server that stands still, so only the highest percentile notices.
 //!
 //! The check looks at the longest time in which no response came although requests waited. This
 //! time is a silence if it is a notable part of the run and long compared with the usual time of a
-//! response, so that a slow handler, or connections that are served in step, do not count. A server
-//! may also fall silent towards most of its connections and go on with the others: the ages of the
-//! requests at the end show these connections.
+//! response, so that a slow handler, or connections that are served in lockstep, do not count. A
+//! server may also fall silent towards most of its connections and continue to serve the others:
+//! the ages of the requests at the end show these connections.
 
 use std::time::Duration;
 
@@ -19,28 +18,28 @@ use crate::workload::{Lifetime, Pacing, Until};
 
 pub(super) const CHECK: Check = Check { name: "silence", judge };
 
-/// Share of the measured part from which on a silence is reported: throughput is off by the same
-/// share, which is a difference by which readers compare servers.
+/// A silence is reported if it is at least this share of the measured part: throughput is off by
+/// the same share, which is a difference by which readers compare servers.
 const MIN_SHARE: f64 = 0.1;
 
-/// Shortest silences that warn and that fail: a busy machine may take a processor away for as long.
-/// Time that it takes away from the generator, too, never fails: a machine that stands still for
-/// 300 ms now and then is no fault of the server.
+/// Shortest silences that warn and that fail: a busy machine may take a processor away for that
+/// long. Time that it takes away from the generator, too, never fails: if the machine stands still
+/// for 300 ms now and then, the server is not at fault.
 const WARN_LENGTH: Duration = Duration::from_millis(100);
 const FAIL_LENGTH: Duration = Duration::from_millis(250);
 
 /// Shortest silence in units of the usual time of a response. Of exponential service times, one in
 /// 10¹⁰ is above ten times their 90th percentile, and one in 400 above ten times their 45th, the
-/// lowest that is used. A silence takes such a time on every connection at once.
+/// lowest percentile that is used. A silence takes that long on every connection at once.
 const MIN_USUAL_TIMES: f64 = 10.0;
 
-/// Percentile of the service time that is taken as usual, of those responses that did not wait
+/// Percentile of the service time that is taken as usual, among the responses that did not wait
 /// through the silence. With the median, a server would count as silent if every third response is
 /// slow.
 const USUAL: f64 = 0.9;
 
-/// Share of the connections that were served before and hang at the end: from half of them on, the
-/// measured workload is another one than the one that was asked for.
+/// The check fails if at least this share of the connections that were served before hang at the
+/// end: with half of the connections, the measured workload differs from the requested one.
 const HANGING_SHARE: f64 = 0.5;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -64,7 +63,7 @@ fn judge_silence(measured: &Measurement) -> Judgement {
     let share = percent(silence.length.as_secs_f64() / run_s);
     let (length, begin) = (seconds(silence.length), seconds(silence.begin));
     let told =
-        format!("no answer came for {length}, {share} of the measured part, from {begin} on");
+        format!("no response came for {length}, {share} of the measured part, from {begin} on");
     if is_notable(silence.awake, FAIL_LENGTH) {
         return Judgement::new(Verdict::Fail, format!("{told}, while requests waited"));
     }
@@ -74,14 +73,15 @@ fn judge_silence(measured: &Measurement) -> Judgement {
         return Judgement::new(Verdict::Warn, detail);
     }
     let detail = match silence.length {
-        Duration::ZERO => "answers never ceased to come".into(),
-        _ => format!("the longest time without an answer was {length}"),
+        Duration::ZERO => "responses never stopped coming".into(),
+        _ => format!("the longest time without a response was {length}"),
     };
     Judgement::new(Verdict::Pass, detail)
 }
 
-/// Returns the usual time of a response, in seconds, or the time between two requests if that is
-/// longer, which comes from the rate of requests or of connections that are made again and again.
+/// Returns the usual time of a response, in seconds. If the time between two requests is longer,
+/// returns that instead; it follows from the rate of requests, or of connections that are made
+/// again and again.
 fn usual_s(measured: &Measurement) -> f64 {
     let workload = &measured.workload;
     // For persistent connections, the connect rate only paces start-up.
@@ -91,9 +91,9 @@ fn usual_s(measured: &Measurement) -> f64 {
     rates.into_iter().flatten().map(|rate| 1.0 / rate).fold(usual_service_s(measured), f64::max)
 }
 
-/// Returns a percentile of the service time without the slowest responses, as many as could wait
-/// through a silence: one on each connection. At least half of the responses are kept, because a
-/// run may have fewer responses than connections.
+/// Returns a percentile of the service time without the slowest responses: one per connection is
+/// left out, because that many can have waited through a silence. At least half of the responses
+/// are kept, because a run may have fewer responses than connections.
 fn usual_service_s(measured: &Measurement) -> f64 {
     let service = &measured.times.service;
     let responses = service.len();
@@ -103,8 +103,8 @@ fn usual_service_s(measured: &Measurement) -> f64 {
 }
 
 /// Judges connections of a closed loop that hang at the end although they were served before.
-/// `starvation` reports connections that were never served, `offered-rate` the requests that an
-/// open loop leaves behind.
+/// `starvation` reports connections that were never served, `offered-rate` the requests of an open
+/// loop that were never answered.
 fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     let (Pacing::Closed, Until::Elapsed(_)) = (measured.workload.pacing, measured.workload.until)
     else {
@@ -119,7 +119,7 @@ fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     is_most.then(|| {
         let detail = format!(
             "{hanging} of {} connections that were served before had waited at the end for {} or \
-             more, longer than any answer took",
+             more, longer than any response took",
             connections.served,
             seconds(Duration::from_nanos(oldest_ns))
         );
@@ -127,9 +127,9 @@ fn judge_hanging(measured: &Measurement) -> Option<Judgement> {
     })
 }
 
-/// Returns the age from which on a request hangs, in nanoseconds. It is above all service times, so
-/// that a server that serves its connections one after another does not count as one that hangs,
-/// and at least as long as a silence that fails.
+/// Returns the age above which a request hangs, in nanoseconds. It is above all service times, so
+/// that a server that serves its connections one after another does not count as hanging. It is
+/// also at least as long as a silence that fails.
 fn hanging_from_ns(measured: &Measurement) -> u64 {
     let service = &measured.times.service;
     let least = measured.duration.mul_f64(MIN_SHARE).max(FAIL_LENGTH);
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(silent_for(fixture::closed(), 0).verdict, Verdict::Pass);
         let judgement = silent_for(fixture::closed(), 400);
         assert_eq!(judgement.verdict, Verdict::Pass);
-        assert_eq!(judgement.detail, "the longest time without an answer was 0.40 s");
+        assert_eq!(judgement.detail, "the longest time without a response was 0.40 s");
     }
 
     #[test]
@@ -179,7 +179,7 @@ mod tests {
             assert_eq!(judgement.verdict, Verdict::Fail);
             assert!(
                 judgement.detail.starts_with(
-                    "no answer came for 3.00 s, 30 % of the measured part, from 2.00 s on"
+                    "no response came for 3.00 s, 30 % of the measured part, from 2.00 s on"
                 ),
                 "{}",
                 judgement.detail
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_take_as_long_are_no_silence() {
+    fn responses_that_take_as_long_are_no_silence() {
         let mut measured = fixture::closed();
         // Every fifth response takes 1.2 s.
         measured.times.service = times(&[(1_000_000, 8_000), (1_200_000_000, 2_000)]);
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_that_waited_through_a_silence_do_not_make_it_usual() {
+    fn responses_that_waited_through_a_silence_do_not_make_it_usual() {
         // Number of connections, and number of responses on each before and after a silence of 3 s.
         for (connections, others) in [(64, 4), (64, 1), (10_000, 4), (1, 1)] {
             for mut measured in [fixture::closed(), fixture::open(Arrivals::Poisson)] {
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn fails_where_half_of_the_connections_hang_although_the_others_go_on() {
+    fn fails_if_half_of_the_connections_hang_although_the_others_are_served() {
         let judgement = hanging(40, 4_000, CONNECTIONS);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(judgement.detail.starts_with("40 of 64 connections"), "{}", judgement.detail);

@@ -1,9 +1,9 @@
-//! `start-up`: checks that the server had started what it starts for a connection before the
-//! measured part.
+//! `start-up`: checks that the server had started the process or thread of each connection before
+//! the measured part.
 //!
 //! A model that makes a process or a thread for a connection is given time for that: every
-//! connection sends one request, and no other request is sent, until all were answered or no
-//! further one was answered for a second. Then the warm-up begins. A connection that has its first
+//! connection sends one request, and no other request is sent, until all are answered or no further
+//! one has been answered for a second. Then the warm-up begins. A connection that has its first
 //! response only within the measured part brings its start into the results: its latency is the
 //! length of the start-up, and the load grows while it is measured. `starvation` reports a
 //! connection that never has a response.
@@ -37,7 +37,8 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         );
     }
     detail += &format!(
-        ", and {served_later} of them were within the measured part, which holds their start: use a longer --warmup"
+        ", and {served_later} of them were served within the measured part, which then contains \
+         their start: use a longer --warmup"
     );
     // If every response takes longer than the wait for the first ones, there is nothing to start.
     let is_slow = u128::from(measured.times.service.min()) > NEXT_FIRST_RESPONSE.as_nanos();
@@ -76,7 +77,7 @@ mod tests {
         let judgement = with(101, 60);
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(
-            judgement.detail.contains("60 of them were within the measured part"),
+            judgement.detail.contains("60 of them were served within the measured part"),
             "{}",
             judgement.detail
         );

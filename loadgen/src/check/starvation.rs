@@ -1,9 +1,9 @@
-//! `starvation`: checks that all requested connections took part, and took part alike.
+//! `starvation`: checks that all requested connections took part, and had equal shares.
 //!
-//! It is a result if some connections get more responses than others. Percentiles hide it, because
-//! they are of requests, and a connection that is served rarely sends few. A connection without a
-//! single response is more than that: the numbers are those of a workload with fewer connections
-//! than the one that was asked for.
+//! Unequal numbers of responses per connection are a result. Percentiles hide it, because they
+//! count requests, and a connection that is rarely served sends few. A connection without a single
+//! response is worse: the numbers are then those of a workload with fewer connections than
+//! requested.
 
 use super::definition::{Check, Effect, Judgement, Verdict};
 use crate::measurement::{Fairness, Measurement};
@@ -11,7 +11,7 @@ use crate::measurement::{Fairness, Measurement};
 pub(super) const CHECK: Check = Check { name: "starvation", judge };
 
 /// Share of the connections that may be without a response before the result is that of another
-/// workload: 1 in 100 moves no number by more than the differences that count between servers.
+/// workload: 1 in 100 changes the numbers by less than the differences between servers that count.
 const MAX_UNSERVED_SHARE: f64 = 0.01;
 
 /// Jain's index below which connections are called unequal; 0.9 is a coefficient of variation of a
@@ -21,8 +21,9 @@ const MIN_JAIN: f64 = 0.9;
 /// Ratio of the most to the least served connection above which they are called unequal.
 const MAX_RATIO: f64 = 10.0;
 
-/// Responses per connection from which on unfairness can be told from chance: Poisson counts of
-/// mean m have an index of m / (m + 1), 0.99 here, and differ by less than a factor of 3.
+/// Fewest responses per connection for which unequal shares can be distinguished from chance:
+/// Poisson counts of mean m have an index of m / (m + 1), 0.99 here, and differ by less than a
+/// factor of 3.
 const MIN_RESPONSES: u64 = 100;
 
 fn judge(measured: &Measurement) -> Option<Judgement> {
@@ -31,7 +32,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return None;
     }
     let unserved = unserved(measured);
-    // If some connections were never served, the shares of all are unequal anyway.
+    // If some connections were never served, the shares are unequal in any case.
     let unequal = unfairness(measured.fairness).filter(|_| unserved.is_none());
     let found = [unserved.clone(), unanswered_idle(measured), unequal];
     let (verdicts, details) = found.into_iter().flatten().unzip::<_, _, Vec<_>, Vec<_>>();
@@ -55,7 +56,7 @@ type Finding = (Verdict, String);
 fn unserved(measured: &Measurement) -> Option<Finding> {
     let connections = measured.connections;
     let asked = connections.requested;
-    // A connection that never had a request to send cannot starve.
+    // A connection that never had a request to send can't starve.
     let unserved = asked.saturating_sub(connections.served + connections.never_asked);
     if unserved == 0 {
         return None;
@@ -64,11 +65,11 @@ fn unserved(measured: &Measurement) -> Option<Finding> {
         0 => String::new(),
         unmade => format!(", {unmade} of them could not be made"),
     };
-    Some((verdict(unserved, asked), format!("{asked} asked, {unserved} never served{unmade}")))
+    Some((verdict(unserved, asked), format!("{asked} requested, {unserved} never served{unmade}")))
 }
 
-/// Reports idle connections without a response, which are unlike those of a client that has had
-/// one.
+/// Reports idle connections without a response: they are not like those of a client that has had a
+/// response.
 fn unanswered_idle(measured: &Measurement) -> Option<Finding> {
     let asked = measured.workload.idle as u64;
     let answered = measured.connections.idle_answered;
@@ -86,7 +87,8 @@ fn unfairness(Fairness { min, median, max, jain }: Fairness) -> Option<Finding> 
     let ratio = max as f64 / min.max(1) as f64;
     let detail = || {
         format!(
-            "answers per connection range from {min} to {max}, median {median}; Jain's index is {jain:.2}, and 1 when even"
+            "responses per connection range from {min} to {max}, median {median}; Jain's index is \
+             {jain:.2}, and 1 when even"
         )
     };
     (median >= MIN_RESPONSES && (jain < MIN_JAIN || ratio > MAX_RATIO))
@@ -120,15 +122,15 @@ mod tests {
     fn fails_when_more_than_one_in_a_hundred_never_had_a_response() {
         let judgement = judge(&starved(512, 101)).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert_eq!(judgement.detail, "512 asked, 101 never served");
+        assert_eq!(judgement.detail, "512 requested, 101 never served");
         assert_eq!(judge(&starved(64, 1)).unwrap().verdict, Verdict::Fail);
     }
 
     #[test]
-    fn does_not_call_shares_unequal_that_nobody_was_given() {
+    fn does_not_judge_the_shares_of_connections_without_requests() {
         let mut measured = starved(512, 101);
         measured.fairness = Fairness { min: 0, median: 1000, max: 1200, jain: 0.8 };
-        assert_eq!(judge(&measured).unwrap().detail, "512 asked, 101 never served");
+        assert_eq!(judge(&measured).unwrap().detail, "512 requested, 101 never served");
     }
 
     #[test]
@@ -158,14 +160,14 @@ mod tests {
     }
 
     #[test]
-    fn one_that_asked_in_vain_is_told_beside_those_that_had_nothing_to_send() {
+    fn a_starved_connection_is_reported_beside_those_that_had_nothing_to_send() {
         let mut measured = starved(64, 58);
         measured.connections.starved = 4;
         measured.connections.never_asked = 54;
         measured.connections.established = 10;
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
-        assert_eq!(judgement.detail, "64 asked, 4 never served");
+        assert_eq!(judgement.detail, "64 requested, 4 never served");
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
         measured.connections.starved = 1;
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Warn);
-        assert_eq!(judgement.detail, "200 asked, 2 never served, 1 of them could not be made");
+        assert_eq!(judgement.detail, "200 requested, 2 never served, 1 of them could not be made");
     }
 
     #[test]
@@ -190,16 +192,16 @@ mod tests {
         let judgement = judge(&measured).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert_eq!(judgement.detail, "4 of 1000 idle connections were answered");
-        // The percentiles are of the other connections anyway.
+        // The percentiles describe only the other connections in any case.
         assert_eq!(judgement.effect, None);
     }
 
     #[test]
-    fn tells_everything_that_it_found() {
+    fn reports_everything_that_it_found() {
         let mut measured = starved(64, 4);
         measured.workload.idle = 10;
         let detail = judge(&measured).unwrap().detail;
-        assert_eq!(detail, "64 asked, 4 never served; 0 of 10 idle connections were answered");
+        assert_eq!(detail, "64 requested, 4 never served; 0 of 10 idle connections were answered");
     }
 
     #[test]

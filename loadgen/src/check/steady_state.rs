@@ -1,15 +1,15 @@
-//! `steady-state`: checks that the measured quantity stayed the same from begin to end.
+//! `steady-state`: checks that the measured quantity stayed the same from the beginning to the end.
 //!
-//! A change within the run (a leak, a machine that grows hot, a neighbour that comes, a server that
-//! loses half of its workers) makes every number that is shown an average over a state that has
+//! A change within the run (a leak, a machine that grows hot, another virtual machine that starts,
+//! a server that loses half of its workers) makes every number an average over a state that has
 //! passed. The check looks at the throughput of a closed loop and the median latency of an open
-//! one, per batch: each is the quantity that the loop leaves free. The mean latency was rejected,
-//! because one stall dominates it.
+//! one, per batch: in each loop, that is the quantity that the workload does not fix. The mean
+//! latency was rejected, because one stall dominates it.
 //!
 //! Two tests share the work: Mann and Kendall's for a trend and Pettitt's for a step. Both look at
 //! ranks, and consecutive batches are alike, so these tests alone would raise an alarm on every
-//! queue and on every machine whose speed wanders. A change is therefore reported only if it is
-//! large as well, and stands out from the noise about the trend or the step, with the
+//! queue and on every machine whose speed varies slowly. A change is therefore reported only if it
+//! is also large, and large compared with the noise about the trend or the step, with the
 //! autocorrelation of the noise allowed for. `cargo bench --bench truth` measures the false-alarm
 //! rate of honest runs and the share of faults that is found; its table is in METHODOLOGY.md.
 
@@ -28,13 +28,13 @@ const MIN_BATCHES: usize = 8;
 /// Critical value for a trend: two-sided 1 % of the normal distribution.
 const SIGNIFICANT_Z: f64 = 2.576;
 
-/// Level of Pettitt's test: with 20 batches, it still finds a step before the last 5.
+/// Level of Pettitt's test: with 20 batches, it can still find a step before the last 5.
 const STEP_LEVEL: f64 = 0.05;
 
-/// Changes within the run, relative to the larger side, above which the check warns and fails.
-/// Simulation has set them, together with [`MIN_ERRORS`]: at most 1 % of stationary runs fail and
-/// 5 % warn, including those of a machine whose level wanders by 20 %, and a server whose
-/// throughput halves fails.
+/// Changes within the run, relative to the larger side, above which the check warns and fails. They
+/// were chosen by simulation, together with [`MIN_ERRORS`]: at most 1 % of stationary runs fail and
+/// 5 % warn, including those of a machine whose level varies by 20 %, and a server whose throughput
+/// halves fails.
 const WARN_CHANGE: f64 = 0.25;
 const FAIL_CHANGE: f64 = 0.45;
 
@@ -42,9 +42,9 @@ const FAIL_CHANGE: f64 = 0.45;
 const MIN_ERRORS: f64 = 9.0;
 
 /// Fewest requests that at least a quarter of the batches must hold, if batches are shorter than a
-/// second; the other batches may be without a response. For a closed loop, so few that the noise of
-/// counting them is known from the other batches. For an open loop, so many that most batches begin
-/// with another queue than the batch before.
+/// second; the other batches may be without a response. For a closed loop, these are enough to know
+/// the noise of the counts from the other batches. For an open loop, they are enough that most
+/// batches begin with a different queue than the batch before.
 const SHORT_BATCH: Duration = Duration::from_secs(1);
 const MIN_REQUESTS_CLOSED: u64 = 20;
 const MIN_REQUESTS_OPEN: u64 = 100;
@@ -56,24 +56,25 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 /// hide it.
 const CLIPPED_AT: f64 = 3.0;
 
-/// Largest autocorrelation that is allowed for: a longer memory is a trend to this run.
+/// Largest autocorrelation that is allowed for: within one run, a longer memory can't be
+/// distinguished from a trend.
 const MAX_AUTOCORRELATION: f64 = 0.95;
 
 /// A change that a test has found.
 struct Change {
-    /// Levels at the begin and at the end.
+    /// Levels at the beginning and at the end.
     from: f64,
     to: f64,
     /// Size in standard errors of the noise about it.
     errors: f64,
-    /// Index of the first value of the later level; none for a trend.
+    /// Index of the first value of the later level; `None` for a trend.
     at: Option<usize>,
-    /// Test that found the change, with its statistic.
+    /// Name of the test that found the change, with its statistic.
     test: String,
 }
 
 impl Change {
-    /// Returns the smaller level in terms of the larger one; 1 if both are 0, because nothing
+    /// Returns the smaller level as a share of the larger one; 1 if both are 0, because nothing
     /// changes then.
     fn ratio(&self) -> f64 {
         let larger = self.from.max(self.to);
@@ -102,7 +103,7 @@ impl Change {
                 }
             }
         };
-        format!("{way} ({}): no number of it is one of a steady state", self.test)
+        format!("{way} ({}): its numbers do not describe a steady state", self.test)
     }
 }
 
@@ -138,8 +139,8 @@ fn hold_enough(batches: &[Batch], least: u64) -> bool {
     batches[0].length >= SHORT_BATCH || requests[requests.len() * 3 / 4] >= least
 }
 
-/// Returns the begins and the values of the batches that have a value. A last batch that is shorter
-/// than half of the others says too little and is left out.
+/// Returns the beginnings and the values of the batches that have a value. A last batch that is
+/// shorter than half of the others says too little and is left out.
 fn series(batches: &[Batch], value: fn(&Batch) -> Option<f64>) -> (Vec<Duration>, Vec<f64>) {
     let Some(first) = batches.first() else { return Default::default() };
     let begun = batches.iter().scan(Duration::ZERO, |end, batch| {
@@ -159,7 +160,7 @@ fn median_latency(batch: &Batch) -> Option<f64> {
     (!batch.latency.is_empty()).then(|| batch.latency.value_at_quantile(0.5) as f64)
 }
 
-/// Finds a change that goes on through the whole run.
+/// Finds a change that continues through the whole run.
 fn trend(series: &[f64]) -> Option<Change> {
     let z = mann_kendall_z(series);
     if z.abs() <= SIGNIFICANT_Z {
@@ -266,7 +267,7 @@ fn mann_kendall_z(series: &[f64]) -> f64 {
 }
 
 /// Returns the median of the slopes between all pairs, per step (Theil 1950; Sen 1968): a trend
-/// that single batches cannot bend.
+/// that single batches can't distort.
 fn theil_sen_slope(series: &[f64]) -> f64 {
     let slopes = (0..series.len())
         .flat_map(|i| (i + 1..series.len()).map(move |j| (series[j] - series[i]) / (j - i) as f64));
@@ -289,7 +290,7 @@ mod tests {
     use crate::check::fixture::{self, CONNECTIONS, batch};
     use crate::workload::Arrivals;
 
-    /// Judges a closed loop with these shares of its usual throughput, in batches of a second.
+    /// Judges a closed loop whose batches of a second have these shares of the usual throughput.
     fn closed(shares: &[f64]) -> Option<Judgement> {
         let mut measured = fixture::closed();
         let completed = |share: &f64| (share * CONNECTIONS as f64 * 1000.0) as u64;
@@ -343,7 +344,7 @@ mod tests {
         );
     }
 
-    /// Judges twenty batches with noise of a few percent: the first `before` of them at the whole
+    /// Judges twenty batches with noise of a few percent: the first `before` of them at the full
     /// level, the others at `share` of it.
     fn stepping(before: usize, share: f64) -> Option<Judgement> {
         let noise = [0.0, -0.03, 0.02, 0.01, -0.02, 0.03, -0.01].into_iter().cycle();
@@ -353,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn fails_a_server_that_halves_wherever_in_the_run() {
+    fn fails_a_server_that_halves_at_any_time_of_the_run() {
         for before in [6, 10, 14] {
             let judgement = stepping(before, 0.5).unwrap();
             assert_eq!(judgement.verdict, Verdict::Fail, "{before}: {}", judgement.detail);
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_dies_has_not_fallen_by_more_than_everything() {
+    fn a_server_that_dies_has_fallen_by_no_more_than_all() {
         for before in [10, 14] {
             let judgement = stepping(before, 0.0).unwrap();
             assert_eq!(judgement.verdict, Verdict::Fail, "{before}");
@@ -375,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_up_is_told_as_one() {
+    fn a_step_up_is_reported_as_a_step() {
         let judgement = stepping(10, 2.5).unwrap();
         assert_eq!(judgement.verdict, Verdict::Fail);
         assert!(
@@ -386,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_level_that_wanders_is_no_trend() {
+    fn a_level_that_varies_is_no_trend() {
         let wave = (0..20).map(|i| 1.0 + 0.3 * (f64::from(i) / 4.0).sin()).collect::<Vec<_>>();
         assert_eq!(closed(&wave).unwrap().verdict, Verdict::Pass);
     }
@@ -435,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_like_the_one_before_are_noisier_than_they_look() {
+    fn autocorrelated_values_are_noisier_than_they_look() {
         let alone = [1.0, -1.0, -1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0, 1.0, -1.0, 1.0];
         let alike = [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -1.0, -1.0];
         assert!((noise(&alone) - MAD_TO_SIGMA).abs() < 1e-9);
@@ -443,13 +444,13 @@ mod tests {
     }
 
     #[test]
-    fn all_alike_is_no_trend() {
+    fn equal_values_have_no_trend() {
         assert!(mann_kendall_z(&[1.0; 10]).abs() < 1e-12);
         assert!(theil_sen_slope(&[1.0; 10]).abs() < 1e-12);
     }
 
     #[test]
-    fn theil_sen_is_not_bent_by_an_outlier() {
+    fn an_outlier_does_not_distort_theil_sen() {
         assert!((theil_sen_slope(&[1.0, 2.0, 3.0, 400.0, 5.0, 6.0, 7.0]) - 1.0).abs() < 1e-12);
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::nanos;
 /// not flooded.
 const MAX_CONNECTING: usize = 128;
 
-/// Waits between tries to connect: the first one, doubled each time, up to the last one.
+/// Waits between attempts to connect: the first one, doubled each time, up to the last one.
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
@@ -19,17 +19,17 @@ const LAST_RETRY: Duration = Duration::from_secs(1);
 pub(crate) const FIRST_CONNECTION: Duration = Duration::from_secs(1);
 
 /// Queue of the connections that are to be opened, and the number of those that are being opened.
-/// A connection waits to be opened, waits for another try, or is being opened: never two of these.
-/// Connections are named by their index.
+/// Each connection, named by its index, either waits to be opened, waits for another attempt, or is
+/// being opened.
 #[derive(Debug)]
 pub(super) struct Connecting {
     /// Connections to be opened next.
     to_open: VecDeque<usize>,
-    /// Connections that wait until a given time for another try.
+    /// Connections that wait until a given time for another attempt.
     to_retry: Vec<(u64, usize)>,
     in_progress: usize,
     opened_total: u64,
-    /// Begin of the first try that failed; `u64::MAX` if none did.
+    /// Beginning of the first attempt that failed; `u64::MAX` if none did.
     first_failed_try: u64,
     last_error: Option<io::Error>,
 }
@@ -51,7 +51,7 @@ impl Connecting {
         self.to_open.push_back(key);
     }
 
-    /// Queues connections for another try when their wait is over.
+    /// Queues connections whose wait for another attempt is over.
     pub fn retry(&mut self, now: u64) {
         self.to_retry.retain(|&(until, key)| {
             if until <= now {
@@ -61,13 +61,14 @@ impl Connecting {
         });
     }
 
-    /// Returns true if a queued connection may be opened. Their number at a time is limited only
-    /// until all have started: later, a limit would make requests wait for the generator.
+    /// Returns true if a queued connection may be opened. The number that are opened at the same
+    /// time is limited only until all have started: later, a limit would make requests wait for the
+    /// generator.
     pub fn may_open(&self, have_started: bool) -> bool {
         (have_started || self.in_progress < MAX_CONNECTING) && !self.to_open.is_empty()
     }
 
-    /// Takes the connection whose turn it is, which is being opened from now on.
+    /// Takes the next connection from the queue; from now on, it is being opened.
     pub fn begin(&mut self) -> Option<usize> {
         let key = self.to_open.pop_front()?;
         self.in_progress += 1;
@@ -80,7 +81,7 @@ impl Connecting {
         self.opened_total += 1;
     }
 
-    /// Notes that a connection could not be made: the try began at `began`, and is the last of
+    /// Notes that a connection could not be made: the attempt began at `began`, and is the last of
     /// `failures` in a row. Another one follows.
     pub fn note_failure(
         &mut self,
@@ -102,17 +103,17 @@ impl Connecting {
         self.opened_total
     }
 
-    /// Returns true if any try failed.
+    /// Returns true if any attempt failed.
     pub fn has_failed(&self) -> bool {
         self.first_failed_try != u64::MAX
     }
 
-    /// Returns true if tries have failed for so long that the server is taken to be absent.
+    /// Returns true if attempts have failed for so long that the server is assumed to be absent.
     pub fn has_failed_for_long(&self, now: u64) -> bool {
         now >= self.first_failed_try.saturating_add(nanos(FIRST_CONNECTION))
     }
 
-    /// Takes the error of the last try that failed.
+    /// Takes the error of the last attempt that failed.
     pub fn take_error(&mut self) -> Option<io::Error> {
         self.last_error.take()
     }
@@ -125,7 +126,7 @@ mod tests {
     const MS: u64 = 1_000_000;
 
     #[test]
-    fn tries_that_fail_wait_longer_each_time_and_at_most_a_second() {
+    fn failed_attempts_wait_longer_each_time_and_at_most_a_second() {
         let mut connecting = Connecting::new();
         let mut now = 0;
         for (failures, wait_ms) in [(1, 10), (2, 20), (3, 40), (8, 1000), (60, 1000)] {

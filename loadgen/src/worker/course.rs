@@ -1,8 +1,8 @@
-//! Course of a request through the parts of a worker: it is given to a connection, which may have
-//! to be opened for it, it is sent, and it is answered or fails.
+//! Path of a request through the parts of a worker: it is given to a connection, which may have to
+//! be opened for it, it is sent, and it is answered or fails.
 //!
-//! A request is begun right after the previous response in a closed loop, and by the schedule in an
-//! open one.
+//! In a closed loop, a request begins right after the previous response; in an open loop, the
+//! schedule begins it.
 
 use std::io;
 
@@ -17,8 +17,8 @@ use crate::connection::Head;
 use crate::recorder::Age;
 use crate::workload::Lifetime;
 
-/// Most requests that a worker takes from the schedule before it looks at responses, at the clock,
-/// and for an end: a rate may be so high that the worker would do nothing else.
+/// Most requests that a worker takes from the schedule before it handles responses and checks the
+/// clock and the end of the run: at a high rate the worker would otherwise do nothing else.
 const MAX_DISPATCHED: usize = 1024;
 
 /// Events that a socket is registered for, once for its whole life.
@@ -76,8 +76,8 @@ impl Worker {
         let slot = &mut self.slots[key];
         slot.pending = None;
         if slot.socket.is_some() || self.plan.workload.lifetime != Lifetime::Persistent {
-            // A connection with a lifetime is made when a request needs it; the connect is part of
-            // that latency.
+            // A connection with a limited lifetime is made when a request needs it; the connect is
+            // part of that latency.
             slot.state = State::Free;
             self.pacer.push_free(key);
         } else {
@@ -157,9 +157,9 @@ impl Worker {
         }
     }
 
-    /// Begins to open a connection, and sends its request if that is possible already.
+    /// Begins to open a connection, and sends its request if that is already possible.
     fn open(&mut self, key: usize, now: u64) {
-        // Not `now`: other connections may have been opened since.
+        // Not `now`: other connections may have been opened since then.
         let began = self.plan.clock.now();
         let socket = self.dialer.connect(&self.plan.target.addresses).and_then(|socket| {
             self.poller.add(&socket, key as u64, EVERYTHING)?;
@@ -170,7 +170,8 @@ impl Worker {
             if std::mem::take(&mut pending.lag_is_open) {
                 self.recording.note_send(*pending, began);
             }
-            // Only for the first try: the time of a failed try is not the generator's doing.
+            // Only for the first attempt: the generator does not cause the time of a failed
+            // attempt.
             if let Some(since) = pending.lacks_connection_since.take() {
                 pending.connect_wait = Some(began.saturating_sub(since));
             }
@@ -181,14 +182,14 @@ impl Worker {
             Err(error) => return self.connect_failed(key, error, now),
         }
         if slot.pending.is_some() {
-            // On loopback the handshake is over by now and this goes through; elsewhere an event
+            // On loopback the handshake is over by now, so the send succeeds; elsewhere an event
             // will follow.
             self.send(key, self.plan.clock.now());
         }
     }
 
-    /// Makes epoll report a socket again that was not read empty. Edge-triggered epoll does not do
-    /// so by itself.
+    /// Makes epoll report a socket again if some of its data was not read. Edge-triggered epoll
+    /// does not do so by itself.
     fn look_again(&self, key: usize) {
         if let Some(socket) = &self.slots[key].socket {
             let _ = self.poller.modify(socket, key as u64, EVERYTHING);
@@ -209,7 +210,7 @@ impl Worker {
         self.connecting.note_established();
     }
 
-    /// Leaves the connection to the server to close.
+    /// Leaves it to the server to close the connection.
     fn linger(&mut self, key: usize, now: u64) {
         if let Some(socket) = self.slots[key].socket.take() {
             self.lingering.push(socket, &self.poller, now);
@@ -259,7 +260,7 @@ impl Worker {
         }
     }
 
-    /// Sends the slot's request, or what is left of it.
+    /// Sends the slot's request, or the rest of it.
     fn send(&mut self, key: usize, now: u64) {
         let slot = &mut self.slots[key];
         let was_connecting = slot.state == State::Connecting;
@@ -279,8 +280,8 @@ impl Worker {
         }
     }
 
-    /// Reads what there is of the slot's response. `ending` says that the server has closed its
-    /// side.
+    /// Reads the available part of the slot's response. `ending` says that the server has closed
+    /// its side.
     fn receive(&mut self, key: usize, ending: bool, buffer: &mut [u8]) {
         let slot = &mut self.slots[key];
         let clock = self.plan.clock;
@@ -330,8 +331,9 @@ impl Worker {
         self.pauses.note_response(now);
     }
 
-    /// Records the time since the last response, as far as a request waited in it. A closed loop
-    /// always has a request that waits for a response or a connection; an open loop may have none.
+    /// Records the time since the last response, for as long as a request waited in it. A closed
+    /// loop always has a request that waits for a response or a connection; an open loop may have
+    /// none.
     pub(super) fn end_pause(&mut self, end: u64) {
         let waiting_since = if self.pacer.is_open() {
             let sent =

@@ -1,4 +1,4 @@
-//! Begins connections: to the addresses of the target in turn, from source addresses that have
+//! Starts connections: to the addresses of the target in turn, from source addresses that have
 //! ports left, and no more often than the workload allows.
 
 use std::io;
@@ -39,21 +39,21 @@ impl Dialer {
         }
     }
 
-    /// Returns true if a connection, idle or not, may be opened now under the connect rate, and
-    /// counts it then.
+    /// Returns true if the connect rate allows a connection, idle or not, to be opened now, and
+    /// counts it in that case.
     pub fn take_turn(&mut self, now: u64) -> bool {
         if self.next_open > now {
             return false;
         }
         if self.open_every > 0 {
-            // Connections that a late tick delayed are made up for; time in which none was
-            // requested is not.
+            // Connections that were delayed by a late tick may follow at once. Time in which no
+            // connection was needed does not add up.
             self.next_open = self.next_open.max(now.saturating_sub(nanos(TICK))) + self.open_every;
         }
         true
     }
 
-    /// Begins to connect to the next address and does not wait for the result.
+    /// Begins to connect to the next address without waiting for the result.
     pub fn connect(&mut self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
         self.try_connect(addresses).inspect_err(|error| self.limits.note(error))
     }

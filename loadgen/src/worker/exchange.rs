@@ -9,7 +9,8 @@ use crate::connection::{Connection, Head, KnownHead, Progress, ProtocolError, Re
 use crate::measurement::Bytes;
 use crate::plan::Plan;
 
-/// Reads from one connection, 4 MiB together, before other connections and the clock are looked at.
+/// Most reads from one connection, 4 MiB together, before the worker looks at other connections and
+/// the clock.
 const READS_PER_EVENT: usize = 64;
 
 /// Failure of a request.
@@ -21,25 +22,25 @@ pub(super) enum Failure {
     Protocol(ProtocolError),
 }
 
-/// Result of a try to send a request.
+/// Result of an attempt to send a request.
 #[derive(Debug)]
 pub(super) enum Sent {
     /// There is no connection yet.
     Nothing,
-    /// The request is under way, as far as the socket's buffer took it. If this is its begin, and
-    /// only the generator has delayed it, it is returned: it arrives now.
+    /// The request is sent, or as much of it as fits into the socket's buffer. If this was its
+    /// beginning, and only the generator has delayed it, it is returned: it arrives now.
     UnderWay {
         arrived: Option<PendingRequest>,
     },
     Failed(io::Error),
 }
 
-/// Result of reading what there is of a response.
+/// Result of reading the available part of a response.
 #[derive(Debug)]
 pub(super) enum Received {
     /// The response is not complete; an event will follow.
     Partial,
-    /// The response is not complete, and the socket was not read empty.
+    /// The response is not complete, and the socket may have more data.
     Unread,
     /// The response is complete. `is_closed` says that the server has closed its side.
     Whole {
@@ -59,7 +60,7 @@ pub(super) struct Exchange {
     /// Bytes of a request, and of the last request of a connection.
     request: Vec<u8>,
     last_request: Vec<u8>,
-    /// True if requests are HEAD, whose responses have no body.
+    /// True if the method is HEAD, whose responses have no body.
     is_head: bool,
     known_head: KnownHead,
 }
@@ -90,17 +91,18 @@ impl Exchange {
         slot.pending.is_some_and(|pending| pending.written < self.request_of(slot).len())
     }
 
-    /// Returns the name of the kind that a response gives its request.
+    /// Returns the name of the request's kind, if the response gives one.
     pub fn kind(&self, head: Head) -> Option<&str> {
         head.kind.map(|kind| self.known_head.kind(kind))
     }
 
-    /// Returns the length of the body of the slot's last response, if it was to have one.
+    /// Returns the length of the body of the slot's last response, if the response should have a
+    /// body.
     pub fn body_bytes(&self, slot: &Slot, head: Head) -> Option<u64> {
         (head.has_body() && !self.is_head).then(|| slot.response.body_bytes())
     }
 
-    /// Sends the slot's request, or what is left of it, and adds its bytes to `bytes`.
+    /// Sends the slot's request, or the rest of it, and adds its bytes to `bytes`.
     pub fn send(&self, slot: &mut Slot, now: u64, bytes: &mut Bytes) -> Sent {
         let request = self.request_of(slot);
         let is_connecting = slot.state == State::Connecting;

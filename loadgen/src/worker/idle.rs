@@ -2,8 +2,8 @@
 //! like the connection of a client that pauses.
 //!
 //! All of that happens before the measured part. Many are opened at the same time, on non-blocking
-//! sockets; answered ones leave the event queue, so that they cost the generator nothing while it
-//! measures.
+//! sockets; those with a response leave the event queue, so that they cost the generator nothing
+//! while it measures.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -23,7 +23,7 @@ use crate::plan::{Plan, TICK};
 const WINDOW: usize = 128;
 
 /// Time without a response after which the window doubles: a server with fewer workers than idle
-/// connections never answers most of them, and they should be open all the same.
+/// connections never answers most of them, but they should still be opened.
 const STALL: Duration = Duration::from_millis(50);
 
 /// Connections that are only held, and the number of them that had a response.
@@ -49,7 +49,7 @@ pub(super) struct Opening<'a> {
     last_news: u64,
 }
 
-/// A connection with its one request.
+/// A connection with its only request.
 #[derive(Debug)]
 struct Asking {
     socket: TcpStream,
@@ -207,7 +207,7 @@ impl<'a> Opening<'a> {
 
 impl Asking {
     /// Returns the events to wait for on an idle connection. They are level-triggered, unlike those
-    /// of measured connections: no idle connection is worth a second read per event.
+    /// of measured connections: one read per event is enough for an idle connection.
     fn interest(&self, request: &[u8]) -> epoll::EventFlags {
         let goes_on = self.written < request.len();
         epoll::EventFlags::IN

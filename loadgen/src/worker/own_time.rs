@@ -1,12 +1,11 @@
-//! Time of a worker's own thread in the measured part: on a processor, ready to run without one,
-//! and without anything to do.
+//! Time of a worker's own thread in the measured part: running on a processor, ready to run without
+//! one, or idle.
 
 use std::time::Duration;
 
 use crate::usage::{ThreadUsage, cpu_wait};
 
-/// Counters of the thread at the begin of the measured part, and the time without anything to do
-/// since then.
+/// Counters of the thread at the beginning of the measured part, and its idle time since then.
 #[derive(Debug, Default)]
 pub(super) struct OwnTime {
     usage_at_begin: Option<ThreadUsage>,
@@ -16,8 +15,8 @@ pub(super) struct OwnTime {
 }
 
 impl OwnTime {
-    /// Reads the wait for a processor before the measured part. At its begin would be too late: the
-    /// worker may have no processor from then until the end.
+    /// Reads the wait for a processor before the measured part. Reading it at the beginning would
+    /// be too late: the worker may have no processor from then until the end.
     pub fn look(&mut self) {
         self.cpu_wait_before = cpu_wait();
     }
@@ -37,13 +36,13 @@ impl OwnTime {
         Duration::from_nanos(self.idle_ns)
     }
 
-    /// Returns the CPU time since the begin of the measured part; zero if it has not begun.
+    /// Returns the CPU time since the beginning of the measured part; zero if it has not begun.
     pub fn usage(&self) -> ThreadUsage {
         self.usage_at_begin
             .map_or_else(ThreadUsage::default, |begin| ThreadUsage::now().since(begin))
     }
 
-    /// Returns the time for which the worker was ready to run and had no processor; none if the
+    /// Returns the time for which the worker was ready to run and had no processor; `None` if the
     /// kernel does not count it.
     pub fn cpu_wait(&self) -> Option<Duration> {
         let before = self.cpu_wait_before.unwrap_or_default();

@@ -10,18 +10,18 @@ use crate::recorder::Age;
 use crate::schedule::Schedule;
 use crate::workload::Pacing;
 
-/// Most requests that wait in a worker's backlog, 1 MiB of them. Further requests that are due stay
-/// in the schedule, which yields their times when it is their turn, or when the run ends.
+/// Most requests that wait in a worker's backlog; they take 1 MiB. Further requests that are due
+/// stay in the schedule, which yields their times when it is their turn, or when the run ends.
 const MAX_BACKLOG: usize = 1 << 17;
 
-/// Parts of equal length that the rest of a schedule is cut into; the requests of a part share one
+/// Parts of equal length into which the rest of a schedule is cut; the requests of a part share one
 /// age. A tenth of a percent of the length is as exact as the histograms are.
 const REST_STEPS: u64 = 1000;
 
 /// Pace of a worker.
 #[derive(Debug)]
 pub(super) struct Pacer {
-    /// Schedule of an open loop, and its begin and next time on the clock, once they are known.
+    /// Schedule of an open loop, and its beginning and next time on the clock, once they are known.
     schedule: Option<Schedule>,
     begin: u64,
     next_due: u64,
@@ -80,7 +80,7 @@ impl Pacer {
         if self.backlog.len() < MAX_BACKLOG { self.next_due } else { u64::MAX }
     }
 
-    /// Passes on from the request that is due to the next one. `is_measured` says that it is one of
+    /// Moves on from the request that is due to the next one. `is_measured` says that it belongs to
     /// the measured part.
     pub fn advance(&mut self, is_measured: bool) {
         self.next_due = self.draw();
@@ -97,7 +97,7 @@ impl Pacer {
         self.scheduled
     }
 
-    /// Lets a request that is due wait for a connection.
+    /// Puts a request that is due into the backlog, where it waits for a connection.
     pub fn push_backlog(&mut self, intended: u64) {
         self.backlog.push_back(intended);
     }
@@ -123,8 +123,7 @@ impl Pacer {
         self.free.push_back(key);
     }
 
-    /// Takes a connection that waits for a request; those that were closed meanwhile are passed
-    /// over.
+    /// Takes a connection that waits for a request, and skips those that were closed meanwhile.
     pub fn pop_free(&mut self, slots: &[Slot]) -> Option<usize> {
         loop {
             let key = self.free.pop_front()?;
@@ -136,7 +135,7 @@ impl Pacer {
 
     /// Queues requests that were due before the end but never sent, so that a stalled worker, or
     /// one whose backlog was full, reports them. Returns the ages of further ones, which do not fit
-    /// into the backlog. The lateness of each request of the measured part is handed to `note_lag`,
+    /// into the backlog. The lateness of each request of the measured part is passed to `note_lag`,
     /// with a number of requests.
     pub fn miss_due(
         &mut self,
@@ -165,8 +164,8 @@ impl Pacer {
     }
 
     /// Counts the rest of the schedule up to `end` without drawing its times: there may be
-    /// billions. They are taken to be evenly spaced, which is nearly true for that many random ones
-    /// as well.
+    /// billions. They are assumed to be evenly spaced, which is nearly true for that many random
+    /// ones as well.
     fn count_rest(&mut self, plan: &Plan, (begin, end): (u64, u64), now: u64) -> Vec<Age> {
         let (Some(rate), true) = (plan.workload.pacing.rate(), self.next_due < end) else {
             return Vec::new();

@@ -12,11 +12,11 @@ pub(super) struct PendingRequest {
     pub written: usize,
     /// True if the request was begun within the measured part and has taken one of its tickets.
     pub has_ticket: bool,
-    /// True if nothing but the generator delays the request, because it has a connection or only
-    /// has to make one, and its send lag is not recorded yet.
+    /// True if only the generator delays the request, because it has a connection or only has to
+    /// make one, and its send lag is not recorded yet.
     pub lag_is_open: bool,
-    /// Time from which on the request lacks only a connection, until a connect for it begins, and
-    /// the length of that wait.
+    /// Time at which the request began to need only a connection, until a connect for it begins,
+    /// and the length of that wait.
     pub lacks_connection_since: Option<u64>,
     pub connect_wait: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! The event queue of a worker: epoll, and a timer for times that epoll is too coarse for.
+//! The event queue of a worker: epoll, and a timer for times that are too exact for epoll.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,8 +29,8 @@ impl Poller {
         Ok(epoll::add(&self.epoll, socket, epoll::EventData::new_u64(key), events)?)
     }
 
-    /// Reports these events of a registered socket from now on, with `key`. Events that there are
-    /// already are reported again.
+    /// Reports these events of a registered socket from now on, with `key`. Events that are already
+    /// pending are reported again.
     pub fn modify(&self, socket: impl AsFd, key: u64, events: epoll::EventFlags) -> io::Result<()> {
         Ok(epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(key), events)?)
     }
@@ -41,7 +41,7 @@ impl Poller {
         let _ = epoll::delete(&self.epoll, socket);
     }
 
-    /// Takes the events that there are, or that come before `wake_at`, which is after `now`, and
+    /// Takes the events that are pending, or that come before `wake_at`, which is after `now`, and
     /// within a tick. Both are nanoseconds of the run's clock.
     pub fn wait_until(&mut self, wake_at: u64, now: u64, events: &mut Vec<epoll::Event>) {
         if wake_at < now + nanos(TICK) {
@@ -50,7 +50,7 @@ impl Poller {
         self.wait(TICK, events);
     }
 
-    /// Takes the events that there are, or that come within `timeout`. The timeout is whole
+    /// Takes the events that are pending, or that come within `timeout`. The timeout is whole
     /// milliseconds, because no kernel refuses such a call; the timer provides the exact times.
     pub fn wait(&self, timeout: Duration, events: &mut Vec<epoll::Event>) {
         let timeout = Timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() };

@@ -16,17 +16,17 @@ use crate::measurement::{Bytes, MAX_ARRIVALS};
 use crate::plan::Plan;
 use crate::recorder::{Age, Interval, Recorder, Stages};
 
-/// Recorder of the interval that is under way, and the reports to the run.
+/// Recorder of the current interval, and the reports to the run.
 #[derive(Debug)]
 pub(super) struct Recording {
     messages: Sender<Message>,
     recorder: Recorder,
-    /// Empty recorder, made before the measured part begins: making one takes a hundred
-    /// microseconds, by which the first request of an open loop would be late.
+    /// Empty recorder, made before the measured part begins. Making one takes a hundred
+    /// microseconds, and the first request of an open loop would be late by that time.
     fresh: Option<Box<Recorder>>,
-    /// Recordings of the warm-up; releasing their memory can wait, too.
+    /// Recordings of the warm-up; their memory is released later, when there is time.
     forgotten: Option<Box<Recorder>>,
-    /// Begin and end of the measured part, as far as they are known.
+    /// Beginning and end of the measured part, as far as they are known.
     window: (u64, u64),
     has_begun: bool,
     /// Length of the intervals that are handed over, in nanoseconds.
@@ -41,8 +41,8 @@ pub(super) struct Recording {
     last_done: u64,
 }
 
-/// Returns true if a client would follow this status to another URL. A 300 offers a choice, and a
-/// 304 says that there is nothing new (RFC 9110, section 15.4).
+/// Returns true if a client would follow a response of this status to another URL. A 300 offers a
+/// choice, and a 304 says that there is nothing new (RFC 9110, section 15.4).
 fn is_redirection(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
@@ -65,8 +65,8 @@ impl Recording {
         }
     }
 
-    /// Returns the begin and the end of the measured part, in nanoseconds of the clock; `u64::MAX`
-    /// while they are not known.
+    /// Returns the beginning and the end of the measured part, in nanoseconds of the clock;
+    /// `u64::MAX` while they are not known.
     pub fn window(&self) -> (u64, u64) {
         self.window
     }
@@ -76,7 +76,7 @@ impl Recording {
         (self.window.0..self.window.1).contains(&at)
     }
 
-    /// Asks the plan for the begin and the end of the measured part, until both are known.
+    /// Asks the plan for the beginning and the end of the measured part, until both are known.
     pub fn look_at_window(&mut self, plan: &Plan) {
         if self.window.0 == u64::MAX || self.window.1 == u64::MAX {
             self.window = plan.window();
@@ -98,7 +98,7 @@ impl Recording {
     }
 
     /// Discards the recordings of the warm-up, once. The first request of an open loop calls this
-    /// itself and leaves the rest of the begin for later: nothing may make it late.
+    /// itself and leaves the rest of `begin` for later, because nothing may make it late.
     pub fn forget_warm_up(&mut self) {
         if let Some(mut fresh) = self.fresh.take() {
             std::mem::swap(&mut self.recorder, &mut fresh);
@@ -144,7 +144,7 @@ impl Recording {
         let _ = self.messages.send(Message::Ended(Box::new(ending)));
     }
 
-    /// Takes the arrival times of requests, from the begin of the measured part.
+    /// Takes the arrival times of requests, from the beginning of the measured part.
     pub fn take_arrivals(&mut self) -> Vec<u64> {
         std::mem::take(&mut self.arrivals)
     }
@@ -187,7 +187,7 @@ impl Recording {
     }
 
     /// Keeps the age that a request had at the end of the measured part, if it ended later: it was
-    /// in flight at that moment, and the worker notices the end only when it looks at the clock
+    /// in flight at that time, and the worker notices the end only when it looks at the clock
     /// again.
     pub fn note_if_late(&mut self, plan: &Plan, pending: PendingRequest, now: u64) {
         let end = self.window.1;
@@ -203,8 +203,8 @@ impl Recording {
         self.recorder.count_error(place, |errors| &mut errors.connect);
     }
 
-    /// Records a response of the measured part; `body_bytes` is the length of its body, if it was
-    /// to have one, and `kind` the kind of the request, if the response names it.
+    /// Records a response of the measured part; `body_bytes` is the length of its body, if the
+    /// response should have one, and `kind` the kind of the request, if the response names it.
     pub fn record_response(
         &mut self,
         slot: &mut Slot,
@@ -271,7 +271,7 @@ impl Recording {
     ) {
         let address = plan.target.addresses[place];
         let answer =
-            if pending.first_byte.is_some() { "within an answer" } else { "before an answer" };
+            if pending.first_byte.is_some() { "within a response" } else { "before a response" };
         self.recorder.count_error(
             place,
             match failure {
@@ -291,14 +291,14 @@ impl Recording {
             Failure::Timeout => {
                 let timeout = plan.workload.timeout;
                 examples.timeout.get_or_insert_with(|| match pending.first_byte {
-                    Some(_) => format!("{address}: no end of an answer within {timeout:?}"),
+                    Some(_) => format!("{address}: no end of a response within {timeout:?}"),
                     None if pending.written < request_bytes => {
                         format!(
                             "{address}: took {} of {request_bytes} bytes of a request within {timeout:?}",
                             pending.written
                         )
                     }
-                    None => format!("{address}: no answer within {timeout:?}"),
+                    None => format!("{address}: no response within {timeout:?}"),
                 });
             }
             Failure::Protocol(error) => {

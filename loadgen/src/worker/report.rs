@@ -11,7 +11,7 @@ use crate::usage::ThreadUsage;
 /// Report of a worker while it runs.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// The worker passed the begin of the measured part.
+    /// The worker passed the beginning of the measured part.
     Begun,
     /// Results of an interval of the measured part.
     Interval(Interval),
@@ -35,11 +35,11 @@ pub(crate) struct Ending {
     pub unserved_at_begin: u64,
     pub served_later: u64,
     pub opened_total: u64,
-    /// Begin and end of the measured part, in nanoseconds of the clock.
+    /// Beginning and end of the measured part, in nanoseconds of the clock.
     pub window: (u64, u64),
     /// Requests of the measured part that a schedule called for.
     pub scheduled: u64,
-    /// Requests answered with a good status, per connection that the workload calls for.
+    /// Requests answered with a good status, for each connection of the workload.
     pub responses: Vec<u64>,
     pub arrivals: Vec<u64>,
     pub idle_established: u64,
@@ -50,7 +50,7 @@ pub(crate) struct Ending {
     /// Time at which the last request of the measured part ended.
     pub last_done: u64,
     pub pauses: Pauses,
-    /// Time of the measured part in which the worker had nothing to do but wait.
+    /// Time of the measured part in which the worker only waited.
     pub idle: Duration,
     pub usage: ThreadUsage,
     /// Time for which the worker was ready to run and had no processor.

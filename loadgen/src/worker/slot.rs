@@ -1,4 +1,4 @@
-//! A connection as the workload counts it: its socket, its request, and its place between the two.
+//! A connection as the workload counts it: its socket, its request, and the state of both.
 
 use std::net::TcpStream;
 
@@ -22,7 +22,7 @@ pub(super) struct Slot {
     /// Time of the `connect` call, and time until the connection was established.
     pub connect_began: u64,
     connect_took: Option<u64>,
-    /// Failed tries to connect in a row.
+    /// Failed attempts to connect in a row.
     pub failures: u32,
     pub was_established: bool,
     pub was_answered: bool,
@@ -53,14 +53,14 @@ impl Slot {
     /// Notes that the connection was established.
     pub fn established(&mut self, now: u64) {
         self.connect_took = Some(now - self.connect_began);
-        // The state is no longer `Connecting`, so that a request which is sent at once does not
+        // The state is no longer `Connecting`, so that a request that is sent at once does not
         // count the connection again.
         self.state = State::Free;
         self.was_established = true;
         self.failures = 0;
     }
 
-    /// Notes that the connection could not be made. Returns the number of failed tries in a row.
+    /// Notes that the connection could not be made. Returns the number of failed attempts in a row.
     pub fn connect_failed(&mut self) -> u32 {
         self.socket = None;
         self.state = State::Closed;
@@ -92,7 +92,7 @@ impl Slot {
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// Has a request to send and no connection; waits for its turn to make one.
+    /// Has a request to send but no connection; waits for its turn to make one.
     #[default]
     Closed,
     Connecting,
@@ -103,6 +103,6 @@ pub(super) enum State {
     Free,
     /// Has had its first response and sends no further request until the warm-up begins.
     Held,
-    /// Has nothing to send any more.
+    /// Has nothing more to send.
     Done,
 }

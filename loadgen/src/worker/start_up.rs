@@ -8,14 +8,14 @@ use super::slot::{Slot, State};
 use crate::clock::nanos;
 use crate::plan::Plan;
 
-/// Time to wait for one more first response, once every connection is established, before the
-/// warm-up begins all the same: a server may never have a worker for the remaining connections. No
-/// other request is sent meanwhile, so that the server has all of this time to start what it starts
-/// for a connection.
+/// Time to wait for one more first response, once every connection is established; then the warm-up
+/// begins anyway, because a server may never have a worker for the remaining connections. No other
+/// request is sent meanwhile, so that the server has all of this time to start what it starts for a
+/// connection.
 pub(crate) const NEXT_FIRST_RESPONSE: Duration = Duration::from_secs(1);
 
-/// Time to wait for all first responses together: a server that starts up one connection after
-/// another must not take longer than the measurement.
+/// Time to wait for all first responses together: the start-up of a server that serves one
+/// connection after another must not take longer than the measurement.
 const FIRST_RESPONSES: Duration = Duration::from_secs(5);
 
 /// Progress of the start-up.
@@ -38,7 +38,7 @@ struct Wait {
 }
 
 impl StartUp {
-    /// Returns true if the connections of this worker are ready, as far as they will be.
+    /// Returns true if the connections of this worker are ready, or as ready as they will become.
     pub fn is_ready(&self) -> bool {
         self.is_ready
     }
@@ -63,7 +63,7 @@ impl StartUp {
 
     /// Returns true if every connection was answered or could not be made. A connection that only
     /// waits to be accepted counts as established, so established connections get some time to be
-    /// served, and no more: a server may never have a worker for one.
+    /// served, but no more: a server may never have a worker for some of them.
     fn has_begun_serving(
         &mut self,
         slots: &[Slot],

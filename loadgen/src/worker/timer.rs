@@ -49,8 +49,8 @@ impl Timer {
             tv_nsec: (left % NANOS_PER_SECOND).cast_signed(),
         };
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
-        // The descriptor and the time are valid; if the call failed, the worker would wake at its
-        // next tick.
+        // The descriptor and the time are valid; even if the call failed, the worker would wake at
+        // its next tick.
         let _ = timerfd_settime(&self.fd, TimerfdTimerFlags::empty(), &once);
     }
 }

@@ -1,12 +1,12 @@
-//! The x axis of curves: the values of a question's axis. Values that are not placed as numbers are
-//! set apart at the low end.
+//! The x axis of curves: the values of a question's axis. Values that have no place among the
+//! numbers are shown separately at the low end.
 
 use super::axis::Axis;
 use crate::record::Scale;
 use crate::results::{Layout, Station};
 
-/// Creates the axis of `layout`: numbers at their value or its logarithm, and below them, set
-/// apart, the stations without a number.
+/// Creates the x axis of `layout`. Numbers are placed at their value or its logarithm; stations
+/// without a number are placed below them, separately.
 pub fn x_axis(layout: &Layout) -> Axis {
     let is_log = layout.scale == Scale::Log;
     let position = |value: f64| if is_log { value.log10() } else { value };
@@ -24,8 +24,8 @@ pub fn x_axis(layout: &Layout) -> Axis {
     Axis::of_marks(&format!("{}{scale}", layout.title), marks.collect(), broken_at)
 }
 
-/// Returns the distance of a station that is set apart to the first number and to its neighbour:
-/// the average distance between numbers, but never so small that labels would touch.
+/// Returns the distance between stations that are set apart, and from the last of them to the first
+/// number: the average distance between numbers, but at least so large that labels do not touch.
 fn apart_step(numbers: &[f64]) -> f64 {
     const LEAST_SHARE: f64 = 0.15;
     match numbers {

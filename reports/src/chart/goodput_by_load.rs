@@ -1,5 +1,5 @@
 //! Chart: requests answered well, by load. It shows if a server that is offered more than its
-//! capacity goes on to answer as many.
+//! capacity continues to answer as many.
 
 use super::axis::{self, Axis};
 use super::by_load::{self, ByLoad};

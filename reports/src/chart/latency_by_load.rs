@@ -8,7 +8,7 @@ use super::kind::WorkloadChart;
 pub const CHART: WorkloadChart = WorkloadChart {
     name: "latency-by-load",
     caption: "The latency that 99 of 100 requests stay below, at shares of the highest rate that holds the objective. Servers \
-              of the same capacity differ in what they are like below it. Beyond it, latency grows with the length of a \
+              of the same capacity differ below it. Beyond it, latency grows with the length of a \
               measurement.",
     draw: |results, workload| by_load::draw(&LATENCY, results, workload),
 };

@@ -20,7 +20,7 @@ pub const GRID: RGBColor = RGBColor(0xe2, 0xe2, 0xe2);
 /// Failures.
 pub const FAILED: RGBColor = RGBColor(0xb0, 0x00, 0x20);
 
-/// Dashes in px (drawn, skipped …); the first is a solid line.
+/// Dashes as lengths in px, drawn and skipped in turn; the first entry is a solid line.
 pub const DASHES: [&[u32]; 5] = [&[], &[8, 3], &[2, 3], &[9, 3, 2, 3], &[14, 4]];
 
 const COLORS: [RGBColor; 7] = [

@@ -5,7 +5,7 @@ use std::iter;
 
 use c10k_loadgen::measurement::Times;
 
-/// Number of points each time the share of slower requests halves: about one every 2 px.
+/// Number of points for each halving of the share of slower requests: about one every 2 px.
 const POINTS_PER_HALVING: u32 = 16;
 
 /// Returns points of quantile (0 to 1) and time in nanoseconds, from the fastest request to the

@@ -1,18 +1,18 @@
-//! Metrics of cells that are measured by a search: the highest rate that holds to an objective, and
+//! Metrics of cells that are measured by a search: the highest rate that meets an objective, and
 //! the latency just below that rate.
 
 use super::definition::{Bound, Drawn, Format, Metric, PLAIN};
 use crate::record::Record;
 use crate::statistics::lead::Better;
 
-/// Highest rate at which the server holds to the objective.
+/// Highest rate at which the server meets the objective.
 pub const CAPACITY: Metric = Metric {
     key: "capacity_rps",
     title: "Capacity",
     unit: "requests/s",
-    meaning: "The highest rate, offered in an open loop, at which the server holds to the objective of the \
-              workload. It lies between this rate and the lowest one above it that was measured and did not \
-              hold, up to 3 % higher.",
+    meaning: "The highest rate, offered in an open loop, at which the server meets the objective \
+              of the workload. It lies between this rate and the lowest one above it that was \
+              measured and did not hold, up to 3 % higher.",
     better: Some(Better::Higher),
     of: |record| record.search.as_ref().map(|search| search.holds_rps),
     headline: true,

@@ -10,8 +10,9 @@ use crate::record::Record;
 /// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
-    meaning: "Of requests whose responses say in their field `Server-Timing` that they were `cheap`, as those of \
-              `/mixed` do that neither wait nor compute. Requests without a response say nothing.",
+    meaning: "Of requests that their responses name `cheap` in the field `Server-Timing`, such as \
+              requests for `/mixed` that neither wait nor compute. Requests without a response say \
+              nothing.",
     format: Format::Time,
     of_every_round: true,
     marked: false,

@@ -10,8 +10,8 @@ use super::quantities::{percentile, summary};
 /// Fields that the percentiles share.
 const PERCENTILE: Metric = Metric {
     unit: "µs",
-    meaning: "The connect wait runs from the moment at which a request lacked nothing but a connection to the \
-              connect that was made for it. It is the load generator's own doing.",
+    meaning: "The connect wait runs from the time at which a request needed only a connection to \
+              the connect that was made for it. The load generator causes it.",
     format: Format::Time,
     of_every_round: true,
     better: None,

@@ -8,7 +8,8 @@ pub const UNSERVED: Metric = Metric {
     key: "connections_unserved",
     title: "Connections without a response",
     unit: "connections",
-    meaning: "Of those that the workload calls for at once, how many had no response in the measured part.",
+    meaning: "Connections that the workload calls for at once and that had no response in the \
+              measured part.",
     format: Format::Count,
     of: |record| {
         let connections = summary(record)?.connections;

@@ -1,5 +1,5 @@
-//! Metric: CPU time of the load generator per request, which is the instrument's own share of the
-//! work.
+//! Metric: CPU time of the load generator per request: the share of the work that measuring itself
+//! causes.
 
 use super::definition::{Metric, PLAIN};
 use super::quantities::{per_request, summary};

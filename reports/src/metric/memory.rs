@@ -44,7 +44,7 @@ pub const PER_CONNECTION: Metric = Metric {
     title: "Memory per connection",
     meaning: "Resident memory, without that of files, at the end of the measured part beyond that of the \
               server with one connection, divided by the further connections, idle ones included. A pool \
-              is as large as it has connections.",
+              has one worker for each connection.",
     of: |record| {
         let added = reading(record, "memory_anonymous_bytes")?
             - reading(record, "memory_anonymous_one_connection_bytes")?;

@@ -11,7 +11,7 @@ use super::quantities::{UNANSWERED, is_bound, maximum, percentile, summary};
 const PERCENTILE: Metric = Metric {
     unit: "µs",
     meaning: "The response is the latency without the wait before the connect, which is the load generator's \
-              own queue. On a connection that stands, it is the latency.",
+              own queue. On an open connection, it equals the latency.",
     format: Format::Time,
     of_every_round: true,
     ..PLAIN

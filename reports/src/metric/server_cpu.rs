@@ -60,7 +60,7 @@ const USER: &str = "server_cpu_user_s";
 /// Key of the reading of CPU time in the kernel, in seconds.
 const SYSTEM: &str = "server_cpu_system_s";
 
-/// Key of the reading of the time from the begin of the measured part to the first look at the
+/// Key of the reading of the time from the beginning of the measured part to the first look at the
 /// server, in seconds. The server worked in that time, but its CPU time was not counted. Runs
 /// written before this reading existed do not have it.
 const LATE: &str = "server_cpu_late_s";

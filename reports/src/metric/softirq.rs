@@ -4,7 +4,7 @@
 use super::definition::{Metric, PLAIN};
 use super::quantities::{per_request, reading};
 
-/// Time in soft interrupts, whichever task was interrupted.
+/// Time in soft interrupts, no matter which task was interrupted.
 pub const SOFTIRQ: Metric = Metric {
     key: "server_softirq_us_per_request",
     title: "Soft interrupts",

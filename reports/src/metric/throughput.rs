@@ -31,7 +31,7 @@ pub const OF_ALL_SLICES: Metric = Metric {
     title: "Throughput, pauses included",
     unit: "requests/s",
     meaning: "Mean of the throughput of all slices of a server in a block. A pause that hits a few slices \
-              moves it, and not the middle of the slices.",
+              changes this mean, but not the middle of the slices.",
     of: |_| None,
     better: Some(Better::Higher),
     ..PLAIN

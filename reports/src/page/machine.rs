@@ -71,7 +71,7 @@ mod tests {
     use crate::fixture;
 
     #[test]
-    fn each_core_is_told_with_its_side() {
+    fn each_core_is_shown_with_its_side() {
         let mut environment = fixture::environment();
         environment.server_cpus = vec![0, 2];
         environment.generator_cpus = vec![1, 3];

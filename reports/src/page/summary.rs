@@ -119,7 +119,7 @@ fn rows<'a>(results: &'a Results, workload: usize, metrics: &[&'static Metric]) 
 fn remarks(cell: &CellResult) -> Vec<String> {
     let unserved = cell.unserved().map(|unserved| {
         format!(
-            "{} asked, {} never served",
+            "{} requested, {} never served",
             format::count(unserved.asked),
             format::count(unserved.never_served)
         )

@@ -30,7 +30,8 @@ pub fn render(page: &Page) -> askama::Result<String> {
     section.render()
 }
 
-/// Collects the names of all traits that subjects declare, in the order of their first appearance.
+/// Collects the names of all fields in the profiles of subjects, in the order of their first
+/// appearance.
 fn trait_names(subjects: &[Subject]) -> Vec<&str> {
     let mut names = Vec::new();
     for (name, _) in subjects.iter().flat_map(|subject| &subject.traits) {
@@ -41,8 +42,8 @@ fn trait_names(subjects: &[Subject]) -> Vec<&str> {
     names
 }
 
-/// Returns the subject's value of each trait in `names`, or a dash. A server that c10k does not
-/// know declares no traits.
+/// Returns the subject's value of each profile field in `names`, or a dash. A server that c10k does
+/// not know declares no profile.
 fn trait_values<'a>(subject: &'a Subject, names: &[&str]) -> Vec<&'a str> {
     let value = |wanted: &&str| subject.traits.iter().find(|(name, _)| name == *wanted);
     names

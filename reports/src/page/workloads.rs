@@ -123,8 +123,8 @@ fn problems<'a>(results: &'a Results, cell: &'a CellResult) -> Vec<Problem<'a>> 
         let asked = format::count(unserved.asked);
         let never = format::count(unserved.never_served);
         format!(
-            "{asked} connections asked, {never} never served; percentiles and costs are of the served \
-             connections only"
+            "{asked} connections requested, {never} never served; percentiles and costs are of the \
+             served connections only"
         )
     }));
     texts.extend(never_answered(cell));

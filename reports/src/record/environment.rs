@@ -34,8 +34,8 @@ pub struct Environment {
     pub server_cpus: Vec<usize>,
     /// Processors that the generator was pinned to; empty if it was not pinned.
     pub generator_cpus: Vec<usize>,
-    /// Processors by physical core; `None` if the kernel does not tell, and in runs written before
-    /// the kernel was asked.
+    /// Processors by physical core; `None` if the kernel does not report it, and in runs written
+    /// before the kernel was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cores: Option<Vec<Vec<usize>>>,
     /// The smallest CPU quota of the cgroups that the run was in, in processors; `None` if there
@@ -66,7 +66,7 @@ pub struct Environment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim: Option<Claim>,
     /// Request that started the run, so that an interrupted run can be resumed; `None` in runs
-    /// written before that was possible.
+    /// written before resuming was possible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// Number of disturbed measurements that may be repeated.
@@ -105,7 +105,7 @@ pub struct Calibration {
     /// Time of the calibration (RFC 3339, UTC).
     pub measured_utc: String,
     /// Requests per second that one worker sends, in a closed loop, to a server that does nothing
-    /// but answer.
+    /// but respond.
     pub highest_rps_per_worker: f64,
     /// CPU time of the generator per request in that closed loop, in microseconds.
     pub cpu_us_per_request: f64,
@@ -193,7 +193,7 @@ pub struct Subject {
     /// Name and version of a server that is not built in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Declared traits by name (`waits`, `runs`, `accepts`), in display order.
+    /// Declared profile: field (`waits`, `runs`, `accepts`) and value, in display order.
     pub traits: Vec<(String, String)>,
 }
 

@@ -45,7 +45,7 @@ pub struct Record {
     #[serde(default)]
     pub readings: BTreeMap<String, f64>,
     /// Account that the server's CPU time comes from; `None` if no CPU time was read, and in lines
-    /// written before there was a choice, whose account is that of process clocks.
+    /// written when process clocks were the only account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_account: Option<CpuAccount>,
     /// Reasons why probes read nothing: name of the probe → reason.
@@ -61,7 +61,7 @@ pub struct Record {
     #[serde(default = "unless_told")]
     pub valid: bool,
     /// Reason why something other than the server determined the result; `None` if no such
-    /// disturbance is known, and in lines written before disturbances were looked for.
+    /// disturbance is known, and in lines that are older than this check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbed: Option<String>,
     /// True if the measurement was disturbed and the cell is measured again in the same round; a

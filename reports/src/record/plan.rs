@@ -41,7 +41,7 @@ fn stray_cell(
         !subjects.contains(cell.subject.as_str()) || !workloads.contains(cell.workload.as_str())
     });
     stray.map(|cell| {
-        format!("the cell of {:?} and {:?} names one unknown", cell.subject, cell.workload)
+        format!("the cell of {:?} and {:?} names an unknown one", cell.subject, cell.workload)
     })
 }
 
@@ -77,7 +77,7 @@ mod tests {
         let twin = after(|environment| environment.cells[1] = environment.cells[0].clone());
         assert_eq!(twin, "the cell of \"fork\" and \"short-1\" is twice in it");
         let stray = after(|environment| environment.cells[0].workload = "slow".to_owned());
-        assert_eq!(stray, "the cell of \"fork\" and \"slow\" names one unknown");
+        assert_eq!(stray, "the cell of \"fork\" and \"slow\" names an unknown one");
         let stray = after(|environment| environment.questions[0].workloads[0] = "slow".to_owned());
         assert!(stray.ends_with("names the unknown workload \"slow\""));
     }

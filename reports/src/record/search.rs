@@ -1,4 +1,4 @@
-//! Result of a search, as a record holds it: the highest rate that holds to an objective, with
+//! Result of a search, as a record holds it: the highest rate that meets an objective, with
 //! every step that led to it.
 
 use serde::{Deserialize, Serialize};
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct Search {
     /// The objective, such as `p99 < 5ms and errors < 0.1%`.
     pub objective: String,
-    /// Highest rate that held to the objective, in requests per second.
+    /// Highest rate that met the objective, in requests per second.
     pub holds_rps: f64,
-    /// Lowest rate above `holds_rps` that did not hold, in requests per second; `None` if the
+    /// Lowest rate above `holds_rps` that did not meet it, in requests per second; `None` if the
     /// generator could not send more, so that `holds_rps` is a lower bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub breaks_rps: Option<f64>,
@@ -43,7 +43,7 @@ pub struct SearchStep {
     /// for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p999_us: Option<f64>,
-    /// Reason why the step does not hold to the objective; `None` if it holds.
+    /// Reason why the step does not meet the objective; `None` if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<String>,
     /// True if other programs took processors during the step, so that it was measured again.

@@ -1,5 +1,5 @@
-//! Converts runs that were written before axes, readings and effects of checks existed to today's
-//! shape while they are read, so that only the reader knows the old shape.
+//! Reads runs that were written before axes, readings and effects of checks existed: converts them
+//! to today's shape, so that only the reader knows the old shape.
 
 use c10k_loadgen::Summary;
 use c10k_loadgen::check::{CheckOutcome, Effect, Verdict};
@@ -220,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn unserved_connections_are_told_of_in_lines_of_before_there_were_checks() {
+    fn unserved_connections_are_reported_in_lines_that_are_older_than_checks() {
         let record = upgraded(|record| summary(record).connections.requested = 64);
         assert_eq!(record.checks[0].detail, "1 of 64 connections were served");
         assert_eq!(record.checks[0].effect, Some(Effect::ServedConnectionsOnly));
     }
 
     #[test]
-    fn what_is_of_today_stays_as_it_is() {
+    fn current_records_stay_as_they_are() {
         let today = fixture::environment();
         let mut read = today.clone();
         super::environment(&mut read);

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_a_start_that_is_no_time() {
+    fn refuses_a_start_time_that_is_malformed() {
         let reports = tempfile::tempdir().unwrap();
         let environment = Environment { started_utc: "noon".to_owned(), ..fixture::environment() };
         let error = RunWriter::create(reports.path(), &environment).unwrap_err().to_string();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_goes_on_behind_its_last_whole_line() {
+    fn a_run_is_resumed_after_its_last_whole_line() {
         let reports = tempfile::tempdir().unwrap();
         let mut run = RunWriter::create(reports.path(), &fixture::environment()).unwrap();
         let record = fixture::measured("epoll", "short-1", 1);

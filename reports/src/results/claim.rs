@@ -88,7 +88,7 @@ fn judge_predicate(results: &Results, predicate: &Predicate) -> (Finding, String
     }
 }
 
-/// Writes an interval, of which one end may be open.
+/// Writes an interval; one of its ends may be open.
 fn in_words(Interval { mean, low, high }: Interval) -> String {
     let [number, least, most] = [mean, low, high].map(format::significant);
     match (low.is_finite(), high.is_finite()) {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_is_told_with_its_numbers() {
+    fn a_finding_is_described_with_its_numbers() {
         let results = results([3.0, 3.1, 2.9], at_least_twice());
         let (_, text) = &judge(&results).unwrap().predicates[0];
         assert!(
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_tests_no_claim_says_nothing_of_one() {
+    fn a_run_without_a_claim_has_no_finding() {
         let mut results = results([1.0; 3], at_least_twice());
         results.environment.claim = None;
         assert!(judge(&results).is_none());

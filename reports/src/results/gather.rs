@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_generator_set_the_pace_throughput_is_a_bound_and_cost_is_not() {
+    fn if_the_generator_is_the_limit_throughput_is_a_bound_and_cost_is_not() {
         let results =
             results(rounds("epoll", 1e4, |record| warn(record, Effect::ThroughputIsABound)));
         let cell = cell(&results, "epoll", "short-1");

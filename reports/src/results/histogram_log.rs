@@ -24,7 +24,7 @@ pub type Tagged = BTreeMap<String, Times>;
 pub struct Logged {
     /// Name of the distribution.
     pub tag: String,
-    /// Begin of the interval, measured from the begin of the log.
+    /// Beginning of the interval, measured from the beginning of the log.
     pub begin: Duration,
     /// Times in the interval, in nanoseconds.
     pub times: Times,

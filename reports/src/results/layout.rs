@@ -47,8 +47,8 @@ pub struct Panel {
     pub points: Vec<(usize, usize)>,
 }
 
-/// A value in the form in which values are compared: equal numbers are the same value, in whichever
-/// form they were written.
+/// A value in the form in which values are compared: equal numbers are the same value, no matter
+/// how they were written.
 #[derive(Debug, Clone, PartialEq)]
 enum Value<'a> {
     /// The parameter is not set.
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn without_two_numbers_there_is_nothing_to_lie_along() {
+    fn fewer_than_two_numbers_are_no_axis() {
         let axes = [("path", Scale::Category), ("connections", Scale::Log)];
         let paths: &[&[_]] =
             &[&[("path", text("/a"))], &[("path", text("/b")), ("connections", count(1))]];
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn workloads_that_differ_in_nothing_declared_are_told_apart_by_name() {
+    fn workloads_with_equal_parameters_are_distinguished_by_name() {
         let layout = layout(&environment(
             &[("connections", Scale::Log)],
             &[

@@ -128,14 +128,14 @@ pub fn describe(rounds: usize) -> String {
             _ => format!("{rounds} rounds are"),
         };
         return format!(
-            "{made} too few to tell subjects apart, so that no number is bold: {FEWEST_ROUNDS} rounds tell \
-             large differences, --rounds 8 smaller ones"
+            "{made} too few to tell subjects apart, so that no number is bold: {FEWEST_ROUNDS} \
+             rounds show large differences, --rounds 8 smaller ones"
         );
     }
     format!(
         "Subjects are told apart by a paired t-test of the ratios within each of {rounds} rounds, corrected \
          for all pairs of subjects. Among subjects that are equal, at most {} % of columns have a bold \
-         number. More rounds tell smaller differences",
+         number. More rounds show smaller differences",
         MARKED_AT_MOST * 100.0
     )
 }
@@ -213,13 +213,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_round_does_to_all_subjects_is_no_noise() {
+    fn an_effect_of_a_round_on_all_subjects_is_no_noise() {
         let drifting = |level: f64| [0.0, 5.0, 9.0].map(|round| level + round).to_vec();
         assert_eq!(highest(&[drifting(1.0), drifting(1.1)]), [1]);
     }
 
     #[test]
-    fn two_noisy_subjects_among_quiet_ones_are_not_told_apart() {
+    fn two_noisy_subjects_among_quiet_ones_are_not_distinguished() {
         let mut rounds = vec![around(1.0, 0.0); 9];
         rounds.push(vec![2.3, 2.5, 2.2, 2.6]);
         rounds.push(vec![2.2, 2.0, 2.3, 2.1]);
@@ -238,7 +238,7 @@ mod tests {
     /// A comparison by ranges that do not overlap distinguished eleven equal subjects in 53 % of
     /// columns of three rounds.
     #[test]
-    fn columns_of_eleven_equals_are_seldom_told_apart() {
+    fn columns_of_eleven_equals_are_rarely_distinguished() {
         let mut random = ChaCha8Rng::seed_from_u64(10);
         let noise = Normal::new(0.0, 0.05).unwrap();
         let mut column = || -> Vec<Vec<f64>> {
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn two_rounds_tell_nothing_apart() {
+    fn two_rounds_distinguish_nothing() {
         assert_eq!(highest(&[vec![1.0, 1.0], vec![9.0, 9.0]]), [0, 1]);
     }
 }

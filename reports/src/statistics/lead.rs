@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_cannot_be_told_from_the_best_lead_with_it() {
+    fn values_that_cannot_be_distinguished_from_the_best_lead_with_it() {
         let values = || [exact(10.0, 10.5), exact(10.1, 10.4), exact(5.0, 5.2)];
         assert_eq!(leaders(values(), Better::Higher), [true, true, false]);
         assert_eq!(leaders(values(), Better::Lower), [false, false, true]);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_leads_where_none_falls_behind() {
+    fn no_value_leads_if_all_are_equal() {
         let values = [exact(10.0, 12.0), exact(11.0, 12.0)];
         assert_eq!(leaders(values, Better::Higher), [false, false]);
         assert_eq!(leaders([exact(10.0, 12.0)], Better::Higher), [false]);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_that_cannot_be_told_apart_changes_nothing() {
+    fn a_bound_that_cannot_be_distinguished_changes_nothing() {
         let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(10.4, 10.0)];
         assert_eq!(leaders(values, Better::Higher), [true, false, false]);
         let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(7.0, 7.1)];
@@ -195,12 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn bounds_alone_tell_nothing() {
+    fn bounds_alone_have_no_leader() {
         assert_eq!(leaders([bound(10.0, 12.0), bound(20.0, 22.0)], Better::Higher), [false, false]);
     }
 
     #[test]
-    fn where_less_is_better_a_lower_bound_never_leads() {
+    fn a_lower_bound_never_leads_if_less_is_better() {
         let values = [exact(10.0, 10.2), exact(5.0, 5.1), bound(1.0, 1.01)];
         assert_eq!(leaders(values, Better::Lower), [false, true, false]);
     }

@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_values_beyond_those_of_the_first() {
+    fn accepts_values_beyond_those_of_the_first() {
         let mut sum = empty();
         sum.record(1).unwrap();
         let mut late = empty();

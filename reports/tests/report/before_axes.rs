@@ -1,4 +1,5 @@
-//! A real run from the time before axes, readings and effects is rendered as a run of today is.
+//! A real run that was written before axes, readings and effects existed is rendered like a run of
+//! today.
 
 use std::fs;
 use std::path::Path;

@@ -460,7 +460,7 @@ fn the_error_of_the_instrument_is_shown_where_it_is_known() {
 }
 
 #[test]
-fn every_page_says_what_its_cpu_time_is_an_account_of() {
+fn every_page_names_the_account_of_its_cpu_time() {
     let render = |accounts: &[Option<CpuAccount>], no_cgroup: Option<&str>| {
         let reports = tempfile::tempdir().unwrap();
         let no_cgroup = no_cgroup.map(str::to_owned);

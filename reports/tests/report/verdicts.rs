@@ -9,7 +9,8 @@ use c10k_reports::record::{Environment, Outcome, Record};
 use crate::fixture;
 use crate::page::{part, render};
 
-/// Returns an environment of three subjects under two workloads, one of which matters.
+/// Returns an environment of three subjects under two workloads; the tests look at only one of the
+/// workloads.
 fn environment() -> Environment {
     let mut environment = fixture::environment();
     environment.subjects.retain(|subject| subject.name != "busy-poll");
@@ -59,7 +60,7 @@ fn row<'a>(page: &'a str, subject: &str) -> &'a str {
 }
 
 #[test]
-fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
+fn a_starved_cell_a_failed_check_and_a_dead_server_are_described_in_words() {
     let starved = |record: &mut Record| {
         summary(record).connections.requested = 512;
         summary(record).connections.served = 411;
@@ -74,7 +75,7 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
     ];
     let (_reports, dir, page) = render(&environment(), &records.concat());
 
-    assert!(row(&page, "epoll").contains("512 asked, 101 never served"));
+    assert!(row(&page, "epoll").contains("512 requested, 101 never served"));
     assert!(
         row(&page, "epoll").contains("title=\"Not comparable: of the served connections only.\"")
     );
@@ -86,7 +87,7 @@ fn a_starved_cell_a_failed_check_and_a_dead_server_are_told_in_words() {
     assert!(header.contains("In 2 cells a check failed or connections were not served."));
 
     let problems = part(&page, "id=\"workload-2\"", "<details>");
-    assert!(problems.contains("512 connections asked, 101 never served"));
+    assert!(problems.contains("512 connections requested, 101 never served"));
     assert!(problems.contains("not valid, check offered failed: sent 900 of 1000"));
     assert!(problems.contains("failed in round 2: the server ended"));
 
@@ -114,8 +115,8 @@ fn a_throughput_that_the_generator_bounds_is_shown_as_a_bound_and_not_bold() {
     let (_reports, dir, page) = render(&environment(), &records.concat());
     assert!(row(&page, "epoll").contains(">≥\u{a0}21,000<"), "{}", row(&page, "epoll"));
     assert!(row(&page, "epoll").contains("At least this much"));
-    // It can't be told from the best exact value, so it is not marked, and the best exact value
-    // stays marked.
+    // It can't be distinguished from the best exact value, so it is not marked, and the best exact
+    // value stays marked.
     assert!(!row(&page, "epoll").contains("<b>"));
     assert!(row(&page, "thread-pool").contains("<b>21,000</b>"));
     assert!(page.contains("The load generator was at its limit with epoll"));
@@ -159,7 +160,7 @@ fn a_cell_that_is_not_valid_neither_wins_nor_loses() {
 }
 
 #[test]
-fn rounds_that_are_too_few_are_said_to_be_and_mark_nothing() {
+fn too_few_rounds_are_reported_and_mark_nothing() {
     let two = |subject, rps| rounds(subject, rps, |_| {}).into_iter().take(2);
     let records: Vec<Record> = two("epoll", 9e4).chain(two("fork", 1e3)).collect();
     let (_reports, _, page) = render(&environment(), &records);
@@ -198,7 +199,7 @@ fn percentiles_that_rest_on_requests_without_a_response_are_bounds() {
 }
 
 #[test]
-fn the_size_of_a_pool_stands_with_its_result() {
+fn the_size_of_a_pool_is_shown_with_its_result() {
     let records = rounds("thread-pool", 9e3, |record| {
         record.command = "c10k serve thread-pool --workers 512".to_owned();
     });
@@ -221,7 +222,7 @@ fn threads_for_handlers_stand_beside_the_loops() {
 }
 
 #[test]
-fn what_is_compared_is_the_response_and_not_the_generators_own_queue() {
+fn the_response_is_compared_and_not_the_generators_own_queue() {
     let with_p50 = |us: f64| {
         move |record: &mut Record| {
             let mut times = c10k_loadgen::measurement::Times::new(3).unwrap();
@@ -241,7 +242,7 @@ fn what_is_compared_is_the_response_and_not_the_generators_own_queue() {
 }
 
 #[test]
-fn a_complaint_is_told_once_per_cell_with_its_rounds() {
+fn a_complaint_is_shown_once_per_cell_with_its_rounds() {
     let mut records = rounds("epoll", 9e3, |_| {});
     not_valid(&mut records[1]);
     let (_reports, _, page) = render(&environment(), &records);
@@ -251,7 +252,7 @@ fn a_complaint_is_told_once_per_cell_with_its_rounds() {
 }
 
 #[test]
-fn what_could_not_be_read_is_explained() {
+fn missing_readings_are_explained() {
     let records = rounds("epoll", 9e3, |record| {
         record
             .missing

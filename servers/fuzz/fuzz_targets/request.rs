@@ -12,8 +12,8 @@ use libfuzzer_sys::fuzz_target;
 
 static SITE: LazyLock<Arc<Site>> = LazyLock::new(|| Arc::new(Site::embedded()));
 
-/// Returns the responses to a client that sends `bytes` in pieces of the lengths `steps`, over and
-/// over, and the next action that the connection then needs.
+/// Returns the responses to a client that sends `bytes` in pieces, whose lengths are `steps` over
+/// and over, and the next action that the connection then needs.
 fn talk(bytes: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
     let mut service = Service::new(Arc::clone(&SITE), Timeouts::default(), HandlerPlacement::InPlace);
     let (mut connection, mut output, mut at) = (Connection::new(Instant::now()), Vec::new(), 0);
@@ -33,8 +33,7 @@ fn talk(bytes: &[u8], steps: &[u8]) -> (Vec<u8>, Want) {
     (comparable(&output), connection.want())
 }
 
-/// Removes the parts that may differ: the time, and interim responses, which only a client that
-/// waits for one is given.
+/// Removes the parts that may differ: the time, and interim responses, which depend on the split.
 fn comparable(output: &[u8]) -> Vec<u8> {
     let lines = output.split_inclusive(|&byte| byte == b'\n');
     let text: Vec<u8> = lines.filter(|line| !line.starts_with(b"Date: ")).flatten().copied().collect();
@@ -52,7 +51,7 @@ fn comparable(output: &[u8]) -> Vec<u8> {
     rest
 }
 
-/// Returns true if a handler may take long, or answer with megabytes.
+/// Returns true if a handler may take long, or if its response may have megabytes.
 fn is_slow(bytes: &[u8]) -> bool {
     [&b"sleep"[..], b"spin", b"bytes", b"%"]
         .iter()
@@ -76,8 +75,8 @@ fuzz_target!(|input: ([u8; 4], &[u8])| {
     }
 });
 
-/// Returns true if the connection ends. It may linger first: that depends on the bytes that come
-/// behind the last request, and so on the split.
+/// Returns true if the connection ends. It may linger first: that depends on the bytes after the
+/// last request, and so on the split.
 fn closes(want: Want) -> bool {
     want != Want::Read
 }

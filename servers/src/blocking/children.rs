@@ -36,11 +36,11 @@ pub struct Children {
 }
 
 impl Children {
-    /// Begins to watch for children that end.
+    /// Starts watching for children that exit.
     ///
     /// # Errors
-    /// When this process has other threads: a child has only the thread that has forked it, and a
-    /// lock that another thread held stays locked there.
+    /// Fails if this process has other threads: fork copies only the calling thread, so a lock that
+    /// another thread holds would stay locked in the child for ever.
     pub fn watch() -> io::Result<Self> {
         if thread_limit::count().is_some_and(|count| count > 1) {
             return Err(io::Error::other(
@@ -56,7 +56,7 @@ impl Children {
         Ok(Self { running: HashSet::new(), ended, wake, handlers })
     }
 
-    /// Returns the number of running children, as far as is known.
+    /// Returns the number of children that are known to run.
     pub fn count(&self) -> usize {
         self.running.len()
     }
@@ -69,8 +69,8 @@ impl Children {
         // A stop signal must not reach a child that has no handler of its own yet: it would be
         // lost.
         let before = block_stop_signals()?;
-        // SAFETY: this process has one thread, which was checked at the start and which no model
-        // that forks changes, so the child may do whatever its parent could.
+        // SAFETY: this process has one thread: that was checked at the start, and no model that
+        // forks starts another one. So the child may do everything that its parent could.
         match unsafe { fork() } {
             Ok(ForkResult::Child) => {
                 shutdown.keep_to_itself();
@@ -92,16 +92,16 @@ impl Children {
         }
     }
 
-    /// Takes the exit status of every child that has ended, so that none remains as a zombie. The
-    /// statuses of other children of this process are left to the code that has started them.
+    /// Takes the exit status of every child that has ended, so that none remains as a zombie.
+    /// Children that other code of this process has started keep their status for that code.
     pub fn reap_ended(&mut self) -> io::Result<()> {
         if !self.ended.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
         while let Some(pid) = peek()? {
             if !self.running.remove(&pid) {
-                // This child is not one of ours and would be reported again and again, so each of
-                // ours is checked by itself.
+                // Other code has started this child, and it would be reported at every call, so
+                // each of our own children is checked by its process id.
                 self.running.retain(|&child| !has_ended(child));
                 break;
             }
@@ -167,8 +167,9 @@ fn peek() -> io::Result<Option<Pid>> {
     match waitid(Id::All, flags) {
         Ok(status) => Ok(status.pid().and_then(|pid| Pid::from_raw(pid.as_raw()))),
         Err(Errno::ECHILD) => Ok(None),
-        // A child was ended by a signal that nix has no name for, and nix does not tell which
-        // child. This process, which is never one of its own children, stands for it.
+        // A child was ended by a signal that nix has no name for, and nix does not report which
+        // child. The id of this process, which is never one of its own children, is returned
+        // instead.
         Err(Errno::EINVAL) => Ok(Some(getpid())),
         Err(error) => Err(error.into()),
     }

@@ -12,7 +12,7 @@ use rustix::net::{RecvFlags, recv};
 use crate::http::{Connection, Service, Want};
 use crate::net::shutdown::Shutdown;
 
-/// Pause until a connection whose input was ended by a stop is read again.
+/// Pause between two reads of a connection whose receiving side was shut down by a stop.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Buffer size for one read. A request of a browser has about 1 KiB; pipelined ones come in larger
@@ -74,7 +74,7 @@ impl BlockingStream for TcpStream {
 /// long.
 ///
 /// To stop early, signal the shutdown and shut down the socket's receiving side: requests that were
-/// received or on their way are still answered, then the end of the stream is read.
+/// received or are on their way are still answered, then the end of the stream is read.
 pub fn serve_connection(
     stream: &impl BlockingStream,
     service: &mut Service,
@@ -83,8 +83,8 @@ pub fn serve_connection(
 ) -> io::Result<()> {
     service.set_time(Instant::now());
     let mut connection = Connection::new(service.now());
-    // The socket inherits this timeout from its listener. It is never changed while every read
-    // brings whole requests.
+    // The socket inherits this timeout from its listener. It stays as it is while every read brings
+    // whole requests.
     let mut timeout = service.timeouts().idle;
     loop {
         if shutdown.is_signalled() {
@@ -124,7 +124,7 @@ pub fn serve_connection(
     }
 }
 
-/// Sends as much of the pending output as one call takes.
+/// Sends as much of the pending output as one call can.
 pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> io::Result<usize> {
     match connection.pending_output() {
         [small, large] if large.is_empty() => stream.write(&small),
@@ -133,8 +133,9 @@ pub fn write_pending(stream: &impl BlockingStream, connection: &Connection) -> i
     }
 }
 
-/// Returns true if more data may come although the end was read. The end may be only the server's
-/// own: after the receiving side is shut down, the kernel still takes data that is on its way.
+/// Returns true if more data may come although the end of the stream was read. The end may only be
+/// the result of the server's own shutdown of the receiving side, after which the kernel still
+/// takes data that is on its way.
 fn may_go_on(connection: &Connection, shutdown: &Shutdown) -> bool {
     shutdown.is_signalled()
         && (!shutdown.is_last_call_over() || (!connection.is_idle() && shutdown.has_drain_time()))

@@ -1,4 +1,4 @@
-//! Pool of threads for handlers, with a job queue that wakes no more threads than there are jobs.
+//! Pool of threads for handlers, with a job queue that wakes at most one thread per job.
 //!
 //! A channel would do, but its receivers spin for a while before they sleep; on a machine with few
 //! processors, that takes CPU time from the threads that have work.
@@ -9,11 +9,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::blocking::pool::start_handler_thread;
 
-/// Jobs that wait for a thread, and threads that wait for a job.
+/// Queue of jobs, and the threads that run them.
 #[derive(Debug)]
 pub struct HandlerPool<T> {
     state: Mutex<State<T>>,
-    /// Notified for each job that a sleeping thread is to take.
+    /// Notified once for each job that a sleeping thread can take.
     some: Condvar,
 }
 
@@ -76,7 +76,7 @@ impl<T> HandlerPool<T> {
     }
 
     /// Starts this number of threads. Each runs `work` on one job after the other until the queue
-    /// is closed and empty. An error names the next step.
+    /// is closed and empty. The message of an error names the next step.
     pub fn start_threads(
         self: &Arc<Self>,
         threads: usize,

@@ -1,7 +1,8 @@
 //! Ring of buffers that the kernel receives into; it takes a buffer only when there is data to put
 //! into it.
 //!
-//! So connections that wait for their clients hold no buffers, however many they are.
+//! Connections that wait for their clients therefore hold no buffers, no matter how many
+//! connections there are.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
@@ -15,8 +16,8 @@ use io_uring::types::BufRingEntry;
 /// Group number of the buffer ring in its `io_uring`, which has only this one.
 pub const GROUP: u16 = 0;
 
-/// Number of buffers, and so the most that a turn can fill. The kernel runs out of them only when
-/// more connections than this have sent something; receiving from the others is requested again a
+/// Number of buffers, and so the most that one turn can fill. The kernel runs out of them only if
+/// more connections than this have sent something; the loop then asks to receive from the others a
 /// turn later. A power of two.
 const COUNT: u16 = 256;
 
@@ -24,7 +25,7 @@ const COUNT: u16 = 256;
 /// bodies come in several pieces.
 const BUFFER_BYTES: usize = 4096;
 
-/// Memory shared with the kernel. It starts at a page, as the kernel demands.
+/// Memory shared with the kernel, which demands that it starts at the beginning of a page.
 #[repr(C, align(4096))]
 struct Memory {
     entries: [BufRingEntry; COUNT as usize],
@@ -84,7 +85,7 @@ impl Buffers {
         unsafe { slice::from_raw_parts(self.buffer(filled.id), filled.length) }
     }
 
-    /// Gives a buffer back to the kernel, from the next [`Self::publish`] on.
+    /// Gives a buffer back; the kernel may use it after the next [`Self::publish`].
     pub fn give_back(&mut self, Filled { id, .. }: Filled) {
         let buffer = self.buffer(id);
         // SAFETY: there are as many entries as buffers, so the position is free; the kernel reads
@@ -96,7 +97,7 @@ impl Buffers {
         self.tail = self.tail.wrapping_add(1);
     }
 
-    /// Tells the kernel of the buffers that were given back.
+    /// Tells the kernel which buffers were given back.
     pub fn publish(&mut self) {
         // SAFETY: the tail lies in a part of the first entry that is used for nothing else, and its
         // address is even.
@@ -108,7 +109,7 @@ impl Buffers {
     }
 
     fn buffer(&self, id: u16) -> *mut u8 {
-        // SAFETY: an address within the memory is computed, nothing is read.
+        // SAFETY: this computes an address within the memory and reads nothing.
         unsafe { addr_of_mut!((*self.memory.as_ptr()).bytes[usize::from(id)]).cast() }
     }
 }

@@ -1,8 +1,8 @@
-//! Connection of a ring: its HTTP state, and the requests that the kernel still has of it.
+//! Connection of a ring: its HTTP state, and its requests that the kernel has not completed yet.
 //!
-//! While a response is sent, the kernel reads its bytes where they lie, so nothing here touches the
-//! HTTP state before the send has completed. The kernel receives meanwhile, and received bytes are
-//! held back.
+//! While a response is sent, the kernel reads its bytes from the buffers of the HTTP state, so
+//! nothing here touches that state before the send has completed. The kernel still receives
+//! meanwhile, and the received bytes are held back.
 
 use std::mem;
 use std::net::{self, TcpStream};
@@ -14,20 +14,20 @@ use super::buffers::Filled;
 use super::ring::{Message, Request, Ring, Timespec};
 use crate::http::{Connection, Service, Want, try_append};
 
-/// Bytes held back for a client that does not read its responses; beyond this, receiving stops
-/// until it reads. The bytes of one turn may come on top, bounded by the number of buffers.
+/// Most bytes held back for a client that does not read its responses. Beyond this, receiving stops
+/// until the client reads. The bytes of one turn may be added, bounded by the number of buffers.
 const HELD_LIMIT_BYTES: usize = 16 * 1024;
 
-/// Socket with its HTTP state, and the requests that the kernel still has of both.
+/// Socket with its HTTP state, and their requests that the kernel has not completed yet.
 pub struct RingConnection {
-    /// Socket, until it is closed.
+    /// The socket; `None` once it is closed.
     stream: Option<TcpStream>,
     http: Connection,
     receiving: Receiving,
     sending: Sending,
     /// Message that the kernel is sending.
     message: Option<Box<Message>>,
-    /// Time that the kernel lets pass while a handler waits.
+    /// Time until which a handler waits, read by the kernel.
     time: Option<Box<Timespec>>,
     /// Bytes received before the HTTP state can take them.
     held: Vec<u8>,
@@ -48,20 +48,20 @@ enum Receiving {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sending {
     Nothing,
-    /// This many bytes are sent with the next call; the kernel reports it only if that can't be
-    /// done.
+    /// This many bytes are sent with the next call; the kernel reports the send only if it can't be
+    /// done at once.
     AtOnce(usize),
-    /// As many bytes are sent as there is space for, as soon as there is some; the kernel reports
-    /// their number.
+    /// As many bytes are sent as fit, once the socket has space for some; the kernel reports their
+    /// number.
     WhenPossible,
 }
 
 /// Next step of the loop for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// The kernel has a request of the connection.
+    /// Wait: the kernel still has a request of the connection.
     Wait,
-    /// The kernel has no request of the connection any more, and it can be dropped.
+    /// Drop the connection: the kernel has no request of it any more.
     Drop,
 }
 
@@ -127,8 +127,8 @@ impl RingConnection {
                 }
             }
             Ok(None) => self.ended = true,
-            // All buffers were filled within a turn, or receiving was told to end. If it is still
-            // wanted, `go_on` asks for it again.
+            // All buffers were filled within a turn, or receiving was cancelled. If receiving is
+            // still wanted, `go_on` asks for it again.
             Err(Errno::NOBUFS | Errno::CANCELED | Errno::INTR) => {}
             Err(_) => self.close(slot, ring),
         }
@@ -171,7 +171,7 @@ impl RingConnection {
     }
 
     /// Notes that the bytes to be sent at once were sent, unless [`Self::sent`] has reported
-    /// otherwise.
+    /// something else.
     pub fn settle(&mut self, service: &mut Service) {
         if let Sending::AtOnce(bytes) = self.sending {
             self.sending = Sending::Nothing;
@@ -179,12 +179,12 @@ impl RingConnection {
         }
     }
 
-    /// Notes that the requested time is over.
+    /// Notes that the time of the handler is over.
     pub fn timed(&mut self) {
         self.time = None;
     }
 
-    /// Gives the kernel the next request, whatever was done before.
+    /// Gives the kernel the next request; to be called after every other method.
     pub fn go_on(&mut self, slot: usize, service: &mut Service, ring: &mut Ring<'_>) -> Next {
         while let Some(stream) = &self.stream {
             match self.http.want() {
@@ -258,7 +258,7 @@ impl RingConnection {
         let at_once = only_reads && self.http.reads_after_output() && large.is_empty();
         if at_once {
             self.sending = Sending::AtOnce(output.len());
-            // SAFETY: the connection is not touched until this is settled, see `Sending`.
+            // SAFETY: the connection is not touched until this send is settled, see `Sending`.
             unsafe { ring.send_at_once(slot, stream.as_fd(), &output) };
         } else {
             self.send_when_possible(slot, ring);
@@ -269,8 +269,8 @@ impl RingConnection {
         let Some(stream) = &self.stream else { return };
         let (fd, [output, large]) = (stream.as_fd(), self.http.pending_output());
         self.sending = Sending::WhenPossible;
-        // SAFETY: until `sent` is called, the connection is not touched, nor does `go_on` let it be
-        // dropped.
+        // SAFETY: the connection is not touched until `sent` is called, and `go_on` does not let it
+        // be dropped before.
         unsafe {
             if output.is_empty() || large.is_empty() {
                 ring.send(slot, fd, if output.is_empty() { &large } else { &output });

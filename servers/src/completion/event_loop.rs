@@ -29,13 +29,13 @@ use crate::net::shutdown::DRAIN_TICK;
 use crate::net::timeout_scan::TimeoutScan;
 use crate::{Listener, Shutdown};
 
-/// Remaining capacity up to which connections are accepted one by one. If the kernel accepts all
-/// that come, one turn may bring as many as there are completions, and another turn as many before
-/// the kernel is told to stop.
+/// Remaining capacity below which connections are accepted one by one. While the kernel accepts all
+/// connections, one turn may bring as many as there are completions, and the next turn as many
+/// again before the kernel is told to stop.
 const ACCEPT_ALL_CAPACITY: usize = 2 * COMPLETIONS as usize;
 
-/// Serves connections from `listener` until `shutdown`, then finishes the requests in flight, on a
-/// ring that [`ring::open`] has made.
+/// Serves connections from `listener` until `shutdown`, then finishes the requests in flight. The
+/// ring was made by [`ring::open`].
 pub fn serve(
     mut io_uring: IoUring,
     listener: &Listener,
@@ -49,12 +49,12 @@ pub fn serve(
 
 /// Connections of one thread, and its ring.
 struct CompletionLoop<'a> {
-    /// Dropped before the connections; that takes back all their requests from the kernel.
+    /// Dropped before the connections, so that the kernel gives up all their requests first.
     ring: Ring<'a>,
     connections: Slab<RingConnection>,
     listener: &'a Listener,
     accepting: Accepting,
-    /// True if the last attempt to accept has failed.
+    /// True if the last attempt to accept has failed for lack of a resource.
     is_short: bool,
     max_connections: usize,
     service: Service,
@@ -72,7 +72,7 @@ enum Accepting {
     All,
     /// The kernel was told to stop accepting all connections.
     Ending,
-    /// The kernel reports when a connection comes.
+    /// The kernel reports when a connection waits to be accepted.
     Knock,
 }
 
@@ -129,7 +129,7 @@ impl<'a> CompletionLoop<'a> {
         Ok(())
     }
 
-    /// Waits for completions, and goes on with their connections.
+    /// Waits for completions, then continues their connections.
     fn turn(&mut self, at_most: Option<Duration>) -> io::Result<()> {
         self.ring.wait(self.wait_time(at_most))?;
         self.service.set_time(Instant::now());
@@ -195,7 +195,7 @@ impl<'a> CompletionLoop<'a> {
         }
     }
 
-    /// Lets the kernel accept connections, up to the connection limit.
+    /// Asks the kernel to accept connections, up to the connection limit.
     fn go_on_accepting(&mut self) {
         let capacity = self.max_connections.saturating_sub(self.connections.len());
         let fd = self.listener.as_fd();
@@ -226,7 +226,7 @@ impl<'a> CompletionLoop<'a> {
         match result {
             Ok(stream) => self.add(stream),
             Err(Errno::CANCELED) => {}
-            // For example, no descriptors are left. Accepting would fail again at once, even if no
+            // For example, no descriptors are left. Another accept would fail at once, even if no
             // connection comes.
             Err(_) => self.is_short = true,
         }
@@ -266,8 +266,8 @@ impl<'a> CompletionLoop<'a> {
         self.each_where(condition, |this, slot| this.connections[slot].close(slot, &mut this.ring));
     }
 
-    /// Calls `act` for all connections that meet `condition`, without a list of them, and goes on
-    /// with each.
+    /// Calls `act` for all connections that meet `condition`, without allocating a list of them,
+    /// and continues each.
     fn each_where(
         &mut self,
         condition: impl Fn(&RingConnection, &Service) -> bool,
@@ -333,8 +333,8 @@ mod tests {
         if super::super::probe::probe().is_err() {
             return;
         }
-        // Each request fills a buffer to its end, so that nothing of the next one is known when the
-        // first is answered.
+        // Each request fills a buffer exactly, so that no byte of the next request is known when
+        // the first is answered.
         let head = "GET / HTTP/1.1\r\nHost: a\r\nFiller: \r\n\r\n";
         let request =
             head.replace("Filler: ", &format!("Filler: {}", "a".repeat(4096 - head.len())));

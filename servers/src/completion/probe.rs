@@ -1,4 +1,4 @@
-//! Checks that this machine allows an `io_uring`, and one with everything that the loop needs.
+//! Checks that this machine allows an `io_uring`, and that it has all features that the loop needs.
 
 use std::fs;
 use std::io;
@@ -12,8 +12,7 @@ use super::ring::{self, Ring};
 /// System setting that allows an `io_uring`: 0 to all processes, 1 to a group, 2 to none.
 const SWITCH: &str = "/proc/sys/kernel/io_uring_disabled";
 
-/// Reason why there is no `io_uring` with everything that the loop needs. Its text is one line,
-/// with the next step.
+/// Reason why there is no usable `io_uring`. Its text is one line, with the next step.
 #[derive(Debug, thiserror::Error)]
 pub enum NoIoUring {
     /// The kernel has none, or hides it.
@@ -28,7 +27,7 @@ pub enum NoIoUring {
          the superuser can allow it with `sysctl kernel.io_uring_disabled=0`"
     )]
     SwitchedOff(String),
-    /// Something other than the system setting forbids it.
+    /// Some other policy forbids it, such as seccomp.
     #[error(
         "a security policy allows no io_uring, such as the seccomp profile of a container: \
          allow io_uring_setup, io_uring_enter and io_uring_register in it"
@@ -47,7 +46,7 @@ pub enum NoIoUring {
     Failed(Errno),
 }
 
-/// Creates an `io_uring`, to find out if that works.
+/// Creates an `io_uring` to find out if that works.
 pub fn probe() -> Result<(), NoIoUring> {
     let explain = |error: io::Error| {
         let switch = fs::read_to_string(SWITCH).ok();
@@ -65,8 +64,7 @@ pub fn try_enter() -> io::Result<()> {
     IoUring::new(1)?.submit().map(drop)
 }
 
-/// Returns the reason why there is no ring after the system has answered `error`; `switch` is the
-/// value of [`SWITCH`].
+/// Returns the reason for the kernel's error `error`; `switch` is the value of [`SWITCH`].
 fn explain(error: Errno, switch: Option<&str>) -> NoIoUring {
     match (error, switch) {
         (Errno::NOSYS, _) => NoIoUring::Missing,

@@ -1,13 +1,13 @@
 //! Small, safe interface of an `io_uring` (see `io_uring(7)`): the requests of this loop to the
 //! kernel, and their completions.
 //!
-//! Tried and left out, because at 64 connections it made no difference that could be told from
-//! noise: registered files instead of descriptors, queues a quarter or four times as large, a
-//! quarter of the buffers. (Deferring, see [`deferring`], and the registered descriptor of the ring
-//! made no difference either, but cost nothing.) Left out for their effects: a minimum time to wait
-//! buys larger batches with later responses; `MSG_WAITALL` on large responses hides how a client
-//! takes them, so that a slow client could not be told from a stuck one; a kernel thread that polls
-//! the queue takes a processor.
+//! Tried and left out, because at 64 connections it made no difference beyond noise: registered
+//! files instead of descriptors, queues a quarter or four times as large, a quarter of the buffers.
+//! (Deferring, see [`deferring`], and the registered descriptor of the ring made no difference
+//! either, but cost nothing.) Left out for their effects: a minimum time to wait buys larger
+//! batches with later responses; `MSG_WAITALL` on large responses hides how a client takes them, so
+//! that a slow client could not be told from a stuck one; a kernel thread that polls the queue
+//! takes a processor.
 
 use std::io;
 use std::mem::{self, ManuallyDrop};
@@ -25,8 +25,8 @@ use rustix::io::Errno;
 
 use super::buffers::{self, Buffers, Filled};
 
-/// Most requests that one call gives to the kernel; further ones take another call. The processor's
-/// nearest cache holds all of them.
+/// Most requests that one call gives to the kernel; further ones take another call. All of them fit
+/// into the L1 cache of the processor.
 const SUBMISSIONS: u32 = 256;
 
 /// Size of the completion queue; the kernel has to keep further completions elsewhere.
@@ -47,7 +47,7 @@ pub fn open() -> io::Result<IoUring> {
             .setup_cqsize(COMPLETIONS)
             .setup_clamp();
         result = builder.build(SUBMISSIONS);
-        // A kernel reports options that it does not know yet as invalid.
+        // An older kernel refuses options that it does not know as invalid.
         if !matches!(&result, Err(error) if error.kind() == io::ErrorKind::InvalidInput) {
             break;
         }
@@ -59,30 +59,32 @@ pub fn open() -> io::Result<IoUring> {
 pub fn is_new_enough(io_uring: &IoUring) -> io::Result<bool> {
     let mut known = Probe::new();
     io_uring.submitter().register_probe(&mut known)?;
-    // The loop needs a mode of receiving that is not a request of its own, so it can't be probed.
-    // `SendZc` is as old as that mode.
+    // The loop needs multishot receiving, which is a mode of a request and can't be probed.
+    // `SendZc` has come with the same kernel version.
     Ok(known.is_supported(opcode::SendZc::CODE))
 }
 
-/// Sets the options of Linux 6.6: without a level of indirection that only reordering needs.
+/// Sets the options of Linux 6.6, which save a level of indirection that is needed only to reorder
+/// requests.
 fn newest(builder: &mut Builder) -> &mut Builder {
     deferring(builder).setup_no_sqarray()
 }
 
-/// Sets the options of Linux 6.1: the kernel does its work for the ring only in the call in which
-/// the thread waits, and never in between.
+/// Sets the options of Linux 6.1: the kernel does its work for the ring only while the thread waits
+/// in its call, and never in between.
 fn deferring(builder: &mut Builder) -> &mut Builder {
     builder.setup_single_issuer().setup_defer_taskrun()
 }
 
-/// Sets the options of older kernels: at least the thread is not interrupted for that work.
+/// Sets the options of older kernels: the work is not deferred, but it does not interrupt the
+/// thread either.
 fn cooperating(builder: &mut Builder) -> &mut Builder {
     builder.setup_coop_taskrun()
 }
 
 /// Queues of an `io_uring`, and the memory that it receives into.
 ///
-/// When it is dropped, the requests that the kernel still has are taken back first.
+/// When the ring is dropped, the requests that the kernel still has are cancelled first.
 pub struct Ring<'r> {
     submitter: Submitter<'r>,
     submissions: SubmissionQueue<'r>,
@@ -90,12 +92,12 @@ pub struct Ring<'r> {
     buffers: ManuallyDrop<Buffers>,
     /// Number of requests whose last completion is still to come.
     in_flight: usize,
-    /// Connections whose data is to be sent at once, with the next call; `settled` has those whose
-    /// data was sent.
+    /// Connections whose data is to be sent with the next call; `settled` has those whose data was
+    /// sent.
     at_once: Vec<usize>,
     settled: Vec<usize>,
-    /// True if a connection can go on as soon as its data is sent, so that the next call is not to
-    /// wait for completions.
+    /// True if a connection can continue as soon as its data is sent, so that the next call must
+    /// not wait for completions.
     comes_back: bool,
 }
 
@@ -141,7 +143,7 @@ pub enum Request {
 /// Slot for requests that belong to no connection.
 pub const NO_SLOT: usize = 0;
 
-/// Name of requests whose completion is of no interest.
+/// Name of requests whose completion is ignored.
 const UNNAMED: u64 = u64::MAX;
 
 impl Request {
@@ -155,8 +157,7 @@ impl Request {
         Self::Watch,
     ];
 
-    /// Returns the name of a request of a connection, which the kernel gives back with every
-    /// completion.
+    /// Returns the name of a request of a connection; the kernel reports it with every completion.
     fn name(self, slot: usize) -> u64 {
         (slot as u64) << 8 | self as u64
     }
@@ -224,7 +225,7 @@ impl<'r> Ring<'r> {
         self.ask(entry, Request::Receive, slot);
     }
 
-    /// Sends as many of `bytes` as the socket has space for, as soon as it has some.
+    /// Sends as many of `bytes` as fit, once the socket has space for some.
     ///
     /// # Safety
     /// The bytes must stay where they are until the request has completed.
@@ -233,7 +234,7 @@ impl<'r> Ring<'r> {
         self.ask(entry, Request::Send, slot);
     }
 
-    /// Sends bytes in two places, otherwise like [`Self::send`].
+    /// Sends bytes from two places in memory, otherwise like [`Self::send`].
     ///
     /// # Safety
     /// The message and the bytes that it refers to must stay where they are until the request has
@@ -248,8 +249,8 @@ impl<'r> Ring<'r> {
         self.ask(entry, Request::Send, slot);
     }
 
-    /// Sends all of `bytes` with the next [`Self::wait`]. There is a completion only if that was
-    /// not possible; [`Self::take_settled`] returns the slot as soon as the outcome is certain.
+    /// Sends all of `bytes` with the next [`Self::wait`]. There is a completion only if that fails;
+    /// [`Self::take_settled`] returns the slot once the outcome is certain.
     ///
     /// # Safety
     /// The bytes must stay where they are until then.
@@ -265,13 +266,13 @@ impl<'r> Ring<'r> {
         self.push(&unnamed(opcode::AsyncCancel::new(request.name(slot)).build()));
     }
 
-    /// Closes `fd` once the earlier requests have begun.
+    /// Closes `fd` after the earlier requests have begun.
     pub fn close(&mut self, fd: OwnedFd) {
         self.push(&unnamed(opcode::Close::new(Fd(fd.into_raw_fd())).build()));
     }
 
-    /// Makes the next [`Self::wait`] not wait for completions, because a connection waits only for
-    /// its data to be sent at once.
+    /// Makes the next [`Self::wait`] return without waiting for completions, because a connection
+    /// can continue as soon as its data is sent.
     pub fn come_back(&mut self) {
         self.comes_back = true;
     }
@@ -281,7 +282,7 @@ impl<'r> Ring<'r> {
         let completions = usize::from(!mem::take(&mut self.comes_back));
         self.enter(completions, timeout)?;
         // Completions that did not fit into the queue come with a later call, and one of them may
-        // be about these sends.
+        // concern these sends.
         if self.submissions.is_empty() && !self.submissions.cq_overflow() {
             self.settled.append(&mut self.at_once);
         }
@@ -394,7 +395,7 @@ impl<'r> Ring<'r> {
         }
     }
 
-    /// Takes back all requests that the kernel still has.
+    /// Cancels all requests that the kernel still has.
     fn recall(&mut self) -> io::Result<()> {
         while self.in_flight > 0 {
             self.push(&unnamed(opcode::AsyncCancel2::new(CancelBuilder::any()).build()));
@@ -405,7 +406,7 @@ impl<'r> Ring<'r> {
     }
 }
 
-/// Header for bytes in two places that are sent as one message.
+/// Header of a message that consists of bytes from two places in memory.
 pub struct Message {
     header: libc::msghdr,
     pieces: [libc::iovec; 2],
@@ -432,7 +433,7 @@ impl Message {
 impl Drop for Ring<'_> {
     fn drop(&mut self) {
         if self.recall().is_err() {
-            // The kernel would write to memory that is used for something else by then.
+            // Otherwise the kernel would later write to memory that has another use by then.
             std::process::abort();
         }
         // SAFETY: nothing is in flight, and the buffers are not used again.
@@ -445,7 +446,7 @@ fn send(socket: BorrowedFd<'_>, bytes: &[u8]) -> opcode::Send {
     opcode::Send::new(Fd(socket.as_raw_fd()), bytes.as_ptr(), length)
 }
 
-/// Marks a request whose success needs no completion, and whose result is of no interest.
+/// Marks a request whose result is ignored and whose success needs no completion.
 fn unnamed(entry: squeue::Entry) -> squeue::Entry {
     entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(UNNAMED)
 }
@@ -510,7 +511,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_is_dropped_takes_its_requests_back() {
+    fn a_ring_that_is_dropped_cancels_its_requests() {
         let [server, _client] = pair();
         let bytes = vec![b'a'; 64 << 20];
         with_ring(|ring| {

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn finds_the_end_of_a_chunked_body_however_it_is_split() {
+    fn finds_the_end_of_a_chunked_body_in_any_split() {
         let body = b"5;ext=\"x\"\r\nhello\r\n000A\r\n0123456789\r\n0\r\nTrailer: x\r\n\r\n";
         for step in 1..=body.len() {
             assert_eq!(read(Framing::Chunked, body, step), Ok(Some(0)), "in pieces of {step}");

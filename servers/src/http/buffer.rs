@@ -1,5 +1,6 @@
-//! Buffers whose size a client decides. Without memory for one to grow, the server sheds that
-//! connection; an ordinary allocation that fails ends the process, with all other connections.
+//! Buffers whose size depends on the client. If one can't grow for lack of memory, the server sheds
+//! only that connection; an ordinary allocation that fails would end the process and all other
+//! connections with it.
 
 use std::collections::TryReserveError;
 

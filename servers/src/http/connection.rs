@@ -20,8 +20,8 @@ use crate::site::mix::Drawn;
 /// than a reset (RFC 9112, section 9.6).
 const LINGER_LIMIT_BYTES: usize = 1024 * 1024;
 
-/// Longest time for which input is dropped after an error; a response has reached its client by
-/// then, or never will.
+/// Longest time for which input is dropped after an error. A response that has not reached its
+/// client by then never will.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
 /// Next action that a connection needs.
@@ -196,8 +196,8 @@ impl Connection {
         !self.output.has_large_body() && self.input.is_empty() && matches!(self.state, State::Head)
     }
 
-    /// Notes that the first `count` bytes of [`Self::pending_output`] were sent; requests that
-    /// waited for space in the output are then answered.
+    /// Notes that the first `count` bytes of [`Self::pending_output`] were sent, then answers
+    /// requests that waited for space in the output.
     pub fn advance(&mut self, count: usize, service: &mut Service) {
         self.progress = service.now;
         self.output.advance(count);
@@ -226,7 +226,7 @@ impl Connection {
         self.state = State::Lingering { dropped: 0, since: service.now };
     }
 
-    /// Returns the job that [`Want::RunJob`] announces, once.
+    /// Returns the job that [`Want::RunJob`] announces; a second call returns `None`.
     pub fn take_job(&mut self) -> Option<Job> {
         match &mut self.state {
             State::Working { job, .. } => job.take(),
@@ -234,7 +234,7 @@ impl Connection {
         }
     }
 
-    /// Takes the reply of the job; requests that waited behind it are then answered.
+    /// Takes the reply of the job, then answers the requests that waited behind it.
     pub fn finish_job(&mut self, reply: &Reply<'_>, service: &mut Service) {
         match mem::take(&mut self.state) {
             State::Working { request, .. } => self.finish(&request, reply, service),
@@ -242,8 +242,8 @@ impl Connection {
         }
     }
 
-    /// Notes that the time of [`Want::WaitUntil`] has come; its request and those that waited
-    /// behind it are then answered.
+    /// Notes that the time of [`Want::WaitUntil`] has come, then answers its request and those that
+    /// waited behind it.
     pub fn finish_wait(&mut self, service: &mut Service) {
         match mem::take(&mut self.state) {
             State::Waiting { request, drawn, .. } => {
@@ -270,8 +270,8 @@ impl Connection {
     pub fn is_idle(&self) -> bool {
         match self.state {
             State::Head => self.input.is_empty() && self.output.is_empty(),
-            // Everything was sent; reading on is a courtesy to the client that ends with the
-            // server.
+            // Everything was sent. Reading on only spares the client a reset, so a stopping server
+            // does not wait for it.
             State::Lingering { .. } | State::Closed => true,
             State::Body { .. }
             | State::Working { .. }
@@ -288,7 +288,7 @@ impl Connection {
             && self.output.is_empty()
     }
 
-    /// Starts the clock of a head that has begun, and stops the clock of a complete one.
+    /// Starts the clock when a head begins, and stops it when the head is complete.
     fn time_head(&mut self, now: Instant) {
         let is_partial = matches!(self.state, State::Head)
             && self.output.is_empty()
@@ -306,7 +306,7 @@ impl Connection {
         kept
     }
 
-    /// Ends the connection because there is no memory to go on with it: earlier responses are still
+    /// Ends the connection because there is not enough memory for it: earlier responses are still
     /// sent, then a refusal. The refusal is left out while a large body is being sent, because
     /// there is no place for it.
     fn shed(&mut self) {
@@ -370,7 +370,7 @@ impl Connection {
                 }
                 Ok(if consumed > 0 { Step::Consumed(consumed) } else { Step::NeedMore })
             }
-            // Bytes after the client's last request are not answered, but must not cause a reset
+            // Bytes after the client's last request get no response, but must not cause a reset
             // either.
             State::Closing { linger } if !input.is_empty() => {
                 *linger = true;
@@ -402,8 +402,8 @@ impl Connection {
         if head.framing == Framing::None {
             self.respond(&head, service);
         } else if let Some(request) = Request::remember(&head) {
-            // Without this response, the client sends the body after a while all the same (RFC
-            // 9110, section 10.1.1).
+            // Without this response, the client sends the body anyway after a while (RFC 9110,
+            // section 10.1.1).
             if head.expects_continue && input.len() == end {
                 self.output.write_continue();
             }
@@ -441,7 +441,7 @@ impl Connection {
         let blocks = route.blocks();
         let reply = handler::run(route);
         if blocks {
-            // The handler's time does not count as the client's.
+            // The time that the handler took does not count as the client's.
             *now = Instant::now();
             self.progress = *now;
         }
@@ -449,7 +449,7 @@ impl Connection {
     }
 
     fn write_reply(&mut self, reply: &Reply<'_>, head: &Head<'_>, closing: bool, date: &[u8]) {
-        // A handler that panicked may have left damage that can't be seen from here.
+        // A handler that panicked may have left damage that this code can't see.
         let failed = matches!(
             reply,
             Reply::Status(Status::InternalServerError | Status::ServiceUnavailable)
@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_pipelined_requests_in_order_however_many() {
+    fn answers_any_number_of_pipelined_requests_in_order() {
         let (text, want) = talk(GET.repeat(500).as_bytes(), 1 << 20);
         assert_eq!(statuses(&text).len(), 500);
         assert_eq!(want, Want::Read);
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_answered_and_lingers_while_the_client_talks_on() {
+    fn an_error_gets_a_response_and_lingers_while_the_client_keeps_sending() {
         let (text, want) = talk(b"GARBAGE\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 999);
         assert_eq!(statuses(&text), ["400"]);
         assert!(text.contains("Connection: close"));
@@ -594,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_no_large_buffer_behind_a_burst() {
+    fn keeps_no_large_buffer_after_a_burst() {
         let (mut connection, mut service, _) = at_a_time();
         connection.receive(GET.repeat(900).as_bytes(), &mut service);
         while connection.want() == Want::Write {
@@ -605,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_handler_is_not_the_clients() {
+    fn the_time_of_a_handler_does_not_count_as_the_clients() {
         let (mut connection, mut service, begin) = at_a_time();
         connection.receive(b"GET /sleep/2000 HTTP/1.1\r\nHost: a\r\n\r\n", &mut service);
         take_output(&mut connection, &mut service);
@@ -641,7 +641,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// Returns a connection and its service with the clock set, and the time.
+    /// Returns a connection, a service whose clock is set, and the time of that clock.
     fn at_a_time() -> (Connection, Service, Instant) {
         let mut service = service();
         let now = Instant::now();
@@ -657,7 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn a_head_has_ten_seconds_from_its_first_byte_however_it_comes() {
+    fn a_head_in_pieces_has_ten_seconds_from_its_first_byte() {
         let (mut connection, mut service, begin) = at_a_time();
         assert_eq!(connection.deadline(&service), Some(begin + seconds(60)));
         for i in 0..PART_OF_A_HEAD.len() as u64 {
@@ -794,7 +794,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_behind_a_handler_that_waits_keep_their_order() {
+    fn requests_after_a_handler_that_waits_keep_their_order() {
         let (mut connection, mut service, begin) = at_a_time();
         let requests = ["/", "/wait/5000", "/mixed?wait=100:7", "/"]
             .map(|target| GET.replacen('/', target, 1));

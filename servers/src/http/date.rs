@@ -1,4 +1,4 @@
-//! The `Date` header's text, formatted once a second rather than once a request.
+//! The text of the `Date` header, formatted once per second, not once per request.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Handicap {
     loops: u64,
-    /// Requests from one stall to the next; 0 for none.
+    /// A request stalls once per this many requests; 0 for never.
     stall_every: u64,
     stall: Duration,
     /// Mean time from the begin of one pause to that of the next; zero for no pause.

@@ -28,7 +28,7 @@ pub enum Reply<'a> {
 pub struct Job {
     site: Arc<Site>,
     target: Vec<u8>,
-    /// Kind and time already drawn for the request, which are drawn only once.
+    /// Kind and time that were drawn for the request, because they must be drawn only once.
     drawn: Option<Drawn>,
 }
 
@@ -37,7 +37,7 @@ impl Job {
         Self { site, target, drawn }
     }
 
-    /// Runs the handler on the calling thread, for as long as it takes.
+    /// Runs the handler on the calling thread, which may take long.
     pub fn run(self) -> Reply<'static> {
         match run(self.drawn.map_or_else(|| self.site.find(&self.target), Route::Mixed)) {
             Reply::Page(page) => Reply::Page(Cow::Owned(page.into_owned())),

@@ -1,4 +1,4 @@
-//! Bodies that are sent from where they lie, without a copy.
+//! Bodies that are sent directly from memory, without a copy into the output buffer.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub enum LargeBody {
 }
 
 impl LargeBody {
-    /// Returns the bytes to be sent next, as many as there are in one piece.
+    /// Returns the bytes to be sent next, as many as are contiguous in memory.
     pub fn pending(&self) -> &[u8] {
         match self {
             Self::Page { page, sent } => &page.body[*sent..],

@@ -156,7 +156,7 @@ impl Output {
         }
     }
 
-    /// Returns the size of the buffer, used or not.
+    /// Returns the capacity of the buffer.
     #[cfg(test)]
     pub fn capacity(&self) -> usize {
         self.buffer.capacity()
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn all_bytes_are_sent_in_order_however_many_at_a_time() {
+    fn all_bytes_are_sent_in_order_in_pieces_of_any_size() {
         const LENGTH: usize = 70_000;
         for at_most in [999, 65_536, usize::MAX] {
             let mut output = output(LENGTH);

@@ -27,12 +27,12 @@ pub enum Version {
     Http11,
 }
 
-/// Method of a request, as far as this server tells methods apart.
+/// Method of a request, as far as this server distinguishes methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     Get,
     Head,
-    /// A standard method that no resource here has.
+    /// A standard method that no resource here supports.
     Other,
 }
 
@@ -55,11 +55,12 @@ pub struct Head<'a> {
     pub expects_continue: bool,
 }
 
-/// Finds the end of the head that `input` begins with, if the head is complete. `scanned` remembers
-/// how much was searched, so that a head that comes byte by byte is still read in linear time.
+/// Finds the end of the head that `input` begins with, if the head is complete. `scanned` is the
+/// number of bytes already searched, so that a head that comes byte by byte is still read in linear
+/// time.
 ///
-/// Limits go by the position of a byte, never by how much came at once, so that every split gets
-/// the same response.
+/// Each limit applies to the position of a byte, never to the number of bytes that came at once, so
+/// that every split gets the same response.
 pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Status> {
     if input.len() > MAX_REQUEST_LINE_BYTES
         && memchr(b'\n', &input[..MAX_REQUEST_LINE_BYTES]).is_none()
@@ -84,7 +85,7 @@ pub fn find_end(input: &[u8], scanned: &mut usize) -> Result<Option<usize>, Stat
     if input.len() > MAX_HEAD_BYTES { Err(Status::RequestHeaderFieldsTooLarge) } else { Ok(None) }
 }
 
-/// Parses a head that [`find_end`] found whole.
+/// Parses a complete head that [`find_end`] has found.
 pub fn parse(bytes: &[u8]) -> Result<Head<'_>, Status> {
     let mut headers = [const { std::mem::MaybeUninit::uninit() }; MAX_HEADERS];
     let mut request = httparse::Request::new(&mut []);
@@ -354,8 +355,8 @@ impl Fields {
             value.split(|&byte| byte == b',').filter(|coding| chunked(coding)).count();
         self.transfer_encoding = Some(match (codings, chunked_codings, last) {
             (1, 1, _) => Ok(()),
-            // An unknown coding, with or without chunks; any other value leaves the end of the body
-            // open.
+            // An unknown coding, with or without chunks. Any other value leaves the end of the body
+            // undefined.
             (_, 1, true) | (1, 0, _) => Err(Status::NotImplemented),
             _ => Err(Status::BadRequest),
         });
@@ -366,8 +367,8 @@ impl Fields {
         match (self.transfer_encoding, self.length) {
             (None, None | Some(0)) => Ok(Framing::None),
             (None, Some(length)) => Ok(Framing::Length(length)),
-            // Both fields, or chunks from an HTTP/1.0 client, which can't mean them: patterns of
-            // request smuggling.
+            // Both fields, or chunks from an HTTP/1.0 client, whose version has no chunks: patterns
+            // of request smuggling.
             (Some(_), Some(_)) => Err(Status::BadRequest),
             (Some(_), None) if version == Version::Http10 => Err(Status::BadRequest),
             (Some(coding), None) => coding.map(|()| Framing::Chunked),

@@ -61,7 +61,7 @@ impl HandlerPlacement {
 }
 
 impl fmt::Display for HandlerPlacement {
-    /// Writes the place of a handler that blocks, which is the one that models differ in.
+    /// Writes where a handler that blocks runs; models differ only in that.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InPlace => "in place",

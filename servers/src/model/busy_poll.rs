@@ -1,9 +1,9 @@
 //! One thread that tries every socket in turn, for ever and without sleeping.
 //!
 //! Non-blocking sockets without any help of the kernel give the lowest latency while the list is
-//! short, but take a whole processor at any time, and cost more per turn with every connection,
-//! idle or not. The model keeps this growth on purpose: it is the reason why readiness notification
-//! was invented.
+//! short. But they occupy a whole processor all the time, and a turn costs more with every
+//! connection, idle or not. The model keeps this growth on purpose: it is the reason why readiness
+//! notification was invented.
 
 use std::io;
 use std::net::TcpStream;

@@ -35,11 +35,11 @@ use crate::runtimes::connection_registry::Registration;
 use crate::runtimes::tasks::{self, Runtime, Stream, serve_connection};
 use crate::{Listener, Options, Shutdown, Site};
 
-/// Read buffers of each thread. A buffer is used only from the arrival of a request to its
-/// response; in a burst of more requests than this, some wait for a turn.
+/// Number of read buffers of each thread. A buffer is in use only from the arrival of a request to
+/// its response; in a burst of more requests than this, some wait for a turn.
 const BUFFERS: NonZero<u16> = NonZero::new(256).unwrap();
 
-/// Time until an idle thread for handlers ends; as with tokio.
+/// Time after which an idle thread for handlers ends; the same as tokio's.
 const IDLE_THREAD_TIME: Duration = Duration::from_secs(10);
 
 pub fn serve(
@@ -69,8 +69,8 @@ pub fn serve_with(
         let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
         tasks::use_service(service, shutdown.clone());
         let runtime = make_runtime(threads)?;
-        // Created now rather than for the first client, which could not be told that there is
-        // no memory for them.
+        // Created now and not for the first client, because the client could not be told that there
+        // is no memory for them.
         runtime.buffer_pool()?;
         runtime.block_on(async {
             let runtime = OnCompio {
@@ -95,12 +95,11 @@ fn make_runtime(threads: usize) -> io::Result<runtime::Runtime> {
         let mut ring = ProactorBuilder::new();
         ring.thread_pool_limit(threads).thread_pool_recv_timeout(IDLE_THREAD_TIME);
         ring.buffer_pool_size(BUFFERS).buffer_pool_buffer_len(READ_BYTES);
-        // Only one thread submits requests, and it gets the results when it waits and not at any
-        // other time.
+        // Only one thread submits requests, and it gets the results only while it waits.
         ring.single_issuer(defer).defer_taskrun(defer);
         RuntimeBuilder::new().with_proactor(ring).build()
     };
-    // Linux has these options since 6.1.
+    // Linux has had these options since 6.1.
     make(true).or_else(|_| make(false))
 }
 
@@ -185,7 +184,7 @@ impl Stream for Socket {
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         let _thread = self.threads.one().await;
-        // compio panics, in a task of its own, if it can't have a thread.
+        // compio panics, in a separate task, if it can't start a thread.
         runtime::spawn_blocking(move || job.run())
             .await
             .map_err(|_| io::ErrorKind::OutOfMemory.into())
@@ -208,8 +207,8 @@ impl IoVectoredBuf for Pending {
     }
 }
 
-/// Threads for handlers that block. compio itself would make its own thread spin until one of them
-/// is free.
+/// Limits the threads for handlers that block. Without it, compio would make its own thread spin
+/// until one of them is free.
 struct Threads {
     free: Cell<usize>,
     waiting: RefCell<Vec<Waker>>,
@@ -243,8 +242,8 @@ impl Drop for Taken<'_> {
     fn drop(&mut self) {
         let Self(threads) = self;
         threads.free.set(threads.free.get() + 1);
-        // All tasks are woken: the first one gets the thread, and the others wait again. A task
-        // that is gone must not keep it from them.
+        // All tasks are woken: the first one gets the thread, and the others wait again. If only
+        // one were woken and it had been dropped, the thread would stay unused.
         for waker in threads.waiting.take() {
             waker.wake();
         }

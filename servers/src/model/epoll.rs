@@ -1,9 +1,9 @@
 //! One thread with many connections: the kernel keeps the list of sockets and reports those that
 //! are ready, through the `polling` crate.
 //!
-//! This is the answer to the C10K problem: the cost of a turn depends on the ready connections, not
-//! on all of them. It is level-triggered, so that one read per event is enough, and a connection
-//! with more data waits for its turn like the others.
+//! This is the solution to the C10K problem: the cost of a turn depends on the ready connections,
+//! not on all of them. It is level-triggered, so that one read per event is enough, and a
+//! connection with more data waits for its turn like the others.
 
 use std::io;
 use std::os::fd::BorrowedFd;

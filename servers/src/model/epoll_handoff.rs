@@ -35,7 +35,7 @@ pub fn serve(
             if result.is_err() {
                 shutdown.signal();
             }
-            // After the last connection; without this message no loop would end.
+            // Sent after the last connection; without this message no loop would end.
             for inbox in &inboxes {
                 inbox.mailbox.put(Message::End);
             }

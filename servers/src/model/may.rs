@@ -56,7 +56,7 @@ static WORKERS: OnceLock<usize> = OnceLock::new();
 /// stream.
 const STOPPED: io::ErrorKind = io::ErrorKind::ConnectionAborted;
 
-/// Events that report the end of a connection, whatever it waits for.
+/// Events that report the end of a connection, no matter what the connection waits for.
 const END: EventFlags = EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR);
 
 pub fn serve(
@@ -67,17 +67,17 @@ pub fn serve(
 ) -> io::Result<()> {
     let _end = shutdown.signal_at_end();
     let count = *WORKERS.get_or_init(|| options.event_loops());
-    // Threads are not pinned to processors, as with all models; stack sizes are counted in words.
+    // Threads are not pinned to processors, as with all models. Stack sizes are in words.
     config().set_workers(count).set_worker_pin(false);
     config().set_stack_size(STACK_BYTES / size_of::<usize>()).set_pool_capacity(SPARE_STACKS);
-    // may's threads start with the first green thread, and one more for may's own timers. Here, a
-    // failure to start them is an ordinary error.
+    // may's threads start with the first green thread, together with one more for may's own timers.
+    // Checked here, a failure to start them is an ordinary error.
     thread_limit::try_out(count + 1)?;
     start_green(0, || {})?;
     let workers = Workers::start(count, options.timeouts, &shutdown)?;
     let accepted = accept(options, &listener, &workers, &site, &shutdown);
     if accepted.is_err() {
-        // Green threads can't be ended from here; the signal tells them to end.
+        // Green threads can't be ended from outside; the signal tells them to end.
         shutdown.signal();
     }
     for stream in listener.close() {
@@ -173,7 +173,7 @@ impl Workers {
     fn have_capacity(&self, max: usize, acceptor: &Waker) -> bool {
         let have_capacity =
             || self.0.iter().map(|worker| worker.registry.count()).sum::<usize>() < max;
-        // Checked once more, for connections that have ended meanwhile.
+        // Checked once more, because connections may have ended before the waker was stored.
         have_capacity() || {
             self.0.iter().for_each(|worker| worker.registry.wake_at_end(acceptor));
             have_capacity()
@@ -185,7 +185,7 @@ impl Workers {
         self.0.iter().any(|worker| worker.registry.is_draining())
     }
 
-    /// Sets the interval of the interruptions.
+    /// Sets the interval between interruptions.
     fn set_pace(&self, pace: Duration) -> io::Result<()> {
         self.0.iter().try_for_each(|worker| worker.clock.set_pace(pace))
     }
@@ -295,8 +295,8 @@ fn number(file: &impl AsRawFd, workers: usize) -> usize {
 /// Creates a timer for each worker, such that the worker is notified of its own timer.
 fn timers(workers: usize) -> io::Result<Vec<OwnedFd>> {
     let mut timers: Vec<Option<OwnedFd>> = (0..workers).map(|_| None).collect();
-    // Timers of workers that have one already. They are kept until the end, or their numbers would
-    // come again.
+    // Timers that belong to a worker which has one already. They are kept open until the end,
+    // because the kernel would give their numbers to the next timers.
     let mut superfluous = Vec::new();
     while timers.iter().any(Option::is_none) {
         let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
@@ -393,7 +393,8 @@ impl GreenStream {
         told
     }
 
-    /// Tries `call` each time the socket is ready, until its result is other than `WouldBlock`.
+    /// Calls `call` each time the socket is ready, until it returns something other than
+    /// `WouldBlock`.
     fn write_when_ready(
         &self,
         call: impl Fn(&TcpStream) -> io::Result<usize>,
@@ -423,8 +424,8 @@ impl BlockingStream for GreenStream {
                     self.is_drained.set(true);
                 }
                 read => {
-                    // A read that did not fill the buffer has taken all data (epoll(7)), but not
-                    // the end of the stream behind it.
+                    // A read that did not fill the buffer has taken all data (epoll(7)), but maybe
+                    // not the end of the stream.
                     self.is_drained
                         .set(!self.ends.get() && read.is_ok() && buffer.len() < buffer.capacity());
                     return read;

@@ -414,7 +414,7 @@ pub const ROSTER: &[Entry] = &[
 ];
 
 /// A concurrency model: serves a site on a listener until the shutdown is signalled, then lets
-/// requests in flight finish and returns. Of the options, each model uses those that apply to it.
+/// requests in flight finish and returns. Each model uses only the options that apply to it.
 ///
 /// It fails when the server as a whole can't continue; an error on one connection ends only that
 /// connection.
@@ -463,12 +463,12 @@ impl Entry {
         Ok(serve)
     }
 
-    /// Checks that threads can be started, if the model needs some: otherwise the server would end
-    /// after the message "listening on". Models with processes, and those with one loop that runs
-    /// its handlers, need none.
+    /// Checks that threads can be started, if the model needs some: otherwise the server would fail
+    /// after it has printed "listening on". Models with processes, and those with one loop that
+    /// runs its handlers, need none.
     fn check_threads(&self) -> Result<(), Unavailable> {
-        let is_one_loop = self.profile.execution == Execution::EventLoop
-            && !self.profile.has_handler_threads();
+        let is_one_loop =
+            self.profile.execution == Execution::EventLoop && !self.profile.has_handler_threads();
         if is_one_loop
             || matches!(self.profile.execution, Execution::Process | Execution::ProcessPool)
         {
@@ -488,8 +488,8 @@ impl Entry {
         }
     }
 
-    /// Returns the most connections for which the model can have a thread or a process each, if it
-    /// needs one.
+    /// Returns the most connections for which the system allows a thread or process each, if the
+    /// model needs one per connection.
     pub fn most_connections(&self) -> usize {
         let most = match (self.profile.execution, self.profile.connection_limit) {
             (Execution::Thread, ConnectionLimit::OpenFiles) => thread_limit::most_threads(),
@@ -500,7 +500,7 @@ impl Entry {
     }
 
     /// Checks that a pool whose workers serve connections is within the limits of the system; a
-    /// larger one can't be started, however few other threads or processes there are.
+    /// larger one can't be started, even if nothing else runs.
     fn check_workers(&self, options: &Options) -> Result<(), Unavailable> {
         let most = match self.profile.execution {
             Execution::ProcessPool => thread_limit::most_processes(),

@@ -18,8 +18,8 @@ use crate::http::Service;
 use crate::net::listener::refuse;
 use crate::{Listener, Options, Shutdown, Site};
 
-/// Pause between two rounds of replacing workers that have died, so that workers which die at once,
-/// or can't be started, don't keep a processor busy.
+/// Pause between two rounds of replacing workers that have died. Workers that die at once, or can't
+/// be started, then don't keep a processor busy.
 const REFILL_PAUSE: Duration = Duration::from_millis(100);
 
 pub fn serve(

@@ -25,8 +25,8 @@ pub fn serve(
     let _end = shutdown.signal_at_end();
     let listener = Arc::new(listener);
     let open = OpenConnections::until(&shutdown)?;
-    // Queue for connections that have arrived when the listener is closed; it is empty and open
-    // until then.
+    // Queue for connections that are still in the backlog when the listener is closed; it is empty
+    // and open until then.
     let (leave, left) = unbounded();
     let next = {
         let (listener, open, shutdown) =

@@ -43,13 +43,13 @@ pub fn serve_with(
     site: Arc<Site>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    // The job queue and the channel are closed when this returns, which ends the threads. A thread
+    // Returning from here closes the job queue and the channel, which ends the threads. A thread
     // that is in a handler is not waited for.
     let pool = Arc::new(HandlerThreads::default());
     let _end_of_jobs = pool.close_at_end();
     let (_end, ended) = channel::bounded::<()>(1);
-    // The reactor's own thread comes first: the reactor panics without it, while an error is
-    // returned if a later thread can't be started.
+    // The reactor's thread is checked for first: without it the reactor panics, whereas a later
+    // thread that can't be started causes an error.
     thread_limit::try_out(1)?;
     smol::block_on(async {});
     let executor = Arc::new(Executor::new());

@@ -3,7 +3,7 @@
 //!
 //! Handlers are simple, the number of threads is bounded, and each stack isolates its connection. A
 //! worker is occupied for as long as its connection lives, idle or not: when no worker is free, the
-//! next connection waits, however little the workers have to do.
+//! next connection waits, even if the workers have little to do.
 
 use std::io;
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 //! some from another.
 //!
 //! The code of a connection reads as if it had a thread of its own; where it would wait, its thread
-//! runs another task. Work is spread over all processors, whichever connections it comes from. This
-//! costs atomic operations at every wake-up, and tasks that move leave their cached data behind. A
-//! handler that blocks keeps one of the few threads.
+//! runs another task. The work of all connections is spread over all processors. This costs atomic
+//! operations at every wake-up, and tasks that move leave their cached data behind. A handler that
+//! blocks keeps one of the few threads.
 
 use std::future::poll_fn;
 use std::io;
@@ -95,8 +95,8 @@ impl Runtime for OnTokio<'_> {
         loop {
             let mut ready = self.readiness.readable().await?;
             match self.listener.accept() {
-                // tokio is notified once when connections come, and must not wait for that while
-                // some are left.
+                // tokio reports new connections once, and must not be waited for while some are
+                // left.
                 Err(error) if is_empty(&error) => ready.clear_ready(),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     tokio::task::yield_now().await;
@@ -133,8 +133,8 @@ impl Stream for TcpStream {
             // for its client.
             let mut buffer = [MaybeUninit::uninit(); READ_BYTES];
             let mut buffer = ReadBuf::uninit(&mut buffer);
-            // tokio remembers that a read did not fill the buffer, so that no call is made only to
-            // learn that there is no more data.
+            // tokio remembers that a read did not fill the buffer, which saves the call that would
+            // only report that there is no more data.
             ready!(Pin::new(&mut *self).poll_read(context, &mut buffer))?;
             take(buffer.filled());
             Poll::Ready(Ok(()))
@@ -158,13 +158,13 @@ impl Stream for TcpStream {
     }
 
     async fn wait_until(&self, time: Instant) {
-        // tokio's timers count milliseconds, and are never early.
+        // tokio's timers have a resolution of a millisecond, and are never early.
         tokio::time::sleep_until(time.into()).await;
     }
 
     async fn run(&mut self, job: Job) -> io::Result<Reply<'static>> {
         // tokio panics if it has no thread at all and can't start one; if it has some, the job
-        // waits for one of them. After a panic, the job is in the queue already and runs when there
+        // waits for one of them. After a panic, the job is still in the queue and runs once there
         // is a thread again, but no task waits for its reply.
         let spawned = catch_unwind(|| tokio::task::spawn_blocking(move || job.run()));
         Ok(spawned.map_err(|_| io::ErrorKind::OutOfMemory)?.await?)

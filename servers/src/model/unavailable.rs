@@ -10,7 +10,7 @@ pub enum Unavailable {
     /// The model is not part of this build.
     #[error("left out of this build; build with the feature `{feature}`")]
     LeftOut {
-        /// Feature of the crate that the model belongs to.
+        /// Feature of the crate that adds the model.
         feature: &'static str,
     },
     /// The system allows fewer threads or processes than the model has workers.
@@ -26,7 +26,7 @@ pub enum Unavailable {
         /// Setting that limits them.
         setting: &'static str,
     },
-    /// The user may have fewer processes than the model has workers.
+    /// The user's limit of processes is smaller than the number of the model's workers.
     #[error(
         "its {workers} workers need more processes than allowed: {limit}, see `ulimit -u`; \
          ask for fewer with --workers"
@@ -64,10 +64,10 @@ pub enum Unavailable {
     /// No thread can be started; the text says why.
     #[error("{0}")]
     NoThreads(&'static str),
-    /// There is no `io_uring` with all that the models of this crate need.
+    /// There is no `io_uring` with all features that the models of this crate need.
     #[error(transparent)]
     NoIoUring(#[from] NoIoUring),
-    /// There is no `io_uring` with all that compio needs.
+    /// There is no `io_uring` with all features that compio needs.
     #[error(
         "needs io_uring with rings of buffers, as Linux has since 5.19: {0}; containers often forbid it, \
          and see `sysctl kernel.io_uring_disabled`"

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn every_end_of_a_connection_lets_the_acceptor_go_on() {
+    fn every_end_of_a_connection_wakes_the_acceptor() {
         const CONNECTIONS: usize = 5_000;
         let (shared, shutdown) = shared(1);
         let ending = Arc::clone(&shared);

@@ -103,8 +103,8 @@ impl Listener {
         self.accept_or_shed(Blocking::No)
     }
 
-    /// Takes waiting connections for non-blocking use: at most `at_most`, and few enough that open
-    /// connections don't wait long.
+    /// Takes waiting connections for non-blocking use: at most `at_most`, and few enough that the
+    /// open connections don't wait long for their turn.
     pub fn accept_some(&self, at_most: usize, mut take: impl FnMut(TcpStream)) -> io::Result<()> {
         for _ in 0..at_most.min(ACCEPTS_AT_ONCE) {
             match self.accept() {
@@ -142,7 +142,7 @@ impl Listener {
             match self.accept() {
                 Ok(stream) => waiting.push(stream),
                 Err(error) if is_empty(&error) || begin.elapsed() > LONGEST_CLOSE => break,
-                // A connection was refused for lack of capacity; the next one should be refused
+                // A connection was refused for lack of capacity; the next one is taken and refused
                 // too.
                 Err(_) => {}
             }
@@ -215,10 +215,10 @@ impl Listener {
     }
 
     /// Accepts one connection when the process is out of descriptors, by closing the spare
-    /// descriptor, and refuses the connection. It is kept if descriptors have been freed meanwhile:
-    /// a blocking listener may wait for that connection until long after the shortage.
+    /// descriptor, and refuses the connection. The connection is kept if descriptors have been
+    /// freed meanwhile: a blocking listener may wait for it until long after the shortage.
     fn accept_with_spare(&self, blocking: Blocking) -> io::Result<TcpStream> {
-        // The lock is not held during the wait, or no other thread could close the listener
+        // The lock is not held during the wait; otherwise no other thread could close the listener
         // meanwhile.
         let Some(spent) = self.spare().take() else {
             // Another thread is using the spare descriptor, or it could not be opened again.
@@ -245,7 +245,7 @@ impl Listener {
             // This error is passed on unchanged: it says that no connection is waiting, whereas the
             // errors above say that one may be.
             Err(Errno::AGAIN) => Err(Errno::AGAIN.into()),
-            // Another thread was faster; any other cause shows at the next attempt.
+            // Another thread has taken the connection; any other cause shows at the next attempt.
             Err(_) => Err(pause()),
         }
     }
@@ -284,8 +284,8 @@ fn bind(listening: Listening) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Waits a moment, because the machine lacks a resource that will be freed; returns `WouldBlock`,
-/// as if no connection had come.
+/// Waits a moment for a resource that the machine lacks now and that will be freed; returns
+/// `WouldBlock`, as if no connection had come.
 fn pause() -> io::Error {
     std::thread::sleep(SHORTAGE_PAUSE);
     io::ErrorKind::WouldBlock.into()

@@ -54,8 +54,8 @@ impl Shutdown {
     }
 
     /// Creates a shutdown that SIGTERM and SIGINT set. It is meant for a process that is a server
-    /// and nothing else: a second after the drain time the process ends with status 0, whatever it
-    /// is doing.
+    /// and nothing else: a second after the drain time the process ends with status 0, even if it
+    /// is still working.
     pub fn on_signals() -> io::Result<Self> {
         Self::on(&[SIGTERM, SIGINT])
     }
@@ -76,8 +76,8 @@ impl Shutdown {
         Ok(Self(Arc::new(Inner { signalled, reader, writer, wakers, seen: OnceLock::new() })))
     }
 
-    /// Removes the signal handlers that write to the descriptor. A child process shares it with its
-    /// parent, and its own signals must not wake other processes.
+    /// Removes the signal handlers that write to the descriptor. A child process shares the
+    /// descriptor with its parent, and signals to the child must not wake other processes.
     pub(crate) fn keep_to_itself(&self) {
         for &waker in &self.0.wakers {
             low_level::unregister(waker);
@@ -91,7 +91,7 @@ impl Shutdown {
         let _ = (&self.0.writer).write(&[0]);
     }
 
-    /// Signals the shutdown when the returned guard is dropped, also if the server fails: the
+    /// Signals the shutdown when the returned guard is dropped, even if the server fails: the
     /// threads that the server has started wait for the signal.
     pub(crate) fn signal_at_end(&self) -> SignalAtEnd<'_> {
         SignalAtEnd(self)

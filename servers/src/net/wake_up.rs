@@ -22,15 +22,15 @@ impl WakeUp {
         Ok(Self { is_armed: AtomicBool::new(false), eventfd })
     }
 
-    /// Makes the next wake-up make the descriptor readable. The caller then checks once more for
-    /// what it waits for, by reading memory that the other thread writes before `wake`: either it
-    /// sees that write, or the other thread sees that the descriptor is armed.
+    /// Arms the descriptor: the next wake-up makes it readable. The caller then checks once more
+    /// for what it waits for, by reading memory that the other thread writes before `wake`: either
+    /// it sees that write, or the other thread sees that the descriptor is armed.
     pub fn arm(&self) {
         self.is_armed.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 
-    /// Makes further wake-ups do nothing.
+    /// Disarms the descriptor: further wake-ups do nothing.
     pub fn disarm(&self) {
         self.is_armed.store(false, Ordering::Relaxed);
     }

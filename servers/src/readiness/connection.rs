@@ -1,4 +1,4 @@
-//! Connection with a non-blocking socket, shared by all models with many connections on one thread
+//! Connection with a non-blocking socket, shared by all models with many connections per thread
 //! that are told which sockets are ready.
 
 use std::io::{self, Read};
@@ -17,7 +17,8 @@ const WRITES_PER_TURN: usize = 4;
 pub struct NonBlockingConnection {
     pub stream: TcpStream,
     http: Connection,
-    /// True if the last read emptied the socket, as far as can be told without another read.
+    /// True if the last read seems to have emptied the socket; only another read could tell for
+    /// certain.
     drained: bool,
     /// True if the client has sent its last byte, and the end of the stream is still to be read.
     ends: bool,
@@ -82,7 +83,7 @@ impl NonBlockingConnection {
         self.go_on(service)
     }
 
-    /// Returns the job that [`Next::Job`] announces, once.
+    /// Returns the job that [`Next::Job`] announces; a second call returns `None`.
     pub fn take_job(&mut self) -> Option<Job> {
         self.http.take_job()
     }
@@ -93,7 +94,7 @@ impl NonBlockingConnection {
         self.go_on(service)
     }
 
-    /// Continues a connection after a wait, as far as is possible without reading.
+    /// Continues a connection after a wait, as far as possible without reading.
     pub fn go_on(&mut self, service: &mut Service) -> Next {
         self.write(service).unwrap_or(Next::Close)
     }

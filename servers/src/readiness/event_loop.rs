@@ -65,14 +65,14 @@ pub trait Poller {
 /// Longest wait of a loop.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timeout {
-    /// This long, or a few milliseconds longer.
+    /// Wait for this long; a few milliseconds more are acceptable.
     pub about: Option<Duration>,
-    /// Until this time, as exactly as the system can: a handler waits for it.
+    /// Wait until this time, as exactly as the system can, because a handler waits for it.
     pub until: Option<Instant>,
 }
 
 impl Timeout {
-    /// Returns the time left until the earlier of both limits, each taken exactly.
+    /// Returns the time left until the earlier of both limits, without any allowance.
     pub fn left(&self) -> Option<Duration> {
         let exact = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         [self.about, exact].into_iter().flatten().min()
@@ -87,7 +87,7 @@ pub struct Ready {
     pub ends: bool,
 }
 
-/// Descriptors beside the connections that are ready.
+/// Descriptors that are ready and do not belong to connections.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Woken {
     pub listener: bool,
@@ -102,7 +102,7 @@ pub struct EventLoop<P> {
     /// Number of connections so far.
     added: u64,
     ready: Vec<Ready>,
-    /// Slots of connections that go on without an event, after the others had their turn.
+    /// Slots of connections that continue without an event, after the others had their turn.
     again: Vec<usize>,
     jobs: Vec<(Token, Job)>,
     /// Timers of connections whose handlers wait.
@@ -124,7 +124,7 @@ pub struct Token {
 #[derive(Debug)]
 struct Slot {
     connection: NonBlockingConnection,
-    /// Number of connections before this one.
+    /// Number of connections that the loop had added before this one.
     number: u64,
     interest: Interest,
     /// True if the connection is in `EventLoop::again`.
@@ -327,7 +327,7 @@ impl<P: Poller> EventLoop<P> {
             // No event was asked for, so this one reports that the connection is gone.
             self.close(slot);
         } else if !self.poller.is_edge_triggered() {
-            // Otherwise, data that has arrived would be reported at every wait.
+            // Otherwise the poller would report data that has arrived at every wait.
             *interest = Interest::Nothing;
             if self
                 .poller
@@ -349,7 +349,7 @@ impl<P: Poller> EventLoop<P> {
         self.go_on(slot, next);
     }
 
-    /// Carries out the next action of a connection; tells the poller only what has changed.
+    /// Carries out the next action of a connection; tells the poller only about changes.
     fn go_on(&mut self, slot: usize, next: Next) {
         let Slot { connection, interest, is_queued, number, .. } = &mut self.connections[slot];
         match next {
@@ -379,7 +379,7 @@ impl<P: Poller> EventLoop<P> {
 
     fn close(&mut self, slot: usize) {
         let Slot { connection, .. } = self.connections.remove(slot);
-        // The registration ends with the socket at the latest.
+        // The registration ends when the socket is closed, at the latest.
         let _ = self.poller.remove(connection.stream.as_fd(), FIRST_CONNECTION + slot);
     }
 

@@ -62,7 +62,7 @@ impl RawEpoll {
             none => {
                 let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
                 let timerfd = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-                // Edge-triggered: each expiry is reported once, and setting the timer anew is
+                // Edge-triggered: each expiry is reported once, and setting the timer again is
                 // enough.
                 let told = epoll::EventFlags::IN | epoll::EventFlags::ET;
                 epoll::add(&self.instance, &timerfd, data(TIMER), told)?;
@@ -87,8 +87,8 @@ impl RawEpoll {
         };
         match self.trigger {
             Trigger::Level => flags,
-            // If the end of the stream is already there when the bytes before it are read, it
-            // causes no edge of its own.
+            // If the end of the stream arrives before the bytes in front of it are read, it causes
+            // no separate edge.
             Trigger::Edge => flags | epoll::EventFlags::ET | epoll::EventFlags::RDHUP,
         }
     }

@@ -179,8 +179,7 @@ pub struct Registration {
     /// Waker that is stored in `task`. With most runtimes it stays the same, and then no lock is
     /// taken.
     waker: Option<Waker>,
-    /// True if the task was already interrupted once after the time for last requests
-    /// ([`Shutdown::last_call`]) was over.
+    /// True if the task was already interrupted once after the last call ([`Shutdown::last_call`]).
     was_interrupted_late: Cell<bool>,
 }
 
@@ -208,12 +207,11 @@ impl Registration {
     /// Returns the reason to stop waiting, if the task was interrupted meanwhile and `limits` gives
     /// one.
     ///
-    /// A stop is reported at the second interruption after the time for last requests
-    /// ([`Shutdown::last_call`]) is over. At the first one, a request that came in time may be
-    /// known only to the kernel, if this thread did not get a processor until then; between two
-    /// interruptions, the runtime learns of it.
+    /// A stop is reported at the second interruption after the last call ([`Shutdown::last_call`]).
+    /// At the first one, only the kernel may know of a request that came in time, if this thread
+    /// did not get a processor until then; between the two interruptions, the runtime learns of it.
     pub fn interruption(&self, limits: WaitLimits) -> Option<Interruption> {
-        // Mostly the task was not interrupted, and then this check costs nothing.
+        // In most cases the task was not interrupted, and then this check costs nothing.
         if !self.task.is_interrupted.load(Ordering::Relaxed)
             || !self.task.is_interrupted.swap(false, Ordering::Acquire)
         {
@@ -247,7 +245,7 @@ mod tests {
 
     use super::*;
 
-    /// Counts how often it is woken.
+    /// Counts its wake-ups.
     #[derive(Default)]
     struct Bell(AtomicU64);
 

@@ -148,7 +148,8 @@ pub async fn serve_connection(
                         let sent = sent?;
                         with_service(|service| connection.advance(sent, service));
                     }
-                    // A client that does not read its response would not read an error either.
+                    // A client that does not read its response would not read an error response
+                    // either.
                     Err(_) => return Ok(()),
                 }
             }

@@ -7,7 +7,7 @@
 //! The n-th such request that a server gets is drawn from the seed and n, so that every server gets
 //! the same requests in the same order, no matter which of its processes and threads answers. The
 //! field `Server-Timing` of a response names the kind of its request, so that a load generator can
-//! tell how long the cheap requests took behind the others.
+//! tell how much the other requests delay the cheap ones.
 
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -121,7 +121,7 @@ impl Share {
 }
 
 /// Returns a pseudo-random number: `SplitMix64` (Steele, Lea and Flood, "Fast splittable
-/// pseudorandom number generators", 2014), which computes any number of a sequence by itself.
+/// pseudorandom number generators", 2014), which computes any element of the sequence directly.
 fn mixed(seed: u64, number: u64) -> u64 {
     let mut bits = seed.wrapping_add(number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -174,7 +174,7 @@ mod tests {
         {
             let of_kind = drawn.iter().filter(|drawn| drawn.kind == kind);
             let found = of_kind.clone().count() as f64 / 1000.0;
-            // Six standard deviations of a share of 100,000 draws are less than that.
+            // Six standard deviations of a share of 100,000 draws are less than this bound.
             assert!((found - percent).abs() < 0.9, "{kind:?}: {found} %");
             assert!(of_kind.clone().all(|drawn| drawn.time == time * MICROSECOND), "{kind:?}");
         }

@@ -88,7 +88,7 @@ impl Route<'_> {
         matches!(self, Self::Spin(_) | Self::Sleep(_) | Self::Mixed(Drawn { kind: Kind::Spin, .. }))
     }
 
-    /// Returns the time that the handler waits without keeping a thread, where a model can do that.
+    /// Returns the time that the handler waits, for models that can wait without keeping a thread.
     pub fn waits(&self) -> Option<Duration> {
         match *self {
             Self::Wait(time) | Self::Mixed(Drawn { kind: Kind::Wait, time }) => Some(time),
@@ -151,7 +151,7 @@ impl Site {
         Self { has_panic: true, ..self }
     }
 
-    /// Finds the route of `target`, a path with or without a query. Synthetic endpoints take
+    /// Finds the route of `target`, a path with an optional query. Synthetic endpoints take
     /// precedence over files.
     pub fn find(&self, target: &[u8]) -> Route<'_> {
         let mut parts = target.splitn(2, |&byte| byte == b'?');
@@ -175,8 +175,8 @@ impl Site {
     }
 }
 
-/// Returns the bytes of `/bytes/N` from `offset` on, as many as are available in one piece, at
-/// least one and at most `left`.
+/// Returns the bytes of `/bytes/N` from `offset` on: as many as are contiguous in memory, at least
+/// one and at most `left`.
 pub fn pattern(offset: usize, left: usize) -> &'static [u8] {
     let piece = &PATTERN[offset % PATTERN.len()..];
     &piece[..piece.len().min(left)]
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pattern_goes_on_across_its_pieces() {
+    fn the_pattern_continues_across_its_pieces() {
         assert_eq!(pattern(0, 10).len(), 10);
         assert_eq!(pattern(65_535, 10), b"\n");
         assert_eq!(pattern(65_536, 3), pattern(0, 3));

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failures_leave_unknown_is_a_dash() {
+    fn a_value_that_failures_leave_unknown_is_a_dash() {
         let mut interval = interval(2, UPDATE_EVERY, 5000);
         interval.seen.errors.reset = 100;
         let line = LiveLine::default().update(&interval).unwrap();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_end_left_of_a_second_is_no_rate() {
+    fn the_rest_of_a_second_at_the_end_is_no_rate() {
         assert_eq!(LiveLine::default().update(&interval(0, Duration::ZERO, 5)), None);
     }
 }

@@ -44,7 +44,7 @@ fn stages(summary: &Summary) -> [(&'static str, Percentiles); 7] {
     ]
 }
 
-/// Renders the latency by kind of request, as the responses name the kind; empty if they name none.
+/// Renders the latency by the kind of request that responses name; empty if they name no kind.
 fn kinds(summary: &Summary) -> String {
     let rows = summary.latency_us_by_kind.iter().map(|(kind, times)| (kind.as_str(), *times));
     if rows.len() == 0 { String::new() } else { format!("\n  latency by kind\n{}", table(rows)) }
@@ -122,8 +122,8 @@ fn traffic(summary: &Summary) -> String {
         rate(bytes.read),
         rate(bytes.written)
     );
-    // Counts connections that carried a completed request of the measured part: only these are
-    // timed.
+    // Counts connections that carried a completed request of the measured part, because only their
+    // connects are timed.
     if connect_us.count > 0 {
         let mean = requests.completed as f64 / connect_us.count as f64;
         text += &format!(" · {} requests per connection", three_digits(mean));
@@ -142,7 +142,8 @@ fn bytes_per_second(rate: f64) -> String {
     format!("{} {unit}", three_digits(value))
 }
 
-/// Renders what is needed, beside the rate, to repeat an open loop; empty for a closed loop.
+/// Renders the settings that are needed, beside the rate, to repeat an open loop; empty for a
+/// closed loop.
 fn arrivals(measured: &Measurement) -> String {
     let Pacing::Open { arrivals, seed, .. } = measured.workload.pacing else {
         return String::new();
@@ -378,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_alike_are_one_row_and_none_is_no_picture() {
+    fn equal_values_are_one_row_and_no_values_are_no_histogram() {
         assert_eq!(histogram(&times(&[(100_000, 5)])).lines().count(), 1);
         assert_eq!(histogram(&times(&[])), "");
     }
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_open_loop_is_told_to_be_repeated() {
+    fn a_short_open_loop_gets_the_advice_to_repeat_it() {
         let open = |seconds| Workload {
             pacing: Pacing::Open {
                 rate: 1_000.0,
@@ -458,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn traffic_is_told_in_units_of_three_digits() {
+    fn traffic_is_shown_in_units_of_three_digits() {
         let texts = [0.0, 999.0, 1e3, 123_456.0, 5e6, 2.5e9].map(bytes_per_second);
         assert_eq!(
             texts,
@@ -467,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rests_on_requests_without_an_answer_is_a_bound() {
+    fn a_value_that_rests_on_requests_without_a_response_is_a_bound() {
         let lower_bounds = serde_json::from_str(r#"["p99.9", "p99.99", "max"]"#).unwrap();
         let times = Percentiles {
             count: 10_000,

@@ -13,9 +13,9 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     writes_a_head_that_is_exactly_as_documented,
     answers_head_with_the_headers_of_get_and_no_body,
     redirects,
-    answers_404_for_what_is_not_there,
+    answers_404_to_an_unknown_path,
     answers_405_with_what_is_allowed,
-    answers_what_it_refuses_with_the_status_that_says_why,
+    refuses_with_the_status_that_says_why,
     ignores_the_query,
     takes_a_target_in_absolute_form,
     serves_a_later_minor_version_as_the_one_that_it_knows,
@@ -33,7 +33,7 @@ fn answers_a_get_with_the_page_of_1_kib(model: &Model) {
 fn writes_a_head_that_is_exactly_as_documented(model: &Model) {
     let server = Server::start(model);
     let answer = server.connect().get("/bytes/5");
-    let date = answer.header("Date").expect("an answer has a date");
+    let date = answer.header("Date").expect("a response has a date");
     assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
     let expected = format!(
         "HTTP/1.1 200 OK\r\nServer: c10k\r\nContent-Type: text/plain\r\nContent-Length: 5\r\nDate: {date}\r\n\r\n"
@@ -96,7 +96,7 @@ fn runs_the_handlers_that_spin_and_sleep(model: &Model) {
     }
 }
 
-fn answers_404_for_what_is_not_there(model: &Model) {
+fn answers_404_to_an_unknown_path(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
     for target in [
@@ -128,7 +128,7 @@ fn answers_405_with_what_is_allowed(model: &Model) {
     }
 }
 
-fn answers_what_it_refuses_with_the_status_that_says_why(model: &Model) {
+fn refuses_with_the_status_that_says_why(model: &Model) {
     let server = Server::start(model);
     let long = "a".repeat(9000);
     let many = "X: y\r\n".repeat(101);

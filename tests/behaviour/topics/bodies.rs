@@ -9,7 +9,7 @@ use crate::server::Server;
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     reads_past_a_large_body,
     says_continue_to_a_client_that_waits_for_it,
-    closes_without_an_answer_when_a_body_breaks_off;
+    closes_without_a_response_when_a_body_breaks_off;
     by_family:
     reads_past_a_body_with_a_length,
     reads_past_a_chunked_body,
@@ -103,7 +103,7 @@ fn answers_a_body_of_http_1_0(model: &Model) {
     client.assert_ended();
 }
 
-fn closes_without_an_answer_when_a_body_breaks_off(model: &Model) {
+fn closes_without_a_response_when_a_body_breaks_off(model: &Model) {
     let server = Server::start(model);
     for request in [
         "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf",

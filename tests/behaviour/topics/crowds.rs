@@ -18,7 +18,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     serves_more_clients_than_it_has_workers,
     takes_a_burst_of_connections_into_its_backlog,
     serves_100_of_9000_connections,
-    lets_those_wait_whom_it_cannot_hold;
+    lets_clients_beyond_its_capacity_wait;
     at_once:
     serves_a_thousand_persistent_connections_at_once,
 ];
@@ -58,7 +58,7 @@ fn serves_100_of_9000_connections(model: &Model) -> Outcome {
     const ACTIVE: usize = 100;
     if model.profile.connection_limit != ConnectionLimit::OpenFiles {
         return Outcome::Skipped(
-            "holds fewer at once, see lets_those_wait_whom_it_cannot_hold".into(),
+            "holds fewer at once, see lets_clients_beyond_its_capacity_wait".into(),
         );
     }
     let _turn = take_turn();
@@ -96,7 +96,7 @@ fn ask_all<'a>(clients: impl IntoIterator<Item = &'a mut Client>) {
 
 /// Clients that connect while the pool or the `select` set is full are neither refused nor
 /// forgotten, and are served in the end.
-fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
+fn lets_clients_beyond_its_capacity_wait(model: &Model) -> Outcome {
     let holds_about = match model.profile.connection_limit {
         ConnectionLimit::OpenFiles => {
             return Outcome::Skipped(
@@ -121,7 +121,7 @@ fn lets_those_wait_whom_it_cannot_hold(model: &Model) -> Outcome {
     while !clients.is_empty() {
         wait::until("somebody is served", || clients.iter().any(Client::has_answer));
         if rounds == 0 {
-            // All clients that are served before any client leaves.
+            // All clients that can be served before any client leaves.
             server.assert_does_not_spin();
             let answered = clients.iter().filter(|client| client.has_answer()).count();
             assert!(answered <= holds_about, "{answered} are served at once");
@@ -164,7 +164,7 @@ fn serves_more_clients_than_it_has_workers(model: &Model) {
     for client in &mut clients {
         client.send(CLOSE);
     }
-    // In the reverse order of the requests.
+    // The requests are answered in the reverse of their order.
     for client in clients.iter_mut().rev() {
         assert_eq!(client.answer().status, 200);
         client.assert_ended();

@@ -1,5 +1,5 @@
-//! Clients that leave in every way and at every time: the server continues to serve, and keeps
-//! nothing of them.
+//! Clients that leave in every way and at every time: the server continues to serve, and keeps no
+//! resource of theirs.
 
 use std::collections::HashSet;
 
@@ -15,10 +15,10 @@ use crate::server::{Server, WORKERS, assert_are_gone};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    survives_clients_that_leave_without_a_word,
+    survives_clients_that_leave_without_a_request,
     survives_clients_that_leave_in_the_middle_of_a_request,
-    survives_clients_that_leave_in_the_middle_of_an_answer,
-    survives_clients_that_leave_before_their_answer_is_made,
+    survives_clients_that_leave_in_the_middle_of_a_response,
+    survives_clients_that_leave_before_their_response_is_ready,
     leaves_no_zombie_of_connections_that_have_ended,
     survives_the_death_of_its_children,
     takes_its_children_along_when_it_is_killed,
@@ -53,7 +53,7 @@ fn assert_survives(model: &Model, before_leaving: impl Fn(&mut Client)) {
     with_one_client.await_return_of(&server);
 }
 
-fn survives_clients_that_leave_without_a_word(model: &Model) {
+fn survives_clients_that_leave_without_a_request(model: &Model) {
     assert_survives(model, |_| {});
     assert_survives(model, |client| {
         client.get("/");
@@ -71,14 +71,14 @@ fn survives_clients_that_leave_in_the_middle_of_a_request(model: &Model) {
     }
 }
 
-fn survives_clients_that_leave_in_the_middle_of_an_answer(model: &Model) {
+fn survives_clients_that_leave_in_the_middle_of_a_response(model: &Model) {
     assert_survives(model, |client| {
         client.send(get("/bytes/10485760"));
         client.read_exactly(1000);
     });
 }
 
-fn survives_clients_that_leave_before_their_answer_is_made(model: &Model) {
+fn survives_clients_that_leave_before_their_response_is_ready(model: &Model) {
     assert_survives(model, |client| client.send(get("/sleep/1000").repeat(3)));
     assert_survives(model, |client| client.send(get("/wait/1000").repeat(3)));
     assert_survives(model, |client| {
@@ -95,8 +95,8 @@ fn leaves_no_zombie_of_connections_that_have_ended(model: &Model) {
     wait::until("no zombie is left", || server.zombies() == 0);
 }
 
-/// A child that is killed, for example by the kernel when memory runs out, costs the connections of
-/// that child and no more.
+/// A child that is killed, for example by the kernel when memory runs out, costs only the
+/// connections of that child.
 fn survives_the_death_of_its_children(model: &Model) {
     let server = Server::start(model);
     let mut clients: Vec<Client> = (0..model.at_once(4)).map(|_| server.connect()).collect();

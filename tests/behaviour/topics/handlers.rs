@@ -1,4 +1,4 @@
-//! Handlers that block: they delay only the clients that the model declares.
+//! Handlers that block: they delay only those clients that the model's profile says they delay.
 
 use std::time::{Duration, Instant};
 
@@ -9,25 +9,23 @@ use crate::server::Server;
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    blocks_only_whom_it_declares_to_block,
+    delays_other_clients_by_a_blocking_handler_only_as_declared,
     runs_as_many_handlers_at_once_as_it_has_threads_for,
-    has_as_many_loops_beside_its_handler_threads_as_are_asked_for,
+    has_the_requested_number_of_loops_beside_its_handler_threads,
 ];
 
-/// Time that the server is given to begin with the handler.
+/// Time that the server gets to start the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
 /// With a single worker, a request that arrives while a handler sleeps is answered after that
-/// handler, unless its connection has a process or a thread of its own, or the handler a thread of
-/// its own.
-fn blocks_only_whom_it_declares_to_block(model: &Model) {
+/// handler, unless its connection has its own process or thread, or the handler has its own thread.
+fn delays_other_clients_by_a_blocking_handler_only_as_declared(model: &Model) {
     let delays = !(model.has_a_task_per_connection() || model.offloads_handlers());
     // Of the threads for handlers, one sleeps and one is left.
     let server = Server::launch(model).workers(1).handler_threads(2).start();
     let mut sleeper = server.connect();
-    // Where the other request is delayed, it waits for the whole sleep, so the sleep is short.
-    // Where it is not delayed, the sleep is long, so that its response clearly comes before the
-    // end.
+    // If the other request is delayed, it waits for the whole sleep, so the sleep is short. If it
+    // is not delayed, the sleep is long, so that its response clearly comes before the end.
     let sleep = if delays { "/sleep/400000 " } else { "/sleep/2000000 " };
     // The connection ends with its response, so that a worker that has one connection at a time is
     // free for the other client.
@@ -73,7 +71,7 @@ fn runs_as_many_handlers_at_once_as_it_has_threads_for(model: &Model) -> Outcome
 }
 
 /// Each loop has a thread of its own.
-fn has_as_many_loops_beside_its_handler_threads_as_are_asked_for(model: &Model) -> Outcome {
+fn has_the_requested_number_of_loops_beside_its_handler_threads(model: &Model) -> Outcome {
     if !model.offloads_handlers() || !model.has_several_loops() {
         return Outcome::Skipped("has no loops beside threads for handlers".into());
     }

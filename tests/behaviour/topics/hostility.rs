@@ -12,8 +12,8 @@ use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    lets_the_client_read_a_refusal_though_it_talks_on,
-    ends_with_a_client_that_never_stops_talking;
+    lets_a_client_that_keeps_sending_read_a_refusal,
+    ends_the_connection_of_a_client_that_never_stops_sending;
     by_family:
     refuses_what_is_not_http,
     refuses_heads_that_two_parties_could_read_differently,
@@ -23,7 +23,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     refuses_a_request_line_that_never_ends,
     refuses_headers_that_never_end,
     refuses_trailers_that_never_end,
-    takes_nothing_behind_a_refusal_for_a_request,
+    takes_nothing_after_a_refusal_for_a_request,
 ];
 
 /// Sends `bytes` and checks that a complete response with `status` comes, and then the end of the
@@ -219,7 +219,7 @@ fn refuses_trailers_that_never_end(model: &Model) {
 
 /// A close with unread bytes would send a reset, which may destroy the response before the client
 /// reads it (RFC 9112, section 9.6).
-fn lets_the_client_read_a_refusal_though_it_talks_on(model: &Model) {
+fn lets_a_client_that_keeps_sending_read_a_refusal(model: &Model) {
     let server = Server::start(model);
     for _ in 0..10 {
         let mut client = server.connect();
@@ -232,7 +232,7 @@ fn lets_the_client_read_a_refusal_though_it_talks_on(model: &Model) {
     }
 }
 
-fn takes_nothing_behind_a_refusal_for_a_request(model: &Model) {
+fn takes_nothing_after_a_refusal_for_a_request(model: &Model) {
     let server = Server::start(model);
     let get = "GET /bytes/5 HTTP/1.1\r\nHost: a\r\n\r\n";
     let mut client = server.connect();
@@ -243,7 +243,7 @@ fn takes_nothing_behind_a_refusal_for_a_request(model: &Model) {
     client.assert_ended();
 }
 
-fn ends_with_a_client_that_never_stops_talking(model: &Model) {
+fn ends_the_connection_of_a_client_that_never_stops_sending(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
     client.send("GARBAGE\r\n\r\n");

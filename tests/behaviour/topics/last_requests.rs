@@ -16,7 +16,7 @@ use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     loses_no_accepted_request_at_sigterm,
-    serves_those_who_wait_in_the_backlog_at_sigterm,
+    serves_clients_that_wait_in_the_backlog_at_sigterm,
 ];
 
 /// Time after SIGTERM for which a connection without a request is kept, since a request may be on
@@ -122,7 +122,7 @@ fn assert_group_is_gone(server: &Server) {
     wait::until("no process is left", || test_kill_process_group(group).is_err());
 }
 
-fn serves_those_who_wait_in_the_backlog_at_sigterm(model: &Model) {
+fn serves_clients_that_wait_in_the_backlog_at_sigterm(model: &Model) {
     // A worker serves one connection, and a loop that runs handlers in place accepts none while a
     // handler sleeps.
     let mut server = Server::launch(model).workers(1).own_group().start();

@@ -20,9 +20,9 @@ mod waits;
 
 use crate::model::Model;
 
-/// All behaviours, in parts that are begun one after the other.
+/// All behaviours, in parts that are started one after the other.
 ///
-/// A crowd keeps the processors busy for seconds, in which another test's server would seem to
+/// A crowd keeps the processors busy for seconds, during which another test's server would seem to
 /// hang. It also makes the tables of /proc long, which other tests read again and again. So crowds
 /// come last.
 pub const PARTS: &[&[&[Behaviour]]] = &[
@@ -47,7 +47,7 @@ pub const PARTS: &[&[&[Behaviour]]] = &[
     &[crowds::BEHAVIOURS],
 ];
 
-/// A behaviour of every model, and the test that shows it by not failing.
+/// A behaviour of every model, and the test that fails if a model does not have it.
 #[derive(Debug, Clone, Copy)]
 pub struct Behaviour {
     pub name: &'static str,
@@ -58,13 +58,13 @@ pub struct Behaviour {
 /// Models that have to show a behaviour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AskedOf {
-    /// All models: the behaviour depends on the model, or is the core of HTTP without which a model
-    /// is no server.
+    /// All models: the behaviour depends on the model, or is a part of HTTP that every server must
+    /// have.
     EveryModel,
     /// All models that serve several connections at once, since the behaviour is about those.
     EveryModelOfSeveral,
-    /// One model of each family, unless all are asked for: the behaviour depends only on the HTTP
-    /// core, a value without I/O that is the same in all models.
+    /// One model of each family, unless all are requested: the behaviour depends only on the HTTP
+    /// core, which does no I/O and is the same in all models.
     OneOfEachFamily,
 }
 
@@ -76,7 +76,7 @@ pub enum Outcome {
     Skipped(String),
 }
 
-/// Result of a test that returns nothing, as most do: such a test can run everywhere.
+/// Result of a test that returns nothing, as most do: such a test runs on every machine.
 impl From<()> for Outcome {
     fn from((): ()) -> Self {
         Self::Shown

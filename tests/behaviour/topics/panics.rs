@@ -10,7 +10,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_500_to_a_panic_and_closes,
     loses_no_worker_to_panics;
     at_once:
-    goes_on_with_others_when_a_handler_panics,
+    serves_others_after_a_handler_panics,
 ];
 
 fn serve(model: &Model) -> Server {
@@ -37,7 +37,7 @@ fn answers_500_to_a_panic_and_closes(model: &Model) {
     server.assert_serves();
 }
 
-fn goes_on_with_others_when_a_handler_panics(model: &Model) {
+fn serves_others_after_a_handler_panics(model: &Model) {
     let server = serve(model);
     let mut others: Vec<Client> = (0..8).map(|_| server.connect()).collect();
     for _ in 0..5 {

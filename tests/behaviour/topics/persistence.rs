@@ -11,11 +11,11 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     closes_after_each_of_many_short_connections,
     answers_pipelined_requests_in_order,
     answers_a_thousand_requests_sent_at_once,
-    lets_the_client_read_its_last_answer_though_it_talks_on;
+    lets_a_client_that_keeps_sending_read_its_last_response;
     by_family:
     closes_a_connection_of_http_1_0,
     keeps_a_connection_of_http_1_0_that_asks_for_it_as_ab_does,
-    answers_nothing_behind_the_last_request,
+    answers_nothing_after_the_last_request,
 ];
 
 fn keeps_a_connection_of_http_1_1(model: &Model) {
@@ -108,7 +108,7 @@ fn answers_a_thousand_requests_sent_at_once(model: &Model) {
     }
 }
 
-fn answers_nothing_behind_the_last_request(model: &Model) {
+fn answers_nothing_after_the_last_request(model: &Model) {
     let server = Server::start(model);
     let mut client = server.connect();
     client.send([&get("/bytes/1"), CLOSE, &get("/bytes/2"), &get("/bytes/3")].concat());
@@ -119,14 +119,14 @@ fn answers_nothing_behind_the_last_request(model: &Model) {
 
 /// A close with unread bytes would send a reset, which may destroy the last response before the
 /// client reads it (RFC 9112, section 9.6).
-fn lets_the_client_read_its_last_answer_though_it_talks_on(model: &Model) {
+fn lets_a_client_that_keeps_sending_read_its_last_response(model: &Model) {
     let server = Server::start(model);
     for _ in 0..10 {
         let mut client = server.connect();
         client.send([CLOSE, &get("/").repeat(4000)].concat());
         assert_eq!(client.answer().body.len(), 1024);
         client.assert_ended();
-        // A server that serves one connection at a time lingers for as long as its client stays.
+        // A server that serves one connection at a time lingers until its client leaves.
         drop(client);
         // A client whose further requests come after the close.
         let mut client = server.connect();

@@ -37,9 +37,9 @@ impl Passing {
     }
 
     /// Sends `pieces` one by one. Between two pieces the other client gets a response, so the
-    /// server has read what was there. A server of one connection at a time gets a moment instead;
-    /// if that were too short, a piece would arrive together with the next one, and the test would
-    /// show less.
+    /// server has read the pieces so far. A server of one connection at a time gets a moment
+    /// instead; if that is too short, a piece arrives together with the next one, and the test
+    /// shows less.
     fn send_in_pieces<'a>(
         &mut self,
         client: &mut Client,

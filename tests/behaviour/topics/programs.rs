@@ -37,8 +37,8 @@ fn dump_dom(arguments: &[&str]) -> Result<String, Outcome> {
     let output =
         output.map_err(|_| Outcome::Skipped("neither Chromium nor Chrome is installed".into()))?;
     if !output.status.success() {
-        // The browser succeeds even where a page can't be loaded. If it fails, it can't run here,
-        // for example in a container.
+        // The browser exits with success even if a page can't be loaded. If it fails, it can't run
+        // here, for example in a container.
         return Err(Outcome::Skipped(format!(
             "the browser can't run here, it ends with {}",
             output.status

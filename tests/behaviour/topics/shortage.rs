@@ -21,12 +21,12 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     lets_connections_beyond_the_maximum_wait,
     bounds_its_connections_by_its_open_files,
     survives_running_out_of_open_files,
-    says_so_if_it_can_have_no_processes_and_threads,
+    says_so_if_it_gets_no_processes_or_threads,
     survives_being_refused_processes_and_threads,
     recovers_from_a_shortage_of_open_files_under_load,
     recovers_from_a_shortage_of_processes_and_threads_under_load,
     survives_a_shortage_of_memory_for_threads,
-    takes_no_cpu_time_while_nobody_asks;
+    takes_no_cpu_time_while_idle;
     at_once:
     survives_being_refused_threads_for_handlers,
 ];
@@ -98,7 +98,7 @@ fn survives_running_out_of_open_files(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
+fn says_so_if_it_gets_no_processes_or_threads(model: &Model) -> Outcome {
     if model.begins_with_one_thread() {
         return Outcome::Skipped("begins with one thread".into());
     }
@@ -110,7 +110,7 @@ fn says_so_if_it_can_have_no_processes_and_threads(model: &Model) -> Outcome {
         }
     };
     let said = String::from_utf8(output.stderr).expect("it speaks text");
-    // Where this user may not run the server, the shell that was to become the server says so.
+    // If this user may not run the server, the shell that should have become the server says so.
     if matches!(output.status.code(), Some(126 | 127)) {
         return Outcome::Skipped(format!("cannot run a server as an ordinary user: {said}"));
     }
@@ -127,7 +127,7 @@ fn survives_being_refused_processes_and_threads(model: &Model) -> Outcome {
         Ok(started) => started,
         Err(reason) => return Outcome::Skipped(reason),
     };
-    // One place is left for the clients that connect later.
+    // One worker is left for the clients that connect later.
     let mut established: Vec<Client> =
         (1..model.at_once(5)).map(|_| served_client(&server)).collect();
     server.await_pool();
@@ -200,8 +200,8 @@ fn start_as_ordinary_user(launch: Launch) -> Result<(Server, Option<u32>), Strin
     Ok((server, user))
 }
 
-/// Checks that during a shortage connected clients are served and new clients are served, answered
-/// with 503 or cut, and that all clients are served again after it.
+/// Checks that during a shortage connected clients are served, and new clients are served, answered
+/// with 503 or cut off, and that all clients are served again after it.
 fn assert_recovers_under_load(
     model: &Model,
     server: &Server,
@@ -268,7 +268,8 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
         return Outcome::Skipped("makes no threads for its connections".into());
     }
     let server = Server::start(model);
-    // No client has left before: the stack of a thread that has ended would be used again.
+    // No client has left before: otherwise the stack of a thread that has ended would be used
+    // again.
     let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
     let size = |process: &Process| process.address_space() + SPARE_MEMORY;
     let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
@@ -290,7 +291,7 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     Outcome::Shown
 }
 
-fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
+fn takes_no_cpu_time_while_idle(model: &Model) {
     let server = Server::start(model);
     let _idle: Vec<Client> = (0..model.at_once(8)).map(|_| served_client(&server)).collect();
     let _silent: Vec<Client> = (0..4).map(|_| server.connect()).collect();
@@ -298,7 +299,7 @@ fn takes_no_cpu_time_while_nobody_asks(model: &Model) {
 }
 
 /// Checks that a client that connected during a shortage does not wait for ever: it is served after
-/// the shortage, answered with 503, or cut.
+/// the shortage, answered with 503, or cut off.
 #[track_caller]
 fn assert_is_served_or_told(mut client: Client) {
     if !client.try_send(get("/")) {

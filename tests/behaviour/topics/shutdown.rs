@@ -14,8 +14,8 @@ use crate::server::{Launch, Server, assert_are_gone};
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    cuts_a_client_that_does_not_read_after_the_drain_time,
-    ends_in_time_though_a_handler_sleeps_on,
+    cuts_off_a_client_that_does_not_read_after_the_drain_time,
+    ends_in_time_although_a_handler_still_sleeps,
     ends_at_sigterm_while_idle,
     ends_at_sigint_too,
     ends_at_ctrl_c_in_its_terminal,
@@ -40,8 +40,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// time, and long even for a busy machine.
 const PROMPT: Duration = Duration::from_secs(4);
 
-/// Longest time that a server may take to end when it has to cut a connection: it must not go on
-/// for a minute, or for ever. Machines that stood still for five seconds were seen.
+/// Longest time that a server may take to end when it has to cut off a connection: it must not
+/// continue for a minute, or for ever. Machines that stood still for five seconds were seen.
 const BY_FAR: Duration = Duration::from_secs(30);
 
 /// Bytes of the largest response that a server offers.
@@ -52,8 +52,8 @@ const LARGE: usize = 16 * 1024 * 1024;
 const RECEIVE_BYTES: usize = 200 * 1024;
 
 /// Returns the number of bytes that a client leaves unread: more than the kernel's buffers hold, so
-/// that the server is still writing, and no more than needed for that, since the rest has to arrive
-/// within the drain time, on a busy machine too.
+/// that the server is still writing, but not much more, since the rest has to arrive within the
+/// drain time, even on a busy machine.
 fn rest_of_download() -> usize {
     let sizes = fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem").unwrap_or_default();
     let largest = sizes.split_whitespace().nth(2).and_then(|size| size.parse().ok());
@@ -83,7 +83,7 @@ fn assert_finishes(client: &mut Client) {
     assert!(pattern(LARGE).ends_with(&rest));
 }
 
-fn cuts_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
+fn cuts_off_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
     let mut server = Server::start(model);
     let _stuck = downloading_client(&server);
     let mut half = server.connect();
@@ -93,7 +93,7 @@ fn cuts_a_client_that_does_not_read_after_the_drain_time(model: &Model) {
     assert!(time < BY_FAR, "it took {time:?}");
 }
 
-fn ends_in_time_though_a_handler_sleeps_on(model: &Model) {
+fn ends_in_time_although_a_handler_still_sleeps(model: &Model) {
     let mut server = Server::start(model);
     let mut client = server.connect();
     // The handler sleeps for a minute.
@@ -112,8 +112,8 @@ fn ends_at_sigterm_while_idle(model: &Model) {
     assert_ends_promptly(&mut server);
 }
 
-/// Checks that `signal` ends a server with an idle client, and one with a client in the middle of a
-/// response.
+/// Checks that `signal` ends a server with an idle client, and a server with a client in the middle
+/// of a response.
 #[track_caller]
 fn assert_ends_at(launch: &Launch, signal: impl Fn(&Server)) {
     for is_downloading in [false, true] {
@@ -215,7 +215,7 @@ fn finishes_the_request_in_flight_at_sigterm(model: &Model) {
     let mut warm = server.connect();
     warm.get("/");
     warm.send(get("/sleep/1000000"));
-    // The request has arrived: sending it takes no time, and the handler has long to go.
+    // The request has arrived: sending it takes no time, and the handler needs much longer.
     assert!(warm.hears_nothing_for(Duration::from_millis(100)));
     let children = server.children();
     server.signal(Signal::TERM);

@@ -19,8 +19,8 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
 
 const LENGTH: usize = 10 * 1024 * 1024;
 
-/// Receive buffer that is so small that the server can never put more than a fraction of the
-/// response into the kernel.
+/// Receive buffer, small enough that the kernel never takes more than a fraction of the response
+/// from the server.
 const SMALL_BUFFER_BYTES: usize = 64 * 1024;
 
 fn slow_client(server: &Server) -> Client {
@@ -36,7 +36,7 @@ fn sends_10_mib_to_a_client_that_reads_slowly(model: &Model) {
     let expected = pattern(LENGTH);
     for (i, piece) in expected.chunks(PIECE).enumerate() {
         assert!(slow.read_exactly(piece.len()) == piece, "piece {i} is wrong");
-        // The pause makes the client slow; the request shows that others don't wait.
+        // The pause makes the client slow; the request shows that other clients don't wait.
         if i % 16 == 0 {
             thread::sleep(Duration::from_millis(1));
             server.assert_serves_others();

@@ -1,8 +1,8 @@
-//! Slow clients: a client is served for as long as it makes progress, and cut when it does not.
+//! Slow clients: a client is served for as long as it makes progress, and cut off when it does not.
 //!
-//! A timeout that has to run out is short. One that must not run out is several times longer than
+//! A timeout that the test expects is short. One that must not expire is several times longer than
 //! the pauses of the client, since the machine may be busy. If the machine is so busy that the
-//! client itself comes too late, the client tries again.
+//! client itself is too late, the client tries again.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,32 +15,32 @@ use crate::server::Server;
 use crate::wait;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
-    lets_a_refused_client_go_that_stays,
-    lets_a_refused_client_go_that_talks_on_slowly,
+    drops_a_refused_client_that_stays,
+    drops_a_refused_client_that_keeps_sending_slowly,
     gives_each_head_a_clock_of_its_own,
     keeps_a_connection_that_keeps_asking,
     keeps_a_connection_whose_body_keeps_coming,
     keeps_a_client_that_reads_slowly,
     answers_408_to_a_head_that_comes_byte_by_byte,
-    answers_408_to_a_head_that_does_not_go_on,
-    answers_408_to_a_body_that_does_not_go_on,
-    ends_an_idle_connection_without_a_word,
-    ends_a_connection_that_never_says_anything,
-    cuts_clients_that_do_not_read_and_keeps_nothing_of_them,
+    answers_408_to_a_head_that_stops,
+    answers_408_to_a_body_that_stops,
+    ends_an_idle_connection_without_a_response,
+    ends_a_connection_that_never_sends_anything,
+    cuts_off_clients_that_do_not_read_and_keeps_nothing_of_them,
 ];
 
 /// Receive buffer, in bytes, of a client that must not be cut; as much as any system allows, since
 /// a busy machine may be slow to wake the client.
 const RECEIVE_BYTES: usize = 200 * 1024;
 
-/// Timeout that is to run out.
+/// Timeout that the test expects to expire.
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Pause between two bytes, or two requests, of a client that makes progress.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Time by which a server may close earlier than the client expects: it reads its clock once for
-/// all events of one wait, which may be earlier than the client reads its own.
+/// Time by which a server may close earlier than the client expects: the server reads its clock
+/// once for all events of one wait, which may be earlier than the client reads its own.
 const TOLERANCE: Duration = Duration::from_millis(100);
 
 const BODY: &str = "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n";
@@ -77,11 +77,11 @@ fn answers_408_to_a_head_that_comes_byte_by_byte(model: &Model) {
     server.assert_serves();
 }
 
-fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
+fn answers_408_to_a_head_that_stops(model: &Model) {
     let server = serve(model, "--head-timeout", SHORT);
     for part in ["G", "GET / HTTP/1.1\r\nHost: localhost\r\n"] {
         let mut client = server.connect();
-        // A request before it, so that not only the first head of a connection is tested.
+        // A request before it, so that the test covers more than the first head of a connection.
         client.get("/");
         let begin = Instant::now();
         client.send(part);
@@ -91,7 +91,7 @@ fn answers_408_to_a_head_that_does_not_go_on(model: &Model) {
     server.assert_serves();
 }
 
-/// Pauses of a client that is to be served for as long as it is in time, and the longest of them:
+/// Pauses of a client that must be served for as long as it is in time, and the longest of them:
 /// other processes may keep the client from its processor.
 struct Pauses {
     each: Duration,
@@ -175,7 +175,7 @@ fn gives_each_head_a_clock_of_its_own(model: &Model) {
     });
 }
 
-fn answers_408_to_a_body_that_does_not_go_on(model: &Model) {
+fn answers_408_to_a_body_that_stops(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe";
     for part in [format!("{BODY}half"), BODY.into(), chunked.into()] {
@@ -188,8 +188,8 @@ fn answers_408_to_a_body_that_does_not_go_on(model: &Model) {
 }
 
 /// Between two requests the server owes the client no response, so it closes the connection without
-/// one.
-fn ends_an_idle_connection_without_a_word(model: &Model) {
+/// sending one.
+fn ends_an_idle_connection_without_a_response(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let mut client = server.connect();
     // The timeout begins when the server responds. A busy client may read the response much later,
@@ -201,7 +201,7 @@ fn ends_an_idle_connection_without_a_word(model: &Model) {
     server.assert_serves();
 }
 
-fn ends_a_connection_that_never_says_anything(model: &Model) {
+fn ends_a_connection_that_never_sends_anything(model: &Model) {
     let server = serve(model, "--idle-timeout", SHORT);
     let begin = Instant::now();
     server.connect().assert_ended();
@@ -265,9 +265,9 @@ fn keeps_a_client_that_reads_slowly(model: &Model) {
     });
 }
 
-fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
-    // More clients than the workers that a server may still be making when it is measured, where
-    // that many are served at once.
+fn cuts_off_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
+    // If a server serves that many clients at once, these are more clients than the workers that it
+    // may still be starting when it is measured.
     const CLIENTS: usize = 40;
     let server = Server::launch(model).pool(CLIENTS).arguments(["--idle-timeout", "200ms"]).start();
     server.assert_serves();
@@ -279,7 +279,7 @@ fn cuts_clients_that_do_not_read_and_keeps_nothing_of_them(model: &Model) {
     server.assert_serves();
     // The clients can still read what the kernel has buffered.
     for mut client in stuck.into_iter().take(4) {
-        // The client reads only now: a client that reads again is served again.
+        // The client reads only now: the server continues to serve a client that reads again.
         wait::until("it is cut", || client.is_let_go());
         assert!(client.read_until_over() < LARGE, "a client was not cut that did not read");
     }
@@ -308,11 +308,11 @@ fn assert_lets_go(model: &Model, mut go_on: impl FnMut(&mut Client)) {
     });
 }
 
-fn lets_a_refused_client_go_that_stays(model: &Model) {
+fn drops_a_refused_client_that_stays(model: &Model) {
     assert_lets_go(model, |_| {});
 }
 
-fn lets_a_refused_client_go_that_talks_on_slowly(model: &Model) {
+fn drops_a_refused_client_that_keeps_sending_slowly(model: &Model) {
     assert_lets_go(model, |refused| {
         thread::sleep(PAUSE);
         refused.try_send("x");

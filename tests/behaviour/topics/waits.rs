@@ -1,5 +1,5 @@
-//! Handlers that wait for something, as for a database: they block the thread on which the model
-//! runs the wait, and no other.
+//! Handlers that wait for something, as for a database: they block only the thread on which the
+//! model runs the wait.
 
 use std::time::{Duration, Instant};
 
@@ -14,15 +14,15 @@ use crate::server::Server;
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     waits_as_long_as_it_is_asked_to,
     answers_in_order_around_a_wait,
-    waits_in_peace_while_its_client_talks_on,
-    keeps_only_whom_a_waiting_handler_has_a_thread_of,
+    does_not_spin_in_a_wait_while_its_client_keeps_sending,
+    delays_other_clients_by_a_waiting_handler_only_if_it_holds_their_thread,
     ends_after_a_wait_that_is_under_way,
     draws_the_same_mix_as_every_other_model;
     at_once:
     waits_for_many_at_once,
 ];
 
-/// Time that the server is given to begin with the handler.
+/// Time that the server gets to start the handler.
 const HEAD_START: Duration = Duration::from_millis(150);
 
 const CLIENTS: usize = 20;
@@ -51,7 +51,7 @@ fn answers_in_order_around_a_wait(model: &Model) {
 
 /// The bytes that a client sends meanwhile, or its end, make the socket readable. A loop must not
 /// be woken for them over and over.
-fn waits_in_peace_while_its_client_talks_on(model: &Model) {
+fn does_not_spin_in_a_wait_while_its_client_keeps_sending(model: &Model) {
     let server = Server::start(model);
     let mut clients: Vec<Client> = (0..model.at_once(3)).map(|_| server.connect()).collect();
     for client in &mut clients {
@@ -75,15 +75,15 @@ fn waits_in_peace_while_its_client_talks_on(model: &Model) {
 }
 
 /// With a single worker, a request that arrives while a handler waits is answered after that
-/// handler only where the handler has the thread or process that the request needs.
-fn keeps_only_whom_a_waiting_handler_has_a_thread_of(model: &Model) {
+/// handler only if the handler has the thread or process that the request needs.
+fn delays_other_clients_by_a_waiting_handler_only_if_it_holds_their_thread(model: &Model) {
     let keeps =
         matches!(model.profile.connection_limit, ConnectionLimit::One | ConnectionLimit::Workers);
     // Of the threads for handlers, one waits and one is left.
     let server = Server::launch(model).workers(1).handler_threads(2).start();
     let mut waiting = server.connect();
-    // Where the other request is delayed, it waits for the whole time, so the time is short. Where
-    // it is not delayed, the time is long, so that its response clearly comes before the end.
+    // If the other request is delayed, it waits for the whole time, so the time is short. If it is
+    // not delayed, the time is long, so that its response clearly comes before the end.
     let wait = if keeps { "/wait/400000 " } else { "/wait/2000000 " };
     // The connection ends with its response, so that a worker that has one connection at a time is
     // free for the other client.

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn it_covers_what_it_shows_and_two_percent_at_least() {
+    fn it_covers_all_values_and_at_least_two_percent() {
         assert_eq!(texts(1.0, 1.0), ["−2 %", "−1 %", "0", "+1 %", "+2 %"]);
         assert_eq!(texts(0.96, 1.02), ["−5 %", "−2 %", "−1 %", "0", "+1 %", "+2 %", "+5 %"]);
     }
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_far_beyond_stands_at_its_end() {
+    fn a_value_beyond_the_axis_is_placed_at_its_end() {
         let axis = ChangeAxis::covering("change", -20.0, 20.0);
         let (low, high) = axis.axis.range();
         assert!(low < axis.position(-20.0) && axis.position(20.0) < high);
