@@ -230,7 +230,10 @@ mod tests {
             }
             let found = search.highest();
             let (holds, breaks) = (found.holds_rps.unwrap(), found.breaks_rps.unwrap());
-            assert!(holds <= 12_000.0 && 12_000.0 < breaks, "{found:?}, slow from {slow_from}");
+            // If it was slow at the end, the last bisection and its confirmation are both wrong.
+            let nearly = 12_000.0 / PRECISION.powi(3)..=12_000.0;
+            assert!(nearly.contains(&holds), "{found:?}, slow from {slow_from}");
+            assert!(breaks / holds <= PRECISION, "{found:?}");
         }
     }
 
