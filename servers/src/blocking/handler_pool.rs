@@ -86,7 +86,8 @@ impl<T> HandlerPool<T> {
         T: Send + 'static,
     {
         for started in 0..threads {
-            let (pool, work) = (Arc::clone(self), work.clone());
+            let pool = Arc::clone(self);
+            let work = work.clone();
             start_handler_thread(started, threads, move || {
                 while let Some(job) = pool.take() {
                     work(job);

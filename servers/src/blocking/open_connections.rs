@@ -62,7 +62,8 @@ impl OpenConnections {
     /// interrupts the threads that wait for their clients.
     pub fn until(shutdown: &Shutdown) -> io::Result<Arc<Self>> {
         let open = Arc::new(Self::default());
-        let (drained, shutdown) = (Arc::clone(&open), shutdown.clone());
+        let drained = Arc::clone(&open);
+        let shutdown = shutdown.clone();
         let watch = move || {
             if shutdown.wait().is_ok() {
                 drained.drain(&shutdown);

@@ -22,10 +22,8 @@ pub fn serve(
     site: Arc<Site>,
     shutdown: Shutdown,
 ) -> io::Result<()> {
-    let (pool, replies) = (
-        Arc::new(HandlerPool::<(Token, Job)>::default()),
-        Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?),
-    );
+    let pool = Arc::new(HandlerPool::<(Token, Job)>::default());
+    let replies = Arc::new(Mailbox::<(Token, Reply<'static>)>::new()?);
     // Closes the queue also if only some of the threads could be started.
     let _end = pool.close_at_end();
     let answered = Arc::clone(&replies);

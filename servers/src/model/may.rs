@@ -127,7 +127,8 @@ fn start(
     let clock = Arc::clone(&worker.clock);
     let stream = Arc::new(stream);
     let served = Arc::clone(&stream);
-    let (site, shutdown) = (Arc::clone(site), shutdown.clone());
+    let site = Arc::clone(site);
+    let shutdown = shutdown.clone();
     let serve = move || {
         let mut service = options.service(site);
         if let Ok(stream) = GreenStream::new(served, registration, clock, options.timeouts.idle) {
@@ -200,7 +201,8 @@ impl Worker {
         mut scan: TimeoutScan,
         shutdown: Shutdown,
     ) -> io::Result<()> {
-        let (registry, clock) = (Arc::clone(&self.registry), Arc::clone(&self.clock));
+        let registry = Arc::clone(&self.registry);
+        let clock = Arc::clone(&self.clock);
         let ticks = CoIo::new(clock.timer.as_raw_fd())?;
         start_green(number, move || {
             // `ticks` is declared last, so it is dropped first, before `clock` closes its timer.
@@ -345,8 +347,10 @@ impl GreenStream {
     ) -> io::Result<Self> {
         let events = CoIo::new(stream.as_raw_fd())?;
         registration.set_waker(&Waker::from(Arc::new(GreenWaker(events.waker()))));
-        let (is_drained, ends) = (Cell::new(true), Cell::new(false));
-        let (timeout, write_timeout) = (Cell::new(timeout), timeout);
+        let is_drained = Cell::new(true);
+        let ends = Cell::new(false);
+        let write_timeout = timeout;
+        let timeout = Cell::new(timeout);
         let home = thread::current().id();
         Ok(Self {
             events,

@@ -61,7 +61,9 @@ pub fn serve_with(
     }
     for started in 0..workers {
         let service = Service::new(Arc::clone(&site), options.timeouts, handlers);
-        let (executor, ended, shutdown) = (Arc::clone(&executor), ended.clone(), shutdown.clone());
+        let executor = Arc::clone(&executor);
+        let ended = ended.clone();
+        let shutdown = shutdown.clone();
         start_worker(started, workers, move || {
             tasks::use_service(service, shutdown);
             let _ = smol::block_on(executor.run(ended.recv()));

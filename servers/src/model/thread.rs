@@ -44,7 +44,8 @@ fn start(
 ) {
     let registered = open.register(stream);
     let stream = registered.stream();
-    let (site, shutdown) = (Arc::clone(site), shutdown.clone());
+    let site = Arc::clone(site);
+    let shutdown = shutdown.clone();
     let started = thread::Builder::new().stack_size(STACK_BYTES).spawn(move || {
         let mut buffer = Vec::new();
         if buffer.try_reserve_exact(READ_BYTES).is_err() {

@@ -97,7 +97,8 @@ impl Mix {
     /// Draws the kind and time of the request with this number.
     pub fn draw(&self, number: u64) -> Drawn {
         let drawn = (u128::from(mixed(self.seed, number)) * u128::from(MILLION)) >> 64;
-        let (drawn, wait, spin) = (drawn as u32, self.wait, self.spin);
+        let drawn = drawn as u32;
+        let (wait, spin) = (self.wait, self.spin);
         if drawn < wait.of_a_million {
             Drawn { kind: Kind::Wait, time: wait.time }
         } else if drawn - wait.of_a_million < spin.of_a_million {

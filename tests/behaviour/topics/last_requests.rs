@@ -65,7 +65,8 @@ impl Request {
 fn loses_no_accepted_request_at_sigterm(model: &Model) {
     for _ in 0..5 {
         let mut server = Server::launch(model).one_queue().own_group().start();
-        let (server_address, requests) = (server.address, Mutex::new(Vec::new()));
+        let server_address = server.address;
+        let requests = Mutex::new(Vec::new());
         let count = || requests.lock().expect("no client has panicked").len();
         let stop = thread::scope(|scope| {
             for _ in 0..model.at_once(5) - 1 {

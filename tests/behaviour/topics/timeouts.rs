@@ -137,7 +137,8 @@ fn assert_keeps(
     wait::until("a client is in time", || {
         let server = serve(model, option, time);
         let client = Client::connect_with_small_buffer(server.address, RECEIVE_BYTES);
-        let (begin, mut pauses) = (Instant::now(), Pauses::of(pause));
+        let begin = Instant::now();
+        let mut pauses = Pauses::of(pause);
         let is_kept = goes_on(client, &mut pauses).is_some();
         assert!(!is_kept || begin.elapsed() > time, "the test does not show what it is for");
         assert!(is_kept || pauses.longest > time * 4 / 5, "it was cut after {:?}", pauses.longest);

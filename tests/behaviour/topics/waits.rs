@@ -104,7 +104,8 @@ fn delays_other_clients_by_a_waiting_handler_only_if_it_holds_their_thread(model
 fn waits_for_many_at_once(model: &Model) {
     let server = Server::launch(model).pool(CLIENTS).handler_threads(CLIENTS).start();
     let mut clients: Vec<_> = (0..CLIENTS).map(|_| server.connect()).collect();
-    let (begin, wait) = (Instant::now(), Duration::from_millis(400));
+    let begin = Instant::now();
+    let wait = Duration::from_millis(400);
     for client in &mut clients {
         client.send(get("/wait/400000"));
     }
