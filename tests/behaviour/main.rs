@@ -3,8 +3,9 @@
 //!
 //! A test is a model and a behaviour, named `MODEL::behaviour`, and filters work as with any
 //! `cargo test`: `cargo test --test behaviour -- epoll::` or `-- pipelined`. A new model is tested
-//! without a change here: the list of models is the roster. A new behaviour is a function and a
-//! line in the list on top of its topic's file.
+//! without a change here: the list of models is the roster. Only a profile that no model had before
+//! may need one, since the tests conclude from profiles what to expect. A new behaviour is a
+//! function and a line in the list on top of its topic's file.
 //!
 //! That line also says which models are tested. A behaviour that depends only on the HTTP core is
 //! tested on one model of each family, and on all models with `-- --include-ignored`.

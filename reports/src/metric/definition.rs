@@ -12,7 +12,7 @@ pub struct Metric {
     pub key: &'static str,
     /// Title, such as `Throughput`.
     pub title: &'static str,
-    /// Unit of the value, such as `requests/s`.
+    /// Unit of the value, such as `requests/s`. For a share, it says of what: `of one CPU`.
     pub unit: &'static str,
     /// Definition, in a sentence for the reader of a page.
     pub meaning: &'static str,
@@ -20,7 +20,7 @@ pub struct Metric {
     pub better: Option<Better>,
     /// Notation of the value.
     pub format: Format,
-    /// Function that computes the value; `None` if the record lacks an input.
+    /// Function that computes the value; `None` if the record lacks an input or a divisor is zero.
     pub of: fn(&Record) -> Option<f64>,
     /// True if the metric has a column in the summary.
     pub headline: bool,

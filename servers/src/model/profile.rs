@@ -1,5 +1,9 @@
 //! Profile of a model: its declarations about itself, so that tests, reports and people can group
 //! models without knowing them.
+//!
+//! Tests expect of a model what its profile declares. Most of what they conclude from it is in
+//! `tests/support/model.rs`, the rest in the tests themselves. A value that no model had before may
+//! need a change of both, and so may a new combination of values.
 
 use std::fmt;
 
