@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use c10k_servers::ConnectionLimit;
+
 use super::{Behaviour, Outcome, behaviours};
 use crate::client::{CLOSE, Client, get};
 use crate::model::Model;
@@ -20,7 +22,10 @@ const HEAD_START: Duration = Duration::from_millis(150);
 /// With a single worker, a request that arrives while a handler sleeps is answered after that
 /// handler, unless its connection has its own process or thread, or the handler has its own thread.
 fn delays_other_clients_by_a_blocking_handler_only_as_declared(model: &Model) {
-    let delays = !(model.has_a_task_per_connection() || model.offloads_handlers());
+    // The only worker of a limited number keeps the next connection from being accepted.
+    let is_limited = model.profile.connection_limit == ConnectionLimit::Workers;
+    let has_own_task = model.has_a_task_per_connection() && !is_limited;
+    let delays = !(has_own_task || model.offloads_handlers());
     // Of the threads for handlers, one sleeps and one is left.
     let server = Server::launch(model).workers(1).handler_threads(2).start();
     let mut sleeper = server.connect();
