@@ -208,6 +208,33 @@ fn a_server_from_the_command_line_is_measured_beside_the_suite() {
 }
 
 #[test]
+fn a_server_from_the_command_line_takes_part_in_every_table_and_can_be_chosen_by_name() {
+    let bench = Bench::new(
+        "models = [\"epoll\", \"poll\"]\n[[workload]]\nsubjects = [\"epoll\"]\nconnections = 2\n",
+    );
+    let server =
+        format!("mine={} serve poll --addr 127.0.0.1:{{port}}", env!("CARGO_BIN_EXE_c10k"));
+    for (chosen, cells) in
+        [(&[][..], 2), (&["--subjects", "mine,epoll"][..], 2), (&["--subjects", "mine"][..], 1)]
+    {
+        let output =
+            bench.bench(&[&["suite.toml", "--list", "--server", &server][..], chosen].concat());
+        let listed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(listed.lines().count(), cells, "{output:?}");
+        assert!(listed.contains("mine/"), "{output:?}");
+    }
+}
+
+#[test]
+fn a_number_of_workers_that_would_be_ignored_beside_a_pool_is_refused() {
+    let bench = Bench::new(
+        "[[subject]]\nmodel = \"epoll-workers\"\nworkers = 8\n[[workload]]\nconnections = 2\n",
+    );
+    let line = refusal::line_of(bench.bench(&["suite.toml", "--list"]));
+    assert!(line.contains("epoll-workers") && line.contains("handler_threads"), "{line}");
+}
+
+#[test]
 fn a_server_that_is_not_installed_is_left_out_and_named() {
     let bench = Bench::new(
         "models = [\"epoll\"]\n[[subject]]\nname = \"absent\"\ncommand = \"no-such-program-anywhere {port}\"\n\

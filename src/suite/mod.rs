@@ -105,12 +105,15 @@ impl Suite {
         Ok(suite)
     }
 
-    /// Adds a subject from the command line.
+    /// Adds a subject from the command line, which takes part in every table.
     ///
     /// # Errors
     /// When the suite already has a subject of that name.
     pub fn add(&mut self, subject: Subject) -> Result<()> {
         check_name("subject", &subject.name)?;
+        for names in self.workloads.iter_mut().filter_map(|workload| workload.subjects.as_mut()) {
+            names.push(subject.name.clone());
+        }
         self.subjects.push(SuiteSubject::new(subject));
         self.check_names()
     }
@@ -409,10 +412,10 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_from_the_command_line_takes_part_in_every_table_that_is_for_all() {
+    fn a_subject_from_the_command_line_takes_part_in_every_table() {
         let mut suite = parse(SEVERAL);
         suite.add(Subject::from_command("yours", "your-server {port}").unwrap()).unwrap();
-        assert_eq!(suite.cells(&["^yours/".parse().unwrap()]).len(), 12);
+        assert_eq!(suite.cells(&["^yours/".parse().unwrap()]).len(), 13);
         assert!(suite.add(Subject::from_command("epoll", "x {port}").unwrap()).is_err());
     }
 
