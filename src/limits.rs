@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use c10k_servers::http::Timeouts;
-use c10k_servers::{Entry, Options, ROSTER};
+use c10k_servers::{Entry, Execution, Options, ROSTER};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::time;
@@ -119,6 +119,18 @@ pub fn check_handler_threads(model: &Entry) -> Result<()> {
         "the model {} has no threads for handlers; those that have some are {}",
         model.name,
         others.map(|entry| entry.name).collect::<Vec<_>>().join(", ")
+    );
+    Ok(())
+}
+
+/// Refuses a number of workers for a model with one event loop and a pool for handlers, whose size
+/// is another setting: the number would be recorded and ignored.
+pub fn check_workers(model: &Entry) -> Result<()> {
+    let has_one_loop = model.profile.execution == Execution::EventLoop;
+    ensure!(
+        !(has_one_loop && model.profile.has_handler_threads()),
+        "the model {} has one event loop; its pool is set by `handler_threads`",
+        model.name
     );
     Ok(())
 }

@@ -156,9 +156,13 @@ impl<'a> Plan<'a> {
             Some(_) => subject.check_handler_threads(),
             None => Ok(()),
         };
+        let has_workers = match self.suite.workers(cell) {
+            Some(_) => subject.check_workers(),
+            None => Ok(()),
+        };
         let can_be =
             limits::check_connections(load.connections()).and(has_processors).and(has_rate);
-        let reason = can_be.and(has_backlog).and(has_handler_threads).err()?;
+        let reason = can_be.and(has_backlog).and(has_workers).and(has_handler_threads).err()?;
         Some((self.suite.label(cell), reason.to_string()))
     }
 

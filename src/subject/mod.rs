@@ -143,6 +143,14 @@ impl Subject {
         }
     }
 
+    /// Refuses a number of workers for a model that would ignore it although it has a pool.
+    pub fn check_workers(&self) -> Result<()> {
+        match &self.launch {
+            Launch::Model { entry, .. } => limits::check_workers(entry),
+            Launch::Command(_) => Ok(()),
+        }
+    }
+
     /// Returns the path to request from this server if a workload requests `workload_path`.
     pub fn path<'a>(&'a self, workload_path: &'a str) -> &'a str {
         self.paths.get(workload_path).map_or(workload_path, String::as_str)

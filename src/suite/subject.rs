@@ -106,6 +106,10 @@ fn subject(table: SubjectTable) -> Result<SuiteSubject> {
     };
     subject.name = name.unwrap_or(subject.name);
     check_name("subject", &subject.name)?;
+    if workers.is_some() {
+        let setting = || format!("`workers` of the subject {}", subject.name);
+        subject.check_workers().with_context(setting)?;
+    }
     if handler_threads.is_some() {
         let setting = || format!("`handler_threads` of the subject {}", subject.name);
         subject.check_handler_threads().with_context(setting)?;
