@@ -11,8 +11,9 @@
 //! about a rate; on the ramp, where rates are far apart, one that holds is enough.
 //!
 //! A machine that was slow for some seconds breaks two measurements of one rate, and the bisection
-//! below that rate never finds out. So the rate that breaks is confirmed at the end, after other
-//! rates were measured. If it holds then, the search goes on with a ramp from there. The result is
+//! below that rate never finds out. So the rate that breaks is measured again at the end: after
+//! other rates, unless the last bisection broke, which then is near the rate that holds. If it
+//! holds, the search goes on with a ramp from there. The result is
 //! two numbers: the highest rate that has held, and the lowest rate above it that has broken.
 //!
 //! A [`Search`] only gives the next rate and takes the outcome of its measurement, so it does not
@@ -147,7 +148,8 @@ impl Search {
     pub fn highest(&self) -> Highest {
         Highest {
             holds_rps: self.holds,
-            breaks_rps: self.breaks,
+            // If the generator was at its limit, nothing has confirmed the rate that broke.
+            breaks_rps: self.breaks.filter(|_| self.end != Some(End::Generator)),
             is_bound_by_generator: self.end == Some(End::Generator),
         }
     }
@@ -164,7 +166,14 @@ impl Search {
             (Some(holds), Some(breaks)) => (holds * breaks).sqrt(),
             (Some(holds), None) => holds * RAMP,
             // Twice as fast as up, since steps take longer at lower rates.
-            (None, Some(breaks)) => breaks / (RAMP * RAMP),
+            (None, Some(breaks)) if breaks > self.lowest => {
+                (breaks / (RAMP * RAMP)).max(self.lowest)
+            }
+            (None, Some(_)) if self.is_confirming => return self.end = Some(End::Bounds),
+            (None, Some(breaks)) => {
+                self.is_confirming = true;
+                breaks
+            }
             (None, None) => self.rate,
         };
         if !(self.lowest..=HIGHEST_RPS).contains(&self.rate) {
@@ -247,6 +256,29 @@ mod tests {
         assert_eq!(search.next(), None);
         let Highest { holds_rps, breaks_rps, is_bound_by_generator } = search.highest();
         assert_eq!((holds_rps, breaks_rps, is_bound_by_generator), (Some(2000.0), None, true));
+    }
+
+    #[test]
+    fn a_machine_that_was_slow_at_the_beginning_is_measured_again_at_the_lowest_rate() {
+        let mut search = Search::from(250.0);
+        let mut steps = 0;
+        while let Some((rate, _)) = search.next() {
+            search.tell(if steps < 4 || rate > 12_000.0 { Step::Breaks } else { Step::Holds });
+            steps += 1;
+            assert!(steps < 200, "it does not end");
+        }
+        let holds = search.highest().holds_rps.expect("a rate holds");
+        assert!((12_000.0 / PRECISION..=12_000.0).contains(&holds), "{holds}");
+    }
+
+    #[test]
+    fn a_generator_at_its_limit_leaves_no_rate_that_breaks() {
+        let mut search = Search::from(1.0);
+        for step in [Step::Holds, Step::Breaks, Step::Breaks, Step::Generator] {
+            search.tell(step);
+        }
+        let Highest { holds_rps, breaks_rps, .. } = search.highest();
+        assert_eq!((holds_rps, breaks_rps), (Some(500.0), None));
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub enum SearchReason {
     Ramp,
     /// To come closer to the highest rate that holds.
     Bisection,
-    /// To see whether the lowest rate that broke breaks once more, after other rates.
+    /// To see whether the lowest rate that broke breaks once more, at the end.
     Confirmation,
     /// To measure the latency at shares of the highest rate that holds, below and above it.
     Share,
