@@ -47,7 +47,7 @@ where
     /// capacity itself, whose histograms are kept in `log`, and the steps of the search.
     pub fn find(mut self, log: &Path) -> Result<(Summary, Readings, record::Search)> {
         let mut steps = Vec::new();
-        let Highest { holds_rps, breaks_rps, .. } = self.search(&mut steps)?;
+        let Highest { holds_rps, breaks_rps } = self.search(&mut steps)?;
         let holds_rps = holds_rps.with_context(|| {
             let why = steps.last().and_then(|step| step.broken.clone()).unwrap_or_default();
             format!("it meets `{}` at no rate: {why}", self.objective)

@@ -13,8 +13,8 @@
 //! A machine that was slow for some seconds breaks two measurements of one rate, and the bisection
 //! below that rate never finds out. So the rate that breaks is measured again at the end: after
 //! other rates, unless the last bisection broke, which then is near the rate that holds. If it
-//! holds, the search goes on with a ramp from there. The result is
-//! two numbers: the highest rate that has held, and the lowest rate above it that has broken.
+//! holds, the search goes on with a ramp from there. The result is two numbers: the highest rate
+//! that has held, and the lowest rate above it that has broken.
 //!
 //! A [`Search`] only gives the next rate and takes the outcome of its measurement, so it does not
 //! depend on how a rate is measured.
@@ -56,18 +56,8 @@ pub struct Search {
     is_confirming: bool,
     /// Number of times that this rate held, so that the search went on.
     resumed: u32,
-    /// Reason why the search ended, if it has.
-    end: Option<End>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
-    /// The two rates are near enough.
-    Found,
-    /// The generator could not send more.
-    Generator,
-    /// No rate was left to try.
-    Bounds,
+    /// True if the two rates are near enough, no rate is left, or the generator was at its limit.
+    has_ended: bool,
 }
 
 /// Outcome of a measurement.
@@ -87,8 +77,6 @@ pub struct Highest {
     /// Lowest rate above `holds_rps` that has broken; `None` if none has, so that `holds_rps` is a
     /// lower bound.
     pub breaks_rps: Option<f64>,
-    /// True if the generator could not send more.
-    pub is_bound_by_generator: bool,
 }
 
 impl Search {
@@ -104,7 +92,7 @@ impl Search {
             held: 0,
             is_confirming: false,
             resumed: 0,
-            end: None,
+            has_ended: false,
         }
     }
 
@@ -117,13 +105,17 @@ impl Search {
         } else {
             SearchReason::Ramp
         };
-        self.end.is_none().then_some((self.rate, why))
+        (!self.has_ended).then_some((self.rate, why))
     }
 
     /// Takes the outcome of the measurement of the current rate.
     pub fn tell(&mut self, step: Step) {
         match step {
-            Step::Generator => return self.end = Some(End::Generator),
+            Step::Generator => {
+                // Nothing confirms a rate that broke.
+                self.breaks = None;
+                return self.has_ended = true;
+            }
             Step::Holds => self.held += 1,
             Step::Breaks => self.broken += 1,
         }
@@ -146,19 +138,14 @@ impl Search {
 
     /// Returns the result so far, or the final one at the end.
     pub fn highest(&self) -> Highest {
-        Highest {
-            holds_rps: self.holds,
-            // If the generator was at its limit, nothing has confirmed the rate that broke.
-            breaks_rps: self.breaks.filter(|_| self.end != Some(End::Generator)),
-            is_bound_by_generator: self.end == Some(End::Generator),
-        }
+        Highest { holds_rps: self.holds, breaks_rps: self.breaks }
     }
 
     fn choose(&mut self) {
         self.rate = match (self.holds, self.breaks) {
             (Some(holds), Some(breaks)) if breaks / holds <= PRECISION => {
                 if self.is_confirming || self.resumed == MOST_RESUMED {
-                    return self.end = Some(End::Found);
+                    return self.has_ended = true;
                 }
                 self.is_confirming = true;
                 breaks
@@ -169,7 +156,7 @@ impl Search {
             (None, Some(breaks)) if breaks > self.lowest => {
                 (breaks / (RAMP * RAMP)).max(self.lowest)
             }
-            (None, Some(_)) if self.is_confirming => return self.end = Some(End::Bounds),
+            (None, Some(_)) if self.is_confirming => return self.has_ended = true,
             (None, Some(breaks)) => {
                 self.is_confirming = true;
                 breaks
@@ -177,7 +164,7 @@ impl Search {
             (None, None) => self.rate,
         };
         if !(self.lowest..=HIGHEST_RPS).contains(&self.rate) {
-            self.end = Some(End::Bounds);
+            self.has_ended = true;
         }
     }
 }
@@ -210,7 +197,7 @@ mod tests {
             let (found, steps) = search(capacity, 0.0, 1);
             let (holds, breaks) = (found.holds_rps.unwrap(), found.breaks_rps.unwrap());
             assert!(holds <= capacity && capacity < breaks, "{found:?} for {capacity}");
-            assert!(breaks / holds <= PRECISION && !found.is_bound_by_generator, "{found:?}");
+            assert!(breaks / holds <= PRECISION, "{found:?}");
             assert!(steps < 50, "{steps}");
         }
     }
@@ -220,8 +207,8 @@ mod tests {
         let found = (0..200).map(|seed| search(20_000.0, 0.05, seed).0.holds_rps.unwrap_or(0.0));
         let wrong =
             found.filter(|holds| !(20_000.0 / PRECISION..=20_000.0).contains(holds)).count();
-        // It is misled if two of three measurements of one rate are disturbed, and two of three once
-        // more when that rate is confirmed.
+        // It is misled if two of three measurements of one rate are disturbed, and two of three
+        // once more when that rate is confirmed.
         assert!(wrong <= 2, "{wrong} of 200");
     }
 
@@ -254,8 +241,8 @@ mod tests {
         }
         search.tell(Step::Generator);
         assert_eq!(search.next(), None);
-        let Highest { holds_rps, breaks_rps, is_bound_by_generator } = search.highest();
-        assert_eq!((holds_rps, breaks_rps, is_bound_by_generator), (Some(2000.0), None, true));
+        let Highest { holds_rps, breaks_rps } = search.highest();
+        assert_eq!((holds_rps, breaks_rps), (Some(2000.0), None));
     }
 
     #[test]
@@ -277,13 +264,13 @@ mod tests {
         for step in [Step::Holds, Step::Breaks, Step::Breaks, Step::Generator] {
             search.tell(step);
         }
-        let Highest { holds_rps, breaks_rps, .. } = search.highest();
+        let Highest { holds_rps, breaks_rps } = search.highest();
         assert_eq!((holds_rps, breaks_rps), (Some(500.0), None));
     }
 
     #[test]
     fn a_server_that_holds_no_rate_ends_it() {
         let (found, _) = search(0.0, 0.0, 1);
-        assert_eq!((found.holds_rps, found.is_bound_by_generator), (None, false));
+        assert_eq!(found.holds_rps, None);
     }
 }
