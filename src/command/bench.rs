@@ -225,23 +225,18 @@ fn complete(
     servers: &[String],
 ) -> Result<()> {
     suite.pace.rounds = rounds.unwrap_or(suite.pace.rounds);
-    let added = servers.iter().map(|server| read_server(server)).collect::<Result<Vec<_>>>()?;
-    if !subjects.is_empty() {
-        let is_added = |name: &String| added.iter().any(|server| server.name == *name);
-        let others: Vec<String> = subjects.iter().filter(|name| !is_added(name)).cloned().collect();
-        suite.choose(&others)?;
+    let mut chosen = subjects.to_vec();
+    for server in servers {
+        let (name, command) = server.split_once('=').ok_or_else(|| {
+            anyhow!("--server `{server}`: write NAME=COMMAND, with {{port}} in the command")
+        })?;
+        suite.add(Subject::from_command(name, command)?)?;
+        chosen.push(name.to_owned());
     }
-    for server in added {
-        suite.add(server)?;
+    if !subjects.is_empty() {
+        suite.choose(&chosen)?;
     }
     Ok(())
-}
-
-fn read_server(server: &str) -> Result<Subject> {
-    let (name, command) = server.split_once('=').ok_or_else(|| {
-        anyhow!("--server `{server}`: write NAME=COMMAND, with {{port}} in the command")
-    })?;
-    Subject::from_command(name, command)
 }
 
 fn list(selected: &[(&Suite, Vec<Cell>)]) -> String {
