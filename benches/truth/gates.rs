@@ -30,8 +30,8 @@ pub fn run(quick: bool) -> Result<String> {
     let mut text = format!(
         "Gates that were run, and {gates} that are drawn from their blocks, each share with its 95 % interval. \
          Promised: of `identical` at most 1 % of drawn gates and none that was run regress, and 90 % clear CPU time \
-         and throughput; of `counts-identical` as few regress; of `cpu-5`, `tail` and `other-server-5` 95 % \
-         regress, of `cpu-10` and `counts-1` all.\n\n\
+         and throughput; of `counts-identical` as few regress; of `cpu-5`, `tail` and \
+         `other-server-5` 95 % regress, of `cpu-10` and `counts-1` all.\n\n\
          | case | blocks | gates | regressed | not regressed about CPU and throughput | undecided |\n\
          |---|--:|---|--:|--:|--:|\n"
     );
