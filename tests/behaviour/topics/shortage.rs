@@ -26,6 +26,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     recovers_from_a_shortage_of_open_files_under_load,
     recovers_from_a_shortage_of_processes_and_threads_under_load,
     survives_a_shortage_of_memory_for_threads,
+    sheds_only_connections_for_whose_bytes_there_is_no_memory,
     takes_no_cpu_time_while_idle;
     at_once:
     survives_being_refused_threads_for_handlers,
@@ -285,6 +286,44 @@ fn survives_a_shortage_of_memory_for_threads(model: &Model) -> Outcome {
     server.assert_does_not_spin();
     scarcity.end();
     let _more: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    for client in &mut established {
+        assert_eq!(client.get("/").status, 200);
+    }
+    Outcome::Shown
+}
+
+/// The server holds the part of a head that has arrived. A loop on the first thread of a process
+/// shows the shortage: the heaps of other threads reserve more address space than the test fills.
+fn sheds_only_connections_for_whose_bytes_there_is_no_memory(model: &Model) -> Outcome {
+    const CLIENTS: usize = 100;
+    if model.profile.execution != Execution::EventLoop || !model.begins_with_one_thread() {
+        return Outcome::Skipped("has several heaps".into());
+    }
+    let server = Server::start(model);
+    let mut established: Vec<Client> = (0..4).map(|_| served_client(&server)).collect();
+    let mut demanding: Vec<Client> = (0..CLIENTS).map(|_| served_client(&server)).collect();
+    let size = |process: &Process| process.address_space() + SPARE_MEMORY;
+    let scarcity = match Scarcity::begin(&server, None, Limit::AddressSpace, size) {
+        Ok(scarcity) => scarcity,
+        Err(reason) => return Outcome::Skipped(reason),
+    };
+    let part_of_a_head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "x".repeat(12 * 1024));
+    for client in &mut demanding {
+        client.send(&part_of_a_head);
+    }
+    for client in &mut established {
+        assert_eq!(client.get("/").status, 200);
+    }
+    server.assert_does_not_spin();
+    // A connection that was shed is closed once its client has closed it, or sends no more.
+    let shed = demanding.iter_mut().filter(|client| client.has_answer()).count();
+    assert!((1..CLIENTS).contains(&shed), "{shed} of {CLIENTS} were shed");
+    scarcity.end();
+    for client in &mut demanding {
+        let expected = if client.has_answer() { 503 } else { 200 };
+        client.try_send("\r\n\r\n");
+        assert_eq!(client.answer().status, expected);
+    }
     for client in &mut established {
         assert_eq!(client.get("/").status, 200);
     }
