@@ -15,19 +15,19 @@ use crate::results::Results;
 /// Function that renders one section; it returns an empty string if there is nothing to show.
 type Section = fn(&Page) -> askama::Result<String>;
 
-/// The sections of a run.
+/// The sections of a run: results first, then the machine and the instrument that they depend on.
 const SECTIONS: &[Section] = &[
     title::render,
     claim::render,
     what_was_run::render,
-    machine::render,
-    instrument::render,
     caution::render,
     questions::render,
     summary::render,
     checks::render,
     missing::render,
     workloads::render,
+    machine::render,
+    instrument::render,
     more::render,
 ];
 

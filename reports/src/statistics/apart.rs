@@ -129,7 +129,7 @@ pub fn describe(rounds: usize) -> String {
         };
         return format!(
             "{made} too few to tell subjects apart, so that no number is bold: {FEWEST_ROUNDS} \
-             rounds show large differences, --rounds 8 smaller ones"
+             rounds show large differences, 8 rounds smaller ones"
         );
     }
     format!(
