@@ -109,6 +109,43 @@ fn a_name_of_several_addresses_is_served_at_the_first_and_says_so() {
 }
 
 #[test]
+fn serves_at_an_address_of_ipv6_in_brackets() {
+    if TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    let mut server = Command::new(env!("CARGO_BIN_EXE_c10k"))
+        .args(["serve", "poll", "--addr", "[::1]:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the command can be run");
+    let mut line = String::new();
+    let stdout = server.stdout.as_mut().expect("it is piped");
+    BufReader::new(stdout).read_line(&mut line).expect("it speaks text");
+    let address = line.trim_end().trim_start_matches("listening on ");
+    let output = c10k(&[
+        "load",
+        &format!("http://{address}/"),
+        "--warmup=0s",
+        "--requests=20",
+        "--connections=2",
+        "--lifetime=short",
+        "--close=client",
+        "--json",
+    ]);
+    server.kill().expect("it is our child");
+    server.wait().expect("it ends");
+    assert!(address.starts_with("[::1]:"), "{line:?}");
+    let json: Value = serde_json::from_slice(&output.stdout).expect("it prints JSON");
+    assert_eq!(json["requests"]["completed"], 20, "{json:#}");
+    let Some(held) = json["kernel"]["time_wait"]["client"].as_u64() else {
+        eprintln!("not shown: this kernel does not report TIME_WAIT");
+        return;
+    };
+    assert!((1..=20).contains(&held), "{json:#}");
+}
+
+#[test]
 fn refuses_a_root_that_is_no_folder() {
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let missing = folder.path().join("missing");

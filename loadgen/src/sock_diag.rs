@@ -15,6 +15,8 @@ use netlink_packet_sock_diag::inet::{
 use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
+use crate::addresses::canonical;
+
 /// Socket with any cookie (`INET_DIAG_NOCOOKIE` in `linux/inet_diag.h`).
 const ANY_COOKIE: [u8; 8] = [0xff; 8];
 
@@ -40,24 +42,29 @@ pub(crate) fn each(
     Ok(())
 }
 
-/// Returns the state of the socket at `local` that is connected to `remote`, both IPv4, by its
-/// number in the kernel (`TCP_ESTABLISHED` is 1); `None` if there is none. If only a socket that
-/// listens at `local` exists, that one is found. The kernel looks up this one socket and does not
-/// list all.
+/// Returns the state of the socket at `local` that is connected to `remote`, by its number in the
+/// kernel (`TCP_ESTABLISHED` is 1); `None` if there is none. If only a socket that listens at
+/// `local` exists, that one is found. The kernel looks up this one socket and does not list all.
 ///
 /// # Errors
 /// When the kernel has no socket diagnostics.
 pub fn state(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u8>> {
+    let interface_id = match local {
+        SocketAddr::V4(_) => 0,
+        SocketAddr::V6(address) => address.scope_id(),
+    };
+    // A socket of IPv6 that is connected over IPv4 is found by its IPv4 addresses.
+    let [local, remote] = [local, remote].map(canonical);
     let socket_id = SocketId {
         source_port: local.port(),
         destination_port: remote.port(),
         source_address: local.ip(),
         destination_address: remote.ip(),
-        interface_id: 0,
+        interface_id,
         cookie: ANY_COOKIE,
     };
     let request = InetRequest {
-        family: AF_INET,
+        family: if local.is_ipv4() { AF_INET } else { AF_INET6 },
         protocol: IPPROTO_TCP,
         extensions: ExtensionFlags::empty(),
         states: StateFlags::all(),
@@ -111,4 +118,41 @@ fn send(request: InetRequest, flags: u16) -> io::Result<Socket> {
     socket.set_non_blocking(true)?;
     socket.send(&bytes, 0)?;
     Ok(socket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    /// Numbers of the kernel (`net/tcp_states.h`).
+    const ESTABLISHED: u8 = 1;
+    const LISTEN: u8 = 10;
+
+    /// Checks the state of both ends of a connection from `client` to a listener at `address`.
+    fn check(address: &str, client: &str) {
+        let Ok(listener) = TcpListener::bind(address) else {
+            return eprintln!("not shown: this machine has no {address}");
+        };
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect((client, port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let [near, far] = [client.local_addr().unwrap(), server.local_addr().unwrap()];
+        if let Err(error) = state(near, far) {
+            return eprintln!("not shown: this machine has no socket diagnostics: {error}");
+        }
+        let mapped = server.peer_addr().unwrap();
+        assert_eq!(state(near, far).unwrap(), Some(ESTABLISHED), "{near} to {far}");
+        assert_eq!(state(far, mapped).unwrap(), Some(ESTABLISHED), "{far} to {mapped}");
+        let nobody = SocketAddr::new(near.ip(), 1);
+        assert_eq!(state(far, nobody).unwrap(), Some(LISTEN), "{far}");
+    }
+
+    #[test]
+    fn a_connection_of_either_family_is_found() {
+        check("127.0.0.1:0", "127.0.0.1");
+        check("[::1]:0", "::1");
+        check("[::]:0", "127.0.0.1");
+    }
 }

@@ -2,7 +2,7 @@
 //! another listener.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -13,11 +13,12 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::command::{Outcome, load, load_url, until_shown, words};
 use crate::server::{After, OK, Server};
 
-/// Returns a listener with the shortest queue that there is; nothing is accepted yet.
-fn with_a_short_queue() -> (TcpListener, SocketAddr) {
-    let socket =
-        Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP)).expect("there are sockets");
-    let any: SocketAddr = "127.0.0.1:0".parse().expect("it is an address");
+/// Returns a listener at this address with the shortest queue that there is; nothing is accepted
+/// yet.
+fn with_a_short_queue(ip: impl Into<IpAddr>) -> (TcpListener, SocketAddr) {
+    let any = SocketAddr::new(ip.into(), 0);
+    let socket = Socket::new(Domain::for_address(any), Type::STREAM, Some(Protocol::TCP))
+        .expect("there are sockets");
     socket.bind(&any.into()).expect("a port is free");
     socket.listen(1).expect("it can listen");
     let listener = TcpListener::from(socket);
@@ -48,7 +49,7 @@ fn own_drops(outcome: &Outcome) -> Option<u64> {
 
 #[test]
 fn the_full_queue_of_another_listener_is_not_the_measured_servers() {
-    let (_other, address) = with_a_short_queue();
+    let (_other, address) = with_a_short_queue(Ipv4Addr::LOCALHOST);
     let flooding = Arc::new(Mutex::new(Vec::new()));
     let held = Arc::clone(&flooding);
     let server = Server::start(move |request, socket| {
@@ -69,8 +70,22 @@ fn the_full_queue_of_another_listener_is_not_the_measured_servers() {
 
 #[test]
 fn the_full_queue_of_the_measured_server_is_its_own() {
+    assert_own_queue_is_told(Ipv4Addr::LOCALHOST.into());
+}
+
+#[test]
+fn the_full_queue_of_a_server_of_ipv6_is_its_own() {
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        eprintln!("skipped: this machine has no ::1");
+        return;
+    }
+    assert_own_queue_is_told(Ipv6Addr::LOCALHOST.into());
+}
+
+#[track_caller]
+fn assert_own_queue_is_told(ip: IpAddr) {
     let run = || {
-        let (listener, address) = with_a_short_queue();
+        let (listener, address) = with_a_short_queue(ip);
         thread::spawn(move || accept_late(&listener));
         let arguments = words("--connections 8 --requests 40 --warmup 1ms");
         load_url(&format!("http://{address}/"), &arguments)

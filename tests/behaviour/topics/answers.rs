@@ -1,14 +1,17 @@
 //! Single requests and their responses: the status, the headers, the body, to the byte.
 
-use super::{Behaviour, behaviours};
-use crate::client::{get, pattern};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
+
+use super::{Behaviour, Outcome, behaviours};
+use crate::client::{CLOSE, get, pattern};
 use crate::model::Model;
 use crate::server::Server;
 
 pub const BEHAVIOURS: &[Behaviour] = behaviours![
     answers_a_get_with_the_page_of_1_kib,
     answers_bytes_of_every_size_with_the_documented_pattern,
-    runs_the_handlers_that_spin_and_sleep;
+    runs_the_handlers_that_spin_and_sleep,
+    serves_at_an_address_of_ipv6;
     by_family:
     writes_a_head_that_is_exactly_as_documented,
     answers_head_with_the_headers_of_get_and_no_body,
@@ -28,6 +31,24 @@ fn answers_a_get_with_the_page_of_1_kib(model: &Model) {
     assert_eq!(answer.body.len(), 1024);
     assert_eq!(answer.header("Content-Type"), Some("text/html; charset=utf-8"));
     assert!(answer.body.starts_with(b"<!"), "{:?}", String::from_utf8(answer.body));
+}
+
+fn serves_at_an_address_of_ipv6(model: &Model) -> Outcome {
+    let here = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    if TcpListener::bind(here).is_err() {
+        return Outcome::Skipped("this machine has no ::1".into());
+    }
+    let mut server = Server::launch(model).address(here).start();
+    assert_eq!(server.address.ip(), here.ip());
+    let mut client = server.connect();
+    for length in [5, 100_000] {
+        assert!(client.get(&format!("/bytes/{length}")).body == pattern(length), "{length}");
+    }
+    assert!(client.ask(CLOSE).closes());
+    client.assert_ended();
+    assert!(client.is_let_go());
+    server.stop();
+    Outcome::Shown
 }
 
 fn writes_a_head_that_is_exactly_as_documented(model: &Model) {
