@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+mod attempts;
 pub mod bound;
 pub mod check;
 mod clock;

@@ -1,16 +1,16 @@
 //! Finds out, before a run, which addresses of a name answer; the run leaves out the others.
 //!
 //! `localhost` is `::1` and `127.0.0.1`, and most servers listen on only one of them. Other clients
-//! try one address after the other for each connection; a generator that did so would measure the
-//! failed attempts. A host with one address is not tried, so that its server sees only the
-//! connections of the run.
+//! try the addresses for each connection, until one accepts it; a generator that did so would
+//! measure the failed attempts. A host with one address is not tried, so that its server sees only
+//! the connections of the run.
 
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::addresses::LeftOut;
+use crate::attempts::{Tried, try_each};
 use crate::run::RunError;
 use crate::target::{Request, Target};
 use crate::worker::FIRST_CONNECTION;
@@ -21,17 +21,7 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Pause between two attempts, while a server may still be starting.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// An address that was tried.
-#[derive(Debug)]
-struct Tried {
-    address: SocketAddr,
-    /// True if it accepted a connection.
-    accepted: bool,
-    /// Error if no byte of a response came.
-    response: io::Result<()>,
-}
-
-/// Sends one request to each address of `target`, all at the same time, and leaves out the
+/// Sends one request to each address of `target`, staggered and in parallel, and leaves out the
 /// addresses that don't answer within `timeout` (2 s at most). If none answers in that time, the
 /// addresses that accept a connection stay: their responses may take longer.
 ///
@@ -58,33 +48,6 @@ pub fn reach(target: Target, request: &Request, timeout: Duration) -> Result<Tar
     }
 }
 
-fn try_each(addresses: &[SocketAddr], request: &[u8], max_wait: Duration) -> Vec<Tried> {
-    thread::scope(|scope| {
-        let spawn = |&address| scope.spawn(move || Tried::now(address, request, max_wait));
-        let tries: Vec<_> = addresses.iter().map(spawn).collect();
-        tries.into_iter().map(|thread| thread.join().expect("a try does not panic")).collect()
-    })
-}
-
-impl Tried {
-    fn now(address: SocketAddr, request: &[u8], max_wait: Duration) -> Self {
-        match TcpStream::connect_timeout(&address, max_wait) {
-            Ok(stream) => {
-                Self { address, accepted: true, response: first_byte(stream, request, max_wait) }
-            }
-            Err(error) => Self { address, accepted: false, response: Err(error) },
-        }
-    }
-}
-
-/// Waits for the first byte of a response.
-fn first_byte(mut stream: TcpStream, request: &[u8], max_wait: Duration) -> io::Result<()> {
-    stream.set_read_timeout(Some(max_wait))?;
-    stream.set_write_timeout(Some(max_wait))?;
-    stream.write_all(request)?;
-    stream.read_exact(&mut [0])
-}
-
 fn without_silent(mut target: Target, tried: Vec<Tried>, stays: fn(&Tried) -> bool) -> Target {
     target.addresses.clear();
     for tried in tried {
@@ -108,7 +71,8 @@ fn most_telling(tried: Vec<Tried>) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::io::Write;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
 
     use socket2::{Domain, Socket, Type};
 
