@@ -22,6 +22,7 @@ mod head;
 mod intervals;
 mod kernel;
 mod listener_drops;
+mod lookup;
 pub mod measurement;
 mod merge;
 mod outcome;

@@ -33,6 +33,9 @@ pub struct Measurement {
     pub slow: Option<SlowClients>,
     /// Failures by kind.
     pub errors: Errors,
+    /// Time that the resolver took for the host before the run, if it is a name. No other time
+    /// includes it.
+    pub lookup: Option<Duration>,
     /// Addresses of the target.
     pub addresses: Addresses,
     /// Failures by address, if the target has several.

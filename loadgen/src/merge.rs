@@ -48,6 +48,7 @@ pub(crate) fn merge(
         connections: connections(plan.workload.connections, endings),
         slow: None,
         errors: total.errors,
+        lookup: plan.target.lookup,
         addresses: Addresses {
             used: plan.target.addresses.clone(),
             left_out: plan.target.left_out.clone(),

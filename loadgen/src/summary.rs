@@ -58,6 +58,10 @@ pub struct Summary {
     /// Failures by address, where the target has several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors_by_address: Vec<ErrorsAt>,
+    /// Time that the resolver took for the name of the host before the run, redirections included;
+    /// absent if no name was looked up. No other time includes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_us: Option<f64>,
     /// Addresses of the target; absent in records that are older than this field.
     #[serde(default)]
     pub addresses: Addresses,
@@ -232,6 +236,7 @@ impl From<&Measurement> for Summary {
             slow: measured.slow,
             errors: measured.errors,
             errors_by_address: measured.errors_at.clone(),
+            dns_us: measured.lookup.map(|took| took.as_secs_f64() * 1e6),
             addresses: measured.addresses.clone(),
             error_examples: measured.error_examples.clone(),
             status_codes: measured.status_codes.clone(),

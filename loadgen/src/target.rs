@@ -5,14 +5,16 @@
 //! METHODOLOGY.md lists them. A URL that the parser would silently change, by removing tabs or by
 //! turning backslashes into slashes, is refused.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
-use url::{Position, Url};
+use url::{Host, Position, Url};
 
 use crate::addresses::LeftOut;
+use crate::lookup::look_up;
 
 /// Fields that are meant for one server and are not sent to another one that it redirects to, as in
 /// curl: the first two may be secret, and the third would be wrong.
@@ -23,8 +25,11 @@ const OF_ONE_ORIGIN: [&str; 3] = ["authorization", "cookie", "host"];
 pub struct Target {
     /// URL that is requested, without a password.
     pub url: String,
-    /// All addresses of its host; connections use them in turn.
+    /// All addresses of its host, families interleaved; connections use them in turn.
     pub addresses: Vec<SocketAddr>,
+    /// Time that the resolver took for the host, and for the hosts that redirected to it; `None` if
+    /// all of them are addresses.
+    pub lookup: Option<Duration>,
     /// Further addresses that [`reach`](fn@crate::reach) left out.
     pub left_out: Vec<LeftOut>,
     location: Url,
@@ -60,7 +65,15 @@ pub enum TargetError {
         "`{0}` is https, which is not supported; measure the http:// port behind the TLS termination"
     )]
     Https(String),
-    #[error("cannot resolve `{host}`: {error}")]
+    #[error(
+        "`{0}` has a link-local address, which needs a zone (the name of a network card), and a URL \
+         can't have one; use another address of the server"
+    )]
+    LinkLocal(String),
+    #[error(
+        "cannot resolve `{host}`: {error}; check the name, /etc/hosts, and the name servers in \
+         /etc/resolv.conf"
+    )]
     Unresolved { host: String, error: std::io::Error },
 }
 
@@ -81,16 +94,25 @@ impl Target {
     /// Reads a URL and resolves its host, once.
     pub fn resolve(url: &str) -> Result<Self, TargetError> {
         check_spelling(url)?;
-        Self::at(Url::parse(url).map_err(|error| malformed(url, error.to_string()))?)
+        Self::at(Url::parse(url).map_err(|error| {
+            if has_zone(url) {
+                TargetError::LinkLocal(url.into())
+            } else {
+                malformed(url, error.to_string())
+            }
+        })?)
     }
 
     /// Resolves the host of a URL.
     fn at(location: Url) -> Result<Self, TargetError> {
         check_server(&location)?;
-        let addresses = addresses_of(&location)?;
+        let host = || location.host_str().unwrap_or_default().into();
+        let lookup =
+            look_up(&location).map_err(|error| TargetError::Unresolved { host: host(), error })?;
         Ok(Self {
             url: String::new(),
-            addresses,
+            addresses: lookup.addresses,
+            lookup: lookup.took,
             left_out: Vec::new(),
             location,
             is_foreign: false,
@@ -113,7 +135,9 @@ impl Target {
         let mut url =
             self.location.join(location).map_err(|error| malformed(location, error.to_string()))?;
         if !is_same_origin(&url, &self.location) {
-            return Ok(Self { is_foreign: true, ..Self::at(url)? });
+            let other = Self::at(url)?;
+            let lookup = [self.lookup, other.lookup].into_iter().flatten().reduce(|a, b| a + b);
+            return Ok(Self { is_foreign: true, lookup, ..other });
         }
         if url.username().is_empty() && url.password().is_none() {
             let _ = url.set_username(self.location.username());
@@ -180,22 +204,6 @@ impl Target {
     }
 }
 
-/// Resolves the host of a URL, each address once.
-fn addresses_of(url: &Url) -> Result<Vec<SocketAddr>, TargetError> {
-    let unresolved =
-        |error| TargetError::Unresolved { host: url.host_str().unwrap_or_default().into(), error };
-    let mut addresses = Vec::new();
-    for address in url.socket_addrs(|| None).map_err(unresolved)?.into_iter().map(destination) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(unresolved(std::io::ErrorKind::AddrNotAvailable.into()));
-    }
-    Ok(addresses)
-}
-
 /// Refuses a URL that the parser would shorten or turn into another URL.
 fn check_spelling(url: &str) -> Result<(), TargetError> {
     let begins_with =
@@ -218,8 +226,11 @@ fn check_spelling(url: &str) -> Result<(), TargetError> {
     Ok(())
 }
 
-/// Refuses a URL whose scheme or port can't be used.
+/// Refuses a URL whose scheme, host or port can't be used.
 fn check_server(url: &Url) -> Result<(), TargetError> {
+    if matches!(url.host(), Some(Host::Ipv6(ip)) if ip.is_unicast_link_local()) {
+        return Err(TargetError::LinkLocal(url.as_str().into()));
+    }
     match url.scheme() {
         "http" if url.port() == Some(0) => Err(malformed(url.as_str(), "ports begin with 1")),
         "http" => Ok(()),
@@ -228,20 +239,15 @@ fn check_server(url: &Url) -> Result<(), TargetError> {
     }
 }
 
-fn is_same_origin(one: &Url, other: &Url) -> bool {
-    one.origin() == other.origin()
+/// Returns true if the host of a URL that the parser refuses is an address with a zone, as in
+/// `http://[fe80::1%eth0]/`.
+fn has_zone(url: &str) -> bool {
+    let host = url.split_once("//[").and_then(|(_, rest)| rest.split_once(']'));
+    host.is_some_and(|(host, _)| host.contains('%'))
 }
 
-/// Returns the address at which connections to `address` arrive. The unspecified address becomes
-/// that of this machine: to the kernel both are the same, but [`Sources`](crate::source::Sources)
-/// can add source addresses only for the explicit one.
-fn destination(mut address: SocketAddr) -> SocketAddr {
-    address.set_ip(match address.ip().to_canonical() {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    });
-    address
+fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.origin() == other.origin()
 }
 
 #[cfg(test)]
@@ -406,6 +412,28 @@ mod tests {
             assert_eq!(target.addresses, [address.parse().unwrap()]);
             assert!(target.is_loopback());
         }
+    }
+
+    #[test]
+    fn link_local_addresses_are_refused_with_their_reason() {
+        for host in ["fe80::1", "fe80::1%25eth0", "fe80::1%eth0"] {
+            let url = format!("http://[{host}]:80/");
+            assert!(matches!(Target::resolve(&url), Err(TargetError::LinkLocal(_))), "{url}");
+        }
+        let led = target("http://127.0.0.1/").redirected("http://[fe80::1]/");
+        assert!(matches!(led, Err(TargetError::LinkLocal(_))));
+    }
+
+    #[test]
+    fn lookups_of_redirections_add_up() {
+        let literal = target("http://127.0.0.1/");
+        let named = Target { lookup: Some(Duration::from_millis(3)), ..literal.clone() };
+        let lookup = |from: &Target, location| from.redirected(location).unwrap().lookup;
+        assert_eq!(lookup(&literal, "http://127.0.0.1:81/"), None);
+        assert_eq!(lookup(&named, "/here"), named.lookup);
+        assert_eq!(lookup(&named, "http://127.0.0.1:81/"), named.lookup);
+        assert!(lookup(&named, "http://localhost:81/") > named.lookup);
+        assert!(lookup(&literal, "http://localhost:81/").is_some());
     }
 
     #[test]

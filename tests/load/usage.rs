@@ -50,7 +50,15 @@ fn refuses_malformed_urls() {
 #[test]
 fn refuses_an_unknown_host_and_names_it() {
     let line = refused("http://no-such-host.invalid/", &[]);
-    assert!(line.contains("no-such-host.invalid"), "{line}");
+    assert!(line.contains("no-such-host.invalid") && line.contains("/etc/hosts"), "{line}");
+}
+
+#[test]
+fn refuses_link_local_addresses_with_and_without_a_zone() {
+    for host in ["fe80::1", "fe80::1%25lo", "fe80::1%lo"] {
+        let line = refused(&format!("http://[{host}]:8080/"), &[]);
+        assert!(line.contains("needs a zone"), "{line}");
+    }
 }
 
 /// URL of a port on which no process listens; no request should be sent to it.

@@ -122,6 +122,7 @@ impl Recording {
             },
             slow: None,
             errors: Errors::default(),
+            lookup: None,
             addresses: Addresses::default(),
             errors_at: Vec::new(),
             error_examples: ErrorExamples::default(),

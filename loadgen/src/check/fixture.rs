@@ -104,6 +104,7 @@ fn measurement(pacing: Pacing, batches: Vec<Batch>) -> Measurement {
         },
         slow: None,
         errors: Errors::default(),
+        lookup: None,
         addresses: Addresses::default(),
         errors_at: Vec::new(),
         error_examples: ErrorExamples::default(),
