@@ -11,11 +11,27 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Addresses {
-    /// Addresses that connections used in turn.
+    /// Addresses that connections used in turn, in this order.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub used: Vec<SocketAddr>,
     /// Further addresses of the same name, which did not answer before the run.
     pub left_out: Vec<LeftOut>,
+    /// Part of each used address in the run; empty in records that are older than this field.
+    #[serde(default)]
+    pub shares: Vec<Share>,
+}
+
+/// Part of an address in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Share {
+    /// The address.
+    #[cfg_attr(test, schemars(with = "String"))]
+    pub address: SocketAddr,
+    /// Connections opened to it over the whole run, each one counted, idle and slow ones left out.
+    pub connections: u64,
+    /// Completed requests of the measured part.
+    pub requests: u64,
 }
 
 /// An address that did not answer before the run.
@@ -32,6 +48,22 @@ pub struct LeftOut {
 /// Returns the address in the same form for every socket: an IPv6 socket may have an IPv4 address.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl Share {
+    /// Returns the shares of `addresses` before a run.
+    pub(crate) fn none_yet(addresses: &[SocketAddr]) -> Vec<Self> {
+        let share = |&address| Self { address, connections: 0, requests: 0 };
+        addresses.iter().map(share).collect()
+    }
+
+    /// Adds the shares of another worker, whose addresses are the same.
+    pub(crate) fn add_all(shares: &mut [Self], others: &[Self]) {
+        for (share, other) in shares.iter_mut().zip(others) {
+            share.connections += other.connections;
+            share.requests += other.requests;
+        }
+    }
 }
 
 impl LeftOut {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::addresses::Addresses;
+use crate::addresses::{Addresses, Share};
 use crate::example::ErrorExamples;
 use crate::measurement::{
     Batch, Connections, Errors, ErrorsAt, Fairness, Generator, GeneratorLimits, KernelCounters,
@@ -13,6 +13,7 @@ use crate::measurement::{
 use crate::plan::Plan;
 use crate::recorder::{Age, Recorder};
 use crate::silence;
+use crate::target::Target;
 use crate::worker::Ending;
 use crate::workload::{Pacing, Until};
 
@@ -49,10 +50,7 @@ pub(crate) fn merge(
         slow: None,
         errors: total.errors,
         lookup: plan.target.lookup,
-        addresses: Addresses {
-            used: plan.target.addresses.clone(),
-            left_out: plan.target.left_out.clone(),
-        },
+        addresses: addresses(&plan.target, endings),
         errors_at: errors_at(&plan.target.addresses, &total.errors_at),
         error_examples: ErrorExamples { status, ..total.examples },
         status_codes: total.status_codes,
@@ -77,6 +75,14 @@ pub(crate) fn merge(
         has_one_processor: false,
         server: None,
     }
+}
+
+fn addresses(target: &Target, endings: &[Ending]) -> Addresses {
+    let mut shares = Share::none_yet(&target.addresses);
+    for ending in endings {
+        Share::add_all(&mut shares, &ending.shares);
+    }
+    Addresses { used: target.addresses.clone(), left_out: target.left_out.clone(), shares }
 }
 
 fn sum(endings: &[Ending], of: fn(&Ending) -> u64) -> u64 {

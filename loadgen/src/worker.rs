@@ -34,6 +34,7 @@ use crossbeam::channel::{Receiver, Sender};
 use rustix::event::epoll;
 use rustix::thread::set_current_timer_slack;
 
+use crate::addresses::Share;
 use crate::clock::nanos;
 use crate::plan::{Plan, TICK, share};
 use crate::silence::Pauses;
@@ -89,6 +90,8 @@ pub(crate) struct Worker {
     pauses: Pauses,
     own_time: OwnTime,
     idle: Idle,
+    /// Part of each address of the target.
+    shares: Vec<Share>,
 }
 
 impl Worker {
@@ -108,6 +111,7 @@ impl Worker {
             pauses: Pauses::default(),
             own_time: OwnTime::default(),
             idle: Idle::default(),
+            shares: Share::none_yet(&plan.target.addresses),
             plan,
         })
     }
@@ -298,6 +302,9 @@ impl Worker {
             self.recording.hand_over_last(end);
         }
         self.end_pause(u64::MAX);
+        for slot in &mut self.slots {
+            self.shares[slot.address].requests += slot.take_good_responses();
+        }
         let usage = self.own_time.usage();
         let late_ages = self.recording.take_late_ages();
         let has_begun = self.recording.has_begun();
@@ -338,6 +345,7 @@ impl Worker {
             opened_total: self.connecting.opened_total(),
             idle_established: self.idle.held(),
             idle_answered: self.idle.answered(),
+            shares: std::mem::take(&mut self.shares),
             limits: self.dialer.limits(),
             connect_error: self.connecting.take_error(),
             window: (begin, end),

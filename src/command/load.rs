@@ -35,8 +35,8 @@ const MAX_PID: u32 = 1 << 22;
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line, each on its own")]
 pub struct Args {
     /// URL to request, `http://[USER:PASSWORD@]HOST[:PORT]/PATH`; letters beyond ASCII are
-    /// percent-encoded, and dot segments removed, as curl does. Addresses of HOST that don't answer
-    /// are left out
+    /// percent-encoded, and dot segments removed, as curl does. If HOST is a name, connections use
+    /// its addresses in turn, of IPv6 and IPv4; addresses that don't answer are left out
     url: String,
     /// Connections at once
     #[arg(long, default_value = "64", value_name = "N", value_parser = limits::whole(NonZeroUsize::MIN..=NonZeroUsize::MAX))]

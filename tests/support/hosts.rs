@@ -1,5 +1,4 @@
-//! A name with several addresses, for a command in a mount namespace with an `/etc/hosts` of its
-//! own.
+//! Names with several addresses, for a command in a mount namespace with an `/etc/hosts` of its own.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,12 +9,15 @@ use tempfile::TempDir;
 /// Host name with the addresses 127.0.0.1 and 127.0.0.2.
 pub const NAME: &str = "two.test";
 
-const HOSTS: &str = "127.0.0.1 two.test\n127.0.0.2 two.test\n";
+/// `localhost` has an address of each family, as on most machines. The IPv6 address of `far.test` is
+/// reserved for documentation, so that it leads nowhere.
+const HOSTS: &str = "127.0.0.1 two.test\n127.0.0.2 two.test\n127.0.0.1 localhost\n::1 localhost\n\
+    127.0.0.1 far.test\n2001:db8::1 far.test\n";
 
 /// Shell script that mounts the file in its place and becomes the command.
 const SCRIPT: &str = "mount --bind \"$1\" /etc/hosts && shift && exec \"$@\"";
 
-/// A hosts file by which [`NAME`] can be resolved.
+/// A hosts file by which [`NAME`], `localhost` and `far.test` can be resolved.
 pub struct Hosts(TempDir);
 
 impl Hosts {
@@ -34,7 +36,7 @@ impl Hosts {
         is_there.then_some(hosts)
     }
 
-    /// Returns a command that runs `program` where the name can be resolved. The process that is
+    /// Returns a command that runs `program` where the names can be resolved. The process that is
     /// spawned becomes the program.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new("unshare");

@@ -176,6 +176,8 @@ impl Worker {
                 pending.connect_wait = Some(began.saturating_sub(since));
             }
         }
+        // Before the slot changes its address, so that a request costs nothing.
+        self.shares[slot.address].requests += slot.take_good_responses();
         slot.begin_connect(self.dialer.address(), self.plan.workload.lifetime, began);
         match socket {
             Ok(socket) => slot.socket = Some(socket),
@@ -206,7 +208,9 @@ impl Worker {
 
     /// Notes that a connection was established.
     fn established(&mut self, key: usize, now: u64) {
-        self.slots[key].established(now);
+        let slot = &mut self.slots[key];
+        slot.established(now);
+        self.shares[slot.address].connections += 1;
         self.connecting.note_established();
     }
 

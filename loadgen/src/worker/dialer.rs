@@ -16,6 +16,8 @@ use crate::source::Sources;
 #[derive(Debug)]
 pub(super) struct Dialer {
     sources: Sources,
+    /// Number of the next connect: the addresses take turns by it.
+    turn: usize,
     /// Index of the address that was used last.
     address: usize,
     /// Earliest time of the next connect, and time between two connects.
@@ -25,14 +27,15 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    /// Creates the dialer of worker `index`. Workers begin with different addresses and share the
-    /// connect rate.
+    /// Creates the dialer of worker `index`. Workers begin with different addresses, the first one
+    /// with the first address, and share the connect rate.
     pub fn new(plan: &Plan, index: usize) -> Self {
         let workload = &plan.workload;
         let period = |rate: f64| (1e9 / rate * plan.workers() as f64) as u64;
         Self {
             sources: Sources::new(&plan.target.addresses, workload.connections + workload.idle),
-            address: index,
+            turn: index,
+            address: 0,
             next_open: 0,
             open_every: workload.connect_rate.map_or(0, period),
             limits: GeneratorLimits::default(),
@@ -69,7 +72,8 @@ impl Dialer {
     }
 
     fn try_connect(&mut self, addresses: &[SocketAddr]) -> io::Result<TcpStream> {
-        self.address = (self.address + 1) % addresses.len();
+        self.address = self.turn % addresses.len();
+        self.turn = self.turn.wrapping_add(1);
         let address = addresses[self.address];
         loop {
             let socket = Socket::new(

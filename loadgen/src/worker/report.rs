@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use crate::addresses::Share;
 use crate::measurement::GeneratorLimits;
 use crate::recorder::{Age, Interval};
 use crate::silence::Pauses;
@@ -44,6 +45,8 @@ pub(crate) struct Ending {
     pub arrivals: Vec<u64>,
     pub idle_established: u64,
     pub idle_answered: u64,
+    /// Part of each address of the target, in its order.
+    pub shares: Vec<Share>,
     pub limits: GeneratorLimits,
     /// Error of the last connection that could not be made.
     pub connect_error: Option<io::Error>,

@@ -34,6 +34,8 @@ pub(super) struct Slot {
     /// Responses in the measured part, and the number of them with a good status.
     pub responses: u64,
     pub good_responses: u64,
+    /// Number of good responses that are counted for an address already.
+    shared_responses: u64,
 }
 
 impl Slot {
@@ -71,6 +73,12 @@ impl Slot {
     /// Takes the time until the connection was established, which one recorded request reports.
     pub fn take_connect_time(&mut self) -> Option<u64> {
         self.connect_took.take()
+    }
+
+    /// Takes the number of good responses since the last call.
+    pub fn take_good_responses(&mut self) -> u64 {
+        let before = std::mem::replace(&mut self.shared_responses, self.good_responses);
+        self.good_responses - before
     }
 
     /// Returns true if the socket may carry only one more request.

@@ -89,6 +89,7 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
         );
     }
     text += &traffic(summary);
+    text += &addresses(summary);
     if summary.has_failures() {
         text += &format!("  errors: {errors}\n");
         for errors in &summary.errors_by_address {
@@ -129,6 +130,29 @@ fn traffic(summary: &Summary) -> String {
         text += &format!(" · {} requests per connection", three_digits(mean));
     }
     text + "\n"
+}
+
+/// Renders the time of the lookup, and the share of each address; empty for a single address that
+/// needed no lookup.
+fn addresses(summary: &Summary) -> String {
+    let mut text = String::new();
+    if let Some(us) = summary.dns_us {
+        text += &format!("  name looked up in {}, before the run\n", time(us));
+    }
+    let shares = &summary.addresses.shares;
+    if shares.len() > 1 {
+        let opened: u64 = shares.iter().map(|share| share.connections).sum();
+        for share in shares {
+            text += &format!(
+                "  address {}: {} of {opened} connections opened, {} of {} requests completed\n",
+                share.address.ip(),
+                share.connections,
+                share.requests,
+                summary.requests.completed
+            );
+        }
+    }
+    text
 }
 
 /// Formats a rate in decimal units, as networks do.
