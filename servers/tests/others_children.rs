@@ -57,6 +57,7 @@ fn leaves_the_children_of_others_alone(model: &str) {
         backlog: 16,
         idle_timeout: timeouts.idle,
         sharded: false,
+        reuse_address: true,
     };
     let listener = Listener::bind(listening).unwrap();
     let address = listener.local_address().unwrap().to_string();

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use c10k_servers::http::Timeouts;
 use c10k_servers::site::Site;
 use c10k_servers::{AcceptStrategy, Entry, Listener, Listening, Options, ROSTER, Shutdown, find};
+use procfs::net::{TcpNetEntry, TcpState};
 use rustix::io::Errno;
 
 use crate::cpus::CpuList;
@@ -43,6 +44,10 @@ pub struct Args {
     /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = limits::whole(1..=u32::MAX))]
     backlog: u32,
+    /// Listen without SO_REUSEADDR, to see what it is for: as long as closed connections of an
+    /// earlier server are in TIME_WAIT at the address (60 s), the start fails
+    #[arg(long)]
+    no_reuse_address: bool,
     /// Processors to run on, such as 0,2-3
     #[arg(long, value_name = "CPUS")]
     pin: Option<CpuList>,
@@ -116,6 +121,7 @@ impl Args {
                 backlog: self.backlog,
                 idle_timeout: self.idle_timeout,
                 sharded,
+                reuse_address: !self.no_reuse_address,
             })
         };
         let (address, listener) = first_here(all, bind)?;
@@ -210,17 +216,51 @@ fn is_not_here(error: &io::Error) -> bool {
 
 fn bind_error(address: SocketAddr, error: &io::Error) -> anyhow::Error {
     let hint = match error.kind() {
-        ErrorKind::AddrInUse => "; choose another port with --addr, port 0 takes a free one",
-        ErrorKind::AddrNotAvailable => "; it is not an address of this machine",
-        ErrorKind::PermissionDenied => "; ports below 1024 belong to the superuser",
-        _ => "",
+        ErrorKind::AddrInUse => in_use_hint(address),
+        ErrorKind::AddrNotAvailable => "; it is not an address of this machine".into(),
+        ErrorKind::PermissionDenied => "; ports below 1024 belong to the superuser".into(),
+        _ => String::new(),
     };
     anyhow!("cannot listen on {address}: {error}{hint}")
 }
 
+/// Returns the next step for an address in use: there is a server, or only connections that the
+/// last server there closed first.
+fn in_use_hint(address: SocketAddr) -> String {
+    let sockets = sockets_at(address);
+    let count = |state: TcpState| sockets.iter().filter(|socket| socket.state == state).count();
+    let closed = count(TcpState::TimeWait);
+    if closed == 0 || count(TcpState::Listen) > 0 {
+        return "; choose another port with --addr, port 0 takes a free one".into();
+    }
+    // A listener of the standard library has SO_REUSEADDR. It can't bind either if the closed
+    // connections are of a server without the option.
+    let way_out = match TcpListener::bind(address) {
+        Ok(_) => "leave out --no-reuse-address",
+        Err(_) => "choose another port with --addr",
+    };
+    format!("; connections in TIME_WAIT hold it ({closed}), which lasts 60 s: wait, or {way_out}")
+}
+
+/// Returns the TCP sockets whose own address would be in the way of a listener at this one, as far
+/// as the kernel lists sockets.
+fn sockets_at(address: SocketAddr) -> Vec<TcpNetEntry> {
+    let wanted = address.ip().to_canonical();
+    let mut sockets = [procfs::net::tcp(), procfs::net::tcp6()]
+        .into_iter()
+        .flat_map(Result::unwrap_or_default)
+        .collect::<Vec<_>>();
+    sockets.retain(|socket| {
+        let ip = socket.local_address.ip().to_canonical();
+        let is_same = ip == wanted || ip.is_unspecified() || wanted.is_unspecified();
+        is_same && socket.local_address.port() == address.port()
+    });
+    sockets
+}
+
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr, TcpListener};
+    use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
 

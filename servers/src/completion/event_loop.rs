@@ -305,6 +305,7 @@ mod tests {
             backlog: 16,
             idle_timeout,
             sharded: false,
+            reuse_address: true,
         };
         let listener = Listener::bind(listening).unwrap();
         let shutdown = Shutdown::new().unwrap();

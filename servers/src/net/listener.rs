@@ -37,6 +37,10 @@ pub struct Listening {
     pub idle_timeout: Duration,
     /// True if further sockets can listen on the same address, each with a queue of its own.
     pub sharded: bool,
+    /// True if closed connections that are still in `TIME_WAIT` at the address don't prevent a
+    /// start (`SO_REUSEADDR`). Linux asks for the option on both sides: accepted connections
+    /// inherit it, and those of a listener without it stop every later start.
+    pub reuse_address: bool,
 }
 
 /// A listening socket. It never blocks, unless [`Self::set_blocking`] changes that.
@@ -52,9 +56,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens with `SO_REUSEADDR` (a restart within `TIME_WAIT` works). Accepted connections
-    /// inherit `TCP_NODELAY` and the timeouts of blocking calls. The kernel caps the backlog;
-    /// [`Self::backlog`] returns the capped value.
+    /// Listens on the address. Accepted connections inherit `TCP_NODELAY` and the timeouts of
+    /// blocking calls. The kernel caps the backlog; [`Self::backlog`] returns the capped value.
     pub fn bind(listening: Listening) -> io::Result<Self> {
         if listening.sharded && listening.address.port() != 0 {
             // Shards share an address with any other socket that allows it, including those of
@@ -271,9 +274,9 @@ fn accept(socket: &TcpListener, blocking: Blocking) -> rustix::io::Result<TcpStr
 }
 
 fn bind(listening: Listening) -> io::Result<TcpListener> {
-    let Listening { address, backlog, idle_timeout, sharded } = listening;
+    let Listening { address, backlog, idle_timeout, sharded, reuse_address } = listening;
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    socket.set_reuse_address(reuse_address)?;
     socket.set_reuse_port(sharded)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_read_timeout(Some(idle_timeout))?;
@@ -325,8 +328,13 @@ mod tests {
 
     fn listener(sharded: bool) -> Listener {
         let idle_timeout = Duration::from_secs(33);
-        let listening =
-            Listening { address: ([127, 0, 0, 1], 0).into(), backlog: 16, idle_timeout, sharded };
+        let listening = Listening {
+            address: ([127, 0, 0, 1], 0).into(),
+            backlog: 16,
+            idle_timeout,
+            sharded,
+            reuse_address: true,
+        };
         Listener::bind(listening).unwrap()
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{Behaviour, Outcome, behaviours};
-use crate::client::{Client, get, pattern};
+use crate::client::{CLOSE, Client, get, pattern};
 use crate::model::Model;
 use crate::server::{Launch, Server, assert_are_gone};
 use crate::wait;
@@ -28,6 +28,7 @@ pub const BEHAVIOURS: &[Behaviour] = behaviours![
     finishes_a_download_at_sigterm,
     ends_once_at_repeated_signals,
     starts_again_on_its_port_while_connections_are_in_time_wait,
+    needs_so_reuseaddr_to_start_again_while_connections_are_in_time_wait,
     refuses_a_busy_port_with_one_line_and_status_2;
     at_once:
     takes_no_new_client_after_sigterm,
@@ -276,11 +277,37 @@ fn starts_again_on_its_port_while_connections_are_in_time_wait(model: &Model) ->
     }
     server.assert_serves();
     if !is_in_time_wait(address) && time_wait_overflows() != overflows {
-        return Outcome::Skipped(
-            "the kernel is at its limit of them, net.ipv4.tcp_max_tw_buckets".into(),
-        );
+        return at_the_limit_of_time_wait();
     }
     assert!(is_in_time_wait(address), "the test does not show what it is for");
+    Outcome::Shown
+}
+
+fn at_the_limit_of_time_wait() -> Outcome {
+    Outcome::Skipped("the kernel is at its limit of them, net.ipv4.tcp_max_tw_buckets".into())
+}
+
+fn needs_so_reuseaddr_to_start_again_while_connections_are_in_time_wait(model: &Model) -> Outcome {
+    let overflows = time_wait_overflows();
+    let mut server = Server::start(model);
+    let address = server.address;
+    let mut client = server.connect();
+    client.ask(CLOSE);
+    client.assert_ended();
+    drop(client);
+    server.stop();
+    wait::until("the connection is in TIME_WAIT, or the kernel keeps no more of them", || {
+        is_in_time_wait(address) || time_wait_overflows() != overflows
+    });
+    if !is_in_time_wait(address) {
+        return at_the_limit_of_time_wait();
+    }
+    let without = Server::launch(model).address(address).arguments(["--no-reuse-address"]);
+    let said = line_of_refusal(without);
+    for part in [&*address.to_string(), "TIME_WAIT", "60 s", "leave out --no-reuse-address"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    Server::launch(model).address(address).start().assert_serves();
     Outcome::Shown
 }
 
@@ -310,14 +337,18 @@ fn is_in_time_wait(address: SocketAddr) -> bool {
 
 fn refuses_a_busy_port_with_one_line_and_status_2(model: &Model) {
     let server = Server::start(model);
-    let output = Server::launch(model)
-        .address(server.address)
-        .run_to_its_end()
-        .expect("c10k serve can be started");
+    let said = line_of_refusal(Server::launch(model).address(server.address));
+    assert!(said.contains(&server.address.to_string()), "{said}");
+    server.assert_serves();
+}
+
+/// Runs a server that can't start, and returns the line in which it says so.
+#[track_caller]
+fn line_of_refusal(launch: Launch) -> String {
+    let output = launch.run_to_its_end().expect("c10k serve can be started");
     assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty(), "{output:?}");
     let said = String::from_utf8(output.stderr).expect("it speaks text");
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(said.contains(&server.address.to_string()), "{said}");
-    server.assert_serves();
+    said
 }
