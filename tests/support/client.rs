@@ -174,9 +174,15 @@ impl Client {
     /// Reads a head and leaves its body unread. Returns the length of the body.
     #[track_caller]
     pub fn read_head(&mut self) -> usize {
+        parse_length(&self.head())
+    }
+
+    /// Reads a head, which may tell no length, and leaves its body unread.
+    #[track_caller]
+    pub fn head(&mut self) -> String {
         let length = self.receive_head().expect("a head comes");
         let head: Vec<u8> = self.received.drain(..length).collect();
-        parse_length(&String::from_utf8(head).expect("a head is text"))
+        String::from_utf8(head).expect("a head is text")
     }
 
     /// Checks that the server has closed its side in an orderly way and has sent nothing more.

@@ -24,6 +24,10 @@ const LINGER_LIMIT_BYTES: usize = 1024 * 1024;
 /// client by then never will.
 const LINGER_TIME: Duration = Duration::from_secs(2);
 
+/// State of a connection after an error. The version of the request does not matter for it, and may
+/// be unknown.
+const REFUSED: After = After::Close(Version::Http11);
+
 /// Next action that a connection needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Want {
@@ -351,7 +355,7 @@ impl Connection {
             _ => input.starts_with(b"HEAD "),
         };
         let date = service.date.at(service.now);
-        if self.output.write_reply(&Reply::Status(status), After::Close, !is_head, date).is_err() {
+        if self.output.write_reply(&Reply::Status(status), REFUSED, !is_head, date).is_err() {
             return self.shed();
         }
         self.state = State::Closing { linger: true };
@@ -458,7 +462,7 @@ impl Connection {
             After::KeepAlive(head.version)
         } else {
             self.state = State::Closing { linger: false };
-            After::Close
+            After::Close(head.version)
         };
         if self.output.write_reply(reply, after, head.method != Method::Head, date).is_err() {
             self.shed();

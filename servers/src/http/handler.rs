@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::status::Status;
+use crate::site::lesson::Lesson;
 use crate::site::mix::{Drawn, Kind};
 use crate::site::{Page, Route, Site};
 
@@ -17,6 +18,8 @@ pub enum Reply<'a> {
     Page(Cow<'a, Arc<Page>>),
     /// This many bytes of the pattern.
     Bytes(usize),
+    /// Bytes of the pattern whose length is told in another way.
+    Lesson(Lesson),
     /// The status as text.
     Status(Status),
     /// The status 200 as text, for a request for `/mixed`, and the kind of that request.
@@ -42,6 +45,7 @@ impl Job {
         match run(self.drawn.map_or_else(|| self.site.find(&self.target), Route::Mixed)) {
             Reply::Page(page) => Reply::Page(Cow::Owned(page.into_owned())),
             Reply::Bytes(length) => Reply::Bytes(length),
+            Reply::Lesson(lesson) => Reply::Lesson(lesson),
             Reply::Status(status) => Reply::Status(status),
             Reply::Mixed(kind) => Reply::Mixed(kind),
         }
@@ -63,6 +67,7 @@ fn handle(route: Route<'_>) -> Reply<'_> {
     match route {
         Route::Page(page) => return Reply::Page(Cow::Borrowed(page)),
         Route::Bytes(length) => return Reply::Bytes(length),
+        Route::Lesson(lesson) => return Reply::Lesson(lesson),
         Route::Spin(time) => spin(time),
         // On a thread for handlers, the wait keeps that thread; elsewhere `respond` makes the
         // connection wait in the model's own way.

@@ -11,6 +11,7 @@ mod date;
 mod handicap;
 mod handler;
 mod large_body;
+mod lesson;
 mod output;
 mod request;
 pub(crate) mod response;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::buffer::{empty, try_append};
 use super::handler::Reply;
 use super::large_body::LargeBody;
+use super::lesson;
 use super::response::{
     self, After, CONTINUE, FIXED_HEAD_BYTES, HEAD_END_BYTES, STATUS_BYTES, TEXT_PLAIN,
 };
@@ -88,6 +89,7 @@ impl Output {
         let (head_length, body_length) = match reply {
             Reply::Page(page) => (page.fixed_head.len() + HEAD_END_BYTES, page.body.len()),
             &Reply::Bytes(length) => (FIXED_HEAD_BYTES + TEXT_PLAIN.len() + HEAD_END_BYTES, length),
+            Reply::Lesson(lesson) => (lesson::most_bytes(*lesson, with_body), 0),
             Reply::Status(_) | Reply::Mixed(_) => (STATUS_BYTES, 0),
         };
         let copied = self.reserve(head_length, if with_body { body_length } else { 0 })?;
@@ -105,6 +107,9 @@ impl Output {
                 if with_body {
                     self.write_pattern(length, copied);
                 }
+            }
+            &Reply::Lesson(lesson) => {
+                lesson::write(&mut self.buffer, lesson, after, with_body, date);
             }
             &Reply::Status(status) => {
                 response::write_status(&mut self.buffer, status, after, with_body, date);

@@ -31,7 +31,16 @@ pub enum After {
     /// The connection stays open; a client of HTTP/1.0 has to be told.
     KeepAlive(Version),
     /// The connection closes.
-    Close,
+    Close(Version),
+}
+
+impl After {
+    /// Returns the version of the request.
+    pub fn version(self) -> Version {
+        match self {
+            Self::KeepAlive(version) | Self::Close(version) => version,
+        }
+    }
 }
 
 /// Writes the status line and the headers that do not change from request to request.
@@ -55,7 +64,7 @@ pub fn finish_head(out: &mut Vec<u8>, after: After, date: &[u8]) {
     out.extend_from_slice(b"Date: ");
     out.extend_from_slice(date);
     out.extend_from_slice(match after {
-        After::Close => b"\r\nConnection: close\r\n\r\n",
+        After::Close(_) => b"\r\nConnection: close\r\n\r\n",
         After::KeepAlive(Version::Http10) => b"\r\nConnection: keep-alive\r\n\r\n",
         After::KeepAlive(Version::Http11) => b"\r\n\r\n",
     });
@@ -109,9 +118,11 @@ mod tests {
             Status::MethodNotAllowed,
             Status::ServiceUnavailable,
         ] {
-            for after in
-                [After::Close, After::KeepAlive(Version::Http10), After::KeepAlive(Version::Http11)]
-            {
+            for after in [
+                After::Close(Version::Http11),
+                After::KeepAlive(Version::Http10),
+                After::KeepAlive(Version::Http11),
+            ] {
                 let (mut fixed, mut end, mut whole) = (Vec::new(), Vec::new(), Vec::new());
                 write_fixed_head(&mut fixed, status, TEXT_PLAIN, usize::MAX);
                 finish_head(&mut end, after, &date);

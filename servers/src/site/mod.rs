@@ -1,6 +1,7 @@
 //! Served content, the same for every model: pages that were read from a folder at start, and
 //! synthetic endpoints.
 
+pub mod lesson;
 pub mod mix;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::lesson::Lesson;
 use self::mix::{Counter, Drawn, Kind, MAX_HANDLER_TIME, Mix};
 use crate::http::response::write_fixed_head;
 use crate::http::status::Status;
@@ -66,6 +68,8 @@ pub enum Route<'a> {
     Page(&'a Arc<Page>),
     /// This many bytes of [`pattern`].
     Bytes(usize),
+    /// Bytes of [`pattern`] whose length is told in another way.
+    Lesson(Lesson),
     /// A handler that burns CPU time for this long.
     Spin(Duration),
     /// A handler that blocks its thread for this long.
@@ -156,8 +160,10 @@ impl Site {
     pub fn find(&self, target: &[u8]) -> Route<'_> {
         let mut parts = target.splitn(2, |&byte| byte == b'?');
         let (path, query) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if let Some(route) = synthetic(path) {
-            return route;
+        match synthetic(path) {
+            Some(Route::Bytes(length)) if !query.is_empty() => return bytes(length, query),
+            Some(route) => return route,
+            None => {}
         }
         if path == b"/mixed" {
             return Mix::parse(query)
@@ -196,6 +202,14 @@ fn synthetic(path: &[u8]) -> Option<Route<'static>> {
         "sleep" if duration <= MAX_HANDLER_TIME => Some(Route::Sleep(duration)),
         "wait" if duration <= MAX_HANDLER_TIME => Some(Route::Wait(duration)),
         _ => None,
+    }
+}
+
+/// Returns the route of `/bytes/N` with a query, which is ignored unless it asks for a lesson.
+fn bytes(length: usize, query: &[u8]) -> Route<'static> {
+    match query.strip_prefix(b"length=") {
+        None => Route::Bytes(length),
+        Some(told) => Lesson::parse(length, told).map_or(Route::NotFound, Route::Lesson),
     }
 }
 
@@ -297,6 +311,8 @@ mod tests {
     fn synthetic_endpoints_take_numbers_within_their_bounds() {
         let site = Site::embedded();
         assert!(matches!(site.find(b"/bytes/16777216"), Route::Bytes(16_777_216)));
+        assert!(matches!(site.find(b"/bytes/5?x=y"), Route::Bytes(5)));
+        assert!(matches!(site.find(b"/bytes/5?length=none"), Route::Lesson(_)));
         assert!(matches!(site.find(b"/spin/5"), Route::Spin(time) if time.as_micros() == 5));
         assert!(matches!(site.find(b"/wait/5"), Route::Wait(time) if time.as_micros() == 5));
         assert!(matches!(site.find(b"/redirect?x"), Route::Redirect));
@@ -309,6 +325,7 @@ mod tests {
             "/bytes/-1",
             "/bytes/+1",
             "/bytes/1/2",
+            "/bytes/5?length=5",
             "/sleep/99999999999",
             "/wait/99999999999",
             "/mixed?wait=10",

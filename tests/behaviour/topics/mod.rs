@@ -8,6 +8,7 @@ mod folder;
 mod handlers;
 mod hostility;
 mod last_requests;
+mod lengths;
 mod panics;
 mod persistence;
 mod pieces;
@@ -38,6 +39,7 @@ pub const PARTS: &[&[&[Behaviour]]] = &[
         departures::BEHAVIOURS,
         panics::BEHAVIOURS,
         answers::BEHAVIOURS,
+        lengths::BEHAVIOURS,
         persistence::BEHAVIOURS,
         pieces::BEHAVIOURS,
         bodies::BEHAVIOURS,
