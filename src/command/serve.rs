@@ -44,7 +44,7 @@ pub struct Args {
     /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn
     #[arg(long, default_value_t = 4096, value_name = "N", value_parser = limits::whole(1..=u32::MAX))]
     backlog: u32,
-    /// Listen without SO_REUSEADDR, to see what it is for: as long as closed connections of an
+    /// Listen without `SO_REUSEADDR`, to see what it is for: as long as closed connections of an
     /// earlier server are in TIME_WAIT at the address (60 s), the start fails
     #[arg(long)]
     no_reuse_address: bool,

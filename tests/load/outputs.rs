@@ -263,6 +263,16 @@ fn the_text_has_the_numbers_that_matter() {
 }
 
 #[test]
+fn the_text_says_which_end_keeps_the_closed_connections_if_an_end_is_to_close() {
+    let text = |arguments: &str| {
+        let arguments = words(arguments);
+        String::from_utf8(told(&answering(), &arguments).stdout).expect("it speaks text")
+    };
+    assert!(text("--lifetime short --close client").contains("  TIME_WAIT: "));
+    assert!(!text("--lifetime short").contains("TIME_WAIT"));
+}
+
+#[test]
 fn the_text_of_an_open_loop_says_how_its_arrivals_can_be_repeated() {
     let text = |arguments: &str| {
         let arguments = words(arguments);

@@ -3,7 +3,7 @@
 
 use c10k_loadgen::check::{CheckOutcome, Verdict};
 use c10k_loadgen::confidence::{Intervals, are_shown_of};
-use c10k_loadgen::measurement::{Bodies, Times};
+use c10k_loadgen::measurement::{Bodies, TimeWait, Times};
 use c10k_loadgen::summary::Percentiles;
 use c10k_loadgen::workload::{Arrivals, Pacing};
 use c10k_loadgen::{Measurement, SlowClients, Summary, Workload};
@@ -90,6 +90,9 @@ fn head(measured: &Measurement, summary: &Summary) -> String {
     }
     text += &traffic(summary);
     text += &addresses(summary);
+    if measured.workload.close.is_some() {
+        text += &time_wait(summary.kernel.and_then(|kernel| kernel.time_wait));
+    }
     if summary.has_failures() {
         text += &format!("  errors: {errors}\n");
         for errors in &summary.errors_by_address {
@@ -153,6 +156,18 @@ fn addresses(summary: &Summary) -> String {
         }
     }
     text
+}
+
+/// Renders who keeps the connections that are closed.
+fn time_wait(held: Option<TimeWait>) -> String {
+    let Some(TimeWait { server, client }) = held else {
+        return "  TIME_WAIT: unknown; the target is not on loopback, or the kernel does not say\n"
+            .into();
+    };
+    format!(
+        "  TIME_WAIT: {server} at the server, {client} at the client; the end that closes first \
+         keeps them for 60 s\n"
+    )
 }
 
 /// Formats a rate in decimal units, as networks do.
@@ -480,6 +495,13 @@ mod tests {
         };
         let line = table([("service", times)]).lines().nth(1).unwrap().to_owned();
         assert!(line.contains("     300 µs          –"), "{line}");
+    }
+
+    #[test]
+    fn the_end_that_keeps_connections_is_named() {
+        let text = time_wait(Some(TimeWait { server: 40, client: 1 }));
+        assert!(text.contains("40 at the server, 1 at the client"), "{text}");
+        assert!(time_wait(None).contains("unknown"));
     }
 
     #[test]
