@@ -51,6 +51,7 @@ pub struct ServerTable {
     stop: Signal,
     #[serde(default)]
     version: Vec<String>,
+    install: Option<String>,
     #[serde(default)]
     paths: BTreeMap<String, String>,
     serves_page: bool,
@@ -105,6 +106,7 @@ impl TryFrom<ServerTable> for Subject {
             ready: table.ready,
             stop: table.stop,
             version: table.version,
+            install: table.install,
         };
         launch.check().with_context(|| format!("the server `{}`", table.name))?;
         Ok(Self {

@@ -91,6 +91,8 @@ pub struct CommandLaunch {
     pub stop: Signal,
     /// Command that prints the version of the server, if there is one.
     pub version: Vec<String>,
+    /// Command that installs or builds the program, for the message that it is missing.
+    pub install: Option<String>,
 }
 
 /// A folder whose path differs between distributions.
@@ -120,6 +122,7 @@ impl CommandLaunch {
             ready: Ready::Connect,
             stop: Signal::TERM,
             version: Vec::new(),
+            install: None,
         };
         launch.check()?;
         Ok(launch)
@@ -259,23 +262,27 @@ impl CommandLaunch {
         Ok(values)
     }
 
-    /// Finds the program: beside c10k, where its own programs lie, in the search path, or in the
-    /// folder for the superuser.
+    /// Finds the program: beside c10k or in a folder there, where its own programs lie, in the
+    /// search path, or in the folder for the superuser.
     fn find_program(&self, c10k: &Path) -> Result<PathBuf> {
         let c10k = std::path::absolute(c10k).context("cannot find the folder of c10k")?;
+        let beside = c10k.parent().context("c10k is in no folder")?;
         let search_path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = c10k
-            .parent()
-            .map(Path::to_owned)
-            .into_iter()
-            .chain(std::env::split_paths(&search_path));
+        let folders = [beside.to_owned()].into_iter().chain(std::env::split_paths(&search_path));
         let folders = std::env::join_paths(folders.chain([SUPERUSER_PROGRAMS.into()]))?;
         let here = self.folder_of_paths()?;
-        let found =
-            self.program.iter().find_map(|name| which::which_in(name, Some(&folders), &here).ok());
-        found.with_context(|| {
+        let find = |name: &String| {
+            // A name with a folder in it is only looked for below the last argument.
+            let found = which::which_in(name, Some(&folders), &here);
+            found.or_else(|_| which::which_in(name, Some(&folders), beside)).ok()
+        };
+        self.program.iter().find_map(find).with_context(|| {
             let names = self.program.join(" or ");
-            format!("{names} is not installed: not beside c10k, not in PATH, not in {SUPERUSER_PROGRAMS}")
+            let install = self.install.as_deref().map(|line| format!("; install it with `{line}`"));
+            format!(
+                "{names} is not installed: not beside c10k, not in PATH, not in {SUPERUSER_PROGRAMS}{}",
+                install.unwrap_or_default()
+            )
         })
     }
 
@@ -445,6 +452,18 @@ server.serve_forever()";
     }
 
     #[test]
+    fn a_program_in_a_folder_beside_c10k_is_found() {
+        let folder = folder_with_page().unwrap();
+        let program = folder.path().join("examples/server");
+        fs::create_dir(folder.path().join("examples")).unwrap();
+        fs::write(&program, "").unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let launch = CommandLaunch::from_command_line("examples/server {port}").unwrap();
+        let found = launch.find_program(&folder.path().join("c10k")).unwrap();
+        assert_eq!(found, program);
+    }
+
+    #[test]
     fn what_is_not_installed_is_told() {
         let mut launch = CommandLaunch::from_command_line("no-such-server {port}").unwrap();
         let reason = launch.unavailable(settings().c10k.path()).unwrap();
@@ -452,6 +471,9 @@ server.serve_forever()";
             reason.contains("no-such-server is not installed") && reason.contains("PATH"),
             "{reason}"
         );
+        launch.install = Some("make server".into());
+        let reason = launch.unavailable(settings().c10k.path()).unwrap();
+        assert!(reason.ends_with("; install it with `make server`"), "{reason}");
         launch.program = vec!["no-such-server".into(), "sh".into()];
         assert_eq!(launch.unavailable(settings().c10k.path()), None);
         let find =

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use c10k_servers::Entry;
+use c10k_servers::{Entry, Readiness};
 
 use crate::limits;
 
@@ -161,8 +161,16 @@ impl Subject {
     pub fn unavailable(&self, c10k: &Path) -> Option<String> {
         match &self.launch {
             Launch::Model { entry, .. } => limits::why_not_here(entry),
-            Launch::Command(launch) => launch.unavailable(c10k),
+            Launch::Command(launch) => launch.unavailable(c10k).or_else(|| self.why_no_io_uring()),
         }
+    }
+
+    /// Returns the reason why there is no `io_uring` here, if the server declares that it waits by
+    /// one.
+    fn why_no_io_uring(&self) -> Option<String> {
+        let by_io_uring = ("waits".to_owned(), Readiness::IoUring.to_string());
+        let model = c10k_servers::find("io-uring").filter(|_| self.profile.contains(&by_io_uring));
+        model.and_then(limits::why_not_here)
     }
 
     /// Returns the first line that the version command prints; `None` for models, which have the

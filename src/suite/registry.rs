@@ -15,6 +15,7 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("capacity", include_str!("../../benches/suites/capacity.toml")),
     ("counts", include_str!("../../benches/suites/counts.toml")),
     ("default", include_str!("../../benches/suites/default.toml")),
+    ("examples", include_str!("../../benches/suites/examples.toml")),
     ("gate", include_str!("../../benches/suites/gate.toml")),
     ("handler", include_str!("../../benches/suites/handler.toml")),
     ("idle", include_str!("../../benches/suites/idle.toml")),

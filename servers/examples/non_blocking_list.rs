@@ -1,0 +1,77 @@
+//! One thread and a list of sockets that never make it wait: a call with nothing to do says so, and
+//! the thread goes on to the next connection of the list, round and round. No client can hold up
+//! another one by doing nothing, and there is neither a process nor a thread per client. The price
+//! is a call for every connection in every round, and a processor that is busy even without work.
+//!
+//! Left out: time limits for clients, a server that is out of descriptors, a clean stop.
+
+use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::net::{TcpListener, TcpStream};
+use std::{env, fs};
+
+struct Connection {
+    stream: TcpStream,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    ends: bool,
+}
+
+fn main() -> anyhow::Result<()> {
+    let Some((port, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
+        anyhow::bail!("usage: non_blocking_list PORT FOLDER");
+    };
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    println!("listening on {}", listener.local_addr()?);
+    listener.set_nonblocking(true)?;
+    let mut clients = Vec::new();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                clients.push(Connection { stream, input: vec![], output: vec![], ends: false });
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error.into()),
+        }
+        // A connection stays in the list if it only has to wait.
+        let waits = |error: Error| error.kind() == ErrorKind::WouldBlock;
+        clients.retain_mut(|client| go_on(client, &folder).is_err_and(waits));
+    }
+}
+
+/// Reads, answers and writes until a call would have to wait, or the connection is at its end.
+fn go_on(client: &mut Connection, folder: &str) -> Result<()> {
+    let mut piece = [0; 4096];
+    loop {
+        if !client.output.is_empty() {
+            let count = client.stream.write(&client.output)?;
+            client.output.drain(..count);
+        } else if client.ends {
+            return Ok(());
+        } else if !answer(client, folder)? {
+            let count = client.stream.read(&mut piece)?;
+            client.input.extend_from_slice(&piece[..count]);
+            client.ends = count == 0;
+        }
+    }
+}
+
+/// Answers the first request of the input; false if it is incomplete. What is no GET is an error.
+fn answer(client: &mut Connection, folder: &str) -> Result<bool> {
+    let mut fields = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut fields);
+    let parsed = request.parse(&client.input).map_err(Error::other)?;
+    let httparse::Status::Complete(length) = parsed else { return Ok(false) };
+    let Some("GET") = request.method else { return Err(ErrorKind::Unsupported.into()) };
+    let path = request.path.filter(|path| *path != "/").unwrap_or("/index.html");
+    // A path with a single slash is that of a file in the folder, or of none.
+    let is_inside = path.rfind('/') == Some(0);
+    let page = if is_inside { fs::read(format!("{folder}{path}")).ok() } else { None };
+    let (status, body) = page.map_or(("404 Not Found", vec![]), |page| ("200 OK", page));
+    let closes = |field: &httparse::Header| field.value.eq_ignore_ascii_case(b"close");
+    client.ends = request.version == Some(0) || request.headers.iter().any(closes);
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n", body.len());
+    client.output = [head.as_bytes(), &body].concat();
+    client.input.drain(..length);
+    Ok(true)
+}
