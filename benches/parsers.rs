@@ -1,9 +1,9 @@
 //! Four ways to take a request apart, on the same bytes: a regular expression, splitting by hand,
 //! `httparse`, and the HTTP core as a whole.
 //!
-//! The core does more than the others: it also checks what the fields say, finds the page and writes
-//! its response. If it takes little longer than a way that gets requests wrong, being right is no
-//! question of speed.
+//! The core does more than the others: it also checks what the fields say, finds the page and
+//! writes its response. If it takes little longer than a way that gets requests wrong, being right
+//! is no question of speed.
 
 #[allow(dead_code, reason = "each bench uses a part of it")]
 #[path = "support/arguments.rs"]

@@ -1,5 +1,5 @@
 //! One thread that does not ask which sockets are ready, but asks the kernel to receive and to send
-//! (`io_uring`), and hears when that is done. One system call hands over all requests of a turn, and
+//! (`io_uring`), and hears when that is done. One system call hands over all requests of a turn and
 //! waits for results. Until there is a result, the memory of a request belongs to the kernel.
 //!
 //! Left out: time limits for clients, a server that is out of descriptors, a clean stop.
