@@ -13,6 +13,7 @@ pub mod limits;
 mod machine_speed;
 pub mod measure;
 mod nearest;
+pub mod network;
 mod nothing;
 pub mod output;
 mod pass;
