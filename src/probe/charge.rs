@@ -107,7 +107,8 @@ mod tests {
         let only = |cpu: usize| CpuList::new(vec![cpu]).unwrap().set();
         sched_setaffinity(Pid::from_raw(shell.pid().cast_signed()), &only(*of_shell)).unwrap();
         sched_setaffinity(None, &only(*of_test)).unwrap();
-        let server = Server { pid: shell.pid(), group: Some(own.group().clone()) };
+        let group = Some(own.group().clone());
+        let server = Server { group, ..Server::from(shell.pid()) };
         let look = || (server.cpu_s().unwrap(), Instant::now());
         let mut excess: Vec<f64> = (0..40)
             .map(|turn| {

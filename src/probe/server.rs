@@ -11,12 +11,14 @@ pub struct Server {
     pub pid: u32,
     /// Cgroup of its own. Without it, the CPU time is read from the clocks of its processes.
     pub(crate) group: Option<Group>,
+    /// True if it runs on a host of a network, and the generator on another one.
+    pub(crate) has_own_host: bool,
 }
 
 /// A server that this harness did not start. Its cgroup may have other processes in it.
 impl From<u32> for Server {
     fn from(pid: u32) -> Self {
-        Self { pid, group: None }
+        Self { pid, group: None, has_own_host: false }
     }
 }
 

@@ -165,6 +165,13 @@ mod tests {
     }
 
     #[test]
+    fn every_server_is_told_at_which_address_it_listens() {
+        for server in servers() {
+            server.check_address().unwrap_or_else(|error| panic!("{}: {error}", server.name));
+        }
+    }
+
+    #[test]
     fn finds_servers_by_name() {
         let nginx = find("nginx-return").unwrap();
         assert!(matches!(nginx.launch, Launch::Command(_)));

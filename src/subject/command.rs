@@ -19,7 +19,7 @@ use serde::Deserialize;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
+use super::process::{Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 use super::template::{self, Values};
 
@@ -30,6 +30,7 @@ const PLACEHOLDERS: &[&str] = &[
     "connections",
     "dir",
     "handler_threads",
+    "host",
     "page",
     "page_file",
     "port",
@@ -65,7 +66,8 @@ const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
 /// | `{page_file}` | path of a file in `{dir}` that holds the embedded page |
 /// | `{page}` | the embedded page |
 /// | `{port}` | port to listen on: a free one, or 0 for a server that announces it |
-/// | `{address}` | host and port to listen on, `127.0.0.1:PORT` |
+/// | `{host}` | address to listen on, 127.0.0.1 unless the workload has a network |
+/// | `{address}` | `{host}:{port}` |
 /// | `{workers}` | workers that the workload asks for, or one for each connection |
 /// | `{handler_threads}` | handler threads that the workload asks for, or one for each connection |
 /// | `{connections}` | connections that the server must be able to hold |
@@ -141,10 +143,9 @@ impl CommandLaunch {
                 bail!("it has an unknown placeholder {{{name}}}; there are {{{known}}}");
             }
         }
-        let says_where =
-            self.texts().flat_map(template::names).any(|name| ["port", "address"].contains(&name));
+        let is_told = self.has_placeholder("port") || self.has_placeholder("address");
         ensure!(
-            says_where || self.ready == Ready::Announced,
+            is_told || self.ready == Ready::Announced,
             "it is not told where to listen; write {{port}} or {{address}} where it expects that"
         );
         Ok(())
@@ -164,7 +165,7 @@ impl CommandLaunch {
     /// Starts the server on a free port, with its files in a new folder.
     pub(super) fn start(&self, settings: &Settings<'_>) -> Result<RunningSubject> {
         let folder = folder_with_page()?;
-        let address = self.choose_address()?;
+        let address = self.choose_address(settings)?;
         let mut values = self.find_all(settings.c10k.path())?;
         set_sizes(&mut values, settings);
         set_address(&mut values, address);
@@ -182,6 +183,7 @@ impl CommandLaunch {
             // Not SIGKILL: the server has to end its own children, which would outlive it.
             death: self.stop,
             folder: Some(folder),
+            host: settings.host,
             interrupt: settings.interrupt,
         })
     }
@@ -206,16 +208,12 @@ impl CommandLaunch {
     }
 
     /// Returns the address to listen on. A server that announces its port takes a free one itself.
-    fn choose_address(&self) -> Result<SocketAddr> {
+    fn choose_address(&self, settings: &Settings<'_>) -> Result<SocketAddr> {
         if self.ready == Ready::Announced {
-            return Ok(ANY_PORT);
+            return Ok(settings.any_port());
         }
-        let below_ephemeral = || free_port(FIRST_PORT..c10k_loadgen::first_ephemeral_port()?);
-        if let Some(address) = below_ephemeral() {
-            return Ok(address);
-        }
-        let listener = TcpListener::bind(ANY_PORT).context("cannot find a free port")?;
-        Ok(listener.local_addr()?)
+        let choose = || free_address(settings.address);
+        settings.host.map_or_else(choose, |host| host.within(choose).flatten())
     }
 
     /// Returns the words of the command, with placeholders for values that only a start decides.
@@ -223,8 +221,9 @@ impl CommandLaunch {
         // If the program is not found, its placeholders stay: the line is for people.
         let mut values = self.find_all(settings.c10k.path()).unwrap_or_default();
         set_sizes(&mut values, settings);
+        values.set("host", settings.address);
         if self.ready == Ready::Announced {
-            set_address(&mut values, ANY_PORT);
+            set_address(&mut values, settings.any_port());
         }
         self.command.iter().map(|word| values.fill(word)).collect()
     }
@@ -306,10 +305,20 @@ impl Find {
     }
 }
 
+/// Returns an address of this host with a free port.
+fn free_address(host: Ipv4Addr) -> Result<SocketAddr> {
+    let below_ephemeral = || free_port(host, FIRST_PORT..c10k_loadgen::first_ephemeral_port()?);
+    if let Some(address) = below_ephemeral() {
+        return Ok(address);
+    }
+    let listener = TcpListener::bind((host, 0)).context("cannot find a free port")?;
+    Ok(listener.local_addr()?)
+}
+
 /// Returns an address whose port no socket uses, not even one in `TIME_WAIT`. The kernel gives the
 /// ports of this range to no process that asks for any port, so that the port is still free when
 /// the server listens.
-fn free_port(range: Range<u16>) -> Option<SocketAddr> {
+fn free_port(host: Ipv4Addr, range: Range<u16>) -> Option<SocketAddr> {
     let mut random = rand::rng();
     let ports =
         (0..PORT_TRIES).filter(|_| !range.is_empty()).map(|_| random.random_range(range.clone()));
@@ -317,11 +326,12 @@ fn free_port(range: Range<u16>) -> Option<SocketAddr> {
         let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None);
         socket.is_ok_and(|socket| socket.bind(&(*address).into()).is_ok())
     };
-    ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).find(is_free)
+    ports.map(|port| SocketAddr::from((host, port))).find(is_free)
 }
 
 fn set_address(values: &mut Values<'_>, address: SocketAddr) {
     values.set("address", address);
+    values.set("host", address.ip());
     values.set("port", address.port());
 }
 
@@ -389,11 +399,12 @@ server.serve_forever()";
 
     #[test]
     fn a_port_is_free_or_none_is_found() {
-        let held = TcpListener::bind(ANY_PORT).unwrap();
+        let host = Ipv4Addr::LOCALHOST;
+        let held = TcpListener::bind((host, 0)).unwrap();
         let taken = held.local_addr().unwrap().port();
-        assert_eq!(free_port(taken..taken + 1), None);
-        assert_eq!(free_port(taken..taken), None);
-        let free = free_port(FIRST_PORT..u16::MAX).unwrap();
+        assert_eq!(free_port(host, taken..taken + 1), None);
+        assert_eq!(free_port(host, taken..taken), None);
+        let free = free_port(host, FIRST_PORT..u16::MAX).unwrap();
         assert!(free.port() >= FIRST_PORT && free.port() != taken, "{free}");
     }
 

@@ -127,6 +127,21 @@ impl Subject {
         }
     }
 
+    /// Refuses another address than 127.0.0.1 for a server that is not told where to listen.
+    pub fn check_address(&self) -> Result<()> {
+        match &self.launch {
+            Launch::Model { .. } => Ok(()),
+            Launch::Command(launch) => {
+                ensure!(
+                    launch.has_placeholder("address") || launch.has_placeholder("host"),
+                    "its command does not say at which address of the network it listens; write \
+                     {{address}}, or {{host}} and {{port}}, there"
+                );
+                Ok(())
+            }
+        }
+    }
+
     /// Refuses a number of threads for handlers if the server has no such threads, or is not told
     /// their number.
     pub fn check_handler_threads(&self) -> Result<()> {
@@ -215,6 +230,16 @@ mod tests {
         }
         assert_eq!(server.command_template(), command);
         server.start(&settings).unwrap().stop().unwrap();
+    }
+
+    #[test]
+    fn a_server_that_is_told_only_its_port_serves_no_other_address() {
+        let server = |command| Subject::from_command("mine", command).unwrap();
+        let error = server("serve {port}").check_address().unwrap_err().to_string();
+        assert!(error.contains("{address}"), "{error}");
+        for command in ["serve {address}", "serve --host {host} --port {port}"] {
+            server(command).check_address().unwrap();
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The launch of a model: `c10k serve`, with a pool as large as its workload needs.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -7,7 +8,7 @@ use anyhow::Result;
 use c10k_servers::{ConnectionLimit, Entry};
 use rustix::process::Signal;
 
-use super::process::{ANY_PORT, Ready, RunningSubject, Start, Stop};
+use super::process::{Ready, RunningSubject, Start, Stop};
 use super::settings::Settings;
 
 /// Options of `c10k serve` that set the numbers of workers and of threads for handlers, and the
@@ -22,7 +23,7 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
     RunningSubject::start(Start {
         command: command(&words, settings),
         cpus: settings.cpus,
-        address: ANY_PORT,
+        address: settings.any_port(),
         ready: Ready::Announced,
         patience: settings.start_time(),
         // A model has to exit by itself; one that the signal kills has not stopped as it should.
@@ -31,6 +32,7 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
         // it.
         death: Signal::KILL,
         folder: None,
+        host: settings.host,
         interrupt: settings.interrupt,
     })
 }
@@ -54,7 +56,8 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
     let others = others
         .into_iter()
         .filter_map(|(option, number)| Some([option.to_owned(), number?.to_string()]));
-    serve(entry, args, workers).into_iter().chain(others.flatten()).collect()
+    let words = serve(entry, args, settings.any_port(), workers).into_iter();
+    words.chain(others.flatten()).collect()
 }
 
 /// Returns the words of the model's command, with a placeholder for the size of a pool that depends
@@ -63,14 +66,20 @@ pub fn template(entry: &Entry, args: &[String]) -> Vec<String> {
     serve(
         entry,
         args,
+        (Ipv4Addr::LOCALHOST, 0).into(),
         (entry.profile.connection_limit == ConnectionLimit::Workers)
             .then(|| "{workers}".to_owned()),
     )
 }
 
-fn serve(entry: &Entry, args: &[String], workers: Option<String>) -> Vec<String> {
+fn serve(
+    entry: &Entry,
+    args: &[String],
+    address: SocketAddr,
+    workers: Option<String>,
+) -> Vec<String> {
     let workers = workers.map(|workers| [WORKERS.to_owned(), workers]);
-    let serve = ["c10k", "serve", entry.name, "--addr", &ANY_PORT.to_string()].map(str::to_owned);
+    let serve = ["c10k", "serve", entry.name, "--addr", &address.to_string()].map(str::to_owned);
     serve.into_iter().chain(args.iter().cloned()).chain(workers.into_iter().flatten()).collect()
 }
 
@@ -88,6 +97,14 @@ mod tests {
         let settings = Settings { backlog: NonZeroUsize::new(10), ..Settings::new(&c10k, 64) };
         let words = words(c10k_servers::find("epoll").unwrap(), &[], &settings);
         assert_eq!(words[5..].join(" "), "--backlog 10");
+    }
+
+    #[test]
+    fn a_model_listens_on_the_address_of_its_host() {
+        let c10k = Program::at(Path::new("c10k"));
+        let settings = Settings { address: [192, 0, 2, 2].into(), ..Settings::new(&c10k, 64) };
+        let words = words(c10k_servers::find("epoll").unwrap(), &[], &settings);
+        assert_eq!(words.join(" "), "c10k serve epoll --addr 192.0.2.2:0");
     }
 
     fn line(model: &str, args: &[&str], workers: Option<usize>) -> String {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -23,6 +23,7 @@ use super::client;
 use crate::cgroup::OwnGroup;
 use crate::cpus::{CpuList, pin_to};
 use crate::interrupt::Interrupt;
+use crate::network::Host;
 use crate::probe::Server;
 
 /// Time that a server may take to listen.
@@ -57,9 +58,6 @@ const LAST_WORDS_TIME: Duration = Duration::from_secs(1);
 /// Error if an interrupt ends the wait for a server.
 const INTERRUPTED: &str = "interrupted";
 
-/// Address that asks the kernel for a free port.
-pub const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-
 /// A command that is about to be started, and what to expect of its process.
 #[derive(Debug)]
 pub struct Start<'a> {
@@ -78,6 +76,8 @@ pub struct Start<'a> {
     pub death: Signal,
     /// Files of the server, removed once it has ended.
     pub folder: Option<TempDir>,
+    /// Host of a network that the process runs on; without it, that of the caller.
+    pub host: Option<&'a Host>,
     pub interrupt: Option<&'a Interrupt>,
 }
 
@@ -126,6 +126,8 @@ pub struct RunningSubject {
     group: Option<OwnGroup>,
     /// Folder of the server's files. Removed after `drop` has ended the server.
     folder: Option<TempDir>,
+    /// True if the server runs on a host of a network.
+    has_own_host: bool,
     interrupt: Option<Interrupt>,
 }
 
@@ -149,7 +151,9 @@ impl RunningSubject {
     }
 
     fn spawn(start: Start<'_>) -> Result<Self> {
-        let Start { mut command, cpus, address, ready, stop, death, folder, interrupt, .. } = start;
+        let Start {
+            mut command, cpus, address, ready, stop, death, folder, host, interrupt, ..
+        } = start;
         let is_read = ready == Ready::Announced;
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(if is_read { Stdio::piped() } else { Stdio::null() });
@@ -159,13 +163,17 @@ impl RunningSubject {
         let group = OwnGroup::create().ok();
         let entrance = group.as_ref().and_then(|group| group.entrance().ok());
         set_up_process(&mut command, stop.signal, death, cpus, entrance);
+        host.map_or(Ok(()), |host| host.take_in(&mut command))?;
         let child = command.spawn().map_err(|error| {
             let said = spawn_error(&command, cpus, error.kind());
             Error::new(error).context(said)
         })?;
         let group = group.filter(|group| group.group().holds(child.id()));
+        let has_own_host = host.is_some();
         let interrupt = interrupt.cloned();
-        let mut running = Self { child, address, stop, last_words: None, group, folder, interrupt };
+        let last_words = None;
+        let mut running =
+            Self { child, address, stop, last_words, group, folder, has_own_host, interrupt };
         running.last_words = running.child.stderr.take().map(keep_end).transpose()?;
         Ok(running)
     }
@@ -257,7 +265,8 @@ impl RunningSubject {
 
     /// Returns what the probes have to know of the server.
     pub fn server(&self) -> Server {
-        Server { pid: self.pid(), group: self.group.as_ref().map(|group| group.group().clone()) }
+        let group = self.group.as_ref().map(|group| group.group().clone());
+        Server { pid: self.pid(), group, has_own_host: self.has_own_host }
     }
 
     /// Stops the server with its stop signal, as its user would.
@@ -438,6 +447,7 @@ mod tests {
             stop,
             death,
             folder: None,
+            host: None,
             interrupt: None,
         }
     }

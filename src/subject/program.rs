@@ -3,11 +3,15 @@
 //! A build or an upgrade may replace or remove its file between two measurements. The program that
 //! was there when the harness began is still the one that is measured.
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
+use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use rustix::process::geteuid;
+use rustix::thread::capabilities;
 
 /// The program of this process.
 const OWN: &str = "/proc/self/exe";
@@ -49,10 +53,21 @@ impl Program {
 
     /// Returns the path by which a prefix such as `strace` starts the program. The prefix has
     /// closed the files that it was forked with, so that the path leads to the open file of this
-    /// process. A program with capabilities of its own does not let other processes look up its
-    /// open files.
+    /// process. If this process has capabilities, which it gets in a user namespace, the kernel does
+    /// not let a process without them look up its open files. Then the path is that of the program,
+    /// as long as the file there is still the one that was opened.
     pub(super) fn to_start_behind_a_prefix(&self) -> PathBuf {
+        if has_more_rights_than_its_children() && self.is_unchanged().unwrap_or(false) {
+            return self.path.clone();
+        }
         self.open_in(&std::process::id().to_string())
+    }
+
+    /// True if the path leads to the open file.
+    fn is_unchanged(&self) -> io::Result<bool> {
+        let Some(file) = &self.file else { return Ok(false) };
+        let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        Ok(identity(fs::metadata(&self.path)?) == identity(file.metadata()?))
     }
 
     fn open_in(&self, process: &str) -> PathBuf {
@@ -61,9 +76,15 @@ impl Program {
     }
 }
 
+/// True if this process has capabilities and a program that it starts will have none: only a
+/// program that root starts keeps them.
+fn has_more_rights_than_its_children() -> bool {
+    let has_some = capabilities(None).is_ok_and(|sets| !sets.permitted.is_empty());
+    has_some && !geteuid().is_root()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
     use std::process::Command;
 
@@ -76,13 +97,16 @@ mod tests {
         symlink("/bin/echo", &path).unwrap();
         let program = Program::at(&path);
         let said = |command: &mut Command| command.arg("here").output().unwrap().stdout;
+        assert!(program.is_unchanged().unwrap());
         let both = || {
             let behind = said(Command::new("env").arg(program.to_start_behind_a_prefix()));
             [said(&mut Command::new(program.to_start())), behind]
         };
         fs::remove_file(&path).unwrap();
+        program.is_unchanged().unwrap_err();
         assert_eq!(both(), [b"here\n", b"here\n"]);
         symlink("/bin/false", &path).unwrap();
+        assert!(!program.is_unchanged().unwrap());
         assert_eq!(both(), [b"here\n", b"here\n"]);
         assert!(program.path().ends_with("program"));
     }

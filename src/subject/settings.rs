@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::program::Program;
 use super::template;
 use crate::cpus::CpuList;
 use crate::interrupt::Interrupt;
+use crate::network::Host;
 
 /// Settings of a launch, as one measurement needs them.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +34,11 @@ pub struct Settings<'a> {
     /// Program and arguments put before the server's command, such as `strace -DD`. It must leave
     /// the server's program in the process that is started: that one is measured and stopped.
     pub prefix: &'a [OsString],
+    /// Address that the server listens on.
+    pub address: Ipv4Addr,
+    /// Host of a network that the server runs on; without it, that of the caller. The caller has to
+    /// be where the server can be reached.
+    pub host: Option<&'a Host>,
     /// Interrupt that ends the wait for the server's start or end early.
     pub interrupt: Option<&'a Interrupt>,
 }
@@ -47,6 +54,8 @@ impl<'a> Settings<'a> {
             backlog: None,
             connections,
             prefix: &[],
+            address: Ipv4Addr::LOCALHOST,
+            host: None,
             interrupt: None,
         }
     }
@@ -63,6 +72,11 @@ impl<'a> Settings<'a> {
 
     fn or_connections(&self, count: Option<NonZeroUsize>) -> usize {
         count.map_or(self.connections.max(1), NonZeroUsize::get)
+    }
+
+    /// Returns the address by which the server asks the kernel for a free port.
+    pub(super) fn any_port(&self) -> SocketAddr {
+        SocketAddr::from((self.address, 0))
     }
 
     /// Returns the time that the server may take to listen.
