@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use c10k_loadgen::measurement::{Generator, ServerTime};
+use c10k_loadgen::measurement::{Generator, KernelCounters, ServerTime};
 use c10k_loadgen::{Event, Interval, Measurement, Target, Workload};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::cpus::CpuList;
-use crate::probe::{Readings, Server, Watch};
+use crate::probe::{ListenQueues, Readings, Server, Watch};
 use crate::processor_time::Look;
 use crate::quota::{Quota, Throttling};
 
@@ -37,6 +37,7 @@ pub fn measure(
         // The first call starts threads, which must not happen in the measured part.
         server.charge();
     }
+    let queues = server.as_ref().and_then(queues_out_of_sight);
     let mut run = c10k_loadgen::start(target, load, stop).context("cannot start the generator")?;
     let mut watch = None;
     let mut begun = None;
@@ -56,6 +57,9 @@ pub fn measure(
         }
     }
     let mut measured = run.finish()?;
+    if let (Some(kernel), Some(begin)) = (&mut measured.kernel, queues) {
+        replace_queues(kernel, begin, server.as_ref().and_then(queues_out_of_sight));
+    }
     let readings = match (&server, readings) {
         (None, _) => Readings::default(),
         (Some(_), readings) => {
@@ -69,6 +73,27 @@ pub fn measure(
         CpuList::before_pinning().is_ok_and(|cpus| cpus.numbers().len() == 1);
     measured.server = server.map(|_| server_time(server_cpus.as_ref(), &readings));
     Ok((measured, readings))
+}
+
+/// Returns the counters of the server's listen queues if the generator, which is on another host,
+/// can't read them.
+fn queues_out_of_sight(server: &Server) -> Option<ListenQueues> {
+    let pid = server.has_own_host.then(|| server.pid.cast_signed())?;
+    ListenQueues::of(pid).ok()
+}
+
+/// Replaces the listen queues of the generator's host, where no server listens, by those of the
+/// server's host, where no other server does.
+fn replace_queues(kernel: &mut KernelCounters, begin: ListenQueues, end: Option<ListenQueues>) {
+    let grown = end.map(|end| ListenQueues {
+        overflows: end.overflows.saturating_sub(begin.overflows),
+        drops: end.drops.saturating_sub(begin.drops),
+    });
+    if let Some(ListenQueues { overflows, drops }) = grown {
+        kernel.listen_overflows = overflows;
+        kernel.listen_drops = drops;
+        kernel.listener_drops = Some(drops);
+    }
 }
 
 /// Processors and quota of the generator, which do not change in a run.

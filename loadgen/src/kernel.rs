@@ -10,12 +10,16 @@ use crate::listener_drops;
 use crate::measurement::KernelCounters;
 use crate::target::Target;
 
+/// Counters of the calling thread's network namespace, in which its connections are. `/proc/net`
+/// would be the namespace of the process, which a thread may have left.
+const COUNTERS: &str = "/proc/thread-self/net/netstat";
+
 impl KernelCounters {
     /// Returns the counters since the machine was started; `None` if they can't be read. The
     /// counters of the target's own listeners are known only on loopback: any other address may
     /// belong to another machine.
     pub(crate) fn now(target: &Target) -> Option<Self> {
-        let counters = Self::parse(&fs::read_to_string("/proc/net/netstat").ok()?)?;
+        let counters = Self::parse(&fs::read_to_string(COUNTERS).ok()?)?;
         let own = target.is_loopback().then(|| listener_drops::of(&target.addresses)).flatten();
         Some(Self { listener_drops: own, ..counters })
     }

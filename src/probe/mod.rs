@@ -29,12 +29,20 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use c10k_reports::record::CpuAccount;
 
+use crate::cpus::CpuList;
 pub(crate) use cpu::BothAccounts;
 pub use definition::Probe;
 use definition::{Finish, Values};
 pub use memory::anonymous_now as anonymous_memory_now;
 pub use server::Server;
+pub(crate) use tcp::ListenQueues;
 use tree::Tree;
+
+/// Starts the threads that looks at a server on `cpus` need. They stay, and so would the network
+/// that they are started in.
+pub(crate) fn prepare(cpus: &CpuList) {
+    charge::up_to_now(cpus);
+}
 
 /// Returns the processes of the tree of `pid`, including `pid`.
 ///

@@ -1,45 +1,66 @@
-//! `tcp`: overflows and drops of listen queues, retransmits, and sockets in `TIME_WAIT`, in this
-//! network namespace.
+//! `tcp`: overflows and drops of listen queues, retransmits, and sockets in `TIME_WAIT`, in the
+//! network namespace of the server.
 //!
-//! The counters include other traffic of the machine. `procfs` reads the one counter that is in
-//! `/proc/net/snmp`; it does not know `/proc/net/netstat` and `/proc/net/sockstat`.
+//! The counters include other traffic of the namespace, which is usually that of the machine.
+//! `procfs` reads the one counter that is in `/proc/PID/net/snmp`; it does not know `netstat` and
+//! `sockstat` beside it.
 
 use std::fs;
 
 use anyhow::{Context, Result};
-use procfs::net::snmp;
+use procfs::process::Process;
 
 use super::definition::{Finish, Probe, Read, Values, growth};
 use super::tree::Tree;
 
 pub(super) const PROBE: Probe = Probe { name: "tcp", read: Read::Both(begin) };
 
-fn begin(_: &Tree) -> Result<Finish> {
-    let begin = counters()?;
-    Ok(Box::new(move |_| {
-        let mut values = growth(begin, counters()?);
-        values.push(("tcp_time_wait", time_wait(&read("/proc/net/sockstat")?)?));
+/// Connections that did not fit into a listen queue of a network namespace, since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ListenQueues {
+    pub overflows: u64,
+    pub drops: u64,
+}
+
+impl ListenQueues {
+    /// Reads the counters in the namespace of the process `pid`.
+    pub(crate) fn of(pid: i32) -> Result<Self> {
+        let netstat = read(pid, "netstat")?;
+        let counter = |name| extension(&netstat, name);
+        Ok(Self { overflows: counter("ListenOverflows")?, drops: counter("ListenDrops")? })
+    }
+}
+
+fn begin(tree: &Tree) -> Result<Finish> {
+    let begin = counters(tree)?;
+    Ok(Box::new(move |tree| {
+        let mut values = growth(begin, counters(tree)?);
+        values.push(("tcp_time_wait", time_wait(&read(tree.members[0].pid, "sockstat")?)?));
         Ok(values)
     }))
 }
 
-fn counters() -> Result<Values> {
-    let netstat = read("/proc/net/netstat")?;
-    let retransmits = snmp().context("cannot read /proc/net/snmp")?.tcp_retrans_segs;
+fn counters(tree: &Tree) -> Result<Values> {
+    let pid = tree.members[0].pid;
+    let ListenQueues { overflows, drops } = ListenQueues::of(pid)?;
+    let snmp = Process::new(pid).and_then(|process| process.snmp());
+    let retransmits = snmp.context("cannot read net/snmp of the server")?.tcp_retrans_segs;
     Ok(vec![
-        ("tcp_listen_overflows", extension(&netstat, "ListenOverflows")?),
-        ("tcp_listen_drops", extension(&netstat, "ListenDrops")?),
+        ("tcp_listen_overflows", overflows as f64),
+        ("tcp_listen_drops", drops as f64),
         ("tcp_retransmits", retransmits as f64),
     ])
 }
 
-fn read(path: &str) -> Result<String> {
-    fs::read_to_string(path).with_context(|| format!("cannot read {path}"))
+/// Reads a file about the network namespace of the process `pid`.
+fn read(pid: i32, name: &str) -> Result<String> {
+    let path = format!("/proc/{pid}/net/{name}");
+    fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))
 }
 
-/// Returns a value of the `TcpExt` lines of `/proc/net/netstat`: a line of names is followed by a
-/// line of values.
-fn extension(netstat: &str, wanted: &str) -> Result<f64> {
+/// Returns a value of the `TcpExt` lines of `netstat`: a line of names is followed by a line of
+/// values.
+fn extension(netstat: &str, wanted: &str) -> Result<u64> {
     let mut lines = netstat.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
     let names = lines.next().unwrap_or_default().split(' ');
     let mut pairs = names.zip(lines.next().unwrap_or_default().split(' '));
@@ -48,7 +69,7 @@ fn extension(netstat: &str, wanted: &str) -> Result<f64> {
 }
 
 /// Returns the number of sockets in `TIME_WAIT`: the number behind `tw` in the line `TCP:` of
-/// `/proc/net/sockstat`.
+/// `sockstat`.
 fn time_wait(sockstat: &str) -> Result<f64> {
     let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP: "));
     let mut fields = line.unwrap_or_default().split(' ').skip_while(|field| *field != "tw").skip(1);
@@ -63,7 +84,7 @@ mod tests {
     #[test]
     fn extensions_are_read_by_name() {
         let netstat = "TcpExt: A ListenOverflows ListenDrops\nTcpExt: 1 2 3\nIpExt: B\nIpExt: 5\n";
-        assert_eq!(extension(netstat, "ListenDrops").ok(), Some(3.0));
+        assert_eq!(extension(netstat, "ListenDrops").ok(), Some(3));
         let error = extension(netstat, "B").unwrap_err();
         assert_eq!(error.to_string(), "this kernel does not count B");
     }
