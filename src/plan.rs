@@ -160,9 +160,14 @@ impl<'a> Plan<'a> {
             Some(_) => subject.check_workers(),
             None => Ok(()),
         };
+        let has_address = match load.network() {
+            Some(_) => subject.check_address(),
+            None => Ok(()),
+        };
         let can_be =
             limits::check_connections(load.connections()).and(has_processors).and(has_rate);
-        let reason = can_be.and(has_backlog).and(has_workers).and(has_handler_threads).err()?;
+        let can_be = can_be.and(has_backlog).and(has_address);
+        let reason = can_be.and(has_workers).and(has_handler_threads).err()?;
         Some((self.suite.label(cell), reason.to_string()))
     }
 

@@ -24,10 +24,11 @@ use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::machine_speed::MachineSpeed;
 use crate::measure::measure;
+use crate::network::Network;
 use crate::nothing;
 use crate::pass::Bench;
 use crate::plan::Plan;
-use crate::probe::Readings;
+use crate::probe::{self, Readings};
 use crate::procedure::Capacity;
 use crate::progress::Progress;
 use crate::subject::client::{check_page, drain};
@@ -79,6 +80,7 @@ fn go_on(
     if let Some(generator) = &plan.placement.generator {
         generator.pin()?;
     }
+    probe::prepare(plan.placement.server.as_ref().unwrap_or(plan.cpus));
     let dir = writer.dir().to_owned();
     let mut finished = Finished {
         dir,
@@ -153,6 +155,24 @@ struct Measuring<'a> {
     slowdown: f64,
 }
 
+/// Processors of the server, and the network between it and the generator.
+struct Surroundings {
+    server_cpus: Option<CpuList>,
+    /// Network that was made for this measurement; `None` for loopback.
+    network: Option<Network>,
+}
+
+impl Surroundings {
+    /// Runs `action` on the generator's side of the network. Everything that connects to the server
+    /// has to run there.
+    fn at_the_generator<T: Send>(&self, action: impl FnOnce() -> T + Send) -> Result<T> {
+        match &self.network {
+            None => Ok(action()),
+            Some(network) => network.client().within(action),
+        }
+    }
+}
+
 /// Result of a measurement that ran to its end.
 struct Measured {
     summary: Box<Summary>,
@@ -170,26 +190,38 @@ impl Measuring<'_> {
             Record::begun(suite.names(self.cell), self.round, Timestamp::now().to_string());
         record.parameters = suite.parameters(self.cell);
         record.command = self.command();
-        match self.server_cpus().and_then(|cpus| Ok((self.measure(cpus.as_ref())?, cpus))) {
-            Ok((measured, server_cpus)) => {
-                keep(&mut record, measured);
-                record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
-                record.disturbed = disturbance::of(&record, self.plan.cpus.numbers().len());
-                record.superseded = record.disturbed.is_some() && may_be_repeated;
-                if self.round == 1 && !record.superseded {
-                    self.run_passes(&mut record, server_cpus.as_ref());
-                }
-                record.metrics = metric::compute(&record);
-            }
-            Err(error) => record.outcome = Outcome::Failed(format!("{error:#}")),
+        let filled = self.surroundings().and_then(|surroundings| {
+            let fill = || self.fill(&mut record, &surroundings, may_be_repeated);
+            surroundings.at_the_generator(fill).flatten()
+        });
+        if let Err(error) = filled {
+            record.outcome = Outcome::Failed(format!("{error:#}"));
         }
         record
     }
 
-    fn measure(&self, server_cpus: Option<&CpuList>) -> Result<Measured> {
+    /// Measures, and fills in the record of a measurement that ran to its end.
+    fn fill(
+        &self,
+        record: &mut Record,
+        surroundings: &Surroundings,
+        may_be_repeated: bool,
+    ) -> Result<()> {
+        keep(record, self.measure(surroundings)?);
+        record.readings.insert(disturbance::SLOWDOWN.to_owned(), self.slowdown);
+        record.disturbed = disturbance::of(record, self.plan.cpus.numbers().len());
+        record.superseded = record.disturbed.is_some() && may_be_repeated;
+        if self.round == 1 && !record.superseded {
+            self.run_passes(record, surroundings);
+        }
+        record.metrics = metric::compute(record);
+        Ok(())
+    }
+
+    fn measure(&self, surroundings: &Surroundings) -> Result<Measured> {
         let histograms = self.histograms();
         let log = self.dir.join(&histograms);
-        let measured = self.measure_timed(&log, server_cpus);
+        let measured = self.measure_timed(&log, surroundings);
         if measured.is_err() || self.interrupt.happened() {
             // No record will name this file.
             let _ = fs::remove_file(&log);
@@ -209,9 +241,9 @@ impl Measuring<'_> {
     fn measure_timed(
         &self,
         log: &Path,
-        server_cpus: Option<&CpuList>,
+        surroundings: &Surroundings,
     ) -> Result<(Summary, Readings, Option<record::Search>)> {
-        let running = self.subject().start(&self.settings(server_cpus, &[]))?;
+        let running = self.subject().start(&self.settings(surroundings, &[]))?;
         let path = self.path();
         if self.subject().serves_page && self.load().path == "/" {
             check_page(running.address(), path)?;
@@ -274,9 +306,9 @@ impl Measuring<'_> {
 
     /// Runs the passes, which are measurements beside the timed one. Values that a pass can't find
     /// are missing, with the reason.
-    fn run_passes(&self, record: &mut Record, server_cpus: Option<&CpuList>) {
+    fn run_passes(&self, record: &mut Record, surroundings: &Surroundings) {
         let launch = |prefix: &[OsString], connections: Option<usize>| {
-            let settings = self.settings(server_cpus, prefix);
+            let settings = self.settings(surroundings, prefix);
             let connections = connections.unwrap_or(settings.connections);
             self.subject().start(&Settings { connections, ..settings })
         };
@@ -333,13 +365,25 @@ impl Measuring<'_> {
         self.plan.placement.server_with(self.load().processors, self.plan.cpus)
     }
 
-    fn settings<'s>(&'s self, cpus: Option<&'s CpuList>, prefix: &'s [OsString]) -> Settings<'s> {
+    /// Makes the surroundings of one measurement.
+    fn surroundings(&self) -> Result<Surroundings> {
+        let network = self.load().network().map(Network::build).transpose()?;
+        Ok(Surroundings { server_cpus: self.server_cpus()?, network })
+    }
+
+    fn settings<'s>(
+        &'s self,
+        surroundings: &'s Surroundings,
+        prefix: &'s [OsString],
+    ) -> Settings<'s> {
         Settings {
-            cpus,
+            cpus: surroundings.server_cpus.as_ref(),
             workers: self.plan.suite.workers(self.cell),
             handler_threads: self.plan.suite.handler_threads(self.cell),
             backlog: self.load().backlog,
             prefix,
+            address: self.load().server_address(),
+            host: surroundings.network.as_ref().map(Network::server),
             interrupt: Some(self.interrupt),
             ..Settings::new(self.plan.c10k, self.load().connections())
         }
@@ -348,7 +392,8 @@ impl Measuring<'_> {
     fn command(&self) -> String {
         // If there are too few processors, the measurement reports it.
         let server_cpus = self.server_cpus().ok().flatten();
-        self.subject().command_line(&self.settings(server_cpus.as_ref(), &[]))
+        let surroundings = Surroundings { server_cpus, network: None };
+        self.subject().command_line(&self.settings(&surroundings, &[]))
     }
 
     /// Returns the name of the file of the histograms. The position of the workload in the suite

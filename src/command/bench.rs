@@ -12,6 +12,7 @@ use crate::cpus::CpuList;
 use crate::environment;
 use crate::interrupt::{self, Interrupt};
 use crate::limits;
+use crate::network::{self, Network};
 use crate::output::{note, print};
 use crate::plan::{Place, Plan};
 use crate::progress::about;
@@ -96,6 +97,7 @@ impl Args {
             }
             return Ok(ExitCode::SUCCESS);
         }
+        allow_networks(&selected)?;
         limits::check_threads()?;
         let c10k = Program::this()?;
         let cpus = CpuList::available()?;
@@ -147,6 +149,8 @@ impl Args {
         complete(&mut suite, Some(*rounds), &source.subjects, &source.servers)?;
         let filters =
             source.filters.iter().map(|filter| filter.parse()).collect::<Result<Vec<Filter>>>()?;
+        let selected = suite.cells(&filters);
+        allow_networks(&[(&suite, selected.clone())])?;
         limits::check_threads()?;
         let c10k = Program::this()?;
         let cpus = CpuList::available()?;
@@ -154,7 +158,7 @@ impl Args {
         let dir = dir.canonicalize()?;
         let reports_dir = dir.ancestors().nth(2).unwrap_or(&dir);
         let place = Place { cpus: &cpus, c10k: &c10k, reports_dir };
-        let plan = Plan::new(&suite, &suite.cells(&filters), *seed, &place);
+        let plan = Plan::new(&suite, &selected, *seed, &place);
         let planned: Vec<record::Cell> = plan.cells.iter().map(|cell| suite.names(*cell)).collect();
         ensure!(
             planned == *cells,
@@ -215,6 +219,28 @@ impl Args {
         print(&format!("{line}\n"))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Gains the right to make networks if a cell needs one, and makes one to try it. This has to come
+/// before the first thread.
+///
+/// # Errors
+/// When the machine refuses it: loopback alone would not answer the question of the suite.
+fn allow_networks(selected: &[(&Suite, Vec<Cell>)]) -> Result<()> {
+    let mut cells =
+        selected.iter().flat_map(|(suite, cells)| cells.iter().map(move |cell| (suite, cell)));
+    let needing = cells.find_map(|(suite, cell)| {
+        let topology = suite.workloads[cell.workload].load.network()?;
+        Some((suite.label(*cell), topology))
+    });
+    let Some((label, topology)) = needing else { return Ok(()) };
+    let tried = network::enter_user_namespace().and_then(|()| Network::build(topology));
+    tried.map(drop).with_context(|| {
+        format!(
+            "{label} needs a network of the topology `{topology}` (leave such cells out with \
+             --filter topology=loopback)"
+        )
+    })
 }
 
 /// Applies the options of the command line to a suite.

@@ -33,5 +33,6 @@ fn check_workload(SuiteWorkload { load, .. }: &SuiteWorkload) -> Result<()> {
         ensure!(number.is_none(), "`{key}` belongs to the subject, which all workloads share");
     }
     ensure!(load.processors.is_none(), "`processors` is for `c10k bench`; remove it");
+    ensure!(load.network().is_none(), "`topology` is for `c10k bench`; remove it");
     limits::check_connections(load.connections())
 }

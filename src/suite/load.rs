@@ -2,11 +2,14 @@
 //! cells applied.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::num::NonZeroUsize;
 
 use c10k_loadgen::Workload;
 use c10k_loadgen::workload::{Arrivals, Closer, Lifetime, Pacing};
 use c10k_reports::format::plural;
+
+use crate::network::Topology;
 
 /// The requests of one workload, and the settings of its server.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +30,8 @@ pub struct Load {
     pub backlog: Option<NonZeroUsize>,
     /// Processors of the server, if the suite sets their number.
     pub processors: Option<NonZeroUsize>,
+    /// Network between generator and server, if the suite names one.
+    pub topology: Option<Topology>,
 }
 
 impl Default for Load {
@@ -40,6 +45,7 @@ impl Default for Load {
             handler_threads: None,
             backlog: None,
             processors: None,
+            topology: None,
         }
     }
 }
@@ -49,6 +55,17 @@ impl Load {
     /// included.
     pub fn connections(&self) -> usize {
         self.workload.connections_at_once()
+    }
+
+    /// Returns the topology of the network that has to be made; `None` if generator and server
+    /// talk over the loopback interface of this machine, which is there anyway.
+    pub fn network(&self) -> Option<Topology> {
+        self.topology.filter(|topology| *topology != Topology::Loopback)
+    }
+
+    /// Returns the address that the server listens on.
+    pub fn server_address(&self) -> Ipv4Addr {
+        self.topology.unwrap_or(Topology::Loopback).server_address()
     }
 }
 
@@ -124,7 +141,7 @@ impl Load {
                 write!(f, "; {who} {}", plural(count.get() as u64, what))?;
             }
         }
-        Ok(())
+        self.topology.map_or(Ok(()), |topology| write!(f, "; {}", topology.describe()))
     }
 }
 
@@ -157,5 +174,8 @@ mod tests {
         );
         load.handler_threads = NonZeroUsize::new(64);
         assert!(load.to_string().ends_with("; the server has 64 handler threads."), "{load}");
+        load.topology = Some(Topology::Routed);
+        let router = "; a router connects the networks of client and server.";
+        assert!(load.to_string().ends_with(router), "{load}");
     }
 }

@@ -27,6 +27,7 @@ pub(super) const BUILT_IN: &[(&str, &str)] = &[
     ("servers", include_str!("../../benches/suites/servers.toml")),
     ("sizes", include_str!("../../benches/suites/sizes.toml")),
     ("slow-clients", include_str!("../../benches/suites/slow-clients.toml")),
+    ("topologies", include_str!("../../benches/suites/topologies.toml")),
     ("waiting", include_str!("../../benches/suites/waiting.toml")),
 ];
 

@@ -21,6 +21,7 @@ mod rate;
 mod slow;
 mod slow_bytes_per_s;
 mod threads;
+mod topology;
 mod values;
 mod workers;
 
@@ -44,6 +45,7 @@ pub const ALL: &[Axis] = &[
     handler_threads::AXIS,
     backlog::AXIS,
     processors::AXIS,
+    topology::AXIS,
     method::AXIS,
     body::AXIS,
     path::AXIS,
@@ -106,6 +108,7 @@ mod tests {
             ("workers", Value::from(0)),
             ("handler_threads", Value::from(0)),
             ("backlog", Value::from(0)),
+            ("topology", Value::from("ring")),
         ] {
             let axis = find(key).unwrap();
             assert!((axis.read)(&value).is_err(), "{key} = {value}");
