@@ -22,6 +22,8 @@ mod render;
 pub mod results;
 pub mod statistics;
 mod whole_file;
+#[cfg(feature = "render")]
+pub mod wire;
 
 pub use error::Error;
 pub use file::{PAGE_FILE, slug};
