@@ -16,6 +16,8 @@ mod user_instructions;
 mod valgrind;
 
 pub use definition::{Bench, Pass};
+pub use system_calls::ensure_strace_works;
+pub use tool::within;
 
 /// All passes.
 pub const ALL: &[Pass] = &[

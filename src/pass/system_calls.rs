@@ -45,7 +45,7 @@ fn per_request(bench: &Bench<'_>) -> Result<BTreeMap<String, f64>> {
 
 /// Traces a process that does nothing, to distinguish a machine on which strace is missing or may
 /// not trace from a server that fails.
-fn ensure_strace_works() -> Result<()> {
+pub fn ensure_strace_works() -> Result<()> {
     let dir = tempfile::tempdir().context("cannot make a temporary folder")?;
     let output = dir.path().join("strace");
     let [strace, args @ ..] = &prefix(&output);

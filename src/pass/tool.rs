@@ -32,7 +32,7 @@ pub(super) fn last_line(output: &[u8]) -> String {
 
 /// Calls `look` until it returns a value, and returns that value; `None` if there is none after
 /// `limit`.
-pub(super) fn within<T>(
+pub fn within<T>(
     limit: Duration,
     mut look: impl FnMut() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
