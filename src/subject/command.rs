@@ -210,7 +210,7 @@ impl CommandLaunch {
     /// Returns the address to listen on. A server that announces its port takes a free one itself.
     fn choose_address(&self, settings: &Settings<'_>) -> Result<SocketAddr> {
         if self.ready == Ready::Announced {
-            return Ok(settings.any_port());
+            return Ok(settings.listen_address());
         }
         let choose = || free_address(settings.address);
         settings.host.map_or_else(choose, |host| host.within(choose).flatten())
@@ -223,7 +223,7 @@ impl CommandLaunch {
         set_sizes(&mut values, settings);
         values.set("host", settings.address);
         if self.ready == Ready::Announced {
-            set_address(&mut values, settings.any_port());
+            set_address(&mut values, settings.listen_address());
         }
         self.command.iter().map(|word| values.fill(word)).collect()
     }

@@ -23,7 +23,7 @@ pub fn start(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Result<
     RunningSubject::start(Start {
         command: command(&words, settings),
         cpus: settings.cpus,
-        address: settings.any_port(),
+        address: settings.listen_address(),
         ready: Ready::Announced,
         patience: settings.start_time(),
         // A model has to exit by itself; one that the signal kills has not stopped as it should.
@@ -56,7 +56,7 @@ pub fn words(entry: &Entry, args: &[String], settings: &Settings<'_>) -> Vec<Str
     let others = others
         .into_iter()
         .filter_map(|(option, number)| Some([option.to_owned(), number?.to_string()]));
-    let words = serve(entry, args, settings.any_port(), workers).into_iter();
+    let words = serve(entry, args, settings.listen_address(), workers).into_iter();
     words.chain(others.flatten()).collect()
 }
 

@@ -36,6 +36,8 @@ pub struct Settings<'a> {
     pub prefix: &'a [OsString],
     /// Address that the server listens on.
     pub address: Ipv4Addr,
+    /// Port that a model listens on; 0 is a free one.
+    pub port: u16,
     /// Host of a network that the server runs on; without it, that of the caller. The caller has to
     /// be where the server can be reached.
     pub host: Option<&'a Host>,
@@ -55,6 +57,7 @@ impl<'a> Settings<'a> {
             connections,
             prefix: &[],
             address: Ipv4Addr::LOCALHOST,
+            port: 0,
             host: None,
             interrupt: None,
         }
@@ -74,9 +77,9 @@ impl<'a> Settings<'a> {
         count.map_or(self.connections.max(1), NonZeroUsize::get)
     }
 
-    /// Returns the address by which the server asks the kernel for a free port.
-    pub(super) fn any_port(&self) -> SocketAddr {
-        SocketAddr::from((self.address, 0))
+    /// Returns the address that a model is told to listen on.
+    pub(super) fn listen_address(&self) -> SocketAddr {
+        SocketAddr::from((self.address, self.port))
     }
 
     /// Returns the time that the server may take to listen.
