@@ -30,3 +30,4 @@ pub mod subject;
 mod suite;
 pub mod time;
 mod toml_text;
+mod wire;

@@ -84,6 +84,13 @@ const OPTIONS: &[(&str, &str, Takes, &[&str])] = &[
     ("size", "subject", Text, &[]),
     ("calibrate", "duration", Time, &[]),
     ("calibrate", "output", Text, &[]),
+    ("wire", "lifetime", Text, &[]),
+    ("wire", "requests", Whole, &[]),
+    ("wire", "close", Text, &[]),
+    ("wire", "topology", Text, &[]),
+    ("wire", "scene", Text, &[]),
+    ("wire", "pcapng", Text, &[]),
+    ("wire", "output", Text, &[]),
 ];
 
 impl Takes {

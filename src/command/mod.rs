@@ -10,6 +10,7 @@ mod models;
 mod report;
 mod serve;
 mod size;
+mod wire;
 
 use std::ffi::OsString;
 use std::io::ErrorKind::BrokenPipe;
@@ -32,6 +33,7 @@ enum Command {
     History(history::Args),
     Calibrate(calibrate::Args),
     Size(size::Args),
+    Wire(wire::Args),
 }
 
 /// Runs the command line of this process. `Ok` means that the command did its work, even if its
@@ -48,6 +50,7 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::History(args)) => args.run(),
         Some(Command::Calibrate(args)) => args.run(),
         Some(Command::Size(args)) => args.run(),
+        Some(Command::Wire(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }
 }
