@@ -19,10 +19,10 @@ struct Connection {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Some((port, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
-        anyhow::bail!("usage: epoll_polling PORT FOLDER");
+    let Some((address, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
+        anyhow::bail!("usage: epoll_polling ADDRESS FOLDER");
     };
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     let poller = Poller::new()?;
     // SAFETY: the poller is dropped first.

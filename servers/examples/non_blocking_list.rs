@@ -17,10 +17,10 @@ struct Connection {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Some((port, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
-        anyhow::bail!("usage: non_blocking_list PORT FOLDER");
+    let Some((address, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
+        anyhow::bail!("usage: non_blocking_list ADDRESS FOLDER");
     };
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     listener.set_nonblocking(true)?;
     let mut clients = Vec::new();

@@ -13,10 +13,10 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
 
 fn main() -> anyhow::Result<()> {
-    let Some((port, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
-        anyhow::bail!("usage: process_per_connection PORT FOLDER");
+    let Some((address, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
+        anyhow::bail!("usage: process_per_connection ADDRESS FOLDER");
     };
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     // SAFETY: no handler is installed. The kernel itself buries children that have ended.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }?;

@@ -13,10 +13,10 @@ use std::{env, fs, thread};
 const THREADS: usize = 256;
 
 fn main() -> anyhow::Result<()> {
-    let Some((port, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
-        anyhow::bail!("usage: thread_pool PORT FOLDER");
+    let Some((address, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
+        anyhow::bail!("usage: thread_pool ADDRESS FOLDER");
     };
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     let (queue, waiting) = crossbeam::channel::bounded(THREADS);
     for _ in 0..THREADS {

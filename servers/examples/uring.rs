@@ -20,10 +20,10 @@ struct Connection {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Some((port, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
-        anyhow::bail!("usage: uring PORT FOLDER");
+    let Some((address, folder)) = env::args().nth(1).zip(env::args().nth(2)) else {
+        anyhow::bail!("usage: uring ADDRESS FOLDER");
     };
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}"))?;
+    let listener = TcpListener::bind(address)?;
     println!("listening on {}", listener.local_addr()?);
     let accept = opcode::AcceptMulti::new(Fd(listener.as_raw_fd())).build();
     let mut requests = vec![accept.user_data(u64::MAX)];

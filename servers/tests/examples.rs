@@ -77,7 +77,7 @@ impl Server {
         fs::write(root.join("sub/deep"), "deep").unwrap();
         fs::write(folder.path().join("secret"), "secret").unwrap();
         let mut command = Command::new(program(name));
-        command.arg("0").arg(&root).stdout(Stdio::piped());
+        command.arg("127.0.0.1:0").arg(&root).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -247,6 +247,6 @@ fn a_start_that_fails_says_why_in_a_line() {
             Command::new(program(&name)).arg("0").env("RUST_BACKTRACE", "0").output().unwrap();
         let said = String::from_utf8(ran.stderr).unwrap();
         assert!(!ran.status.success());
-        assert_eq!(said, format!("Error: usage: {name} PORT FOLDER\n"));
+        assert_eq!(said, format!("Error: usage: {name} ADDRESS FOLDER\n"));
     }
 }
