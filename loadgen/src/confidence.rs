@@ -114,6 +114,7 @@ fn asked_length(workload: &Workload) -> Option<Duration> {
     match workload.until {
         Until::Elapsed(length) => Some(length),
         Until::Requests(requests) => Duration::try_from_secs_f64(requests as f64 / rate).ok(),
+        Until::Told => None,
     }
 }
 

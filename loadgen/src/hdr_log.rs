@@ -13,6 +13,30 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::recorder::Interval;
 
+/// Returns the lines of an interval, for a log that is written elsewhere.
+pub fn log_lines(interval: &Interval) -> String {
+    let mut lines = Vec::new();
+    append_lines(&mut lines, &mut V2DeflateSerializer::new(), interval)
+        .expect("memory takes all lines, and every histogram can be written");
+    String::from_utf8(lines).expect("lines are ASCII")
+}
+
+/// Appends one line per distribution that has values.
+fn append_lines(
+    lines: &mut Vec<u8>,
+    serializer: &mut V2DeflateSerializer,
+    interval: &Interval,
+) -> io::Result<()> {
+    let named = interval.seen.times.named();
+    for (name, times) in named.into_iter().filter(|(_, times)| !times.is_empty()) {
+        IntervalLogWriterBuilder::new()
+            .begin_log_with(&mut *lines, &mut *serializer)?
+            .write_histogram(times, interval.begin, interval.length, Tag::new(name))
+            .map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
 /// Log that is written during the run.
 pub struct HdrLog {
     file: File,
@@ -38,14 +62,7 @@ impl HdrLog {
         if !self.has_head {
             self.write_head(SystemTime::now() - (interval.begin + interval.length))?;
         }
-        for (name, times) in
-            interval.seen.times.named().into_iter().filter(|(_, times)| !times.is_empty())
-        {
-            IntervalLogWriterBuilder::new()
-                .begin_log_with(&mut self.lines, &mut self.serializer)?
-                .write_histogram(times, interval.begin, interval.length, Tag::new(name))
-                .map_err(io::Error::other)?;
-        }
+        append_lines(&mut self.lines, &mut self.serializer, interval)?;
         self.flush()
     }
 

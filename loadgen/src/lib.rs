@@ -48,7 +48,7 @@ mod worker;
 pub mod workload;
 
 pub use follow::{FollowError, follow};
-pub use hdr_log::HdrLog;
+pub use hdr_log::{HdrLog, log_lines};
 pub use measurement::Measurement;
 pub use reach::reach;
 pub use recorder::{Interval, Recorder};

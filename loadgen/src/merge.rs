@@ -31,9 +31,11 @@ pub(crate) fn merge(
     let status = total.status_codes.failures();
     let begin = endings.iter().map(|ending| ending.window.0).min().unwrap_or_default();
     let last_done = endings.iter().map(|ending| ending.last_done).max().unwrap_or_default();
-    let end = match plan.workload.until {
-        Until::Elapsed(_) => endings.iter().map(|ending| ending.window.1).max().unwrap_or_default(),
-        Until::Requests(_) => last_done,
+    let end = match (plan.workload.until, plan.workload.pacing) {
+        (Until::Elapsed(_), _) | (Until::Told, Pacing::Open { .. }) => {
+            endings.iter().map(|ending| ending.window.1).max().unwrap_or_default()
+        }
+        (Until::Requests(_), _) | (Until::Told, Pacing::Closed) => last_done,
     };
     let mut limits = GeneratorLimits::default();
     for ending in endings {
@@ -107,7 +109,11 @@ fn requests(plan: &Plan, total: &Recorder, endings: &[Ending]) -> Requests {
         failed,
         in_flight_at_end: in_flight,
         never_answered: never_answered(plan, total, endings),
-        answered_after_end: total.answered_after_end,
+        answered_after_end: match plan.workload.pacing {
+            Pacing::Open { .. } => total.answered_after_end,
+            // The measured part of a closed loop ends with the last response that counts.
+            Pacing::Closed => 0,
+        },
     }
 }
 

@@ -37,7 +37,7 @@ impl Plan {
     pub fn new(target: Target, workload: Workload, threads: usize, stop: Arc<AtomicBool>) -> Self {
         let tickets = match workload.until {
             Until::Requests(requests) => i64::try_from(requests).unwrap_or(i64::MAX),
-            Until::Elapsed(_) => 0,
+            Until::Elapsed(_) | Until::Told => 0,
         };
         // One more for the slow clients, which have their own thread.
         let opening_idle = threads + usize::from(workload.slow > 0);
@@ -65,11 +65,11 @@ impl Plan {
         self.timeline.may_send()
     }
 
-    /// Returns true if requests count from the first one on: a closed loop over a number of
-    /// requests without a warm-up sends these requests and no others.
+    /// Returns true if requests count from the first one on: a closed loop without a warm-up that
+    /// does not end after a time sends the requests that count and no others.
     fn counts_all(&self) -> bool {
         let Workload { pacing, until, warmup, .. } = &self.workload;
-        *pacing == Pacing::Closed && matches!(until, Until::Requests(_)) && warmup.is_zero()
+        *pacing == Pacing::Closed && !matches!(until, Until::Elapsed(_)) && warmup.is_zero()
     }
 
     /// Returns the moment at which the measured part began, once a worker has reported it.
@@ -107,7 +107,7 @@ impl Plan {
     pub fn worker_is_ready(&self, now: u64) {
         let length = match self.workload.until {
             Until::Elapsed(time) => Some(nanos(time)),
-            Until::Requests(_) => None,
+            Until::Requests(_) | Until::Told => None,
         };
         self.timeline.note_ready(now + nanos(self.workload.warmup).max(self.notice()), length);
     }
@@ -129,15 +129,25 @@ impl Plan {
         self.stop.load(Ordering::Relaxed) || self.abandoned.load(Ordering::Relaxed)
     }
 
+    /// Returns true if the run was told to end: no further request begins.
+    pub fn is_told(&self) -> bool {
+        self.workload.until == Until::Told && self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Returns true if workers end at once, whatever they still wait for.
+    pub fn is_cut(&self) -> bool {
+        self.is_stopped() && (!self.is_told() || self.abandoned.load(Ordering::Relaxed))
+    }
+
     /// Returns true if a request that ended at `now` belongs to the measured part. In a closed loop
     /// of a given time, every request that ended in the part counts, no matter when it began:
     /// otherwise requests in flight at the beginning would be missing from the throughput. In an
-    /// open loop, requests that were due in the part count. In a run of a number of requests, those
-    /// with a ticket count.
+    /// open loop, requests that were due in the part count. In a run that does not end after a time,
+    /// those with a ticket count.
     pub fn is_counted(&self, has_ticket: bool, now: u64, (begin, end): (u64, u64)) -> bool {
         match (self.workload.pacing, self.workload.until) {
             (Pacing::Closed, Until::Elapsed(_)) => (begin..end).contains(&now),
-            (Pacing::Open { .. }, _) | (_, Until::Requests(_)) => has_ticket,
+            (Pacing::Open { .. }, _) | (_, Until::Requests(_) | Until::Told) => has_ticket,
         }
     }
 
@@ -158,7 +168,7 @@ impl Plan {
     /// Takes up to `wanted` tickets, and returns their number.
     pub fn take_tickets(&self, wanted: u64) -> u64 {
         match self.workload.until {
-            Until::Elapsed(_) => wanted,
+            Until::Elapsed(_) | Until::Told => wanted,
             Until::Requests(_) => {
                 let wanted_signed = i64::try_from(wanted).unwrap_or(i64::MAX / 2);
                 let left = self.tickets.fetch_sub(wanted_signed, Ordering::Relaxed);

@@ -96,6 +96,7 @@ impl From<&Workload> for Settings {
         match workload.until {
             Until::Elapsed(duration) => settings.duration_s = Some(duration.as_secs_f64()),
             Until::Requests(requests) => settings.requests = Some(requests),
+            Until::Told => {}
         }
         settings
     }

@@ -196,20 +196,25 @@ impl Worker {
     /// Returns true if the measured part is over: its time has passed, its requests are done, or
     /// the run was stopped.
     fn is_over(&self, now: u64) -> bool {
-        if self.plan.is_stopped() {
+        if self.plan.is_cut() {
             return true;
         }
         let (begin, end) = self.recording.window();
         let is_open = self.pacer.is_open();
         match self.plan.workload.until {
             // An open loop waits some time for the responses to its last requests.
-            Until::Elapsed(_) if is_open && now < end.saturating_add(nanos(GRACE)) => {
+            Until::Elapsed(_) | Until::Told
+                if is_open && now < end.saturating_add(nanos(GRACE)) =>
+            {
                 now >= end
                     && self.pacer.next_due() >= end
                     && self.pacer.has_no_backlog()
                     && !self.slots.iter().any(|slot| slot.pending.is_some())
             }
-            Until::Elapsed(_) => now >= end,
+            Until::Told if !is_open => {
+                now >= end && self.slots.iter().all(|slot| slot.state != State::Waiting)
+            }
+            Until::Elapsed(_) | Until::Told => now >= end,
             Until::Requests(_) => {
                 let gave_up = |slot: &Slot| slot.failures >= MAX_TRIES;
                 let finished = |slot: &Slot| match slot.state {
@@ -234,6 +239,9 @@ impl Worker {
         }
         self.start_up.look(&self.slots, &self.connecting, &self.plan, now);
         self.recording.look_at_window(&self.plan);
+        if self.plan.is_told() {
+            self.recording.end_at(now);
+        }
         let (begin, _) = self.recording.window();
         if begin != u64::MAX && self.start_up.end() {
             self.pacer.start(begin.saturating_sub(nanos(self.plan.workload.warmup)));

@@ -59,6 +59,8 @@ pub struct Workload {
     pub slow_bytes_per_s: f64,
     /// Most connections that are opened per second; `None` for no limit.
     pub connect_rate: Option<f64>,
+    /// Place of this generator among several that send one open loop together.
+    pub share: Share,
     /// Length of the intervals after which workers hand over their results, see
     /// [`Workload::interval_of`].
     pub interval: Duration,
@@ -92,10 +94,11 @@ impl Workload {
             slow: 0,
             slow_bytes_per_s: SLOW_BYTES_PER_S,
             connect_rate: None,
+            share: Share::default(),
             interval: match until {
                 Until::Elapsed(duration) => Self::interval_of(duration),
                 // The length of such a run is not known.
-                Until::Requests(_) => LONGEST_INTERVAL,
+                Until::Requests(_) | Until::Told => LONGEST_INTERVAL,
             },
         }
     }
@@ -246,6 +249,25 @@ impl std::fmt::Display for Closer {
     }
 }
 
+/// Place of a generator among several that send one open loop together, on other machines perhaps.
+/// Each has its own `rate`, which is the same for all. A generator sends every `of`th request of
+/// the whole schedule, beginning with request number `index`, so that together they send all of
+/// it, and nothing twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Number of generators before this one.
+    pub index: usize,
+    /// Number of generators.
+    pub of: usize,
+}
+
+/// The whole load, from one generator.
+impl Default for Share {
+    fn default() -> Self {
+        Self { index: 0, of: 1 }
+    }
+}
+
 /// End of the measured part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Until {
@@ -253,6 +275,10 @@ pub enum Until {
     Elapsed(Duration),
     /// After this many requests were sent; warm-up requests do not count.
     Requests(u64),
+    /// When the caller sets the run's `stop`: no further request begins, and the responses to those
+    /// that were sent are awaited, in an open loop for a second at most. In a closed loop without a
+    /// warm-up, every request that the server receives counts.
+    Told,
 }
 
 #[cfg(test)]

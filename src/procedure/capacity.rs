@@ -139,7 +139,7 @@ where
         let needed = Duration::from_secs_f64(self.objective.requests() / rate);
         let duration = match self.workload.until {
             Until::Elapsed(shortest) => shortest.max(needed),
-            Until::Requests(_) => needed,
+            Until::Requests(_) | Until::Told => needed,
         };
         let seed = self.seed.wrapping_add((number as u64) << 32);
         Workload {

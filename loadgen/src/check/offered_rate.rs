@@ -49,7 +49,7 @@ fn judge(measured: &Measurement) -> Option<Judgement> {
         return None;
     }
     let (expected, unit) = match measured.workload.until {
-        Until::Elapsed(_) => (offered_rps * duration_s, "called for"),
+        Until::Elapsed(_) | Until::Told => (offered_rps * duration_s, "called for"),
         // The last responses take their time, too: the service time of one request is no shortfall.
         Until::Requests(_) => {
             (offered_rps * (duration_s - service_s(measured)).max(0.0), "reached")

@@ -40,7 +40,8 @@ impl Worker {
         }
         let (begin, end) = self.recording.window();
         let measured = now >= begin;
-        let over = now >= end || (measured && !self.plan.take_ticket());
+        let is_over = now >= end || self.plan.is_told();
+        let over = is_over || (measured && !self.plan.take_ticket());
         if over {
             self.slots[key].pending = None;
             self.slots[key].state = State::Done;

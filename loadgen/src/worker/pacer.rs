@@ -40,7 +40,10 @@ impl Pacer {
         let schedule = match plan.workload.pacing {
             Pacing::Closed => None,
             Pacing::Open { rate, arrivals, seed, .. } => {
-                Some(Schedule::new(rate, arrivals, seed, index, plan.workers()))
+                let share = plan.workload.share;
+                let place = share.index + index * share.of;
+                let workers = share.of * plan.workers();
+                Some(Schedule::new(rate * share.of as f64, arrivals, seed, place, workers))
             }
         };
         Self {
@@ -184,5 +187,53 @@ impl Pacer {
             Age { latency, response: latency, count: part(count, step + 1) - part(count, step) }
         });
         ages.filter(|age| age.count > 0).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::target::Target;
+    use crate::workload::{Arrivals, Share, Until, Workload};
+
+    /// Returns the times within a second at which a generator of several sends requests, in
+    /// microseconds.
+    fn times(rate: f64, arrivals: Arrivals, share: Share, threads: usize) -> Vec<u64> {
+        let target = Target::resolve("http://127.0.0.1:1/").unwrap();
+        let pacing = Pacing::Open { rate, arrivals, seed: 7, spin: Duration::ZERO };
+        let workload = Workload { pacing, share, ..Workload::lasting(Until::Told) };
+        let plan = Plan::new(target, workload, threads, Arc::default());
+        let of_thread = |index| {
+            let mut pacer = Pacer::new(&plan, index);
+            pacer.start(0);
+            let due = std::iter::from_fn(move || {
+                let due = pacer.next_due();
+                pacer.advance(true);
+                Some(due)
+            });
+            due.take_while(|&due| due < 1_000_000_000).map(|due| due / 1000).collect::<Vec<_>>()
+        };
+        (0..threads).flat_map(of_thread).collect()
+    }
+
+    #[test]
+    fn generators_with_different_numbers_of_threads_send_one_schedule_without_gaps_or_doubles() {
+        let of = 3;
+        let share = |index| times(400.0, Arrivals::Constant, Share { index, of }, index + 1);
+        let mut all = (0..of).flat_map(share).collect::<Vec<_>>();
+        all.sort_unstable();
+        let whole = times(1200.0, Arrivals::Constant, Share::default(), 1);
+        assert_eq!(all, whole);
+    }
+
+    #[test]
+    fn random_arrivals_of_generators_are_independent() {
+        let share =
+            |index, threads| times(200.0, Arrivals::Poisson, Share { index, of: 2 }, threads);
+        let (one, other) = (share(0, 2), share(1, 1));
+        assert!(one.iter().filter(|due| other.contains(due)).count() < 5);
     }
 }

@@ -86,6 +86,11 @@ impl Recording {
         }
     }
 
+    /// Ends the measured part now, unless it is over already.
+    pub fn end_at(&mut self, now: u64) {
+        self.window.1 = self.window.1.min(now);
+    }
+
     /// Returns true if the measured part has begun and this worker has noticed.
     pub fn has_begun(&self) -> bool {
         self.has_begun
