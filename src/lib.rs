@@ -2,6 +2,7 @@
 //! code.
 
 mod cgroup;
+mod child;
 pub mod command;
 pub mod cores;
 pub mod cpus;

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use super::child;
 use super::git::forget_repository;
+use crate::child;
 use crate::interrupt::Interrupt;
 
 /// Words by which a shell joins commands and redirects.

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::child;
+use crate::child;
 use crate::interrupt::Interrupt;
 
 /// Variables by which git tells its children, such as hooks, about a repository.

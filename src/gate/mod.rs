@@ -8,7 +8,6 @@ pub mod build_command;
 pub mod builds;
 mod cell;
 mod checkout;
-mod child;
 pub mod conduct;
 pub mod counts;
 pub mod folder;

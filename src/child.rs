@@ -1,5 +1,5 @@
 //! Commands that may take long, such as a build. An interrupt ends the command at once, with all
-//! processes that it has started. If the gate is killed, the command ends with it, but processes
+//! processes that it has started. If this process is killed, the command ends with it, but processes
 //! that the command has started keep running.
 
 use std::os::unix::process::CommandExt;
@@ -19,10 +19,10 @@ const POLL_TIME: Duration = Duration::from_millis(10);
 pub fn run(command: &mut Command, interrupt: &Interrupt) -> Result<ExitStatus> {
     // Its own process group: killing the group ends all children of the command.
     command.process_group(0);
-    let die_with_gate = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
+    let die_with_parent = || Ok(set_parent_process_death_signal(Some(Signal::KILL))?);
     // SAFETY: between fork and exec it makes one system call; it neither allocates nor takes a
     // lock.
-    unsafe { command.pre_exec(die_with_gate) };
+    unsafe { command.pre_exec(die_with_parent) };
     let child = command.spawn().with_context(|| {
         let program = command.get_program().display();
         format!("cannot run {program}, is it installed?")
