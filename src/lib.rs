@@ -11,6 +11,8 @@ mod environment;
 mod gate;
 pub mod interrupt;
 pub mod limits;
+#[cfg(feature = "locust")]
+mod locust;
 mod machine_speed;
 pub mod measure;
 mod nearest;

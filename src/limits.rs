@@ -66,6 +66,16 @@ pub fn check_method(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Parses a header field of the requests.
+pub fn parse_header(text: &str) -> Result<(String, String)> {
+    let (name, value) = text.split_once(':').context("write NAME: VALUE")?;
+    ensure!(
+        !name.is_empty() && !text.contains(['\r', '\n', '\0']) && !name.contains([' ', '\t']),
+        "a name is one word, and a value one line"
+    );
+    Ok((name.into(), value.trim().into()))
+}
+
 /// Refuses to measure if threads are forbidden: the generator is a thread, and so is the reader of
 /// a server's output.
 pub fn check_threads() -> Result<()> {

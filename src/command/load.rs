@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use c10k_loadgen::workload::{Arrivals, Closer, Lifetime, Pacing, SLOW_BYTES_PER_S, Until};
 use c10k_loadgen::{HdrLog, Interval, Measurement, Request, Summary, Target, Workload};
 use c10k_reports::WholeFile;
@@ -96,7 +96,7 @@ pub struct Args {
     #[arg(long, default_value = "GET", value_name = "M", value_parser = parse_method)]
     method: String,
     /// A header field of the requests; may be repeated
-    #[arg(long = "header", value_name = "K: V", value_parser = parse_header)]
+    #[arg(long = "header", value_name = "K: V", value_parser = limits::parse_header)]
     headers: Vec<(String, String)>,
     /// Body of the requests, or @FILE to read it from there
     #[arg(long, value_name = "TEXT|@FILE")]
@@ -336,12 +336,4 @@ fn parse_slow(text: &str) -> Result<(usize, f64)> {
 fn parse_method(text: &str) -> Result<String> {
     limits::check_method(text)?;
     Ok(text.into())
-}
-
-fn parse_header(text: &str) -> Result<(String, String)> {
-    let (name, value) = text.split_once(':').context("write NAME: VALUE")?;
-    if name.is_empty() || text.contains(['\r', '\n', '\0']) || name.contains([' ', '\t']) {
-        bail!("a name is one word, and a value one line");
-    }
-    Ok((name.into(), value.trim().into()))
 }

@@ -11,6 +11,8 @@ mod report;
 mod serve;
 mod size;
 mod wire;
+#[cfg(feature = "locust")]
+mod worker;
 
 use std::ffi::OsString;
 use std::io::ErrorKind::BrokenPipe;
@@ -34,6 +36,8 @@ enum Command {
     Calibrate(calibrate::Args),
     Size(size::Args),
     Wire(wire::Args),
+    #[cfg(feature = "locust")]
+    Worker(worker::Args),
 }
 
 /// Runs the command line of this process. `Ok` means that the command did its work, even if its
@@ -51,6 +55,8 @@ pub fn run() -> Result<ExitCode> {
         Some(Command::Calibrate(args)) => args.run(),
         Some(Command::Size(args)) => args.run(),
         Some(Command::Wire(args)) => args.run(),
+        #[cfg(feature = "locust")]
+        Some(Command::Worker(args)) => args.run(),
         None => Ok(ExitCode::SUCCESS),
     }
 }
