@@ -14,6 +14,7 @@ pub mod limits;
 #[cfg(feature = "locust")]
 mod locust;
 mod machine_speed;
+mod master;
 pub mod measure;
 mod nearest;
 pub mod network;

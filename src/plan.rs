@@ -62,6 +62,11 @@ impl Placement {
         Self { server, generator, cores: Cores::of(cpus) }
     }
 
+    /// Gives all processors to the server, because the generator runs elsewhere.
+    pub fn of_server_alone(cpus: &CpuList) -> Self {
+        Self { server: Some(cpus.clone()), generator: Some(cpus.clone()), cores: None }
+    }
+
     /// Returns a line about a processor or a core that server and generator have to share; `None`
     /// if they share none.
     pub fn sharing(&self) -> Option<String> {
@@ -117,7 +122,10 @@ impl<'a> Plan<'a> {
             seed,
             source: Source { suite: suite.text.clone(), quick: suite.quick, ..Source::default() },
             cpus: place.cpus,
-            placement: Placement::of(place.cpus),
+            placement: match suite.generator {
+                None => Placement::of(place.cpus),
+                Some(_) => Placement::of_server_alone(place.cpus),
+            },
             c10k: place.c10k,
             reports_dir: place.reports_dir,
         };

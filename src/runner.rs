@@ -7,6 +7,7 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -23,6 +24,7 @@ use crate::disturbance;
 use crate::environment;
 use crate::interrupt::Interrupt;
 use crate::machine_speed::MachineSpeed;
+use crate::master;
 use crate::measure::measure;
 use crate::network::Network;
 use crate::nothing;
@@ -283,6 +285,10 @@ impl Measuring<'_> {
         log: Option<&Path>,
         running: &RunningSubject,
     ) -> Result<(Summary, Readings)> {
+        if let Some(generator) = &self.plan.suite.generator {
+            let summary = master::measure(generator, target, &workload, log, self.interrupt)?;
+            return Ok((summary, Readings::none(master::NO_READINGS)));
+        }
         let cannot_write = || format!("cannot write {}", log.unwrap_or(self.dir).display());
         let mut file = log.map(HdrLog::create).transpose().with_context(cannot_write)?;
         let append = |interval: &Interval| {
@@ -361,6 +367,13 @@ impl Measuring<'_> {
         workload
     }
 
+    /// Returns the address that the server listens on.
+    fn address(&self) -> IpAddr {
+        let generator = self.plan.suite.generator.as_ref();
+        generator
+            .map_or_else(|| self.load().server_address().into(), |generator| generator.host)
+    }
+
     fn server_cpus(&self) -> Result<Option<CpuList>> {
         self.plan.placement.server_with(self.load().processors, self.plan.cpus)
     }
@@ -382,7 +395,7 @@ impl Measuring<'_> {
             handler_threads: self.plan.suite.handler_threads(self.cell),
             backlog: self.load().backlog,
             prefix,
-            address: self.load().server_address(),
+            address: self.address(),
             host: surroundings.network.as_ref().map(Network::server),
             interrupt: Some(self.interrupt),
             ..Settings::new(self.plan.c10k, self.load().connections())

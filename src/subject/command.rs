@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::iter;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
@@ -66,7 +66,7 @@ const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
 /// | `{page_file}` | path of a file in `{dir}` that holds the embedded page |
 /// | `{page}` | the embedded page |
 /// | `{port}` | port to listen on: a free one, or 0 for a server that announces it |
-/// | `{host}` | address to listen on, 127.0.0.1 unless the workload has a network |
+/// | `{host}` | address to listen on, 127.0.0.1 unless the workload has a network, or the suite a [generator] |
 /// | `{address}` | `{host}:{port}` |
 /// | `{workers}` | workers that the workload asks for, or one for each connection |
 /// | `{handler_threads}` | handler threads that the workload asks for, or one for each connection |
@@ -306,7 +306,7 @@ impl Find {
 }
 
 /// Returns an address of this host with a free port.
-fn free_address(host: Ipv4Addr) -> Result<SocketAddr> {
+fn free_address(host: IpAddr) -> Result<SocketAddr> {
     let below_ephemeral = || free_port(host, FIRST_PORT..c10k_loadgen::first_ephemeral_port()?);
     if let Some(address) = below_ephemeral() {
         return Ok(address);
@@ -318,7 +318,7 @@ fn free_address(host: Ipv4Addr) -> Result<SocketAddr> {
 /// Returns an address whose port no socket uses, not even one in `TIME_WAIT`. The kernel gives the
 /// ports of this range to no process that asks for any port, so that the port is still free when
 /// the server listens.
-fn free_port(host: Ipv4Addr, range: Range<u16>) -> Option<SocketAddr> {
+fn free_port(host: IpAddr, range: Range<u16>) -> Option<SocketAddr> {
     let mut random = rand::rng();
     let ports =
         (0..PORT_TRIES).filter(|_| !range.is_empty()).map(|_| random.random_range(range.clone()));
@@ -355,6 +355,7 @@ fn folder_with_page() -> Result<TempDir> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
     use std::sync::LazyLock;
     use std::time::Duration;
 
@@ -399,7 +400,7 @@ server.serve_forever()";
 
     #[test]
     fn a_port_is_free_or_none_is_found() {
-        let host = Ipv4Addr::LOCALHOST;
+        let host = IpAddr::from(Ipv4Addr::LOCALHOST);
         let held = TcpListener::bind((host, 0)).unwrap();
         let taken = held.local_addr().unwrap().port();
         assert_eq!(free_port(host, taken..taken + 1), None);

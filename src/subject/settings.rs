@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::Command;
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub struct Settings<'a> {
     /// the server's program in the process that is started: that one is measured and stopped.
     pub prefix: &'a [OsString],
     /// Address that the server listens on.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Port that a model listens on; 0 is a free one.
     pub port: u16,
     /// Host of a network that the server runs on; without it, that of the caller. The caller has to
@@ -56,7 +56,7 @@ impl<'a> Settings<'a> {
             backlog: None,
             connections,
             prefix: &[],
-            address: Ipv4Addr::LOCALHOST,
+            address: Ipv4Addr::LOCALHOST.into(),
             port: 0,
             host: None,
             interrupt: None,

@@ -3,6 +3,7 @@
 //! An error in a file is reported in one line, with its line number in the file.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct File {
     pub quick: Option<Pace>,
     /// A published statement that the suite tests.
     pub claim: Option<Claim>,
+    /// Generators on other machines; without it, this process is the generator.
+    pub generator: Option<Generator>,
     /// Models that are subjects under their own name.
     #[serde(default)]
     pub models: Models,
@@ -56,6 +59,18 @@ pub struct Pace {
     pub warmup: Duration,
     #[serde(deserialize_with = "time")]
     pub duration: Duration,
+}
+
+/// Generators on other machines: workers of a Locust master, which runs on this one.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Generator {
+    /// Command of Locust, split into words as a shell does.
+    pub locust: String,
+    /// Number of workers that a measurement waits for.
+    pub workers: NonZeroUsize,
+    /// Address of this machine for the workers. Subjects listen on it.
+    pub host: IpAddr,
 }
 
 /// Models by name, or all of them.

@@ -23,6 +23,7 @@ use crate::procedure;
 use crate::subject::Subject;
 use crate::time;
 use axis::Axis;
+pub use file::Generator;
 use file::{All, File, Models, Pace};
 use filter::Filter;
 use name::check_name;
@@ -58,6 +59,8 @@ pub struct Suite {
     pub questions: Vec<record::Question>,
     /// Published statement that the suite tests.
     pub claim: Option<record::Claim>,
+    /// Generators on other machines, if the suite has such.
+    pub generator: Option<Generator>,
 }
 
 /// Subject × workload, by their positions in the suite.
@@ -98,7 +101,9 @@ impl Suite {
             workloads,
             questions,
             claim: file.claim,
+            generator: file.generator,
         };
+        suite.check_generator()?;
         suite.check_names()?;
         suite.check_tables(&further.unwrap_or_default())?;
         suite.check_claim()?;
@@ -151,6 +156,30 @@ impl Suite {
     fn check_names(&self) -> Result<()> {
         unique("subject", self.subjects.iter().map(|subject| &subject.subject.name))?;
         unique("workload", self.workloads.iter().map(|workload| &workload.name))?;
+        Ok(())
+    }
+
+    /// Checks that generators on other machines can send every workload.
+    fn check_generator(&self) -> Result<()> {
+        let Some(Generator { locust, .. }) = &self.generator else { return Ok(()) };
+        let words = shlex::split(locust).unwrap_or_default();
+        ensure!(!words.is_empty(), "`locust` of [generator] is no command; write \"locust\"");
+        for load in self.workloads.iter().map(|workload| &workload.load) {
+            let sent = &load.workload;
+            for (axis, is_set) in [
+                ("idle", sent.idle > 0),
+                ("slow", sent.slow > 0),
+                ("close", sent.close.is_some()),
+                ("connect_rate", sent.connect_rate.is_some()),
+                ("threads", load.threads.is_some()),
+                ("topology", load.topology.is_some()),
+            ] {
+                ensure!(
+                    !is_set,
+                    "workers of Locust can't send `{axis}`; leave it or [generator] out"
+                );
+            }
+        }
         Ok(())
     }
 
@@ -469,6 +498,16 @@ mod tests {
             ("workers = 8", "handler_threads = 8", "those that have some are epoll-workers"),
             ("name = \"mine\"", "name = \"mine\"\nhandler_threads = 8", "{handler_threads}"),
             ("timeout = \"1s\"", "timeout = \"0s\"", "`timeout`"),
+            (
+                "[[subject]]",
+                "[generator]\nlocust = \"locust\"\n[[subject]]",
+                "missing field `workers`",
+            ),
+            (
+                "[[subject]]",
+                "[generator]\nlocust = \"locust\"\nworkers = 2\nhost = \"10.0.0.1\"\n[[subject]]",
+                "can't send `idle`",
+            ),
             ("lifetime = 10", "passes = [\"system_call\"]", "did you mean `system_calls`"),
             ("warmup = \"10ms\"", "warmup = \"100y\"", "from 0s to 1day"),
             ("duration = \"100ms\"", "duration = \"1us\"", "`duration` must be at least 1ms"),

@@ -33,12 +33,26 @@ pub fn schema() -> Value {
             "timeout": time,
             "quick": object("What `--quick` changes.", &pace, &["rounds", "warmup", "duration"]),
             "claim": claim(),
+            "generator": generator(),
             "models": models,
             "all_models": models,
             "subject": { "type": "array", "items": subject() },
             "workload": { "type": "array", "minItems": 1, "items": workload() },
         },
     })
+}
+
+fn generator() -> Value {
+    let properties = json!({
+        "locust": { "type": "string", "description": "The command of Locust, on this machine.", "examples": ["locust"] },
+        "workers": { "type": "integer", "minimum": 1 },
+        "host": { "type": "string", "description": "This machine's IP address, as the workers reach it." },
+    });
+    object(
+        "Generators on other machines: `c10k worker`, see loadgen/MANY_MACHINES.md.",
+        &properties,
+        &["locust", "workers", "host"],
+    )
 }
 
 fn claim() -> Value {
