@@ -63,7 +63,7 @@ pub enum Refusal {
         "it sent what is no message of a Locust master ({0}); name the port of its workers, 5557"
     )]
     NotLocust(rmp_serde::decode::Error),
-    #[error("it speaks an older protocol than this worker; install a Locust from 2.2 on there")]
+    #[error("it speaks an older protocol than this worker; install a newer Locust there")]
     Older,
     #[error(
         "its locustfile lacks c10k's part; start it with `locust -f loadgen/locust/locustfile.py`"
@@ -108,7 +108,7 @@ impl Received {
         Ok(match kind.as_str() {
             "ack" => Self::Acknowledged,
             "spawn" => Self::Spawn(Box::new(Spawn::read(bytes, identity)?)),
-            // The name of a spawn before Locust 1.2.
+            // The name of a spawn in older masters.
             "hatch" => return Err(Refusal::Older),
             "stop" => Self::Stop,
             "c10k_finish" => Self::Finish,
