@@ -114,7 +114,7 @@ impl Stage<'_> {
         let further = further.iter().map(|argument| (*argument).to_owned());
         let args = self.serve.iter().cloned().chain(further).collect();
         let settings = Settings {
-            address: network.server_address(),
+            address: network.server_address().into(),
             port: PORT,
             host: Some(network.server()),
             prefix,
