@@ -370,8 +370,7 @@ impl Measuring<'_> {
     /// Returns the address that the server listens on.
     fn address(&self) -> IpAddr {
         let generator = self.plan.suite.generator.as_ref();
-        generator
-            .map_or_else(|| self.load().server_address().into(), |generator| generator.host)
+        generator.map_or_else(|| self.load().server_address().into(), |generator| generator.host)
     }
 
     fn server_cpus(&self) -> Result<Option<CpuList>> {
