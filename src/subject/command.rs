@@ -66,7 +66,7 @@ const SUPERUSER_PROGRAMS: &str = "/usr/sbin";
 /// | `{page_file}` | path of a file in `{dir}` that holds the embedded page |
 /// | `{page}` | the embedded page |
 /// | `{port}` | port to listen on: a free one, or 0 for a server that announces it |
-/// | `{host}` | address to listen on, 127.0.0.1 unless the workload has a network, or the suite a [generator] |
+/// | `{host}` | address to listen on, 127.0.0.1 unless the workload has a network, or the suite a `[generator]` |
 /// | `{address}` | `{host}:{port}` |
 /// | `{workers}` | workers that the workload asks for, or one for each connection |
 /// | `{handler_threads}` | handler threads that the workload asks for, or one for each connection |
