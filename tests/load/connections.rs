@@ -192,7 +192,8 @@ fn a_run_is_interrupted_while_idle_connections_wait_for_their_responses() {
     wait::until("they ask", || server.requests().len() == 10);
     run.interrupt();
     let outcome = run.outcome(Duration::from_secs(10));
-    assert_eq!(outcome.count("connections/idle_answered"), 4, "{:#}", outcome.json);
+    // The generator may not have read all responses of the server yet.
+    assert!(outcome.count("connections/idle_answered") <= 4, "{:#}", outcome.json);
     assert_eq!(outcome.count("requests/sent"), 0);
 }
 
