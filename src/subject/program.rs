@@ -16,8 +16,6 @@ use rustix::thread::capabilities;
 /// The program of this process.
 const OWN: &str = "/proc/self/exe";
 
-const CANNOT_FIND: &str = "cannot find the program that serves, which is this one";
-
 /// A program whose file is open for as long as this value lives.
 #[derive(Debug)]
 pub struct Program {
@@ -32,19 +30,9 @@ impl Program {
     /// # Errors
     /// Without `/proc`, which tells the program of this process.
     pub fn this() -> Result<Self> {
-        let path = std::env::current_exe().context(CANNOT_FIND)?;
-        Ok(Self { path, file: Some(File::open(OWN).context(CANNOT_FIND)?) })
-    }
-
-    /// Names the program that this process runs by its path, without opening it: a process that
-    /// has entered a user namespace has capabilities there, and what it has open is closed to its
-    /// children behind a prefix.
-    ///
-    /// # Errors
-    /// Without `/proc`, which tells the program of this process.
-    pub fn at_its_path() -> Result<Self> {
-        let path = std::env::current_exe().context(CANNOT_FIND)?;
-        Ok(Self { path, file: None })
+        let cannot_find = "cannot find the program that serves, which is this one";
+        let path = std::env::current_exe().context(cannot_find)?;
+        Ok(Self { path, file: Some(File::open(OWN).context(cannot_find)?) })
     }
 
     /// Opens the program at this path.

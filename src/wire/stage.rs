@@ -68,7 +68,7 @@ impl Stage<'_> {
             }
             (self.play)(client)
         };
-        let program = Program::at_its_path()?;
+        let program = Program::this()?;
         let trace = Trace::new();
         let watch = Watch::default();
         let prefix = trace.as_ref().map(Trace::prefix).unwrap_or_default();
