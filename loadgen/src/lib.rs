@@ -25,6 +25,7 @@ mod listener_drops;
 mod lookup;
 pub mod measurement;
 mod merge;
+pub mod netlink;
 mod outcome;
 pub mod percentile;
 mod plan;

@@ -4,9 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
-};
+use netlink_packet_core::{NLM_F_DUMP, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{AF_INET, AF_INET6, IPPROTO_TCP};
 use netlink_packet_sock_diag::inet::{
@@ -16,6 +14,7 @@ use netlink_sys::Socket;
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
 
 use crate::addresses::canonical;
+use crate::netlink;
 
 /// Socket with any cookie (`INET_DIAG_NOCOOKIE` in `linux/inet_diag.h`).
 const ANY_COOKIE: [u8; 8] = [0xff; 8];
@@ -70,7 +69,7 @@ pub fn state(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u8>> {
         states: StateFlags::all(),
         socket_id,
     };
-    let (reply, _) = send(request, NLM_F_REQUEST)?.recv_from_full()?;
+    let (reply, _) = send(request, 0)?.recv_from_full()?;
     let reply = NetlinkMessage::<SockDiagMessage>::deserialize(&reply).map_err(io::Error::other)?;
     match reply.payload {
         NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
@@ -84,39 +83,18 @@ pub fn state(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<u8>> {
 
 /// Asks the kernel for sockets. Each part of its reply is ready when it is read.
 fn ask(request: InetRequest, take: &mut impl FnMut(&InetResponse)) -> io::Result<()> {
-    let socket = send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
-    loop {
-        let (bytes, _) = socket.recv_from_full()?;
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            let message =
-                NetlinkMessage::<SockDiagMessage>::deserialize(rest).map_err(io::Error::other)?;
-            match message.payload {
-                NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
-                    take(&socket);
-                }
-                NetlinkPayload::Done(_) => return Ok(()),
-                NetlinkPayload::Error(error) => return Err(error.to_io()),
-                _ => {}
-            }
-            // Messages are aligned to four bytes; a length of zero would never end.
-            let length = (message.header.length as usize).next_multiple_of(4).max(4);
-            rest = rest.get(length..).unwrap_or_default();
+    netlink::receive(&send(request, NLM_F_DUMP)?, |message| {
+        if let SockDiagMessage::InetResponse(socket) = message {
+            take(&socket);
         }
-    }
+    })
 }
 
 /// Sends a request, and returns the socket from which the reply can be read at once.
 fn send(request: InetRequest, flags: u16) -> io::Result<Socket> {
-    let mut header = NetlinkHeader::default();
-    header.flags = flags;
-    let mut message = NetlinkMessage::new(header, SockDiagMessage::InetRequest(request).into());
-    message.finalize();
-    let mut bytes = vec![0; message.buffer_len()];
-    message.serialize(&mut bytes);
     let socket = Socket::new(NETLINK_SOCK_DIAG)?;
     socket.set_non_blocking(true)?;
-    socket.send(&bytes, 0)?;
+    netlink::send(&socket, SockDiagMessage::InetRequest(request), flags)?;
     Ok(socket)
 }
 

@@ -9,9 +9,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use c10k_loadgen::netlink;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL};
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, BridgePortState, BridgeStpState, In6AddrGenMode,
@@ -195,39 +194,15 @@ impl Rtnetlink {
         self.exchange(RouteNetlinkMessage::SetLink(message), NLM_F_ACK, |_| {})
     }
 
-    /// Sends a request, and calls `take` with each message of the reply. The kernel ends a reply
-    /// with an acknowledgement or, if the request lists something, with an end of its own.
+    /// Sends a request, and calls `take` with each message of the reply.
     fn exchange(
         &self,
         request: RouteNetlinkMessage,
         flags: u16,
-        mut take: impl FnMut(RouteNetlinkMessage),
+        take: impl FnMut(RouteNetlinkMessage),
     ) -> io::Result<()> {
-        let mut request = NetlinkMessage::from(request);
-        request.header.flags = NLM_F_REQUEST | flags;
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        self.0.send(&bytes, 0)?;
-        loop {
-            let (bytes, _) = self.0.recv_from_full()?;
-            let mut rest = &bytes[..];
-            while !rest.is_empty() {
-                let reply = NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest)
-                    .map_err(io::Error::other)?;
-                // Messages are aligned to four bytes; a length of zero would never end.
-                let length = (reply.header.length as usize).next_multiple_of(4).max(4);
-                match reply.payload {
-                    NetlinkPayload::InnerMessage(message) => take(message),
-                    NetlinkPayload::Done(_) => return Ok(()),
-                    NetlinkPayload::Error(answer) => {
-                        return answer.code.map_or(Ok(()), |_| Err(answer.to_io()));
-                    }
-                    _ => {}
-                }
-                rest = rest.get(length..).unwrap_or_default();
-            }
-        }
+        netlink::send(&self.0, request, flags)?;
+        netlink::receive(&self.0, take)
     }
 }
 
