@@ -100,12 +100,12 @@ impl WholeFile {
         self.file.try_clone().map_err(Error::writing(&self.path))
     }
 
-    /// Writes `text` as the whole content of the file.
+    /// Writes `content` as the whole content of the file.
     ///
     /// # Errors
-    /// Returns an error if the text can't be written; the file is then as it was before.
-    pub fn write(mut self, text: &str) -> Result<(), Error> {
-        self.file.write_all(text.as_bytes()).map_err(Error::writing(&self.path))?;
+    /// Returns an error if it can't be written; the file is then as it was before.
+    pub fn write(mut self, content: impl AsRef<[u8]>) -> Result<(), Error> {
+        self.file.write_all(content.as_ref()).map_err(Error::writing(&self.path))?;
         self.keep()
     }
 

@@ -87,8 +87,7 @@ impl Args {
             captured => captured?,
         };
         if let Some(file) = pcapng {
-            pcapng::write(&capture.observation, file.file()?)?;
-            file.keep()?;
+            file.write(pcapng::bytes(&capture.observation)?)?;
         }
         self.tell(&capture)
     }

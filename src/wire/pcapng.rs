@@ -2,7 +2,6 @@
 //! times in nanoseconds.
 
 use std::borrow::Cow;
-use std::io::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -19,10 +18,10 @@ use super::packet::Link;
 /// Resolution of times, as a negative power of ten of a second. The library writes nanoseconds.
 const NANOSECONDS: u8 = 9;
 
-/// Writes the frames in the order of time.
-pub fn write(observation: &Observation, file: impl Write) -> Result<()> {
-    let cannot = "cannot write the pcapng file";
-    let mut writer = PcapNgWriter::new(file).context(cannot)?;
+/// Returns the content of the file: the frames in the order of time.
+pub fn bytes(observation: &Observation) -> Result<Vec<u8>> {
+    let cannot = "cannot put the packets into a pcapng file";
+    let mut writer = PcapNgWriter::new(Vec::new()).context(cannot)?;
     for point in &observation.points {
         writer.write_pcapng_block(interface(point)).context(cannot)?;
     }
@@ -36,7 +35,7 @@ pub fn write(observation: &Observation, file: impl Write) -> Result<()> {
         };
         writer.write_pcapng_block(block).context(cannot)?;
     }
-    writer.into_inner().flush().context(cannot)
+    Ok(writer.into_inner())
 }
 
 fn interface(point: &Point) -> InterfaceDescriptionBlock<'_> {
@@ -69,8 +68,7 @@ mod tests {
             sighting.at_ns = 1_700_000_000_123_456_789 + index as u64;
             sighting.bytes = vec![index as u8; 61];
         }
-        let mut file = Vec::new();
-        write(&observation, &mut file).unwrap();
+        let file = bytes(&observation).unwrap();
         let mut reader = PcapNgReader::new(&file[..]).unwrap();
         let mut read = Vec::new();
         while let Some(block) = reader.next_block() {

@@ -238,6 +238,7 @@ fn refuses_what_can_not_be_shown_in_one_line() {
         (&[url, "--no-reuse-address"], "--no-reuse-address needs a server"),
         (&[url, "--topology", "hub"], "--topology needs a server"),
         (&["epoll", "--pcapng", "/nowhere/file"], "/nowhere/file"),
+        (&["epoll", "--pcapng", "/dev/full"], "cannot write /dev/full: No space left"),
         (&["epoll", "--output", "/dev/null/folder"], "/dev/null/folder"),
     ] {
         let line = refused(arguments);
